@@ -1,0 +1,59 @@
+"""Verifying an account's credential, and the public facts about accounts."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import Code
+from contracts.syncs import Status, Verdict
+from contracts.vault import Refused
+
+
+class Verify(msgspec.Struct, frozen=True):
+    """Read who a credential belongs to and what it may do, before it is accepted."""
+
+    credential_id: UUID
+    exchange: str
+    region: str
+    grant: str
+    deadline: datetime
+
+
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """What the exchange says of a credential.
+
+    `exchange_uid` is the account of the key, `master_uid` its master: equal for a master account.
+    `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
+    `bound_addresses` are the addresses that the key is bound to, empty when it is not.
+    """
+
+    exchange_uid: str
+    master_uid: str
+    permissions: tuple[str, ...]
+    bound_addresses: tuple[str, ...]
+
+
+VerifyReply = Verified | Refused
+
+
+class WalletFact(msgspec.Struct, frozen=True):
+    """How one wallet was read, without amounts."""
+
+    wallet: str
+    verdict: Verdict
+    error_code: Code | None = None
+
+
+class AccountSynced(msgspec.Struct, frozen=True):
+    """The public fact that a sync has its outcome; it carries no amounts."""
+
+    sync_id: UUID
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    status: Status
+    recorded_at: datetime
+    wallets: tuple[WalletFact, ...] = ()
+    holdings_count: int | None = None
+    error_code: Code | None = None

@@ -1,0 +1,1 @@
+"""How the services speak: connection, envelope, delivery, requests, sealing, grants and topology."""

@@ -1,0 +1,169 @@
+"""The connection to the bus, with the cures for what nats-py and FastStream leave open."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from faststream.nats import NatsBroker
+from faststream.nats.message import NatsMessage
+from faststream.nats.security import NatsNKey
+from nats.aio.client import Client
+from nats.errors import Error, NoRespondersError
+from nats.js.errors import APIError
+
+from contracts import subjects
+from contracts.bus.envelope import Message, attributes, decode, encode
+from contracts.faults import Code, TransientError
+from contracts.operations import metrics
+
+PUBLISH_TIMEOUT = 2.0
+PUBLISH_TRIES = 5
+UNSENT_DATA_TIMEOUT_MS = 6000
+SHUTDOWN_GRACE = 25.0
+
+log = structlog.get_logger()
+
+
+class BusUnavailable(TransientError):
+    """The bus did not take a message, or nobody answered in time."""
+
+    def __init__(self, detail: str, code: Code = Code.INTERNAL_ERROR) -> None:
+        super().__init__(code, detail)
+
+
+class _Broker(NatsBroker):
+    """FastStream's broker, which must not raise inside the client's error callback.
+
+    It would stop the client's reconnecting for ever when the server refuses one login.
+    """
+
+    def _log_connection_broken(
+        self, error_cb: Callable[[Exception], Awaitable[None]] | None = None
+    ) -> Callable[[Exception], Awaitable[None]]:
+        async def report(error: Exception) -> None:
+            if error_cb is not None:
+                await error_cb(error)
+
+        return report
+
+
+class Bus:
+    """One service's connection: publish, request, and the broker that subscribers are declared on.
+
+    `closed` is set when the connection is over for good: the process must end.
+    """
+
+    def __init__(self, service: str, role: str, url: str, seed: str) -> None:
+        self.service = service
+        self.inbox_prefix = subjects.inbox_prefix(role)
+        self.closed = asyncio.Event()
+        self.broker = _Broker(
+            url,
+            name=service,
+            security=NatsNKey.from_seed(seed),
+            inbox_prefix=self.inbox_prefix.removesuffix("."),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            graceful_timeout=SHUTDOWN_GRACE,
+            error_cb=self._on_error,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed,
+            decoder=_undecoded,
+            apply_types=False,
+            logger=None,
+        )
+
+    async def start(self) -> None:
+        """Connect and start every subscriber; waits for the server as long as it takes."""
+        await self.broker.start()
+        self._limit_unsent_data()
+
+    async def stop(self) -> None:
+        """Let handlers finish, then drain and close."""
+        await self.broker.stop()
+
+    async def ready(self) -> bool:
+        """Tell whether the connection stands."""
+        return self.broker._connection is not None and self.client.is_connected
+
+    @property
+    def client(self) -> Client:
+        """Give the client of the connection."""
+        client: Client = self.broker.connection
+        return client
+
+    async def publish(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Put a message into a stream and give its sequence number.
+
+        The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream has
+        not confirmed it after five tries.
+        """
+        headers = {**headers, "Nats-Msg-Id": message_id}
+        trouble = ""
+        for attempt in range(PUBLISH_TRIES):
+            try:
+                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
+                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
+                return acknowledged.seq
+            except (Error, APIError, AttributeError) as error:
+                trouble = type(error).__name__
+            await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+        raise BusUnavailable(f"{stream} did not confirm a message: {trouble}")
+
+    async def announce(self, subject: str, body: bytes = b"") -> None:
+        """Send a message that may be lost."""
+        await self.client.publish(subject, body)
+
+    async def request(
+        self,
+        subject: str,
+        message: msgspec.Struct,
+        reply: type[Message] | Any,
+        seconds: float,
+        unanswered: Code,
+    ) -> Message:
+        """Ask another service and wait for its answer.
+
+        Raises BusUnavailable with the code `unanswered` when nobody is there or nobody answers in time.
+        """
+        headers = attributes(message, self.service, getattr(message, "request_id", "request"))
+        try:
+            answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
+        except NoRespondersError:
+            raise BusUnavailable("nobody serves this", unanswered) from None
+        except (Error, AssertionError) as error:
+            raise BusUnavailable(f"no answer: {type(error).__name__}", unanswered) from None
+        decoded: Message = decode(answer.data, reply)
+        return decoded
+
+    def _limit_unsent_data(self) -> None:
+        """Have the kernel give up a connection whose data nobody takes; nats-py waits a minute for that."""
+        writer = getattr(self.client._transport, "_io_writer", None)
+        connection = writer.get_extra_info("socket") if writer is not None else None
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_DATA_TIMEOUT_MS)
+
+    async def _on_error(self, error: Exception) -> None:
+        metrics.BUS_ERRORS.labels(type(error).__name__).inc()
+        log.warning("bus_error", error=str(error)[:200])
+
+    async def _on_reconnected(self) -> None:
+        self._limit_unsent_data()
+        log.info("bus_reconnected")
+
+    async def _on_closed(self) -> None:
+        self.closed.set()
+
+
+async def _undecoded(message: NatsMessage) -> NatsMessage:
+    """Give the handler the message itself: FastStream's own decoding logs what it can not read."""
+    return message

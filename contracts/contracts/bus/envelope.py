@@ -1,0 +1,55 @@
+"""Messages as bytes, with CloudEvents 1.0 attributes in the headers (binary mode)."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from contracts.values import decode_value, encode_value
+
+SCHEMA_VERSION = "1"
+DEADLINE_HEADER = "butler-deadline"
+
+_ENCODER = msgspec.json.Encoder(enc_hook=encode_value)
+_PATH = re.compile(r"at `([^`]{0,200})`")
+
+Message = TypeVar("Message")
+
+
+class Malformed(Exception):
+    """A message that can not be read; its text names the place, never the content."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Encode a message as JSON."""
+    return _ENCODER.encode(message)
+
+
+def decode(raw: bytes, kind: type[Message] | Any) -> Message:
+    """Decode a message; raises Malformed, whose text repeats nothing of the input."""
+    try:
+        message: Message = msgspec.json.decode(raw, type=kind, dec_hook=decode_value)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        place = _PATH.search(str(error))
+        raise Malformed(f"malformed at {place[1]}" if place else "malformed message") from None
+    return message
+
+
+def attributes(
+    message: msgspec.Struct, source: str, message_id: UUID | str, deadline: datetime | None = None
+) -> dict[str, str]:
+    """Give the CloudEvents attributes of a message; the deadline only where it is a request."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-type": f"butler.{type(message).__name__}",
+        "ce-source": f"/{source}",
+        "ce-id": str(message_id),
+        "ce-time": datetime.now(UTC).isoformat(),
+        "ce-dataschema": SCHEMA_VERSION,
+        "content-type": "application/json",
+    }
+    if deadline is not None:
+        headers[DEADLINE_HEADER] = deadline.isoformat()
+    return headers

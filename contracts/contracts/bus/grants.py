@@ -1,0 +1,72 @@
+"""Grants: the gateway's signed permission to use one credential for one purpose until a deadline."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from contracts.bus.envelope import Malformed, decode, encode
+
+VERIFY = "verify"
+_CONTEXT = b"butler/grant/1\0"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What is granted; `purpose` is `verify` or `sync <sync id>`, `exp` the deadline."""
+
+    credential_id: UUID
+    exchange: str
+    purpose: str
+    exp: datetime
+
+
+class GrantRefused(Exception):
+    """A grant that was altered, signed by another key, or is over."""
+
+
+def sync_purpose(sync_id: UUID) -> str:
+    """Name the purpose of a grant for one sync."""
+    return f"sync {sync_id}"
+
+
+def sign_grant(grant: Grant, key: Ed25519PrivateKey) -> str:
+    """Write a grant as text: payload and Ed25519 signature, base64url, with a dot between."""
+    payload = encode(grant)
+    return f"{_text(payload)}.{_text(key.sign(_CONTEXT + payload))}"
+
+
+def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
+    """Check a grant's signature and time and give it; raises GrantRefused."""
+    try:
+        payload, signature = (urlsafe_b64decode(part) for part in text.split("."))
+        key.verify(signature, _CONTEXT + payload)
+        grant: Grant = decode(payload, Grant)
+    except (ValueError, InvalidSignature, Malformed):
+        raise GrantRefused("the grant is not signed by the gateway") from None
+    if grant.exp.tzinfo is None or now >= grant.exp:
+        raise GrantRefused("the grant is over")
+    return grant
+
+
+def load_signing_key(pem: bytes) -> Ed25519PrivateKey:
+    """Read an Ed25519 private key; raises ValueError for any other key."""
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 private key")
+    return key
+
+
+def load_verifying_key(pem: bytes) -> Ed25519PublicKey:
+    """Read an Ed25519 public key; raises ValueError for any other key."""
+    key = load_pem_public_key(pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("not an Ed25519 public key")
+    return key
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode()

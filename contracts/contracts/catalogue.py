@@ -1,0 +1,71 @@
+"""The exchanges that a user can connect, self-describing."""
+
+import msgspec
+
+
+class Region(msgspec.Struct, frozen=True):
+    """Where the user registered at the exchange; each has a host of its own."""
+
+    key: str
+    name: str
+    host: str
+
+
+class CredentialField(msgspec.Struct, frozen=True):
+    """One part of an API key as the exchange hands it out."""
+
+    key: str
+    name: str
+    secret: bool
+
+
+class Wallet(msgspec.Struct, frozen=True):
+    """A place where an exchange keeps assets; one that is not covered is named but not read."""
+
+    key: str
+    name: str
+    covered: bool = True
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """What the system knows of an exchange before any account is connected."""
+
+    key: str
+    name: str
+    regions: tuple[Region, ...]
+    credential_fields: tuple[CredentialField, ...]
+    wallets: tuple[Wallet, ...]
+    read_only_permissions: frozenset[str]
+
+    def region(self, key: str) -> Region | None:
+        """Find a region by its key."""
+        return next((region for region in self.regions if region.key == key), None)
+
+    @property
+    def covered_wallets(self) -> tuple[str, ...]:
+        """Give the keys of the wallets that a sync reads."""
+        return tuple(wallet.key for wallet in self.wallets if wallet.covered)
+
+
+OKX = Exchange(
+    key="okx",
+    name="OKX",
+    regions=(
+        Region("global", "Global (www.okx.com)", "https://openapi.okx.com"),
+        Region("eea", "Europe (my.okx.com)", "https://eea.okx.com"),
+        Region("us", "United States and Australia (app.okx.com)", "https://us.okx.com"),
+    ),
+    credential_fields=(
+        CredentialField("api_key", "API key", secret=False),
+        CredentialField("api_secret", "Secret key", secret=True),
+        CredentialField("passphrase", "Passphrase", secret=True),
+    ),
+    wallets=(
+        Wallet("trading", "Trading account"),
+        Wallet("funding", "Funding account"),
+        Wallet("earn", "Earn", covered=False),
+    ),
+    read_only_permissions=frozenset({"read_only"}),
+)
+
+EXCHANGES: dict[str, Exchange] = {exchange.key: exchange for exchange in (OKX,)}

@@ -1,0 +1,221 @@
+"""What can go wrong between the services, who must act, and whether trying again can help.
+
+`Code` is the vocabulary on the bus, in the database and in the API; docs/troubleshooting.md explains each.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Actor(StrEnum):
+    """Who must act so that the fault goes away."""
+
+    USER = "user"
+    OPERATOR = "operator"
+    EXCHANGE = "exchange"
+    NOBODY = "nobody"
+
+
+class Code(StrEnum):
+    """The stable names of the faults."""
+
+    KEY_UNKNOWN = "key_unknown"
+    KEY_REJECTED = "key_rejected"
+    SIGNATURE_REJECTED = "signature_rejected"
+    PASSPHRASE_WRONG = "passphrase_wrong"
+    WRONG_ENVIRONMENT = "wrong_environment"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    IP_BINDING_REQUIRED = "ip_binding_required"
+    PERMISSION_MISSING = "permission_missing"
+    NOT_AVAILABLE = "not_available"
+    ACCOUNT_BLOCKED = "account_blocked"
+    ACCOUNT_RESTRICTED = "account_restricted"
+    COMPLIANCE_REQUIRED = "compliance_required"
+    REGION_BLOCKED = "region_blocked"
+    CREDENTIAL_MISSING = "credential_missing"
+    SECRET_UNUSABLE = "secret_unusable"
+
+    RATE_LIMITED = "rate_limited"
+    EXCHANGE_UNAVAILABLE = "exchange_unavailable"
+    EXCHANGE_UNREACHABLE = "exchange_unreachable"
+    EXCHANGE_TIMEOUT = "exchange_timeout"
+    UNEXPECTED_RESPONSE = "unexpected_response"
+    CONTRADICTORY_TOTAL = "contradictory_total"
+    TOO_MANY_ASSETS = "too_many_assets"
+    REQUEST_REJECTED = "request_rejected"
+
+    CLOCK_DISAGREES = "clock_disagrees"
+    VAULT_UNAVAILABLE = "vault_unavailable"
+    SIGNING_UNAVAILABLE = "signing_unavailable"
+    GRANT_REFUSED = "grant_refused"
+    READ_NOT_ALLOWED = "read_not_allowed"
+    KEYS_CHANGED = "keys_changed"
+    INVALID_REQUEST = "invalid_request"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    ACCOUNT_DELETED = "account_deleted"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A fault in words; `next_action` tells the actor what to do."""
+
+    words: str
+    actor: Actor
+    next_action: str
+    retryable: bool = False
+
+
+_WAIT = "Nothing to do: the next sync tries again."
+_CHECK_KEY = "Check the key at the exchange and submit it again with PUT /credentials."
+_OPERATOR = "The operator must look at the service logs; your key and data are safe."
+
+FAULTS: dict[Code, Fault] = {
+    Code.KEY_UNKNOWN: Fault(
+        "The exchange does not know this API key.",
+        Actor.USER,
+        "The key was deleted or mistyped, or the account was registered in another region: check both.",
+    ),
+    Code.KEY_REJECTED: Fault("The exchange rejects this API key.", Actor.USER, _CHECK_KEY),
+    Code.SIGNATURE_REJECTED: Fault(
+        "The exchange rejects the signature: the secret does not belong to this key.", Actor.USER, _CHECK_KEY
+    ),
+    Code.PASSPHRASE_WRONG: Fault(
+        "The exchange rejects the passphrase of this key.",
+        Actor.USER,
+        "Submit the passphrase that was chosen for this key; a lost one can not be recovered, make a new key.",
+    ),
+    Code.WRONG_ENVIRONMENT: Fault(
+        "The key belongs to another environment (demo trading or production).",
+        Actor.USER,
+        "Make a key in the production environment of the exchange and submit that one.",
+    ),
+    Code.IP_NOT_ALLOWED: Fault(
+        "The key is bound to addresses that do not include ours.",
+        Actor.USER,
+        "Add our egress address to the key's IP allow-list at the exchange.",
+    ),
+    Code.IP_BINDING_REQUIRED: Fault(
+        "The exchange wants this key to be bound to an IP address.",
+        Actor.USER,
+        "Bind the key to our egress address at the exchange.",
+    ),
+    Code.PERMISSION_MISSING: Fault(
+        "The key does not have the right to read this.",
+        Actor.USER,
+        "Give the key the Read permission, and no other, at the exchange.",
+    ),
+    Code.NOT_AVAILABLE: Fault(
+        "The exchange does not offer this to the account.", Actor.NOBODY, "Nothing to do for this account."
+    ),
+    Code.ACCOUNT_BLOCKED: Fault(
+        "The exchange has blocked this account or key.", Actor.USER, "Ask the support of the exchange."
+    ),
+    Code.ACCOUNT_RESTRICTED: Fault(
+        "The exchange has restricted this account for now.",
+        Actor.USER,
+        "Look at the account at the exchange; sync again when the restriction is lifted.",
+    ),
+    Code.COMPLIANCE_REQUIRED: Fault(
+        "The exchange wants a compliance or identity step from the owner of the account.",
+        Actor.USER,
+        "Sign in at the exchange and complete the step it asks for.",
+    ),
+    Code.REGION_BLOCKED: Fault(
+        "The exchange does not serve the place that our requests come from.",
+        Actor.OPERATOR,
+        "The operator must give the system an egress address in a country that the exchange serves.",
+    ),
+    Code.CREDENTIAL_MISSING: Fault(
+        "The vault holds no credential for this account.",
+        Actor.USER,
+        "Submit the key again with PUT /credentials.",
+    ),
+    Code.SECRET_UNUSABLE: Fault(
+        "The secret can not be kept: it is shorter than 32 bytes.",
+        Actor.USER,
+        "Copy the whole secret key from the exchange.",
+    ),
+    Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, _WAIT, retryable=True),
+    Code.EXCHANGE_UNAVAILABLE: Fault(
+        "The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True
+    ),
+    Code.EXCHANGE_UNREACHABLE: Fault(
+        "The exchange can not be reached.", Actor.OPERATOR, _WAIT, retryable=True
+    ),
+    Code.EXCHANGE_TIMEOUT: Fault(
+        "The exchange did not answer in time.", Actor.EXCHANGE, _WAIT, retryable=True
+    ),
+    Code.UNEXPECTED_RESPONSE: Fault(
+        "The exchange answered something that can not be understood.", Actor.OPERATOR, _OPERATOR
+    ),
+    Code.CONTRADICTORY_TOTAL: Fault(
+        "The wallet's list is empty or short, but the exchange's own total for it is not zero.",
+        Actor.EXCHANGE,
+        _WAIT,
+        retryable=True,
+    ),
+    Code.TOO_MANY_ASSETS: Fault(
+        "The account holds more assets than one outcome can carry.", Actor.OPERATOR, _OPERATOR
+    ),
+    Code.REQUEST_REJECTED: Fault(
+        "The exchange rejects our request as malformed.", Actor.OPERATOR, _OPERATOR
+    ),
+    Code.CLOCK_DISAGREES: Fault(
+        "The clocks of the exchange and of the system disagree.",
+        Actor.OPERATOR,
+        "The operator must check the clocks of the machines (NTP).",
+        retryable=True,
+    ),
+    Code.VAULT_UNAVAILABLE: Fault(
+        "The vault is not available.", Actor.OPERATOR, "The operator must unseal or restart the vault.", retryable=True
+    ),
+    Code.SIGNING_UNAVAILABLE: Fault(
+        "The service that signs requests does not answer.",
+        Actor.OPERATOR,
+        "The operator must look at the vault-broker.",
+        retryable=True,
+    ),
+    Code.GRANT_REFUSED: Fault(
+        "The vault-broker does not accept the grant of this request.", Actor.OPERATOR, _OPERATOR
+    ),
+    Code.READ_NOT_ALLOWED: Fault(
+        "The vault-broker does not sign this request.", Actor.OPERATOR, _OPERATOR
+    ),
+    Code.KEYS_CHANGED: Fault(
+        "The keys of the vault changed while the credential was handed over.",
+        Actor.NOBODY,
+        "Submit the key once more.",
+        retryable=True,
+    ),
+    Code.INVALID_REQUEST: Fault("A message between our services is malformed.", Actor.OPERATOR, _OPERATOR),
+    Code.DEADLINE_EXCEEDED: Fault(
+        "The sync did not finish before its deadline.", Actor.NOBODY, "Sync again; if it lasts, tell the operator."
+    ),
+    Code.ACCOUNT_DELETED: Fault("The account was deleted while it was synced.", Actor.NOBODY, "Nothing to do."),
+    Code.INTERNAL_ERROR: Fault("Something of ours failed.", Actor.OPERATOR, _OPERATOR, retryable=True),
+}
+
+
+class Failure(Exception):
+    """A fault on its way out; its text is for logs and people and never holds a credential."""
+
+    def __init__(self, code: Code, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"{code}: {detail}" if detail else str(code))
+        self.code = code
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class TransientError(Failure):
+    """A fault that another try may cure; `retry_after` is in seconds where somebody said so."""
+
+
+class PermanentError(Failure):
+    """A fault that stays until somebody acts."""
+
+
+def failure(code: Code, detail: str = "", retry_after: float | None = None) -> Failure:
+    """Give the exception of the branch that the table names for a code."""
+    branch = TransientError if FAULTS[code].retryable else PermanentError
+    return branch(code, detail, retry_after)

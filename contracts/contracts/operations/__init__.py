@@ -1,0 +1,1 @@
+"""How the services run: logs, metrics, health and the server around them."""

@@ -1,0 +1,39 @@
+"""The metrics of all services, a closed list with the same names everywhere."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+REGISTRY = CollectorRegistry()
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+DELIVERIES = Counter(
+    "butler_deliveries", "Messages taken from a stream, by how they ended", ["consumer", "outcome"], registry=REGISTRY
+)
+REPLIES = Counter("butler_replies", "Requests answered, by subject and kind", ["subject", "reply"], registry=REGISTRY)
+BUS_ERRORS = Counter("butler_bus_errors", "Errors that the bus connection reported", ["error"], registry=REGISTRY)
+SYNCS = Counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"], registry=REGISTRY)
+SYNC_SECONDS = Histogram(
+    "butler_sync_seconds", "Seconds from request to outcome", ["exchange"], registry=REGISTRY, buckets=_SECONDS
+)
+EXCHANGE_CALLS = Histogram(
+    "butler_exchange_call_seconds",
+    "Seconds of calls to an exchange, by read and outcome",
+    ["exchange", "read", "outcome"],
+    registry=REGISTRY,
+    buckets=_SECONDS,
+)
+SIGNATURES = Counter("butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY)
+HTTP_REQUESTS = Histogram(
+    "butler_http_request_seconds",
+    "Seconds of API requests, by route and status",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+    buckets=_SECONDS,
+)
+READY = Gauge("butler_ready", "1 when the part is ready", ["part"], registry=REGISTRY)
+
+
+def exposition() -> bytes:
+    """Write all metrics in the Prometheus text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,57 @@
+"""The subjects of the bus; the table of DESIGN section 4 in code."""
+
+from uuid import UUID
+
+KEYS = "butler.vault.gateway.keys"
+STORE = "butler.vault.gateway.store"
+DESTROY = "butler.vault.gateway.destroy"
+AUTHORIZE = "butler.vault.worker.authorize"
+
+SYNC_REQUESTED_ALL = "butler.sync.requested.*"
+SYNC_COMPLETED_ALL = "butler.sync.completed.*"
+SYNC_FAILED_ALL = "butler.sync.failed.*"
+RECORDED_ALL = "butler.gateway.recorded.*"
+ACCOUNT_EVENTS_ALL = "butler.account.>"
+DEAD_LETTERS_ALL = "butler.dead.>"
+MAX_DELIVERIES_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+TERMINATED_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
+
+
+def sync_requested(exchange: str) -> str:
+    """Name the work queue of one exchange's sync requests."""
+    return f"butler.sync.requested.{exchange}"
+
+
+def sync_completed(exchange: str) -> str:
+    """Name where completed and partial outcomes of one exchange go."""
+    return f"butler.sync.completed.{exchange}"
+
+
+def sync_failed(exchange: str) -> str:
+    """Name where failed outcomes of one exchange go."""
+    return f"butler.sync.failed.{exchange}"
+
+
+def verify(exchange: str) -> str:
+    """Name where the gateway asks a worker to verify a credential at one exchange."""
+    return f"butler.exchange.gateway.verify.{exchange}"
+
+
+def recorded(sync_id: UUID) -> str:
+    """Name the wake-up call that says that a sync's outcome is in the database."""
+    return f"butler.gateway.recorded.{sync_id}"
+
+
+def account_synced(user_id: UUID) -> str:
+    """Name the public fact that an account of one user was synced."""
+    return f"butler.account.synced.{user_id}"
+
+
+def dead(subject: str) -> str:
+    """Name where a message that nobody can read is kept for the operator."""
+    return f"butler.dead.{subject}"
+
+
+def inbox_prefix(role: str) -> str:
+    """Name the inbox of one role, with the closing dot: `_INBOX_gateway.`."""
+    return f"_INBOX_{role}."

@@ -1,0 +1,117 @@
+"""What the vault-broker is asked and what it answers. No message carries a secret in clear."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import Code, Failure, failure
+from contracts.reads import Read
+from contracts.values import Secret
+
+MAX_READS = 16
+MIN_SECRET_BYTES = 32
+
+SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
+
+
+class CredentialParts(msgspec.Struct, frozen=True):
+    """The parts of a credential that the exchange sees in clear; only ever sealed to the broker."""
+
+    api_key: Secret
+    passphrase: Secret
+
+
+class SignedRead(msgspec.Struct, frozen=True):
+    """One signed read; `target` is path and query exactly as signed, to be sent without re-encoding."""
+
+    name: str
+    method: str
+    target: str
+    headers: dict[str, Secret]
+
+
+class SignedReads(msgspec.Struct, frozen=True):
+    """The answer to Authorize in the order asked; only ever sealed to the asking worker."""
+
+    reads: tuple[SignedRead, ...]
+
+
+class Keys(msgspec.Struct, frozen=True, tag="keys"):
+    """The public keys that a gateway needs to hand over a credential.
+
+    `wrapping_key` is Vault's transit import key (PEM, RSA-4096); `sealing_key` the broker's X25519 key (raw).
+    """
+
+    wrapping_key: str
+    sealing_key: bytes
+    sealing_key_id: str
+
+
+class Store(msgspec.Struct, frozen=True):
+    """Keep a new credential; never sent twice with the same `credential_id`.
+
+    `wrapped_secret` is the API secret under Vault's wrapping key; `sealed_parts` a CredentialParts under
+    the broker's sealing key, bound to the subject, `credential_id` and `request_id`.
+    """
+
+    request_id: UUID
+    credential_id: UUID
+    exchange: str
+    sealing_key_id: str
+    wrapped_secret: SealedBytes
+    sealed_parts: SealedBytes
+
+
+class Stored(msgspec.Struct, frozen=True, tag="stored"):
+    """The credential is in the vault."""
+
+
+class Destroy(msgspec.Struct, frozen=True):
+    """Destroy a credential; asking again is harmless."""
+
+    credential_id: UUID
+
+
+class Destroyed(msgspec.Struct, frozen=True, tag="destroyed"):
+    """Nothing of the credential is left in the vault."""
+
+
+class Authorize(msgspec.Struct, frozen=True):
+    """Sign a batch of named reads for one credential.
+
+    `exchange_time_ms` is the exchange's clock, milliseconds since the epoch; `seal_to` the worker's raw
+    X25519 key; `grant` the gateway's signed permission.
+    """
+
+    request_id: UUID
+    credential_id: UUID
+    exchange: str
+    exchange_time_ms: int
+    reads: Annotated[tuple[Read, ...], msgspec.Meta(min_length=1, max_length=MAX_READS)]
+    seal_to: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    grant: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Authorized(msgspec.Struct, frozen=True, tag="authorized"):
+    """The signed reads, sealed to the asking worker, bound to the request as in Store."""
+
+    sealed_reads: bytes
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Why a request was not carried out; `detail` is for people and never holds a credential."""
+
+    code: Code
+    detail: str = ""
+    retry_after: float | None = None
+
+    def failure(self) -> Failure:
+        """Give the exception that this refusal means to the one who asked."""
+        return failure(self.code, self.detail, self.retry_after)
+
+
+KeysReply = Keys | Refused
+StoreReply = Stored | Refused
+DestroyReply = Destroyed | Refused
+AuthorizeReply = Authorized | Refused
