@@ -34,14 +34,14 @@ def encode_value(value: Any) -> Any:
     """Encode the types that msgspec does not know; a Secret only ever inside bytes that are sealed next."""
     if isinstance(value, Secret):
         return value.reveal()
-    raise NotImplementedError(f"no encoding for {type(value).__name__}")
+    raise TypeError(f"no encoding for {type(value).__name__}")
 
 
 def decode_value(kind: type, value: Any) -> Any:
-    """Decode the types that msgspec does not know."""
+    """Decode the types that msgspec does not know; raises TypeError, which msgspec reports with the place."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError(f"no decoding for {kind.__name__}")
+    raise TypeError(f"Expected `str` for {kind.__name__}")
 
 
 def parse_amount(text: str) -> Decimal:

@@ -37,6 +37,10 @@ class SignedReads(msgspec.Struct, frozen=True):
     reads: tuple[SignedRead, ...]
 
 
+class AskKeys(msgspec.Struct, frozen=True):
+    """Ask for the public keys of the vault and the broker."""
+
+
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
     """The public keys that a gateway needs to hand over a credential.
 

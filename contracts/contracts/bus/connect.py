@@ -85,6 +85,11 @@ class Bus:
         await self.broker.start()
         self._limit_unsent_data()
 
+    async def run(self) -> None:
+        """Wait until the connection is over for good; raises BusUnavailable then."""
+        await self.closed.wait()
+        raise BusUnavailable("the connection was closed")
+
     async def stop(self) -> None:
         """Let handlers finish, then drain and close."""
         await self.broker.stop()
@@ -95,7 +100,9 @@ class Bus:
 
     @property
     def client(self) -> Client:
-        """Give the client of the connection."""
+        """Give the client of the connection; raises BusUnavailable before there is one."""
+        if self.broker._connection is None:
+            raise BusUnavailable("not connected yet")
         client: Client = self.broker.connection
         return client
 
@@ -114,7 +121,7 @@ class Bus:
                 jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
                 acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
                 return acknowledged.seq
-            except (Error, APIError, AttributeError) as error:
+            except (Error, APIError, BusUnavailable) as error:
                 trouble = type(error).__name__
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         raise BusUnavailable(f"{stream} did not confirm a message: {trouble}")

@@ -1,4 +1,4 @@
-"""Consuming a stream: each delivery ends in exactly one of ack, nak with a delay, or a dead letter."""
+"""Consuming a stream, where each delivery ends in exactly one of ack, nak with a delay, or a dead letter."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -74,6 +74,16 @@ def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) ->
         metrics.DELIVERIES.labels(consumer.name, outcome).inc()
 
     subscriber(on_message)
+
+
+def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
+    """Declare a subscriber for announcements, which may be lost; the handler gets the subject of each."""
+    subscriber: Any = bus.broker.subscriber(subject, ack_policy=AckPolicy.MANUAL, no_reply=True)
+
+    async def on_announcement(message: NatsMessage) -> None:
+        await handler(message.raw_message.subject)
+
+    subscriber(on_announcement)
 
 
 async def _settle(bus: Bus, handler: Handler, raw: Msg) -> str:

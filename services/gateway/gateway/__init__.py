@@ -1,0 +1,1 @@
+"""The gateway: authenticates users, publishes sync requests and records their outcomes."""

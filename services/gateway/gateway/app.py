@@ -1,0 +1,164 @@
+"""The composition of the gateway: every part is made, started and stopped here."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+import structlog
+from litestar import Litestar
+from litestar.datastructures import ResponseHeader
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.delivery import consume, listen
+from contracts.bus.grants import load_signing_key
+from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
+from contracts.operations.serve import serve
+from contracts.values import Secret, decode_value
+from gateway.connecting import Connecting
+from gateway.context import Gateway
+from gateway.deleting import Deleting
+from gateway.outcomes import Outcomes
+from gateway.passwords import Passwords
+from gateway.relay import Relay
+from gateway.requesting import Requests
+from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes.measuring import Measuring
+from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS
+from gateway.routes.schemas import SecretSchema
+from gateway.settings import Settings
+from gateway.store.pool import Pool
+from gateway.sweeper import Sweeper
+from gateway.tokens import AccessTokens
+from gateway.vault import Vault
+from gateway.waiters import Waiters
+
+BODY_LIMIT = 64 * 1024
+OUTCOMES_AT_ONCE = 8
+WITHOUT_TOKEN = [
+    "^/api/v1/auth/(register|login|refresh)$",
+    "^/api/v1/exchanges$",
+    "^/openapi.json$",
+    "^/swagger-ui",
+    "^/(healthz|readyz|metrics)$",
+]
+ROUTES = (
+    auth.register,
+    auth.login,
+    auth.refresh,
+    auth.logout,
+    auth.me,
+    exchanges.list_exchanges,
+    accounts.connect_account,
+    accounts.list_accounts,
+    accounts.show_account,
+    accounts.rename_account,
+    accounts.delete_account,
+    accounts.replace_credentials,
+    accounts.show_balances,
+    accounts.show_holdings,
+    syncs.sync_account,
+    syncs.sync_all,
+    syncs.show_sync,
+    syncs.show_batch,
+    syncs.list_syncs,
+    documents.swagger_ui,
+    documents.swagger_start,
+    documents.healthz,
+    documents.readyz,
+    documents.show_metrics,
+)
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings) -> int:
+    """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
+    stopping = asyncio.Event()
+    pool = Pool(settings.database_url, settings.database_password.reveal())
+    bus = Bus("gateway", "gateway", settings.nats_url, settings.nats_seed.reveal())
+    key = load_signing_key(settings.grant_key.reveal().encode())
+    relay = Relay(pool, bus)
+    vault = Vault(bus, settings.wrapping_key_fingerprint)
+    deadline = settings.sync_deadline_seconds
+    sweeper = Sweeper(pool, vault, relay, key, deadline, settings.credential_grace_seconds)
+    waiters = Waiters(pool, stopping)
+    gateway = Gateway(
+        pool=pool,
+        passwords=Passwords(),
+        tokens=AccessTokens(settings.jwt_key.reveal().encode(), pool, WITHOUT_TOKEN),
+        connecting=Connecting(pool, bus, vault, sweeper, key),
+        deleting=Deleting(pool, relay, sweeper),
+        requests=Requests(pool, relay, key, deadline),
+        waiters=waiters,
+        checks={"database": pool.ready, "nats": bus.ready},
+        egress=settings.egress,
+    )
+    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    async with AsyncExitStack() as stack:
+        stack.callback(gateway.passwords.close)
+        await pool.start()
+        stack.push_async_callback(pool.stop)
+        parts = [bus.start(), bus.run(), relay.run(), sweeper.run(), waiters.poll()]
+        stack.push_async_callback(_stop, bus, [_start(part, stopping) for part in parts])
+        await serve(application(gateway), settings.host, settings.port, stopping)
+    return int(bus.closed.is_set())
+
+
+def application(gateway: Gateway) -> Litestar:
+    """Make the HTTP application."""
+    return Litestar(
+        route_handlers=[*ROUTES, documents.swagger_files()],
+        dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
+        on_app_init=[gateway.tokens.auth.on_app_init],
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[Measuring()],
+        plugins=[SecretSchema()],
+        type_decoders=[(lambda kind: kind is Secret, decode_value)],
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+        request_max_body_size=BODY_LIMIT,
+        openapi_config=OpenAPIConfig(
+            title="Crypto Pocket Butler",
+            version="1",
+            path="/",
+            render_plugins=[JsonRenderPlugin(path=documents.OPENAPI)],
+        ),
+        logging_config=None,
+    )
+
+
+def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
+    """Declare what the gateway hears."""
+
+    async def on_recorded(subject: str) -> None:
+        waiters.wake(UUID(subject.rpartition(".")[2]))
+
+    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE)
+    consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
+    listen(bus, subjects.RECORDED_ALL, on_recorded)
+
+
+def _start(part: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:
+    """Run a part in the background; when it fails the process stops."""
+
+    def on_done(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            log.error("part_failed", exc_info=error, part=part.__qualname__)
+            stopping.set()
+
+    task = asyncio.create_task(part)
+    task.add_done_callback(on_done)
+    return task
+
+
+async def _stop(bus: Bus, tasks: list[asyncio.Task[Any]]) -> None:
+    """Let the handlers of the bus finish, then end the background work."""
+    await bus.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,240 @@
+"""The life of a credential: submitted, stored, verified, then live for an account, or doomed."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
+from contracts import subjects
+from contracts.accounts import Verified, Verify, VerifyReply
+from contracts.bus.connect import Bus
+from contracts.bus.grants import VERIFY, Grant, sign_grant
+from contracts.catalogue import Exchange
+from contracts.faults import Code, Failure
+from contracts.values import Secret
+from contracts.vault import CredentialParts, Refused
+from gateway.credentials import api_key_hint, check_read_only
+from gateway.errors import Problem, not_found, problem_of, service_unavailable
+from gateway.store import accounts, audit, credentials
+from gateway.store.accounts import Account, Duplicate
+from gateway.store.audit import Action
+from gateway.store.pool import Pool
+from gateway.sweeper import Sweeper
+from gateway.vault import Vault
+
+VERIFY_SECONDS = 20.0
+MAX_ACCOUNTS = 100
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """A credential as a user submits it, and where it is from."""
+
+    user_id: UUID
+    exchange: Exchange
+    region: str
+    api_key: Secret
+    api_secret: Secret
+    passphrase: Secret
+    address: str | None
+
+
+class Connecting:
+    """Connects accounts and replaces their credentials; nothing refused stays in the vault."""
+
+    def __init__(self, pool: Pool, bus: Bus, vault: Vault, sweeper: Sweeper, key: Ed25519PrivateKey) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._vault = vault
+        self._sweeper = sweeper
+        self._key = key
+
+    async def connect(self, submission: Submission, name: str) -> Account:
+        """Connect an account after its key was verified; raises Problem, after which nothing is left."""
+        async with self._pool.transaction() as connection:
+            if await accounts.count_accounts(connection, submission.user_id) >= MAX_ACCOUNTS:
+                raise Problem(
+                    HTTPStatus.CONFLICT, "too_many_accounts", f"You have {MAX_ACCOUNTS} accounts: delete one first."
+                )
+        credential_id, verified = await self._accepted(submission)
+        account = _account(uuid7(), submission, name, credential_id, verified)
+        try:
+            await self._insert(account)
+        except BaseException:
+            await self._doom(credential_id, submission)
+            raise
+        async with self._pool.transaction() as connection:
+            return await accounts.find_account(connection, account.user_id, account.id) or account
+
+    async def replace(self, submission: Submission, account: Account) -> Account:
+        """Put another key of the same account of the exchange in the place of the old one; raises Problem."""
+        credential_id, verified = await self._accepted(submission)
+        try:
+            return await self._swap(submission, account, credential_id, verified)
+        except BaseException:
+            await self._doom(credential_id, submission)
+            raise
+
+    async def _accepted(self, submission: Submission) -> tuple[UUID, Verified]:
+        """Store and verify a credential; whatever fails, it is doomed. Raises Problem."""
+        credential_id = await self._stored(submission)
+        try:
+            verified = await self._verify(credential_id, submission)
+            check_read_only(submission.exchange, verified)
+        except Failure as failure:
+            await self._doom(credential_id, submission, failure.code)
+            raise problem_of(failure) from None
+        except Problem as problem:
+            await self._doom(credential_id, submission, problem.code)
+            raise
+        except BaseException:
+            await self._doom(credential_id, submission)
+            raise
+        return credential_id, verified
+
+    async def _stored(self, submission: Submission) -> UUID:
+        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile."""
+        try:
+            return await self._store(submission)
+        except Failure as failure:
+            if failure.code is not Code.KEYS_CHANGED:
+                raise problem_of(failure) from None
+        try:
+            return await self._store(submission)
+        except Failure as failure:
+            raise problem_of(failure) from None
+
+    async def _store(self, submission: Submission) -> UUID:
+        credential_id = uuid7()
+        async with self._pool.transaction() as connection:
+            await credentials.insert_pending(
+                connection, credential_id, submission.user_id, submission.exchange.key
+            )
+            await audit.record(
+                connection,
+                Action.CREDENTIAL_SUBMITTED,
+                user_id=submission.user_id,
+                subject=credential_id,
+                address=submission.address,
+                exchange=submission.exchange.key,
+            )
+        parts = CredentialParts(submission.api_key, submission.passphrase)
+        try:
+            await self._vault.store(credential_id, submission.exchange.key, submission.api_secret, parts)
+        except BaseException as error:
+            await self._doom(credential_id, submission, error.code if isinstance(error, Failure) else None)
+            raise
+        return credential_id
+
+    async def _verify(self, credential_id: UUID, submission: Submission) -> Verified:
+        """Have a worker read whose key it is and what it may do; raises Failure."""
+        deadline = datetime.now(UTC) + timedelta(seconds=VERIFY_SECONDS)
+        grant = Grant(credential_id, submission.exchange.key, VERIFY, deadline)
+        question = Verify(
+            credential_id, submission.exchange.key, submission.region, sign_grant(grant, self._key), deadline
+        )
+        subject = subjects.verify(submission.exchange.key)
+        reply: VerifyReply = await self._bus.request(
+            subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+        )
+        if isinstance(reply, Refused):
+            raise reply.failure()
+        return reply
+
+    async def _insert(self, account: Account) -> None:
+        """Insert the account and make its credential live, or say which account it duplicates."""
+        assert account.credential_id is not None  # noqa: S101 - made by connect
+        async with self._pool.transaction() as connection:
+            try:
+                await accounts.insert_account(connection, account)
+            except Duplicate:
+                existing = await accounts.find_by_exchange_uid(
+                    connection, account.user_id, account.exchange, account.exchange_uid
+                )
+                raise _duplicate(existing) from None
+            if not await credentials.set_live(connection, account.credential_id):
+                raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
+            await audit.record(
+                connection,
+                Action.ACCOUNT_CONNECTED,
+                user_id=account.user_id,
+                subject=account.id,
+                credential_id=str(account.credential_id),
+            )
+
+    async def _swap(
+        self, submission: Submission, account: Account, credential_id: UUID, verified: Verified
+    ) -> Account:
+        if verified.exchange_uid != account.exchange_uid:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "different_account",
+                "This key belongs to another account of the exchange: connect it as an account of its own.",
+            )
+        async with self._pool.transaction() as connection:
+            current = await accounts.lock_account(connection, account.id)
+            if current is None or current.credential_id is None:
+                raise not_found()
+            if not await credentials.set_live(connection, credential_id):
+                raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
+            replaced = _account(account.id, submission, current.name, credential_id, verified)
+            await accounts.replace_credential(connection, replaced)
+            await credentials.doom(connection, current.credential_id, "live")
+            await audit.record(
+                connection,
+                Action.CREDENTIAL_REPLACED,
+                user_id=account.user_id,
+                subject=account.id,
+                credential_id=str(credential_id),
+            )
+        self._sweeper.wake()
+        async with self._pool.transaction() as connection:
+            return await accounts.find_account(connection, account.user_id, account.id) or replaced
+
+    async def _doom(self, credential_id: UUID, submission: Submission, code: str | None = None) -> None:
+        """Give up a credential that did not become an account's, even when that only seems so."""
+        async with self._pool.transaction() as connection:
+            if await credentials.doom(connection, credential_id, "pending"):
+                await audit.record(
+                    connection,
+                    Action.CREDENTIAL_REFUSED,
+                    user_id=submission.user_id,
+                    subject=credential_id,
+                    address=submission.address,
+                    error_code=code,
+                )
+        self._sweeper.wake()
+
+
+def _account(
+    account_id: UUID, submission: Submission, name: str, credential_id: UUID, verified: Verified
+) -> Account:
+    return Account(
+        id=account_id,
+        user_id=submission.user_id,
+        exchange=submission.exchange.key,
+        region=submission.region,
+        name=name,
+        credential_id=credential_id,
+        exchange_uid=verified.exchange_uid,
+        master_uid=verified.master_uid,
+        permissions=verified.permissions,
+        ip_bound=bool(verified.bound_addresses),
+        api_key_hint=api_key_hint(submission.api_key),
+        created_at=datetime.now(UTC),
+        deleted_at=None,
+        last_synced_at=None,
+        last_attempt_at=None,
+        last_error_code=None,
+    )
+
+
+def _duplicate(existing: Account | None) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "account_exists",
+        "This account of the exchange is connected already: use it, or replace its key with PUT /credentials.",
+        account_id=str(existing.id) if existing else None,
+    )

@@ -1,0 +1,27 @@
+"""What the routes may use; `app.py` makes one and hands it to every handler."""
+
+from dataclasses import dataclass
+
+from contracts.operations.health import Checks
+from gateway.connecting import Connecting
+from gateway.deleting import Deleting
+from gateway.passwords import Passwords
+from gateway.requesting import Requests
+from gateway.store.pool import Pool
+from gateway.tokens import AccessTokens
+from gateway.waiters import Waiters
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The parts of a running gateway; `egress` are the addresses that calls to exchanges come from."""
+
+    pool: Pool
+    passwords: Passwords
+    tokens: AccessTokens
+    connecting: Connecting
+    deleting: Deleting
+    requests: Requests
+    waiters: Waiters
+    checks: Checks
+    egress: tuple[str, ...]

@@ -1,0 +1,36 @@
+"""Deleting accounts: at once for the user, in the vault as soon as the sweeper can."""
+
+from uuid import UUID
+
+from contracts.faults import Code
+from gateway.errors import not_found
+from gateway.messages import failed_outcome
+from gateway.relay import Relay
+from gateway.store import accounts, audit, credentials, outbox, syncs
+from gateway.store.audit import Action
+from gateway.store.pool import Pool
+from gateway.sweeper import Sweeper
+
+
+class Deleting:
+    """Takes accounts away with their balances; a sync that is open is settled as failed."""
+
+    def __init__(self, pool: Pool, relay: Relay, sweeper: Sweeper) -> None:
+        self._pool = pool
+        self._relay = relay
+        self._sweeper = sweeper
+
+    async def delete(self, user_id: UUID, account_id: UUID) -> None:
+        """Delete an account; raises Problem when the user has none with this id."""
+        async with self._pool.transaction() as connection:
+            account = await accounts.lock_account(connection, account_id)
+            if account is None or account.user_id != user_id or account.credential_id is None:
+                raise not_found()
+            queued = await syncs.find_open(connection, account_id)
+            if queued is not None:
+                await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED))
+            await accounts.delete_account(connection, account_id)
+            await credentials.doom(connection, account.credential_id, "live")
+            await audit.record(connection, Action.ACCOUNT_DELETED, user_id=user_id, subject=account_id)
+        self._sweeper.wake()
+        self._relay.wake()

@@ -1,0 +1,75 @@
+"""Problems of the API (RFC 9457) and the one table that maps faults between services to them."""
+
+from http import HTTPStatus
+from typing import Any
+
+from contracts.faults import FAULTS, Actor, Code, Failure
+
+UNAVAILABLE_RETRY_AFTER = 5
+
+
+class Problem(Exception):
+    """An answer that is no success: a stable code, a status and words for people."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        retry_after: int | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after = retry_after
+        self.members = members
+
+    def document(self) -> dict[str, Any]:
+        """Write the problem document."""
+        return {
+            "type": f"urn:crypto-pocket-butler:problem:{self.code}",
+            "title": self.status.phrase,
+            "status": int(self.status),
+            "code": self.code,
+            "detail": self.detail,
+            **self.members,
+        }
+
+
+def not_found() -> Problem:
+    """Say that there is no such thing, in the same words for missing and foreign ones."""
+    return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here for you under this address.")
+
+
+def invalid_input(detail: str, **members: Any) -> Problem:
+    """Say what is wrong with the request."""
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid_input", detail, **members)
+
+
+def unauthorized(detail: str = "Sign in: send a valid access token as 'Authorization: Bearer ...'.") -> Problem:
+    """Say that the caller is not known."""
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
+
+
+def service_unavailable(code: str, detail: str) -> Problem:
+    """Say that a part of the system is away for now."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, UNAVAILABLE_RETRY_AFTER)
+
+
+def problem_of(failure: Failure) -> Problem:
+    """Map a fault between services to the problem that a client sees."""
+    fault = FAULTS[failure.code]
+    detail = f"{failure.detail or fault.words} {fault.next_action}"
+    retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
+    return Problem(_status(failure.code), failure.code, detail, retry_after)
+
+
+def _status(code: Code) -> HTTPStatus:
+    fault = FAULTS[code]
+    if fault.retryable:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    if fault.actor in (Actor.USER, Actor.NOBODY):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.BAD_GATEWAY

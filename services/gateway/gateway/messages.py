@@ -1,0 +1,87 @@
+"""What the gateway puts into its outbox: sync requests, outcomes it settles itself, and public facts."""
+
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from contracts import subjects
+from contracts.accounts import AccountSynced, WalletFact
+from contracts.bus.envelope import attributes, encode
+from contracts.bus.grants import Grant, sign_grant, sync_purpose
+from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
+from contracts.faults import FAULTS, Code
+from contracts.syncs import SyncFailed, SyncRequested
+from gateway.store.accounts import Account
+from gateway.store.outbox import Outgoing
+from gateway.store.syncs import Sync
+
+SOURCE = "gateway"
+
+
+def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoing | None:
+    """Ask a worker for a sync; None when the account has no credential any more.
+
+    Each publication has a message id of its own: the stream would swallow a second one with the same id.
+    """
+    if account.credential_id is None:
+        return None
+    grant = Grant(account.credential_id, sync.exchange, sync_purpose(sync.id), sync.deadline)
+    request = SyncRequested(
+        sync_id=sync.id,
+        account_id=account.id,
+        credential_id=account.credential_id,
+        exchange=sync.exchange,
+        region=account.region,
+        deadline=sync.deadline,
+        grant=sign_grant(grant, key),
+    )
+    message_id = f"{sync.id}:{sync.publications}"
+    return Outgoing(
+        message_id,
+        subjects.sync_requested(sync.exchange),
+        _name(SYNC_REQUESTS.name),
+        attributes(request, SOURCE, message_id, sync.deadline),
+        encode(request),
+        sync.id,
+    )
+
+
+def failed_outcome(sync: Sync, code: Code) -> Outgoing:
+    """Settle a sync as a worker would."""
+    outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications)
+    message_id = f"{sync.id}:outcome"
+    return Outgoing(
+        message_id,
+        subjects.sync_failed(sync.exchange),
+        _name(SYNC_OUTCOMES.name),
+        attributes(outcome, SOURCE, message_id),
+        encode(outcome),
+    )
+
+
+def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
+    """Tell the world that a sync has its outcome, without amounts."""
+    fact = AccountSynced(
+        sync_id=sync.id,
+        account_id=sync.account_id,
+        user_id=sync.user_id,
+        exchange=sync.exchange,
+        status=sync.status,
+        recorded_at=recorded_at,
+        wallets=tuple(WalletFact(wallet.wallet, wallet.verdict, wallet.error_code) for wallet in sync.wallets),
+        holdings_count=sync.holdings_count,
+        error_code=sync.error_code,
+    )
+    message_id = f"{sync.id}:synced"
+    return Outgoing(
+        message_id,
+        subjects.account_synced(sync.user_id),
+        _name(ACCOUNT_EVENTS.name),
+        attributes(fact, SOURCE, message_id),
+        encode(fact),
+    )
+
+
+def _name(name: str | None) -> str:
+    assert name is not None  # noqa: S101 - every stream of the topology has a name
+    return name

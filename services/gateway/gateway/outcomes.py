@@ -1,0 +1,157 @@
+"""Recording outcomes: the only place where a sync gets its terminal state."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.delivery import Delivery, RetryLater
+from contracts.bus.envelope import Malformed, decode
+from contracts.catalogue import EXCHANGES
+from contracts.faults import Code
+from contracts.operations import metrics
+from contracts.syncs import Status, SyncFailed, SyncOutcome, Verdict, WalletRead, holdings_count
+from gateway.messages import account_synced, failed_outcome
+from gateway.relay import Relay
+from gateway.store import accounts, audit, balances, outbox, syncs
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.syncs import Ending, Sync, WalletVerdict
+
+DATABASE_AWAY_DELAY = 5.0
+
+log = structlog.get_logger()
+
+
+class MaxDeliveries(msgspec.Struct, frozen=True):
+    """The part of a max-deliver or terminated advisory that names a message."""
+
+    stream: str
+    stream_seq: int
+
+
+class Outcomes:
+    """Handles outcomes and the server's advisories about requests that it gave up."""
+
+    def __init__(self, pool: Pool, bus: Bus, relay: Relay) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._relay = relay
+
+    async def on_sync_outcome(self, delivery: Delivery) -> None:
+        """Record an outcome, then wake those who wait; one that came too late changes nothing."""
+        outcome: SyncOutcome = decode(delivery.body, SyncOutcome)
+        try:
+            async with self._pool.transaction() as connection:
+                sync = await record(connection, outcome)
+        except DatabaseUnavailable as error:
+            raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        if sync is None:
+            log.info("outcome_ignored", sync_id=outcome.sync_id)
+            return
+        self._relay.wake()
+        await self._bus.announce(subjects.recorded(sync.id))
+        _report(sync)
+
+    async def on_advisory(self, delivery: Delivery) -> None:
+        """Settle the sync whose request the server does not deliver any more."""
+        try:
+            advisory: MaxDeliveries = decode(delivery.body, MaxDeliveries)
+        except Malformed:
+            return
+        if advisory.stream != "SYNC_REQUESTS":
+            return
+        try:
+            async with self._pool.transaction() as connection:
+                sync = await syncs.find_by_request_seq(connection, advisory.stream_seq)
+                if sync is not None:
+                    await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
+        except DatabaseUnavailable as error:
+            raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        self._relay.wake()
+
+
+async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
+    """Write an outcome with all that follows from it; None when the sync has a terminal state already."""
+    account = await accounts.lock_account(connection, outcome.account_id)
+    if account is None:
+        return None
+    sync = await syncs.end_sync(connection, outcome.sync_id, ending(outcome))
+    if sync is None:
+        return None
+    if sync.account_id != account.id:
+        raise Malformed("the outcome names another account than its sync")
+    if account.deleted_at is None:
+        for read in wallet_reads(outcome):
+            await _keep(connection, account.id, sync.number, read)
+        await accounts.set_attempt(connection, account.id, sync.error_code, _completed_as_of(outcome))
+    await _publish_recorded(connection, sync)
+    return sync
+
+
+async def _publish_recorded(connection: Connection, sync: Sync) -> None:
+    await outbox.put(connection, account_synced(sync, datetime.now(UTC)))
+    await audit.record(
+        connection,
+        Action.SYNC_RECORDED,
+        user_id=sync.user_id,
+        subject=sync.id,
+        status=sync.status,
+        error_code=sync.error_code,
+    )
+
+
+def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
+    """Give the verdict of every wallet; a sync that failed as a whole failed for each covered one."""
+    if outcome.wallets or not isinstance(outcome, SyncFailed):
+        return outcome.wallets
+    return tuple(
+        WalletRead(wallet, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
+        for wallet in EXCHANGES[outcome.exchange].covered_wallets
+    )
+
+
+def ending(outcome: SyncOutcome) -> Ending:
+    """Say what an outcome means for its sync; a partial one carries the first fault of its wallets."""
+    reads = wallet_reads(outcome)
+    fault = next((read for read in reads if read.error_code is not None), None)
+    error_code, error = (fault.error_code, fault.error) if fault else (None, None)
+    if isinstance(outcome, SyncFailed):
+        error_code, error = outcome.error_code, outcome.error
+    return Ending(outcome.status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
+
+
+def _report(sync: Sync) -> None:
+    """Log and count a recorded outcome."""
+    metrics.SYNCS.labels(sync.exchange, sync.status).inc()
+    seconds = (datetime.now(UTC) - sync.requested_at).total_seconds()
+    metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
+    log.info(
+        "sync_recorded",
+        sync_id=sync.id,
+        account_id=sync.account_id,
+        status=sync.status,
+        error_code=sync.error_code,
+        seconds=round(seconds, 3),
+    )
+
+
+async def _keep(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
+    if read.verdict is Verdict.COMPLETE:
+        await balances.store_read(connection, account_id, number, read)
+    elif read.verdict is not Verdict.NOT_COVERED:
+        await balances.mark_unread(connection, account_id, number, read)
+
+
+def _verdict(read: WalletRead) -> WalletVerdict:
+    return WalletVerdict(read.wallet, read.verdict, read.as_of, read.total_check, read.error_code, read.error)
+
+
+def _completed_as_of(outcome: SyncOutcome) -> datetime | None:
+    """Give the oldest time of a completed sync's wallets; None for any other sync."""
+    if outcome.status is not Status.COMPLETED:
+        return None
+    return min(read.as_of for read in outcome.wallets if read.as_of is not None)

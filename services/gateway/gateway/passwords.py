@@ -1,0 +1,48 @@
+"""Password hashing with argon2id in a bounded pool, because one hash takes 46 MiB."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from contracts.values import Secret
+
+MEMORY_KIB = 46 * 1024
+ROUNDS = 2
+AT_ONCE = 2
+
+Result = TypeVar("Result")
+
+
+class Passwords:
+    """Hashes and checks passwords, two at a time."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher(time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=1)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    async def hash(self, password: Secret) -> str:
+        """Hash a password; the text holds its salt and parameters."""
+        return await self._run(self._hasher.hash, password.reveal())
+
+    async def matches(self, password_hash: str | None, password: Secret) -> bool:
+        """Check a password; None, for an unknown user, takes as long and is False."""
+        matched = await self._run(self._verify, password_hash or self._nobody, password.reveal())
+        return matched and password_hash is not None
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, work: Callable[..., Result], *arguments: str) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -1,0 +1,113 @@
+"""Accepting requests for syncs: the sync, its outbox row and its audit in one transaction."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
+from gateway.errors import Problem, not_found
+from gateway.messages import sync_request
+from gateway.relay import Relay
+from gateway.store import accounts, audit, outbox, syncs
+from gateway.store.accounts import Account
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, Pool
+from gateway.store.syncs import Sync
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """A client's key and what it was used for: route and body."""
+
+    key: str
+    route: str
+    body: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """Give a hash by which another use of the key is told."""
+        return hashlib.sha256(self.route.encode() + b"\0" + self.body).hexdigest()
+
+
+class Requests:
+    """Opens syncs, or joins those that are open."""
+
+    def __init__(self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, deadline_seconds: float) -> None:
+        self._pool = pool
+        self._relay = relay
+        self._key = key
+        self._deadline = timedelta(seconds=deadline_seconds)
+
+    async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> UUID:
+        """Request a sync of one account and give the id of the sync; raises Problem."""
+        sync_id = uuid7()
+        async with self._pool.transaction() as connection:
+            if idempotency is not None:
+                earlier = await self._claimed(connection, user_id, idempotency, sync_id)
+                if earlier is not None:
+                    return earlier
+            account = await accounts.lock_account(connection, account_id)
+            if account is None or account.user_id != user_id or account.deleted_at is not None:
+                raise not_found()
+            sync = await self._open_or_join(connection, account, sync_id)
+            if idempotency is not None and sync.id != sync_id:
+                await syncs.point_idempotency_key(connection, user_id, idempotency.key, sync.id)
+        self._relay.wake()
+        return sync.id
+
+    async def all(self, user_id: UUID, idempotency: Idempotency | None) -> UUID:
+        """Request a sync of every account of a user and give the id of the batch; raises Problem."""
+        batch_id = uuid7()
+        async with self._pool.transaction() as connection:
+            if idempotency is not None:
+                earlier = await self._claimed(connection, user_id, idempotency, batch_id)
+                if earlier is not None:
+                    return earlier
+            opened = [
+                await self._open_or_join(connection, account, uuid7())
+                for listed in await accounts.list_accounts(connection, user_id)
+                if (account := await accounts.lock_account(connection, listed.id)) and account.deleted_at is None
+            ]
+            await syncs.insert_batch(connection, batch_id, user_id, [sync.id for sync in opened])
+        self._relay.wake()
+        return batch_id
+
+    async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
+        """Open a sync of a locked account, or give the one that is open."""
+        deadline = datetime.now(UTC) + self._deadline
+        sync = await syncs.open_sync(
+            connection, sync_id, account.user_id, account.id, account.exchange, deadline
+        )
+        if sync is None:
+            joined = await syncs.find_open(connection, account.id)
+            if joined is None:
+                raise Problem(HTTPStatus.CONFLICT, "sync_conflict", "The open sync just ended: ask again.", 1)
+            return joined
+        request = sync_request(sync, account, self._key)
+        if request is None:
+            raise not_found()
+        await outbox.put(connection, request)
+        await audit.record(
+            connection, Action.SYNC_REQUESTED, user_id=account.user_id, subject=sync.id, account_id=str(account.id)
+        )
+        return sync
+
+    async def _claimed(
+        self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID
+    ) -> UUID | None:
+        """Take the key; gives what it stands for when it was used before. Raises Problem for another use."""
+        earlier = await syncs.claim_idempotency_key(
+            connection, user_id, idempotency.key, idempotency.fingerprint, target_id
+        )
+        if earlier is None:
+            return None
+        if earlier.fingerprint != idempotency.fingerprint:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another request within 24 hours: choose a new one.",
+            )
+        return earlier.target_id

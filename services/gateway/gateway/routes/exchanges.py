@@ -1,0 +1,44 @@
+"""The exchanges that can be connected."""
+
+import msgspec
+from litestar import get
+
+from contracts.catalogue import EXCHANGES, CredentialField, Exchange, Wallet
+from gateway.context import Gateway
+
+
+class RegionView(msgspec.Struct, frozen=True):
+    """Where an account can be registered."""
+
+    key: str
+    name: str
+
+
+class ExchangeView(msgspec.Struct, frozen=True):
+    """An exchange; put `egress_addresses` on the IP allow-list of a key where they are given."""
+
+    key: str
+    name: str
+    regions: tuple[RegionView, ...]
+    credential_fields: tuple[CredentialField, ...]
+    wallets: tuple[Wallet, ...]
+    permissions: tuple[str, ...]
+    egress_addresses: tuple[str, ...]
+
+
+@get("/api/v1/exchanges", tags=["exchanges"])
+async def list_exchanges(gateway: Gateway) -> tuple[ExchangeView, ...]:
+    """List the exchanges with their regions, credential fields and wallets."""
+    return tuple(_view(exchange, gateway.egress) for exchange in EXCHANGES.values())
+
+
+def _view(exchange: Exchange, egress: tuple[str, ...]) -> ExchangeView:
+    return ExchangeView(
+        key=exchange.key,
+        name=exchange.name,
+        regions=tuple(RegionView(region.key, region.name) for region in exchange.regions),
+        credential_fields=exchange.credential_fields,
+        wallets=exchange.wallets,
+        permissions=tuple(sorted(exchange.read_only_permissions)),
+        egress_addresses=egress,
+    )

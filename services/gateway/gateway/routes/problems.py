@@ -1,0 +1,105 @@
+"""Every answer that is no success, as a problem document (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ExceptionHandlersMap
+
+from contracts.faults import Failure
+from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
+from gateway.store.pool import DatabaseUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+log = structlog.get_logger()
+AnyRequest = Request[Any, Any, Any]
+
+
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """A problem; `code` is stable, `detail` says what to do. Some problems carry more members."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Describe the problems of a route in the OpenAPI document."""
+    return {
+        status: ResponseSpec(ProblemDocument, description=HTTPStatus(status).phrase, media_type=MEDIA_TYPE, generate_examples=False)
+        for status in statuses
+    }
+
+
+def problem_response(problem: Problem) -> Response[dict[str, Any]]:
+    """Answer with a problem document."""
+    headers = dict(SECURITY_HEADERS)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _on_problem(_request: AnyRequest, problem: Problem) -> Response[Any]:
+    return problem_response(problem)
+
+
+def _on_failure(_request: AnyRequest, failure: Failure) -> Response[Any]:
+    return problem_response(problem_of(failure))
+
+
+def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
+    log.warning("database_unavailable", reason=str(error))
+    return problem_response(service_unavailable("database_unavailable", "The database is away for now: try again."))
+
+
+def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        return problem_response(not_found())
+    if status is HTTPStatus.UNAUTHORIZED:
+        return problem_response(unauthorized())
+    if status is HTTPStatus.BAD_REQUEST:
+        return problem_response(Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error)))
+    code = status.phrase.lower().replace(" ", "_")
+    return problem_response(Problem(status, code, f"{status.phrase}."))
+
+
+def _errors(error: HTTPException) -> list[dict[str, str]]:
+    """Name the fields that are wrong; the words come from types, never from the input."""
+    listed = error.extra if isinstance(error.extra, list) else []
+    return [
+        {"field": str(entry.get("key", "")), "message": str(entry.get("message", ""))}
+        for entry in listed
+        if isinstance(entry, dict)
+    ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
+
+
+def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
+    log.error("unexpected_error", exc_info=error, method=request.method, path=request.scope["path"])
+    return problem_response(
+        Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something of ours failed; nothing of yours is lost.")
+    )
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    Problem: _on_problem,
+    Failure: _on_failure,
+    DatabaseUnavailable: _on_database,
+    HTTPException: _on_http,
+    Exception: _on_unexpected,
+}

@@ -1,0 +1,113 @@
+"""Syncs: requesting them, waiting for their outcome, and looking it up."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+
+from gateway.context import Gateway
+from gateway.errors import invalid_input, not_found
+from gateway.prefer import wait_seconds
+from gateway.requesting import Idempotency
+from gateway.routes.auth import SignedInRequest
+from gateway.routes.problems import documented
+from gateway.store import accounts, syncs
+from gateway.store.syncs import Sync
+from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
+
+MAX_KEY = 128
+
+Prefer = Annotated[
+    str | None, Parameter(header="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async")
+]
+IdempotencyKey = Annotated[
+    str | None, Parameter(header="Idempotency-Key", description="A key of yours: the request is done once in 24 h")
+]
+Limit = Annotated[int, Parameter(ge=1, le=100)]
+
+
+@post(
+    "/api/v1/accounts/{account_id:uuid}/sync",
+    status_code=200,
+    responses=documented(400, 401, 404, 409, 422, 503),
+    tags=["syncs"],
+)
+async def sync_account(
+    account_id: UUID,
+    request: SignedInRequest,
+    gateway: Gateway,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[SyncView]:
+    """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked."""
+    idempotency = _idempotency(idempotency_key, request)
+    sync_id = await gateway.requests.one(request.user.id, account_id, idempotency)
+    await gateway.waiters.wait([sync_id], wait_seconds(prefer))
+    view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
+    if view.success is None:
+        return Response(view, status_code=202, headers={"Location": f"/api/v1/syncs/{sync_id}"})
+    return Response(view)
+
+
+@post("/api/v1/accounts/sync-all", status_code=200, responses=documented(400, 401, 409, 422, 503), tags=["syncs"])
+async def sync_all(
+    request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
+) -> Response[BatchView]:
+    """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked."""
+    batch_id = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
+    members = await _batch(gateway, request, batch_id)
+    await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
+    view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
+    if view.pending:
+        return Response(view, status_code=202, headers={"Location": f"/api/v1/sync-batches/{batch_id}"})
+    return Response(view)
+
+
+@get("/api/v1/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
+async def show_sync(sync_id: UUID, request: SignedInRequest, gateway: Gateway) -> SyncView:
+    """Show a sync."""
+    return sync_view(await _sync(gateway, request, sync_id), gateway.egress)
+
+
+@get("/api/v1/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
+async def show_batch(batch_id: UUID, request: SignedInRequest, gateway: Gateway) -> BatchView:
+    """Show the syncs of one sync-all."""
+    return batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
+
+
+@get("/api/v1/accounts/{account_id:uuid}/syncs", responses=documented(400, 401, 404), tags=["syncs"])
+async def list_syncs(
+    account_id: UUID, request: SignedInRequest, gateway: Gateway, limit: Limit = 20, cursor: UUID | None = None
+) -> SyncPage:
+    """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the page before."""
+    async with gateway.pool.transaction() as connection:
+        if await accounts.find_account(connection, request.user.id, account_id) is None:
+            raise not_found()
+        listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
+    items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
+    return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)
+
+
+async def _sync(gateway: Gateway, request: SignedInRequest, sync_id: UUID) -> Sync:
+    async with gateway.pool.transaction() as connection:
+        sync = await syncs.find_sync(connection, request.user.id, sync_id)
+    if sync is None:
+        raise not_found()
+    return sync
+
+
+async def _batch(gateway: Gateway, request: SignedInRequest, batch_id: UUID) -> list[Sync]:
+    async with gateway.pool.transaction() as connection:
+        found = await syncs.find_batch(connection, request.user.id, batch_id)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _idempotency(key: str | None, request: SignedInRequest) -> Idempotency | None:
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise invalid_input(f"Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
+    return Idempotency(key, f"{request.method} {request.scope['path']}", b"")

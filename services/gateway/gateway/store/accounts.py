@@ -1,0 +1,145 @@
+"""Connected accounts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from psycopg.errors import UniqueViolation
+
+from contracts.faults import Code
+from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as stored; a deleted one has no credential."""
+
+    id: UUID
+    user_id: UUID
+    exchange: str
+    region: str
+    name: str
+    credential_id: UUID | None
+    exchange_uid: str
+    master_uid: str
+    permissions: Sequence[str]
+    ip_bound: bool
+    api_key_hint: str
+    created_at: datetime
+    deleted_at: datetime | None
+    last_synced_at: datetime | None
+    last_attempt_at: datetime | None
+    last_error_code: Code | None
+
+
+class Duplicate(Exception):
+    """The user has connected this account of the exchange before."""
+
+
+async def insert_account(connection: Connection, account: Account) -> None:
+    """Add an account; raises Duplicate, after which the transaction goes on."""
+    try:
+        async with connection.transaction():
+            await execute(
+                connection,
+                """insert into accounts (id, user_id, exchange, region, name, credential_id, exchange_uid, master_uid,
+                                         permissions, ip_bound, api_key_hint)
+                   values (%(id)s, %(user_id)s, %(exchange)s, %(region)s, %(name)s, %(credential_id)s,
+                           %(exchange_uid)s, %(master_uid)s, %(permissions)s, %(ip_bound)s, %(api_key_hint)s)""",
+                **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
+            )
+    except UniqueViolation:
+        raise Duplicate from None
+
+
+async def find_account(connection: Connection, user_id: UUID, account_id: UUID) -> Account | None:
+    """Find an account of a user."""
+    return await fetch_one(
+        connection,
+        Account,
+        "select * from accounts where id = %(id)s and user_id = %(user_id)s and deleted_at is null",
+        id=account_id,
+        user_id=user_id,
+    )
+
+
+async def lock_account(connection: Connection, account_id: UUID) -> Account | None:
+    """Find an account, whoever owns it, and keep others from changing it; gives deleted ones too."""
+    return await fetch_one(
+        connection, Account, "select * from accounts where id = %(id)s for update", id=account_id
+    )
+
+
+async def find_by_exchange_uid(
+    connection: Connection, user_id: UUID, exchange: str, exchange_uid: str
+) -> Account | None:
+    """Find the account that a user has connected to one account of the exchange."""
+    return await fetch_one(
+        connection,
+        Account,
+        """select * from accounts where user_id = %(user_id)s and exchange = %(exchange)s
+           and exchange_uid = %(exchange_uid)s and deleted_at is null""",
+        user_id=user_id,
+        exchange=exchange,
+        exchange_uid=exchange_uid,
+    )
+
+
+async def list_accounts(connection: Connection, user_id: UUID) -> list[Account]:
+    """List a user's accounts, oldest first."""
+    return await fetch_all(
+        connection,
+        Account,
+        "select * from accounts where user_id = %(user_id)s and deleted_at is null order by id",
+        user_id=user_id,
+    )
+
+
+async def count_accounts(connection: Connection, user_id: UUID) -> int:
+    """Count a user's accounts."""
+    return len(await list_accounts(connection, user_id))
+
+
+async def rename(connection: Connection, account_id: UUID, name: str) -> None:
+    """Give an account another name."""
+    await execute(connection, "update accounts set name = %(name)s where id = %(id)s", id=account_id, name=name)
+
+
+async def replace_credential(connection: Connection, account: Account) -> None:
+    """Put a verified credential and what the exchange says of it in the place of the old one."""
+    await execute(
+        connection,
+        """update accounts set credential_id = %(credential_id)s, region = %(region)s, permissions = %(permissions)s,
+                  ip_bound = %(ip_bound)s, api_key_hint = %(api_key_hint)s, last_error_code = null
+           where id = %(id)s""",
+        **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
+    )
+
+
+async def delete_account(connection: Connection, account_id: UUID) -> None:
+    """Take an account and its balances away; its syncs stay as outcomes that were recorded."""
+    await execute(connection, "delete from account_wallets where account_id = %(id)s", id=account_id)
+    await execute(
+        connection,
+        """update accounts set deleted_at = now(), credential_id = null, name = '', api_key_hint = '',
+                  permissions = '{}' where id = %(id)s""",
+        id=account_id,
+    )
+
+
+async def set_attempt(
+    connection: Connection, account_id: UUID, error_code: Code | None, completed_as_of: datetime | None
+) -> None:
+    """Move the account's times after a sync; `completed_as_of` is the oldest wallet of a completed one.
+
+    `last_synced_at` never goes back and never lies in the future, whatever a worker's clock says.
+    """
+    await execute(
+        connection,
+        """update accounts set last_attempt_at = greatest(last_attempt_at, now()), last_error_code = %(error_code)s,
+                  last_synced_at = greatest(last_synced_at, least(now(), %(as_of)s::timestamptz))
+           where id = %(id)s""",
+        id=account_id,
+        error_code=error_code,
+        as_of=completed_as_of,
+    )

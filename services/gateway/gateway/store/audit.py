@@ -1,0 +1,50 @@
+"""The append-only audit of accounts, credentials, syncs and logins."""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from gateway.store.pool import Connection, execute
+
+
+class Action(StrEnum):
+    """What can be audited."""
+
+    USER_REGISTERED = "user_registered"
+    LOGIN_SUCCEEDED = "login_succeeded"
+    LOGIN_FAILED = "login_failed"
+    LOGGED_OUT = "logged_out"
+    REFRESH_REUSED = "refresh_reused"
+    CREDENTIAL_SUBMITTED = "credential_submitted"
+    CREDENTIAL_REFUSED = "credential_refused"
+    CREDENTIAL_REPLACED = "credential_replaced"
+    SECRET_DESTROYED = "secret_destroyed"
+    ACCOUNT_CONNECTED = "account_connected"
+    ACCOUNT_RENAMED = "account_renamed"
+    ACCOUNT_DELETED = "account_deleted"
+    SYNC_REQUESTED = "sync_requested"
+    SYNC_RECORDED = "sync_recorded"
+
+
+async def record(
+    connection: Connection,
+    action: Action,
+    *,
+    user_id: UUID | None,
+    subject: UUID | None = None,
+    address: str | None = None,
+    **detail: Any,
+) -> None:
+    """Write one event in the transaction that it tells of; `detail` never holds a credential or a balance."""
+    await execute(
+        connection,
+        """insert into audit (user_id, action, subject, address, detail)
+           values (%(user_id)s, %(action)s, %(subject)s, %(address)s, %(detail)s)""",
+        user_id=user_id,
+        action=action,
+        subject=subject,
+        address=address,
+        detail=Jsonb(detail),
+    )

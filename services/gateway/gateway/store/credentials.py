@@ -1,0 +1,77 @@
+"""Credentials by their id: pending, live, doomed; what they are is known to the vault alone."""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from gateway.store.pool import Connection, execute, fetch_all
+
+
+class Doomed(msgspec.Struct, frozen=True):
+    """A credential to be destroyed in the vault."""
+
+    id: UUID
+    user_id: UUID
+
+
+async def insert_pending(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> None:
+    """Announce a credential before anything of it reaches the vault."""
+    await execute(
+        connection,
+        "insert into credentials (id, user_id, exchange) values (%(id)s, %(user_id)s, %(exchange)s)",
+        id=credential_id,
+        user_id=user_id,
+        exchange=exchange,
+    )
+
+
+async def set_live(connection: Connection, credential_id: UUID) -> bool:
+    """Make a pending credential the one of an account; False when the sweeper doomed it meanwhile."""
+    return 1 == await execute(
+        connection,
+        "update credentials set state = 'live' where id = %(id)s and state = 'pending'",
+        id=credential_id,
+    )
+
+
+async def doom(connection: Connection, credential_id: UUID, state: Literal["pending", "live"]) -> bool:
+    """Give a credential up that is in the state named, so that the sweeper destroys it; False when it is not."""
+    return 1 == await execute(
+        connection,
+        "update credentials set state = 'doomed' where id = %(id)s and state = %(state)s",
+        id=credential_id,
+        state=state,
+    )
+
+
+async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
+    """Give up pending credentials whose gateway died or lost its way."""
+    return await execute(
+        connection,
+        """update credentials set state = 'doomed'
+           where state = 'pending' and created_at < now() - make_interval(secs => %(grace)s)""",
+        grace=grace_seconds,
+    )
+
+
+async def take_doomed(connection: Connection, limit: int, pause_seconds: float) -> list[Doomed]:
+    """Choose doomed credentials that nobody tried to destroy within the pause."""
+    return await fetch_all(
+        connection,
+        Doomed,
+        """update credentials set tried_at = now() where id in (
+               select id from credentials
+               where state = 'doomed' and (tried_at is null or tried_at < now() - make_interval(secs => %(pause)s))
+               order by created_at limit %(limit)s for update skip locked)
+           returning id, user_id""",
+        limit=limit,
+        pause=pause_seconds,
+    )
+
+
+async def delete_destroyed(connection: Connection, credential_id: UUID) -> bool:
+    """Forget a credential that the vault no longer holds."""
+    return 1 == await execute(
+        connection, "delete from credentials where id = %(id)s and state = 'doomed'", id=credential_id
+    )

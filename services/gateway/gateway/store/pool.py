@@ -1,0 +1,82 @@
+"""The connection pool and how rows become structs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeVar
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+Connection = psycopg.AsyncConnection[Any]
+Row = TypeVar("Row")
+
+MAX_CONNECTIONS = 16
+WAIT_SECONDS = 5.0
+STATEMENT_TIMEOUT_MS = 10_000
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL can not be reached or does not answer in time."""
+
+
+class Pool:
+    """A bounded pool of connections that are checked before use."""
+
+    def __init__(self, url: str, password: str) -> None:
+        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=30000"
+        self._pool = AsyncConnectionPool(
+            url,
+            kwargs={"password": password, "options": options, "connect_timeout": 5, "application_name": "gateway"},
+            min_size=2,
+            max_size=MAX_CONNECTIONS,
+            timeout=WAIT_SECONDS,
+            max_waiting=1024,
+            reconnect_timeout=2.0,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def start(self) -> None:
+        """Open the pool without waiting for the database."""
+        await self._pool.open(wait=False)
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Give a connection in a transaction that is committed at the end; raises DatabaseUnavailable."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def ready(self) -> bool:
+        """Tell whether the database answers."""
+        async with self.transaction() as connection:
+            await connection.execute("select 1")
+        return True
+
+
+async def fetch_one(connection: Connection, kind: type[Row], query: LiteralString, **values: Any) -> Row | None:
+    """Run a query that gives at most one row and make it a struct."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return msgspec.convert(await cursor.fetchone(), kind | None)
+
+
+async def fetch_all(connection: Connection, kind: type[Row], query: LiteralString, **values: Any) -> list[Row]:
+    """Run a bounded query and make each row a struct."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return msgspec.convert(await cursor.fetchall(), list[kind])  # type: ignore[valid-type]  # a type at run time
+
+
+async def execute(connection: Connection, query: LiteralString, **values: Any) -> int:
+    """Run a statement and give the number of rows it changed."""
+    cursor = await connection.execute(query, values)
+    return cursor.rowcount

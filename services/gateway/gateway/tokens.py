@@ -1,0 +1,87 @@
+"""Access tokens (JWT, EdDSA) and refresh tokens (random, stored hashed)."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from litestar.connection import ASGIConnection
+from litestar.security.jwt import JWTAuth, Token
+from uuid_utils.compat import uuid7
+
+from contracts.bus.grants import load_signing_key
+from contracts.values import Secret
+from gateway.store import users
+from gateway.store.pool import Pool
+from gateway.store.users import User
+
+ACCESS_LIFE = timedelta(minutes=15)
+REFRESH_LIFE = timedelta(days=30)
+ALGORITHM = "EdDSA"
+ISSUER = "crypto-pocket-butler"
+AUDIENCE = "crypto-pocket-butler-api"
+FAMILY = "family"
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class SignedIn(User, frozen=True, kw_only=True):
+    """The user of a request and the family of refresh tokens that the access token belongs to."""
+
+    family_id: UUID
+
+
+class AccessTokens:
+    """Makes access tokens and checks them on every request that needs a user."""
+
+    def __init__(self, key_pem: bytes, pool: Pool, exclude: list[str]) -> None:
+        key = load_signing_key(key_pem).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._pool = pool
+        self.auth = JWTAuth[SignedIn](
+            token_secret=key.decode(),
+            retrieve_user_handler=self._signed_in,
+            algorithm=ALGORITHM,
+            exclude=exclude,
+            accepted_audiences=[AUDIENCE],
+            accepted_issuers=[ISSUER],
+            require_claims=["exp", "iat", "sub", "jti"],
+            strict_audience=True,
+            default_token_expiration=ACCESS_LIFE,
+            description="The access token of POST /api/v1/auth/login.",
+        )
+
+    def issue(self, user_id: UUID, family_id: UUID) -> Secret:
+        """Make an access token of 15 minutes."""
+        return Secret(
+            self.auth.create_token(
+                str(user_id),
+                token_issuer=ISSUER,
+                token_audience=AUDIENCE,
+                token_unique_jwt_id=str(uuid7()),
+                token_extras={FAMILY: str(family_id)},
+            )
+        )
+
+    async def _signed_in(self, token: Token, _connection: Connection) -> SignedIn | None:
+        """Find the user of a token; None when the token names nobody or was revoked with its family."""
+        try:
+            user_id, family_id = UUID(token.sub), UUID(str(token.extras[FAMILY]))
+        except (ValueError, KeyError):
+            return None
+        async with self._pool.transaction() as connection:
+            user = await users.find_signed_in(connection, user_id, family_id)
+        if user is None:
+            return None
+        return SignedIn(user.id, user.email, user.password_hash, user.created_at, family_id=family_id)
+
+
+def new_refresh_token() -> Secret:
+    """Make a refresh token of 256 random bits."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def refresh_hash(token: Secret) -> bytes:
+    """Hash a refresh token for storage; a plain hash is enough for a random one."""
+    return hashlib.sha256(token.reveal().encode()).digest()

@@ -1,0 +1,85 @@
+"""Handing credentials to the vault-broker and having them destroyed."""
+
+from uuid import UUID
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import encode
+from contracts.bus.sealing import seal
+from contracts.faults import Code, TransientError
+from contracts.values import Secret
+from contracts.vault import (
+    MIN_SECRET_BYTES,
+    AskKeys,
+    CredentialParts,
+    Destroy,
+    DestroyReply,
+    Keys,
+    KeysReply,
+    Refused,
+    Store,
+    StoreReply,
+)
+from gateway.credentials import WrappingKeyRefused, check_fingerprint, wrap_secret
+
+SECONDS = 8.0
+UNANSWERED = Code.SIGNING_UNAVAILABLE
+
+log = structlog.get_logger()
+
+
+class Vault:
+    """The gateway's side of the vault-broker; knows public keys only."""
+
+    def __init__(self, bus: Bus, pinned_fingerprint: str | None) -> None:
+        self._bus = bus
+        self._pinned = pinned_fingerprint
+        self._keys: Keys | None = None
+
+    async def store(self, credential_id: UUID, exchange: str, secret: Secret, parts: CredentialParts) -> None:
+        """Put a new credential into the vault; raises Failure, after which the credential must be doomed.
+
+        A refusal because of keys that changed makes the next call ask for the keys anew.
+        """
+        if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
+            raise Refused(Code.SECRET_UNUSABLE).failure()
+        keys = self._keys or await self._fetch_keys()
+        request = self._sealed(keys, credential_id, exchange, secret, parts)
+        reply: StoreReply = await self._bus.request(subjects.STORE, request, StoreReply, SECONDS, UNANSWERED)
+        if isinstance(reply, Refused):
+            self._keys = None
+            raise reply.failure()
+
+    async def destroy(self, credential_id: UUID) -> None:
+        """Destroy a credential; raises Failure when that is not certain."""
+        reply: DestroyReply = await self._bus.request(subjects.DESTROY, Destroy(credential_id), DestroyReply, SECONDS, UNANSWERED)
+        if isinstance(reply, Refused):
+            raise reply.failure()
+
+    async def _fetch_keys(self) -> Keys:
+        reply: KeysReply = await self._bus.request(subjects.KEYS, AskKeys(), KeysReply, SECONDS, UNANSWERED)
+        if isinstance(reply, Refused):
+            raise reply.failure()
+        try:
+            check_fingerprint(reply.wrapping_key, self._pinned)
+        except WrappingKeyRefused as error:
+            log.error("wrapping_key_refused", reason=str(error))
+            raise TransientError(Code.VAULT_UNAVAILABLE, "The vault's wrapping key is not the expected one.") from None
+        self._keys = reply
+        return reply
+
+    def _sealed(
+        self, keys: Keys, credential_id: UUID, exchange: str, secret: Secret, parts: CredentialParts
+    ) -> Store:
+        request_id = uuid7()
+        return Store(
+            request_id=request_id,
+            credential_id=credential_id,
+            exchange=exchange,
+            sealing_key_id=keys.sealing_key_id,
+            wrapped_secret=wrap_secret(secret, keys.wrapping_key),
+            sealed_parts=seal(encode(parts), keys.sealing_key, subjects.STORE, credential_id, request_id),
+        )
