@@ -1,0 +1,53 @@
+"""The HTTPS servers of the simulated exchange: one listening port for each region, all in one process."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from deploy.local.certificates import Identity
+from deploy.local.simulator.accounts import Region
+from deploy.local.simulator.checks import Request
+from deploy.local.simulator.exchange import Exchange
+
+LOOPBACK = "127.0.0.1"
+# Names that clients may use for the loopback address; the server's certificate is valid for all of them.
+HOSTS = (LOOPBACK, "::1", "localhost")
+SHUTDOWN_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def listening(
+    exchange: Exchange, identity: Identity, ports: Mapping[Region, int]
+) -> AsyncIterator[dict[Region, int]]:
+    """Serve every region on its port, 0 for a free one; gives the ports. Raises OSError for a taken port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(identity.certificate_path, identity.key_path)
+    async with AsyncExitStack() as stack:
+        bound = {}
+        for region, port in ports.items():
+            runner = web.ServerRunner(web.Server(_handler(exchange, region), access_log=None))
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            site = web.TCPSite(runner, LOOPBACK, port, ssl_context=context, shutdown_timeout=SHUTDOWN_SECONDS)
+            await site.start()
+            bound[region] = runner.addresses[0][1]
+        yield bound
+
+
+def _handler(
+    exchange: Exchange, region: Region
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """Make the handler of a region; it has no routes, because the signature covers the target as it came."""
+
+    async def handle(http: web.BaseRequest) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        body = await http.read()
+        now = datetime.now(UTC)
+        request = Request(region, http.method, http.raw_path, headers, body, http.remote or "", now)
+        answer = exchange.answer(request)
+        return web.json_response(answer.body, status=answer.status)
+
+    return handle

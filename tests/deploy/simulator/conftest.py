@@ -1,0 +1,124 @@
+"""The accounts, the requests and the running process that the simulator's tests share."""
+
+import http.client
+import json
+import select
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from deploy.local.simulator.__main__ import ACCOUNTS
+from deploy.local.simulator.accounts import Account, Accounts, load_accounts
+from deploy.local.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request, sign
+
+REPOSITORY = Path(__file__).parents[3]
+NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
+
+
+def credentials(
+    account: Account, method: str, target: str, body: bytes, signed_at: datetime
+) -> dict[str, str]:
+    """Give the four headers of a correctly signed request."""
+    timestamp = signed_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{signed_at.microsecond // 1000:03d}Z"
+    signature = sign(account.api_secret, timestamp, method, target, body)
+    return {
+        KEY: account.api_key,
+        SIGN: signature,
+        TIMESTAMP: timestamp,
+        PASSPHRASE: account.passphrase,
+    }
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A running simulator: its process, its directory and the address that it wrote there."""
+
+    process: subprocess.Popen[str]
+    directory: Path
+    address: dict[str, Any]
+
+    def get(self, account: Account | None, target: str, region: str = "global") -> tuple[int, Any]:
+        """Read a target over TLS, signed now if there is an account; gives HTTP status and body."""
+        headers = credentials(account, "GET", target, b"", datetime.now(UTC)) if account else {}
+        context = ssl.create_default_context(cafile=self.address["ca"])
+        netloc = urlsplit(self.address["regions"][region]).netloc
+        with closing(http.client.HTTPSConnection(netloc, context=context, timeout=5)) as connection:
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read(1_000_000))
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[Simulator]:
+    """Start a simulator and stop it as an operator would."""
+    command = [sys.executable, "-m", "deploy.local.simulator", "--directory", str(directory), *options]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert select.select([process.stdout], [], [], 10)[0], "it says nothing"
+            assert process.stdout.readline().startswith("simulated exchange: "), "it did not start"
+            yield Simulator(process, directory, json.loads((directory / "address.json").read_text()))
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Any]:
+    """Give the context manager that runs a simulator of one's own."""
+    return running
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Give the one simulator that the tests of this folder share."""
+    with running(tmp_path_factory.mktemp("simulator")) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def accounts() -> Accounts:
+    """Give the accounts of the repository."""
+    return load_accounts(ACCOUNTS)
+
+
+@pytest.fixture(scope="session")
+def signed(accounts: Accounts) -> Callable[..., Request]:
+    """Give the maker of correct requests, which arrive at NOW; headers and other parts can be replaced."""
+
+    def make(
+        target: str = "/api/v5/account/config",
+        account: str = "plain",
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+        **parts: Any,
+    ) -> Request:
+        owner = accounts[account]
+        given = credentials(owner, method, target, b"", NOW) | (headers or {})
+        usual: dict[str, Any] = {
+            "region": owner.region,
+            "body": b"",
+            "address": "127.0.0.1",
+            "received_at": NOW,
+        }
+        return Request(method=method, target=target, headers=given, **(usual | parts))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def facts() -> Path:
+    """Give the folder of facts about exchanges that is kept beside the checkout."""
+    folder = REPOSITORY.parent / "shared" / "exchanges"
+    if not folder.is_dir():
+        pytest.skip("the facts about exchanges are not kept beside this checkout")
+    return folder
