@@ -88,7 +88,7 @@ class Bus:
     async def run(self) -> None:
         """Wait until the connection is over for good; raises BusUnavailable then."""
         await self.closed.wait()
-        raise BusUnavailable("the connection was closed")
+        raise BusUnavailable("The connection to the bus was closed.")
 
     async def stop(self) -> None:
         """Let handlers finish, then drain and close."""
@@ -102,7 +102,7 @@ class Bus:
     def client(self) -> Client:
         """Give the client of the connection; raises BusUnavailable before there is one."""
         if self.broker._connection is None:
-            raise BusUnavailable("not connected yet")
+            raise BusUnavailable("The bus is not connected yet.")
         client: Client = self.broker.connection
         return client
 
@@ -124,7 +124,7 @@ class Bus:
             except (Error, APIError, BusUnavailable) as error:
                 trouble = type(error).__name__
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-        raise BusUnavailable(f"{stream} did not confirm a message: {trouble}")
+        raise BusUnavailable(f"The stream {stream} did not confirm a message ({trouble}).")
 
     async def announce(self, subject: str, body: bytes = b"") -> None:
         """Send a message that may be lost."""
@@ -146,9 +146,9 @@ class Bus:
         try:
             answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
         except NoRespondersError:
-            raise BusUnavailable("nobody serves this", unanswered) from None
+            raise BusUnavailable("Nobody is there to answer.", unanswered) from None
         except (Error, AssertionError) as error:
-            raise BusUnavailable(f"no answer: {type(error).__name__}", unanswered) from None
+            raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
         decoded: Message = decode(answer.data, reply)
         return decoded
 

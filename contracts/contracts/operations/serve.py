@@ -16,7 +16,15 @@ async def serve(application: Any, host: str, port: int, stopping: asyncio.Event)
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
     """
-    server = Server(application, host, port, interface=Interfaces.ASGINL, backlog=BACKLOG, backpressure=BACKPRESSURE)
+    server = Server(
+        application,
+        host,
+        port,
+        interface=Interfaces.ASGINL,
+        backlog=BACKLOG,
+        backpressure=BACKPRESSURE,
+        log_enabled=False,
+    )
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)

@@ -1,0 +1,193 @@
+"""One card per message on the bus: who sends it to whom, its schema and a golden example.
+
+`python -m contracts.cards DIRECTORY` writes `schemas/` and `examples/` there; a test holds them to the code.
+"""
+
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from contracts import subjects
+from contracts.accounts import AccountSynced, Verified, Verify, WalletFact
+from contracts.faults import Code
+from contracts.reads import Read
+from contracts.syncs import (
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncRequested,
+    TotalCheck,
+    Verdict,
+    WalletRead,
+)
+from contracts.values import Balance
+from contracts.vault import (
+    AskKeys,
+    Authorize,
+    Authorized,
+    Destroy,
+    Destroyed,
+    Keys,
+    Refused,
+    Store,
+    Stored,
+)
+
+_SYNC = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3201")
+_ACCOUNT = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3202")
+_CREDENTIAL = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3203")
+_USER = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3204")
+_REQUEST = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3205")
+_AT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+_DEADLINE = datetime(2026, 11, 24, 12, 2, 0, tzinfo=UTC)
+_GRANT = "cGF5bG9hZA==.c2lnbmF0dXJl"
+_TRADING = WalletRead(
+    "trading",
+    Verdict.COMPLETE,
+    as_of=_AT,
+    balances=(
+        Balance("BTC", Decimal("0.123456789012345678"), available=Decimal("0.1"), locked=Decimal("0.023456789012345678")),
+        Balance("USDT", Decimal("-5.50"), available=Decimal("0"), borrowed=Decimal("5.50")),
+    ),
+    total_check=TotalCheck.AGREES,
+)
+_FUNDING = WalletRead(
+    "funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, error="The exchange asks us to slow down."
+)
+_EARN = WalletRead("earn", Verdict.NOT_COVERED)
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A message, the subject it goes to (or answers on), its sender and its receiver."""
+
+    subject: str
+    sender: str
+    receiver: str
+    example: msgspec.Struct
+
+    @property
+    def name(self) -> str:
+        """Give the name of the message, which names its files."""
+        return type(self.example).__name__
+
+
+CARDS = (
+    Card(
+        subjects.SYNC_REQUESTED_ALL,
+        "gateway",
+        "sync-worker",
+        SyncRequested(_SYNC, _ACCOUNT, _CREDENTIAL, "okx", "global", _DEADLINE, _GRANT),
+    ),
+    Card(
+        subjects.SYNC_COMPLETED_ALL,
+        "sync-worker",
+        "gateway",
+        SyncCompleted(_SYNC, _ACCOUNT, "okx", Status.PARTIAL, (_TRADING, _FUNDING, _EARN), attempt=2),
+    ),
+    Card(
+        subjects.SYNC_FAILED_ALL,
+        "sync-worker, gateway",
+        "gateway",
+        SyncFailed(_SYNC, _ACCOUNT, "okx", Code.KEY_UNKNOWN, "The exchange does not know this API key."),
+    ),
+    Card(
+        "butler.account.synced.<user_id>",
+        "gateway",
+        "subscribers",
+        AccountSynced(
+            _SYNC,
+            _ACCOUNT,
+            _USER,
+            "okx",
+            Status.PARTIAL,
+            _AT,
+            (
+                WalletFact("trading", Verdict.COMPLETE),
+                WalletFact("funding", Verdict.FAILED, Code.RATE_LIMITED),
+                WalletFact("earn", Verdict.NOT_COVERED),
+            ),
+            holdings_count=2,
+            error_code=Code.RATE_LIMITED,
+        ),
+    ),
+    Card(subjects.KEYS, "gateway", "vault-broker", AskKeys()),
+    Card(
+        subjects.KEYS,
+        "vault-broker",
+        "gateway",
+        Keys("-----BEGIN PUBLIC KEY-----\n...\n-----END PUBLIC KEY-----\n", bytes(32), "0123456789abcdef"),
+    ),
+    Card(
+        subjects.STORE,
+        "gateway",
+        "vault-broker",
+        Store(_REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed"),
+    ),
+    Card(subjects.STORE, "vault-broker", "gateway", Stored()),
+    Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL)),
+    Card(subjects.DESTROY, "vault-broker", "gateway", Destroyed()),
+    Card(
+        subjects.AUTHORIZE,
+        "sync-worker",
+        "vault-broker",
+        Authorize(
+            _REQUEST,
+            _CREDENTIAL,
+            "okx",
+            1795521600000,
+            (Read("account_balance"), Read("asset_valuation", {"ccy": "USD"})),
+            bytes(32),
+            _GRANT,
+        ),
+    ),
+    Card(subjects.AUTHORIZE, "vault-broker", "sync-worker", Authorized(b"sealed")),
+    Card(subjects.verify("*"), "gateway", "sync-worker", Verify(_CREDENTIAL, "okx", "global", _GRANT, _DEADLINE)),
+    Card(
+        subjects.verify("*"),
+        "sync-worker",
+        "gateway",
+        Verified("446556000000000001", "446556000000000001", ("read_only",), ("203.0.113.7",)),
+    ),
+    Card(
+        "every request",
+        "vault-broker, sync-worker",
+        "who asked",
+        Refused(Code.VAULT_UNAVAILABLE, "The vault is sealed.", retry_after=5.0),
+    ),
+)
+
+
+def schema(card: Card) -> dict[str, Any]:
+    """Write the JSON Schema of a message with its card on top."""
+    described = {"subject": card.subject, "sender": card.sender, "receiver": card.receiver}
+    return {"x-card": described, **msgspec.json.schema(type(card.example))}
+
+
+def files() -> dict[str, bytes]:
+    """Give every generated file by its path under `contracts/`."""
+    made: dict[str, bytes] = {}
+    for card in CARDS:
+        made[f"schemas/{card.name}.json"] = _pretty(schema(card))
+        made[f"examples/{card.name}.json"] = _pretty(card.example)
+    return made
+
+
+def main() -> None:
+    """Write the files into the directory that the command line names."""
+    directory = Path(sys.argv[1])
+    for path, content in files().items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_bytes(content)
+
+
+def _pretty(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    main()

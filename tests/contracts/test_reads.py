@@ -1,0 +1,43 @@
+"""The broker signs reads on the list and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.reads import READS, Read, ReadNotAllowed, request_line
+
+
+def test_every_read_is_a_get() -> None:
+    """No endpoint on the list can change anything."""
+    assert {endpoint.method for reads in READS.values() for endpoint in reads.endpoints.values()} == {"GET"}
+
+
+def test_a_read_becomes_the_target_that_is_sent() -> None:
+    """Path and query are put together without any encoding."""
+    assert request_line("okx", Read("account_balance", {"ccy": "BTC,ETH"})) == (
+        "GET",
+        "/api/v5/account/balance?ccy=BTC,ETH",
+    )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "read"),
+    [
+        ("okx", Read("withdrawal")),
+        ("okx", Read("account_config", {"ccy": "BTC"})),
+        ("okx", Read("account_balance", {"uid": "1"})),
+        ("nowhere", Read("account_balance")),
+        ("okx", Read("../asset/withdrawal")),
+    ],
+)
+def test_what_is_not_on_the_list_is_refused(exchange: str, read: Read) -> None:
+    """An unknown exchange, name or query key is refused."""
+    with pytest.raises(ReadNotAllowed):
+        request_line(exchange, read)
+
+
+@given(st.text(max_size=20).filter(lambda text: not text.isascii() or any(c in "&=?#%/ +;\\\n" for c in text) or not text))
+def test_a_value_that_could_be_read_otherwise_is_refused(value: str) -> None:
+    """No value can add a key, a path or an encoding to a signed target."""
+    with pytest.raises(ReadNotAllowed):
+        request_line("okx", Read("account_balance", {"ccy": value}))

@@ -1,0 +1,76 @@
+"""What a sync's outcome may say."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from contracts.faults import Code
+from contracts.syncs import Status, SyncCompleted, Verdict, WalletRead, holdings_count, status_of
+from contracts.values import Balance
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def complete(wallet: str, *balances: Balance) -> WalletRead:
+    """Make a wallet that was read."""
+    return WalletRead(wallet, Verdict.COMPLETE, as_of=NOW, balances=balances)
+
+
+FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED)
+NOT_PERMITTED = WalletRead("funding", Verdict.NOT_PERMITTED, error_code=Code.PERMISSION_MISSING)
+NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
+
+
+@pytest.mark.parametrize(
+    ("wallets", "status"),
+    [
+        ((complete("trading"), complete("funding"), NOT_COVERED), Status.COMPLETED),
+        ((complete("trading"), FAILED, NOT_COVERED), Status.PARTIAL),
+        ((complete("trading"), NOT_PERMITTED), Status.PARTIAL),
+        ((FAILED, NOT_COVERED), Status.FAILED),
+        ((NOT_COVERED,), Status.FAILED),
+        ((), Status.FAILED),
+    ],
+)
+def test_the_status_follows_from_the_covered_wallets(wallets: tuple[WalletRead, ...], status: Status) -> None:
+    """Every covered wallet read is completed, some are partial, none is failed."""
+    assert status_of(wallets) is status
+
+
+def test_an_outcome_can_not_claim_more_than_its_wallets() -> None:
+    """A partial outcome that calls itself completed can not be made."""
+    with pytest.raises(ValueError, match="status"):
+        SyncCompleted(uuid4(), uuid4(), "okx", Status.COMPLETED, (complete("trading"), FAILED))
+
+
+@pytest.mark.parametrize(
+    "wallet",
+    [
+        {"verdict": Verdict.FAILED, "error_code": Code.RATE_LIMITED, "balances": ()},
+        {"verdict": Verdict.COMPLETE, "as_of": NOW},
+        {"verdict": Verdict.COMPLETE, "balances": ()},
+        {"verdict": Verdict.FAILED},
+    ],
+)
+def test_a_failed_wallet_has_no_balances_and_a_complete_one_has(wallet: dict[str, object]) -> None:
+    """A failed read is never a zero, and a complete one always has a time."""
+    with pytest.raises(ValueError, match="wallet"):
+        WalletRead("trading", **wallet)  # type: ignore[arg-type]  # each case is wrong on purpose
+
+
+def test_holdings_are_counted_once_per_asset() -> None:
+    """Zero balances do not count, negative ones do, and an asset in two wallets counts once."""
+    wallets = (
+        complete("trading", Balance("BTC", Decimal(1)), Balance("USDT", Decimal(-5)), Balance("ETH", Decimal(0))),
+        complete("funding", Balance("BTC", Decimal(2))),
+        NOT_COVERED,
+    )
+
+    assert holdings_count(wallets) == len({"BTC", "USDT"})
+
+
+def test_nothing_read_is_not_nothing_held() -> None:
+    """The count is unknown, not zero, when no wallet was read."""
+    assert holdings_count((FAILED, NOT_COVERED)) is None

@@ -1,0 +1,69 @@
+"""Amounts keep every digit or are refused; secrets do not show."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.bus.envelope import decode, encode
+from contracts.values import Balance, Secret, amount_text, parse_amount
+from contracts.vault import CredentialParts
+
+plain_amounts = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True)
+
+
+@given(plain_amounts)
+def test_no_digit_of_an_amount_is_lost_from_text_to_text(text: str) -> None:
+    """An amount is shown exactly as the exchange wrote it."""
+    assert amount_text(parse_amount(text)) == text
+
+
+@given(plain_amounts)
+def test_no_digit_of_an_amount_is_lost_on_the_bus(text: str) -> None:
+    """A message gives back the amount that was put in."""
+    sent = Balance("BTC", parse_amount(text))
+
+    received: Balance = decode(encode(sent), Balance)
+
+    assert amount_text(received.total) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", " 1", "1 ", "NaN", "sNaN", "Infinity", "-inf", "1e400", "1e-400", "1_000", "0x10", "1,5", "9" * 81, "١"],
+)
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    """Garbage, infinities and absurd sizes raise, and their words do not repeat the input."""
+    with pytest.raises(ValueError, match="amount") as caught:
+        parse_amount(text)
+
+    assert not text.strip() or text not in str(caught.value)
+
+
+def test_an_exponent_is_written_out() -> None:
+    """Scientific notation becomes plain notation of the same value."""
+    assert amount_text(parse_amount("1e-7")) == "0.0000001"
+
+
+@pytest.mark.parametrize("total", ["NaN", "Infinity", "1E+400"])
+def test_a_balance_on_the_bus_is_finite(total: str) -> None:
+    """A balance that is no number is refused when it is read from the bus."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(f'{{"asset":"BTC","total":"{total}"}}', type=Balance)
+
+
+def test_a_secret_does_not_show() -> None:
+    """Neither repr nor str nor formatting nor a struct around it shows a secret."""
+    secret = Secret("canary")
+    parts = CredentialParts(secret, secret)
+
+    assert "canary" not in f"{secret} {secret!r} {secret!s} {parts} {parts!r}"
+
+
+def test_a_total_of_zero_is_not_an_unknown_one() -> None:
+    """Zero and absent stay apart on the bus."""
+    received: Balance = decode(encode(Balance("BTC", Decimal(0), available=None)), Balance)
+
+    assert (received.total, received.available) == (Decimal(0), None)
