@@ -1,0 +1,89 @@
+"""A secret is wrapped for the vault alone, and a key that may do more than read is refused."""
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from contracts.accounts import Verified
+from contracts.catalogue import OKX
+from contracts.values import Secret
+from gateway.credentials import (
+    WrappingKeyRefused,
+    api_key_hint,
+    check_fingerprint,
+    check_read_only,
+    wrap_secret,
+)
+from gateway.errors import Problem
+
+VAULT = rsa.generate_private_key(65537, 2048)
+PEM = VAULT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+DER = VAULT.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_the_vault_unwraps_what_was_wrapped() -> None:
+    """RSA-OAEP-SHA256 carries the AES key, AES-KWP the secret: what Vault's import wants."""
+    wrapped = wrap_secret(Secret("22582BD0CFF14C41EDBF1AB98506286D"), PEM)
+
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    once = VAULT.decrypt(wrapped[:256], oaep)
+    assert aes_key_unwrap_with_padding(once, wrapped[256:]) == b"22582BD0CFF14C41EDBF1AB98506286D"
+
+
+def test_two_wrappings_of_a_secret_differ() -> None:
+    """Equal secrets can not be told from their wrapped form."""
+    assert wrap_secret(Secret("x" * 32), PEM) != wrap_secret(Secret("x" * 32), PEM)
+
+
+def test_a_wrapping_key_that_is_not_pinned_is_refused() -> None:
+    """With a fingerprint set, no other key gets a secret."""
+    check_fingerprint(PEM, hashlib.sha256(DER).hexdigest().upper())
+    check_fingerprint(PEM, None)
+    with pytest.raises(WrappingKeyRefused):
+        check_fingerprint(PEM, "00" * 32)
+
+
+def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
+    """Another kind of key, or none, gets no secret."""
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    for pem in (other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), "no key"):
+        with pytest.raises(WrappingKeyRefused):
+            wrap_secret(Secret("x" * 32), pem)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "rights"),
+    [
+        (("read_only", "trade"), ["trade"]),
+        (("read_only", "withdraw", "trade"), ["trade", "withdraw"]),
+        (("withdraw",), ["withdraw"]),
+        (("read_only", "something_new"), ["something_new"]),
+    ],
+)
+def test_a_key_that_may_do_more_than_read_is_refused_by_name(permissions: tuple[str, ...], rights: list[str]) -> None:
+    """The refusal says which right is too much; a right that nobody knows is too much as well."""
+    with pytest.raises(Problem) as caught:
+        check_read_only(OKX, Verified("1", "1", permissions, ()))
+
+    assert (caught.value.status, caught.value.code, caught.value.members["rights"]) == (422, "over_privileged_key", rights)
+
+
+def test_a_key_that_may_not_read_is_refused() -> None:
+    """A key without any right is of no use."""
+    with pytest.raises(Problem, match="permission_missing"):
+        check_read_only(OKX, Verified("1", "1", (), ()))
+
+
+def test_a_read_only_key_is_accepted() -> None:
+    """Exactly the Read permission passes."""
+    check_read_only(OKX, Verified("1", "1", ("read_only",), ()))
+
+
+def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:
+    """Four characters of a long key, nothing of a short one."""
+    assert api_key_hint(Secret("37c541a1-0000-4000-8000-10fe7a038418")) == "8418"
+    assert api_key_hint(Secret("short")) == ""
