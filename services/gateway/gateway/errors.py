@@ -61,7 +61,7 @@ def service_unavailable(code: str, detail: str) -> Problem:
 def problem_of(failure: Failure) -> Problem:
     """Map a fault between services to the problem that a client sees."""
     fault = FAULTS[failure.code]
-    detail = f"{failure.detail or fault.words} {fault.next_action}"
+    detail = " ".join(part for part in (fault.words, failure.detail, fault.next_action) if part)
     retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
     return Problem(_status(failure.code), failure.code, detail, retry_after)
 

@@ -1,0 +1,59 @@
+# Everything runs from a virtual environment that is made here; only Python and make must be there already.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOTS := contracts services/gateway services/sync-worker services/vault-broker .
+RUN := $(VENV)/run.stamp
+TEST := $(VENV)/test.stamp
+PORT ?= 3000
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# What is pinned stays pinned as long as it fits pyproject.toml; ARGS=--upgrade moves it.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint lock clean
+
+help: ## Show this help
+	@printf 'Crypto Pocket Butler. Needs Python 3.11 or newer and make.\n\n'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end)
+	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once)
+
+up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
+	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
+
+test: $(TEST) ## Run all tests (ARGS='-k name' to choose)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(TEST) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
+		--extra contracts --extra gateway --extra sync-worker --extra vault-broker --extra local
+	$(COMPILE) $(ARGS) --output-file requirements/test.txt --all-extras --constraints requirements/run.txt
+
+clean: ## Remove the virtual environment and caches, not the data in .butler/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " \
+		+ sys.version.split()[0] + "; name another with PYTHON=")'
+	@echo 'Making the virtual environment in $(VENV)'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN): requirements/run.txt | $(BIN)/python
+	@echo 'Installing the run-time requirements'
+	@$(PIP_INSTALL) -r requirements/run.txt
+	@printf '%s\n' $(abspath $(ROOTS)) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/butler.pth"
+	@touch $@
+
+$(TEST): requirements/test.txt $(RUN)
+	@echo 'Installing the requirements of the tests'
+	@$(PIP_INSTALL) -r requirements/test.txt
+	@touch $@

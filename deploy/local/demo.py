@@ -1,0 +1,86 @@
+"""The demonstration: a user connects a simulated account, syncs it and sees the holdings."""
+
+import secrets
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ACCOUNTS = Path(__file__).with_name("accounts.toml")
+ACCOUNT = "plain"
+EMAIL = "demo@example.com"
+WAIT_SECONDS = 60
+CALL_SECONDS = WAIT_SECONDS + 15
+COLUMNS = ("asset", "total", "available", "locked", "wallets")
+
+Row = Sequence[str]
+
+
+async def demonstrate(api: str) -> bool:
+    """Connect the account for a new user, sync it and print what it holds; tells whether the sync completed.
+
+    Raises httpx.HTTPError when the API refuses a step.
+    """
+    password = secrets.token_urlsafe(12)
+    async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
+        await _sign_in(client, password)
+        account = await _post(client, "/accounts", _submission())
+        path = f"/accounts/{account['id']}"
+        sync = await _post(client, f"{path}/sync", headers={"Prefer": f"wait={WAIT_SECONDS}"})
+        holdings = (await client.get(f"{path}/holdings")).raise_for_status().json()
+        balances = (await client.get(f"{path}/balances")).raise_for_status().json()
+    print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
+    print(f"Sync {sync['sync_id']}: {sync['status']}\n")
+    print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
+    print(table(("wallet", "verdict", "state", "as of"), _wallets(sync, balances)), end="\n\n")
+    print(f"Signed in as {EMAIL} with password {password}")
+    return bool(sync["status"] == "completed")
+
+
+def table(titles: Row, rows: Sequence[Row]) -> str:
+    """Lay rows out in columns that are as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    lines = [titles, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+async def _sign_in(client: httpx.AsyncClient, password: str) -> None:
+    """Register the demo user and send its token with every later call."""
+    login = {"email": EMAIL, "password": password}
+    await _post(client, "/auth/register", login)
+    tokens = await _post(client, "/auth/login", login)
+    client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+
+async def _post(
+    client: httpx.AsyncClient, path: str, body: object = None, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    response = (await client.post(path, json=body, headers=headers)).raise_for_status()
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _submission() -> dict[str, object]:
+    """Give the account of the simulated exchange as a person would type it in."""
+    accounts = tomllib.loads(ACCOUNTS.read_text())["accounts"]
+    account = next(each for each in accounts if each["name"] == ACCOUNT)
+    credentials = {field: account[field] for field in ("api_key", "api_secret", "passphrase")}
+    return {"exchange": "okx", "name": "My OKX", "region": account["region"], "credentials": credentials}
+
+
+def _holding(row: Mapping[str, Any]) -> Row:
+    """Show an amount that the exchange did not tell as `-`."""
+    return [*(row[field] or "-" for field in COLUMNS[:-1]), ", ".join(row["wallets"])]
+
+
+def _wallets(sync: Mapping[str, Any], balances: Mapping[str, Any]) -> list[Row]:
+    verdicts = {each["wallet"]: each["error_code"] or each["verdict"] for each in sync["wallets"]}
+    return [
+        (each["name"], verdicts.get(each["wallet"], "-"), each["state"], each["as_of"] or "-")
+        for each in balances["wallets"]
+    ]

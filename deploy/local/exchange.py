@@ -1,0 +1,36 @@
+"""The simulated exchange as a program of the stack."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from deploy.local.processes import Processes, Program
+
+READY_SECONDS = 30
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """Where the regions of the simulated exchange listen, and the authority of its certificates."""
+
+    regions: dict[str, str]
+    ca: str
+
+
+@asynccontextmanager
+async def running_exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
+    """Run the simulated exchange on free ports with its keys in `directory/exchange`; raises PartFailed."""
+    home = directory / "exchange"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    address = home / "address.json"
+    address.unlink(missing_ok=True)
+
+    async def listens() -> bool:
+        return address.exists()
+
+    command: list[str | Path] = [sys.executable, "-m", "deploy.local.simulator", "--directory", home]
+    async with processes.running(Program("exchange", command)):
+        await processes.until("exchange", listens, READY_SECONDS)
+        yield msgspec.json.decode(address.read_bytes(), type=Exchange)

@@ -1,0 +1,67 @@
+"""The bus: a NATS server with JetStream, one nkey user per service, streams and consumers provisioned."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+
+import nkeys
+
+from contracts.bus.provision import provision
+from contracts.bus.topology import MAX_PAYLOAD, USERS, server_permissions
+from deploy.local.keys import kept, write_private
+from deploy.local.ports import LOOPBACK, accepts, free_ports
+from deploy.local.processes import Processes, Program, executable
+
+READY_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Nats:
+    """Where the bus listens, and where each user's seed lies."""
+
+    url: str
+    keys: Path
+
+    def seed_file(self, user: str) -> Path:
+        """Name the file with the seed of a user of the topology."""
+        return self.keys / f"{user}.nk"
+
+
+@asynccontextmanager
+async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
+    """Run NATS on a free port with its data in `directory/nats`; raises PartFailed."""
+    keys, home = directory / "keys", directory / "nats"
+    (port,) = free_ports(1)
+    for folder in (keys, home):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bus = Nats(f"nats://{LOOPBACK}:{port}", keys)
+    configuration = write_private(home / "nats.conf", _configuration(bus, port, home).encode())
+    async with processes.running(Program("nats", [executable("nats-server"), "-c", configuration])):
+        await processes.until("nats", lambda: accepts(port), READY_SECONDS)
+        await provision(bus.url, str(bus.seed_file("admin")))
+        yield bus
+
+
+def _configuration(bus: Nats, port: int, home: Path) -> str:
+    public_keys = {
+        name: _public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), "system")
+    }
+    # `always`: a message that was confirmed survives a power cut.
+    return (
+        f'server_name: butler\nlisten: "{LOOPBACK}:{port}"\n'
+        f'max_payload: {MAX_PAYLOAD}\nwrite_deadline: "10s"\n'
+        f'jetstream {{ store_dir: "{home}", sync_interval: always }}\n{server_permissions(public_keys)}'
+    )
+
+
+def _public_key(seed_file: Path) -> str:
+    seed = kept(seed_file, _new_seed).read_bytes()
+    public_key: bytes = nkeys.from_seed(bytearray(seed)).public_key
+    return public_key.decode()
+
+
+def _new_seed() -> bytes:
+    seed: bytes = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    return seed

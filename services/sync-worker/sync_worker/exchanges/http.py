@@ -1,0 +1,100 @@
+"""HTTPS to an exchange: one GET, sent exactly as it was signed, with bounds on time and size."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping
+
+import certifi
+import httpx
+import msgspec
+from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
+from httpx_aiohttp import AiohttpTransport
+
+from contracts.values import Secret
+from sync_worker.errors import ExchangeTimeout, ExchangeUnreachable, UnexpectedResponse
+
+CALL_SECONDS = 10.0
+MAX_BODY_BYTES = 8 * 1024 * 1024
+# 256 syncs with three reads each, and verifications beside them.
+MAX_CONNECTIONS = 1024
+MAX_RETRY_AFTER = 3600
+
+# The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
+TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
+RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
+HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "crypto-pocket-butler"}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back; `retry_after` in seconds where the exchange said so."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+
+class Https:
+    """A pool of connections. It keeps no cookies: requests of different people share it."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
+        # The transport is used without httpx's client around it, which would keep cookies and decompress.
+        self._transport = AiohttpTransport(client=self._session, verify=self._tls, trust_env=False)
+
+    async def get(self, origin: str, target: str, headers: Mapping[str, Secret], seconds: float) -> Answer:
+        """Send a GET and read the whole answer, in 10 s at most.
+
+        Raises ExchangeTimeout, ExchangeUnreachable, and UnexpectedResponse for a redirect, a body that is
+        compressed or too large, and what is no HTTP; ValueError for a target that would be changed.
+        """
+        if not TARGET.fullmatch(target) or not origin.startswith("https://"):
+            raise ValueError("this target can not be sent as it is")
+        request = httpx.Request("GET", origin + target, headers=_sent(headers))
+        try:
+            async with asyncio.timeout(min(seconds, CALL_SECONDS)):
+                return await self._answer(request)
+        except TimeoutError:
+            raise ExchangeTimeout("No whole answer came in time.") from None
+        except (httpx.TransportError, OSError) as error:
+            raise ExchangeUnreachable(f"The connection failed: {type(error).__name__}.") from None
+        except ClientError:
+            raise UnexpectedResponse("The answer is no HTTP.") from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    def _session(self) -> ClientSession:
+        connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS)
+        return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
+
+    async def _answer(self, request: httpx.Request) -> Answer:
+        response = await self._transport.handle_async_request(request)
+        try:
+            if response.is_redirect or response.headers.get("content-encoding", "identity") != "identity":
+                raise UnexpectedResponse("The answer is a redirect or compressed, which nobody asked for.")
+            body = await _body(response)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, body, _retry_after(response))
+
+
+async def _body(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise UnexpectedResponse(f"The answer is longer than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _sent(headers: Mapping[str, Secret]) -> dict[bytes, bytes]:
+    own = {name.encode(): value.encode() for name, value in HEADERS.items()}
+    return own | {name.encode(): value.reveal().encode() for name, value in headers.items()}
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Read a Retry-After in seconds; one in the form of a date is left alone."""
+    text = response.headers.get("retry-after", "")
+    return float(min(int(text), MAX_RETRY_AFTER)) if RETRY_AFTER.fullmatch(text) else None

@@ -1,0 +1,128 @@
+"""OKX: reads the wallets of an account, and who a key belongs to."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from contracts.accounts import Verified
+from contracts.catalogue import OKX
+from contracts.faults import Code, Failure, failure
+from contracts.operations import metrics
+from contracts.reads import Read
+from contracts.values import Secret
+from contracts.vault import SignedRead
+from sync_worker.broker import Access, Broker
+from sync_worker.clock import ExchangeClock, Measurement
+from sync_worker.exchanges.http import CALL_SECONDS, Https
+from sync_worker.okx_faults import okx_failure, status_failure
+from sync_worker.okx_payloads import (
+    parse_config,
+    parse_envelope,
+    parse_funding,
+    parse_time,
+    parse_trading,
+    parse_valuation,
+)
+from sync_worker.sync import Reading
+from sync_worker.verdicts import Fetched, judge, parsed, retry_after
+
+TIME = "/api/v5/public/time"
+WALLET_READS = (Read("account_balance"), Read("asset_balances"), Read("asset_valuation", {"ccy": "USD"}))
+CONFIG_READS = (Read("account_config"),)
+
+
+class Okx:
+    """Reads OKX accounts; `origins` maps each region to its address, `egress` are our own addresses."""
+
+    catalogue = OKX
+
+    def __init__(
+        self,
+        https: Https,
+        broker: Broker,
+        origins: Mapping[str, str],
+        egress: Sequence[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._https = https
+        self._broker = broker
+        self._origins = origins
+        self._egress = egress
+        self._now = now
+        self._clock = ExchangeClock(self._ask_time, time.monotonic)
+
+    async def read_wallets(self, access: Access) -> Reading:
+        """Read trading and funding wallet together with the exchange's own totals.
+
+        Raises Failure when nothing could be asked.
+        """
+        trading, funding, valuation = await self._read(access, WALLET_READS)
+        try:
+            totals = parsed(parse_valuation, valuation)
+        except Failure:
+            totals = {}
+        wallets = (
+            judge("trading", parse_trading, trading, totals.get("trading")),
+            judge("funding", parse_funding, funding, totals.get("funding")),
+        )
+        return Reading(wallets, retry_after((trading, funding)))
+
+    async def verify(self, access: Access) -> Verified:
+        """Read whose key it is and what it may do; raises Failure."""
+        (config,) = await self._read(access, CONFIG_READS)
+        return parsed(parse_config, config)
+
+    async def _read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
+        """Have reads signed and send them; when OKX refuses the time, measure it anew and try again."""
+        origin = self._origins.get(access.region)
+        if origin is None:
+            raise failure(Code.INVALID_REQUEST, "OKX has no such region.")
+        measurement = await self._clock.measurement(origin)
+        results = await self._read_at(measurement, access, origin, reads)
+        if any(isinstance(each, Failure) and each.code is Code.CLOCK_DISAGREES for each in results):
+            self._clock.discard(origin, measurement)
+            measurement = await self._clock.measurement(origin)
+            results = await self._read_at(measurement, access, origin, reads)
+        return results
+
+    async def _read_at(
+        self, measurement: Measurement, access: Access, origin: str, reads: Sequence[Read]
+    ) -> list[Fetched | Failure]:
+        try:
+            signed = await self._broker.authorize(access, reads, self._clock.now_ms(measurement))
+        except Failure as fault:
+            return [fault for _ in reads]
+        return await asyncio.gather(*(self._fetch(access.region, origin, read) for read in signed))
+
+    async def _fetch(self, region: str, origin: str, read: SignedRead) -> Fetched | Failure:
+        as_of = self._now()
+        try:
+            return Fetched(as_of, await self._get(read.name, region, origin, read.target, read.headers))
+        except Failure as fault:
+            return fault
+
+    async def _ask_time(self, origin: str) -> int:
+        return parse_time(await self._get("public_time", "", origin, TIME, {}))
+
+    async def _get(
+        self, name: str, region: str, origin: str, target: str, headers: Mapping[str, Secret]
+    ) -> Any:
+        """Send a read and give its data; raises Failure. OKX's code decides, not the HTTP status."""
+        started, result = time.monotonic(), "cancelled"
+        try:
+            answer = await self._https.get(origin, target, headers, CALL_SECONDS)
+            envelope = parse_envelope(answer.body)
+            if envelope is None:
+                raise status_failure(answer.status, answer.retry_after)
+            if envelope.code != "0":
+                raise okx_failure(envelope.code, envelope.msg, region, self._egress, answer.retry_after)
+            result = "answered"
+            return envelope.data
+        except Failure as fault:
+            result = fault.code
+            raise
+        finally:
+            seconds = time.monotonic() - started
+            metrics.EXCHANGE_CALLS.labels(OKX.key, name, str(result)).observe(seconds)

@@ -1,0 +1,123 @@
+"""What the worker is asked on the bus: to run a sync, and to verify a credential."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+
+from contracts import subjects
+from contracts.accounts import Verified, Verify
+from contracts.bus.connect import Bus
+from contracts.bus.delivery import Delivery, RetryLater, consume
+from contracts.bus.envelope import Malformed, attributes, decode, encode
+from contracts.bus.replies import respond
+from contracts.bus.topology import sync_worker_consumer
+from contracts.faults import Code, Failure, failure
+from contracts.operations import metrics
+from contracts.syncs import Status, SyncOutcome, SyncRequested
+from sync_worker.broker import Access
+from sync_worker.errors import ExchangeTimeout
+from sync_worker.exchanges.okx import Okx
+from sync_worker.sync import Reading, next_try, nothing_read, outcome
+
+QUEUE = "sync-worker"
+SYNCS_AT_ONCE = 256
+VERIFICATIONS_AT_ONCE = 64
+# Less than the bus waits for handlers when the process stops: no try is cut off.
+TRY_SECONDS = 22.0
+VERIFY_SECONDS = 12.0
+
+log = structlog.get_logger()
+
+
+class Handlers:
+    """Answers for every exchange in `exchanges`; `now` is our UTC clock."""
+
+    def __init__(self, bus: Bus, exchanges: Mapping[str, Okx], now: Callable[[], datetime]) -> None:
+        self._bus = bus
+        self._exchanges = exchanges
+        self._now = now
+
+    def declare(self) -> None:
+        """Consume the sync requests of each exchange and answer its verifications."""
+        for key in self._exchanges:
+            consume(self._bus, sync_worker_consumer(key), self.run_sync, SYNCS_AT_ONCE)
+            respond(self._bus, subjects.verify(key), QUEUE, self.verify_credential, VERIFICATIONS_AT_ONCE)
+
+    async def run_sync(self, delivery: Delivery) -> None:
+        """Read an account's wallets and publish the outcome, or ask for the request again."""
+        started = time.monotonic()
+        request: SyncRequested = decode(delivery.body, SyncRequested)
+        exchange = self._exchange(request.exchange)
+        reading = await self._try(exchange, request)
+        left = self._seconds_until(request.deadline)
+        delay = next_try(reading, delivery.attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        if delay is not None:
+            codes = {str(read.error_code) for read in reading.wallets if read.error_code}
+            raise RetryLater(delay, ", ".join(sorted(codes)))
+        said = outcome(request, exchange.catalogue, reading, delivery.attempt)
+        await self._publish(said)
+        _report(said, time.monotonic() - started)
+
+    async def verify_credential(self, body: bytes) -> Verified:
+        """Read whose credential it is and what it may do; raises Failure, which is answered as a refusal."""
+        request: Verify = decode(body, Verify)
+        exchange = self._exchange(request.exchange)
+        seconds = min(VERIFY_SECONDS, self._seconds_until(request.deadline))
+        access = Access(request.credential_id, request.exchange, request.region, request.grant)
+        try:
+            async with asyncio.timeout(seconds):
+                return await exchange.verify(access)
+        except TimeoutError:
+            raise ExchangeTimeout("The credential could not be verified in time.") from None
+
+    async def _try(self, exchange: Okx, request: SyncRequested) -> Reading:
+        """Read the wallets once; whatever concerns them all is the fault of each."""
+        left = self._seconds_until(request.deadline)
+        if left <= 0:
+            return nothing_read(exchange.catalogue, failure(Code.DEADLINE_EXCEEDED))
+        access = Access(request.credential_id, request.exchange, request.region, request.grant)
+        try:
+            async with asyncio.timeout(min(left, TRY_SECONDS)):
+                return await exchange.read_wallets(access)
+        except TimeoutError:
+            return nothing_read(exchange.catalogue, ExchangeTimeout("Not all could be read in time."))
+        except Failure as fault:
+            return nothing_read(exchange.catalogue, fault)
+
+    async def _publish(self, said: SyncOutcome) -> None:
+        """Put an outcome into its stream; raises BusUnavailable, after which the request comes again."""
+        name = subjects.sync_failed if said.status is Status.FAILED else subjects.sync_completed
+        message_id = f"{said.sync_id}:outcome"
+        headers = attributes(said, self._bus.service, message_id)
+        await self._bus.publish(name(said.exchange), "SYNC_OUTCOMES", encode(said), message_id, headers)
+
+    def _exchange(self, key: str) -> Okx:
+        """Find an exchange; raises Malformed for one that this worker does not serve."""
+        exchange = self._exchanges.get(key)
+        if exchange is None:
+            raise Malformed("the exchange is not served here")
+        return exchange
+
+    def _seconds_until(self, deadline: datetime) -> float:
+        if deadline.tzinfo is None:
+            raise Malformed("the deadline has no time zone")
+        return (deadline - self._now()).total_seconds()
+
+
+def _report(said: SyncOutcome, seconds: float) -> None:
+    """Write the one line that an outcome leaves in the log."""
+    metrics.SYNCS.labels(said.exchange, said.status).inc()
+    log.info(
+        "sync_ended",
+        sync_id=said.sync_id,
+        account_id=said.account_id,
+        exchange=said.exchange,
+        attempt=said.attempt,
+        status=said.status,
+        verdicts={read.wallet: str(read.error_code or read.verdict) for read in said.wallets},
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,88 @@
+"""OKX's error codes as faults of ours, and in words who must do what.
+
+Source: https://www.okx.com/docs-v5/en/#error-code-rest-api-public
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from contracts.catalogue import OKX
+from contracts.faults import Code, Failure, failure
+
+_CODES: dict[Code, str] = {
+    Code.KEY_UNKNOWN: "50119",
+    Code.KEY_REJECTED: "50111 50114",
+    Code.SIGNATURE_REJECTED: "50113",
+    Code.PASSPHRASE_WRONG: "50105",
+    Code.WRONG_ENVIRONMENT: "50101",
+    Code.IP_NOT_ALLOWED: "50110",
+    Code.IP_BINDING_REQUIRED: "50035",
+    Code.PERMISSION_MISSING: "50030 50120",
+    # Not in demo trading, not before Savings is opened, not for a sub-account, not for a missing one.
+    Code.NOT_AVAILABLE: "50038 51735 58002 59500 59510",
+    Code.ACCOUNT_BLOCKED: "50007 50008 50012 50100",
+    Code.ACCOUNT_RESTRICTED: "50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738",
+    Code.COMPLIANCE_REQUIRED: "50051 50059 50060",
+    Code.REGION_BLOCKED: "50121",
+    Code.RATE_LIMITED: "50011 50040 50061 58102",
+    Code.EXCHANGE_UNAVAILABLE: "50001 50005 50013 50026 50046 50062 58007",
+    Code.EXCHANGE_TIMEOUT: "50004",
+    Code.CLOCK_DISAGREES: "50102",
+    # Our own mistakes: a header, a method, a body or a parameter.
+    Code.REQUEST_REJECTED: ("50000 50002 50006 50014 50015 50025 50103 50104 50106 50107 50112 50115 51000"),
+}
+OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
+
+# A sub-code looks like 51008_1000.
+_CODE_FORMAT = re.compile(r"[0-9]{1,6}(_[0-9]{1,6})?", re.ASCII)
+_MAX_SEARCHED = 500
+_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
+
+
+def okx_failure(
+    code: str, message: str, region: str, egress: Sequence[str], retry_after: float | None = None
+) -> Failure:
+    """Give the fault that OKX's code means; only an address is taken over from its message.
+
+    `egress` are the addresses that our requests come from, where the operator named them.
+    """
+    meant = OKX_CODES.get(code, Code.UNEXPECTED_RESPONSE)
+    return failure(meant, _detail(meant, code, message, region, egress), retry_after)
+
+
+def status_failure(status: int, retry_after: float | None = None) -> Failure:
+    """Give the fault of an answer that is none of the API's, by its HTTP status.
+
+    A 403 comes from what stands in front of the exchange, for reasons that pass as often as not: it counts as
+    unreachable, which is tried again, and not as a blocked region, which OKX says with 50121.
+    """
+    detail = f"HTTP {status} without an answer of the API."
+    if status == 429:  # noqa: PLR2004 - an HTTP status
+        return failure(Code.RATE_LIMITED, detail, retry_after)
+    if status >= 500:  # noqa: PLR2004 - the same
+        return failure(Code.EXCHANGE_UNAVAILABLE, detail, retry_after)
+    if status == 403:  # noqa: PLR2004 - the same
+        return failure(Code.EXCHANGE_UNREACHABLE, detail, retry_after)
+    return failure(Code.UNEXPECTED_RESPONSE, detail)
+
+
+def _detail(meant: Code, code: str, message: str, region: str, egress: Sequence[str]) -> str:
+    number = f"(OKX {code})" if _CODE_FORMAT.fullmatch(code) else "(an unknown code of OKX)"
+    if meant is Code.KEY_UNKNOWN:
+        others = ", ".join(f"{each.key}: {each.name}" for each in OKX.regions if each.key != region)
+        return f"It was looked for in region {region}; others are {others} {number}."
+    if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
+        ours = ", ".join(egress) or _address_in(message)
+        return f"Our address is {ours} {number}." if ours else number
+    return number
+
+
+def _address_in(message: str) -> str:
+    """Find the IP address that OKX says we come from; nothing else of its text is repeated."""
+    for found in _ADDRESS.findall(message[:_MAX_SEARCHED]):
+        try:
+            return str(ip_address(found))
+        except ValueError:
+            continue
+    return ""

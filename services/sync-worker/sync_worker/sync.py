@@ -1,0 +1,103 @@
+"""A sync from what was read to what is said of it: verdicts, another try, the outcome. Pure."""
+
+import msgspec
+
+from contracts.bus.envelope import encode
+from contracts.catalogue import Exchange
+from contracts.faults import FAULTS, Actor, Code, Failure
+from contracts.syncs import (
+    MAX_OUTCOME_BYTES,
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncOutcome,
+    SyncRequested,
+    Verdict,
+    WalletRead,
+    status_of,
+)
+from sync_worker.verdicts import unread
+
+MAX_TRIES = 4
+# What a try needs before the deadline to be worth starting.
+TRY_SECONDS = 2.0
+# Our own parts come back on their own; waiting for them does not use up the tries at the exchange.
+OWN_PARTS = frozenset({Code.VAULT_UNAVAILABLE, Code.SIGNING_UNAVAILABLE})
+OWN_PARTS_DELAY = 6.25
+# The bus brings a message back within a minute.
+MAX_DELAY = 60.0
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """The covered wallets as one try read them; `retry_after` in seconds where the exchange said so."""
+
+    wallets: tuple[WalletRead, ...]
+    retry_after: float | None = None
+
+
+def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
+    """Give the reading of a try that failed for every wallet alike."""
+    wallets = tuple(unread(wallet, fault) for wallet in exchange.covered_wallets)
+    return Reading(wallets, fault.retry_after)
+
+
+def next_try(reading: Reading, attempt: int, seconds_left: float, jitter: float) -> float | None:
+    """Give the seconds until the next try, or None when the reading is the last word.
+
+    `attempt` counts from 1, `jitter` is a factor around 1.
+    """
+    failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
+    delay = _delay({code for code in failed if code is not None}, attempt, reading.retry_after)
+    if delay is None or delay * jitter > min(MAX_DELAY, seconds_left - TRY_SECONDS):
+        return None
+    return delay * jitter
+
+
+def _delay(codes: set[Code], attempt: int, retry_after: float | None) -> float | None:
+    if any(FAULTS[code].actor is Actor.USER for code in codes):
+        return None
+    if codes & OWN_PARTS:
+        return OWN_PARTS_DELAY
+    if attempt >= MAX_TRIES or not any(FAULTS[code].retryable for code in codes):
+        return None
+    return retry_after or float(2**attempt)
+
+
+def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
+    """Write the outcome of a sync; one too large to be sent becomes too_many_assets."""
+    said = _outcome(request, _all_wallets(exchange, reading), attempt)
+    if len(encode(said)) > MAX_OUTCOME_BYTES:
+        too_many = Failure(Code.TOO_MANY_ASSETS)
+        wallets = (
+            unread(read.wallet, too_many) if read.verdict is Verdict.COMPLETE else read
+            for read in reading.wallets
+        )
+        said = _outcome(request, _all_wallets(exchange, Reading(tuple(wallets))), attempt)
+    return said
+
+
+def _outcome(request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int) -> SyncOutcome:
+    status = status_of(wallets)
+    if status is not Status.FAILED:
+        return SyncCompleted(request.sync_id, request.account_id, request.exchange, status, wallets, attempt)
+    told = min((read for read in wallets if read.error_code is not None), key=_rank)
+    code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
+    return SyncFailed(request.sync_id, request.account_id, request.exchange, code, words, wallets, attempt)
+
+
+def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
+    """Put the wallets into the order of the catalogue, with those that are not covered."""
+    reads = {read.wallet: read for read in reading.wallets}
+    not_covered = (
+        WalletRead(wallet.key, Verdict.NOT_COVERED) for wallet in exchange.wallets if not wallet.covered
+    )
+    reads |= {read.wallet: read for read in not_covered}
+    return tuple(reads[wallet.key] for wallet in exchange.wallets)
+
+
+def _rank(read: WalletRead) -> int:
+    """Rank a fault: first what the user can mend, then what the operator can, last what passes by itself."""
+    fault = FAULTS[read.error_code or Code.INTERNAL_ERROR]
+    if fault.retryable:
+        return 3
+    return {Actor.USER: 0, Actor.OPERATOR: 1}.get(fault.actor, 2)

@@ -1,0 +1,181 @@
+"""The credentials in the vault: where each part stands, how it gets in, is used and goes.
+
+transit/keys/<credential_id>             the API secret, an HMAC key that can not be exported
+secret/data/credentials/<credential_id>  exchange, api key and passphrase; a credential exists when this does
+secret/data/credentials/sealing-key      the key pair that all brokers share
+"""
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import UUID
+
+import msgspec
+
+from contracts.bus.sealing import SealingKey
+from contracts.faults import Code, Failure, failure
+from contracts.values import Secret
+from contracts.vault import CredentialParts
+from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
+from vault_broker.login import Login
+from vault_broker.vault import Answer, Part, read_answer
+
+UNDO_TIMEOUT = 2.0
+_SIGNATURE_PREFIX = "vault:v1:"
+
+# The vault answers every failed import with status 500: only its text tells them apart.
+_IMPORT_FAILURES = (
+    ("existing key", Code.INVALID_REQUEST, "this credential id is taken"),
+    ("invalid key size", Code.SECRET_UNUSABLE, "the vault takes secrets of 32 to 512 bytes"),
+    ("decryption error", Code.KEYS_CHANGED, "the secret is not wrapped with the vault's key"),
+    ("unwrap failed", Code.INVALID_REQUEST, "the wrapped secret is damaged"),
+    ("too short", Code.INVALID_REQUEST, "the wrapped secret is damaged"),
+)
+_KEY_MISSING = ("no existing key", "not found")
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What the vault holds of a credential beside its secret."""
+
+    exchange: str
+    api_key: Secret
+    passphrase: Secret
+
+    @property
+    def parts(self) -> CredentialParts:
+        """Give the parts that the exchange sees in clear."""
+        return CredentialParts(self.api_key, self.passphrase)
+
+
+class _WrappingKey(msgspec.Struct):
+    public_key: str
+
+
+class _KeyPair(msgspec.Struct):
+    private_key: Secret
+
+
+class _Signature(msgspec.Struct):
+    hmac: str = ""
+    error: str = ""
+
+
+class _Signatures(msgspec.Struct):
+    batch_results: tuple[_Signature, ...]
+
+
+class Credentials:
+    """The credentials that the broker may create, use and destroy, but not list or export."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    async def wrapping_key(self) -> str:
+        """Give the public key (PEM, RSA-4096) under which secrets are wrapped for import."""
+        answer = await self._login.request("GET", "transit/wrapping_key")
+        return _data(answer, _WrappingKey).public_key
+
+    async def sealing_key(self) -> SealingKey:
+        """Give the key pair that all brokers share; the first broker that asks makes it."""
+        with suppress(Absent):
+            return await self._read_sealing_key()
+        made = b64encode(SealingKey.generate().private_bytes()).decode()
+        with suppress(Denied, Rejected):  # another broker was faster: its key is the one
+            await self._create("sealing-key", {"private_key": made})
+        return await self._read_sealing_key()
+
+    async def store(self, credential_id: UUID, wrapped_secret: bytes, credential: Credential) -> None:
+        """Put a new credential into the vault, whole or not at all.
+
+        Raises Failure: invalid_request for an id that was used before, secret_unusable, keys_changed.
+        """
+        await self._import(credential_id, wrapped_secret)
+        try:
+            await self._create(
+                str(credential_id),
+                {
+                    "exchange": credential.exchange,
+                    "api_key": credential.api_key.reveal(),
+                    "passphrase": credential.passphrase.reveal(),
+                },
+            )
+        except BaseException:
+            await self._undo(credential_id)
+            raise
+
+    async def find(self, credential_id: UUID) -> Credential:
+        """Give what stands beside the secret; raises Failure(credential_missing)."""
+        try:
+            return await self._read(str(credential_id), Credential)
+        except Absent:
+            raise failure(Code.CREDENTIAL_MISSING) from None
+
+    async def sign(self, credential_id: UUID, messages: Sequence[bytes]) -> list[str]:
+        """Sign all messages with one request and give the HMAC-SHA256 of each in base64.
+
+        Raises Failure(credential_missing) where the vault has no secret under this id.
+        """
+        batch = [{"input": b64encode(message).decode()} for message in messages]
+        path = f"transit/hmac/{credential_id}/sha2-256"
+        try:
+            answer = await self._login.request("POST", path, {"batch_input": batch})
+        except Rejected as error:
+            if "key not found" in error.reason:
+                raise failure(Code.CREDENTIAL_MISSING) from None
+            raise
+        results = _data(answer, _Signatures).batch_results
+        if len(results) != len(batch) or any(
+            each.error or not each.hmac.startswith(_SIGNATURE_PREFIX) for each in results
+        ):
+            raise VaultUnavailable("the vault did not sign every message")
+        return [each.hmac.removeprefix(_SIGNATURE_PREFIX) for each in results]
+
+    async def destroy(self, credential_id: UUID) -> None:
+        """Leave nothing of a credential in the vault; what is not there any more counts as done."""
+        key = f"transit/keys/{credential_id}"
+        try:
+            await self._login.request("POST", f"{key}/config", {"deletion_allowed": True})
+            await self._login.request("DELETE", key)
+        except Rejected as error:
+            if not any(text in error.reason for text in _KEY_MISSING):
+                raise
+        await self._login.request("DELETE", f"secret/metadata/credentials/{credential_id}")
+
+    async def _import(self, credential_id: UUID, wrapped_secret: bytes) -> None:
+        body = {
+            "type": "hmac",
+            "hash_function": "SHA256",
+            "exportable": False,
+            "ciphertext": b64encode(wrapped_secret).decode(),
+        }
+        try:
+            await self._login.request("POST", f"transit/keys/{credential_id}/import", body)
+        except Rejected as error:
+            for text, code, detail in _IMPORT_FAILURES:
+                if text in error.reason:
+                    raise failure(code, detail) from None
+            raise
+
+    async def _undo(self, credential_id: UUID) -> None:
+        """Try to take back half of a credential; what stays behind is the gateway's sweeper's to destroy."""
+        with suppress(Failure, VaultAnswer, TimeoutError):
+            async with asyncio.timeout(UNDO_TIMEOUT):
+                await self.destroy(credential_id)
+
+    async def _read_sealing_key(self) -> SealingKey:
+        pair = await self._read("sealing-key", _KeyPair)
+        return SealingKey.from_bytes(b64decode(pair.private_key.reveal()))
+
+    async def _read(self, name: str, kind: type[Part]) -> Part:
+        answer = await self._login.request("GET", f"secret/data/credentials/{name}")
+        return _data({"data": (answer.get("data") or {}).get("data")}, kind)
+
+    async def _create(self, name: str, data: dict[str, str]) -> None:
+        """Write what must not be there yet; raises Rejected or Denied where it is."""
+        body = {"options": {"cas": 0}, "data": data}
+        await self._login.request("POST", f"secret/data/credentials/{name}", body)
+
+
+def _data(answer: Answer, kind: type[Part]) -> Part:
+    return read_answer(answer.get("data"), kind)

@@ -1,0 +1,177 @@
+"""What the broker is asked on the bus, each answered within 2.5 seconds and written to the audit log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import Malformed, decode, encode
+from contracts.bus.grants import Grant, GrantRefused, read_grant
+from contracts.bus.replies import respond
+from contracts.bus.sealing import SealBroken, SealingKey, seal
+from contracts.faults import Code, Failure, failure
+from contracts.operations import metrics
+from contracts.reads import READS
+from contracts.vault import (
+    Authorize,
+    Authorized,
+    CredentialParts,
+    Destroy,
+    Destroyed,
+    Keys,
+    SignedReads,
+    Store,
+    Stored,
+)
+from vault_broker.credentials import Credential, Credentials
+from vault_broker.errors import VaultAnswer, VaultUnavailable
+from vault_broker.signing import draft_reads, sign_reads
+
+QUEUE = "vault-broker"
+ANSWER_WITHIN = 2.4
+SIGNING_CONCURRENCY = 64
+KEEPING_CONCURRENCY = 16
+MAX_LOGGED = 64
+
+log = structlog.get_logger()
+
+
+class Handlers:
+    """The broker's four answers; `now` is its clock, in UTC."""
+
+    def __init__(
+        self, credentials: Credentials, gateway_key: Ed25519PublicKey, now: Callable[[], datetime]
+    ) -> None:
+        self._credentials = credentials
+        self._gateway_key = gateway_key
+        self._now = now
+
+    def declare(self, bus: Bus) -> None:
+        """Subscribe to the four subjects."""
+        respond(bus, subjects.KEYS, QUEUE, self.keys, KEEPING_CONCURRENCY)
+        respond(bus, subjects.STORE, QUEUE, self.store, KEEPING_CONCURRENCY)
+        respond(bus, subjects.DESTROY, QUEUE, self.destroy, KEEPING_CONCURRENCY)
+        respond(bus, subjects.AUTHORIZE, QUEUE, self.authorize, SIGNING_CONCURRENCY)
+
+    async def keys(self, _body: bytes) -> Keys:
+        """Give the public keys to hand over a credential with, as they are in the vault now."""
+        async with _audited("keys"):
+            wrapping_key = await self._credentials.wrapping_key()
+            sealing_key = await self._credentials.sealing_key()
+            return Keys(wrapping_key, sealing_key.public, sealing_key.key_id)
+
+    async def store(self, body: bytes) -> Stored:
+        """Keep a new credential."""
+        async with _audited("store") as entry:
+            request: Store = decode(body, Store)
+            entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
+            if request.exchange not in READS:
+                raise failure(Code.INVALID_REQUEST, "this exchange is not known")
+            parts = _open_parts(request, await self._credentials.sealing_key())
+            credential = Credential(request.exchange, parts.api_key, parts.passphrase)
+            await self._credentials.store(request.credential_id, request.wrapped_secret, credential)
+            return Stored()
+
+    async def destroy(self, body: bytes) -> Destroyed:
+        """Destroy a credential, or what is left of it."""
+        async with _audited("destroy") as entry:
+            request: Destroy = decode(body, Destroy)
+            entry.update(credential_id=request.credential_id)
+            await self._credentials.destroy(request.credential_id)
+            return Destroyed()
+
+    async def authorize(self, body: bytes) -> Authorized:
+        """Sign a batch of reads that the gateway granted, and seal them to the worker that asks."""
+        async with _audited("authorize") as entry:
+            request: Authorize = decode(body, Authorize)
+            entry.update(
+                credential_id=request.credential_id,
+                exchange=request.exchange[:MAX_LOGGED],
+                reads=[read.name[:MAX_LOGGED] for read in request.reads],
+            )
+            grant = self._read_grant(request.grant)
+            entry.update(purpose=grant.purpose[:MAX_LOGGED])
+            drafts = draft_reads(request, grant, self._now())
+            credential = await self._credentials.find(request.credential_id)
+            if credential.exchange != request.exchange:
+                raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
+            prehashes = [draft.prehash for draft in drafts]
+            signatures = await self._credentials.sign(request.credential_id, prehashes)
+            reads = sign_reads(request.exchange, drafts, credential.parts, signatures)
+            return _sealed(SignedReads(reads), request)
+
+    def _read_grant(self, text: str) -> Grant:
+        try:
+            return read_grant(text, self._gateway_key, self._now())
+        except GrantRefused as error:
+            raise failure(Code.GRANT_REFUSED, str(error)) from None
+
+
+def _open_parts(request: Store, key: SealingKey) -> CredentialParts:
+    """Open what the gateway sealed; raises Failure(keys_changed) where it used another key."""
+    if request.sealing_key_id != key.key_id:
+        raise failure(Code.KEYS_CHANGED, "the credential is sealed to another key")
+    try:
+        plain = key.open(request.sealed_parts, subjects.STORE, request.credential_id, request.request_id)
+    except SealBroken as error:
+        raise failure(Code.INVALID_REQUEST, str(error)) from None
+    parts: CredentialParts = decode(plain, CredentialParts)
+    return parts
+
+
+def _sealed(reads: SignedReads, request: Authorize) -> Authorized:
+    """Seal the signed reads so that only the worker that asked can open them."""
+    plain = encode(reads)
+    try:
+        sealed = seal(plain, request.seal_to, subjects.AUTHORIZE, request.credential_id, request.request_id)
+    except ValueError:
+        raise failure(Code.INVALID_REQUEST, "the key to seal to is none") from None
+    return Authorized(sealed)
+
+
+@asynccontextmanager
+async def _audited(action: str) -> AsyncIterator[dict[str, Any]]:
+    """Bound what is done in time, and write down how it ended; the caller adds what it knows to the entry."""
+    entry: dict[str, Any] = {"action": action}
+    outcome: str = Code.INTERNAL_ERROR
+    try:
+        async with _deadline():
+            yield entry
+        outcome = "done"
+    except Malformed:
+        outcome = Code.INVALID_REQUEST
+        raise
+    except Failure as error:
+        outcome = error.code
+        entry.update(detail=error.detail)
+        raise
+    finally:
+        _record(entry, outcome)
+
+
+@asynccontextmanager
+async def _deadline() -> AsyncIterator[None]:
+    """Turn what the vault refuses, or takes too long for, into VaultUnavailable."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            yield
+    except TimeoutError:
+        raise VaultUnavailable("the vault does not answer in time") from None
+    except VaultAnswer as error:
+        reason = type(error).__name__.lower()
+        raise VaultUnavailable(f"the vault does not do what the broker needs: {reason}") from None
+
+
+def _record(entry: dict[str, Any], outcome: str) -> None:
+    """Write one line of audit, without anything of the credential but its id, and count signatures."""
+    log.info("audit", **entry, outcome=str(outcome))
+    if entry["action"] == "authorize":
+        exchange = entry.get("exchange", "")
+        label = exchange if exchange in READS else "unknown"
+        metrics.SIGNATURES.labels(label, str(outcome)).inc(len(entry.get("reads", ())) or 1)

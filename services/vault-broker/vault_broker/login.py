@@ -1,0 +1,140 @@
+"""The broker's way into the vault: AppRole, a token kept alive, and one log-in anew when it is refused."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from contracts.values import Secret
+from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
+from vault_broker.vault import Answer, Vault, read_answer
+
+CHECK_EVERY = 5.0
+# The vault locks a role out for 15 minutes after five bad log-ins: never more than four in that time.
+PAUSE_AFTER_REFUSAL = 15 * 60 / 4
+MAX_CREDENTIAL = 4096
+
+log = structlog.get_logger()
+
+
+class _Token(msgspec.Struct):
+    client_token: Secret
+    lease_duration: float
+
+
+class _Authenticated(msgspec.Struct):
+    auth: _Token
+
+
+class Login:
+    """A token for the vault, held by this process only; `monotonic` is a clock in seconds."""
+
+    def __init__(
+        self, vault: Vault, role_id_file: Path, secret_id_file: Path, monotonic: Callable[[], float]
+    ) -> None:
+        self._vault = vault
+        self._files = (role_id_file, secret_id_file)
+        self._monotonic = monotonic
+        self._token: Secret | None = None
+        self._renew_at = 0.0
+        self._changing = asyncio.Lock()
+        self._refused: tuple[str, ...] = ()
+        self._refused_until = 0.0
+        self._trouble = "not logged in yet"
+
+    async def ready(self) -> bool:
+        """Tell whether the broker is logged in and the last check found the vault well."""
+        return not self._trouble
+
+    async def request(self, method: str, path: str, body: Answer | None = None) -> Answer:
+        """Send one request with the token, and once more after a new log-in where the token was refused.
+
+        Raises VaultUnavailable, Absent, Denied or Rejected.
+        """
+        token = self._token
+        if token is None:
+            raise VaultUnavailable("the broker is not logged in")
+        try:
+            return await self._vault.request(method, path, token, body)
+        except Denied:
+            if not await self._replaced(token):
+                raise
+        return await self._vault.request(method, path, self._token, body)
+
+    async def keep(self) -> None:
+        """Log in, check the vault and renew the token, for as long as the process runs."""
+        while True:
+            try:
+                await self.check()
+            except VaultUnavailable as error:
+                self._note(error.detail)
+            else:
+                self._note("")
+            await asyncio.sleep(CHECK_EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
+
+    async def check(self) -> None:
+        """Check the vault once, and log in or renew the token where that is due; raises VaultUnavailable."""
+        await self._vault.request("GET", "sys/health?standbyok=true&perfstandbyok=true")
+        async with self._changing:
+            if self._monotonic() >= self._renew_at:
+                await self._renew()
+
+    async def _replaced(self, refused: Secret) -> bool:
+        """Tell whether there is another token than the refused one, making one where that was the trouble.
+
+        The vault answers the same to a dead token and to a request outside the policy; only a renewal tells.
+        """
+        async with self._changing:
+            if self._token is refused:
+                await self._renew()
+            return self._token is not refused
+
+    async def _renew(self) -> None:
+        """Renew the token; log in where there is none, or where it can not be renewed any more."""
+        if self._token is not None:
+            try:
+                answer = await self._vault.request("POST", "auth/token/renew-self", self._token, {})
+            except (Denied, Rejected):
+                log.warning("vault_token_refused")
+                self._renew_at = self._monotonic()  # due at each check until there is a new one
+            else:
+                self._plan_renewal(read_answer(answer, _Authenticated).auth)
+                return
+        await self._log_in()
+
+    async def _log_in(self) -> None:
+        """Get a new token; raises VaultUnavailable, also while the same credentials were refused lately."""
+        role_id, secret_id = credentials = await asyncio.to_thread(self._read_files)
+        if credentials == self._refused and self._monotonic() < self._refused_until:
+            raise VaultUnavailable("the vault refused the broker's log-in; the next try waits")
+        try:
+            body = {"role_id": role_id, "secret_id": secret_id}
+            answer = await self._vault.request("POST", "auth/approle/login", body=body)
+        except (Absent, Denied, Rejected):
+            self._token = None
+            self._refused, self._refused_until = credentials, self._monotonic() + PAUSE_AFTER_REFUSAL
+            raise VaultUnavailable("the vault refuses the broker's log-in") from None
+        token = read_answer(answer, _Authenticated).auth
+        self._token = token.client_token
+        self._plan_renewal(token)
+        log.info("vault_logged_in")
+
+    def _plan_renewal(self, token: _Token) -> None:
+        """Have the token renewed at about two thirds of its life."""
+        self._renew_at = self._monotonic() + token.lease_duration * random.uniform(0.6, 0.7)  # noqa: S311 - jitter
+
+    def _read_files(self) -> tuple[str, ...]:
+        """Read role id and secret id, each time anew: the operator may have replaced them."""
+        try:
+            return tuple(path.read_text()[:MAX_CREDENTIAL].strip() for path in self._files)
+        except (OSError, UnicodeDecodeError) as error:
+            raise VaultUnavailable(f"the log-in files can not be read: {type(error).__name__}") from None
+
+    def _note(self, trouble: str) -> None:
+        """Remember how the vault is, and say so when it changes."""
+        if trouble != self._trouble:
+            log.info("vault_ready") if not trouble else log.warning("vault_not_ready", reason=trouble)
+        self._trouble = trouble

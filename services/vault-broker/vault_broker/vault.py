@@ -1,0 +1,114 @@
+"""The vault's HTTP API, one request each: hvac in a bounded pool of threads, its errors translated."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+from hvac import exceptions
+from hvac.adapters import JSONAdapter
+from requests.adapters import HTTPAdapter
+
+from contracts.values import Secret, decode_value
+from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
+
+THREADS = 16
+SOCKET_TIMEOUT = 2.0
+REQUEST_TIMEOUT = 2.2
+MAX_ANSWER = 1024 * 1024
+_PART = 64 * 1024
+
+Answer = dict[str, Any]
+Part = TypeVar("Part", bound=msgspec.Struct)
+
+
+class Vault:
+    """A vault (OpenBao or HashiCorp Vault) at one address; it keeps no token."""
+
+    def __init__(self, address: str, ca_file: str) -> None:
+        self._address = address
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="vault")
+        self._session = _session(ca_file)
+
+    async def request(
+        self, method: str, path: str, token: Secret | None = None, body: Answer | None = None
+    ) -> Answer:
+        """Send one request and give the JSON object of the answer, empty where the vault sends none.
+
+        Raises VaultUnavailable, Absent, Denied or Rejected.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                return await loop.run_in_executor(self._threads, self._send, method, path, token, body)
+        except TimeoutError:
+            raise VaultUnavailable("the vault does not answer in time") from None
+
+    def close(self) -> None:
+        """Give up the connections and threads; requests in flight are abandoned."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._session.close()
+
+    def _send(self, method: str, path: str, token: Secret | None, body: Answer | None) -> Answer:
+        """Run one request in this thread."""
+        try:
+            answer = self._adapter(token).request(method, f"/v1/{path}", json=body)
+        except exceptions.VaultError as error:
+            raise _translate(error) from None
+        except OSError as error:  # requests' own errors among them
+            raise VaultUnavailable(f"the vault can not be reached: {type(error).__name__}") from None
+        if isinstance(answer, dict):
+            return answer
+        if answer.status_code == requests.codes.no_content:
+            return {}
+        raise VaultUnavailable(f"the vault answers with status {answer.status_code} and no JSON object")
+
+    def _adapter(self, token: Secret | None) -> JSONAdapter:
+        """Give hvac's view on the shared session with this token."""
+        return JSONAdapter(
+            self._address,
+            token=token.reveal() if token else None,
+            session=self._session,
+            timeout=SOCKET_TIMEOUT,  # type: ignore[arg-type]  # the stubs say int, requests takes parts of seconds
+            allow_redirects=False,
+        )
+
+
+def read_answer(answer: Any, kind: type[Part]) -> Part:
+    """Read the part of an answer that is wanted; raises VaultUnavailable for one that is not a vault's."""
+    try:
+        return msgspec.convert(answer, kind, dec_hook=decode_value)
+    except msgspec.ValidationError:
+        raise VaultUnavailable(f"the vault's answer holds no {kind.__name__}") from None
+
+
+def _translate(error: exceptions.VaultError) -> Exception:
+    """Give our error for hvac's; the vault's text goes no further than `Rejected.reason`."""
+    if isinstance(error, exceptions.InvalidPath):
+        return Absent("there is nothing at this path")
+    if isinstance(error, exceptions.Forbidden):
+        return Denied("the vault does not allow this request")
+    if isinstance(error, exceptions.InvalidRequest | exceptions.InternalServerError):
+        return Rejected(", ".join(error.errors or []))
+    return VaultUnavailable(f"the vault is not available: {type(error).__name__}")
+
+
+def _session(ca_file: str) -> requests.Session:
+    """Make the session of all threads: no proxies or certificates from the environment, no retries."""
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = ca_file
+    session.hooks["response"].append(_read_limited)
+    session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=THREADS))
+    return session
+
+
+def _read_limited(response: requests.Response, **_: Any) -> None:
+    """Read the body of an answer, but not without end."""
+    body = bytearray()
+    for part in response.iter_content(_PART):
+        body += part
+        if len(body) > MAX_ANSWER:
+            raise requests.exceptions.ContentDecodingError("the answer is too long")
+    response._content = bytes(body)  # requests takes a body that was already read in no other way

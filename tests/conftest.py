@@ -1,0 +1,95 @@
+"""The real servers that tests share: each is started once, by the code of the local stack, when a test asks for it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nats as nats_client
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from contracts.bus.topology import STREAMS
+from deploy.local.exchange import Exchange, running_exchange
+from deploy.local.nats import Nats, running_nats
+from deploy.local.openbao import OpenBao, running_openbao
+from deploy.local.ports import free_ports
+from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
+from deploy.local.processes import Processes
+from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.stack import Stack
+
+MIGRATIONS_TABLE = "schema_migrations"
+
+
+@pytest.fixture(name="directory", scope="session")
+def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(name="processes", scope="session")
+def _processes(directory: Path) -> Processes:
+    return Processes(directory / "logs")
+
+
+@pytest_asyncio.fixture(name="nats", scope="session")
+async def _nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
+    async with running_nats(processes, directory) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(name="vault", scope="session")
+async def _vault(processes: Processes, directory: Path) -> AsyncIterator[OpenBao]:
+    async with running_openbao(processes, directory) as vault:
+        yield vault
+
+
+@pytest_asyncio.fixture(name="database", scope="session")
+async def _database(processes: Processes, directory: Path) -> AsyncIterator[Postgres]:
+    async with running_postgres(processes, directory) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(name="exchange", scope="session")
+async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
+    async with running_exchange(processes, directory) as exchange:
+        yield exchange
+
+
+@pytest_asyncio.fixture(name="shared_stack", scope="session")
+async def _shared_stack(
+    processes: Processes, directory: Path, nats: Nats, vault: OpenBao, database: Postgres, exchange: Exchange
+) -> AsyncIterator[Stack]:
+    parts = Infrastructure(directory, nats, vault, database, exchange)
+    ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+    async with running_services(processes, parts, ports):
+        yield Stack(processes, parts, ports)
+
+
+@pytest_asyncio.fixture(name="clean_database")
+async def _clean_database(database: Postgres) -> Postgres:
+    """Give the migrated database with no rows in it; the triggers that keep audit rows are off for that."""
+    async with await database.connect(SUPERUSER) as connection:
+        rows = await connection.execute(
+            "select tablename from pg_tables where schemaname = 'public' and tablename <> %s",
+            [MIGRATIONS_TABLE],
+        )
+        tables = [sql.Identifier(str(name)) for (name,) in await rows.fetchall()]
+        await connection.execute("set session_replication_role = replica")
+        await connection.execute(sql.SQL("truncate {}").format(sql.SQL(", ").join(tables)))
+    return database
+
+
+@pytest_asyncio.fixture(name="clean_bus")
+async def _clean_bus(nats: Nats) -> Nats:
+    """Give the bus with no messages in its streams."""
+    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+        for stream in STREAMS:
+            await client.jetstream().purge_stream(str(stream.name))
+    return nats
+
+
+@pytest.fixture(name="stack")
+def _stack(shared_stack: Stack, clean_database: Postgres, clean_bus: Nats) -> Stack:
+    """Give the whole running system without users, accounts or messages."""
+    shared_stack.processes.missing()
+    return shared_stack

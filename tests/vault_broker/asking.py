@@ -1,0 +1,158 @@
+"""What a gateway and a worker do on their side of the broker."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import decode, encode
+from contracts.bus.grants import Grant, sign_grant, sync_purpose
+from contracts.bus.sealing import SealingKey, seal
+from contracts.faults import Code
+from contracts.reads import Read
+from contracts.values import Secret
+from contracts.vault import (
+    AskKeys,
+    Authorize,
+    Authorized,
+    AuthorizeReply,
+    CredentialParts,
+    Destroy,
+    DestroyReply,
+    Keys,
+    KeysReply,
+    SignedReads,
+    Store,
+    StoreReply,
+)
+from cryptography.hazmat.primitives import hashes, keywrap
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from uuid_utils.compat import uuid7
+
+SECONDS = 10.0
+ALL_READS = (
+    Read("account_config"),
+    Read("account_balance"),
+    Read("asset_balances"),
+    Read("asset_valuation", {"ccy": "USD"}),
+)
+
+
+def wrap(secret: bytes, wrapping_key: str) -> bytes:
+    """Wrap a secret for transit import: a fresh AES key under RSA-OAEP-SHA256, the secret under AES-KWP."""
+    public_key = load_pem_public_key(wrapping_key.encode())
+    assert isinstance(public_key, rsa.RSAPublicKey)
+    key = os.urandom(32)
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    return public_key.encrypt(key, oaep) + keywrap.aes_key_wrap_with_padding(key, secret)
+
+
+class Gateway:
+    """A gateway as the broker sees it."""
+
+    def __init__(self, bus: Bus, grant_key: Ed25519PrivateKey, now: Callable[[], datetime]) -> None:
+        self.bus = bus
+        self._grant_key = grant_key
+        self._now = now
+
+    async def keys(self) -> KeysReply:
+        """Ask for the keys."""
+        return await _ask(self.bus, subjects.KEYS, AskKeys(), KeysReply)
+
+    async def stored(self, secret: str, api_key: str, passphrase: str) -> UUID:
+        """Store a credential and give its id."""
+        keys = await self.keys()
+        assert isinstance(keys, Keys)
+        request = self.store_request(keys, secret.encode(), api_key, passphrase)
+        reply = await self.store(request)
+        assert type(reply).__name__ == "Stored", reply
+        return request.credential_id
+
+    def store_request(
+        self, keys: Keys, secret: bytes, api_key: str = "key", passphrase: str = "words"
+    ) -> Store:
+        """Make a request to store a new credential."""
+        credential_id, request_id = uuid7(), uuid7()
+        plain = encode(CredentialParts(Secret(api_key), Secret(passphrase)))
+        sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
+        wrapped = wrap(secret, keys.wrapping_key)
+        return Store(request_id, credential_id, "okx", keys.sealing_key_id, wrapped, sealed)
+
+    async def store(self, request: Store) -> StoreReply:
+        """Send a request to store."""
+        return await _ask(self.bus, subjects.STORE, request, StoreReply)
+
+    async def destroy(self, credential_id: UUID) -> DestroyReply:
+        """Ask to destroy a credential."""
+        return await _ask(self.bus, subjects.DESTROY, Destroy(credential_id), DestroyReply)
+
+    def grant(self, credential_id: UUID, purpose: str = "", *, exchange: str = "okx", seconds: int = 120) -> str:
+        """Sign a grant, for a sync if nothing else is said."""
+        deadline = self._now() + timedelta(seconds=seconds)
+        purpose = purpose or sync_purpose(uuid7())
+        return sign_grant(Grant(credential_id, exchange, purpose, deadline), self._grant_key)
+
+
+class Worker:
+    """A worker as the broker sees it, with a key pair of its own."""
+
+    def __init__(self, bus: Bus, now: Callable[[], datetime]) -> None:
+        self.bus = bus
+        self._now = now
+        self._key = SealingKey.generate()
+
+    def request(self, credential_id: UUID, grant: str, reads: tuple[Read, ...] = ALL_READS) -> Authorize:
+        """Make a request for signed reads, at the present time."""
+        milliseconds = round(self._now().timestamp() * 1000)
+        return Authorize(uuid7(), credential_id, "okx", milliseconds, reads, self._key.public, grant)
+
+    async def authorize(self, request: msgspec.Struct) -> AuthorizeReply:
+        """Send a request for signed reads."""
+        return await _ask(self.bus, subjects.AUTHORIZE, request, AuthorizeReply)
+
+    async def signed(self, request: Authorize) -> SignedReads:
+        """Send a request and open what comes back."""
+        reply = await self.authorize(request)
+        assert isinstance(reply, Authorized), reply
+        plain = self._key.open(
+            reply.sealed_reads, subjects.AUTHORIZE, request.credential_id, request.request_id
+        )
+        reads: SignedReads = decode(plain, SignedReads)
+        return reads
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC).replace(microsecond=0)
+
+    def __call__(self) -> datetime:
+        """Give the time that was set."""
+        return self.time
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
+    """Wait until a condition holds; fails the test when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
+        await asyncio.sleep(0.02)
+
+
+def code(reply: Any) -> Code:
+    """Give the code of a refusal."""
+    refused: Code = reply.code
+    return refused
+
+
+async def _ask(bus: Bus, subject: str, message: msgspec.Struct, reply: Any) -> Any:
+    return await bus.request(subject, message, reply, SECONDS, Code.SIGNING_UNAVAILABLE)

@@ -1,0 +1,128 @@
+"""A real NATS and OpenBao for the broker's tests, a broker with a clock that tests set, and its two callers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from contracts.bus.connect import Bus
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from deploy.local.nats import Nats, running_nats
+from deploy.local.ports import free_ports
+from deploy.local.processes import Processes
+
+from tests.vault_broker.asking import Clock, Gateway, Worker, until
+from tests.vault_broker.vaults import OwnVault
+from vault_broker.credentials import Credentials
+from vault_broker.handlers import Handlers
+from vault_broker.login import Login
+from vault_broker.vault import Vault
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Those who ask the broker, and the clock that all share."""
+
+    gateway: Gateway
+    worker: Worker
+    clock: Clock
+
+
+@pytest.fixture(name="directory", scope="session")
+def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("vault-broker")
+
+
+@pytest.fixture(name="processes", scope="session")
+def _processes(directory: Path) -> Processes:
+    return Processes(directory / "logs")
+
+
+@pytest_asyncio.fixture(name="nats", scope="session")
+async def _nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
+    async with running_nats(processes, directory) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(name="vault", scope="session")
+async def _vault(processes: Processes, directory: Path) -> AsyncIterator[OwnVault]:
+    (home := directory / "vault").mkdir()
+    vault = OwnVault(processes, home)
+    await vault.start()
+    yield vault
+    await vault.client.aclose()
+    await vault.stop()
+
+
+@pytest.fixture(name="grant_key", scope="session")
+def _grant_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest_asyncio.fixture(name="login")
+async def _login(vault: OwnVault) -> AsyncIterator[Login]:
+    async with logged_in(vault) as login:
+        yield login
+
+
+@pytest_asyncio.fixture(name="callers")
+async def _callers(nats: Nats, login: Login, grant_key: Ed25519PrivateKey) -> AsyncIterator[Callers]:
+    clock = Clock()
+    async with (
+        connected(nats, "vault-broker", "broker", Handlers(Credentials(login), grant_key.public_key(), clock)),
+        connected(nats, "gateway", "gateway") as gateway,
+        connected(nats, "sync-worker", "worker") as worker,
+    ):
+        yield Callers(Gateway(gateway, grant_key, clock), Worker(worker, clock), clock)
+
+
+def environment(
+    nats: Nats, vault: OwnVault, grant_key: Ed25519PrivateKey, directory: Path
+) -> dict[str, str]:
+    """Give the environment of a broker process on a free port; its key file goes into the directory."""
+    (directory / "grant.pem").write_bytes(
+        grant_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return {
+        "NATS_URL": nats.url,
+        "NATS_NKEY_FILE": str(nats.seed_file("vault-broker")),
+        "VAULT_ADDR": vault.url,
+        "VAULT_CACERT": str(vault.ca),
+        "VAULT_ROLE_ID_FILE": str(vault.role_id_file),
+        "VAULT_SECRET_ID_FILE": str(vault.secret_id_file),
+        "GRANT_PUBLIC_KEY_FILE": str(directory / "grant.pem"),
+        "LOG_LEVEL": "debug",
+        "PORT": str(free_ports(1)[0]),
+    }
+
+
+@asynccontextmanager
+async def logged_in(vault: OwnVault) -> AsyncIterator[Login]:
+    """Give a login of its own, kept alive as the service does it."""
+    connection = Vault(vault.url, str(vault.ca))
+    login = Login(connection, vault.role_id_file, vault.secret_id_file, time.monotonic)
+    keeping = asyncio.create_task(login.keep())
+    await until(login.ready)
+    yield login
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
+    connection.close()
+
+
+@asynccontextmanager
+async def connected(
+    nats: Nats, user: str, role: str, handlers: Handlers | None = None
+) -> AsyncIterator[Bus]:
+    """Connect to the bus as one user of the topology, with the broker's handlers where there are any."""
+    bus = Bus(user, role, nats.url, nats.seed_file(user).read_text())
+    if handlers is not None:
+        handlers.declare(bus)
+    await bus.start()
+    yield bus
+    await bus.stop()

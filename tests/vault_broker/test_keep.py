@@ -1,0 +1,162 @@
+"""Keeping credentials: stored whole or not at all, never twice, and destroyed without a trace."""
+
+import asyncio
+import os
+from uuid import UUID
+
+import msgspec
+import pytest
+from contracts.faults import Code
+from contracts.vault import Destroyed, Keys, Refused, Store, Stored
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from uuid_utils.compat import uuid7
+
+from tests.vault_broker.asking import code, wrap
+from tests.vault_broker.conftest import Callers, logged_in
+from tests.vault_broker.vaults import OwnVault
+from vault_broker.credentials import Credentials
+
+SECRET = b"22582BD0CFF14C41EDBF1AB98506286D"
+
+
+async def traces(vault: OwnVault, credential: UUID) -> set[str]:
+    """Name what the vault holds of a credential."""
+    paths = {"key": f"transit/keys/{credential}", "parts": f"secret/metadata/credentials/{credential}"}
+    return {name for name, path in paths.items() if await vault.status("GET", path) == 200}
+
+
+@pytest.fixture(name="request_")
+async def _request(callers: Callers) -> Store:
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    return callers.gateway.store_request(keys, SECRET)
+
+
+async def test_stored_key_can_not_be_exported(callers: Callers, vault: OwnVault, request_: Store) -> None:
+    """The secret is an HMAC key that even root can not export."""
+    assert isinstance(await callers.gateway.store(request_), Stored)
+
+    key = (await vault.root("GET", f"transit/keys/{request_.credential_id}"))["data"]
+    assert (key["type"], key["exportable"], key["allow_plaintext_backup"]) == ("hmac", False, False)
+    assert await vault.status("GET", f"transit/export/hmac-key/{request_.credential_id}") == 400
+
+
+async def test_second_store_of_an_id_is_refused(callers: Callers, vault: OwnVault, request_: Store) -> None:
+    """An id is stored once; a second try changes nothing."""
+    assert isinstance(await callers.gateway.store(request_), Stored)
+    assert code(await callers.gateway.store(request_)) == Code.INVALID_REQUEST
+    assert {"key", "parts"} == await traces(vault, request_.credential_id)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(31, False), (32, True), (512, True), (513, False)])
+async def test_secret_has_32_to_512_bytes(callers: Callers, vault: OwnVault, length: int, *, kept: bool) -> None:
+    """The vault takes no shorter and no longer secret, and nothing of such a credential stays."""
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    request = callers.gateway.store_request(keys, os.urandom(length))
+    reply = await callers.gateway.store(request)
+
+    assert isinstance(reply, Stored) if kept else code(reply) == Code.SECRET_UNUSABLE
+    assert await traces(vault, request.credential_id) == ({"key", "parts"} if kept else set())
+
+
+async def test_other_wrapping_key_means_that_the_keys_changed(
+    callers: Callers, vault: OwnVault, request_: Store
+) -> None:
+    """A secret under a key that the vault does not have any more makes the gateway fetch the keys anew."""
+    other = rsa.generate_private_key(65537, 4096).public_key()
+    pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    stale = msgspec.structs.replace(request_, wrapped_secret=wrap(SECRET, pem))
+
+    assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
+    assert await traces(vault, request_.credential_id) == set()
+
+
+async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, request_: Store) -> None:
+    """Parts sealed to a key that the brokers do not have any more make the gateway fetch the keys anew."""
+    stale = msgspec.structs.replace(request_, sealing_key_id="0" * 16)
+
+    assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"wrapped_secret": b""},
+        {"wrapped_secret": b"short"},
+        {"sealed_parts": b""},
+        {"sealed_parts": bytes(100)},
+        {"exchange": "nowhere"},
+        {"request_id": uuid7()},
+        {"credential_id": uuid7()},
+    ],
+    ids=str,
+)
+async def test_damaged_request_is_invalid(
+    callers: Callers, vault: OwnVault, request_: Store, damage: dict[str, object]
+) -> None:
+    """What is cut, altered, or sealed for another request is refused before anything is kept."""
+    damaged = msgspec.structs.replace(request_, **damage)
+
+    assert code(await callers.gateway.store(damaged)) == Code.INVALID_REQUEST
+    assert await traces(vault, damaged.credential_id) == set()
+
+
+async def test_half_stored_credential_is_taken_back(callers: Callers, vault: OwnVault, request_: Store) -> None:
+    """Where the parts can not be written, the imported secret is destroyed too."""
+    path = f"secret/data/credentials/{request_.credential_id}"
+    await vault.root("POST", path, {"options": {"cas": 0}, "data": {"left": "over"}})
+
+    assert isinstance(await callers.gateway.store(request_), Refused)
+    assert await traces(vault, request_.credential_id) == set()
+
+
+async def test_destroy_leaves_nothing_and_may_be_repeated(
+    callers: Callers, vault: OwnVault, request_: Store
+) -> None:
+    """A destroyed credential is gone; asking again is harmless."""
+    assert isinstance(await callers.gateway.store(request_), Stored)
+    for _ in range(2):
+        assert isinstance(await callers.gateway.destroy(request_.credential_id), Destroyed)
+        assert await traces(vault, request_.credential_id) == set()
+
+    authorize = callers.worker.request(
+        request_.credential_id, callers.gateway.grant(request_.credential_id)
+    )
+    assert code(await callers.worker.authorize(authorize)) == Code.CREDENTIAL_MISSING
+
+
+async def test_destroy_of_an_unknown_credential_is_done(callers: Callers) -> None:
+    """What was never there counts as destroyed."""
+    assert isinstance(await callers.gateway.destroy(uuid7()), Destroyed)
+
+
+@pytest.mark.parametrize("left", ["key", "parts"])
+async def test_half_a_credential_can_not_sign_and_is_destroyed(
+    callers: Callers, vault: OwnVault, request_: Store, left: str
+) -> None:
+    """A credential that was cut in the middle of being stored or destroyed counts as missing."""
+    credential = request_.credential_id
+    assert isinstance(await callers.gateway.store(request_), Stored)
+    if left == "key":
+        await vault.root("DELETE", f"secret/metadata/credentials/{credential}")
+    else:
+        await vault.root("POST", f"transit/keys/{credential}/config", {"deletion_allowed": True})
+        await vault.root("DELETE", f"transit/keys/{credential}")
+    assert await traces(vault, credential) == {left}
+
+    authorize = callers.worker.request(credential, callers.gateway.grant(credential))
+    assert code(await callers.worker.authorize(authorize)) == Code.CREDENTIAL_MISSING
+    assert isinstance(await callers.gateway.destroy(credential), Destroyed)
+    assert await traces(vault, credential) == set()
+
+
+async def test_brokers_share_one_sealing_key(vault: OwnVault) -> None:
+    """Brokers that start together on a new vault agree on one key pair."""
+    await vault.root("DELETE", "secret/metadata/credentials/sealing-key")
+    async with logged_in(vault) as one, logged_in(vault) as other:
+        brokers = [Credentials(one), Credentials(other)] * 4
+        keys = await asyncio.gather(*(broker.sealing_key() for broker in brokers))
+
+    assert len({key.key_id for key in keys}) == 1

@@ -1,0 +1,28 @@
+"""The pure part of signing."""
+
+from datetime import UTC, datetime
+
+from contracts.bus.grants import VERIFY
+from contracts.reads import READS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault_broker.signing import PURPOSES, iso_timestamp
+
+
+@given(st.integers(min_value=0, max_value=253402300799999))
+def test_timestamp_keeps_every_millisecond(milliseconds: int) -> None:
+    """The text has exactly three decimals and a Z, and reads back as the same moment."""
+    text = iso_timestamp(milliseconds)
+
+    assert len("2020-12-08T09:08:57.715Z") == len(text)
+    seconds, rest = divmod(milliseconds, 1000)
+    assert datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000) == datetime.fromisoformat(text)
+
+
+def test_purposes_name_reads_on_the_list() -> None:
+    """A purpose grants nothing that is not on the list, and only a sync may read balances."""
+    listed = {name for reads in READS.values() for name in reads.endpoints}
+
+    assert PURPOSES["sync"] == listed
+    assert PURPOSES[VERIFY] == {"account_config"}

