@@ -1,4 +1,4 @@
-"""The real servers that tests share: each is started once, by the code of the local stack, when a test asks for it."""
+"""The real servers that tests share: each is started once, by the local stack's code, when one asks."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -51,7 +51,12 @@ _TRADING = WalletRead(
     Verdict.COMPLETE,
     as_of=_AT,
     balances=(
-        Balance("BTC", Decimal("0.123456789012345678"), available=Decimal("0.1"), locked=Decimal("0.023456789012345678")),
+        Balance(
+            "BTC",
+            Decimal("0.123456789012345678"),
+            available=Decimal("0.1"),
+            locked=Decimal("0.023456789012345678"),
+        ),
         Balance("USDT", Decimal("-5.50"), available=Decimal("0"), borrowed=Decimal("5.50")),
     ),
     total_check=TotalCheck.AGREES,
@@ -146,7 +151,12 @@ CARDS = (
         ),
     ),
     Card(subjects.AUTHORIZE, "vault-broker", "sync-worker", Authorized(b"sealed")),
-    Card(subjects.verify("*"), "gateway", "sync-worker", Verify(_CREDENTIAL, "okx", "global", _GRANT, _DEADLINE)),
+    Card(
+        subjects.verify("*"),
+        "gateway",
+        "sync-worker",
+        Verify(_CREDENTIAL, "okx", "global", _GRANT, _DEADLINE),
+    ),
     Card(
         subjects.verify("*"),
         "sync-worker",

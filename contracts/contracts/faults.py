@@ -83,7 +83,7 @@ FAULTS: dict[Code, Fault] = {
     Code.PASSPHRASE_WRONG: Fault(
         "The exchange rejects the passphrase of this key.",
         Actor.USER,
-        "Submit the passphrase that was chosen for this key; a lost one can not be recovered, make a new key.",
+        "Submit the passphrase that was chosen for this key; if it is lost, make a new key.",
     ),
     Code.WRONG_ENVIRONMENT: Fault(
         "The key belongs to another environment (demo trading or production).",
@@ -137,9 +137,7 @@ FAULTS: dict[Code, Fault] = {
         "Copy the whole secret key from the exchange.",
     ),
     Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, _WAIT, retryable=True),
-    Code.EXCHANGE_UNAVAILABLE: Fault(
-        "The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True
-    ),
+    Code.EXCHANGE_UNAVAILABLE: Fault("The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True),
     Code.EXCHANGE_UNREACHABLE: Fault(
         "The exchange can not be reached.", Actor.OPERATOR, _WAIT, retryable=True
     ),
@@ -158,9 +156,7 @@ FAULTS: dict[Code, Fault] = {
     Code.TOO_MANY_ASSETS: Fault(
         "The account holds more assets than one outcome can carry.", Actor.OPERATOR, _OPERATOR
     ),
-    Code.REQUEST_REJECTED: Fault(
-        "The exchange rejects our request as malformed.", Actor.OPERATOR, _OPERATOR
-    ),
+    Code.REQUEST_REJECTED: Fault("The exchange rejects our request as malformed.", Actor.OPERATOR, _OPERATOR),
     Code.CLOCK_DISAGREES: Fault(
         "The clocks of the exchange and of the system disagree.",
         Actor.OPERATOR,
@@ -168,7 +164,10 @@ FAULTS: dict[Code, Fault] = {
         retryable=True,
     ),
     Code.VAULT_UNAVAILABLE: Fault(
-        "The vault is not available.", Actor.OPERATOR, "The operator must unseal or restart the vault.", retryable=True
+        "The vault is not available.",
+        Actor.OPERATOR,
+        "The operator must unseal or restart the vault.",
+        retryable=True,
     ),
     Code.SIGNING_UNAVAILABLE: Fault(
         "The service that signs requests does not answer.",
@@ -179,9 +178,7 @@ FAULTS: dict[Code, Fault] = {
     Code.GRANT_REFUSED: Fault(
         "The vault-broker does not accept the grant of this request.", Actor.OPERATOR, _OPERATOR
     ),
-    Code.READ_NOT_ALLOWED: Fault(
-        "The vault-broker does not sign this request.", Actor.OPERATOR, _OPERATOR
-    ),
+    Code.READ_NOT_ALLOWED: Fault("The vault-broker does not sign this request.", Actor.OPERATOR, _OPERATOR),
     Code.KEYS_CHANGED: Fault(
         "The keys of the vault changed while the credential was handed over.",
         Actor.NOBODY,
@@ -190,9 +187,13 @@ FAULTS: dict[Code, Fault] = {
     ),
     Code.INVALID_REQUEST: Fault("A message between our services is malformed.", Actor.OPERATOR, _OPERATOR),
     Code.DEADLINE_EXCEEDED: Fault(
-        "The sync did not finish before its deadline.", Actor.NOBODY, "Sync again; if it lasts, tell the operator."
+        "The sync did not finish before its deadline.",
+        Actor.NOBODY,
+        "Sync again; if it lasts, tell the operator.",
     ),
-    Code.ACCOUNT_DELETED: Fault("The account was deleted while it was synced.", Actor.NOBODY, "Nothing to do."),
+    Code.ACCOUNT_DELETED: Fault(
+        "The account was deleted while it was synced.", Actor.NOBODY, "Nothing to do."
+    ),
     Code.INTERNAL_ERROR: Fault("Something of ours failed.", Actor.OPERATOR, _OPERATOR, retryable=True),
 }
 

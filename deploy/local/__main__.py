@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import psycopg
@@ -35,13 +36,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def up(options: argparse.Namespace) -> int:
+async def up(options: argparse.Namespace) -> None:
     """Run the stack until a signal."""
     require_free(options.port)
     directory = options.directory.resolve()
     async with running_stack(directory, Progress(), port=options.port, simulated=options.simulated) as stack:
         show_addresses(stack)
-        await stack.processes.failure()
+        await go_on(stack)
 
 
 async def demo(options: argparse.Namespace) -> int:
@@ -51,8 +52,14 @@ async def demo(options: argparse.Namespace) -> int:
             completed = await demonstrate(stack.api)
             show_addresses(stack)
             if not options.once:
-                await stack.processes.failure()
+                await go_on(stack)
     return 0 if completed else 1
+
+
+async def go_on(stack: Stack) -> NoReturn:
+    """Watch the stack until a part ends; raises PartFailed."""
+    print("\nCtrl-C stops everything.", flush=True)
+    await stack.processes.failure()
 
 
 def show_addresses(stack: Stack) -> None:
@@ -65,7 +72,6 @@ def show_addresses(stack: Stack) -> None:
     if parts.exchange is not None:
         print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
         print(f"              simulated; trust {parts.exchange.ca}, accounts in deploy/local/accounts.toml")
-    print("\nCtrl-C stops everything.", flush=True)
 
 
 async def until_signal(options: argparse.Namespace) -> int:
@@ -74,7 +80,7 @@ async def until_signal(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, command.cancel)
     try:
-        return await command
+        return await command or 0
     except asyncio.CancelledError:
         return INTERRUPTED if getattr(options, "once", False) else 0
 

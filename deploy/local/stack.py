@@ -72,8 +72,8 @@ async def running_stack(
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
             tell("all three services are ready")
+            stack.callback(tell, "stopping")
             yield Stack(processes, parts, ports)
-            tell("stopping")
 
 
 async def _infrastructure(

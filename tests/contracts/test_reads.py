@@ -36,7 +36,11 @@ def test_what_is_not_on_the_list_is_refused(exchange: str, read: Read) -> None:
         request_line(exchange, read)
 
 
-@given(st.text(max_size=20).filter(lambda text: not text.isascii() or any(c in "&=?#%/ +;\\\n" for c in text) or not text))
+@given(
+    st.text(max_size=20).filter(
+        lambda text: not text.isascii() or any(c in "&=?#%/ +;\\\n" for c in text) or not text
+    )
+)
 def test_a_value_that_could_be_read_otherwise_is_refused(value: str) -> None:
     """No value can add a key, a path or an encoding to a signed target."""
     with pytest.raises(ReadNotAllowed):

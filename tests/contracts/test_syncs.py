@@ -63,7 +63,9 @@ def test_a_failed_wallet_has_no_balances_and_a_complete_one_has(wallet: dict[str
 def test_holdings_are_counted_once_per_asset() -> None:
     """Zero balances do not count, negative ones do, and an asset in two wallets counts once."""
     wallets = (
-        complete("trading", Balance("BTC", Decimal(1)), Balance("USDT", Decimal(-5)), Balance("ETH", Decimal(0))),
+        complete(
+            "trading", Balance("BTC", Decimal(1)), Balance("USDT", Decimal(-5)), Balance("ETH", Decimal(0))
+        ),
         complete("funding", Balance("BTC", Decimal(2))),
         NOT_COVERED,
     )

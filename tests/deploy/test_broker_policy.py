@@ -1,4 +1,4 @@
-"""What the vault lets the broker do: what it needs for its work, and nothing that shows or weakens a secret."""
+"""What the vault lets the broker do: what its work needs, and nothing that shows or weakens a secret."""
 
 import ssl
 from base64 import b64encode

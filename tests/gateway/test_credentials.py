@@ -64,12 +64,18 @@ def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
         (("read_only", "something_new"), ["something_new"]),
     ],
 )
-def test_a_key_that_may_do_more_than_read_is_refused_by_name(permissions: tuple[str, ...], rights: list[str]) -> None:
+def test_a_key_that_may_do_more_than_read_is_refused_by_name(
+    permissions: tuple[str, ...], rights: list[str]
+) -> None:
     """The refusal says which right is too much; a right that nobody knows is too much as well."""
     with pytest.raises(Problem) as caught:
         check_read_only(OKX, Verified("1", "1", permissions, ()))
 
-    assert (caught.value.status, caught.value.code, caught.value.members["rights"]) == (422, "over_privileged_key", rights)
+    assert (caught.value.status, caught.value.code, caught.value.members["rights"]) == (
+        422,
+        "over_privileged_key",
+        rights,
+    )
 
 
 def test_a_key_that_may_not_read_is_refused() -> None:

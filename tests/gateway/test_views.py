@@ -111,9 +111,15 @@ def test_holdings_of_an_account_never_read_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("funding", "complete"),
-    [(stored("funding"), True), (stored("funding", NOW, Code.RATE_LIMITED), False), (stored("funding", None), False)],
+    [
+        (stored("funding"), True),
+        (stored("funding", NOW, Code.RATE_LIMITED), False),
+        (stored("funding", None), False),
+    ],
 )
-def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(funding: StoredWallet, complete: bool) -> None:
+def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
+    funding: StoredWallet, *, complete: bool
+) -> None:
     """A stale or missing wallet makes the sums incomplete."""
     assert holdings_view(ACCOUNT, [stored("trading"), funding], []).complete is complete
 
@@ -128,7 +134,13 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
     assert (view.holdings[0].total, view.holdings[0].available) == ("3", None)
 
 
-@given(st.lists(st.integers(-(10**38), 10**38).map(lambda whole: Decimal(whole).scaleb(-18, WIDE)), min_size=1, max_size=2))
+@given(
+    st.lists(
+        st.integers(-(10**38), 10**38).map(lambda whole: Decimal(whole).scaleb(-18, WIDE)),
+        min_size=1,
+        max_size=2,
+    )
+)
 def test_sums_do_not_round(amounts: list[Decimal]) -> None:
     """A sum over wallets is exact to the last digit."""
     wallets = ("trading", "funding")
@@ -137,14 +149,16 @@ def test_sums_do_not_round(amounts: list[Decimal]) -> None:
     view = holdings_view(ACCOUNT, [stored(wallet) for wallet in wallets], balances)
 
     assert view.holdings is not None
-    assert [exact(Decimal(holding.total)) for holding in view.holdings] == ([sum(map(exact, amounts))] if any(amounts) else [])
+    assert [exact(Decimal(holding.total)) for holding in view.holdings] == (
+        [sum(map(exact, amounts))] if any(amounts) else []
+    )
 
 
 def exact(amount: Decimal) -> int:
     """Give an amount of 18 places as a whole number of the smallest unit."""
     sign, digits, exponent = amount.as_tuple()
     assert isinstance(exponent, int)
-    whole = int("".join(map(str, digits))) * 10 ** (exponent + 18)
+    whole: int = int("".join(map(str, digits))) * 10 ** (exponent + 18)
     return -whole if sign else whole
 
 
@@ -152,7 +166,7 @@ def exact(amount: Decimal) -> int:
     ("status", "success"),
     [(Status.QUEUED, None), (Status.COMPLETED, True), (Status.PARTIAL, False), (Status.FAILED, False)],
 )
-def test_only_a_complete_sync_is_a_success(status: Status, success: bool | None) -> None:
+def test_only_a_complete_sync_is_a_success(status: Status, *, success: bool | None) -> None:
     """A partial sync is no success, and a queued one is nothing yet."""
     assert sync_view(sync(status), ()).success is success
 

@@ -9,6 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from cryptography.hazmat.primitives import hashes, keywrap
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from uuid_utils.compat import uuid7
+
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import decode, encode
@@ -31,11 +37,6 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
-from cryptography.hazmat.primitives import hashes, keywrap
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from uuid_utils.compat import uuid7
 
 SECONDS = 10.0
 ALL_READS = (
@@ -65,7 +66,8 @@ class Gateway:
 
     async def keys(self) -> KeysReply:
         """Ask for the keys."""
-        return await _ask(self.bus, subjects.KEYS, AskKeys(), KeysReply)
+        reply: KeysReply = await _ask(self.bus, subjects.KEYS, AskKeys(), KeysReply)
+        return reply
 
     async def stored(self, secret: str, api_key: str, passphrase: str) -> UUID:
         """Store a credential and give its id."""
@@ -88,13 +90,17 @@ class Gateway:
 
     async def store(self, request: Store) -> StoreReply:
         """Send a request to store."""
-        return await _ask(self.bus, subjects.STORE, request, StoreReply)
+        reply: StoreReply = await _ask(self.bus, subjects.STORE, request, StoreReply)
+        return reply
 
     async def destroy(self, credential_id: UUID) -> DestroyReply:
         """Ask to destroy a credential."""
-        return await _ask(self.bus, subjects.DESTROY, Destroy(credential_id), DestroyReply)
+        reply: DestroyReply = await _ask(self.bus, subjects.DESTROY, Destroy(credential_id), DestroyReply)
+        return reply
 
-    def grant(self, credential_id: UUID, purpose: str = "", *, exchange: str = "okx", seconds: int = 120) -> str:
+    def grant(
+        self, credential_id: UUID, purpose: str = "", *, exchange: str = "okx", seconds: int = 120
+    ) -> str:
         """Sign a grant, for a sync if nothing else is said."""
         deadline = self._now() + timedelta(seconds=seconds)
         purpose = purpose or sync_purpose(uuid7())
@@ -116,7 +122,8 @@ class Worker:
 
     async def authorize(self, request: msgspec.Struct) -> AuthorizeReply:
         """Send a request for signed reads."""
-        return await _ask(self.bus, subjects.AUTHORIZE, request, AuthorizeReply)
+        reply: AuthorizeReply = await _ask(self.bus, subjects.AUTHORIZE, request, AuthorizeReply)
+        return reply
 
     async def signed(self, request: Authorize) -> SignedReads:
         """Send a request and open what comes back."""

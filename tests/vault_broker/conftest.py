@@ -1,4 +1,4 @@
-"""A real NATS and OpenBao for the broker's tests, a broker with a clock that tests set, and its two callers."""
+"""A vault that tests may trouble, a broker whose clock they set, and the broker's two callers."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from contracts.bus.connect import Bus
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from deploy.local.nats import Nats, running_nats
+
+from contracts.bus.connect import Bus
+from deploy.local.nats import Nats
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes
-
 from tests.vault_broker.asking import Clock, Gateway, Worker, until
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
@@ -33,30 +33,15 @@ class Callers:
     clock: Clock
 
 
-@pytest.fixture(name="directory", scope="session")
-def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("vault-broker")
-
-
-@pytest.fixture(name="processes", scope="session")
-def _processes(directory: Path) -> Processes:
-    return Processes(directory / "logs")
-
-
-@pytest_asyncio.fixture(name="nats", scope="session")
-async def _nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
-    async with running_nats(processes, directory) as nats:
-        yield nats
-
-
-@pytest_asyncio.fixture(name="vault", scope="session")
-async def _vault(processes: Processes, directory: Path) -> AsyncIterator[OwnVault]:
-    (home := directory / "vault").mkdir()
-    vault = OwnVault(processes, home)
-    await vault.start()
-    yield vault
-    await vault.client.aclose()
-    await vault.stop()
+@pytest_asyncio.fixture(name="own_vault", scope="session")
+async def _own_vault(
+    processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[OwnVault]:
+    own_vault = OwnVault(processes, tmp_path_factory.mktemp("own-vault"))
+    await own_vault.start()
+    yield own_vault
+    await own_vault.client.aclose()
+    await own_vault.stop()
 
 
 @pytest.fixture(name="grant_key", scope="session")
@@ -65,8 +50,8 @@ def _grant_key() -> Ed25519PrivateKey:
 
 
 @pytest_asyncio.fixture(name="login")
-async def _login(vault: OwnVault) -> AsyncIterator[Login]:
-    async with logged_in(vault) as login:
+async def _login(own_vault: OwnVault) -> AsyncIterator[Login]:
+    async with logged_in(own_vault) as login:
         yield login
 
 
@@ -74,7 +59,9 @@ async def _login(vault: OwnVault) -> AsyncIterator[Login]:
 async def _callers(nats: Nats, login: Login, grant_key: Ed25519PrivateKey) -> AsyncIterator[Callers]:
     clock = Clock()
     async with (
-        connected(nats, "vault-broker", "broker", Handlers(Credentials(login), grant_key.public_key(), clock)),
+        connected(
+            nats, "vault-broker", "broker", Handlers(Credentials(login), grant_key.public_key(), clock)
+        ),
         connected(nats, "gateway", "gateway") as gateway,
         connected(nats, "sync-worker", "worker") as worker,
     ):
@@ -82,7 +69,7 @@ async def _callers(nats: Nats, login: Login, grant_key: Ed25519PrivateKey) -> As
 
 
 def environment(
-    nats: Nats, vault: OwnVault, grant_key: Ed25519PrivateKey, directory: Path
+    nats: Nats, own_vault: OwnVault, grant_key: Ed25519PrivateKey, directory: Path
 ) -> dict[str, str]:
     """Give the environment of a broker process on a free port; its key file goes into the directory."""
     (directory / "grant.pem").write_bytes(
@@ -91,10 +78,10 @@ def environment(
     return {
         "NATS_URL": nats.url,
         "NATS_NKEY_FILE": str(nats.seed_file("vault-broker")),
-        "VAULT_ADDR": vault.url,
-        "VAULT_CACERT": str(vault.ca),
-        "VAULT_ROLE_ID_FILE": str(vault.role_id_file),
-        "VAULT_SECRET_ID_FILE": str(vault.secret_id_file),
+        "VAULT_ADDR": own_vault.url,
+        "VAULT_CACERT": str(own_vault.ca),
+        "VAULT_ROLE_ID_FILE": str(own_vault.role_id_file),
+        "VAULT_SECRET_ID_FILE": str(own_vault.secret_id_file),
         "GRANT_PUBLIC_KEY_FILE": str(directory / "grant.pem"),
         "LOG_LEVEL": "debug",
         "PORT": str(free_ports(1)[0]),
@@ -102,10 +89,10 @@ def environment(
 
 
 @asynccontextmanager
-async def logged_in(vault: OwnVault) -> AsyncIterator[Login]:
+async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
     """Give a login of its own, kept alive as the service does it."""
-    connection = Vault(vault.url, str(vault.ca))
-    login = Login(connection, vault.role_id_file, vault.secret_id_file, time.monotonic)
+    connection = Vault(own_vault.url, str(own_vault.ca))
+    login = Login(connection, own_vault.role_id_file, own_vault.secret_id_file, time.monotonic)
     keeping = asyncio.create_task(login.keep())
     await until(login.ready)
     yield login
@@ -116,9 +103,7 @@ async def logged_in(vault: OwnVault) -> AsyncIterator[Login]:
 
 
 @asynccontextmanager
-async def connected(
-    nats: Nats, user: str, role: str, handlers: Handlers | None = None
-) -> AsyncIterator[Bus]:
+async def connected(nats: Nats, user: str, role: str, handlers: Handlers | None = None) -> AsyncIterator[Bus]:
     """Connect to the bus as one user of the topology, with the broker's handlers where there are any."""
     bus = Bus(user, role, nats.url, nats.seed_file(user).read_text())
     if handlers is not None:

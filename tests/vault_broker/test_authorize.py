@@ -1,4 +1,4 @@
-"""Signing: the signatures are what the exchange expects, and only what is granted and on the list is signed."""
+"""Signing: signatures are what the exchange expects, and only granted reads on the list are signed."""
 
 import json
 from datetime import datetime, timedelta
@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
 from contracts.bus.grants import VERIFY
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.vault import Authorize
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from uuid_utils.compat import uuid7
-
 from tests.vault_broker.asking import ALL_READS, Gateway, code
 from tests.vault_broker.conftest import Callers
+from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
 from vault_broker.login import Login
 
@@ -46,7 +47,7 @@ async def test_vault_signs_every_published_vector(
 
 
 async def test_authorize_gives_the_vectors_signatures(okx: dict[str, Any], callers: Callers) -> None:
-    """Each vector whose read is on the list is signed in one batch, with target and headers as OKX wants them."""
+    """Each vector whose read is on the list is signed in one batch, with the target and headers of OKX."""
     callers.clock.time = datetime.fromisoformat(okx["timestamp"])
     credential = await callers.gateway.stored(okx["secret"], okx["api_key"], okx["passphrase"])
     reads = (*ALL_READS, Read("account_balance", {"ccy": "BTC"}), Read("account_balance", {"ccy": "BTC,ETH"}))
@@ -144,7 +145,13 @@ class TestGrant:
         credential = uuid7()
         grant = callers.gateway.grant(credential)
         other = "B" if grant[20] == "A" else "A"
-        for altered in (f"{grant[:20]}{other}{grant[21:]}", f"{grant[:-6]}AAAA==", "", "no.grant", grant + "."):
+        for altered in (
+            f"{grant[:20]}{other}{grant[21:]}",
+            f"{grant[:-6]}AAAA==",
+            "",
+            "no.grant",
+            grant + ".",
+        ):
             assert await self.refused(callers, callers.worker.request(credential, altered))
 
     async def test_grant_is_over_at_its_deadline(self, callers: Callers) -> None:
@@ -173,6 +180,16 @@ async def test_unknown_credential_is_missing(callers: Callers) -> None:
     request = callers.worker.request(credential, callers.gateway.grant(credential))
 
     assert code(await callers.worker.authorize(request)) == Code.CREDENTIAL_MISSING
+
+
+async def test_credential_of_another_exchange_is_refused(callers: Callers, own_vault: OwnVault) -> None:
+    """What was stored for one exchange signs nothing for another."""
+    credential = await callers.gateway.stored(SECRET, "key", "words")
+    kept = {"exchange": "kraken", "api_key": "key", "passphrase": "words"}
+    await own_vault.root("POST", f"secret/data/credentials/{credential}", {"data": kept})
+    request = callers.worker.request(credential, callers.gateway.grant(credential))
+
+    assert code(await callers.worker.authorize(request)) == Code.GRANT_REFUSED
 
 
 async def test_unknown_exchange_is_refused(callers: Callers) -> None:

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from contracts.faults import Code
-from contracts.vault import Destroyed, Keys, Refused, Store, Stored
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from uuid_utils.compat import uuid7
 
+from contracts.faults import Code
+from contracts.vault import Destroyed, Keys, Refused, Store, Stored
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers, logged_in
 from tests.vault_broker.vaults import OwnVault
@@ -20,10 +20,10 @@ from vault_broker.credentials import Credentials
 SECRET = b"22582BD0CFF14C41EDBF1AB98506286D"
 
 
-async def traces(vault: OwnVault, credential: UUID) -> set[str]:
+async def traces(own_vault: OwnVault, credential: UUID) -> set[str]:
     """Name what the vault holds of a credential."""
     paths = {"key": f"transit/keys/{credential}", "parts": f"secret/metadata/credentials/{credential}"}
-    return {name for name, path in paths.items() if await vault.status("GET", path) == 200}
+    return {name for name, path in paths.items() if await own_vault.status("GET", path) == 200}
 
 
 @pytest.fixture(name="request_")
@@ -33,24 +33,28 @@ async def _request(callers: Callers) -> Store:
     return callers.gateway.store_request(keys, SECRET)
 
 
-async def test_stored_key_can_not_be_exported(callers: Callers, vault: OwnVault, request_: Store) -> None:
+async def test_stored_key_can_not_be_exported(callers: Callers, own_vault: OwnVault, request_: Store) -> None:
     """The secret is an HMAC key that even root can not export."""
     assert isinstance(await callers.gateway.store(request_), Stored)
 
-    key = (await vault.root("GET", f"transit/keys/{request_.credential_id}"))["data"]
+    key = (await own_vault.root("GET", f"transit/keys/{request_.credential_id}"))["data"]
     assert (key["type"], key["exportable"], key["allow_plaintext_backup"]) == ("hmac", False, False)
-    assert await vault.status("GET", f"transit/export/hmac-key/{request_.credential_id}") == 400
+    assert await own_vault.status("GET", f"transit/export/hmac-key/{request_.credential_id}") == 400
 
 
-async def test_second_store_of_an_id_is_refused(callers: Callers, vault: OwnVault, request_: Store) -> None:
+async def test_second_store_of_an_id_is_refused(
+    callers: Callers, own_vault: OwnVault, request_: Store
+) -> None:
     """An id is stored once; a second try changes nothing."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     assert code(await callers.gateway.store(request_)) == Code.INVALID_REQUEST
-    assert {"key", "parts"} == await traces(vault, request_.credential_id)
+    assert {"key", "parts"} == await traces(own_vault, request_.credential_id)
 
 
 @pytest.mark.parametrize(("length", "kept"), [(31, False), (32, True), (512, True), (513, False)])
-async def test_secret_has_32_to_512_bytes(callers: Callers, vault: OwnVault, length: int, *, kept: bool) -> None:
+async def test_secret_has_32_to_512_bytes(
+    callers: Callers, own_vault: OwnVault, length: int, *, kept: bool
+) -> None:
     """The vault takes no shorter and no longer secret, and nothing of such a credential stays."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
@@ -58,11 +62,11 @@ async def test_secret_has_32_to_512_bytes(callers: Callers, vault: OwnVault, len
     reply = await callers.gateway.store(request)
 
     assert isinstance(reply, Stored) if kept else code(reply) == Code.SECRET_UNUSABLE
-    assert await traces(vault, request.credential_id) == ({"key", "parts"} if kept else set())
+    assert await traces(own_vault, request.credential_id) == ({"key", "parts"} if kept else set())
 
 
 async def test_other_wrapping_key_means_that_the_keys_changed(
-    callers: Callers, vault: OwnVault, request_: Store
+    callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
     """A secret under a key that the vault does not have any more makes the gateway fetch the keys anew."""
     other = rsa.generate_private_key(65537, 4096).public_key()
@@ -70,7 +74,7 @@ async def test_other_wrapping_key_means_that_the_keys_changed(
     stale = msgspec.structs.replace(request_, wrapped_secret=wrap(SECRET, pem))
 
     assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
-    assert await traces(vault, request_.credential_id) == set()
+    assert await traces(own_vault, request_.credential_id) == set()
 
 
 async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, request_: Store) -> None:
@@ -91,39 +95,39 @@ async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, r
         {"request_id": uuid7()},
         {"credential_id": uuid7()},
     ],
-    ids=str,
+    ids=["nothing wrapped", "short", "nothing sealed", "not sealed", "exchange", "request", "credential"],
 )
 async def test_damaged_request_is_invalid(
-    callers: Callers, vault: OwnVault, request_: Store, damage: dict[str, object]
+    callers: Callers, own_vault: OwnVault, request_: Store, damage: dict[str, object]
 ) -> None:
     """What is cut, altered, or sealed for another request is refused before anything is kept."""
     damaged = msgspec.structs.replace(request_, **damage)
 
     assert code(await callers.gateway.store(damaged)) == Code.INVALID_REQUEST
-    assert await traces(vault, damaged.credential_id) == set()
+    assert await traces(own_vault, damaged.credential_id) == set()
 
 
-async def test_half_stored_credential_is_taken_back(callers: Callers, vault: OwnVault, request_: Store) -> None:
+async def test_half_stored_credential_is_taken_back(
+    callers: Callers, own_vault: OwnVault, request_: Store
+) -> None:
     """Where the parts can not be written, the imported secret is destroyed too."""
     path = f"secret/data/credentials/{request_.credential_id}"
-    await vault.root("POST", path, {"options": {"cas": 0}, "data": {"left": "over"}})
+    await own_vault.root("POST", path, {"options": {"cas": 0}, "data": {"left": "over"}})
 
     assert isinstance(await callers.gateway.store(request_), Refused)
-    assert await traces(vault, request_.credential_id) == set()
+    assert await traces(own_vault, request_.credential_id) == set()
 
 
 async def test_destroy_leaves_nothing_and_may_be_repeated(
-    callers: Callers, vault: OwnVault, request_: Store
+    callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
     """A destroyed credential is gone; asking again is harmless."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     for _ in range(2):
         assert isinstance(await callers.gateway.destroy(request_.credential_id), Destroyed)
-        assert await traces(vault, request_.credential_id) == set()
+        assert await traces(own_vault, request_.credential_id) == set()
 
-    authorize = callers.worker.request(
-        request_.credential_id, callers.gateway.grant(request_.credential_id)
-    )
+    authorize = callers.worker.request(request_.credential_id, callers.gateway.grant(request_.credential_id))
     assert code(await callers.worker.authorize(authorize)) == Code.CREDENTIAL_MISSING
 
 
@@ -134,28 +138,28 @@ async def test_destroy_of_an_unknown_credential_is_done(callers: Callers) -> Non
 
 @pytest.mark.parametrize("left", ["key", "parts"])
 async def test_half_a_credential_can_not_sign_and_is_destroyed(
-    callers: Callers, vault: OwnVault, request_: Store, left: str
+    callers: Callers, own_vault: OwnVault, request_: Store, left: str
 ) -> None:
     """A credential that was cut in the middle of being stored or destroyed counts as missing."""
     credential = request_.credential_id
     assert isinstance(await callers.gateway.store(request_), Stored)
     if left == "key":
-        await vault.root("DELETE", f"secret/metadata/credentials/{credential}")
+        await own_vault.root("DELETE", f"secret/metadata/credentials/{credential}")
     else:
-        await vault.root("POST", f"transit/keys/{credential}/config", {"deletion_allowed": True})
-        await vault.root("DELETE", f"transit/keys/{credential}")
-    assert await traces(vault, credential) == {left}
+        await own_vault.root("POST", f"transit/keys/{credential}/config", {"deletion_allowed": True})
+        await own_vault.root("DELETE", f"transit/keys/{credential}")
+    assert await traces(own_vault, credential) == {left}
 
     authorize = callers.worker.request(credential, callers.gateway.grant(credential))
     assert code(await callers.worker.authorize(authorize)) == Code.CREDENTIAL_MISSING
     assert isinstance(await callers.gateway.destroy(credential), Destroyed)
-    assert await traces(vault, credential) == set()
+    assert await traces(own_vault, credential) == set()
 
 
-async def test_brokers_share_one_sealing_key(vault: OwnVault) -> None:
+async def test_brokers_share_one_sealing_key(own_vault: OwnVault) -> None:
     """Brokers that start together on a new vault agree on one key pair."""
-    await vault.root("DELETE", "secret/metadata/credentials/sealing-key")
-    async with logged_in(vault) as one, logged_in(vault) as other:
+    await own_vault.root("DELETE", "secret/metadata/credentials/sealing-key")
+    async with logged_in(own_vault) as one, logged_in(own_vault) as other:
         brokers = [Credentials(one), Credentials(other)] * 4
         keys = await asyncio.gather(*(broker.sealing_key() for broker in brokers))
 

@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from deploy.local.nats import Nats
 
+from deploy.local.nats import Nats
 from tests.vault_broker.conftest import environment
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.settings import BadSetting, load
@@ -16,8 +16,8 @@ SPKI = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.fixture(name="environ")
-def _environ(nats: Nats, vault: OwnVault, grant_key: Ed25519PrivateKey, tmp_path: Path) -> dict[str, str]:
-    return environment(nats, vault, grant_key, tmp_path)
+def _environ(nats: Nats, own_vault: OwnVault, grant_key: Ed25519PrivateKey, tmp_path: Path) -> dict[str, str]:
+    return environment(nats, own_vault, grant_key, tmp_path)
 
 
 REQUIRED = (

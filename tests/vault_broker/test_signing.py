@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from contracts.bus.grants import VERIFY
-from contracts.reads import READS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.bus.grants import VERIFY
+from contracts.reads import READS
 from vault_broker.signing import PURPOSES, iso_timestamp
 
 
@@ -17,7 +17,9 @@ def test_timestamp_keeps_every_millisecond(milliseconds: int) -> None:
 
     assert len("2020-12-08T09:08:57.715Z") == len(text)
     seconds, rest = divmod(milliseconds, 1000)
-    assert datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000) == datetime.fromisoformat(text)
+    assert datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000) == datetime.fromisoformat(
+        text
+    )
 
 
 def test_purposes_name_reads_on_the_list() -> None:

@@ -1,4 +1,4 @@
-"""When the vault is down, hangs, restarts, or refuses the broker: a clear answer in time, and recovery by itself."""
+"""The vault is down, hangs, or refuses the broker: a clear answer in time, and recovery by itself."""
 
 import asyncio
 import time
@@ -8,11 +8,11 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 import pytest_asyncio
+
 from contracts.faults import Code
 from contracts.vault import Authorize
 from deploy.local.certificates import make_authority
 from deploy.local.openbao import BROKER_POLICY
-
 from tests.vault_broker.asking import code, until
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
@@ -36,12 +36,12 @@ class Seconds:
         return self.value
 
 
-async def tokens(vault: OwnVault) -> set[str]:
+async def tokens(own_vault: OwnVault) -> set[str]:
     """Give the accessors of the broker's tokens that are alive."""
-    accessors = (await vault.root("LIST", "auth/token/accessors"))["data"]["keys"]
+    accessors = (await own_vault.root("LIST", "auth/token/accessors"))["data"]["keys"]
     found = set()
     for accessor in accessors:
-        token = await vault.root("POST", "auth/token/lookup-accessor", {"accessor": accessor})
+        token = await own_vault.root("POST", "auth/token/lookup-accessor", {"accessor": accessor})
         if "vault-broker" in token["data"]["policies"]:
             found.add(accessor)
     return found
@@ -54,11 +54,11 @@ async def _request(callers: Callers) -> Authorize:
 
 
 @pytest_asyncio.fixture(name="restarting")
-async def _restarting(vault: OwnVault) -> AsyncIterator[OwnVault]:
+async def _restarting(own_vault: OwnVault) -> AsyncIterator[OwnVault]:
     """Give the vault, and start it anew where a test left it down."""
-    yield vault
-    await vault.stop()
-    await vault.start()
+    yield own_vault
+    await own_vault.stop()
+    await own_vault.start()
 
 
 async def all_unavailable(callers: Callers, request: Authorize) -> None:
@@ -99,55 +99,61 @@ async def test_sealed_vault_is_unavailable(
         await login.check()
 
 
-async def test_vault_that_hangs_is_unavailable(callers: Callers, request_: Authorize, vault: OwnVault) -> None:
+async def test_vault_that_hangs_is_unavailable(
+    callers: Callers, request_: Authorize, own_vault: OwnVault
+) -> None:
     """Nobody waits longer than 2.5 s for a vault that takes requests and never answers, however many ask."""
-    vault.process.send_signal(SIGSTOP)
+    own_vault.process.send_signal(SIGSTOP)
     try:
         started = time.monotonic()
         asked = [callers.worker.authorize(request_) for _ in range(64)]
         replies = await asyncio.gather(*asked)
         assert time.monotonic() - started <= ANSWERED_WITHIN
     finally:
-        vault.process.send_signal(SIGCONT)
+        own_vault.process.send_signal(SIGCONT)
 
     assert {code(reply) for reply in replies} == {Code.VAULT_UNAVAILABLE}
 
 
 async def test_revoked_token_leads_to_one_new_login(
-    callers: Callers, request_: Authorize, vault: OwnVault
+    callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
     """Requests that find their token revoked are all signed, with one new log-in between them."""
-    await vault.root("PUT", "sys/leases/revoke-prefix/auth/approle/login")
-    assert await tokens(vault) == set()
+    await own_vault.root("PUT", "sys/leases/revoke-prefix/auth/approle/login")
+    assert await tokens(own_vault) == set()
     signed = await asyncio.gather(*(callers.worker.signed(request_) for _ in range(20)))
 
     assert len(signed) == 20
-    assert len(await tokens(vault)) == 1
+    assert len(await tokens(own_vault)) == 1
 
 
 async def test_denial_by_the_policy_leads_to_no_login(
-    callers: Callers, request_: Authorize, vault: OwnVault
+    callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
     """What the policy denies is refused with the token kept, because a new one could do no more."""
     policy = BROKER_POLICY.read_text()
-    before = await tokens(vault)
-    await vault.root("PUT", "sys/policies/acl/vault-broker", {"policy": policy.replace("transit/hmac", "no/hmac")})
+    before = await tokens(own_vault)
+    await own_vault.root(
+        "PUT", "sys/policies/acl/vault-broker", {"policy": policy.replace("transit/hmac", "no/hmac")}
+    )
     reply = await callers.worker.authorize(request_)
-    await vault.root("PUT", "sys/policies/acl/vault-broker", {"policy": policy})
+    await own_vault.root("PUT", "sys/policies/acl/vault-broker", {"policy": policy})
 
     assert code(reply) == Code.VAULT_UNAVAILABLE
-    assert await tokens(vault) == before
+    assert await tokens(own_vault) == before
 
 
-async def test_token_is_renewed_at_two_thirds_of_its_life(vault: OwnVault) -> None:
+async def test_token_is_renewed_at_two_thirds_of_its_life(own_vault: OwnVault) -> None:
     """A token of 15 minutes is not touched for 9 minutes and renewed before 10.5."""
-    before, seconds = await tokens(vault), Seconds()
-    login = Login(Vault(vault.url, str(vault.ca)), vault.role_id_file, vault.secret_id_file, seconds)
+    before, seconds = await tokens(own_vault), Seconds()
+    login = Login(
+        Vault(own_vault.url, str(own_vault.ca)), own_vault.role_id_file, own_vault.secret_id_file, seconds
+    )
     await login.check()
-    (accessor,) = await tokens(vault) - before
+    (accessor,) = await tokens(own_vault) - before
 
     async def renewed() -> bool:
-        token = await vault.root("POST", "auth/token/lookup-accessor", {"accessor": accessor})
+        token = await own_vault.root("POST", "auth/token/lookup-accessor", {"accessor": accessor})
         return "last_renewal_time" in token["data"]
 
     seconds.value += 9 * 60 - 1
@@ -159,32 +165,36 @@ async def test_token_is_renewed_at_two_thirds_of_its_life(vault: OwnVault) -> No
     assert await renewed()
 
 
-async def test_refused_login_waits_until_the_files_change(vault: OwnVault, tmp_path: Path) -> None:
-    """Bad credentials are tried four times in a quarter of an hour at most, other ones at once."""
+async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, tmp_path: Path) -> None:
+    """Bad credentials are tried so rarely that the vault never locks the role out, other ones at once."""
     seconds, secret_id = Seconds(), tmp_path / "secret_id"
     secret_id.write_text("wrong")
-    login = Login(Vault(vault.url, str(vault.ca)), vault.role_id_file, secret_id, seconds)
+    login = Login(Vault(own_vault.url, str(own_vault.ca)), own_vault.role_id_file, secret_id, seconds)
     for moment, words in ((0.0, "refuses"), (5.0, "waits"), (PAUSE_AFTER_REFUSAL, "refuses"), (5.0, "waits")):
         seconds.value += moment
         with pytest.raises(VaultUnavailable, match=words):
             await login.check()
     assert not await login.ready()
 
-    secret_id.write_text(vault.secret_id_file.read_text())
+    secret_id.write_text(own_vault.secret_id_file.read_text())
     await login.check()
     assert (await login.request("GET", "transit/wrapping_key"))["data"]
 
 
-async def test_missing_login_file_is_not_the_end(vault: OwnVault, tmp_path: Path) -> None:
+async def test_missing_login_file_is_not_the_end(own_vault: OwnVault, tmp_path: Path) -> None:
     """A file that is not there yet makes the broker wait for it."""
-    login = Login(Vault(vault.url, str(vault.ca)), tmp_path / "missing", vault.secret_id_file, Seconds())
+    login = Login(
+        Vault(own_vault.url, str(own_vault.ca)), tmp_path / "missing", own_vault.secret_id_file, Seconds()
+    )
     with pytest.raises(VaultUnavailable, match="can not be read"):
         await login.check()
 
 
-async def test_vault_under_another_authority_is_not_spoken_to(vault: OwnVault, directory: Path) -> None:
+async def test_vault_under_another_authority_is_not_spoken_to(own_vault: OwnVault, directory: Path) -> None:
     """A server whose certificate the CA file does not vouch for gets no token and no log-in."""
     stranger = make_authority(directory / "stranger", "stranger").certificate_path
-    login = Login(Vault(vault.url, str(stranger)), vault.role_id_file, vault.secret_id_file, Seconds())
+    login = Login(
+        Vault(own_vault.url, str(stranger)), own_vault.role_id_file, own_vault.secret_id_file, Seconds()
+    )
     with pytest.raises(VaultUnavailable, match="SSLError"):
         await login.check()

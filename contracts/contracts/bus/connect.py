@@ -111,8 +111,8 @@ class Bus:
     ) -> int:
         """Put a message into a stream and give its sequence number.
 
-        The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream has
-        not confirmed it after five tries.
+        The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
+        has not confirmed it after five tries.
         """
         headers = {**headers, "Nats-Msg-Id": message_id}
         trouble = ""

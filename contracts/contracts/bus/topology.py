@@ -1,6 +1,6 @@
 """Streams, consumers and rights of the bus: the table of DESIGN section 4, from which all else is made.
 
-`server_permissions` writes the server's accounts; `contracts.bus.provision` creates the streams and consumers.
+`server_permissions` writes the server's accounts, `contracts.bus.provision` creates streams and consumers.
 """
 
 from collections.abc import Mapping

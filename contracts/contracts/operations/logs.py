@@ -22,7 +22,18 @@ MASKED = frozenset(
         "token",
     }
 )
-_NOISY = ("aiohttp", "asyncio", "faststream", "hvac", "httpcore", "httpx", "nats", "psycopg", "requests", "urllib3")
+_NOISY = (
+    "aiohttp",
+    "asyncio",
+    "faststream",
+    "hvac",
+    "httpcore",
+    "httpx",
+    "nats",
+    "psycopg",
+    "requests",
+    "urllib3",
+)
 
 
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

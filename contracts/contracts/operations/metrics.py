@@ -8,13 +8,24 @@ REGISTRY = CollectorRegistry()
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 DELIVERIES = Counter(
-    "butler_deliveries", "Messages taken from a stream, by how they ended", ["consumer", "outcome"], registry=REGISTRY
+    "butler_deliveries",
+    "Messages taken from a stream, by how they ended",
+    ["consumer", "outcome"],
+    registry=REGISTRY,
 )
-REPLIES = Counter("butler_replies", "Requests answered, by subject and kind", ["subject", "reply"], registry=REGISTRY)
-BUS_ERRORS = Counter("butler_bus_errors", "Errors that the bus connection reported", ["error"], registry=REGISTRY)
+REPLIES = Counter(
+    "butler_replies", "Requests answered, by subject and kind", ["subject", "reply"], registry=REGISTRY
+)
+BUS_ERRORS = Counter(
+    "butler_bus_errors", "Errors that the bus connection reported", ["error"], registry=REGISTRY
+)
 SYNCS = Counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"], registry=REGISTRY)
 SYNC_SECONDS = Histogram(
-    "butler_sync_seconds", "Seconds from request to outcome", ["exchange"], registry=REGISTRY, buckets=_SECONDS
+    "butler_sync_seconds",
+    "Seconds from request to outcome",
+    ["exchange"],
+    registry=REGISTRY,
+    buckets=_SECONDS,
 )
 EXCHANGE_CALLS = Histogram(
     "butler_exchange_call_seconds",
@@ -23,7 +34,9 @@ EXCHANGE_CALLS = Histogram(
     registry=REGISTRY,
     buckets=_SECONDS,
 )
-SIGNATURES = Counter("butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY)
+SIGNATURES = Counter(
+    "butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY
+)
 HTTP_REQUESTS = Histogram(
     "butler_http_request_seconds",
     "Seconds of API requests, by route and status",

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from typing import Any
 
 from granian.constants import Interfaces
@@ -12,10 +13,12 @@ BACKPRESSURE = 4096
 
 
 async def serve(application: Any, host: str, port: int, stopping: asyncio.Event) -> None:
-    """Serve an ASGI application until SIGTERM or SIGINT, or until `stopping` is set; then finish what is in flight.
+    """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
+    Raises OSError when the port is taken.
     """
+    _require_free(host, port)
     server = Server(
         application,
         host,
@@ -35,3 +38,10 @@ async def serve(application: Any, host: str, port: int, stopping: asyncio.Event)
     waiting.cancel()
     server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
     await serving
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise OSError when somebody listens on the port: granian would share it without a word."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))

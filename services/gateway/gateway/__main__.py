@@ -15,7 +15,7 @@ def main() -> int:
         settings = load(os.environ)
         logs.configure("gateway", settings.log_level)
     except (SettingsError, ValueError) as error:
-        print(f"gateway: {error}", file=sys.stderr)
+        print(f"gateway: {error}", file=sys.stderr)  # noqa: T201 - no log is configured yet
         return 2
     return asyncio.run(run(settings))
 

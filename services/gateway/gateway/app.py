@@ -33,7 +33,7 @@ from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
+from gateway.sweeper import Sweeper, Times
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -85,8 +85,8 @@ async def run(settings: Settings) -> int:
     key = load_signing_key(settings.grant_key.reveal().encode())
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
-    deadline = settings.sync_deadline_seconds
-    sweeper = Sweeper(pool, vault, relay, key, deadline, settings.credential_grace_seconds)
+    times = Times(settings.sync_deadline_seconds, settings.credential_grace_seconds)
+    sweeper = Sweeper(pool, vault, relay, key, times)
     waiters = Waiters(pool, stopping)
     gateway = Gateway(
         pool=pool,
@@ -94,7 +94,7 @@ async def run(settings: Settings) -> int:
         tokens=AccessTokens(settings.jwt_key.reveal().encode(), pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, sweeper, key),
         deleting=Deleting(pool, relay, sweeper),
-        requests=Requests(pool, relay, key, deadline),
+        requests=Requests(pool, relay, key, times.sync_deadline),
         waiters=waiters,
         checks={"database": pool.ready, "nats": bus.ready},
         egress=settings.egress,

@@ -56,7 +56,9 @@ class Connecting:
         async with self._pool.transaction() as connection:
             if await accounts.count_accounts(connection, submission.user_id) >= MAX_ACCOUNTS:
                 raise Problem(
-                    HTTPStatus.CONFLICT, "too_many_accounts", f"You have {MAX_ACCOUNTS} accounts: delete one first."
+                    HTTPStatus.CONFLICT,
+                    "too_many_accounts",
+                    f"You have {MAX_ACCOUNTS} accounts: delete one first.",
                 )
         credential_id, verified = await self._accepted(submission)
         account = _account(uuid7(), submission, name, credential_id, verified)
@@ -235,6 +237,6 @@ def _duplicate(existing: Account | None) -> Problem:
     return Problem(
         HTTPStatus.CONFLICT,
         "account_exists",
-        "This account of the exchange is connected already: use it, or replace its key with PUT /credentials.",
+        "This account of the exchange is connected: use it, or replace its key with PUT /credentials.",
         account_id=str(existing.id) if existing else None,
     )

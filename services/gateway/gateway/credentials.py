@@ -58,8 +58,8 @@ def check_read_only(exchange: Exchange, verified: Verified) -> None:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "over_privileged_key",
-            f"This key may do more than read: {', '.join(excess)}. Its secret is destroyed here. Make a key with "
-            f"the Read permission only at {exchange.name} and delete this one there.",
+            f"This key may do more than read: {', '.join(excess)}. Its secret is destroyed here. "
+            f"Make a key with the Read permission only at {exchange.name} and delete this one there.",
             rights=excess,
         )
     if not exchange.read_only_permissions <= set(verified.permissions):

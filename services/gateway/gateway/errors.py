@@ -48,7 +48,9 @@ def invalid_input(detail: str, **members: Any) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "invalid_input", detail, **members)
 
 
-def unauthorized(detail: str = "Sign in: send a valid access token as 'Authorization: Bearer ...'.") -> Problem:
+def unauthorized(
+    detail: str = "Sign in: send a valid access token as 'Authorization: Bearer ...'.",
+) -> Problem:
     """Say that the caller is not known."""
     return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
 

@@ -48,7 +48,9 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
 
 def failed_outcome(sync: Sync, code: Code) -> Outgoing:
     """Settle a sync as a worker would."""
-    outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications)
+    outcome = SyncFailed(
+        sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications
+    )
     message_id = f"{sync.id}:outcome"
     return Outgoing(
         message_id,
@@ -68,7 +70,9 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
         exchange=sync.exchange,
         status=sync.status,
         recorded_at=recorded_at,
-        wallets=tuple(WalletFact(wallet.wallet, wallet.verdict, wallet.error_code) for wallet in sync.wallets),
+        wallets=tuple(
+            WalletFact(wallet.wallet, wallet.verdict, wallet.error_code) for wallet in sync.wallets
+        ),
         holdings_count=sync.holdings_count,
         error_code=sync.error_code,
     )

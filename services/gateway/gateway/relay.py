@@ -47,7 +47,9 @@ class Relay:
         async with self._pool.transaction() as connection:
             waiting = await outbox.take(connection, BATCH)
             results = await asyncio.gather(*map(self._publish, waiting), return_exceptions=True)
-            published = [(message, seq) for message, seq in zip(waiting, results, strict=True) if isinstance(seq, int)]
+            published = [
+                (message, seq) for message, seq in zip(waiting, results, strict=True) if isinstance(seq, int)
+            ]
             await outbox.delete(connection, [message.id for message, _ in published])
             for message, seq in published:
                 if message.sync_id is not None:

@@ -69,7 +69,8 @@ class Requests:
             opened = [
                 await self._open_or_join(connection, account, uuid7())
                 for listed in await accounts.list_accounts(connection, user_id)
-                if (account := await accounts.lock_account(connection, listed.id)) and account.deleted_at is None
+                if (account := await accounts.lock_account(connection, listed.id))
+                and account.deleted_at is None
             ]
             await syncs.insert_batch(connection, batch_id, user_id, [sync.id for sync in opened])
         self._relay.wake()
@@ -78,9 +79,7 @@ class Requests:
     async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
         """Open a sync of a locked account, or give the one that is open."""
         deadline = datetime.now(UTC) + self._deadline
-        sync = await syncs.open_sync(
-            connection, sync_id, account.user_id, account.id, account.exchange, deadline
-        )
+        sync = await syncs.open_sync(connection, sync_id, account, deadline)
         if sync is None:
             joined = await syncs.find_open(connection, account.id)
             if joined is None:
@@ -91,7 +90,11 @@ class Requests:
             raise not_found()
         await outbox.put(connection, request)
         await audit.record(
-            connection, Action.SYNC_REQUESTED, user_id=account.user_id, subject=sync.id, account_id=str(account.id)
+            connection,
+            Action.SYNC_REQUESTED,
+            user_id=account.user_id,
+            subject=sync.id,
+            account_id=str(account.id),
         )
         return sync
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,6 +24,13 @@ OVERDUE_GRACE_SECONDS = 5.0
 log = structlog.get_logger()
 
 
+class Times(msgspec.Struct, frozen=True):
+    """How long, in seconds, a sync may take and a credential may be pending."""
+
+    sync_deadline: float
+    credential_grace: float
+
+
 class Sweeper:
     """Runs every five seconds and when woken; any number of them may run at once."""
 
@@ -32,15 +40,14 @@ class Sweeper:
         vault: Vault,
         relay: Relay,
         key: Ed25519PrivateKey,
-        deadline_seconds: float,
-        credential_grace_seconds: float,
+        times: Times,
     ) -> None:
         self._pool = pool
         self._vault = vault
         self._relay = relay
         self._key = key
-        self._silence = deadline_seconds / 2
-        self._credential_grace = credential_grace_seconds
+        self._silence = times.sync_deadline / 2
+        self._credential_grace = times.credential_grace
         self._woken = asyncio.Event()
 
     def wake(self) -> None:

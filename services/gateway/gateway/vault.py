@@ -55,7 +55,9 @@ class Vault:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Destroy a credential; raises Failure when that is not certain."""
-        reply: DestroyReply = await self._bus.request(subjects.DESTROY, Destroy(credential_id), DestroyReply, SECONDS, UNANSWERED)
+        reply: DestroyReply = await self._bus.request(
+            subjects.DESTROY, Destroy(credential_id), DestroyReply, SECONDS, UNANSWERED
+        )
         if isinstance(reply, Refused):
             raise reply.failure()
 
@@ -67,7 +69,9 @@ class Vault:
             check_fingerprint(reply.wrapping_key, self._pinned)
         except WrappingKeyRefused as error:
             log.error("wrapping_key_refused", reason=str(error))
-            raise TransientError(Code.VAULT_UNAVAILABLE, "The vault's wrapping key is not the expected one.") from None
+            raise TransientError(
+                Code.VAULT_UNAVAILABLE, "The vault's wrapping key is not the expected one."
+            ) from None
         self._keys = reply
         return reply
 

@@ -48,7 +48,7 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class SyncView(msgspec.Struct, frozen=True):
-    """A sync and, when it ended, its outcome; `success` is null while it is queued and true only when complete."""
+    """A sync and its outcome; `success` is null while it is queued and true only when it is complete."""
 
     account_id: UUID
     sync_id: UUID
@@ -136,13 +136,15 @@ class HoldingsView(msgspec.Struct, frozen=True):
     holdings: tuple[HoldingView, ...] | None
 
 
-def next_action(code: Code | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]) -> str | None:
+def next_action(
+    code: Code | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
+) -> str | None:
     """Say what the user can do about a fault: a wrong region and a bound key name what to choose."""
     if code is None:
         return None
     if code is Code.KEY_UNKNOWN and region is not None:
         others = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions if each.key != region)
-        return f"Check that the key exists and was copied whole. If the account is of another region, use: {others}."
+        return f"Check that the key exists and was copied whole, or use the account's own region: {others}."
     if code in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED) and egress:
         return f"Add {', '.join(egress)} to the key's IP allow-list at {exchange.name}."
     return FAULTS[code].next_action
@@ -201,7 +203,9 @@ def batch_view(batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...]) -> Ba
     )
 
 
-def balances_view(account: Account, stored: list[StoredWallet], balances: list[StoredBalance]) -> BalancesView:
+def balances_view(
+    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+) -> BalancesView:
     """Show every wallet of the exchange's catalogue entry with what is kept of it."""
     kept = {wallet.wallet: wallet for wallet in stored}
     wallets: list[WalletView] = []
@@ -225,7 +229,9 @@ def balances_view(account: Account, stored: list[StoredWallet], balances: list[S
     return BalancesView(account.id, account.exchange, account.last_synced_at, tuple(wallets))
 
 
-def holdings_view(account: Account, stored: list[StoredWallet], balances: list[StoredBalance]) -> HoldingsView:
+def holdings_view(
+    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+) -> HoldingsView:
     """Sum the balances by asset and say what is missing from the sum."""
     exchange = EXCHANGES[account.exchange]
     kept = {wallet.wallet: wallet for wallet in stored}

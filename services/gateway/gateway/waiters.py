@@ -29,7 +29,10 @@ class Waiters:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)
-        waits = [asyncio.ensure_future(self._all(events.values())), asyncio.ensure_future(self._stopping.wait())]
+        waits = [
+            asyncio.ensure_future(self._all(events.values())),
+            asyncio.ensure_future(self._stopping.wait()),
+        ]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -18,12 +18,13 @@ AUTHORIZE_SECONDS = 3.0
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Whose account is read, where, and by which permission of the gateway."""
+    """Whose account is read, where, by which permission of the gateway, and until which monotonic time."""
 
     credential_id: UUID
     exchange: str
     region: str
     grant: str
+    ends: float
 
 
 class Broker:

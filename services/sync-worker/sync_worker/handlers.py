@@ -28,6 +28,8 @@ SYNCS_AT_ONCE = 256
 VERIFICATIONS_AT_ONCE = 64
 # Less than the bus waits for handlers when the process stops: no try is cut off.
 TRY_SECONDS = 22.0
+# What is kept of the time so that one call that hangs does not take along what the others read.
+LAST_WORD_SECONDS = 0.5
 VERIFY_SECONDS = 12.0
 
 log = structlog.get_logger()
@@ -67,22 +69,20 @@ class Handlers:
         request: Verify = decode(body, Verify)
         exchange = self._exchange(request.exchange)
         seconds = min(VERIFY_SECONDS, self._seconds_until(request.deadline))
-        access = Access(request.credential_id, request.exchange, request.region, request.grant)
         try:
             async with asyncio.timeout(seconds):
-                return await exchange.verify(access)
+                return await exchange.verify(_access(request, seconds))
         except TimeoutError:
             raise ExchangeTimeout("The credential could not be verified in time.") from None
 
     async def _try(self, exchange: Okx, request: SyncRequested) -> Reading:
         """Read the wallets once; whatever concerns them all is the fault of each."""
-        left = self._seconds_until(request.deadline)
-        if left <= 0:
+        seconds = min(TRY_SECONDS, self._seconds_until(request.deadline))
+        if seconds <= 0:
             return nothing_read(exchange.catalogue, failure(Code.DEADLINE_EXCEEDED))
-        access = Access(request.credential_id, request.exchange, request.region, request.grant)
         try:
-            async with asyncio.timeout(min(left, TRY_SECONDS)):
-                return await exchange.read_wallets(access)
+            async with asyncio.timeout(seconds):
+                return await exchange.read_wallets(_access(request, seconds))
         except TimeoutError:
             return nothing_read(exchange.catalogue, ExchangeTimeout("Not all could be read in time."))
         except Failure as fault:
@@ -106,6 +106,11 @@ class Handlers:
         if deadline.tzinfo is None:
             raise Malformed("the deadline has no time zone")
         return (deadline - self._now()).total_seconds()
+
+
+def _access(request: SyncRequested | Verify, seconds: float) -> Access:
+    ends = time.monotonic() + seconds - LAST_WORD_SECONDS
+    return Access(request.credential_id, request.exchange, request.region, request.grant, ends)
 
 
 def _report(said: SyncOutcome, seconds: float) -> None:

@@ -12,9 +12,9 @@ from contracts.values import Secret
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 from vault_broker.vault import Answer, Vault, read_answer
 
-CHECK_EVERY = 5.0
-# The vault locks a role out for 15 minutes after five bad log-ins: never more than four in that time.
-PAUSE_AFTER_REFUSAL = 15 * 60 / 4
+CHECK_EVERY = 2.0
+# The vault locks a role out after five bad log-ins, and forgets them only after 15 minutes without any.
+PAUSE_AFTER_REFUSAL = 16 * 60.0
 MAX_CREDENTIAL = 4096
 
 log = structlog.get_logger()

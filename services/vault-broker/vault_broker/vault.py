@@ -15,7 +15,7 @@ from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 
 THREADS = 16
 SOCKET_TIMEOUT = 2.0
-REQUEST_TIMEOUT = 2.2
+REQUEST_TIMEOUT = 2.1
 MAX_ANSWER = 1024 * 1024
 _PART = 64 * 1024
 
@@ -60,9 +60,10 @@ class Vault:
             raise VaultUnavailable(f"the vault can not be reached: {type(error).__name__}") from None
         if isinstance(answer, dict):
             return answer
-        if answer.status_code == requests.codes.no_content:
+        status = getattr(answer, "status_code", requests.codes.ok)
+        if status == requests.codes.no_content:
             return {}
-        raise VaultUnavailable(f"the vault answers with status {answer.status_code} and no JSON object")
+        raise VaultUnavailable(f"the vault answers with status {status} and no JSON object")
 
     def _adapter(self, token: Secret | None) -> JSONAdapter:
         """Give hvac's view on the shared session with this token."""

@@ -78,7 +78,9 @@ async def show_account(account_id: UUID, request: SignedInRequest, gateway: Gate
 
 
 @patch("/api/v1/accounts/{account_id:uuid}", responses=documented(400, 401, 404), tags=["accounts"])
-async def rename_account(account_id: UUID, data: Rename, request: SignedInRequest, gateway: Gateway) -> AccountView:
+async def rename_account(
+    account_id: UUID, data: Rename, request: SignedInRequest, gateway: Gateway
+) -> AccountView:
     """Rename an account."""
     name = _checked_name(data.name)
     await _found(gateway, request, account_id)
@@ -88,7 +90,9 @@ async def rename_account(account_id: UUID, data: Rename, request: SignedInReques
     return account_view(await _found(gateway, request, account_id), gateway.egress)
 
 
-@delete("/api/v1/accounts/{account_id:uuid}", status_code=204, responses=documented(401, 404), tags=["accounts"])
+@delete(
+    "/api/v1/accounts/{account_id:uuid}", status_code=204, responses=documented(401, 404), tags=["accounts"]
+)
 async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> None:
     """Delete an account with its balances; its secret is destroyed as soon as the vault can be reached."""
     await gateway.deleting.delete(request.user.id, account_id)
@@ -153,8 +157,15 @@ def _submission(
 def _checked_secret(field: str, secret: Secret) -> Secret:
     """Refuse what can not be a part of a key: header fields of the exchange are printable ASCII."""
     text = secret.reveal()
-    if not 0 < len(text) <= MAX_SECRET or not text.isascii() or not text.isprintable() or text != text.strip():
-        raise invalid_input(f"{field} must be 1 to {MAX_SECRET} printable characters without spaces around them.")
+    if (
+        not 0 < len(text) <= MAX_SECRET
+        or not text.isascii()
+        or not text.isprintable()
+        or text != text.strip()
+    ):
+        raise invalid_input(
+            f"{field} must be 1 to {MAX_SECRET} printable characters without spaces around them."
+        )
     return secret
 
 

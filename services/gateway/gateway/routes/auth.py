@@ -70,7 +70,9 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     async with gateway.pool.transaction() as connection:
         if not await users.insert_user(connection, user_id, email, password_hash):
             raise Problem(HTTPStatus.CONFLICT, "email_taken", "This address is registered: sign in instead.")
-        await audit.record(connection, Action.USER_REGISTERED, user_id=user_id, address=client_address(request))
+        await audit.record(
+            connection, Action.USER_REGISTERED, user_id=user_id, address=client_address(request)
+        )
         user = await users.find_by_email(connection, email)
     return UserView(user_id, email, user.created_at if user else datetime.now(UTC))
 
@@ -85,7 +87,9 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
     address = client_address(request)
     async with gateway.pool.transaction() as connection:
         if user is None or not matches:
-            await audit.record(connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address)
+            await audit.record(
+                connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
+            )
         else:
             family_id = uuid7()
             refresh_token = new_refresh_token()

@@ -27,7 +27,9 @@ PAGE = f"""<!doctype html>
 </html>
 """
 START = f'SwaggerUIBundle({{url: "{OPENAPI}", dom_id: "#swagger-ui", validatorUrl: null}});\n'
-PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False)
@@ -64,4 +66,6 @@ async def show_metrics() -> Response[bytes]:
 def swagger_files() -> Router:
     """Serve the files of Swagger UI from the installed package."""
     directory = Path(str(files("swagger_ui"))) / "static"
-    return create_static_files_router(path=f"{SWAGGER}/files", directories=[directory], include_in_schema=False)
+    return create_static_files_router(
+        path=f"{SWAGGER}/files", directories=[directory], include_in_schema=False
+    )

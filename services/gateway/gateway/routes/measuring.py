@@ -27,4 +27,6 @@ class Measuring(ASGIMiddleware):
         finally:
             route = scope.get("path_template", "unknown")
             seconds = time.monotonic() - started
-            metrics.HTTP_REQUESTS.labels(str(scope.get("method", "")), str(route), str(status)).observe(seconds)
+            metrics.HTTP_REQUESTS.labels(str(scope.get("method", "")), str(route), str(status)).observe(
+                seconds
+            )

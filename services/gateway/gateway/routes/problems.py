@@ -39,7 +39,12 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe the problems of a route in the OpenAPI document."""
     return {
-        status: ResponseSpec(ProblemDocument, description=HTTPStatus(status).phrase, media_type=MEDIA_TYPE, generate_examples=False)
+        status: ResponseSpec(
+            ProblemDocument,
+            description=HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
         for status in statuses
     }
 
@@ -64,7 +69,9 @@ def _on_failure(_request: AnyRequest, failure: Failure) -> Response[Any]:
 
 def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
     log.warning("database_unavailable", reason=str(error))
-    return problem_response(service_unavailable("database_unavailable", "The database is away for now: try again."))
+    return problem_response(
+        service_unavailable("database_unavailable", "The database is away for now: try again.")
+    )
 
 
 def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -74,7 +81,9 @@ def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
     if status is HTTPStatus.UNAUTHORIZED:
         return problem_response(unauthorized())
     if status is HTTPStatus.BAD_REQUEST:
-        return problem_response(Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error)))
+        return problem_response(
+            Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error))
+        )
     code = status.phrase.lower().replace(" ", "_")
     return problem_response(Problem(status, code, f"{status.phrase}."))
 
@@ -92,7 +101,11 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     log.error("unexpected_error", exc_info=error, method=request.method, path=request.scope["path"])
     return problem_response(
-        Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something of ours failed; nothing of yours is lost.")
+        Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something of ours failed; nothing of yours is lost.",
+        )
     )
 
 

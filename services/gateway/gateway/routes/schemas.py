@@ -17,6 +17,10 @@ class SecretSchema(OpenAPISchemaPlugin):
         """Tell whether a type is Secret."""
         return value is Secret
 
-    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+    def to_openapi_schema(  # the signature is Litestar's
+        self,
+        field_definition: FieldDefinition,  # noqa: ARG002 - see above
+        schema_creator: Any,  # noqa: ARG002 - see above
+    ) -> Schema:
         """Describe a Secret."""
         return Schema(type=OpenAPIType.STRING, min_length=1, max_length=256, write_only=True)

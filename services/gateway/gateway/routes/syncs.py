@@ -19,10 +19,12 @@ from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 MAX_KEY = 128
 
 Prefer = Annotated[
-    str | None, Parameter(header="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async")
+    str | None,
+    Parameter(header="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async"),
 ]
 IdempotencyKey = Annotated[
-    str | None, Parameter(header="Idempotency-Key", description="A key of yours: the request is done once in 24 h")
+    str | None,
+    Parameter(header="Idempotency-Key", description="A key of yours: the request is done once in 24 h"),
 ]
 Limit = Annotated[int, Parameter(ge=1, le=100)]
 
@@ -50,7 +52,12 @@ async def sync_account(
     return Response(view)
 
 
-@post("/api/v1/accounts/sync-all", status_code=200, responses=documented(400, 401, 409, 422, 503), tags=["syncs"])
+@post(
+    "/api/v1/accounts/sync-all",
+    status_code=200,
+    responses=documented(400, 401, 409, 422, 503),
+    tags=["syncs"],
+)
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
 ) -> Response[BatchView]:
@@ -78,7 +85,11 @@ async def show_batch(batch_id: UUID, request: SignedInRequest, gateway: Gateway)
 
 @get("/api/v1/accounts/{account_id:uuid}/syncs", responses=documented(400, 401, 404), tags=["syncs"])
 async def list_syncs(
-    account_id: UUID, request: SignedInRequest, gateway: Gateway, limit: Limit = 20, cursor: UUID | None = None
+    account_id: UUID,
+    request: SignedInRequest,
+    gateway: Gateway,
+    limit: Limit = 20,
+    cursor: UUID | None = None,
 ) -> SyncPage:
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the page before."""
     async with gateway.pool.transaction() as connection:

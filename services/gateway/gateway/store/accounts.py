@@ -42,10 +42,11 @@ async def insert_account(connection: Connection, account: Account) -> None:
         async with connection.transaction():
             await execute(
                 connection,
-                """insert into accounts (id, user_id, exchange, region, name, credential_id, exchange_uid, master_uid,
-                                         permissions, ip_bound, api_key_hint)
+                """insert into accounts (id, user_id, exchange, region, name, credential_id, exchange_uid,
+                                         master_uid, permissions, ip_bound, api_key_hint)
                    values (%(id)s, %(user_id)s, %(exchange)s, %(region)s, %(name)s, %(credential_id)s,
-                           %(exchange_uid)s, %(master_uid)s, %(permissions)s, %(ip_bound)s, %(api_key_hint)s)""",
+                           %(exchange_uid)s, %(master_uid)s, %(permissions)s, %(ip_bound)s,
+                           %(api_key_hint)s)""",
                 **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
             )
     except UniqueViolation:
@@ -102,15 +103,18 @@ async def count_accounts(connection: Connection, user_id: UUID) -> int:
 
 async def rename(connection: Connection, account_id: UUID, name: str) -> None:
     """Give an account another name."""
-    await execute(connection, "update accounts set name = %(name)s where id = %(id)s", id=account_id, name=name)
+    await execute(
+        connection, "update accounts set name = %(name)s where id = %(id)s", id=account_id, name=name
+    )
 
 
 async def replace_credential(connection: Connection, account: Account) -> None:
     """Put a verified credential and what the exchange says of it in the place of the old one."""
     await execute(
         connection,
-        """update accounts set credential_id = %(credential_id)s, region = %(region)s, permissions = %(permissions)s,
-                  ip_bound = %(ip_bound)s, api_key_hint = %(api_key_hint)s, last_error_code = null
+        """update accounts set credential_id = %(credential_id)s, region = %(region)s,
+                  permissions = %(permissions)s, ip_bound = %(ip_bound)s, api_key_hint = %(api_key_hint)s,
+                  last_error_code = null
            where id = %(id)s""",
         **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
     )
@@ -136,7 +140,8 @@ async def set_attempt(
     """
     await execute(
         connection,
-        """update accounts set last_attempt_at = greatest(last_attempt_at, now()), last_error_code = %(error_code)s,
+        """update accounts set last_attempt_at = greatest(last_attempt_at, now()),
+                  last_error_code = %(error_code)s,
                   last_synced_at = greatest(last_synced_at, least(now(), %(as_of)s::timestamptz))
            where id = %(id)s""",
         id=account_id,

@@ -20,7 +20,7 @@ class Action(StrEnum):
     CREDENTIAL_SUBMITTED = "credential_submitted"
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_REPLACED = "credential_replaced"
-    SECRET_DESTROYED = "secret_destroyed"
+    SECRET_DESTROYED = "secret_destroyed"  # noqa: S105 - the name of an event
     ACCOUNT_CONNECTED = "account_connected"
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_DELETED = "account_deleted"

@@ -72,7 +72,7 @@ async def _replace_balances(
 
 
 async def mark_unread(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    """Say why a wallet was not read and keep what is there as stale, unless a later sync has stored its own."""
+    """Say why a wallet was not read and keep what is there as stale, unless a later sync was stored."""
     await execute(
         connection,
         """insert into account_wallets (account_id, wallet, sync_number, error_code, error)

@@ -28,20 +28,26 @@ async def insert_pending(connection: Connection, credential_id: UUID, user_id: U
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
     """Make a pending credential the one of an account; False when the sweeper doomed it meanwhile."""
-    return 1 == await execute(
-        connection,
-        "update credentials set state = 'live' where id = %(id)s and state = 'pending'",
-        id=credential_id,
+    return (
+        await execute(
+            connection,
+            "update credentials set state = 'live' where id = %(id)s and state = 'pending'",
+            id=credential_id,
+        )
+        == 1
     )
 
 
 async def doom(connection: Connection, credential_id: UUID, state: Literal["pending", "live"]) -> bool:
-    """Give a credential up that is in the state named, so that the sweeper destroys it; False when it is not."""
-    return 1 == await execute(
-        connection,
-        "update credentials set state = 'doomed' where id = %(id)s and state = %(state)s",
-        id=credential_id,
-        state=state,
+    """Give up a credential that is in this state, so that the sweeper destroys it; False when it is not."""
+    return (
+        await execute(
+            connection,
+            "update credentials set state = 'doomed' where id = %(id)s and state = %(state)s",
+            id=credential_id,
+            state=state,
+        )
+        == 1
     )
 
 
@@ -62,7 +68,8 @@ async def take_doomed(connection: Connection, limit: int, pause_seconds: float) 
         Doomed,
         """update credentials set tried_at = now() where id in (
                select id from credentials
-               where state = 'doomed' and (tried_at is null or tried_at < now() - make_interval(secs => %(pause)s))
+               where state = 'doomed'
+                  and (tried_at is null or tried_at < now() - make_interval(secs => %(pause)s))
                order by created_at limit %(limit)s for update skip locked)
            returning id, user_id""",
         limit=limit,
@@ -72,6 +79,9 @@ async def take_doomed(connection: Connection, limit: int, pause_seconds: float) 
 
 async def delete_destroyed(connection: Connection, credential_id: UUID) -> bool:
     """Forget a credential that the vault no longer holds."""
-    return 1 == await execute(
-        connection, "delete from credentials where id = %(id)s and state = 'doomed'", id=credential_id
+    return (
+        await execute(
+            connection, "delete from credentials where id = %(id)s and state = 'doomed'", id=credential_id
+        )
+        == 1
     )

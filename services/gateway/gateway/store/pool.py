@@ -28,7 +28,12 @@ class Pool:
         options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=30000"
         self._pool = AsyncConnectionPool(
             url,
-            kwargs={"password": password, "options": options, "connect_timeout": 5, "application_name": "gateway"},
+            kwargs={
+                "password": password,
+                "options": options,
+                "connect_timeout": 5,
+                "application_name": "gateway",
+            },
             min_size=2,
             max_size=MAX_CONNECTIONS,
             timeout=WAIT_SECONDS,
@@ -52,7 +57,13 @@ class Pool:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            PoolTimeout,
+            PoolClosed,
+            TooManyRequests,
+        ) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     async def ready(self) -> bool:
@@ -62,14 +73,18 @@ class Pool:
         return True
 
 
-async def fetch_one(connection: Connection, kind: type[Row], query: LiteralString, **values: Any) -> Row | None:
+async def fetch_one(
+    connection: Connection, kind: type[Row], query: LiteralString, **values: Any
+) -> Row | None:
     """Run a query that gives at most one row and make it a struct."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return msgspec.convert(await cursor.fetchone(), kind | None)
 
 
-async def fetch_all(connection: Connection, kind: type[Row], query: LiteralString, **values: Any) -> list[Row]:
+async def fetch_all(
+    connection: Connection, kind: type[Row], query: LiteralString, **values: Any
+) -> list[Row]:
     """Run a bounded query and make each row a struct."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from contracts.faults import Code
 from contracts.syncs import Status, TotalCheck, Verdict
+from gateway.store.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
@@ -60,7 +61,7 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
 
 async def open_sync(
-    connection: Connection, sync_id: UUID, user_id: UUID, account_id: UUID, exchange: str, deadline: datetime
+    connection: Connection, sync_id: UUID, account: Account, deadline: datetime
 ) -> Sync | None:
     """Open a sync; None when the account has one open already."""
     return await fetch_one(
@@ -70,9 +71,9 @@ async def open_sync(
            values (%(id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(deadline)s)
            on conflict (account_id) where status = 'queued' do nothing returning *""",
         id=sync_id,
-        user_id=user_id,
-        account_id=account_id,
-        exchange=exchange,
+        user_id=account.user_id,
+        account_id=account.id,
+        exchange=account.exchange,
         deadline=deadline,
     )
 
@@ -87,7 +88,11 @@ async def find_open(connection: Connection, account_id: UUID) -> Sync | None:
 async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Sync | None:
     """Find a sync of a user."""
     return await fetch_one(
-        connection, Sync, "select * from syncs where id = %(id)s and user_id = %(user_id)s", id=sync_id, user_id=user_id
+        connection,
+        Sync,
+        "select * from syncs where id = %(id)s and user_id = %(user_id)s",
+        id=sync_id,
+        user_id=user_id,
     )
 
 
@@ -121,7 +126,9 @@ async def end_sync(connection: Connection, sync_id: UUID, ending: Ending) -> Syn
 
 async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
     """Tell which of the syncs have a terminal state."""
-    rows = await connection.execute("select id from syncs where id = any(%s) and status <> 'queued'", [sync_ids])
+    rows = await connection.execute(
+        "select id from syncs where id = any(%s) and status <> 'queued'", [sync_ids]
+    )
     return {row[0] for row in await rows.fetchall()}
 
 
@@ -162,7 +169,10 @@ async def set_request_seq(connection: Connection, sync_id: UUID, request_seq: in
 async def find_by_request_seq(connection: Connection, request_seq: int) -> Sync | None:
     """Find the open sync whose last request stands at a place in the stream."""
     return await fetch_one(
-        connection, Sync, "select * from syncs where request_seq = %(seq)s and status = 'queued'", seq=request_seq
+        connection,
+        Sync,
+        "select * from syncs where request_seq = %(seq)s and status = 'queued'",
+        seq=request_seq,
     )
 
 
@@ -205,7 +215,12 @@ async def claim_idempotency_key(
 
     A second request with the key waits here until the first one's transaction is over.
     """
-    claimed: dict[str, Any] = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "target_id": target_id}
+    claimed: dict[str, Any] = {
+        "user_id": user_id,
+        "key": key,
+        "fingerprint": fingerprint,
+        "target_id": target_id,
+    }
     inserted = await execute(
         connection,
         """insert into idempotency_keys (user_id, key, fingerprint, target_id)

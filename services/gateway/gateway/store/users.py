@@ -31,12 +31,16 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
 async def insert_user(connection: Connection, user_id: UUID, email: str, password_hash: str) -> bool:
     """Add a user; False when the address is taken."""
-    return 1 == await execute(
-        connection,
-        "insert into users (id, email, password_hash) values (%(id)s, %(email)s, %(hash)s) on conflict do nothing",
-        id=user_id,
-        email=email,
-        hash=password_hash,
+    return (
+        await execute(
+            connection,
+            """insert into users (id, email, password_hash) values (%(id)s, %(email)s, %(hash)s)
+           on conflict do nothing""",
+            id=user_id,
+            email=email,
+            hash=password_hash,
+        )
+        == 1
     )
 
 

@@ -11,7 +11,6 @@ from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
 from contracts.reads import Read
-from contracts.values import Secret
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
@@ -28,7 +27,8 @@ from sync_worker.okx_payloads import (
 from sync_worker.sync import Reading
 from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 
-TIME = "/api/v5/public/time"
+# Public: it needs no signature.
+TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 WALLET_READS = (Read("account_balance"), Read("asset_balances"), Read("asset_valuation", {"ccy": "USD"}))
 CONFIG_READS = (Read("account_config"),)
 
@@ -94,25 +94,23 @@ class Okx:
             signed = await self._broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
-        return await asyncio.gather(*(self._fetch(access.region, origin, read) for read in signed))
+        return await asyncio.gather(*(self._fetch(access, origin, read) for read in signed))
 
-    async def _fetch(self, region: str, origin: str, read: SignedRead) -> Fetched | Failure:
-        as_of = self._now()
+    async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+        as_of, seconds = self._now(), access.ends - time.monotonic()
         try:
-            return Fetched(as_of, await self._get(read.name, region, origin, read.target, read.headers))
+            return Fetched(as_of, await self._get(read, access.region, origin, seconds))
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
-        return parse_time(await self._get("public_time", "", origin, TIME, {}))
+        return parse_time(await self._get(TIME, "", origin, CALL_SECONDS))
 
-    async def _get(
-        self, name: str, region: str, origin: str, target: str, headers: Mapping[str, Secret]
-    ) -> Any:
+    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Any:
         """Send a read and give its data; raises Failure. OKX's code decides, not the HTTP status."""
         started, result = time.monotonic(), "cancelled"
         try:
-            answer = await self._https.get(origin, target, headers, CALL_SECONDS)
+            answer = await self._https.get(origin, read.target, read.headers, seconds)
             envelope = parse_envelope(answer.body)
             if envelope is None:
                 raise status_failure(answer.status, answer.retry_after)
@@ -124,5 +122,5 @@ class Okx:
             result = fault.code
             raise
         finally:
-            seconds = time.monotonic() - started
-            metrics.EXCHANGE_CALLS.labels(OKX.key, name, str(result)).observe(seconds)
+            took = time.monotonic() - started
+            metrics.EXCHANGE_CALLS.labels(OKX.key, read.name, str(result)).observe(took)

@@ -1,0 +1,152 @@
+"""A real NATS, OpenBao, vault-broker and simulated exchange around the sync-worker, each started once."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nats
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from contracts.bus.connect import Bus
+from deploy.local.certificates import Authority
+from deploy.local.exchange import Exchange, running_exchange
+from deploy.local.nats import Nats, running_nats
+from deploy.local.openbao import OpenBao, running_openbao
+from deploy.local.ports import free_ports
+from deploy.local.processes import Processes, Program
+from deploy.local.simulator.__main__ import ACCOUNTS
+from deploy.local.simulator.accounts import Accounts, load_accounts
+from deploy.local.simulator.app import HOSTS
+from tests.sync_worker.scripted import ScriptedExchange
+from tests.sync_worker.system import Gateway, Service, Worker
+
+READY_SECONDS = 30
+FACTS = Path(__file__).parents[3] / "shared" / "exchanges"
+
+
+@pytest.fixture(name="directory", scope="session")
+def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sync-worker")
+
+
+@pytest.fixture(name="processes", scope="session")
+def _processes(directory: Path) -> Processes:
+    return Processes(directory / "logs")
+
+
+@pytest_asyncio.fixture(name="bus_server", scope="session")
+async def _bus_server(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
+    async with running_nats(processes, directory) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(name="vault", scope="session")
+async def _vault(processes: Processes, directory: Path) -> AsyncIterator[OpenBao]:
+    async with running_openbao(processes, directory) as vault:
+        yield vault
+
+
+@pytest_asyncio.fixture(name="exchange", scope="session")
+async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
+    async with running_exchange(processes, directory) as exchange:
+        yield exchange
+
+
+@pytest.fixture(name="accounts", scope="session")
+def _accounts() -> Accounts:
+    return load_accounts(ACCOUNTS)
+
+
+@pytest.fixture(name="grant_key", scope="session")
+def _grant_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest_asyncio.fixture(name="broker", scope="session")
+async def _broker(
+    processes: Processes, directory: Path, bus_server: Nats, vault: OpenBao, grant_key: Ed25519PrivateKey
+) -> AsyncIterator[Service]:
+    key_file = directory / "grant.pem"
+    pem = grant_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    key_file.write_bytes(pem)
+    settings = {
+        "VAULT_ADDR": vault.url,
+        "VAULT_CACERT": str(vault.ca),
+        "VAULT_ROLE_ID_FILE": str(vault.role_id_file),
+        "VAULT_SECRET_ID_FILE": str(vault.secret_id_file),
+        "GRANT_PUBLIC_KEY_FILE": str(key_file),
+    }
+    program = service("vault-broker", "vault_broker", bus_server, settings)
+    async with processes.running(program) as process:
+        broker = Service.of(program, process, directory / "logs" / "vault-broker.log")
+        await processes.until("vault-broker", broker.ready, READY_SECONDS)
+        yield broker
+
+
+@pytest_asyncio.fixture(name="scripted_server", scope="session")
+async def _scripted_server(exchange: Exchange) -> AsyncIterator[ScriptedExchange]:
+    folder = Path(exchange.ca).parent
+    identity = Authority(folder / "ca.pem", folder / "ca-key.pem").issue(HOSTS)
+    async with ScriptedExchange(identity).listening() as server:
+        yield server
+
+
+@pytest.fixture(name="scripted")
+def _scripted(scripted_server: ScriptedExchange) -> ScriptedExchange:
+    scripted_server.forget()
+    return scripted_server
+
+
+@pytest.fixture(name="worker_program", scope="session")
+def _worker_program(bus_server: Nats, exchange: Exchange, scripted_server: ScriptedExchange) -> Program:
+    """Describe a worker to which region `us` is the scripted exchange and the others the simulated one."""
+    settings = {
+        "OKX_GLOBAL_URL": exchange.regions["global"],
+        "OKX_EEA_URL": exchange.regions["eea"],
+        "OKX_US_URL": scripted_server.origin,
+        "EXCHANGE_CA_FILE": exchange.ca,
+        "EGRESS_ADDRESSES": "192.0.2.77",
+        "LOG_LEVEL": "debug",
+    }
+    return service("sync-worker", "sync_worker", bus_server, settings)
+
+
+@pytest_asyncio.fixture(name="worker", scope="module")
+async def _worker(
+    processes: Processes, directory: Path, broker: Service, worker_program: Program
+) -> AsyncIterator[Worker]:
+    """Run a worker; each module of tests has its own, because some end it."""
+    async with processes.running(worker_program) as process:
+        worker = Worker.of(worker_program, process, directory / "logs" / "sync-worker.log")
+        await processes.until("sync-worker", worker.ready, READY_SECONDS)
+        yield worker
+
+
+@pytest_asyncio.fixture(name="gateway", scope="session")
+async def _gateway(bus_server: Nats, broker: Service, grant_key: Ed25519PrivateKey) -> AsyncIterator[Gateway]:
+    bus = Bus("gateway", "gateway", bus_server.url, bus_server.seed_file("gateway").read_text())
+    admin = await nats.connect(bus_server.url, nkeys_seed=str(bus_server.seed_file("admin")))
+    await bus.start()
+    gateway = Gateway(bus, grant_key)
+    await gateway.listen(admin)
+    yield gateway
+    await admin.close()
+    await bus.stop()
+
+
+@pytest.fixture(name="facts", scope="session")
+def _facts() -> Path:
+    if not FACTS.is_dir():
+        pytest.skip("the facts about exchanges are not kept beside this checkout")
+    return FACTS
+
+
+def service(name: str, module: str, bus_server: Nats, settings: dict[str, str]) -> Program:
+    """Describe a service on a free port."""
+    (port,) = free_ports(1)
+    own = {"NATS_URL": bus_server.url, "NATS_NKEY_FILE": str(bus_server.seed_file(name)), "PORT": str(port)}
+    return Program(name, [sys.executable, "-m", module], {**os.environ, **own, **settings})

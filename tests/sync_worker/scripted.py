@@ -1,0 +1,137 @@
+"""An exchange that answers over TLS with whatever bytes a test tells it to, and keeps what it was sent."""
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from deploy.local.certificates import Identity
+from deploy.local.ports import LOOPBACK
+
+Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+BALANCE = "/api/v5/account/balance"
+FUNDING = "/api/v5/asset/balances"
+VALUATION = "/api/v5/asset/asset-valuation?ccy=USD"
+CONFIG = "/api/v5/account/config"
+TIME = "/api/v5/public/time"
+
+
+class ScriptedExchange:
+    """Answers each target by its script; `heads` are the request heads as they came, in order."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._tls.load_cert_chain(identity.certificate_path, identity.key_path)
+        self.origin = ""
+        self.heads: list[bytes] = []
+        self.scripts: dict[str, Script] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Go back to the answers of an account that holds one BTC in each wallet."""
+        self.heads.clear()
+        self.scripts = {
+            TIME: the_time,
+            BALANCE: rows({"details": [{"ccy": "BTC", "eq": "1", "eqUsd": "64000"}]}),
+            FUNDING: rows({"ccy": "BTC", "bal": "1"}),
+            VALUATION: rows({"details": {"trading": "64000", "funding": "64000"}}),
+        }
+
+    def targets(self) -> list[str]:
+        """Give the request targets as they came."""
+        return [head.split(b" ")[1].decode() for head in self.heads]
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["ScriptedExchange"]:
+        """Listen on a free port."""
+        server = await asyncio.start_server(self._serve, LOOPBACK, 0, ssl=self._tls, backlog=1024)
+        self.origin = f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        yield self
+        server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
+                await self.scripts[head.split(b" ")[1].decode()](writer)
+                await writer.drain()
+        writer.close()
+
+
+def response(body: bytes, status: str = "200 OK", headers: str = "content-type: application/json") -> Script:
+    """Answer with a complete response."""
+    return raw(f"HTTP/1.1 {status}\r\n{headers}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def raw(content: bytes) -> Script:
+    """Answer with these bytes."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(content)
+
+    return write
+
+
+def rows(*data: Any) -> Script:
+    """Answer with data."""
+    return response(json.dumps({"code": "0", "msg": "", "data": data}).encode())
+
+
+def refusal(code: Any, message: str = "", status: str = "200 OK") -> Script:
+    """Answer with a code, in the form without data."""
+    return response(json.dumps({"msg": message, "code": code}).encode(), status)
+
+
+def first(script: Script, then: Script) -> Script:
+    """Answer the first request in one way, and all others in another."""
+    left = [script]
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await (left.pop() if left else then)(writer)
+
+    return answer
+
+
+async def hang(writer: asyncio.StreamWriter) -> None:
+    """Never answer; ends when the client goes away."""
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+async def trickle(writer: asyncio.StreamWriter) -> None:
+    """Answer a byte at a time, without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await asyncio.sleep(0.02)
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection."""
+    writer.transport.abort()
+
+
+async def cut(writer: asyncio.StreamWriter) -> None:
+    """Close the connection in the middle of a body."""
+    writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{"code":"0","data":[')
+    writer.close()
+
+
+async def endless(writer: asyncio.StreamWriter) -> None:
+    """Answer in chunks without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    with suppress(OSError):
+        while not writer.is_closing():
+            writer.write(chunk)
+            await writer.drain()
+
+
+async def the_time(writer: asyncio.StreamWriter) -> None:
+    """Tell the true time."""
+    await rows({"ts": str(int(time.time() * 1000))})(writer)

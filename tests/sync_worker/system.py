@@ -1,0 +1,159 @@
+"""The worker as its neighbours see it: a gateway that asks, and the outcomes that come back."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from uuid_utils.compat import uuid7
+
+from contracts import subjects
+from contracts.accounts import Verify, VerifyReply
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import attributes, decode, encode
+from contracts.bus.grants import VERIFY, Grant, sign_grant, sync_purpose
+from contracts.faults import Code
+from contracts.syncs import SyncOutcome, SyncRequested
+from contracts.values import Secret
+from contracts.vault import CredentialParts
+from deploy.local.ports import LOOPBACK
+from deploy.local.processes import Program
+from deploy.local.simulator.accounts import Account
+from gateway.vault import Vault
+
+OUTCOME_SECONDS = 20.0
+POLL_SECONDS = 0.02
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait for a condition, at most so long."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service: its address, its process, and what it writes."""
+
+    address: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @classmethod
+    def of(cls, program: Program, process: asyncio.subprocess.Process, log: Path) -> Self:
+        """Describe the process of a program."""
+        return cls(f"http://{LOOPBACK}:{program.environment['PORT']}", process, log)
+
+    async def serves(self) -> bool:
+        """Tell whether it answers at all."""
+        try:
+            return (await self.get("/healthz")).is_success
+        except httpx.TransportError:
+            return False
+
+    async def stops_serving(self) -> bool:
+        """Tell whether it does not answer any more."""
+        return not await self.serves()
+
+    async def ready(self) -> bool:
+        """Tell whether it is ready."""
+        return await self.serves() and (await self.get("/readyz")).is_success
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask its health interface."""
+        async with httpx.AsyncClient(base_url=self.address, timeout=5, trust_env=False) as client:
+            return await client.get(path)
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Give its log lines of one kind."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
+
+
+class Worker(Service):
+    """The sync-worker under test."""
+
+
+class Gateway:
+    """Stores credentials, asks for syncs and verifications with grants, and hears every outcome."""
+
+    def __init__(self, bus: Bus, key: Ed25519PrivateKey) -> None:
+        self._bus = bus
+        self._vault = Vault(bus, None)
+        self._key = key
+        self._outcomes: dict[UUID, asyncio.Queue[SyncOutcome]] = {}
+        self._dead_letters: asyncio.Queue[str] = asyncio.Queue()
+
+    async def listen(self, admin: Client) -> None:
+        """Hear the outcomes, through a user that may."""
+        await admin.subscribe("butler.sync.completed.okx", cb=self._on_outcome)
+        await admin.subscribe("butler.sync.failed.okx", cb=self._on_outcome)
+        await admin.subscribe("butler.dead.>", cb=self._on_dead_letter)
+
+    async def store(self, account: Account, secret: str | None = None, passphrase: str | None = None) -> UUID:
+        """Put an account's credential into the vault, with other parts where they are given."""
+        credential_id = uuid7()
+        parts = CredentialParts(Secret(account.api_key), Secret(passphrase or account.passphrase))
+        await self._vault.store(credential_id, "okx", Secret(secret or account.api_secret), parts)
+        return credential_id
+
+    def request(self, credential_id: UUID, region: str = "global", seconds: float = 30.0) -> SyncRequested:
+        """Write a request with its grant."""
+        sync_id, deadline = uuid7(), datetime.now(UTC) + timedelta(seconds=seconds)
+        # A grant that is over would hide what the worker makes of a request that is.
+        until_later = datetime.now(UTC) + timedelta(minutes=5)
+        grant = sign_grant(Grant(credential_id, "okx", sync_purpose(sync_id), until_later), self._key)
+        return SyncRequested(sync_id, uuid7(), credential_id, "okx", region, deadline, grant)
+
+    async def publish(self, request: SyncRequested) -> None:
+        """Put a request into the work queue."""
+        self._outcomes[request.sync_id] = asyncio.Queue()
+        message_id = f"{request.sync_id}:1"
+        headers = attributes(request, "gateway", message_id, request.deadline)
+        subject = subjects.sync_requested("okx")
+        await self._bus.publish(subject, "SYNC_REQUESTS", encode(request), message_id, headers)
+
+    async def outcome(self, request: SyncRequested) -> SyncOutcome:
+        """Wait for the outcome of a request."""
+        async with asyncio.timeout(OUTCOME_SECONDS):
+            return await self._outcomes[request.sync_id].get()
+
+    async def sync(self, request: SyncRequested) -> SyncOutcome:
+        """Publish a request and wait for its outcome."""
+        await self.publish(request)
+        return await self.outcome(request)
+
+    async def verify(self, credential_id: UUID, region: str = "global") -> VerifyReply:
+        """Have a credential verified."""
+        deadline = datetime.now(UTC) + timedelta(seconds=15)
+        grant = sign_grant(Grant(credential_id, "okx", VERIFY, deadline), self._key)
+        request = Verify(credential_id, "okx", region, grant, deadline)
+        subject = subjects.verify("okx")
+        reply: VerifyReply = await self._bus.request(
+            subject, request, VerifyReply, 15, Code.EXCHANGE_UNREACHABLE
+        )
+        return reply
+
+    async def dead_letter(self, body: bytes) -> str:
+        """Put a body into the work queue and wait until it is a dead letter; gives the reason."""
+        await self._bus.publish(subjects.sync_requested("okx"), "SYNC_REQUESTS", body, str(uuid7()), {})
+        async with asyncio.timeout(OUTCOME_SECONDS):
+            return await self._dead_letters.get()
+
+    async def _on_dead_letter(self, message: Msg) -> None:
+        self._dead_letters.put_nowait((message.headers or {})["butler-reason"])
+
+    async def _on_outcome(self, message: Msg) -> None:
+        outcome: SyncOutcome = decode(message.data, SyncOutcome)
+        self._outcomes[outcome.sync_id].put_nowait(outcome)

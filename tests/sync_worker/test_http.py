@@ -1,0 +1,185 @@
+"""The HTTPS edge at a socket: what is sent, and what of an answer is taken."""
+
+import gzip
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from contracts.faults import Code, Failure
+from contracts.reads import READS, Read, request_line
+from contracts.values import Secret
+from deploy.local.certificates import Authority, make_authority
+from sync_worker.exchanges.http import MAX_BODY_BYTES, Https
+from tests.sync_worker.scripted import (
+    Script,
+    ScriptedExchange,
+    cut,
+    endless,
+    hang,
+    raw,
+    reset,
+    response,
+    trickle,
+)
+
+TARGET = "/api/v5/account/balance"
+EVERY_CHARACTER = "ABCXYZabcxyz0189._,-"
+
+
+@pytest.fixture(name="authority", scope="module")
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"), "test")
+
+
+@pytest_asyncio.fixture(name="server")
+async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
+    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(name="https")
+async def _https(authority: Authority) -> AsyncIterator[Https]:
+    https = Https(str(authority.certificate_path))
+    yield https
+    await https.close()
+
+
+def all_targets() -> list[str]:
+    """Give every target that can be signed, with and without a query of every allowed character."""
+    reads = [
+        Read(name, query)
+        for name, endpoint in READS["okx"].endpoints.items()
+        for query in ({}, dict.fromkeys(endpoint.query_keys, EVERY_CHARACTER))
+    ]
+    return sorted({request_line("okx", read)[1] for read in reads})
+
+
+@pytest.mark.parametrize("target", all_targets())
+async def test_the_target_is_sent_as_it_was_signed(
+    server: ScriptedExchange, https: Https, target: str
+) -> None:
+    """The bytes of the request line are those of the signature, and the headers come with them unchanged."""
+    server.scripts[target] = response(b"{}")
+
+    await https.get(server.origin, target, {"OK-ACCESS-PASSPHRASE": Secret("a b+c=ü")}, 5)
+
+    (head,) = server.heads
+    assert head.startswith(f"GET {target} HTTP/1.1\r\n".encode())
+    assert "OK-ACCESS-PASSPHRASE: a b+c=ü\r\n".encode().lower() in head.lower()
+
+
+@pytest.mark.parametrize("target", ["/a?ccy=BTC%2CETH", "/a?b=ü", "/a b", "//a", "/a/../b", "/a?b=\r\n", "a"])
+async def test_a_target_that_would_be_changed_is_not_sent(https: Https, target: str) -> None:
+    """What the library could write in another way does not leave the process."""
+    with pytest.raises(ValueError, match="can not be sent"):
+        await https.get("https://127.0.0.1:1", target, {}, 5)
+
+
+async def test_only_https_is_spoken(https: Https) -> None:
+    """A credential does not go over a connection in clear."""
+    with pytest.raises(ValueError, match="can not be sent"):
+        await https.get("http://127.0.0.1:1", TARGET, {}, 5)
+
+
+async def test_a_foreign_certificate_is_refused(server: ScriptedExchange) -> None:
+    """A server whose certificate the configured authority did not issue is not spoken to."""
+    https = Https(None)
+
+    with pytest.raises(Failure) as caught:
+        await https.get(server.origin, TARGET, {}, 5)
+
+    await https.close()
+    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+    assert server.heads == []
+
+
+TROUBLE = {
+    "hang": (hang, Code.EXCHANGE_TIMEOUT),
+    "a byte at a time": (trickle, Code.EXCHANGE_TIMEOUT),
+    "reset": (reset, Code.EXCHANGE_UNREACHABLE),
+    "cut off": (cut, Code.EXCHANGE_UNREACHABLE),
+    "endless": (endless, Code.UNEXPECTED_RESPONSE),
+    "announced too long": (response(b" " * (MAX_BODY_BYTES + 1)), Code.UNEXPECTED_RESPONSE),
+    "redirect": (response(b"", "302 Found", "location: https://127.0.0.1:1/"), Code.UNEXPECTED_RESPONSE),
+    "compressed": (
+        response(gzip.compress(b"0" * 10**6), headers="content-encoding: gzip"),
+        Code.UNEXPECTED_RESPONSE,
+    ),
+    "no HTTP": (raw(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), Code.UNEXPECTED_RESPONSE),
+}
+
+
+@pytest.mark.parametrize(("script", "code"), TROUBLE.values(), ids=TROUBLE)
+async def test_trouble_is_a_typed_failure(
+    server: ScriptedExchange, https: Https, script: Script, code: Code
+) -> None:
+    """Whatever the other side does, it ends in time, with a fault that says what it was."""
+    server.scripts[TARGET] = script
+    started = time.monotonic()
+
+    with pytest.raises(Failure) as caught:
+        await https.get(server.origin, TARGET, {"OK-ACCESS-KEY": Secret("canary")}, 1.0)
+
+    assert caught.value.code is code
+    assert "canary" not in str(caught.value)
+    assert time.monotonic() - started < 3
+
+
+async def test_the_largest_body_is_taken(server: ScriptedExchange, https: Https) -> None:
+    """The limit is 8 MiB, not one byte less."""
+    server.scripts[TARGET] = response(b" " * MAX_BODY_BYTES)
+
+    answer = await https.get(server.origin, TARGET, {}, 10)
+
+    assert len(answer.body) == MAX_BODY_BYTES
+
+
+async def test_nobody_listening_is_unreachable(https: Https) -> None:
+    """A refused connection is a fault that is tried again."""
+    with pytest.raises(Failure) as caught:
+        await https.get("https://127.0.0.1:1", TARGET, {}, 5)
+
+    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+
+
+async def test_no_cookie_is_kept(server: ScriptedExchange, https: Https) -> None:
+    """What the exchange gives to one person is not sent for another."""
+    server.scripts[TARGET] = response(b"{}", headers="set-cookie: who=alice; Path=/; Secure")
+
+    for _ in range(2):
+        await https.get(server.origin, TARGET, {}, 5)
+
+    assert b"alice" not in b"".join(server.heads)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7.0), ("999999", 3600.0), ("-1", None), ("soon", None), ("1e9", None)]
+)
+async def test_retry_after_is_read_in_seconds(
+    server: ScriptedExchange, https: Https, text: str, seconds: float | None
+) -> None:
+    """A wait that the exchange asks for is taken over within bounds; anything else is left alone."""
+    server.scripts[TARGET] = response(b"{}", "429 Too Many Requests", f"retry-after: {text}")
+
+    answer = await https.get(server.origin, TARGET, {}, 5)
+
+    assert (answer.status, answer.retry_after) == (429, seconds)
+
+
+def test_the_public_authorities_are_trusted_by_default() -> None:
+    """Without a CA file certificates are checked all the same."""
+    tls = Https(None)._tls
+
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert tls.check_hostname
+    assert len(tls.get_ca_certs()) > 50
+
+
+def test_a_missing_authority_is_an_error() -> None:
+    """A CA file that is not there does not mean that none is needed."""
+    with pytest.raises(OSError, match="No such file"):
+        Https(str(Path("/nowhere/ca.pem")))

@@ -1,0 +1,141 @@
+"""OKX's codes as faults of ours: the table of the facts, line by line."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from contracts.faults import FAULTS, Actor, Code
+from sync_worker.okx_faults import OKX_CODES, okx_failure, status_failure
+
+# By what the facts say must be done: who acts, and whether trying again can help.
+STOPS_FOR_THE_USER = """50111 50119 50113 50105 50114 50101 50110 50035 50120 50030 50051 50059 50060 50100
+    50007 50008 50012 50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738"""
+STOPS_FOR_THE_OPERATOR = """50121 50103 50104 50106 50107 50112 50014 50015 51000 50025 50115 50000 50002
+    50006"""
+NOBODY_CAN_HELP = "58002 50038 59500 59510 51735"
+COMES_BACK = "50011 50001 50004 50005 50013 50026 50040 50046 50061 50062 58007 58102 50102"
+
+
+def listed(codes: str) -> set[str]:
+    """Read a list of codes."""
+    return set(codes.split())
+
+
+@pytest.mark.parametrize("number", sorted(OKX_CODES))
+def test_every_code_says_who_must_act(number: str) -> None:
+    """The user for what only the user can mend, the operator for our mistakes, nobody for what passes."""
+    fault = FAULTS[OKX_CODES[number]]
+
+    assert fault.retryable is (number in listed(COMES_BACK))
+    if number in listed(STOPS_FOR_THE_USER):
+        assert fault.actor is Actor.USER
+    if number in listed(STOPS_FOR_THE_OPERATOR):
+        assert fault.actor is Actor.OPERATOR
+    if number in listed(NOBODY_CAN_HELP):
+        assert fault.actor is Actor.NOBODY
+
+
+def test_no_code_is_left_out() -> None:
+    """The table holds what the lists hold, and nothing else."""
+    lists = (STOPS_FOR_THE_USER, STOPS_FOR_THE_OPERATOR, NOBODY_CAN_HELP, COMES_BACK)
+
+    assert set(OKX_CODES) == set().union(*map(listed, lists))
+
+
+def test_every_code_of_the_facts_is_known(facts: Path) -> None:
+    """Each code in the table of section 6 has a fault, and each is a code that the exchange documents."""
+    section = (facts / "okx.md").read_text().split("## 6. Errors")[1].split("## 7.")[0]
+    named = {
+        number
+        for line in section.splitlines()
+        if line.startswith("| 5")
+        for number in _numbers(line.split("|")[1])
+    }
+    documented = {row["code"] for row in json.loads((facts / "data" / "okx-rest-errors.json").read_text())}
+
+    assert len(named) > 50
+    assert named <= set(OKX_CODES)
+    assert set(OKX_CODES) <= documented
+
+
+def _numbers(cell: str) -> list[str]:
+    """Read `50009, 50017-50023` as eight codes."""
+    found = re.findall(r"(\d{5})(?:-(\d{5}))?", cell)
+    return [str(each) for low, high in found for each in range(int(low), int(high or low) + 1)]
+
+
+def test_every_other_documented_code_is_an_unexpected_response(facts: Path) -> None:
+    """A code that no read should ever get is no reason to try again, and never a balance."""
+    rows = json.loads((facts / "data" / "okx-rest-errors.json").read_text())
+
+    for row in rows:
+        if row["code"] not in OKX_CODES and row["code"] != "0":
+            assert okx_failure(row["code"], row["msg"], "global", ()).code is Code.UNEXPECTED_RESPONSE
+
+
+def test_an_unknown_key_may_be_of_another_region() -> None:
+    """50119 names the region that was asked and the others, because a wrong host says nothing else."""
+    fault = okx_failure("50119", "API key doesn't exist", "eea", ())
+
+    assert fault.code is Code.KEY_UNKNOWN
+    assert "region eea" in fault.detail
+    assert "global: Global (www.okx.com)" in fault.detail
+    assert "us: United States and Australia" in fault.detail
+    assert "Europe" not in fault.detail
+
+
+def test_our_address_is_named_where_the_operator_said_it() -> None:
+    """50110 tells the user which address to allow, as the operator configured it."""
+    fault = okx_failure("50110", "Your IP 203.0.113.9 is not included", "global", ("192.0.2.1", "192.0.2.2"))
+
+    assert fault.code is Code.IP_NOT_ALLOWED
+    assert "192.0.2.1, 192.0.2.2" in fault.detail
+    assert "203.0.113.9" not in fault.detail
+
+
+@pytest.mark.parametrize(
+    ("message", "address"),
+    [
+        ("Your IP 203.0.113.9 is not included in your API key's IP whitelist.", "203.0.113.9"),
+        ("Your IP 2001:db8::7 is not included in your API key's IP whitelist.", "2001:db8::7"),
+        ("You can't access our services through the IP address (203.0.113.9)", "203.0.113.9"),
+        ("Your IP 999.1.1.1 is not included.", None),
+        ("", None),
+    ],
+)
+def test_our_address_is_otherwise_the_one_that_the_exchange_saw(message: str, address: str | None) -> None:
+    """The address in OKX's text is taken over, if it is one."""
+    detail = okx_failure("50110", message, "global", ()).detail
+
+    assert detail == (f"Our address is {address} (OKX 50110)." if address else "(OKX 50110)")
+
+
+def test_nothing_else_of_the_exchange_s_text_is_repeated() -> None:
+    """An answer that echoes a credential does not bring it into a log."""
+    for number in (*OKX_CODES, "99999", "canary-in-the-code"):
+        assert "canary" not in str(okx_failure(number, "canary-secret", "global", ("192.0.2.1",)))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (200, Code.UNEXPECTED_RESPONSE),
+        (404, Code.UNEXPECTED_RESPONSE),
+        (403, Code.EXCHANGE_UNREACHABLE),
+        (429, Code.RATE_LIMITED),
+        (500, Code.EXCHANGE_UNAVAILABLE),
+        (502, Code.EXCHANGE_UNAVAILABLE),
+        (503, Code.EXCHANGE_UNAVAILABLE),
+    ],
+)
+def test_without_an_answer_of_the_api_the_status_decides(status: int, code: Code) -> None:
+    """What stands in front of the exchange speaks HTML; its status is all that can be had."""
+    assert status_failure(status).code is code
+
+
+def test_a_wait_that_was_asked_for_is_kept() -> None:
+    """Retry-After goes with the fault."""
+    assert okx_failure("50011", "Too Many Requests", "global", (), 7.0).retry_after == 7.0
+    assert status_failure(429, 7.0).retry_after == 7.0

@@ -1,0 +1,84 @@
+"""The settings: what is needed, what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.catalogue import OKX
+from deploy.local.certificates import make_authority
+from deploy.local.nats import _new_seed
+from sync_worker.errors import BadSetting
+from sync_worker.settings import load
+
+
+@pytest.fixture(name="environment")
+def _environment(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "seed").write_bytes(_new_seed() + b"\n")
+    return {"NATS_URL": "nats://127.0.0.1:4222", "NATS_NKEY_FILE": str(tmp_path / "seed")}
+
+
+def test_little_is_needed(environment: dict[str, str]) -> None:
+    """Without more the worker speaks to the real exchange."""
+    settings = load(environment)
+
+    assert settings.okx_origins == {region.key: region.host for region in OKX.regions}
+    assert (settings.listen_host, settings.port) == ("127.0.0.1", 3001)
+    assert settings.exchange_ca_file is None
+    assert settings.egress_addresses == ()
+
+
+def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each setting arrives where it belongs."""
+    ca = str(make_authority(tmp_path, "test").certificate_path)
+    said = {
+        "OKX_GLOBAL_URL": "https://127.0.0.1:8443/",
+        "OKX_EEA_URL": "https://[::1]:8444",
+        "EXCHANGE_CA_FILE": ca,
+        "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
+        "PORT": "4001",
+        "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - it is only read here
+    }
+
+    settings = load(environment | said)
+
+    assert settings.okx_origins["global"] == "https://127.0.0.1:8443"
+    assert settings.okx_origins["eea"] == "https://[::1]:8444"
+    assert settings.okx_origins["us"] == "https://us.okx.com"
+    assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
+    assert settings.port == 4001
+
+
+def test_the_seed_is_masked(environment: dict[str, str]) -> None:
+    """Settings that land in a log do not open the bus."""
+    seed = Path(environment["NATS_NKEY_FILE"]).read_text().strip()
+
+    assert load(environment).nats_seed.reveal() == seed
+    assert seed not in repr(load(environment))
+
+
+BAD = {
+    "NATS_URL": [""],
+    "NATS_NKEY_FILE": ["", "/nowhere/seed", __file__],
+    "OKX_EEA_URL": [
+        "http://eea.okx.com",
+        "eea.okx.com",
+        "https://",
+        "https://eea.okx.com/api",
+        "https://eea.okx.com?a",
+        "https://user:canary@eea.okx.com",
+        "https://eea.okx.com:99999",
+    ],
+    "EXCHANGE_CA_FILE": ["/nowhere/ca.pem", __file__],
+    "PORT": ["0", "65536", "http", "-1", "3001.5"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+)
+def test_a_bad_setting_is_named(environment: dict[str, str], name: str, value: str) -> None:
+    """The text says which variable it is, and repeats nothing that could be secret."""
+    with pytest.raises(BadSetting, match=name) as caught:
+        load(environment | {name: value})
+
+    assert "canary" not in str(caught.value)

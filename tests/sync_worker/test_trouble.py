@@ -1,0 +1,267 @@
+"""The worker and an exchange in trouble: what is tried again, and what the outcome says of each wallet."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from signal import SIGCONT, SIGSTOP
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from contracts.accounts import Verified
+from contracts.faults import Code
+from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
+from deploy.local.simulator.accounts import Accounts
+from tests.sync_worker import scripted as script
+from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
+from tests.sync_worker.system import Gateway, Service, Worker, until
+
+# No second try fits: what was read at the first is the last word.
+ONE_TRY = 3.2
+SYNCS = 256
+
+
+@pytest_asyncio.fixture(name="credential_id", scope="module")
+async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[UUID]:
+    yield await gateway.store(accounts["plain"])
+
+
+async def test_the_wallets_are_read_together_as_they_were_signed(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """Two wallets and the totals are asked for, each with its signature; as_of lies before the request."""
+    before = datetime.now(UTC)
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert outcome.status is Status.COMPLETED
+    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION])
+    signed = [head for head in scripted.heads if TIME.encode() not in head]
+    assert all(b"ok-access-sign: " in head.lower() for head in signed)
+    for read in outcome.wallets[:2]:
+        assert read.as_of is not None
+        assert before < read.as_of < datetime.now(UTC)
+
+
+FAULTS: dict[str, tuple[Script, Code]] = {
+    "a maintenance page": (
+        script.response(b"<html>Bad Gateway</html>", "502 Bad Gateway", "content-type: text/html"),
+        Code.EXCHANGE_UNAVAILABLE,
+    ),
+    "a blocking page": (script.response(b"<html>Denied</html>", "403 Forbidden"), Code.EXCHANGE_UNREACHABLE),
+    "a page in the place of an answer": (script.response(b"<html>Welcome</html>"), Code.UNEXPECTED_RESPONSE),
+    "a numeric code": (script.refusal(50011, "Requests too frequent."), Code.RATE_LIMITED),
+    "a code with 429": (script.refusal("50011", status="429 Too Many Requests"), Code.RATE_LIMITED),
+    "systems busy": (script.refusal("50013", status="429 Too Many Requests"), Code.EXCHANGE_UNAVAILABLE),
+    "an unknown code": (script.refusal("1", "Operation failed."), Code.UNEXPECTED_RESPONSE),
+    "missing data": (script.response(b'{"code":"0","msg":""}'), Code.UNEXPECTED_RESPONSE),
+    "truncated JSON": (script.response(b'{"code":"0","data":[{"details":['), Code.UNEXPECTED_RESPONSE),
+    "a row that can not be read": (
+        script.rows({"details": [{"ccy": "BTC", "eq": "1"}, {"ccy": "ETH", "eq": ""}]}),
+        Code.UNEXPECTED_RESPONSE,
+    ),
+    "an empty list beside a total": (script.rows({"details": []}), Code.CONTRADICTORY_TOTAL),
+    "a short list beside a total": (
+        script.rows({"details": [{"ccy": "ETH", "eq": "1", "eqUsd": "3200"}]}),
+        Code.CONTRADICTORY_TOTAL,
+    ),
+    "a broken connection": (script.reset, Code.EXCHANGE_UNREACHABLE),
+    "a body cut off": (script.cut, Code.EXCHANGE_UNREACHABLE),
+    "an endless body": (script.endless, Code.UNEXPECTED_RESPONSE),
+    "no answer": (script.hang, Code.EXCHANGE_TIMEOUT),
+}
+
+
+@pytest.mark.parametrize(("answer", "code"), FAULTS.values(), ids=FAULTS)
+async def test_a_wallet_in_trouble_fails_alone(
+    worker: Worker,
+    gateway: Gateway,
+    scripted: ScriptedExchange,
+    credential_id: UUID,
+    answer: Script,
+    code: Code,
+) -> None:
+    """It has no balances and says why; the other wallet is there, and the sync is partial."""
+    scripted.scripts[BALANCE] = answer
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
+
+    trading, funding, _ = outcome.wallets
+    assert outcome.status is Status.PARTIAL
+    assert funding.verdict is Verdict.COMPLETE
+    assert (trading.verdict, trading.error_code) == (Verdict.FAILED, code)
+    assert trading.balances is None
+
+
+async def test_without_the_totals_the_wallets_are_unchecked(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """A valuation that failed makes no wallet fail."""
+    scripted.scripts[VALUATION] = script.refusal("50011", status="429 Too Many Requests")
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert outcome.status is Status.COMPLETED
+    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.UNCHECKED] * 2
+
+
+async def test_a_passing_fault_is_tried_again(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """There is one outcome, that of the second try."""
+    scripted.scripts[FUNDING] = script.first(script.refusal("50026"), scripted.scripts[FUNDING])
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 2)
+
+
+async def test_a_wallet_that_the_key_may_not_read_is_not_permitted(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """The rest is read, at the first try."""
+    scripted.scripts[FUNDING] = script.refusal("50120")
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert (outcome.status, outcome.attempt) == (Status.PARTIAL, 1)
+    assert outcome.wallets[1].verdict is Verdict.NOT_PERMITTED
+
+
+def the_time_and(seconds: float) -> Script:
+    """Tell a time that is wrong by so much."""
+    return script.rows({"ts": str(int((time.time() + seconds) * 1000))})
+
+
+async def test_a_refused_time_is_measured_once_more(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """After 50102 all is signed anew by the exchange's own clock, in the same try."""
+    scripted.scripts[BALANCE] = script.first(script.refusal("50102"), scripted.scripts[BALANCE])
+    scripted.scripts[TIME] = the_time_and(45)
+    began = datetime.now(UTC)
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
+    stamp = re.search(rb"(?i)ok-access-timestamp: (\S+)", scripted.heads[-1])
+    assert stamp is not None
+    ahead = datetime.fromisoformat(stamp[1].decode()) - began
+    assert timedelta(seconds=44) < ahead < timedelta(seconds=55)
+
+
+async def test_a_clock_that_is_never_right_fails_the_sync(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """It is measured anew once in a try, and not in a loop."""
+    scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal("50102")
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
+
+    assert isinstance(outcome, SyncFailed)
+    assert outcome.error_code is Code.CLOCK_DISAGREES
+    assert scripted.targets().count(BALANCE) == 2
+    assert scripted.targets().count(TIME) <= 2
+
+
+async def test_an_exchange_in_another_day_is_not_believed(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """No signature is made for a time far from ours; a clock that is right again is believed again."""
+    right = scripted.scripts[BALANCE]
+    scripted.scripts[BALANCE] = script.refusal("50102")
+    scripted.scripts[TIME] = the_time_and(86400)
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
+
+    assert isinstance(outcome, SyncFailed)
+    assert outcome.error_code is Code.CLOCK_DISAGREES
+
+    scripted.scripts |= {BALANCE: right, TIME: script.the_time}
+
+    assert (await gateway.sync(gateway.request(credential_id, "us"))).status is Status.COMPLETED
+
+
+async def test_a_verification_is_answered_in_time(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """An exchange that hangs is a refusal, and one that answers says whose key it is."""
+    scripted.scripts[CONFIG] = script.first(
+        script.hang, script.rows({"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "192.0.2.1"})
+    )
+    started = time.monotonic()
+
+    refused = await gateway.verify(credential_id, "us")
+
+    assert getattr(refused, "code", None) is Code.EXCHANGE_TIMEOUT
+    assert time.monotonic() - started < 13
+    assert await gateway.verify(credential_id, "us") == Verified("2", "1", ("read_only",), ("192.0.2.1",))
+
+
+async def test_256_syncs_are_in_flight_at_once(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """None of them is answered before all of them have asked."""
+    answer, released = scripted.scripts[BALANCE], asyncio.Event()
+
+    async def held(writer: asyncio.StreamWriter) -> None:
+        if scripted.targets().count(BALANCE) == SYNCS:
+            released.set()
+        await released.wait()
+        await answer(writer)
+
+    scripted.scripts[BALANCE] = held
+    requests = [gateway.request(credential_id, "us", 60) for _ in range(SYNCS)]
+    await asyncio.gather(*(gateway.publish(request) for request in requests))
+    outcomes = await asyncio.gather(*(gateway.outcome(request) for request in requests))
+
+    assert {(outcome.status, outcome.attempt) for outcome in outcomes} == {(Status.COMPLETED, 1)}
+
+
+async def test_a_broker_that_does_not_answer_is_waited_for(
+    worker: Worker, broker: Service, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """What has time comes again and is completed; what has none fails, and not in the exchange's name."""
+    patient, impatient = gateway.request(credential_id, "us"), gateway.request(credential_id, "us", 5)
+    broker.process.send_signal(SIGSTOP)
+    try:
+        await gateway.publish(patient)
+        failed = await gateway.sync(impatient)
+    finally:
+        broker.process.send_signal(SIGCONT)
+
+    assert isinstance(failed, SyncFailed)
+    assert failed.error_code is Code.SIGNING_UNAVAILABLE
+    outcome = await gateway.outcome(patient)
+    assert outcome.status is Status.COMPLETED
+    assert outcome.attempt > 1
+    assert len(scripted.targets()) <= 4
+
+
+async def test_a_stopped_worker_finishes_what_it_has_begun(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """SIGTERM ends the process after its syncs, each with its outcome at the first try; it comes last."""
+    answer, released = scripted.scripts[BALANCE], asyncio.Event()
+
+    async def held(writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        await answer(writer)
+
+    async def all_asked() -> bool:
+        return scripted.targets().count(BALANCE) == len(requests)
+
+    scripted.scripts[BALANCE] = held
+    requests = [gateway.request(credential_id, "us") for _ in range(8)]
+    await asyncio.gather(*(gateway.publish(request) for request in requests))
+    await until(all_asked)
+    worker.process.terminate()
+    await until(worker.stops_serving)
+    released.set()
+    outcomes = await asyncio.gather(*(gateway.outcome(request) for request in requests))
+
+    assert {(outcome.status, outcome.attempt) for outcome in outcomes} == {(Status.COMPLETED, 1)}
+    assert await asyncio.wait_for(worker.process.wait(), 20) == 0

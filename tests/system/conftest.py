@@ -1,0 +1,52 @@
+"""People on the whole running system."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest_asyncio
+
+from contracts.bus.connect import Bus
+from deploy.local.nats import Nats
+from deploy.local.openbao import OpenBao
+from deploy.local.postgres import Postgres
+from deploy.local.stack import Stack
+from tests.system.person import CALL_SECONDS, Person
+from tests.system.vault import Vault
+
+NewPerson = Callable[[], Awaitable[Person]]
+
+
+@pytest_asyncio.fixture(name="new_person")
+async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
+    """Give a function that signs up another person."""
+    async with AsyncExitStack() as clients:
+
+        async def sign_up() -> Person:
+            client = httpx.AsyncClient(base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False)
+            person = Person(await clients.enter_async_context(client))
+            await person.sign_up()
+            return person
+
+        yield sign_up
+
+
+@pytest_asyncio.fixture(name="person")
+async def _person(new_person: NewPerson) -> Person:
+    """Give a person who is signed in."""
+    return await new_person()
+
+
+@pytest_asyncio.fixture(name="vault_admin")
+async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: Nats) -> AsyncIterator[Vault]:
+    """Give a view of what lies in the vault."""
+    bus = Bus("gateway", "gateway", nats.url, nats.seed_file("gateway").read_text())
+    await bus.start()
+    trust = ssl.create_default_context(cafile=vault.ca)
+    async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=15) as client:
+        login = {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
+        answer = (await client.post("auth/approle/login", json=login)).raise_for_status().json()
+        client.headers["X-Vault-Token"] = answer["auth"]["client_token"]
+        yield Vault(client, database, bus)
+    await bus.stop()

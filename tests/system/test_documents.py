@@ -1,0 +1,70 @@
+"""The service describes itself without asking anybody outside, and says how it is."""
+
+import re
+
+import httpx
+import pytest
+
+from deploy.local.stack import Stack
+
+PAGES = ["/swagger-ui", "/swagger-ui/start.js", "/swagger-ui/files/swagger-ui.css"]
+
+
+async def test_swagger_ui_needs_no_outside_address(stack: Stack) -> None:
+    """The page, and what it loads, come from the gateway; a policy keeps the browser to that."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        page = (await client.get("/swagger-ui")).raise_for_status()
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert "'self'" in page.headers["content-security-policy"]
+        assert loaded
+        for path in loaded:
+            assert path.startswith("/swagger-ui/")
+            assert (await client.get(path)).is_success
+
+
+async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -> None:
+    """Each route of the API is there, with its problems."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        document = (await client.get("/openapi.json")).raise_for_status().json()
+
+    routes = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    account = "/api/v1/accounts/{account_id}"
+    assert {("post", f"/api/v1/auth/{name}") for name in ("register", "login", "refresh", "logout")} <= routes
+    assert {("get", account), ("patch", account), ("delete", account)} <= routes
+    assert {("post", f"{account}/sync"), ("post", "/api/v1/accounts/sync-all")} <= routes
+    assert {("put", f"{account}/credentials"), ("get", f"{account}/holdings")} <= routes
+    assert "application/problem+json" in str(document["paths"][account]["get"]["responses"]["404"])
+
+
+@pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])
+async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
+    """Health, readiness and metrics are at the same addresses, with the same names."""
+    async with httpx.AsyncClient(base_url=stack.url(service), trust_env=False) as client:
+        assert (await client.get("/healthz")).is_success
+        assert (await client.get("/readyz")).json() == {"ready": True, "not_ready": []}
+        metrics = (await client.get("/metrics")).text
+
+    assert 'butler_ready{part="nats"} 1.0' in metrics
+
+
+async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
+    """Regions, credential fields and wallets are listed for anybody."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        (okx,) = (await client.get("/api/v1/exchanges")).raise_for_status().json()
+
+    assert [region["key"] for region in okx["regions"]] == ["global", "eea", "us"]
+    assert [field["key"] for field in okx["credential_fields"]] == ["api_key", "api_secret", "passphrase"]
+    assert [(wallet["key"], wallet["covered"]) for wallet in okx["wallets"]] == [
+        ("trading", True),
+        ("funding", True),
+        ("earn", False),
+    ]
+
+
+async def test_answers_are_not_kept_or_guessed_at(stack: Stack) -> None:
+    """Security headers stand on answers and on problems."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        for path in ("/api/v1/exchanges", "/api/v1/me", "/nowhere"):
+            headers = (await client.get(path)).headers
+            assert headers["cache-control"] == "no-store"
+            assert headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,49 @@
+"""Programs hear that an account was synced, and nothing that they should not."""
+
+import json
+
+import nats as nats_client
+
+from deploy.local.nats import Nats
+from tests.system.person import Person
+
+
+async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, nats: Nats) -> None:
+    """One event per sync, on the user's subject, with CloudEvents attributes."""
+    user = await person.get("/me")
+    account = await person.connect("plain")
+    seed = str(nats.seed_file("subscriber"))
+    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+        events = await client.subscribe(f"butler.account.synced.{user['id']}")
+        await client.flush()
+
+        sync = await person.post(f"/accounts/{account['id']}/sync")
+        event = await events.next_msg(timeout=10)
+
+    fact = json.loads(event.data)
+    assert (fact["sync_id"], fact["account_id"], fact["status"]) == (
+        sync["sync_id"],
+        account["id"],
+        "completed",
+    )
+    assert (fact["user_id"], fact["holdings_count"]) == (user["id"], 5)
+    assert event.headers is not None
+    assert (event.headers["ce-specversion"], event.headers["ce-type"]) == ("1.0", "butler.AccountSynced")
+    assert b"balances" not in event.data
+    assert b"0.049" not in event.data
+
+
+async def test_a_failed_sync_is_an_event_as_well(person: Person, nats: Nats) -> None:
+    """The account that was deleted during its sync, or could not be read, is told of, too."""
+    account = await person.connect("plain")
+    user = await person.get("/me")
+    seed = str(nats.seed_file("subscriber"))
+    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+        events = await client.subscribe(f"butler.account.*.{user['id']}")
+        await client.flush()
+
+        await person.client.post(f"/accounts/{account['id']}/sync", headers={"Prefer": "respond-async"})
+        await person.client.delete(f"/accounts/{account['id']}")
+        event = await events.next_msg(timeout=10)
+
+    assert json.loads(event.data)["account_id"] == account["id"]

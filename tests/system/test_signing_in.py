@@ -1,0 +1,53 @@
+"""Tokens: who gets in, and for how long."""
+
+import re
+from uuid import uuid4
+
+import httpx
+
+from deploy.local.stack import Stack
+from tests.system.person import PASSWORD, Person
+
+PUBLIC = ("/register", "/login", "/refresh", "/exchanges")
+
+
+async def test_without_a_token_there_is_only_the_way_in(stack: Stack) -> None:
+    """Every route of a user answers 401 without a valid access token."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        document = (await client.get("/openapi.json")).json()
+        for path, routes in document["paths"].items():
+            for method in routes:
+                answer = await client.request(method, re.sub(r"{\w+}", str(uuid4()), path))
+                if not path.endswith(PUBLIC):
+                    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), path
+
+
+async def test_a_used_refresh_token_signs_everyone_out(person: Person) -> None:
+    """Tokens rotate; using an old one again ends the whole family, access tokens included."""
+    first = person.tokens["refresh_token"]
+    renewed = await person.post("/auth/refresh", {"refresh_token": first})
+    assert renewed["refresh_token"] != first
+    person.client.headers["Authorization"] = f"Bearer {renewed['access_token']}"
+    await person.get("/me")
+
+    await person.post("/auth/refresh", {"refresh_token": first}, 401)
+
+    await person.post("/auth/refresh", {"refresh_token": renewed["refresh_token"]}, 401)
+    await person.get("/me", 401)
+
+
+async def test_signing_out_ends_the_tokens(person: Person) -> None:
+    """After logout neither the access token nor the refresh token opens anything."""
+    assert (await person.client.post("/auth/logout")).status_code == 204
+
+    await person.get("/me", 401)
+    await person.post("/auth/refresh", {"refresh_token": person.tokens["refresh_token"]}, 401)
+
+
+async def test_an_unknown_user_and_a_wrong_password_look_the_same(person: Person) -> None:
+    """The answer to a login does not tell who is registered."""
+    wrong = await person.client.post("/auth/login", json={"email": person.email, "password": "x" * 12})
+    unknown = await person.client.post("/auth/login", json={"email": "no@example.com", "password": PASSWORD})
+
+    assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
+    assert wrong.status_code == 401

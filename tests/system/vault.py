@@ -1,0 +1,59 @@
+"""What lies in the vault and the database behind an account, seen by an administrator of the tests."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.faults import Code
+from contracts.vault import Destroy, Destroyed, DestroyReply
+from deploy.local.postgres import SUPERUSER, Postgres
+
+
+class Vault:
+    """Looks into the vault with the broker's rights, which may not list, and into the tables as superuser."""
+
+    def __init__(self, client: httpx.AsyncClient, database: Postgres, bus: Bus) -> None:
+        self._client = client
+        self._database = database
+        self._bus = bus
+
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a query as the superuser."""
+        async with await self._database.connect(SUPERUSER) as connection:
+            cursor = await connection.execute(query.encode(), values)
+            return await cursor.fetchall()
+
+    async def credential_of(self, account_id: str) -> UUID:
+        """Give the credential of an account."""
+        ((credential_id,),) = await self.rows("select credential_id from accounts where id = %s", account_id)
+        return UUID(str(credential_id))
+
+    async def forget(self, credential_id: UUID) -> None:
+        """Destroy a credential behind the gateway's back."""
+        reply: DestroyReply = await self._bus.request(
+            subjects.DESTROY, Destroy(credential_id), DestroyReply, 5, Code.SIGNING_UNAVAILABLE
+        )
+        assert isinstance(reply, Destroyed)
+
+    async def holds_exactly(self, *credentials: UUID) -> bool:
+        """Tell whether, of all that was ever submitted, table and vault hold these and nothing else."""
+        submitted = await self.rows("select subject from audit where action = 'credential_submitted'")
+        kept = {row[0] for row in await self.rows("select id from credentials")}
+        transit = {row[0] for row in submitted if await self._signs(row[0])}
+        parts = {row[0] for row in submitted if await self._has_parts(row[0])}
+        assert submitted, "nothing was ever submitted"
+        return kept == transit == parts == set(credentials)
+
+    async def audited(self, action: str) -> bool:
+        """Tell whether the audit has an event."""
+        return bool(await self.rows("select 1 from audit where action = %s", action))
+
+    async def _signs(self, credential_id: UUID) -> bool:
+        answer = await self._client.post(f"transit/hmac/{credential_id}/sha2-256", json={"input": ""})
+        return answer.is_success
+
+    async def _has_parts(self, credential_id: UUID) -> bool:
+        return (await self._client.get(f"secret/data/credentials/{credential_id}")).is_success
