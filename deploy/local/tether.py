@@ -12,11 +12,12 @@ from signal import Signals
 _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None, use_errno=True) if _LINUX else None
 
-# linux/prctl.h and linux/capability.h
+# linux/prctl.h, linux/securebits.h and linux/capability.h
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -40,7 +41,8 @@ def become(user: pwd.struct_passwd) -> None:
     can not be had, they must lie where the user can go.
     """
     if _LIBC is not None:
-        _LIBC.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # Rights outlast the change of user, and access(2), which PostgreSQL asks first, counts them.
+        _LIBC.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
@@ -49,9 +51,10 @@ def become(user: pwd.struct_passwd) -> None:
 
 
 def _keep_only(libc: ctypes.CDLL, capability: int) -> None:
-    """Reduce the capabilities to this one and have it survive exec."""
+    """Reduce the capabilities to this one, which survives exec, or to none where it can not be had."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    mask = 1 << capability
-    # effective, permitted and inheritable: the lower 32 capabilities, then the upper
-    libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0))
+    for mask in (1 << capability, 0):
+        # effective, permitted and inheritable: the lower 32 capabilities, then the upper
+        if libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)) == 0:
+            break
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)

@@ -103,9 +103,12 @@ async def test_a_program_that_refuses_root_can_reach_roots_files(own: Processes,
     hidden.write_text("found")
     hidden.chmod(0o600)
     tmp_path.chmod(0o700)
-    script = f"import os; print(os.geteuid(), open({str(hidden)!r}).read())"
+    script = (
+        f"import os, re; f = {str(hidden)!r}; print(os.getuid(), os.access(f, os.R_OK), open(f).read()); "
+        "print(re.findall('CapEff:.*', open('/proc/self/status').read()))"
+    )
 
     await own.run(Program("other", [PYTHON, "-c", script], unprivileged=True), DEADLINE)
 
-    expected = f"{pwd.getpwnam(UNPRIVILEGED_USER).pw_uid} found\n"
+    expected = f"{pwd.getpwnam(UNPRIVILEGED_USER).pw_uid} True found\n['CapEff:\\t0000000000000002']\n"
     assert (own.logs / "other.log").read_text() == expected

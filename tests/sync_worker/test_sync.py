@@ -110,7 +110,7 @@ def test_every_reading_has_an_outcome(trading: Code | None, funding: Code | None
     ],
 )
 def test_the_fault_that_tells_most_is_told(trading: Code, funding: Code, told: Code) -> None:
-    """First what the user can mend, then the operator's, then what passes; among equals the first wallet's."""
+    """First what the user can mend, then the operator's, then what passes; else the first wallet's."""
     said = outcome(a_request(), OKX, reading(trading, funding), 1)
 
     assert isinstance(said, SyncFailed)

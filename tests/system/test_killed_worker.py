@@ -60,7 +60,7 @@ async def in_flight(stack: Stack) -> bool:
     nats = stack.parts.nats
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
         consumer = await client.jetstream().consumer_info("SYNC_REQUESTS", "sync-worker-okx")
-    return consumer.num_ack_pending == 1
+    return bool(consumer.num_ack_pending == 1)
 
 
 async def recorded(stack: Stack) -> int:

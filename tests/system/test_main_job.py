@@ -117,6 +117,7 @@ async def test_a_broken_account_says_what_to_do_and_is_repaired(person: Person, 
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}"
     await person.post(f"{path}/sync")
+    synced = await person.get(path)
     await vault_admin.forget(await vault_admin.credential_of(account["id"]))
 
     failed = await person.post(f"{path}/sync")
@@ -124,6 +125,10 @@ async def test_a_broken_account_says_what_to_do_and_is_repaired(person: Person, 
     stale = await person.get(f"{path}/balances")
     assert (failed["success"], failed["holdings_count"]) == (False, None)
     assert failed["error_code"] == "credential_missing"
+    assert (shown["last_synced_at"], shown["last_attempt_at"] > synced["last_attempt_at"]) == (
+        synced["last_synced_at"],
+        True,
+    )
     assert (shown["last_error_code"], bool(shown["next_action"])) == ("credential_missing", True)
     assert {wallet["state"] for wallet in stale["wallets"]} == {"stale", "not_covered"}
     assert len(by_asset(stale["wallets"][0]["balances"])) == 3

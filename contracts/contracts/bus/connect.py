@@ -86,7 +86,8 @@ class Bus:
         self._limit_unsent_data()
 
     async def run(self) -> None:
-        """Wait until the connection is over for good; raises BusUnavailable then."""
+        """Connect and stay; raises BusUnavailable when the connection is over for good."""
+        await self.start()
         await self.closed.wait()
         raise BusUnavailable("The connection to the bus was closed.")
 

@@ -1,36 +1,75 @@
-"""The server around a service: granian inside the service's own loop, one process, stopped by a signal."""
+"""Running a service: its HTTP server, its bus and its parts in one loop and one process, until a signal."""
 
 import asyncio
 import signal
 import socket
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
+import msgspec
+import structlog
 from granian.constants import Interfaces
 from granian.server.embed import Server
+
+from contracts.bus.connect import Bus
 
 BACKLOG = 1024
 BACKPRESSURE = 4096
 
+log = structlog.get_logger()
 
-async def serve(application: Any, host: str, port: int, stopping: asyncio.Event) -> None:
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a service listens."""
+
+    host: str
+    port: int
+
+
+async def run_service(
+    bus: Bus,
+    application: Any,
+    address: Address,
+    parts: Mapping[str, Coroutine[Any, Any, None]],
+    stopping: asyncio.Event,
+) -> int:
+    """Serve ASGI, stay on the bus and run the parts until a signal; gives the exit code, 1 when one failed.
+
+    At the end requests are finished first, then what the bus has handed over; the parts are cancelled last.
+    """
+    works = {"http": serve(application, address, stopping), "bus": bus.run(), **parts}
+    tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    lost = [task for task in ended if task.get_name() != "http" or task.exception()]
+    for task in lost:
+        log.error("part_lost", part=task.get_name(), exc_info=task.exception())
+    stopping.set()
+    await asyncio.wait(tasks[:1])
+    await bus.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return int(bool(lost))
+
+
+async def serve(application: Any, address: Address, stopping: asyncio.Event) -> None:
     """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
     Raises OSError when the port is taken.
     """
-    _require_free(host, port)
+    _require_free(address)
     server = Server(
         application,
-        host,
-        port,
+        address.host,
+        address.port,
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
-    loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     serving = asyncio.ensure_future(server.serve())
     waiting = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -40,8 +79,8 @@ async def serve(application: Any, host: str, port: int, stopping: asyncio.Event)
     await serving
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(address: Address) -> None:
     """Raise OSError when somebody listens on the port: granian would share it without a word."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+        probe.bind((address.host, address.port))

@@ -1,12 +1,8 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from typing import Any
 from uuid import UUID
 
-import structlog
 from litestar import Litestar
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
@@ -18,7 +14,7 @@ from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
 from contracts.bus.grants import load_signing_key
 from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
-from contracts.operations.serve import serve
+from contracts.operations.serve import Address, run_service
 from contracts.values import Secret, decode_value
 from gateway.connecting import Connecting
 from gateway.context import Gateway
@@ -74,8 +70,6 @@ ROUTES = (
     documents.show_metrics,
 )
 
-log = structlog.get_logger()
-
 
 async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
@@ -100,14 +94,14 @@ async def run(settings: Settings) -> int:
         egress=settings.egress,
     )
     declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
-    async with AsyncExitStack() as stack:
-        stack.callback(gateway.passwords.close)
-        await pool.start()
-        stack.push_async_callback(pool.stop)
-        parts = [bus.start(), bus.run(), relay.run(), sweeper.run(), waiters.poll()]
-        stack.push_async_callback(_stop, bus, [_start(part, stopping) for part in parts])
-        await serve(application(gateway), settings.host, settings.port, stopping)
-    return int(bus.closed.is_set())
+    parts = {"relay": relay.run(), "sweeper": sweeper.run(), "waiters": waiters.poll()}
+    await pool.start()
+    try:
+        address = Address(settings.host, settings.port)
+        return await run_service(bus, application(gateway), address, parts, stopping)
+    finally:
+        await pool.stop()
+        gateway.passwords.close()
 
 
 def application(gateway: Gateway) -> Litestar:
@@ -141,24 +135,3 @@ def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
     consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE)
     consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)
-
-
-def _start(part: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:
-    """Run a part in the background; when it fails the process stops."""
-
-    def on_done(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.error("part_failed", exc_info=error, part=part.__qualname__)
-            stopping.set()
-
-    task = asyncio.create_task(part)
-    task.add_done_callback(on_done)
-    return task
-
-
-async def _stop(bus: Bus, tasks: list[asyncio.Task[Any]]) -> None:
-    """Let the handlers of the bus finish, then end the background work."""
-    await bus.stop()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

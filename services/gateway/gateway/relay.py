@@ -1,7 +1,6 @@
 """The relay: the only publisher of what the gateway writes to its outbox."""
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
@@ -9,6 +8,7 @@ from contracts.bus.connect import Bus, BusUnavailable
 from gateway.store import outbox, syncs
 from gateway.store.outbox import Waiting
 from gateway.store.pool import DatabaseUnavailable, Pool
+from gateway.waking import Wake
 
 BATCH = 50
 POLL_SECONDS = 1.0
@@ -23,18 +23,16 @@ class Relay:
     def __init__(self, pool: Pool, bus: Bus) -> None:
         self._pool = pool
         self._bus = bus
-        self._woken = asyncio.Event()
+        self._bell = Wake()
 
     def wake(self) -> None:
         """Say that a transaction with something in the outbox was committed."""
-        self._woken.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Publish for ever."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
-            self._woken.clear()
+            await self._bell.wait(POLL_SECONDS)
             try:
                 while await self._publish_batch() == BATCH:
                     pass

@@ -1,8 +1,5 @@
 """The sweeper: settles what nobody else will, from credentials to destroy to syncs that went silent."""
 
-import asyncio
-from contextlib import suppress
-
 import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +12,7 @@ from gateway.store.audit import Action
 from gateway.store.credentials import Doomed
 from gateway.store.pool import DatabaseUnavailable, Pool
 from gateway.vault import Vault
+from gateway.waking import Wake
 
 BATCH = 100
 SWEEP_SECONDS = 5.0
@@ -48,18 +46,16 @@ class Sweeper:
         self._key = key
         self._silence = times.sync_deadline / 2
         self._credential_grace = times.credential_grace
-        self._woken = asyncio.Event()
+        self._bell = Wake()
 
     def wake(self) -> None:
         """Say that a credential was doomed."""
-        self._woken.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), SWEEP_SECONDS)
-            self._woken.clear()
+            await self._bell.wait(SWEEP_SECONDS)
             try:
                 await self.sweep()
             except DatabaseUnavailable as error:

@@ -3,18 +3,14 @@
 import asyncio
 from datetime import UTC, datetime
 
-import structlog
-
 from contracts.bus.connect import Bus
 from contracts.operations.health import health_application
-from contracts.operations.serve import serve
+from contracts.operations.serve import Address, run_service
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.okx import Okx
 from sync_worker.handlers import Handlers
 from sync_worker.settings import Settings
-
-log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -28,23 +24,9 @@ async def run(settings: Settings) -> int:
     https = Https(settings.exchange_ca_file)
     okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, utc_now)
     Handlers(bus, {okx.catalogue.key: okx}, utc_now).declare()
-    stopping = asyncio.Event()
     health = health_application({"nats": bus.ready})
-    serving = asyncio.create_task(serve(health, settings.listen_host, settings.port, stopping), name="health")
-    connected = asyncio.create_task(_stay_connected(bus), name="nats")
-    ended, _ = await asyncio.wait({serving, connected}, return_when=asyncio.FIRST_COMPLETED)
-    lost = [part for part in ended if part is connected or part.exception()]
-    for part in lost:
-        log.error("part_lost", part=part.get_name(), exc_info=part.exception())
-    stopping.set()
-    connected.cancel()
-    await bus.stop()
-    await asyncio.wait({serving, connected})
-    await https.close()
-    return 1 if lost else 0
-
-
-async def _stay_connected(bus: Bus) -> None:
-    """Connect, and wait for the connection to be over for good; raises BusUnavailable then."""
-    await bus.start()
-    await bus.run()
+    address = Address(settings.listen_host, settings.port)
+    try:
+        return await run_service(bus, health, address, {}, asyncio.Event())
+    finally:
+        await https.close()

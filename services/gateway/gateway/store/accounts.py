@@ -142,7 +142,8 @@ async def set_attempt(
         connection,
         """update accounts set last_attempt_at = greatest(last_attempt_at, now()),
                   last_error_code = %(error_code)s,
-                  last_synced_at = greatest(last_synced_at, least(now(), %(as_of)s::timestamptz))
+                  last_synced_at = case when %(as_of)s::timestamptz is null then last_synced_at
+                      else greatest(last_synced_at, least(now(), %(as_of)s::timestamptz)) end
            where id = %(id)s""",
         id=account_id,
         error_code=error_code,
