@@ -61,8 +61,11 @@ async def _shared_stack(
 ) -> AsyncIterator[Stack]:
     parts = Infrastructure(directory, nats, vault, database, exchange)
     ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
-    async with running_services(processes, parts, ports):
-        yield Stack(processes, parts, ports)
+    with pytest.MonkeyPatch.context() as environment:
+        # What the logs say at their most talkative is looked through for credentials.
+        environment.setenv("LOG_LEVEL", "debug")
+        async with running_services(processes, parts, ports):
+            yield Stack(processes, parts, ports)
 
 
 @pytest_asyncio.fixture(name="clean_database")

@@ -130,6 +130,7 @@ async def endless(writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():
             writer.write(chunk)
             await writer.drain()
+            await asyncio.sleep(0)  # drain alone never yields once the other side has gone away
 
 
 async def the_time(writer: asyncio.StreamWriter) -> None:

@@ -1,5 +1,7 @@
 """The worker as a process between real neighbours: what it reads, and what it says of a key."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from uuid_utils.compat import uuid7
@@ -10,7 +12,7 @@ from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.vault import Refused
 from deploy.local.simulator.accounts import Accounts
-from tests.sync_worker.system import Gateway, Worker
+from tests.sync_worker.system import Gateway, Worker, until
 
 
 @pytest.mark.parametrize(("name", "region"), [("plain", "global"), ("rich", "global"), ("eea", "eea")])
@@ -150,7 +152,14 @@ async def test_one_line_says_how_a_sync_ended(worker: Worker, gateway: Gateway, 
 
     await gateway.sync(request)
 
-    (line,) = [each for each in worker.lines("sync_ended") if each["sync_id"] == str(request.sync_id)]
+    def lines() -> list[dict[str, Any]]:
+        return [each for each in worker.lines("sync_ended") if each["sync_id"] == str(request.sync_id)]
+
+    async def written_down() -> bool:
+        return bool(lines())
+
+    await until(written_down)  # it comes after the outcome
+    (line,) = lines()
     assert line["account_id"] == str(request.account_id)
     assert line["status"] == "completed"
     assert line["attempt"] == 1
@@ -163,11 +172,13 @@ async def test_calls_and_syncs_are_counted(worker: Worker, gateway: Gateway, acc
     """Every read shows in the metrics with how it ended."""
     await gateway.sync(gateway.request(await gateway.store(accounts["plain"])))
 
-    text = (await worker.get("/metrics")).text
+    async def counted() -> bool:
+        return 'butler_syncs_total{exchange="okx",status="completed"}' in (await worker.get("/metrics")).text
 
+    await until(counted)  # after the outcome
+    text = (await worker.get("/metrics")).text
     for read in ("public_time", "account_balance", "asset_balances", "asset_valuation"):
         assert f'outcome="answered",read="{read}"' in text
-    assert 'butler_syncs_total{exchange="okx",status="completed"}' in text
 
 
 async def test_a_request_that_can_not_be_read_is_a_dead_letter(worker: Worker, gateway: Gateway) -> None:

@@ -2,10 +2,13 @@
 
 import time
 
+import structlog
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.operations import metrics
+
+log = structlog.get_logger()
 
 
 class Measuring(ASGIMiddleware):
@@ -25,8 +28,7 @@ class Measuring(ASGIMiddleware):
         try:
             await next_app(scope, receive, observe)
         finally:
-            route = scope.get("path_template", "unknown")
+            method, route = str(scope.get("method", "")), str(scope.get("path_template", "unknown"))
             seconds = time.monotonic() - started
-            metrics.HTTP_REQUESTS.labels(str(scope.get("method", "")), str(route), str(status)).observe(
-                seconds
-            )
+            metrics.HTTP_REQUESTS.labels(method, route, str(status)).observe(seconds)
+            log.debug("http_request", method=method, route=route, status=status, seconds=round(seconds, 4))
