@@ -139,7 +139,10 @@ FAULTS: dict[Code, Fault] = {
     Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, _WAIT, retryable=True),
     Code.EXCHANGE_UNAVAILABLE: Fault("The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True),
     Code.EXCHANGE_UNREACHABLE: Fault(
-        "The exchange can not be reached.", Actor.OPERATOR, _WAIT, retryable=True
+        "The exchange can not be reached.",
+        Actor.OPERATOR,
+        "The next sync tries again; if it lasts, the operator must check the network and the address.",
+        retryable=True,
     ),
     Code.EXCHANGE_TIMEOUT: Fault(
         "The exchange did not answer in time.", Actor.EXCHANGE, _WAIT, retryable=True

@@ -143,7 +143,7 @@ class Bus:
 
         Raises BusUnavailable with the code `unanswered` when nobody is there or nobody answers in time.
         """
-        headers = attributes(message, self.service, getattr(message, "request_id", "request"))
+        headers = attributes(message, self.service)
         try:
             answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
         except NoRespondersError:

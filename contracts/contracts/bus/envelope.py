@@ -3,9 +3,9 @@
 import re
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
+from uuid_utils.compat import uuid7
 
 from contracts.values import decode_value, encode_value
 
@@ -38,14 +38,14 @@ def decode(raw: bytes, kind: type[Message] | Any) -> Message:
 
 
 def attributes(
-    message: msgspec.Struct, source: str, message_id: UUID | str, deadline: datetime | None = None
+    message: msgspec.Struct, source: str, message_id: str | None = None, deadline: datetime | None = None
 ) -> dict[str, str]:
-    """Give the CloudEvents attributes of a message; the deadline only where it is a request."""
+    """Give the CloudEvents attributes of a message; an id is made where none is given."""
     headers = {
         "ce-specversion": "1.0",
         "ce-type": f"butler.{type(message).__name__}",
         "ce-source": f"/{source}",
-        "ce-id": str(message_id),
+        "ce-id": message_id or str(uuid7()),
         "ce-time": datetime.now(UTC).isoformat(),
         "ce-dataschema": SCHEMA_VERSION,
         "content-type": "application/json",

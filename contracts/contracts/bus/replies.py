@@ -40,7 +40,7 @@ def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrenc
             return
         started = time.monotonic()
         reply = await _answer(responder, raw.data)
-        await bus.client.publish(raw.reply, encode(reply), headers=attributes(reply, bus.service, "reply"))
+        await bus.client.publish(raw.reply, encode(reply), headers=attributes(reply, bus.service))
         kind = type(reply).__name__.lower()
         metrics.REPLIES.labels(subject, kind).inc()
         log.debug("answered", subject=subject, reply=kind, seconds=round(time.monotonic() - started, 4))

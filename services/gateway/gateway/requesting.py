@@ -1,6 +1,5 @@
 """Accepting requests for syncs: the sync, its outbox row and its audit in one transaction."""
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
@@ -20,16 +19,10 @@ from gateway.store.syncs import Sync
 
 
 class Idempotency(msgspec.Struct, frozen=True):
-    """A client's key and what it was used for: route and body."""
+    """A client's key and what it was used for: method and path, because these requests have no body."""
 
     key: str
-    route: str
-    body: bytes
-
-    @property
-    def fingerprint(self) -> str:
-        """Give a hash by which another use of the key is told."""
-        return hashlib.sha256(self.route.encode() + b"\0" + self.body).hexdigest()
+    fingerprint: str
 
 
 class Requests:

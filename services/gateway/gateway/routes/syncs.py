@@ -121,4 +121,4 @@ def _idempotency(key: str | None, request: SignedInRequest) -> Idempotency | Non
         return None
     if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
         raise invalid_input(f"Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
-    return Idempotency(key, f"{request.method} {request.scope['path']}", b"")
+    return Idempotency(key, f"{request.method} {request.scope['path']}")
