@@ -1,19 +1,21 @@
 """The settings: what is needed, what is refused, and in which words."""
 
 from pathlib import Path
+from secrets import token_bytes
 
+import nkeys
 import pytest
 
 from contracts.catalogue import OKX
 from deploy.local.certificates import make_authority
-from deploy.local.nats import _new_seed
 from sync_worker.errors import BadSetting
 from sync_worker.settings import load
 
 
 @pytest.fixture(name="environment")
 def _environment(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "seed").write_bytes(_new_seed() + b"\n")
+    seed: bytes = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    (tmp_path / "seed").write_bytes(seed + b"\n")
     return {"NATS_URL": "nats://127.0.0.1:4222", "NATS_NKEY_FILE": str(tmp_path / "seed")}
 
 

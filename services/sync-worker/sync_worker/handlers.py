@@ -58,8 +58,11 @@ class Handlers:
         left = self._seconds_until(request.deadline)
         delay = next_try(reading, delivery.attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         if delay is not None:
-            codes = {str(read.error_code) for read in reading.wallets if read.error_code}
-            raise RetryLater(delay, ", ".join(sorted(codes)))
+            codes = sorted({str(read.error_code) for read in reading.wallets if read.error_code})
+            log.debug(
+                "trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay
+            )
+            raise RetryLater(delay, ", ".join(codes))
         said = outcome(request, exchange.catalogue, reading, delivery.attempt)
         await self._publish(said)
         _report(said, time.monotonic() - started)

@@ -1,0 +1,43 @@
+"""A database with one connected account."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from deploy.local.postgres import GATEWAY, Postgres
+from gateway.store import accounts, credentials, syncs, users
+from gateway.store.accounts import Account
+from gateway.store.pool import Pool
+from gateway.store.syncs import Sync
+from tests.gateway.test_views import ACCOUNT
+
+
+@pytest_asyncio.fixture(name="pool")
+async def _pool(clean_database: Postgres) -> AsyncIterator[Pool]:
+    """Give a pool with the gateway's rights on an empty database."""
+    pool = Pool(clean_database.url(GATEWAY), clean_database.password_file(GATEWAY).read_text())
+    await pool.start()
+    yield pool
+    await pool.stop()
+
+
+@pytest_asyncio.fixture(name="account")
+async def _account(pool: Pool) -> Account:
+    """Give a connected account."""
+    assert ACCOUNT.credential_id is not None
+    async with pool.transaction() as connection:
+        await users.insert_user(connection, ACCOUNT.user_id, "me@example.com", "hash")
+        await credentials.insert_pending(connection, ACCOUNT.credential_id, ACCOUNT.user_id, "okx")
+        await accounts.insert_account(connection, ACCOUNT)
+        await credentials.set_live(connection, ACCOUNT.credential_id)
+    return ACCOUNT
+
+
+async def opened(pool: Pool, account: Account) -> Sync:
+    """Open a sync of an account."""
+    async with pool.transaction() as connection:
+        sync = await syncs.open_sync(connection, uuid7(), account, datetime.now(UTC) + timedelta(minutes=2))
+    assert sync is not None
+    return sync

@@ -1,0 +1,165 @@
+"""An outcome is recorded once, and never makes a number look newer, smaller or more complete than it is."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from contracts.faults import Code
+from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead, status_of
+from contracts.values import Balance
+from gateway.outcomes import record
+from gateway.store import accounts, balances
+from gateway.store.accounts import Account
+from gateway.store.pool import Pool
+from gateway.store.syncs import Sync
+from gateway.views import HoldingsView, holdings_view
+from tests.gateway.conftest import opened
+
+BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
+
+
+def read(wallet: str, total: str, as_of: datetime = BEFORE) -> WalletRead:
+    """Make a wallet with one asset that was read."""
+    return WalletRead(wallet, Verdict.COMPLETE, as_of, (Balance("BTC", Decimal(total)),))
+
+
+def failed(wallet: str) -> WalletRead:
+    """Make a wallet that was not read."""
+    return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
+
+
+def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
+    """Make the outcome that a worker would publish."""
+    reads = (*wallets, NOT_COVERED)
+    status = status_of(reads)
+    if status is Status.FAILED:
+        return SyncFailed(sync.id, sync.account_id, "okx", Code.EXCHANGE_TIMEOUT, "late", reads)
+    return SyncCompleted(sync.id, sync.account_id, "okx", status, reads)
+
+
+async def recorded(pool: Pool, said: SyncOutcome) -> Sync | None:
+    """Record an outcome."""
+    async with pool.transaction() as connection:
+        return await record(connection, said)
+
+
+async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
+    """Give the account and its holdings as they are shown."""
+    async with pool.transaction() as connection:
+        found = await accounts.find_account(connection, account.user_id, account.id)
+        stored = await balances.list_wallets(connection, account.id)
+        listed = await balances.list_balances(connection, account.id)
+    assert found is not None
+    return found, holdings_view(found, stored, listed)
+
+
+def totals(view: HoldingsView) -> dict[str, str] | None:
+    """Give the totals by asset."""
+    return None if view.holdings is None else {holding.asset: holding.total for holding in view.holdings}
+
+
+async def test_the_first_outcome_stays(pool: Pool, account: Account) -> None:
+    """A second outcome of the same sync, of whatever kind, changes nothing."""
+    sync = await opened(pool, account)
+    assert await recorded(pool, outcome(sync, read("trading", "1"), read("funding", "2"))) is not None
+
+    assert await recorded(pool, outcome(sync, failed("trading"), failed("funding"))) is None
+    assert await recorded(pool, outcome(sync, read("trading", "9"), read("funding", "9"))) is None
+
+    assert totals((await shown(pool, account))[1]) == {"BTC": "3"}
+
+
+async def test_a_failed_wallet_keeps_its_last_good_set_as_stale(pool: Pool, account: Account) -> None:
+    """What could not be read is neither zero nor gone, and the sums say that they are not complete."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "5"), failed("funding")))
+
+    _, view = await shown(pool, account)
+    assert totals(view) == {"BTC": "7"}
+    assert (view.complete, view.stale_wallets, view.missing_wallets) == (False, ("funding",), ())
+
+
+async def test_a_wallet_never_read_is_missing(pool: Pool, account: Account) -> None:
+    """A partial first sync shows what was read and names what is missing."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), failed("funding")))
+
+    _, view = await shown(pool, account)
+    assert totals(view) == {"BTC": "1"}
+    assert (view.complete, view.missing_wallets) == (False, ("funding",))
+
+
+async def test_an_asset_that_is_gone_is_gone(pool: Pool, account: Account) -> None:
+    """A complete read replaces the whole wallet: a currency that vanished was spent."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+    empty = WalletRead("trading", Verdict.COMPLETE, BEFORE, ())
+
+    await recorded(pool, outcome(await opened(pool, account), empty, read("funding", "2")))
+
+    assert totals((await shown(pool, account))[1]) == {"BTC": "2"}
+
+
+async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Account) -> None:
+    """What a later sync has stored stays, whatever the clocks of the workers say."""
+    older = await opened(pool, account)
+    await recorded(pool, outcome(older, failed("trading"), failed("funding")))
+    newer = await opened(pool, account)
+    await recorded(pool, outcome(newer, read("trading", "1"), read("funding", "1")))
+    late = read("trading", "9", as_of=BEFORE + timedelta(days=1))
+
+    async with pool.transaction() as connection:
+        await balances.store_read(connection, account.id, older.number, late)
+        await balances.mark_unread(connection, account.id, older.number, failed("funding"))
+
+    _, view = await shown(pool, account)
+    assert (totals(view), view.complete) == ({"BTC": "2"}, True)
+
+
+async def test_the_time_of_the_last_sync_is_honest(pool: Pool, account: Account) -> None:
+    """It is the oldest wallet of a completed sync, never goes back, and never lies in the future."""
+    old, new, future = BEFORE - timedelta(hours=2), BEFORE - timedelta(hours=1), BEFORE + timedelta(days=9999)
+    expected = [(new, old, old), (old, old, old), (new, new, new), (old, old, new)]
+    for trading, funding, synced in expected:
+        said = outcome(
+            await opened(pool, account), read("trading", "1", trading), read("funding", "1", funding)
+        )
+        await recorded(pool, said)
+        assert (await shown(pool, account))[0].last_synced_at == synced
+
+    said = outcome(await opened(pool, account), read("trading", "1", future), read("funding", "1", future))
+    await recorded(pool, said)
+    assert ((await shown(pool, account))[0].last_synced_at or future) < future
+
+
+@pytest.mark.parametrize(
+    "wallets", [(read("trading", "1"), failed("funding")), (failed("trading"), failed("funding"))]
+)
+async def test_only_a_completed_sync_moves_the_time(
+    pool: Pool, account: Account, wallets: tuple[WalletRead, ...]
+) -> None:
+    """A partial or failed sync is an attempt with an error, no sync."""
+    await recorded(pool, outcome(await opened(pool, account), *wallets))
+
+    found, _ = await shown(pool, account)
+    assert (found.last_synced_at, found.last_error_code) == (None, Code.EXCHANGE_TIMEOUT)
+    assert found.last_attempt_at is not None
+
+
+async def test_an_outcome_for_another_account_is_refused_whole(pool: Pool, account: Account) -> None:
+    """An outcome whose account is not that of its sync leaves both as they were."""
+    sync = await opened(pool, account)
+    said = outcome(sync, read("trading", "1"), read("funding", "1"))
+    stranger = SyncFailed(sync.id, sync.user_id, "okx", Code.KEY_UNKNOWN, "")
+
+    assert await recorded(pool, stranger) is None
+    assert await recorded(pool, said) is not None
+
+
+async def test_every_digit_survives_the_database(pool: Pool, account: Account) -> None:
+    """Forty digits on both sides of the point, and trailing zeros, come back as they went in."""
+    exact = "9" * 40 + "." + "0" * 38 + "10"
+    await recorded(pool, outcome(await opened(pool, account), read("trading", exact), failed("funding")))
+
+    assert totals((await shown(pool, account))[1]) == {"BTC": exact}
