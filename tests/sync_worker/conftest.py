@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.bus.connect import Bus
+from contracts.values import Secret
 from deploy.local.certificates import Authority
 from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
@@ -128,7 +129,7 @@ async def _worker(
 
 @pytest_asyncio.fixture(name="gateway", scope="session")
 async def _gateway(bus_server: Nats, broker: Service, grant_key: Ed25519PrivateKey) -> AsyncIterator[Gateway]:
-    bus = Bus("gateway", "gateway", bus_server.url, bus_server.seed_file("gateway").read_text())
+    bus = Bus("gateway", "gateway", bus_server.url, Secret(bus_server.seed_file("gateway").read_text()))
     admin = await nats.connect(bus_server.url, nkeys_seed=str(bus_server.seed_file("admin")))
     await bus.start()
     gateway = Gateway(bus, grant_key)

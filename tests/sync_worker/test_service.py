@@ -168,12 +168,12 @@ async def test_one_line_says_how_a_sync_ended(worker: Worker, gateway: Gateway, 
         assert secret not in written
 
 
-async def test_calls_and_syncs_are_counted(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
+async def test_calls_are_counted(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
     """Every read shows in the metrics with how it ended."""
     await gateway.sync(gateway.request(await gateway.store(accounts["plain"])))
 
     async def counted() -> bool:
-        return 'butler_syncs_total{exchange="okx",status="completed"}' in (await worker.get("/metrics")).text
+        return 'consumer="sync-worker-okx",outcome="done"' in (await worker.get("/metrics")).text
 
     await until(counted)  # after the outcome
     text = (await worker.get("/metrics")).text

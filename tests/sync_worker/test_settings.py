@@ -7,8 +7,8 @@ import nkeys
 import pytest
 
 from contracts.catalogue import OKX
+from contracts.operations.settings import Address, BadSetting
 from deploy.local.certificates import make_authority
-from sync_worker.errors import BadSetting
 from sync_worker.settings import load
 
 
@@ -24,7 +24,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     settings = load(environment)
 
     assert settings.okx_origins == {region.key: region.host for region in OKX.regions}
-    assert (settings.listen_host, settings.port) == ("127.0.0.1", 3001)
+    assert settings.running.address == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
 
@@ -47,14 +47,14 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.okx_origins["eea"] == "https://[::1]:8444"
     assert settings.okx_origins["us"] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
-    assert settings.port == 4001
+    assert settings.running.address == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:
     """Settings that land in a log do not open the bus."""
     seed = Path(environment["NATS_NKEY_FILE"]).read_text().strip()
 
-    assert load(environment).nats_seed.reveal() == seed
+    assert load(environment).running.nats_seed.reveal() == seed
     assert seed not in repr(load(environment))
 
 

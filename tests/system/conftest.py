@@ -8,6 +8,7 @@ import httpx
 import pytest_asyncio
 
 from contracts.bus.connect import Bus
+from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
@@ -41,7 +42,7 @@ async def _person(new_person: NewPerson) -> Person:
 @pytest_asyncio.fixture(name="vault_admin")
 async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: Nats) -> AsyncIterator[Vault]:
     """Give a view of what lies in the vault."""
-    bus = Bus("gateway", "gateway", nats.url, nats.seed_file("gateway").read_text())
+    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     trust = ssl.create_default_context(cafile=vault.ca)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=15) as client:

@@ -103,7 +103,7 @@ async def test_times_move_with_the_outcome(person: Person) -> None:
 
 async def test_the_audit_tells_the_story_and_can_not_be_changed(person: Person, database: Postgres) -> None:
     """Every step is there in order; not even the superuser changes it by accident."""
-    account = await person.connect("plain")
+    account = await person.connect("sub-account")  # which no other test uses often enough to be limited
     await person.post(f"/accounts/{account['id']}/sync")
     async with await database.connect(SUPERUSER) as connection:
         rows = await connection.execute("select action from audit order by id")

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.bus.connect import Bus
-from deploy.local.nats import Nats
+from contracts.values import Secret
+from deploy.local.nats import Nats, running_nats
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes
 from tests.vault_broker.asking import Clock, Gateway, Worker, until
@@ -31,6 +32,14 @@ class Callers:
     gateway: Gateway
     worker: Worker
     clock: Clock
+
+
+@pytest_asyncio.fixture(name="nats", scope="session")
+async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """Give a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    directory = tmp_path_factory.mktemp("own-bus")
+    async with running_nats(Processes(directory / "logs"), directory) as nats:
+        yield nats
 
 
 @pytest_asyncio.fixture(name="own_vault", scope="session")
@@ -105,7 +114,7 @@ async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
 @asynccontextmanager
 async def connected(nats: Nats, user: str, role: str, handlers: Handlers | None = None) -> AsyncIterator[Bus]:
     """Connect to the bus as one user of the topology, with the broker's handlers where there are any."""
-    bus = Bus(user, role, nats.url, nats.seed_file(user).read_text())
+    bus = Bus(user, role, nats.url, Secret(nats.seed_file(user).read_text()))
     if handlers is not None:
         handlers.declare(bus)
     await bus.start()

@@ -7,10 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from contracts.operations.settings import Address, BadSetting
 from deploy.local.nats import Nats
 from tests.vault_broker.conftest import environment
 from tests.vault_broker.vaults import OwnVault
-from vault_broker.settings import BadSetting, load
+from vault_broker.settings import load
 
 SPKI = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
@@ -35,7 +36,7 @@ def test_defaults(environ: dict[str, str]) -> None:
     """What is not said is port 3002 on the loopback interface, and no secret shows."""
     settings = load({name: environ[name] for name in REQUIRED})
 
-    assert (settings.listen_host, settings.port, settings.log_level) == ("127.0.0.1", 3002, "info")
+    assert (settings.running.address, settings.running.log_level) == (Address("127.0.0.1", 3002), "info")
     assert Path(environ["NATS_NKEY_FILE"]).read_text().strip() not in repr(settings)
 
 

@@ -19,6 +19,7 @@ from contracts import subjects
 from contracts.bus.envelope import Message, attributes, decode, encode
 from contracts.faults import Code, TransientError
 from contracts.operations import metrics
+from contracts.values import Secret
 
 PUBLISH_TIMEOUT = 2.0
 PUBLISH_TRIES = 5
@@ -57,14 +58,14 @@ class Bus:
     `closed` is set when the connection is over for good: the process must end.
     """
 
-    def __init__(self, service: str, role: str, url: str, seed: str) -> None:
+    def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
         self.service = service
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.broker = _Broker(
             url,
             name=service,
-            security=NatsNKey.from_seed(seed),
+            security=NatsNKey.from_seed(seed.reveal()),
             inbox_prefix=self.inbox_prefix.removesuffix("."),
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,

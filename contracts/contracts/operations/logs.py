@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from contracts.operations.settings import BadSetting
+
 MASKED = frozenset(
     {
         "api_key",
@@ -62,10 +64,10 @@ def _place(error: BaseException) -> str:
 
 
 def configure(service: str, level: str) -> None:
-    """Send all logs of this process through one JSON formatter; raises ValueError for an unknown level."""
+    """Send all logs of this process through one JSON formatter; raises BadSetting for an unknown level."""
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise ValueError(f"LOG_LEVEL must be debug, info, warning or error, not {level!r}")
+        raise BadSetting("LOG_LEVEL must be debug, info, warning or error")
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

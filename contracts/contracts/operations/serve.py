@@ -3,15 +3,17 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine, Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from contracts.bus.connect import Bus
+from contracts.operations import logs
+from contracts.operations.settings import Address, BadSetting, Environment
 
 BACKLOG = 1024
 BACKPRESSURE = 4096
@@ -19,11 +21,23 @@ BACKPRESSURE = 4096
 log = structlog.get_logger()
 
 
-class Address(msgspec.Struct, frozen=True):
-    """Where a service listens."""
+Settings = TypeVar("Settings")
 
-    host: str
-    port: int
+
+def start(
+    service: str,
+    environ: Environment,
+    load: Callable[[Environment], Settings],
+    run: Callable[[Settings], Coroutine[Any, Any, int]],
+) -> int:
+    """Read the settings, send logs where they belong and run the service; gives the exit code."""
+    try:
+        logs.configure(service, environ.get("LOG_LEVEL") or "info")
+        settings = load(environ)
+    except BadSetting as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return 2
+    return asyncio.run(run(settings))
 
 
 async def run_service(

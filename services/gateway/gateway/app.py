@@ -12,9 +12,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
-from contracts.bus.grants import load_signing_key
 from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
-from contracts.operations.serve import Address, run_service
+from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
 from gateway.connecting import Connecting
 from gateway.context import Gateway
@@ -75,8 +74,8 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.nats_url, settings.nats_seed.reveal())
-    key = load_signing_key(settings.grant_key.reveal().encode())
+    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
+    key = settings.grant_key
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     times = Times(settings.sync_deadline_seconds, settings.credential_grace_seconds)
@@ -85,7 +84,7 @@ async def run(settings: Settings) -> int:
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
-        tokens=AccessTokens(settings.jwt_key.reveal().encode(), pool, WITHOUT_TOKEN),
+        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, sweeper, key),
         deleting=Deleting(pool, relay, sweeper),
         requests=Requests(pool, relay, key, times.sync_deadline),
@@ -97,8 +96,7 @@ async def run(settings: Settings) -> int:
     parts = {"relay": relay.run(), "sweeper": sweeper.run(), "waiters": waiters.poll()}
     await pool.start()
     try:
-        address = Address(settings.host, settings.port)
-        return await run_service(bus, application(gateway), address, parts, stopping)
+        return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()

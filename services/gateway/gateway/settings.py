@@ -1,74 +1,52 @@
-"""What the gateway must be told."""
-
-from collections.abc import Mapping
-from pathlib import Path
+"""What the gateway is told by its environment and the files that it names."""
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from contracts.bus.grants import load_signing_key
+from contracts.operations.settings import Environment, Running, content, listed, parsed, running, seconds
 from contracts.values import Secret
 
-
-class SettingsError(Exception):
-    """A setting that is missing or can not be used; the text names it."""
+DEFAULT_PORT = 3000
+DEFAULTS = {"SYNC_DEADLINE_SECONDS": "120", "CREDENTIAL_GRACE_SECONDS": "120"}
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of one gateway; files were read already."""
+    """The settings of one gateway; `database_url` holds no password.
 
-    nats_url: str
-    nats_seed: Secret
+    `egress` are the addresses that calls to exchanges come from, `wrapping_key_fingerprint` pins Vault's key.
+    """
+
+    running: Running
     database_url: str
     database_password: Secret
-    jwt_key: Secret
-    grant_key: Secret
-    host: str
-    port: int
-    log_level: str
+    jwt_key: Ed25519PrivateKey
+    grant_key: Ed25519PrivateKey
     egress: tuple[str, ...]
     wrapping_key_fingerprint: str | None
     sync_deadline_seconds: float
     credential_grace_seconds: float
 
 
-def load(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from an environment; raises SettingsError that names the variable."""
+def load(environ: Environment) -> Settings:
+    """Read the settings; raises BadSetting."""
+    environ = {**DEFAULTS, **environ}
     return Settings(
-        nats_url=_text(environ, "NATS_URL"),
-        nats_seed=_file(environ, "NATS_NKEY_FILE"),
-        database_url=_text(environ, "DATABASE_URL"),
-        database_password=_file(environ, "DATABASE_PASSWORD_FILE"),
-        jwt_key=_file(environ, "JWT_PRIVATE_KEY_FILE"),
-        grant_key=_file(environ, "GRANT_PRIVATE_KEY_FILE"),
-        host=environ.get("LISTEN_HOST", "127.0.0.1"),
-        port=int(_number(environ, "PORT", 3000)),
-        log_level=environ.get("LOG_LEVEL", "info"),
-        egress=tuple(part.strip() for part in environ.get("EGRESS_ADDRESSES", "").split(",") if part.strip()),
+        running=running(environ, DEFAULT_PORT),
+        database_url=parsed(environ, "DATABASE_URL", str),
+        database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
+        jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
+        grant_key=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_key),
+        egress=listed(environ.get("EGRESS_ADDRESSES", "")),
         wrapping_key_fingerprint=environ.get("WRAPPING_KEY_FINGERPRINT") or None,
-        sync_deadline_seconds=_number(environ, "SYNC_DEADLINE_SECONDS", 120),
-        credential_grace_seconds=_number(environ, "CREDENTIAL_GRACE_SECONDS", 120),
+        sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
+        credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
     )
 
 
-def _text(environ: Mapping[str, str], name: str) -> str:
-    value = environ.get(name, "")
-    if not value:
-        raise SettingsError(f"set {name}")
-    return value
+def _password(text: str) -> Secret:
+    return Secret(content(text).decode())
 
 
-def _number(environ: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        value = float(environ.get(name, default))
-    except ValueError:
-        raise SettingsError(f"{name} must be a number") from None
-    if not 0 < value < 1_000_000:  # noqa: PLR2004 - a bound, not a constant of the domain
-        raise SettingsError(f"{name} must be a positive number")
-    return value
-
-
-def _file(environ: Mapping[str, str], name: str) -> Secret:
-    path = Path(_text(environ, name))
-    try:
-        return Secret(path.read_text().strip())
-    except OSError as error:
-        raise SettingsError(f"{name}: {path} can not be read: {error.strerror}") from None
+def _signing_key(text: str) -> Ed25519PrivateKey:
+    return load_signing_key(content(text))

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from litestar.connection import ASGIConnection
 from litestar.security.jwt import JWTAuth, Token
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import load_signing_key
 from contracts.values import Secret
 from gateway.store import users
 from gateway.store.pool import Pool
@@ -36,11 +36,11 @@ class SignedIn(User, frozen=True, kw_only=True):
 class AccessTokens:
     """Makes access tokens and checks them on every request that needs a user."""
 
-    def __init__(self, key_pem: bytes, pool: Pool, exclude: list[str]) -> None:
-        key = load_signing_key(key_pem).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    def __init__(self, key: Ed25519PrivateKey, pool: Pool, exclude: list[str]) -> None:
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self._pool = pool
         self.auth = JWTAuth[SignedIn](
-            token_secret=key.decode(),
+            token_secret=pem.decode(),
             retrieve_user_handler=self._signed_in,
             algorithm=ALGORITHM,
             exclude=exclude,

@@ -1,25 +1,11 @@
-"""Start the sync-worker: `python -m sync_worker`; exit code 2 for a bad setting, 1 when it has to give up."""
+"""Start the sync-worker: `python -m sync_worker`; exit code 2 for a bad setting, 1 when a part is lost."""
 
-import asyncio
 import os
 import sys
 
-from contracts.operations import logs
+from contracts.operations.serve import start
 from sync_worker.app import run
-from sync_worker.errors import BadSetting
 from sync_worker.settings import load
 
-
-def main() -> int:
-    """Read the environment and run until SIGTERM."""
-    try:
-        settings = load(os.environ)
-        logs.configure("sync-worker", settings.log_level)
-    except (BadSetting, ValueError) as error:
-        sys.stderr.write(f"sync-worker: {error}\n")
-        return 2
-    return asyncio.run(run(settings))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("sync-worker", os.environ, load, run))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from contracts.bus.connect import Bus
 from contracts.operations.health import health_application
-from contracts.operations.serve import Address, run_service
+from contracts.operations.serve import run_service
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.okx import Okx
@@ -20,13 +20,12 @@ def utc_now() -> datetime:
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when the bus is closed for good or a part failed."""
-    bus = Bus("sync-worker", "worker", settings.nats_url, settings.nats_seed.reveal())
+    bus = Bus("sync-worker", "worker", settings.running.nats_url, settings.running.nats_seed)
     https = Https(settings.exchange_ca_file)
     okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, utc_now)
     Handlers(bus, {okx.catalogue.key: okx}, utc_now).declare()
     health = health_application({"nats": bus.ready})
-    address = Address(settings.listen_host, settings.port)
     try:
-        return await run_service(bus, health, address, {}, asyncio.Event())
+        return await run_service(bus, health, settings.running.address, {}, asyncio.Event())
     finally:
         await https.close()

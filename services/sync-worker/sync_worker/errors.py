@@ -3,10 +3,6 @@
 from contracts.faults import Code, PermanentError, TransientError
 
 
-class BadSetting(Exception):
-    """A setting that is missing or can not be used; the text names the variable and repeats no secret."""
-
-
 class ExchangeUnreachable(TransientError):
     """No connection to the exchange, or one that broke."""
 

@@ -16,7 +16,6 @@ from contracts.bus.envelope import Malformed, attributes, decode, encode
 from contracts.bus.replies import respond
 from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code, Failure, failure
-from contracts.operations import metrics
 from contracts.syncs import Status, SyncOutcome, SyncRequested
 from sync_worker.broker import Access
 from sync_worker.errors import ExchangeTimeout
@@ -118,7 +117,6 @@ def _access(request: SyncRequested | Verify, seconds: float) -> Access:
 
 def _report(said: SyncOutcome, seconds: float) -> None:
     """Write the one line that an outcome leaves in the log."""
-    metrics.SYNCS.labels(said.exchange, said.status).inc()
     log.info(
         "sync_ended",
         sync_id=said.sync_id,

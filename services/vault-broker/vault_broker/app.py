@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from contracts.bus.connect import Bus
 from contracts.operations.health import health_application
-from contracts.operations.serve import Address, run_service
+from contracts.operations.serve import run_service
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.login import Login
@@ -23,11 +23,12 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when a part ended that must not."""
     vault = Vault(settings.vault_address, settings.vault_ca_file)
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
-    bus = Bus("vault-broker", "broker", settings.nats_url, settings.nats_seed.reveal())
+    bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
     Handlers(Credentials(login), settings.gateway_key, utc_now).declare(bus)
     health = health_application({"nats": bus.ready, "vault": login.ready})
-    address = Address(settings.listen_host, settings.port)
     try:
-        return await run_service(bus, health, address, {"vault": login.keep()}, asyncio.Event())
+        return await run_service(
+            bus, health, settings.running.address, {"vault": login.keep()}, asyncio.Event()
+        )
     finally:
         vault.close()

@@ -1,0 +1,101 @@
+"""What a service is told by its environment; a setting that is missing or bad is named, its content never."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import nkeys
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from contracts.values import Secret
+
+MAX_PORT = 65535
+MAX_FILE = 64 * 1024
+MAX_SECONDS = 86400
+
+Environment = Mapping[str, str]
+Value = TypeVar("Value")
+
+
+class BadSetting(Exception):
+    """A setting that is missing or can not be used; the text names the variable and repeats no secret."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a service listens."""
+
+    host: str
+    port: int
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What every service is told: its place on the bus, where it listens, and how much it says."""
+
+    nats_url: str
+    nats_seed: Secret
+    address: Address
+    log_level: str
+
+
+def running(environ: Environment, port: int) -> Running:
+    """Read what every service is told, with its own default port; raises BadSetting."""
+    return Running(
+        nats_url=parsed(environ, "NATS_URL", str),
+        nats_seed=parsed(environ, "NATS_NKEY_FILE", _seed),
+        address=Address(
+            environ.get("LISTEN_HOST") or "127.0.0.1", parsed({"PORT": str(port), **environ}, "PORT", _port)
+        ),
+        log_level=environ.get("LOG_LEVEL") or "info",
+    )
+
+
+def parsed(environ: Environment, name: str, parse: Callable[[str], Value]) -> Value:
+    """Read a setting that is needed; raises BadSetting when it is missing or `parse` refuses it."""
+    text = environ.get(name)
+    if not text:
+        raise BadSetting(f"{name} is not set")
+    try:
+        return parse(text)
+    except (OSError, ValueError, UnsupportedAlgorithm, nkeys.NkeysError) as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        raise BadSetting(f"{name} can not be used: {reason}") from None
+
+
+def readable(text: str) -> Path:
+    """Take the path of a file that can be read; raises OSError."""
+    path = Path(text)
+    with path.open("rb"):
+        return path
+
+
+def content(text: str) -> bytes:
+    """Read a small file; raises OSError."""
+    with Path(text).open("rb") as file:
+        return file.read(MAX_FILE).strip()
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, a day at most; raises ValueError."""
+    number = float(text)
+    if not 0 < number <= MAX_SECONDS:
+        raise ValueError("not a time")
+    return number
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Read a list with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seed(text: str) -> Secret:
+    seed = content(text)
+    nkeys.from_seed(bytearray(seed)).wipe()
+    return Secret(seed.decode("ascii"))
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port <= MAX_PORT:
+        raise ValueError("not a port")
+    return port
