@@ -12,11 +12,11 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint lock clean
+.PHONY: help demo up test lint contracts lock clean
 
 help: ## Show this help
 	@printf 'Crypto Pocket Butler. Needs Python 3.11 or newer and make.\n\n'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end)
 	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once)
@@ -31,6 +31,9 @@ lint: $(TEST) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+contracts: $(RUN) ## Write the schemas and golden examples of the messages
+	$(BIN)/python -m contracts.cards contracts
 
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
