@@ -1,0 +1,64 @@
+"""A bus of our own, and connections to it as any user of the topology."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import nats as nats_client
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from contracts.bus.connect import Bus
+from contracts.bus.topology import STREAMS
+from contracts.values import Secret
+from deploy.local.nats import Nats, running_nats
+from deploy.local.processes import Processes
+
+Errors = list[str]
+NewClient = Callable[[str], Awaitable[tuple[Client, Errors]]]
+ROLES = {"gateway": "gateway", "sync-worker": "worker", "vault-broker": "broker"}
+
+
+@pytest_asyncio.fixture(name="nats", scope="package")
+async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    directory = tmp_path_factory.mktemp("own-bus")
+    async with running_nats(Processes(directory / "logs"), directory) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(name="new_client")
+async def _new_client(nats: Nats) -> AsyncIterator[NewClient]:
+    """Give a function that connects as a user with nothing of ours around the client."""
+    async with AsyncExitStack() as clients:
+
+        async def connect(user: str) -> tuple[Client, Errors]:
+            errors: Errors = []
+
+            async def on_error(error: Exception) -> None:
+                errors.append(str(error))
+
+            client = await nats_client.connect(
+                nats.url,
+                nkeys_seed=str(nats.seed_file(user)),
+                error_cb=on_error,
+                inbox_prefix=f"_INBOX_{ROLES.get(user, user)}".encode(),
+            )
+            clients.push_async_callback(client.close)
+            return client, errors
+
+        yield connect
+
+
+@pytest_asyncio.fixture(name="admin")
+async def _admin(new_client: NewClient) -> Client:
+    """Give the administrator's client, on streams without messages."""
+    client, _ = await new_client("admin")
+    for stream in STREAMS:
+        await client.jetstream().purge_stream(str(stream.name))
+    return client
+
+
+@pytest.fixture(name="new_bus")
+def _new_bus(nats: Nats) -> Callable[[str], Bus]:
+    """Give a function that makes a service's connection, not started yet."""
+    return lambda user: Bus(user, ROLES[user], nats.url, Secret(nats.seed_file(user).read_text()))

@@ -1,0 +1,134 @@
+"""A delivery ends in exactly one of ack, another try later, or the dead letters."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self
+from uuid import uuid4
+
+import pytest
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.bus.connect import Bus, BusUnavailable
+from contracts.bus.delivery import Delivery, RetryLater, consume
+from contracts.bus.envelope import Malformed
+from contracts.bus.topology import sync_worker_consumer
+from contracts.faults import Code
+from contracts.vault import AskKeys, KeysReply
+from tests.system.person import until
+
+SUBJECT = subjects.sync_requested("okx")
+CONSUMER = sync_worker_consumer("okx")
+NewBus = Callable[[str], Bus]
+
+
+class Consuming:
+    """A worker whose handler does what the test says, and that keeps what it was handed."""
+
+    def __init__(self, bus: Bus, *answers: Exception | None) -> None:
+        self.bus = bus
+        self.handed: asyncio.Queue[tuple[float, Delivery]] = asyncio.Queue()
+        self._answers = list(answers)
+
+    async def __aenter__(self) -> Self:
+        consume(self.bus, CONSUMER, self._handle, 4)
+        await self.bus.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.bus.stop()
+
+    async def next(self) -> tuple[float, Delivery]:
+        """Give the next delivery and when it came."""
+        return await asyncio.wait_for(self.handed.get(), 10)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        await self.handed.put((time.monotonic(), delivery))
+        answer = self._answers.pop(0) if self._answers else None
+        if answer is not None:
+            raise answer
+
+
+def left_in(admin: Client, stream: str) -> Callable[[int], Awaitable[bool]]:
+    """Give a check of how many messages a stream holds."""
+
+    async def holds(count: int) -> bool:
+        return bool((await admin.jetstream().stream_info(stream)).state.messages == count)
+
+    return holds
+
+
+async def test_a_handled_message_is_gone(admin: Client, new_bus: NewBus) -> None:
+    """A handler that returns has the message acknowledged and taken out of the queue."""
+    async with Consuming(new_bus("sync-worker")) as worker:
+        await admin.jetstream().publish(SUBJECT, b"{}")
+
+        _, delivery = await worker.next()
+
+        assert (delivery.body, delivery.attempt) == (b"{}", 1)
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+
+async def test_a_retry_comes_after_its_delay_and_counts(admin: Client, new_bus: NewBus) -> None:
+    """RetryLater brings the message back once, not before the delay, as the next attempt."""
+    async with Consuming(new_bus("sync-worker"), RetryLater(0.5, "not yet")) as worker:
+        await admin.jetstream().publish(SUBJECT, b"{}")
+
+        first, _ = await worker.next()
+        second, delivery = await worker.next()
+
+        assert second - first >= 0.5
+        assert delivery.attempt == 2
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+
+async def test_what_nobody_can_read_is_a_dead_letter(admin: Client, new_bus: NewBus) -> None:
+    """Malformed takes the message out at once and keeps it with the reason for the operator."""
+    async with Consuming(new_bus("sync-worker"), Malformed("malformed at $.sync_id")):
+        await admin.jetstream().publish(SUBJECT, b"garbage")
+
+        await until(lambda: left_in(admin, "DEAD_LETTERS")(1))
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+    letter = await admin.jetstream().get_last_msg("DEAD_LETTERS", subjects.dead(SUBJECT))
+    assert letter.data == b"garbage"
+    assert (letter.headers or {})["butler-reason"] == "malformed at $.sync_id"
+
+
+async def test_an_unexpected_error_loses_nothing(admin: Client, new_bus: NewBus) -> None:
+    """A fault of ours leaves the message in the queue, to come again."""
+    async with Consuming(new_bus("sync-worker"), RuntimeError("a bug")) as worker:
+        await admin.jetstream().publish(SUBJECT, b"{}")
+        await worker.next()
+
+        async def waits() -> bool:
+            consumer = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
+            return bool(consumer.num_ack_pending == 1)
+
+        await until(waits)
+        assert await left_in(admin, "SYNC_REQUESTS")(1)
+
+
+async def test_a_message_published_twice_is_one(admin: Client, new_bus: NewBus) -> None:
+    """The same message id is confirmed with the same place and stored once."""
+    bus, message_id = new_bus("gateway"), str(uuid4())
+    await bus.start()
+
+    places = [await bus.publish(SUBJECT, "SYNC_REQUESTS", b"{}", message_id, {}) for _ in range(2)]
+    await bus.stop()
+
+    assert places[0] == places[1]
+    assert await left_in(admin, "SYNC_REQUESTS")(1)
+
+
+async def test_a_question_that_nobody_hears_has_an_answer(new_bus: NewBus) -> None:
+    """Without anybody to answer, the caller learns it at once, with the code that it chose."""
+    bus = new_bus("gateway")
+    await bus.start()
+
+    with pytest.raises(BusUnavailable) as caught:
+        await bus.request(subjects.KEYS, AskKeys(), KeysReply, 5, Code.SIGNING_UNAVAILABLE)
+    await bus.stop()
+
+    assert caught.value.code is Code.SIGNING_UNAVAILABLE
