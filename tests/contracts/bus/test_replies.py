@@ -86,7 +86,7 @@ async def test_a_gateway_is_answered(new_bus: Callable[[str], Bus]) -> None:
     bus = new_bus("gateway")
     await bus.start()
 
-    reply = await bus.request(subjects.KEYS, AskKeys(), Destroyed, 5, Code.SIGNING_UNAVAILABLE)
+    reply: Destroyed = await bus.request(subjects.KEYS, AskKeys(), Destroyed, 5, Code.SIGNING_UNAVAILABLE)
     await bus.stop()
 
     assert reply == Destroyed()
