@@ -11,7 +11,7 @@ import nkeys
 from contracts.bus.provision import provision
 from contracts.bus.topology import MAX_PAYLOAD, USERS, server_permissions
 from deploy.local.keys import kept, write_private
-from deploy.local.ports import LOOPBACK, accepts, free_ports
+from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
 
 READY_SECONDS = 20
@@ -33,9 +33,9 @@ class Nats:
 async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
     """Run NATS on a free port with its data in `directory/nats`; raises PartFailed."""
     keys, home = directory / "keys", directory / "nats"
-    (port,) = free_ports(1)
     for folder in (keys, home):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = kept_port(home / "port")  # subscribers find the bus where it was
     bus = Nats(f"nats://{LOOPBACK}:{port}", keys)
     configuration = write_private(home / "nats.conf", _configuration(bus, port, home).encode())
     async with processes.running(Program("nats", [executable("nats-server"), "-c", configuration])):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2
@@ -18,6 +19,18 @@ def free_ports(count: int) -> list[int]:
     for listener in listeners:
         listener.close()
     return ports
+
+
+def kept_port(path: Path) -> int:
+    """Give the port of the last start, or a free one when there was none or somebody has taken it."""
+    wanted = int(path.read_text()) if path.exists() else 0
+    try:
+        with socket.create_server((LOOPBACK, wanted)) as listener:
+            port: int = listener.getsockname()[1]
+    except OSError:
+        (port,) = free_ports(1)
+    path.write_text(str(port))
+    return port
 
 
 def require_free(port: int) -> None:

@@ -8,7 +8,8 @@ from signal import SIGTERM
 from deploy.local.nats import Nats
 from deploy.local.processes import Processes, Program
 from tests.sync_worker.conftest import service
-from tests.sync_worker.system import Worker, until
+from tests.sync_worker.system import Worker
+from tests.waiting import until
 
 
 async def test_health_is_served_before_the_bus_is_there(

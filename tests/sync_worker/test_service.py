@@ -12,7 +12,8 @@ from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.vault import Refused
 from deploy.local.simulator.accounts import Accounts
-from tests.sync_worker.system import Gateway, Worker, until
+from tests.sync_worker.system import Gateway, Worker
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(("name", "region"), [("plain", "global"), ("rich", "global"), ("eea", "eea")])

@@ -17,7 +17,8 @@ from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
 from deploy.local.simulator.accounts import Accounts
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
-from tests.sync_worker.system import Gateway, Service, Worker, until
+from tests.sync_worker.system import Gateway, Service, Worker
+from tests.waiting import until
 
 # No second try fits: what was read at the first is the last word.
 ONE_TRY = 3.2

@@ -1,8 +1,5 @@
 """A person at the API: registered, signed in, with the accounts of the simulated exchange at hand."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +7,7 @@ import httpx
 
 from deploy.local.demo import ACCOUNTS
 from deploy.local.simulator.accounts import Account, load_accounts
+from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 CALL_SECONDS = 75
@@ -25,14 +23,6 @@ def credentials(name: str, **changed: str) -> dict[str, str]:
         "passphrase": account.passphrase,
     }
     return given | changed
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 class Person:

@@ -13,7 +13,8 @@ from deploy.local.postgres import SUPERUSER
 from deploy.local.processes import Processes, Program
 from deploy.local.services import MODULES, environments
 from deploy.local.stack import Stack, running_stack
-from tests.system.person import CALL_SECONDS, Person, until
+from tests.system.person import CALL_SECONDS, Person
+from tests.waiting import until
 
 
 def process_of(stack: Stack, module: str) -> psutil.Process:

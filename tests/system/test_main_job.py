@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.person import SIMULATED, Person, credentials, until
+from tests.system.person import SIMULATED, Person, credentials
 from tests.system.vault import Vault
+from tests.waiting import until
 
 
 def by_asset(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

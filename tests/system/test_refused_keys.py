@@ -3,8 +3,9 @@
 import pytest
 
 from tests.system.conftest import NewPerson
-from tests.system.person import Person, until
+from tests.system.person import Person
 from tests.system.vault import Vault
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from uuid_utils.compat import uuid7
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
-from tests.system.person import Person, until
+from tests.system.person import Person
 from tests.system.vault import Vault
+from tests.waiting import until
 
 
 async def run(database: Postgres, statement: str, *values: object) -> list[tuple[Any, ...]]:

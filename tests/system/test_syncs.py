@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
-from tests.system.person import Person, until
+from tests.system.person import Person
+from tests.waiting import until
 
 
 async def test_a_client_that_does_not_wait_finds_the_outcome(person: Person) -> None:

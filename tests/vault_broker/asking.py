@@ -1,9 +1,7 @@
 """What a gateway and a worker do on their side of the broker."""
 
-import asyncio
 import os
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -145,14 +143,6 @@ class Clock:
     def __call__(self) -> datetime:
         """Give the time that was set."""
         return self.time
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
-    """Wait until a condition holds; fails the test when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, "the condition did not hold in time"
-        await asyncio.sleep(0.02)
 
 
 def code(reply: Any) -> Code:

@@ -17,8 +17,9 @@ from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes
-from tests.vault_broker.asking import Clock, Gateway, Worker, until
+from tests.vault_broker.asking import Clock, Gateway, Worker
 from tests.vault_broker.vaults import OwnVault
+from tests.waiting import until
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.login import Login

@@ -15,9 +15,10 @@ from contracts.bus.grants import VERIFY
 from contracts.faults import Code
 from deploy.local.nats import Nats
 from deploy.local.processes import Processes, Program
-from tests.vault_broker.asking import Clock, Gateway, Worker, code, until
+from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import connected, environment
 from tests.vault_broker.vaults import OwnVault
+from tests.waiting import until
 
 API_KEY, SECRET, PASSPHRASE = "canary-api-key", "canary-secret-of-32-bytes-or-more", "canary-passphrase"
 READY_WITHIN = 10.0

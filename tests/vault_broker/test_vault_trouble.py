@@ -13,9 +13,10 @@ from contracts.faults import Code
 from contracts.vault import Authorize
 from deploy.local.certificates import make_authority
 from deploy.local.openbao import BROKER_POLICY
-from tests.vault_broker.asking import code, until
+from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
+from tests.waiting import until
 from vault_broker.errors import VaultUnavailable
 from vault_broker.login import PAUSE_AFTER_REFUSAL, Login
 from vault_broker.vault import Vault

@@ -16,7 +16,7 @@ from contracts.bus.envelope import Malformed
 from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code
 from contracts.vault import AskKeys, KeysReply
-from tests.system.person import until
+from tests.waiting import until
 
 SUBJECT = subjects.sync_requested("okx")
 CONSUMER = sync_worker_consumer("okx")

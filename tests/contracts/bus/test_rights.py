@@ -5,7 +5,7 @@ import pytest
 from contracts import subjects
 from contracts.bus.topology import STREAMS, USERS, server_permissions
 from tests.contracts.bus.conftest import NewClient
-from tests.system.person import until
+from tests.waiting import until
 
 REQUESTS = subjects.sync_requested("okx")
 COMPLETED = subjects.sync_completed("okx")

@@ -1,0 +1,16 @@
+"""Waiting for a condition, which is the only way that a test waits."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+SECONDS = 20.0
+POLL_SECONDS = 0.02
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
+    """Wait for a condition; fails when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(POLL_SECONDS)
