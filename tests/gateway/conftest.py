@@ -38,6 +38,4 @@ async def _account(pool: Pool) -> Account:
 async def opened(pool: Pool, account: Account) -> Sync:
     """Open a sync of an account."""
     async with pool.transaction() as connection:
-        sync = await syncs.open_sync(connection, uuid7(), account, datetime.now(UTC) + timedelta(minutes=2))
-    assert sync is not None
-    return sync
+        return await syncs.open_sync(connection, uuid7(), account, datetime.now(UTC) + timedelta(minutes=2))

@@ -63,12 +63,10 @@ class Connecting:
         credential_id, verified = await self._accepted(submission)
         account = _account(uuid7(), submission, name, credential_id, verified)
         try:
-            await self._insert(account)
+            return await self._insert(account, credential_id)
         except BaseException:
             await self._doom(credential_id, submission)
             raise
-        async with self._pool.transaction() as connection:
-            return await accounts.find_account(connection, account.user_id, account.id) or account
 
     async def replace(self, submission: Submission, account: Account) -> Account:
         """Put another key of the same account of the exchange in the place of the old one; raises Problem."""
@@ -145,26 +143,26 @@ class Connecting:
             raise reply.failure()
         return reply
 
-    async def _insert(self, account: Account) -> None:
+    async def _insert(self, account: Account, credential_id: UUID) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
-        assert account.credential_id is not None  # noqa: S101 - made by connect
         async with self._pool.transaction() as connection:
             try:
-                await accounts.insert_account(connection, account)
+                stored = await accounts.insert_account(connection, account)
             except Duplicate:
                 existing = await accounts.find_by_exchange_uid(
                     connection, account.user_id, account.exchange, account.exchange_uid
                 )
                 raise _duplicate(existing) from None
-            if not await credentials.set_live(connection, account.credential_id):
+            if not await credentials.set_live(connection, credential_id):
                 raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
             await audit.record(
                 connection,
                 Action.ACCOUNT_CONNECTED,
                 user_id=account.user_id,
                 subject=account.id,
-                credential_id=str(account.credential_id),
+                credential_id=str(credential_id),
             )
+        return stored
 
     async def _swap(
         self, submission: Submission, account: Account, credential_id: UUID, verified: Verified
@@ -182,7 +180,7 @@ class Connecting:
             if not await credentials.set_live(connection, credential_id):
                 raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
             replaced = _account(account.id, submission, current.name, credential_id, verified)
-            await accounts.replace_credential(connection, replaced)
+            stored = await accounts.replace_credential(connection, replaced)
             await credentials.doom(connection, current.credential_id, "live")
             await audit.record(
                 connection,
@@ -192,8 +190,7 @@ class Connecting:
                 credential_id=str(credential_id),
             )
         self._sweeper.wake()
-        async with self._pool.transaction() as connection:
-            return await accounts.find_account(connection, account.user_id, account.id) or replaced
+        return stored
 
     async def _doom(self, credential_id: UUID, submission: Submission, code: str | None = None) -> None:
         """Give up a credential that did not become an account's, even when that only seems so."""

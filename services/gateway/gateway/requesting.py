@@ -73,11 +73,8 @@ class Requests:
         """Open a sync of a locked account, or give the one that is open."""
         deadline = datetime.now(UTC) + self._deadline
         sync = await syncs.open_sync(connection, sync_id, account, deadline)
-        if sync is None:
-            joined = await syncs.find_open(connection, account.id)
-            if joined is None:
-                raise Problem(HTTPStatus.CONFLICT, "sync_conflict", "The open sync just ended: ask again.", 1)
-            return joined
+        if sync.id != sync_id:
+            return sync
         request = sync_request(sync, account, self._key)
         if request is None:
             raise not_found()

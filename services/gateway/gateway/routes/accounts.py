@@ -83,11 +83,12 @@ async def rename_account(
 ) -> AccountView:
     """Rename an account."""
     name = _checked_name(data.name)
-    await _found(gateway, request, account_id)
     async with gateway.pool.transaction() as connection:
-        await accounts.rename(connection, account_id, name)
+        account = await accounts.rename(connection, request.user.id, account_id, name)
+        if account is None:
+            raise not_found()
         await audit.record(connection, Action.ACCOUNT_RENAMED, user_id=request.user.id, subject=account_id)
-    return account_view(await _found(gateway, request, account_id), gateway.egress)
+    return account_view(account, gateway.egress)
 
 
 @delete(

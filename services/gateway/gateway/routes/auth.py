@@ -68,13 +68,13 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     password_hash = await gateway.passwords.hash(data.password)
     user_id = uuid7()
     async with gateway.pool.transaction() as connection:
-        if not await users.insert_user(connection, user_id, email, password_hash):
+        user = await users.insert_user(connection, user_id, email, password_hash)
+        if user is None:
             raise Problem(HTTPStatus.CONFLICT, "email_taken", "This address is registered: sign in instead.")
         await audit.record(
             connection, Action.USER_REGISTERED, user_id=user_id, address=client_address(request)
         )
-        user = await users.find_by_email(connection, email)
-    return UserView(user_id, email, user.created_at if user else datetime.now(UTC))
+    return UserView(user.id, user.email, user.created_at)
 
 
 @post("/api/v1/auth/login", status_code=200, responses=documented(400, 401), tags=["auth"])

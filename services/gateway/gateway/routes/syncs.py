@@ -32,7 +32,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 @post(
     "/api/v1/accounts/{account_id:uuid}/sync",
     status_code=200,
-    responses=documented(400, 401, 404, 409, 422, 503),
+    responses=documented(400, 401, 404, 422, 503),
     tags=["syncs"],
 )
 async def sync_account(
@@ -55,7 +55,7 @@ async def sync_account(
 @post(
     "/api/v1/accounts/sync-all",
     status_code=200,
-    responses=documented(400, 401, 409, 422, 503),
+    responses=documented(400, 401, 422, 503),
     tags=["syncs"],
 )
 async def sync_all(

@@ -36,21 +36,23 @@ class Duplicate(Exception):
     """The user has connected this account of the exchange before."""
 
 
-async def insert_account(connection: Connection, account: Account) -> None:
-    """Add an account; raises Duplicate, after which the transaction goes on."""
+async def insert_account(connection: Connection, account: Account) -> Account:
+    """Add an account and give it as stored; raises Duplicate, after which the transaction goes on."""
     try:
         async with connection.transaction():
-            await execute(
+            (stored,) = await fetch_all(
                 connection,
+                Account,
                 """insert into accounts (id, user_id, exchange, region, name, credential_id, exchange_uid,
                                          master_uid, permissions, ip_bound, api_key_hint)
                    values (%(id)s, %(user_id)s, %(exchange)s, %(region)s, %(name)s, %(credential_id)s,
                            %(exchange_uid)s, %(master_uid)s, %(permissions)s, %(ip_bound)s,
-                           %(api_key_hint)s)""",
+                           %(api_key_hint)s) returning *""",
                 **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
             )
     except UniqueViolation:
         raise Duplicate from None
+    return stored
 
 
 async def find_account(connection: Connection, user_id: UUID, account_id: UUID) -> Account | None:
@@ -101,23 +103,31 @@ async def count_accounts(connection: Connection, user_id: UUID) -> int:
     return len(await list_accounts(connection, user_id))
 
 
-async def rename(connection: Connection, account_id: UUID, name: str) -> None:
-    """Give an account another name."""
-    await execute(
-        connection, "update accounts set name = %(name)s where id = %(id)s", id=account_id, name=name
+async def rename(connection: Connection, user_id: UUID, account_id: UUID, name: str) -> Account | None:
+    """Give an account of a user another name."""
+    return await fetch_one(
+        connection,
+        Account,
+        """update accounts set name = %(name)s
+           where id = %(id)s and user_id = %(user_id)s and deleted_at is null returning *""",
+        id=account_id,
+        user_id=user_id,
+        name=name,
     )
 
 
-async def replace_credential(connection: Connection, account: Account) -> None:
-    """Put a verified credential and what the exchange says of it in the place of the old one."""
-    await execute(
+async def replace_credential(connection: Connection, account: Account) -> Account:
+    """Put a verified credential, and what the exchange says of it, in the place of the old one."""
+    (stored,) = await fetch_all(
         connection,
+        Account,
         """update accounts set credential_id = %(credential_id)s, region = %(region)s,
                   permissions = %(permissions)s, ip_bound = %(ip_bound)s, api_key_hint = %(api_key_hint)s,
                   last_error_code = null
-           where id = %(id)s""",
+           where id = %(id)s returning *""",
         **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
     )
+    return stored
 
 
 async def delete_account(connection: Connection, account_id: UUID) -> None:

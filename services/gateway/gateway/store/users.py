@@ -29,18 +29,16 @@ class RefreshToken(msgspec.Struct, frozen=True):
     family_over: bool
 
 
-async def insert_user(connection: Connection, user_id: UUID, email: str, password_hash: str) -> bool:
-    """Add a user; False when the address is taken."""
-    return (
-        await execute(
-            connection,
-            """insert into users (id, email, password_hash) values (%(id)s, %(email)s, %(hash)s)
-           on conflict do nothing""",
-            id=user_id,
-            email=email,
-            hash=password_hash,
-        )
-        == 1
+async def insert_user(connection: Connection, user_id: UUID, email: str, password_hash: str) -> User | None:
+    """Add a user; None when the address is taken."""
+    return await fetch_one(
+        connection,
+        User,
+        """insert into users (id, email, password_hash) values (%(id)s, %(email)s, %(hash)s)
+           on conflict do nothing returning *""",
+        id=user_id,
+        email=email,
+        hash=password_hash,
     )
 
 
