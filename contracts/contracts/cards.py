@@ -131,7 +131,7 @@ CARDS = (
         subjects.STORE,
         "gateway",
         "vault-broker",
-        Store(_REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed"),
+        Store(_REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed", _DEADLINE),
     ),
     Card(subjects.STORE, "vault-broker", "gateway", Stored()),
     Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL)),

@@ -67,8 +67,8 @@ class WalletRead(msgspec.Struct, frozen=True):
         complete = self.verdict is Verdict.COMPLETE
         if complete != (self.balances is not None) or complete != (self.as_of is not None):
             raise ValueError("a wallet has balances and as_of exactly when it was read completely")
-        if (self.verdict is Verdict.FAILED) and self.error_code is None:
-            raise ValueError("a failed wallet says why")
+        if self.verdict in (Verdict.FAILED, Verdict.NOT_PERMITTED) and self.error_code is None:
+            raise ValueError("a wallet that was not read says why")
 
 
 class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
@@ -96,6 +96,10 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     error: str
     wallets: tuple[WalletRead, ...] = ()
     attempt: int = 1
+
+    def __post_init__(self) -> None:
+        if status_of(self.wallets) is not Status.FAILED:
+            raise ValueError("a failed sync has read no wallet")
 
     @property
     def status(self) -> Status:

@@ -1,5 +1,6 @@
 """What the vault-broker is asked and what it answers. No message carries a secret in clear."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -53,7 +54,7 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Keep a new credential; never sent twice with the same `credential_id`.
+    """Keep a new credential before the deadline; never sent twice with the same `credential_id`.
 
     `wrapped_secret` is the API secret under Vault's wrapping key; `sealed_parts` a CredentialParts under
     the broker's sealing key, bound to the subject, `credential_id` and `request_id`.
@@ -65,6 +66,7 @@ class Store(msgspec.Struct, frozen=True):
     sealing_key_id: str
     wrapped_secret: SealedBytes
     sealed_parts: SealedBytes
+    deadline: datetime
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):

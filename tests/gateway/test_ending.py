@@ -14,6 +14,7 @@ def test_a_sync_that_failed_as_a_whole_failed_for_every_covered_wallet() -> None
     assert [(read.wallet, read.verdict, read.error_code) for read in wallet_reads(outcome)] == [
         ("trading", Verdict.FAILED, Code.DEADLINE_EXCEEDED),
         ("funding", Verdict.FAILED, Code.DEADLINE_EXCEEDED),
+        ("earn", Verdict.NOT_COVERED, None),
     ]
 
 

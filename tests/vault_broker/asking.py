@@ -84,7 +84,15 @@ class Gateway:
         plain = encode(CredentialParts(Secret(api_key), Secret(passphrase)))
         sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
         wrapped = wrap(secret, keys.wrapping_key)
-        return Store(request_id, credential_id, "okx", keys.sealing_key_id, wrapped, sealed)
+        return Store(
+            request_id,
+            credential_id,
+            "okx",
+            keys.sealing_key_id,
+            wrapped,
+            sealed,
+            self._now() + timedelta(seconds=8),
+        )
 
     async def store(self, request: Store) -> StoreReply:
         """Send a request to store."""

@@ -16,7 +16,7 @@ from nats.errors import Error, NoRespondersError
 from nats.js.errors import APIError
 
 from contracts import subjects
-from contracts.bus.envelope import Message, attributes, decode, encode
+from contracts.bus.envelope import Malformed, Message, attributes, decode, encode
 from contracts.faults import Code, TransientError
 from contracts.operations import metrics
 from contracts.values import Secret
@@ -142,7 +142,8 @@ class Bus:
     ) -> Message:
         """Ask another service and wait for its answer.
 
-        Raises BusUnavailable with the code `unanswered` when nobody is there or nobody answers in time.
+        Raises BusUnavailable with the code `unanswered` when nobody is there, answers in time, or says
+        what can be understood.
         """
         headers = attributes(message, self.service)
         try:
@@ -151,7 +152,10 @@ class Bus:
             raise BusUnavailable("Nobody is there to answer.", unanswered) from None
         except (Error, AssertionError) as error:
             raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
-        decoded: Message = decode(answer.data, reply)
+        try:
+            decoded: Message = decode(answer.data, reply)
+        except Malformed as error:
+            raise BusUnavailable(f"The answer can not be read ({error}).", unanswered) from None
         return decoded
 
     def _limit_unsent_data(self) -> None:

@@ -32,15 +32,25 @@ SYNC_OUTCOMES = StreamConfig(
     subjects=[subjects.SYNC_COMPLETED_ALL, subjects.SYNC_FAILED_ALL],
     discard=DiscardPolicy.OLD,
     max_age=7 * DAY,
+    max_bytes=1024 * MIB,
     max_msg_size=MIB + 16 * KIB,
     duplicate_window=10 * MINUTE,
 )
 ACCOUNT_EVENTS = StreamConfig(
-    name="ACCOUNT_EVENTS", subjects=["butler.account.*.*"], max_age=7 * DAY, duplicate_window=10 * MINUTE
+    name="ACCOUNT_EVENTS",
+    subjects=["butler.account.*.*"],
+    max_age=7 * DAY,
+    max_bytes=256 * MIB,
+    duplicate_window=10 * MINUTE,
 )
-DEAD_LETTERS = StreamConfig(name="DEAD_LETTERS", subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY)
+DEAD_LETTERS = StreamConfig(
+    name="DEAD_LETTERS", subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
+)
 ADVISORIES = StreamConfig(
-    name="ADVISORIES", subjects=[subjects.MAX_DELIVERIES_ALL, subjects.TERMINATED_ALL], max_age=30 * DAY
+    name="ADVISORIES",
+    subjects=[subjects.MAX_DELIVERIES_ALL, subjects.TERMINATED_ALL],
+    max_age=30 * DAY,
+    max_bytes=64 * MIB,
 )
 STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIES)
 

@@ -18,6 +18,7 @@ from contracts.values import Secret, decode_value
 from gateway.connecting import Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
+from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.relay import Relay
@@ -28,7 +29,7 @@ from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper, Times
+from gateway.sweeper import Sweeper
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -78,22 +79,27 @@ async def run(settings: Settings) -> int:
     key = settings.grant_key
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
-    times = Times(settings.sync_deadline_seconds, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, vault, relay, key, times)
+    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
+    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        connecting=Connecting(pool, bus, vault, sweeper, key),
-        deleting=Deleting(pool, relay, sweeper),
-        requests=Requests(pool, relay, key, times.sync_deadline),
+        connecting=Connecting(pool, bus, vault, destroyer, key),
+        deleting=Deleting(pool, relay, destroyer),
+        requests=Requests(pool, relay, key, settings.sync_deadline_seconds),
         waiters=waiters,
         checks={"database": pool.ready, "nats": bus.ready},
         egress=settings.egress,
     )
     declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
-    parts = {"relay": relay.run(), "sweeper": sweeper.run(), "waiters": waiters.poll()}
+    parts = {
+        "relay": relay.run(),
+        "sweeper": sweeper.run(),
+        "destroyer": destroyer.run(),
+        "waiters": waiters.poll(),
+    }
     await pool.start()
     try:
         return await run_service(bus, application(gateway), settings.running.address, parts, stopping)

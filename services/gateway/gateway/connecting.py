@@ -13,16 +13,16 @@ from contracts.accounts import Verified, Verify, VerifyReply
 from contracts.bus.connect import Bus
 from contracts.bus.grants import VERIFY, Grant, sign_grant
 from contracts.catalogue import Exchange
-from contracts.faults import Code, Failure
+from contracts.faults import Code, Failure, PermanentError
 from contracts.values import Secret
 from contracts.vault import CredentialParts, Refused
 from gateway.credentials import api_key_hint, check_read_only
+from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable
-from gateway.store import accounts, audit, credentials
+from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
 from gateway.vault import Vault
 
 VERIFY_SECONDS = 20.0
@@ -44,22 +44,17 @@ class Submission(msgspec.Struct, frozen=True):
 class Connecting:
     """Connects accounts and replaces their credentials; nothing refused stays in the vault."""
 
-    def __init__(self, pool: Pool, bus: Bus, vault: Vault, sweeper: Sweeper, key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, pool: Pool, bus: Bus, vault: Vault, destroyer: Destroyer, key: Ed25519PrivateKey
+    ) -> None:
         self._pool = pool
         self._bus = bus
         self._vault = vault
-        self._sweeper = sweeper
+        self._destroyer = destroyer
         self._key = key
 
     async def connect(self, submission: Submission, name: str) -> Account:
         """Connect an account after its key was verified; raises Problem, after which nothing is left."""
-        async with self._pool.transaction() as connection:
-            if await accounts.count_accounts(connection, submission.user_id) >= MAX_ACCOUNTS:
-                raise Problem(
-                    HTTPStatus.CONFLICT,
-                    "too_many_accounts",
-                    f"You have {MAX_ACCOUNTS} accounts: delete one first.",
-                )
         credential_id, verified = await self._accepted(submission)
         account = _account(uuid7(), submission, name, credential_id, verified)
         try:
@@ -124,7 +119,9 @@ class Connecting:
         try:
             await self._vault.store(credential_id, submission.exchange.key, submission.api_secret, parts)
         except BaseException as error:
-            await self._doom(credential_id, submission, error.code if isinstance(error, Failure) else None)
+            refused = isinstance(error, PermanentError)
+            code = error.code if isinstance(error, Failure) else None
+            await self._doom(credential_id, submission, code, certain=refused)
             raise
         return credential_id
 
@@ -146,6 +143,10 @@ class Connecting:
     async def _insert(self, account: Account, credential_id: UUID) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
         async with self._pool.transaction() as connection:
+            await users.lock_user(connection, account.user_id)
+            if await accounts.count_accounts(connection, account.user_id) >= MAX_ACCOUNTS:
+                words = f"You have {MAX_ACCOUNTS} accounts: delete one first."
+                raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", words)
             try:
                 stored = await accounts.insert_account(connection, account)
             except Duplicate:
@@ -181,7 +182,10 @@ class Connecting:
                 raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
             replaced = _account(account.id, submission, current.name, credential_id, verified)
             stored = await accounts.replace_credential(connection, replaced)
-            await credentials.doom(connection, current.credential_id, "live")
+            # A sync that is open was granted the old credential.
+            open_sync = await syncs.find_open(connection, account.id)
+            needed_until = open_sync.deadline if open_sync else None
+            await credentials.doom(connection, current.credential_id, "live", needed_until)
             await audit.record(
                 connection,
                 Action.CREDENTIAL_REPLACED,
@@ -189,22 +193,30 @@ class Connecting:
                 subject=account.id,
                 credential_id=str(credential_id),
             )
-        self._sweeper.wake()
+        self._destroyer.wake()
         return stored
 
-    async def _doom(self, credential_id: UUID, submission: Submission, code: str | None = None) -> None:
-        """Give up a credential that did not become an account's, even when that only seems so."""
+    async def _doom(
+        self, credential_id: UUID, submission: Submission, code: str | None = None, *, certain: bool = True
+    ) -> None:
+        """Give up a credential that did not become an account's, even when that only seems so.
+
+        Unless it is certain that the vault-broker is done with it, it is destroyed only when it must be.
+        """
         async with self._pool.transaction() as connection:
-            if await credentials.doom(connection, credential_id, "pending"):
-                await audit.record(
-                    connection,
-                    Action.CREDENTIAL_REFUSED,
-                    user_id=submission.user_id,
-                    subject=credential_id,
-                    address=submission.address,
-                    error_code=code,
-                )
-        self._sweeper.wake()
+            if certain:
+                await credentials.doom(connection, credential_id, "pending")
+            else:
+                await credentials.doom_uncertain(connection, credential_id)
+            await audit.record(
+                connection,
+                Action.CREDENTIAL_REFUSED,
+                user_id=submission.user_id,
+                subject=credential_id,
+                address=submission.address,
+                error_code=code,
+            )
+        self._destroyer.wake()
 
 
 def _account(

@@ -1,24 +1,24 @@
-"""Deleting accounts: at once for the user, in the vault as soon as the sweeper can."""
+"""Deleting accounts: at once for the user, in the vault as soon as the destroyer can."""
 
 from uuid import UUID
 
 from contracts.faults import Code
+from gateway.destroying import Destroyer
 from gateway.errors import not_found
 from gateway.messages import failed_outcome
 from gateway.relay import Relay
 from gateway.store import accounts, audit, credentials, outbox, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
 
 
 class Deleting:
     """Takes accounts away with their balances; a sync that is open is settled as failed."""
 
-    def __init__(self, pool: Pool, relay: Relay, sweeper: Sweeper) -> None:
+    def __init__(self, pool: Pool, relay: Relay, destroyer: Destroyer) -> None:
         self._pool = pool
         self._relay = relay
-        self._sweeper = sweeper
+        self._destroyer = destroyer
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
         """Delete an account; raises Problem when the user has none with this id."""
@@ -32,5 +32,5 @@ class Deleting:
             await accounts.delete_account(connection, account_id)
             await credentials.doom(connection, account.credential_id, "live")
             await audit.record(connection, Action.ACCOUNT_DELETED, user_id=user_id, subject=account_id)
-        self._sweeper.wake()
+        self._destroyer.wake()
         self._relay.wake()

@@ -47,11 +47,15 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
 
 
 def failed_outcome(sync: Sync, code: Code) -> Outgoing:
-    """Settle a sync as a worker would."""
+    """Settle a sync as a worker would.
+
+    Its message id is not that of a worker's outcome, which the stream may have taken although nobody could
+    read or record it; of two outcomes the first one that can be recorded stays.
+    """
     outcome = SyncFailed(
         sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications
     )
-    message_id = f"{sync.id}:outcome"
+    message_id = f"{sync.id}:settled"
     return Outgoing(
         message_id,
         subjects.sync_failed(sync.exchange),

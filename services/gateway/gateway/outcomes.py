@@ -18,7 +18,7 @@ from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
 from gateway.store import accounts, audit, balances, outbox, syncs
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
 from gateway.store.syncs import Ending, Sync, WalletVerdict
 
 DATABASE_AWAY_DELAY = 5.0
@@ -49,6 +49,8 @@ class Outcomes:
                 sync = await record(connection, outcome)
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        except NotStorable as error:
+            raise Malformed(f"the outcome can not be stored: {error}") from None
         if sync is None:
             log.info("outcome_ignored", sync_id=outcome.sync_id)
             return
@@ -84,8 +86,13 @@ async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
         return None
     if sync.account_id != account.id:
         raise Malformed("the outcome names another account than its sync")
+    reads = wallet_reads(outcome)
+    if not EXCHANGES[sync.exchange].is_whole(
+        [(r.wallet, r.verdict is not Verdict.NOT_COVERED) for r in reads]
+    ):
+        raise Malformed("the outcome does not speak of each wallet of the exchange once")
     if account.deleted_at is None:
-        for read in wallet_reads(outcome):
+        for read in reads:
             await _keep(connection, account.id, sync.number, read)
         await accounts.set_attempt(connection, account.id, sync.error_code, _completed_as_of(outcome))
     await _publish_recorded(connection, sync)
@@ -109,8 +116,10 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     if outcome.wallets or not isinstance(outcome, SyncFailed):
         return outcome.wallets
     return tuple(
-        WalletRead(wallet, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
-        for wallet in EXCHANGES[outcome.exchange].covered_wallets
+        WalletRead(wallet.key, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
+        if wallet.covered
+        else WalletRead(wallet.key, Verdict.NOT_COVERED)
+        for wallet in EXCHANGES[outcome.exchange].wallets
     )
 
 

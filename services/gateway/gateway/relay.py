@@ -13,12 +13,14 @@ from gateway.waking import Wake
 BATCH = 50
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 2.0
+# More than the bus takes to give up on a message.
+BATCH_SECONDS = 25.0
 
 log = structlog.get_logger()
 
 
 class Relay:
-    """Publishes the outbox in order, as soon as it is woken and at least once a second."""
+    """Publishes the outbox, oldest first, as soon as it is woken and at least once a second."""
 
     def __init__(self, pool: Pool, bus: Bus) -> None:
         self._pool = pool
@@ -42,16 +44,17 @@ class Relay:
 
     async def _publish_batch(self) -> int:
         """Publish up to a batch and take what the stream confirmed out of the outbox; gives how many."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(BATCH_SECONDS) as connection:
             waiting = await outbox.take(connection, BATCH)
             results = await asyncio.gather(*map(self._publish, waiting), return_exceptions=True)
             published = [
                 (message, seq) for message, seq in zip(waiting, results, strict=True) if isinstance(seq, int)
             ]
-            await outbox.delete(connection, [message.id for message, _ in published])
+            # Sync rows before outbox rows, as the sweeper takes them.
             for message, seq in published:
                 if message.sync_id is not None:
                     await syncs.set_request_seq(connection, message.sync_id, seq)
+            await outbox.delete(connection, [message.id for message, _ in published])
         for result in results:
             if isinstance(result, BaseException):
                 raise result

@@ -1,5 +1,6 @@
 """Handing credentials to the vault-broker and having them destroyed."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -86,4 +87,5 @@ class Vault:
             sealing_key_id=keys.sealing_key_id,
             wrapped_secret=wrap_secret(secret, keys.wrapping_key),
             sealed_parts=seal(encode(parts), keys.sealing_key, subjects.STORE, credential_id, request_id),
+            deadline=datetime.now(UTC) + timedelta(seconds=SECONDS),
         )

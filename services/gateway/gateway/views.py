@@ -270,7 +270,7 @@ def _holdings(balances: list[StoredBalance]) -> list[HoldingView]:
             wallets=tuple(balance.wallet for balance in parts),
         )
         for asset, parts in sorted(by_asset.items())
-        if any(balance.total for balance in parts)
+        if any(balance.total or balance.borrowed for balance in parts)
     ]
 
 

@@ -24,6 +24,7 @@ create table refresh_families (
     expires_at timestamptz not null,
     revoked_at timestamptz
 );
+create index on refresh_families (expires_at);
 
 create table refresh_tokens (
     hash      bytea primary key,
@@ -33,16 +34,17 @@ create table refresh_tokens (
 );
 create index on refresh_tokens (family_id);
 
--- The vault knows a credential by this id only. A doomed one is destroyed there, then its row goes.
+-- The vault knows a credential by this id only. A doomed one is destroyed there, then its row goes. It is not
+-- destroyed before `destroy_at`: until then a store whose answer was lost may still be under way.
 create table credentials (
     id         uuid primary key,
     user_id    uuid not null references users,
     exchange   text not null,
     state      text not null default 'pending' check (state in ('pending', 'live', 'doomed')),
     created_at timestamptz not null default now(),
-    tried_at   timestamptz
+    destroy_at timestamptz not null default now() + interval '15 seconds'
 );
-create index on credentials (state, created_at) where state <> 'live';
+create index on credentials (state, destroy_at) where state <> 'live';
 
 create table accounts (
     id              uuid primary key,

@@ -73,6 +73,8 @@ class Handlers:
             entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
             if request.exchange not in READS:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
+            if request.deadline.tzinfo is None or self._now() > request.deadline:
+                raise failure(Code.DEADLINE_EXCEEDED, "the gateway waits no longer")
             parts = _open_parts(request, await self._credentials.sealing_key())
             credential = Credential(request.exchange, parts.api_key, parts.passphrase)
             await self._credentials.store(request.credential_id, request.wrapped_secret, credential)

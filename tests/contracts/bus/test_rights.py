@@ -83,8 +83,8 @@ async def test_a_user_hears_what_its_row_says(
 
 
 def test_every_stream_is_bounded() -> None:
-    """No stream grows for ever: each has an age at which messages go."""
-    assert all(stream.max_age for stream in STREAMS)
+    """No stream grows for ever: each has an age and a size."""
+    assert all(stream.max_age and stream.max_bytes for stream in STREAMS)
 
 
 def test_a_user_without_a_key_is_missed() -> None:

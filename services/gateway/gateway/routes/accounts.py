@@ -15,6 +15,7 @@ from gateway.routes.problems import documented
 from gateway.store import accounts, audit, balances
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
+from gateway.store.balances import StoredBalance, StoredWallet
 from gateway.views import AccountView, BalancesView, HoldingsView, account_view, balances_view, holdings_view
 
 MAX_NAME = 64
@@ -113,21 +114,25 @@ async def replace_credentials(
 @get("/api/v1/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
 async def show_balances(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
-    account = await _found(gateway, request, account_id)
-    async with gateway.pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account_id)
-        listed = await balances.list_balances(connection, account_id)
-    return balances_view(account, stored, listed)
+    return balances_view(*await _kept(gateway, request, account_id))
 
 
 @get("/api/v1/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
 async def show_holdings(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> HoldingsView:
     """Show the holdings summed by asset, and what is missing from the sums."""
-    account = await _found(gateway, request, account_id)
-    async with gateway.pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account_id)
-        listed = await balances.list_balances(connection, account_id)
-    return holdings_view(account, stored, listed)
+    return holdings_view(*await _kept(gateway, request, account_id))
+
+
+async def _kept(
+    gateway: Gateway, request: SignedInRequest, account_id: UUID
+) -> tuple[Account, list[StoredWallet], list[StoredBalance]]:
+    """Give an account with its wallets and balances as they were at one moment."""
+    async with gateway.pool.transaction(snapshot=True) as connection:
+        account = await accounts.find_account(connection, request.user.id, account_id)
+        if account is None:
+            raise not_found()
+        wallets = await balances.list_wallets(connection, account_id)
+        return account, wallets, await balances.list_balances(connection, account_id)
 
 
 async def _found(gateway: Gateway, request: SignedInRequest, account_id: UUID) -> Account:

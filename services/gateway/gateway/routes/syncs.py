@@ -95,6 +95,10 @@ async def list_syncs(
     async with gateway.pool.transaction() as connection:
         if await accounts.find_account(connection, request.user.id, account_id) is None:
             raise not_found()
+        if cursor is not None:
+            last = await syncs.find_sync(connection, request.user.id, cursor)
+            if last is None or last.account_id != account_id:
+                raise invalid_input("This cursor is not of a page of this account: begin again without one.")
         listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
     items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
     return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)

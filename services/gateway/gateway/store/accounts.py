@@ -100,7 +100,11 @@ async def list_accounts(connection: Connection, user_id: UUID) -> list[Account]:
 
 async def count_accounts(connection: Connection, user_id: UUID) -> int:
     """Count a user's accounts."""
-    return len(await list_accounts(connection, user_id))
+    rows = await connection.execute(
+        "select count(*) from accounts where user_id = %s and deleted_at is null", [user_id]
+    )
+    ((count,),) = await rows.fetchall()
+    return int(count)
 
 
 async def rename(connection: Connection, user_id: UUID, account_id: UUID, name: str) -> Account | None:

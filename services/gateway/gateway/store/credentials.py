@@ -1,5 +1,6 @@
 """Credentials by their id: pending, live, doomed; what they are is known to the vault alone."""
 
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -38,16 +39,30 @@ async def set_live(connection: Connection, credential_id: UUID) -> bool:
     )
 
 
-async def doom(connection: Connection, credential_id: UUID, state: Literal["pending", "live"]) -> bool:
-    """Give up a credential that is in this state, so that the sweeper destroys it; False when it is not."""
-    return (
-        await execute(
-            connection,
-            "update credentials set state = 'doomed' where id = %(id)s and state = %(state)s",
-            id=credential_id,
-            state=state,
-        )
-        == 1
+async def doom(
+    connection: Connection,
+    credential_id: UUID,
+    state: Literal["pending", "live"],
+    not_before: datetime | None = None,
+) -> None:
+    """Give up a credential that is in this state; it is destroyed at once, or not before the time given."""
+    await execute(
+        connection,
+        """update credentials
+           set state = 'doomed', destroy_at = coalesce(%(not_before)s::timestamptz, now())
+           where id = %(id)s and state = %(state)s""",
+        id=credential_id,
+        state=state,
+        not_before=not_before,
+    )
+
+
+async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
+    """Give up a pending credential that may still be on its way into the vault."""
+    await execute(
+        connection,
+        "update credentials set state = 'doomed' where id = %(id)s and state = 'pending'",
+        id=credential_id,
     )
 
 
@@ -62,15 +77,13 @@ async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
 
 
 async def take_doomed(connection: Connection, limit: int, pause_seconds: float) -> list[Doomed]:
-    """Choose doomed credentials that nobody tried to destroy within the pause."""
+    """Choose doomed credentials that are due, and put off the next try."""
     return await fetch_all(
         connection,
         Doomed,
-        """update credentials set tried_at = now() where id in (
-               select id from credentials
-               where state = 'doomed'
-                  and (tried_at is null or tried_at < now() - make_interval(secs => %(pause)s))
-               order by created_at limit %(limit)s for update skip locked)
+        """update credentials set destroy_at = now() + make_interval(secs => %(pause)s) where id in (
+               select id from credentials where state = 'doomed' and destroy_at <= now()
+               order by destroy_at limit %(limit)s for update skip locked)
            returning id, user_id""",
         limit=limit,
         pause=pause_seconds,

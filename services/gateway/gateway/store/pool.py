@@ -1,5 +1,6 @@
 """The connection pool and how rows become structs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
@@ -15,10 +16,28 @@ Row = TypeVar("Row")
 MAX_CONNECTIONS = 16
 WAIT_SECONDS = 5.0
 STATEMENT_TIMEOUT_MS = 10_000
+TRANSACTION_SECONDS = 15.0
+READY_SECONDS = 2.0
+# A connection whose other end is gone is given up in seconds, not when TCP gives up.
+ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6000}
+
+
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    PoolClosed,
+    TooManyRequests,
+    TimeoutError,
+)
 
 
 class DatabaseUnavailable(Exception):
     """PostgreSQL can not be reached or does not answer in time."""
+
+
+class NotStorable(Exception):
+    """A value that the database does not take; the text is the kind of error, never the value."""
 
 
 class Pool:
@@ -29,6 +48,7 @@ class Pool:
         self._pool = AsyncConnectionPool(
             url,
             kwargs={
+                **ALIVE,
                 "password": password,
                 "options": options,
                 "connect_timeout": 5,
@@ -52,23 +72,26 @@ class Pool:
         await self._pool.close(timeout=5)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Give a connection in a transaction that is committed at the end; raises DatabaseUnavailable."""
+    async def transaction(
+        self, seconds: float = TRANSACTION_SECONDS, *, snapshot: bool = False
+    ) -> AsyncIterator[Connection]:
+        """Give a connection in a transaction that is committed at the end; a snapshot sees one moment only.
+
+        Raises DatabaseUnavailable, also when all takes longer than this, and NotStorable.
+        """
         try:
-            async with self._pool.connection() as connection:
+            async with asyncio.timeout(seconds), self._pool.connection() as connection:
+                if snapshot:
+                    await connection.execute("set transaction isolation level repeatable read, read only")
                 yield connection
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            PoolTimeout,
-            PoolClosed,
-            TooManyRequests,
-        ) as error:
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise NotStorable(type(error).__name__) from None
+        except AWAY as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     async def ready(self) -> bool:
         """Tell whether the database answers."""
-        async with self.transaction() as connection:
+        async with self.transaction(READY_SECONDS) as connection:
             await connection.execute("select 1")
         return True
 

@@ -59,6 +59,11 @@ async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID)
     )
 
 
+async def lock_user(connection: Connection, user_id: UUID) -> None:
+    """Let one transaction at a time add to what a user has."""
+    await connection.execute("select 1 from users where id = %s for update", [user_id])
+
+
 async def insert_family(connection: Connection, family_id: UUID, user_id: UUID, expires_at: datetime) -> None:
     """Begin a family of refresh tokens."""
     await execute(
