@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from contracts.bus.envelope import Malformed
 from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead, status_of
 from contracts.values import Balance
@@ -163,3 +164,16 @@ async def test_every_digit_survives_the_database(pool: Pool, account: Account) -
     await recorded(pool, outcome(await opened(pool, account), read("trading", exact), failed("funding")))
 
     assert totals((await shown(pool, account))[1]) == {"BTC": exact}
+
+
+async def test_an_outcome_speaks_of_every_wallet_once(pool: Pool, account: Account) -> None:
+    """An outcome that leaves a covered wallet out, or names one twice, is not believed."""
+    sync = await opened(pool, account)
+    for wallets in (
+        [read("trading", "1")],
+        [read("trading", "1"), read("funding", "1"), read("funding", "2")],
+    ):
+        with pytest.raises(Malformed):
+            await recorded(pool, outcome(sync, *wallets))
+
+    assert (await shown(pool, account))[1].holdings is None

@@ -33,7 +33,13 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
     assert {("get", account), ("patch", account), ("delete", account)} <= routes
     assert {("post", f"{account}/sync"), ("post", "/api/v1/accounts/sync-all")} <= routes
     assert {("put", f"{account}/credentials"), ("get", f"{account}/holdings")} <= routes
-    assert "application/problem+json" in str(document["paths"][account]["get"]["responses"]["404"])
+    for methods in document["paths"].values():
+        for route in methods.values():
+            problems = [said for status, said in route["responses"].items() if status >= "4"]
+            assert all(list(said["content"]) == ["application/problem+json"] for said in problems)
+    assert "202" in document["paths"][f"{account}/sync"]["post"]["responses"]
+    assert document["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
+    assert document["security"] == [{"BearerToken": []}]
 
 
 @pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])

@@ -1,5 +1,6 @@
 """The main job through HTTP on the whole real stack: connect, sync, read, repair, delete."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -200,3 +201,23 @@ async def test_an_account_can_be_renamed(person: Person) -> None:
     response = await person.client.patch(f"/accounts/{account['id']}", json={"name": " Savings "})
 
     assert response.json() == account | {"name": "Savings"}
+
+
+async def test_what_is_read_while_it_changes_is_of_one_moment(person: Person) -> None:
+    """While an account is synced and deleted, no reader sees a wallet as fresh without its balances."""
+    account = await person.connect("rich")
+    path = f"/accounts/{account['id']}"
+    await person.post(f"{path}/sync")
+    seen: list[dict[str, Any]] = []
+
+    async def read() -> None:
+        while (answer := await person.client.get(f"{path}/balances")).status_code != 404:
+            seen.extend(answer.json()["wallets"])
+
+    readers = [asyncio.create_task(read()) for _ in range(6)]
+    await person.post(f"{path}/sync")
+    assert (await person.client.delete(path)).status_code == 204
+    await asyncio.gather(*readers)
+
+    assert [wallet for wallet in seen if wallet["state"] == "fresh" and not wallet["balances"]] == []
+    assert any(wallet["state"] == "fresh" for wallet in seen)

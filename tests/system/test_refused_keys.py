@@ -1,9 +1,13 @@
 """A key that is refused says why, and leaves nothing behind."""
 
+import signal
+
 import pytest
 
+from deploy.local.stack import Stack
 from tests.system.conftest import NewPerson
 from tests.system.person import Person
+from tests.system.test_killed_worker import process_of
 from tests.system.vault import Vault
 from tests.waiting import until
 
@@ -111,3 +115,19 @@ async def test_what_belongs_to_others_looks_like_what_is_not_there(new_person: N
 
     assert {(answer.status_code, answer.content) for answer in answers} == {(404, answers[0].content)}
     assert (await owner.get(f"/accounts/{account['id']}"))["name"] == "plain"
+
+
+async def test_a_store_that_arrives_late_leaves_nothing(
+    person: Person, vault_admin: Vault, stack: Stack
+) -> None:
+    """When the broker wakes up after the gateway has given up, what it finds waiting is not kept."""
+    broker = process_of(stack, "vault-broker")
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        problem = await person.connect("sub-account", 503)
+    finally:
+        broker.send_signal(signal.SIGCONT)
+
+    assert problem["code"] == "signing_unavailable"
+    await until(vault_admin.holds_exactly, seconds=40)
+    assert await vault_admin.audited("secret_destroyed")

@@ -4,10 +4,13 @@ import re
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from deploy.local.stack import Stack
 from tests.system.person import PASSWORD, Person
 
+UNREADABLE = [b"", b"{", b"[" * 30_000, b'{"email": "\xff"}', rb'"\ud800"', b"null"]
+NO_ADDRESSES = ["", "a", "a@", "@b", "a b@c", "\u1c89@example.com", "a@b\x00", "a@" + "b" * 191]
 PUBLIC = ("/register", "/login", "/refresh", "/exchanges")
 
 
@@ -51,3 +54,31 @@ async def test_an_unknown_user_and_a_wrong_password_look_the_same(person: Person
 
     assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
     assert wrong.status_code == 401
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+async def test_a_body_that_can_not_be_read_is_a_problem(person: Person, body: bytes) -> None:
+    """Whatever is sent, the answer is a problem document that says it is the request's fault."""
+    for path in ("/auth/register", "/auth/login", "/auth/refresh", "/accounts"):
+        headers = {"Content-Type": "application/json"}
+        answer = await person.client.post(path, content=body, headers=headers)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "email", ["", "a", "a@", "@b", "a b@c", "\u1c89@example.com", "a@b\x00", "a@" + "b" * 191]
+)
+async def test_what_is_no_address_is_not_registered(person: Person, email: str) -> None:
+    """Addresses that mail could not reach, or that databases fold in another way, are refused."""
+    problem = await person.post("/auth/register", {"email": email, "password": PASSWORD}, 400)
+
+    assert problem["code"] == "invalid_input"
+
+
+async def test_a_wrong_method_is_told_the_right_ones(person: Person) -> None:
+    """405 lists what the route has."""
+    answer = await person.client.put("/me")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"]

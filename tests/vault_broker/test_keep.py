@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -164,3 +165,14 @@ async def test_brokers_share_one_sealing_key(own_vault: OwnVault) -> None:
         keys = await asyncio.gather(*(broker.sealing_key() for broker in brokers))
 
     assert len({key.key_id for key in keys}) == 1
+
+
+async def test_a_store_after_its_deadline_is_refused(
+    callers: Callers, own_vault: OwnVault, request_: Store
+) -> None:
+    """What arrives when the gateway has given up is not kept: it may have been destroyed already."""
+    callers.clock.time += timedelta(seconds=9)
+
+    assert code(await callers.gateway.store(request_)) is Code.DEADLINE_EXCEEDED
+
+    assert await traces(own_vault, request_.credential_id) == set()

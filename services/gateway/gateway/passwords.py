@@ -13,16 +13,22 @@ from contracts.values import Secret
 MEMORY_KIB = 46 * 1024
 ROUNDS = 2
 AT_ONCE = 2
+MAX_WAITING = 32
 
 Result = TypeVar("Result")
 
 
+class TooBusy(Exception):
+    """More passwords wait to be hashed than can be in a few seconds."""
+
+
 class Passwords:
-    """Hashes and checks passwords, two at a time."""
+    """Hashes and checks passwords, two at a time; what would wait for long is refused with TooBusy."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=1)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
+        self._waiting = 0
         self._nobody = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret) -> str:
@@ -45,4 +51,10 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[..., Result], *arguments: str) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        if self._waiting >= MAX_WAITING:
+            raise TooBusy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        finally:
+            self._waiting -= 1

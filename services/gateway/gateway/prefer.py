@@ -4,14 +4,16 @@ import re
 
 DEFAULT_WAIT = 20.0
 MAX_WAIT = 60.0
+MAX_DIGITS = 6
 
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:[,;]|$)", re.IGNORECASE)
-_ASYNC = re.compile(r"(?:^|[,;])\s*respond-async\s*(?:[,;]|$)", re.IGNORECASE)
+_PREFERENCE = re.compile(r'(?:[^,;"]|"[^"]*")+')
 
 
 def wait_seconds(header: str | None) -> float:
     """Give how long to wait: what `wait` says, 60 s at most; else 0 for `respond-async`, else 20 s."""
-    wait = _WAIT.search(header or "")
-    if wait:
-        return min(float(wait[1]), MAX_WAIT)
-    return 0.0 if _ASYNC.search(header or "") else DEFAULT_WAIT
+    parts = [part.partition("=") for part in _PREFERENCE.findall(header or "")]
+    preferences = {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(parts)}
+    wait = preferences.get("wait", "")
+    if wait.isascii() and wait.isdecimal() and len(wait) <= MAX_DIGITS:
+        return min(float(wait), MAX_WAIT)
+    return 0.0 if "respond-async" in preferences else DEFAULT_WAIT

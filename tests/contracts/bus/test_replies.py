@@ -9,11 +9,11 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.bus.connect import Bus
+from contracts.bus.connect import Bus, BusUnavailable
 from contracts.bus.envelope import Malformed, decode
 from contracts.bus.replies import respond
 from contracts.faults import Code, PermanentError
-from contracts.vault import AskKeys, Destroyed, KeysReply, Refused
+from contracts.vault import AskKeys, Destroyed, Keys, KeysReply, Refused
 
 ANSWERS: dict[bytes, Exception] = {
     b"malformed": Malformed("malformed at $.x"),
@@ -90,3 +90,15 @@ async def test_a_gateway_is_answered(new_bus: Callable[[str], Bus]) -> None:
     await bus.stop()
 
     assert reply == Destroyed()
+
+
+async def test_an_answer_that_can_not_be_understood_is_none(new_bus: Callable[[str], Bus]) -> None:
+    """A newer broker may answer with words that are not known here; the caller has its own for that."""
+    bus = new_bus("gateway")
+    await bus.start()
+
+    with pytest.raises(BusUnavailable) as caught:
+        await bus.request(subjects.KEYS, AskKeys(), Keys, 5, Code.SIGNING_UNAVAILABLE)
+    await bus.stop()
+
+    assert caught.value.code is Code.SIGNING_UNAVAILABLE

@@ -5,6 +5,7 @@ from litestar import get
 
 from contracts.catalogue import EXCHANGES, CredentialField, Exchange, Wallet
 from gateway.context import Gateway
+from gateway.routes.problems import documented
 
 
 class RegionView(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class ExchangeView(msgspec.Struct, frozen=True):
     egress_addresses: tuple[str, ...]
 
 
-@get("/api/v1/exchanges", tags=["exchanges"])
+@get("/api/v1/exchanges", responses=documented(), tags=["exchanges"], security=[{}])
 async def list_exchanges(gateway: Gateway) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
     return tuple(_view(exchange, gateway.egress) for exchange in EXCHANGES.values())

@@ -11,7 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
 from contracts.faults import Failure
-from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
+from gateway.errors import Problem, invalid_input, not_found, problem_of, service_unavailable, unauthorized
+from gateway.passwords import TooBusy
 from gateway.store.pool import DatabaseUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -20,6 +21,12 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+
+# Of our own: the phrases of the standard library change.
+CODES = {
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
 }
 
 log = structlog.get_logger()
@@ -37,7 +44,7 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """Describe the problems of a route in the OpenAPI document."""
+    """Describe the problems of a route in the OpenAPI document, those that every route may have included."""
     return {
         status: ResponseSpec(
             ProblemDocument,
@@ -45,7 +52,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in statuses
+        for status in sorted({400, 413, 500, 503, *statuses})
     }
 
 
@@ -74,6 +81,11 @@ def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[A
     )
 
 
+def _on_busy(_request: AnyRequest, _error: TooBusy) -> Response[Any]:
+    words = "Too many logins at once: try again in a second."
+    return problem_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words, retry_after=1))
+
+
 def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.NOT_FOUND:
@@ -84,8 +96,11 @@ def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
         return problem_response(
             Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error))
         )
-    code = status.phrase.lower().replace(" ", "_")
-    return problem_response(Problem(status, code, f"{status.phrase}."))
+    code = CODES.get(status, "request_refused")
+    response = problem_response(Problem(status, code, f"{status.phrase}."))
+    for name, value in (error.headers or {}).items():
+        response.set_header(name, value)  # Allow, of a wrong method
+    return response
 
 
 def _errors(error: HTTPException) -> list[dict[str, str]]:
@@ -96,6 +111,12 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
         for entry in listed
         if isinstance(entry, dict)
     ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
+
+
+def _on_unreadable(_request: AnyRequest, _error: Exception) -> Response[Any]:
+    return problem_response(
+        Problem(HTTPStatus.BAD_REQUEST, "invalid_input", "The body is no JSON that can be read.")
+    )
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -113,6 +134,9 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     Problem: _on_problem,
     Failure: _on_failure,
     DatabaseUnavailable: _on_database,
+    TooBusy: _on_busy,
     HTTPException: _on_http,
+    RecursionError: _on_unreadable,
+    UnicodeDecodeError: _on_unreadable,
     Exception: _on_unexpected,
 }

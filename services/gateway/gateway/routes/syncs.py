@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from gateway.context import Gateway
@@ -17,6 +18,9 @@ from gateway.store.syncs import Sync
 from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 
 MAX_KEY = 128
+LATER = "Not ended within the time asked for; Location says where the outcome will be"
+ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
+ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
 
 Prefer = Annotated[
     str | None,
@@ -32,7 +36,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 @post(
     "/api/v1/accounts/{account_id:uuid}/sync",
     status_code=200,
-    responses=documented(400, 401, 404, 422, 503),
+    responses=documented(401, 404, 422) | ACCEPTED_SYNC,
     tags=["syncs"],
 )
 async def sync_account(
@@ -55,7 +59,7 @@ async def sync_account(
 @post(
     "/api/v1/accounts/sync-all",
     status_code=200,
-    responses=documented(400, 401, 422, 503),
+    responses=documented(401, 422) | ACCEPTED_BATCH,
     tags=["syncs"],
 )
 async def sync_all(
