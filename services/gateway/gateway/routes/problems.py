@@ -114,9 +114,7 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
 
 
 def _on_unreadable(_request: AnyRequest, _error: Exception) -> Response[Any]:
-    return problem_response(
-        Problem(HTTPStatus.BAD_REQUEST, "invalid_input", "The body is no JSON that can be read.")
-    )
+    return problem_response(invalid_input("The body is no JSON that can be read."))
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
