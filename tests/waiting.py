@@ -14,3 +14,13 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECON
     while not await condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         await asyncio.sleep(POLL_SECONDS)
+
+
+def passed(seconds: float) -> Callable[[], Awaitable[bool]]:
+    """Give a condition that comes true when so much time has passed, for what depends on time alone."""
+    at = time.monotonic() + seconds
+
+    async def has_passed() -> bool:
+        return time.monotonic() > at
+
+    return has_passed

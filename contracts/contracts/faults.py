@@ -151,7 +151,7 @@ FAULTS: dict[Code, Fault] = {
         "The exchange answered something that can not be understood.", Actor.OPERATOR, _OPERATOR
     ),
     Code.CONTRADICTORY_TOTAL: Fault(
-        "The wallet's list is empty or short, but the exchange's own total for it is not zero.",
+        "The wallet's list and the exchange's own total for it contradict each other.",
         Actor.EXCHANGE,
         _WAIT,
         retryable=True,

@@ -1,7 +1,7 @@
 """The simulated exchange as a program of the stack."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,14 +13,20 @@ READY_SECONDS = 30
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """Where the regions of the simulated exchange listen, and the authority of its certificates."""
+    """Where the regions of the simulated exchange listen, and the authority of its certificates.
+
+    `admin` is the address that switches faults on, where it was asked for.
+    """
 
     regions: dict[str, str]
     ca: str
+    admin: str | None = None
 
 
 @asynccontextmanager
-async def running_exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
+async def running_exchange(
+    processes: Processes, directory: Path, options: Sequence[str | Path] = ()
+) -> AsyncIterator[Exchange]:
     """Run the simulated exchange on free ports with its keys in `directory/exchange`; raises PartFailed."""
     home = directory / "exchange"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,7 +36,7 @@ async def running_exchange(processes: Processes, directory: Path) -> AsyncIterat
     async def listens() -> bool:
         return address.exists()
 
-    command: list[str | Path] = [sys.executable, "-m", "deploy.local.simulator", "--directory", home]
+    command = [sys.executable, "-m", "deploy.local.simulator", "--directory", home, *options]
     async with processes.running(Program("exchange", command)):
         await processes.until("exchange", listens, READY_SECONDS)
         yield msgspec.json.decode(address.read_bytes(), type=Exchange)

@@ -19,6 +19,10 @@ VALUATION = "/api/v5/asset/asset-valuation?ccy=USD"
 CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
 
+# What a row has besides, each empty: it does not apply.
+TRADING_ROW = dict.fromkeys(("ccy", "eq", "eqUsd", "availEq", "availBal", "frozenBal", "liab"), "")
+FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
+
 
 class ScriptedExchange:
     """Answers each target by its script; `heads` are the request heads as they came, in order."""
@@ -36,8 +40,8 @@ class ScriptedExchange:
         self.heads.clear()
         self.scripts = {
             TIME: the_time,
-            BALANCE: rows({"details": [{"ccy": "BTC", "eq": "1", "eqUsd": "64000"}]}),
-            FUNDING: rows({"ccy": "BTC", "bal": "1"}),
+            BALANCE: trading({"ccy": "BTC", "eq": "1", "eqUsd": "64000"}),
+            FUNDING: rows(FUNDING_ROW | {"ccy": "BTC", "bal": "1"}),
             VALUATION: rows({"details": {"trading": "64000", "funding": "64000"}}),
         }
 
@@ -80,6 +84,11 @@ def raw(content: bytes) -> Script:
 def rows(*data: Any) -> Script:
     """Answer with data."""
     return response(json.dumps({"code": "0", "msg": "", "data": data}).encode())
+
+
+def trading(*details: dict[str, str], total: str = "") -> Script:
+    """Answer with a trading account."""
+    return rows({"totalEq": total, "details": [TRADING_ROW | row for row in details]})
 
 
 def refusal(code: Any, message: str = "", status: str = "200 OK") -> Script:

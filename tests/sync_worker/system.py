@@ -146,4 +146,5 @@ class Gateway:
 
     async def _on_outcome(self, message: Msg) -> None:
         outcome: SyncOutcome = decode(message.data, SyncOutcome)
-        self._outcomes[outcome.sync_id].put_nowait(outcome)
+        if outcome.sync_id in self._outcomes:  # another gateway asks, too, where the whole system runs
+            self._outcomes[outcome.sync_id].put_nowait(outcome)

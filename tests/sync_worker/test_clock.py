@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sync_worker.clock import MAX_AGE, ExchangeClock
+from sync_worker.clock import MAX_AGE, MIN_AGE, ExchangeClock
 from sync_worker.errors import ExchangeTimeout
 
 HOST, OTHER = "https://one", "https://two"
@@ -83,17 +83,30 @@ async def test_a_time_that_was_not_accepted_is_measured_anew_once(
     """All syncs that were refused with one measurement cause one new call."""
     refused = await clock.measurement(HOST)
     exchange.time_ms = 7_000_000
+    exchange.monotonic.seconds += MIN_AGE
 
     async def again() -> int:
-        clock.discard(HOST, refused)
+        assert clock.doubt(HOST, refused)
         return clock.now_ms(await clock.measurement(HOST))
 
     times = await asyncio.gather(*(again() for _ in range(50)))
-    clock.discard(HOST, refused)
+    assert clock.doubt(HOST, refused)
     await clock.measurement(HOST)
 
     assert set(times) == {7_000_000}
     assert exchange.asked == [HOST, HOST]
+
+
+async def test_one_whose_time_is_never_accepted_uses_up_nobody_s_calls(
+    clock: ExchangeClock, exchange: Exchange
+) -> None:
+    """A measurement of this second is not made again, however often it is refused."""
+    for _ in range(50):
+        refused = await clock.measurement(HOST)
+        exchange.monotonic.seconds += MIN_AGE / 20
+        clock.doubt(HOST, refused)
+
+    assert len(exchange.asked) == 3
 
 
 async def test_a_fault_is_everybody_s_and_is_not_kept(clock: ExchangeClock, exchange: Exchange) -> None:

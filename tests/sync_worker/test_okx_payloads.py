@@ -26,6 +26,7 @@ from sync_worker.okx_payloads import (
 )
 from sync_worker.sync import Reading, outcome
 from sync_worker.verdicts import Fetched, judge
+from tests.sync_worker.scripted import FUNDING_ROW, TRADING_ROW
 from tests.sync_worker.wording import NOW, a_request
 
 PARSERS = {
@@ -41,7 +42,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-ROW: dict[str, Any] = {"ccy": "BTC", "eq": "1.5", "availBal": "1", "frozenBal": "0.5"}
+ROW: dict[str, Any] = TRADING_ROW | {"ccy": "BTC", "eq": "1.5", "availBal": "1", "frozenBal": "0.5"}
+GOOD: dict[str, Any] = FUNDING_ROW | {"ccy": "GOOD", "bal": "1"}
 
 
 def data_of(document: Any) -> Any:
@@ -53,8 +55,13 @@ def data_of(document: Any) -> Any:
 
 def trading(**fields: Any) -> Balance:
     """Read one row of the trading account."""
-    (balance,) = parse_trading(data_of({"code": "0", "data": [{"details": [{**ROW, **fields}]}]})).balances
+    (balance,) = parse_trading(data_of(account({**ROW, **fields}))).balances
     return balance
+
+
+def account(*details: Any, total: str = "") -> Any:
+    """Write an answer with a trading account."""
+    return {"code": "0", "data": [{"totalEq": total, "details": details}]}
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -128,6 +135,15 @@ def test_a_row_that_can_not_be_read_fails_its_wallet(fields: dict[str, Any]) -> 
     assert caught.value.code is Code.UNEXPECTED_RESPONSE
 
 
+@pytest.mark.parametrize("field", sorted(TRADING_ROW))
+def test_a_field_that_is_not_there_fails_the_wallet(field: str) -> None:
+    """Another field must not stand in for it, nor its absence be taken for "does not apply"."""
+    row = {name: value for name, value in ROW.items() if name != field}
+
+    with pytest.raises(Failure):
+        parse_trading(data_of(account(row)))
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -136,9 +152,10 @@ def test_a_row_that_can_not_be_read_fails_its_wallet(fields: dict[str, Any]) -> 
         {"code": "0", "data": []},
         {"code": "0", "data": {}},
         {"code": "0", "data": [{}]},
-        {"code": "0", "data": [{"details": {}}]},
-        {"code": "0", "data": [{"details": []}, {"details": []}]},
-        {"code": "0", "data": [{"details": [ROW, ROW]}]},
+        {"code": "0", "data": [{"totalEq": "", "details": {}}]},
+        {"code": "0", "data": [{"details": []}]},
+        {"code": "0", "data": [{"totalEq": "", "details": []}] * 2},
+        account(ROW, ROW),
     ],
 )
 def test_a_trading_account_of_another_shape_fails(document: Any) -> None:
@@ -149,12 +166,12 @@ def test_a_trading_account_of_another_shape_fails(document: Any) -> None:
 
 def test_an_empty_wallet_is_empty() -> None:
     """No currencies are no balances: that is a fact, not a failure."""
-    assert parse_trading(data_of({"code": "0", "data": [{"details": []}]})).balances == ()
+    assert parse_trading(data_of(account())).balances == ()
     assert parse_funding(data_of({"code": "0", "data": []})).balances == ()
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, [{}], [{"ccy": "BTC", "bal": ""}], [{"ccy": "A", "bal": "1"}] * 2]
+    "data", [None, {}, [{}], [GOOD | {"bal": ""}], [{"ccy": "GOOD", "bal": "1"}], [GOOD] * 2]
 )
 def test_a_funding_list_of_another_shape_fails(data: Any) -> None:
     """Missing data is not an empty wallet."""
@@ -168,7 +185,7 @@ def test_the_worth_of_a_list_is_known_only_with_every_price() -> None:
     other = {**ROW, "ccy": "ETH", "eqUsd": "0.25"}
 
     def usd(*rows: Any) -> Decimal | None:
-        return parse_trading(data_of({"code": "0", "data": [{"details": rows}]})).usd
+        return parse_trading(data_of(account(*rows))).usd
 
     assert usd(priced, other) == Decimal("10.75")
     assert usd(priced, {**other, "eqUsd": ""}) is None
@@ -240,8 +257,8 @@ def test_garbage_is_never_a_balance(data: Any) -> None:
 @given(row=st.fixed_dictionaries({}, optional={"ccy": JSON, "bal": JSON, "availBal": JSON}), data=JSON)
 def test_a_damaged_row_never_makes_a_smaller_wallet(row: dict[str, Any], data: Any) -> None:
     """A list with garbage beside a good row fails, or is one that has every row."""
-    for garbage in (row, data):
-        document = {"code": "0", "data": [{"ccy": "GOOD", "bal": "1"}, garbage]}
+    for garbage in (GOOD | row, data):
+        document = {"code": "0", "data": [GOOD, garbage]}
         with suppress(UnexpectedResponse):
             assert len(parse_funding(data_of(document)).balances) == 2
 
@@ -250,8 +267,10 @@ def test_a_damaged_row_never_makes_a_smaller_wallet(row: dict[str, Any], data: A
 @given(amounts=st.lists(AMOUNTS, min_size=1, max_size=4), request=st.just(a_request()))
 def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request: SyncRequested) -> None:
     """From the wire through the outcome's bytes and back, an amount stays what it was."""
-    rows = [{"ccy": f"C{number}", "eq": text, "liab": text} for number, text in enumerate(amounts)]
-    data = data_of({"code": "0", "data": [{"details": rows}]})
+    rows = [
+        TRADING_ROW | {"ccy": f"C{number}", "eq": text, "liab": text} for number, text in enumerate(amounts)
+    ]
+    data = data_of(account(*rows))
     wallets = (
         judge("trading", parse_trading, Fetched(NOW, data), None),
         judge("funding", parse_funding, Fetched(NOW, []), None),
@@ -269,7 +288,7 @@ def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request:
     ("fields", "permissions", "addresses"),
     [
         ({"perm": "read_only", "ip": ""}, ("read_only",), ()),
-        ({"perm": "read_only,withdraw, trade"}, ("read_only", "withdraw", "trade"), ()),
+        ({"perm": "read_only,withdraw, trade", "ip": ""}, ("read_only", "withdraw", "trade"), ()),
         ({"perm": "", "ip": "192.0.2.1, 2001:db8::/32"}, (), ("192.0.2.1", "2001:db8::/32")),
     ],
 )
@@ -283,10 +302,12 @@ def test_the_rights_of_a_key(
     assert (verified.permissions, verified.bound_addresses) == (permissions, addresses)
 
 
-@pytest.mark.parametrize("fields", [{"uid": ""}, {"mainUid": ""}, {"perm": None}, {"uid": None}])
+@pytest.mark.parametrize(
+    "fields", [{"uid": ""}, {"mainUid": ""}, {"perm": None}, {"uid": None}, {"ip": None}]
+)
 def test_a_key_of_nobody_is_not_verified(fields: dict[str, Any]) -> None:
-    """Without owner or rights there is nothing to accept."""
-    row = {"uid": "2", "mainUid": "1", "perm": "read_only", **fields}
+    """Without owner, rights or binding there is nothing to accept."""
+    row = {"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "", **fields}
 
     with pytest.raises(Failure):
         parse_config(data_of({"code": "0", "data": [row]}))

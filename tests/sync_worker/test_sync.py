@@ -12,7 +12,7 @@ from contracts.faults import FAULTS, Actor, Code, failure
 from contracts.syncs import MAX_OUTCOME_BYTES, Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.values import Balance
 from sync_worker.errors import ContradictoryTotal
-from sync_worker.sync import MAX_TRIES, OWN_PARTS, Reading, next_try, nothing_read, outcome
+from sync_worker.sync import MAX_TRIES, OF_ONE_WALLET, OWN_PARTS, Reading, next_try, nothing_read, outcome
 from sync_worker.verdicts import Listed, check_total, unread
 from tests.sync_worker.wording import a_request, bitcoin, complete, failed
 
@@ -38,8 +38,10 @@ def test_a_passing_fault_is_tried_four_times(attempt: int, delay: float | None) 
 
 
 def test_the_wait_that_the_exchange_asks_for_is_kept() -> None:
-    """Retry-After goes before our own rule, with the same jitter."""
+    """Nothing is tried earlier than Retry-After says, nor earlier than by our own rule."""
     assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), 1, 120, 1.2) == 12.0
+    assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), 1, 120, 0.8) == 10.0
+    assert next_try(reading(Code.RATE_LIMITED, retry_after=1.0), 3, 120, 1.0) == 8.0
 
 
 def test_a_try_that_does_not_fit_before_the_deadline_is_not_made() -> None:
@@ -67,6 +69,13 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
 def test_what_only_the_user_can_mend_is_told_at_once() -> None:
     """A wrong key does not become right while the other wallet is tried again."""
     assert next_try(reading(Code.KEY_UNKNOWN, Code.EXCHANGE_TIMEOUT), 1, 120, 1.0) is None
+
+
+@pytest.mark.parametrize("code", sorted(OF_ONE_WALLET))
+def test_a_restriction_of_one_wallet_does_not_give_up_the_other(code: Code) -> None:
+    """Where the account or the key is not refused as such, what passes is tried again."""
+    assert next_try(reading(Code.RATE_LIMITED, code), 1, 120, 1.0) == 2.0
+    assert next_try(reading(None, code), 1, 120, 1.0) is None
 
 
 def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
@@ -146,8 +155,9 @@ def test_thousands_of_assets_can_be_sent() -> None:
         (Listed((bitcoin(),), Decimal(64000)), Decimal(64000)),
         (Listed((bitcoin(),), Decimal(64000)), Decimal("71000")),
         (Listed((bitcoin(),), Decimal(3)), Decimal("12.9")),
-        (Listed((bitcoin(),), Decimal(64000)), Decimal(0)),
+        (Listed((bitcoin(),), Decimal(9)), Decimal(0)),
         (Listed((bitcoin(),)), Decimal(10**9)),
+        (Listed((bitcoin(),), Decimal(64000), Decimal(64000)), Decimal(60000)),
         (Listed(()), Decimal("0.01")),
         (Listed((bitcoin("-1"),), Decimal(-64000)), Decimal(-64000)),
     ],
@@ -165,10 +175,14 @@ def test_a_list_that_its_prices_can_explain_agrees(listed: Listed, total: Decima
         (Listed((bitcoin("0"),)), Decimal(100)),
         (Listed((bitcoin(),), Decimal(64000)), Decimal(72000)),
         (Listed((bitcoin(),), Decimal(1)), Decimal(20)),
+        (Listed((bitcoin(),), Decimal(64000)), Decimal(0)),
+        (Listed((bitcoin(),), Decimal(64000)), Decimal(58000)),
+        (Listed((bitcoin(),), Decimal(64000), Decimal(128000)), Decimal(64000)),
+        (Listed((), stated=Decimal(64000)), None),
     ],
 )
-def test_an_empty_or_short_list_contradicts_the_total(listed: Listed, total: Decimal) -> None:
-    """What the exchange says that is there must be in the list."""
+def test_a_list_of_another_worth_contradicts_the_total(listed: Listed, total: Decimal | None) -> None:
+    """What the exchange says that is there must be in the list, and nothing else; no answer denies itself."""
     with pytest.raises(ContradictoryTotal):
         check_total(listed, total)
 

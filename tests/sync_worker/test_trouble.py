@@ -15,10 +15,11 @@ from contracts.accounts import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
 from deploy.local.simulator.accounts import Accounts
+from sync_worker.clock import MIN_AGE
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
-from tests.waiting import until
+from tests.waiting import passed, until
 
 # No second try fits: what was read at the first is the last word.
 ONE_TRY = 3.2
@@ -61,12 +62,12 @@ FAULTS: dict[str, tuple[Script, Code]] = {
     "missing data": (script.response(b'{"code":"0","msg":""}'), Code.UNEXPECTED_RESPONSE),
     "truncated JSON": (script.response(b'{"code":"0","data":[{"details":['), Code.UNEXPECTED_RESPONSE),
     "a row that can not be read": (
-        script.rows({"details": [{"ccy": "BTC", "eq": "1"}, {"ccy": "ETH", "eq": ""}]}),
+        script.trading({"ccy": "BTC", "eq": "1"}, {"ccy": "ETH", "eq": ""}),
         Code.UNEXPECTED_RESPONSE,
     ),
-    "an empty list beside a total": (script.rows({"details": []}), Code.CONTRADICTORY_TOTAL),
+    "an empty list beside a total": (script.trading(), Code.CONTRADICTORY_TOTAL),
     "a short list beside a total": (
-        script.rows({"details": [{"ccy": "ETH", "eq": "1", "eqUsd": "3200"}]}),
+        script.trading({"ccy": "ETH", "eq": "1", "eqUsd": "3200"}),
         Code.CONTRADICTORY_TOTAL,
     ),
     "a broken connection": (script.reset, Code.EXCHANGE_UNREACHABLE),
@@ -141,6 +142,7 @@ async def test_a_refused_time_is_measured_once_more(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
     """After 50102 all is signed anew by the exchange's own clock, in the same try."""
+    await until(passed(MIN_AGE))
     scripted.scripts[BALANCE] = script.first(script.refusal("50102"), scripted.scripts[BALANCE])
     scripted.scripts[TIME] = the_time_and(45)
     began = datetime.now(UTC)
@@ -159,6 +161,7 @@ async def test_a_clock_that_is_never_right_fails_the_sync(
 ) -> None:
     """It is measured anew once in a try, and not in a loop."""
     scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal("50102")
+    await until(passed(MIN_AGE))
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
 
@@ -175,6 +178,7 @@ async def test_an_exchange_in_another_day_is_not_believed(
     right = scripted.scripts[BALANCE]
     scripted.scripts[BALANCE] = script.refusal("50102")
     scripted.scripts[TIME] = the_time_and(86400)
+    await until(passed(MIN_AGE))
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.local.demo import ACCOUNTS
-from deploy.local.simulator.accounts import Account, load_accounts
+from deploy.local.simulator.accounts import Account, Accounts, load_accounts
 from tests.waiting import until
 
 PASSWORD = "correct horse battery"
@@ -14,9 +14,9 @@ CALL_SECONDS = 75
 SIMULATED = load_accounts(ACCOUNTS)
 
 
-def credentials(name: str, **changed: str) -> dict[str, str]:
+def credentials(name: str, simulated: Accounts = SIMULATED, **changed: str) -> dict[str, str]:
     """Give the credentials of a simulated account, some of them changed."""
-    account: Account = SIMULATED[name]
+    account: Account = simulated[name]
     given = {
         "api_key": account.api_key,
         "api_secret": account.api_secret,
@@ -28,8 +28,9 @@ def credentials(name: str, **changed: str) -> dict[str, str]:
 class Person:
     """Calls the API as one user; every answer is checked to be documented JSON or a problem document."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, simulated: Accounts = SIMULATED) -> None:
         self.client = client
+        self._simulated = simulated
         self.email = f"{uuid4()}@example.com"
         self.tokens: dict[str, Any] = {}
 
@@ -58,8 +59,8 @@ class Person:
         submission = {
             "exchange": "okx",
             "name": name,
-            "region": region or SIMULATED[name].region,
-            "credentials": credentials(name, **changed),
+            "region": region or self._simulated[name].region,
+            "credentials": credentials(name, self._simulated, **changed),
         }
         return await self.post("/accounts", submission, status)
 

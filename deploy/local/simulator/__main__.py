@@ -16,6 +16,7 @@ from deploy.local.simulator.accounts import Region, load_accounts
 from deploy.local.simulator.app import HOSTS, LOOPBACK, listening
 from deploy.local.simulator.exchange import Exchange
 from deploy.local.simulator.limits import Limiter
+from deploy.local.simulator.switches import Switches, administered
 
 ACCOUNTS = Path(__file__).parent.parent / "accounts.toml"
 
@@ -29,6 +30,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--accounts", type=Path, default=ACCOUNTS, help="a TOML file of accounts")
     parser.add_argument("--strict-limits", action="store_true", help="spread the rate limits: no bursts")
+    parser.add_argument("--admin-port", type=int, help="plain HTTP to switch faults on; 0: a free one")
     return parser.parse_args()
 
 
@@ -42,16 +44,22 @@ async def serve(options: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with listening(exchange, authority.issue(HOSTS), ports) as bound:
-        announce(address, authority.certificate_path, bound)
+    switches = Switches(exchange)
+    async with (
+        listening(exchange, switches, authority.issue(HOSTS), ports) as bound,
+        administered(switches, options.admin_port) as admin,
+    ):
+        announce(address, authority.certificate_path, bound, admin)
         await stopping.wait()
         address.unlink(missing_ok=True)
 
 
-def announce(address: Path, ca: Path, ports: Mapping[Region, int]) -> None:
+def announce(address: Path, ca: Path, ports: Mapping[Region, int], admin: str | None) -> None:
     """Write where the servers listen, at once and whole, and print it."""
     urls = {region.value: f"https://{LOOPBACK}:{port}" for region, port in ports.items()}
     where = {"url": urls["global"], "port": ports[Region.GLOBAL], "regions": urls, "ca": str(ca.resolve())}
+    if admin is not None:
+        where["admin"] = admin
     draft = address.with_name(address.name + ".new")
     draft.write_text(json.dumps(where, indent=2) + os.linesep)
     draft.replace(address)

@@ -11,6 +11,8 @@ from deploy.local.certificates import Identity
 from deploy.local.simulator.accounts import Region
 from deploy.local.simulator.checks import Request
 from deploy.local.simulator.exchange import Exchange
+from deploy.local.simulator.faults import FAULTS, Call, plain
+from deploy.local.simulator.switches import Switches
 
 LOOPBACK = "127.0.0.1"
 # Names that clients may use for the loopback address; the server's certificate is valid for all of them.
@@ -20,7 +22,7 @@ SHUTDOWN_SECONDS = 2.0
 
 @asynccontextmanager
 async def listening(
-    exchange: Exchange, identity: Identity, ports: Mapping[Region, int]
+    exchange: Exchange, switches: Switches, identity: Identity, ports: Mapping[Region, int]
 ) -> AsyncIterator[dict[Region, int]]:
     """Serve every region on its port, 0 for a free one; gives the ports. Raises OSError for a taken port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -28,7 +30,7 @@ async def listening(
     async with AsyncExitStack() as stack:
         bound = {}
         for region, port in ports.items():
-            runner = web.ServerRunner(web.Server(_handler(exchange, region), access_log=None))
+            runner = web.ServerRunner(web.Server(_handler(exchange, switches, region), access_log=None))
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             site = web.TCPSite(runner, LOOPBACK, port, ssl_context=context, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -38,7 +40,7 @@ async def listening(
 
 
 def _handler(
-    exchange: Exchange, region: Region
+    exchange: Exchange, switches: Switches, region: Region
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     """Make the handler of a region; it has no routes, because the signature covers the target as it came."""
 
@@ -47,7 +49,9 @@ def _handler(
         body = await http.read()
         now = datetime.now(UTC)
         request = Request(region, http.method, http.raw_path, headers, body, http.remote or "", now)
-        answer = exchange.answer(request)
-        return web.json_response(answer.body, status=answer.status)
+        if switched := switches.strike(request):
+            call = Call(http, request, switched.fault, exchange, switched.strict)
+            return await FAULTS[switched.fault.fault](call)
+        return plain(exchange.answer(request))
 
     return handle

@@ -30,7 +30,8 @@ class Limiter:
         if self._strict:
             limit = Limit(1, limit.seconds / limit.calls)
         admitted = self._admitted[subject]
-        while admitted and now - admitted[0] >= timedelta(seconds=limit.seconds):
+        # What lies as far ahead was admitted before the clock was set back.
+        while admitted and abs(now - admitted[0]) >= timedelta(seconds=limit.seconds):
             admitted.popleft()
         if len(admitted) >= limit.calls:
             return False

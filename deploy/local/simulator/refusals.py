@@ -1,42 +1,29 @@
 """The exchange's refusals: code, HTTP status and text."""
 
 import re
+from pathlib import Path
 from typing import Any
 
-# From the exchange's error table. Where reports of what it really sends differ from that table, they win:
-# 50119 comes with 401 (ccxt issue 23779) and 50011 with 429 and its short text (bbgo issue 1534).
-REFUSALS: dict[str, tuple[int, str]] = {
-    "404": (404, "Not Found"),
-    "50011": (429, "Too Many Requests"),
-    "50025": (200, "Parameter {0} count exceeds the limit {1}."),
-    "50062": (200, "This feature is currently unavailable."),
-    "50101": (401, "APIKey does not match current environment."),
-    "50102": (401, "Timestamp request expired."),
-    "50103": (401, 'Request header "OK-ACCESS-KEY" cannot be empty.'),
-    "50104": (401, 'Request header "OK-ACCESS-PASSPHRASE" cannot be empty.'),
-    "50105": (401, 'Request header "OK-ACCESS-PASSPHRASE" incorrect.'),
-    "50106": (401, 'Request header "OK-ACCESS-SIGN" cannot be empty.'),
-    "50107": (401, 'Request header "OK-ACCESS-TIMESTAMP" cannot be empty.'),
-    "50110": (401, "Your IP {0} is not included in your API key's IP whitelist."),
-    "50111": (401, "Invalid OK-ACCESS-KEY."),
-    "50112": (401, "Invalid OK-ACCESS-TIMESTAMP."),
-    "50113": (401, "Invalid signature."),
-    "50115": (405, "Invalid request method."),
-    "50119": (401, "API key doesn't exist"),
-    "50120": (200, "This API key doesn't have permission to use this function"),
-    "51000": (400, "Parameter {0} error"),
-}
+import msgspec
+
+# Every code that a client that only reads can meet, with its texts by HTTP status, from the exchange's error
+# table; the first status is the usual one. Where reports of what it really sends differ from that table, they
+# win: 50119 comes with 401 (ccxt issue 23779) and 50011 with 429 and its short text (bbgo issue 1534).
+REFUSALS = msgspec.json.decode(
+    Path(__file__).with_name("refusals.json").read_bytes(), type=dict[str, dict[int, str]]
+)
 # Refusals of the gate in front of the API have these two keys only; the API's own also have `data`.
 AT_THE_GATE = re.compile(r"501\d\d|50011")
 
 
 class Refused(Exception):
-    """A request that the exchange refuses; `parameters` fill the text."""
+    """A request that the exchange refuses; `parameters` fill the text, `status` is another than the usual."""
 
-    def __init__(self, code: str, *parameters: str) -> None:
+    def __init__(self, code: str, *parameters: str, status: int | None = None) -> None:
         self.code = code
-        self.status, text = REFUSALS[code]
-        self.text = text.format(*parameters)
+        texts = REFUSALS[code]
+        self.status = next(iter(texts)) if status is None else status
+        self.text = texts[self.status].format(*parameters)
         super().__init__(f"{code} {self.text}")
 
     @property

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 MAX_AGE = 60.0
+# The exchange lets an address ask ten times in two seconds, and all accounts share ours.
+MIN_AGE = 1.0
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -42,10 +44,18 @@ class ExchangeClock:
         """Give the exchange's time now."""
         return measurement.exchange_ms + round((self._monotonic() - measurement.at) * 1000)
 
-    def discard(self, origin: str, measurement: Measurement) -> None:
-        """Forget a measurement that the exchange did not accept, unless a newer one has come meanwhile."""
-        if self._latest.get(origin) is measurement:
-            del self._latest[origin]
+    def doubt(self, origin: str, measurement: Measurement) -> bool:
+        """Forget a measurement that the exchange did not accept, unless a newer one has come meanwhile.
+
+        Gives False for one so young that another would say the same: whose requests are refused again and
+        again must not use up the calls of all.
+        """
+        if self._latest.get(origin) is not measurement:
+            return True
+        if self._monotonic() - measurement.at < MIN_AGE:
+            return False
+        del self._latest[origin]
+        return True
 
     async def _measure(self, origin: str) -> Measurement:
         before = self._monotonic()

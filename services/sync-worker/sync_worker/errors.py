@@ -25,7 +25,7 @@ class UnexpectedResponse(PermanentError):
 
 
 class ContradictoryTotal(TransientError):
-    """A wallet's list that is empty or short beside the exchange's own total."""
+    """A wallet's list that is empty, or worth less or more, beside the exchange's own total."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(Code.CONTRADICTORY_TOTAL, detail)

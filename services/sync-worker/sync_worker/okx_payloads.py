@@ -16,6 +16,8 @@ from sync_worker.errors import UnexpectedResponse
 from sync_worker.verdicts import Listed
 
 MAX_TIME_MS = 10**14
+# What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
+MAX_VALUES = 250_000
 
 Shape = TypeVar("Shape")
 Row = TypeVar("Row")
@@ -30,20 +32,25 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class TradingRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One currency of the trading account; an empty text means that the field does not apply, not zero."""
+    """One currency of the trading account.
+
+    An empty text means that the field does not apply, not zero; a field that is not there at all means that
+    the answer is not what it is taken for.
+    """
 
     ccy: str
     eq: str
-    eq_usd: str = ""
-    avail_eq: str = ""
-    avail_bal: str = ""
-    frozen_bal: str = ""
-    liab: str = ""
+    eq_usd: str
+    avail_eq: str
+    avail_bal: str
+    frozen_bal: str
+    liab: str
 
 
-class TradingAccount(msgspec.Struct, frozen=True):
-    """The trading account around its currencies."""
+class TradingAccount(msgspec.Struct, frozen=True, rename="camel"):
+    """The trading account around its currencies, with its own total in USD."""
 
+    total_eq: str
     details: tuple[TradingRow, ...]
 
 
@@ -52,8 +59,8 @@ class FundingRow(msgspec.Struct, frozen=True, rename="camel"):
 
     ccy: str
     bal: str
-    avail_bal: str = ""
-    frozen_bal: str = ""
+    avail_bal: str
+    frozen_bal: str
 
 
 class ValuationRow(msgspec.Struct, frozen=True):
@@ -68,7 +75,7 @@ class ConfigRow(msgspec.Struct, frozen=True, rename="camel"):
     uid: str
     main_uid: str
     perm: str
-    ip: str = ""
+    ip: str
 
 
 class TimeRow(msgspec.Struct, frozen=True):
@@ -78,10 +85,12 @@ class TimeRow(msgspec.Struct, frozen=True):
 
 
 def parse_envelope(body: bytes) -> Envelope | None:
-    """Read an answer of the API; None for HTML and whatever else is none.
+    """Read an answer of the API; None for HTML, for far too many values, and whatever else is none.
 
     Numbers, which OKX sends as text but for some codes, become text with every digit they came with.
     """
+    if sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
+        return None
     try:
         document = json.loads(
             body.decode(),
@@ -97,11 +106,11 @@ def parse_envelope(body: bytes) -> Envelope | None:
 
 def parse_trading(data: Any) -> Listed:
     """Read the data of /api/v5/account/balance; its worth is known where every row has a price."""
-    rows = _only(data, TradingAccount).details
-    prices = [_amount(row.eq_usd) for row in rows]
+    account = _only(data, TradingAccount)
+    prices = [_amount(row.eq_usd) for row in account.details]
     priced = [price for price in prices if price is not None]
     usd = sum(priced, Decimal(0)) if len(priced) == len(prices) else None
-    return Listed(_balances(rows, _trading_balance), usd)
+    return Listed(_balances(account.details, _trading_balance), usd, _amount(account.total_eq))
 
 
 def parse_funding(data: Any) -> Listed:

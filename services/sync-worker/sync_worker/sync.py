@@ -24,6 +24,8 @@ TRY_SECONDS = 2.0
 # Our own parts come back on their own; waiting for them does not use up the tries at the exchange.
 OWN_PARTS = frozenset({Code.VAULT_UNAVAILABLE, Code.SIGNING_UNAVAILABLE})
 OWN_PARTS_DELAY = 6.25
+# The user must act on these, but the other wallet may come back meanwhile.
+OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
 # The bus brings a message back within a minute.
 MAX_DELAY = 60.0
 
@@ -47,20 +49,22 @@ def next_try(reading: Reading, attempt: int, seconds_left: float, jitter: float)
     `attempt` counts from 1, `jitter` is a factor around 1.
     """
     failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
-    delay = _delay({code for code in failed if code is not None}, attempt, reading.retry_after)
-    if delay is None or delay * jitter > min(MAX_DELAY, seconds_left - TRY_SECONDS):
+    backoff = _backoff({code for code in failed if code is not None}, attempt)
+    if backoff is None:
         return None
-    return delay * jitter
+    # Not before the exchange wants it.
+    delay = max(backoff * jitter, (reading.retry_after or 0.0) * max(1.0, jitter))
+    return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
 
 
-def _delay(codes: set[Code], attempt: int, retry_after: float | None) -> float | None:
-    if any(FAULTS[code].actor is Actor.USER for code in codes):
+def _backoff(codes: set[Code], attempt: int) -> float | None:
+    if any(FAULTS[code].actor is Actor.USER for code in codes - OF_ONE_WALLET):
         return None
     if codes & OWN_PARTS:
         return OWN_PARTS_DELAY
     if attempt >= MAX_TRIES or not any(FAULTS[code].retryable for code in codes):
         return None
-    return retry_after or float(2**attempt)
+    return float(2**attempt)
 
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:

@@ -14,7 +14,8 @@ from sync_worker.errors import ContradictoryTotal
 
 NOT_PERMITTED = frozenset({Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE})
 DUST = Decimal("0.01")
-# List and total are priced differently: only a gap that this can not explain says that rows are missing.
+# List and total are priced differently: only a gap that this can not explain says that rows are missing, or
+# that they are somebody else's.
 GAP = Decimal(10)
 GAP_SHARE = Decimal("0.1")
 
@@ -29,10 +30,14 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A wallet's list, and what the exchange says that it is worth in USD, None where it does not say so."""
+    """A wallet's list, what its rows are worth in USD, and what the same answer says that they are worth.
+
+    None where the exchange does not say it.
+    """
 
     balances: tuple[Balance, ...]
     usd: Decimal | None = None
+    stated: Decimal | None = None
 
 
 def parsed(parse: Callable[[Any], Parsed], fetched: Fetched | Failure) -> Parsed:
@@ -65,15 +70,20 @@ def unread(wallet: str, fault: Failure) -> WalletRead:
 def check_total(listed: Listed, total: Decimal | None) -> TotalCheck:
     """Tell whether a list agrees with the exchange's total; raises ContradictoryTotal.
 
-    Where the worth of the list is not known, only an empty one can contradict.
+    It must agree with the total of its own answer, too. Where the worth of the list is not known, only an
+    empty one can contradict.
     """
-    if total is None:
-        return TotalCheck.UNCHECKED
+    for each in (listed.stated, total):
+        if each is not None:
+            _compare(listed, each)
+    return TotalCheck.UNCHECKED if total is None else TotalCheck.AGREES
+
+
+def _compare(listed: Listed, total: Decimal) -> None:
     if abs(total) > DUST and not any(balance.total for balance in listed.balances):
         raise ContradictoryTotal("The list is empty.")
-    if listed.usd is not None and total - listed.usd > max(GAP, abs(total) * GAP_SHARE):
-        raise ContradictoryTotal("The list is short.")
-    return TotalCheck.AGREES
+    if listed.usd is not None and abs(total - listed.usd) > max(GAP, abs(total) * GAP_SHARE):
+        raise ContradictoryTotal(f"The list is worth {'less' if total > listed.usd else 'more'}.")
 
 
 def retry_after(fetched: Sequence[Fetched | Failure]) -> float | None:

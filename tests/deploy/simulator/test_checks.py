@@ -1,6 +1,7 @@
 """The simulated exchange refuses what the real one refuses, in a fixed order."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -145,7 +146,7 @@ def test_a_key_needs_the_permission_of_the_endpoint(
     """A key without the right is refused with 50120; with it, there is nothing to trade here."""
     answer = exchange.answer(signed(target, account, "POST"))
 
-    assert (200, code, REFUSALS[code][1]) == refusal(answer)
+    assert (200, code, REFUSALS[code][200]) == refusal(answer)
 
 
 def test_more_than_twenty_currencies_are_refused(exchange: Exchange, signed: Signed) -> None:
@@ -183,10 +184,24 @@ def test_every_refusal_is_in_the_table_of_the_exchange(facts: Path) -> None:
     documented = {(row["code"], row["http"], row["msg"]) for row in rows}
     ours = {
         (code, status, text.replace("{1}", "{param1}").replace("{0}", "{param0}"))
-        for code, (status, text) in REFUSALS.items()
+        for code, texts in REFUSALS.items()
+        for status, text in texts.items()
     }
 
     assert {("404", 404, "Not Found"), ("50119", 401, "API key doesn't exist")} == ours - documented
+
+
+def test_every_code_that_the_facts_explain_has_its_refusals(facts: Path) -> None:
+    """All of section 6 is there, each code with every status that the exchange documents for it."""
+    section = (facts / "okx.md").read_text().split("## 6. Errors")[1].split("## 7.")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| 5")]
+    spans = [span for cell in cells for span in re.findall(r"(\d{5})(?:-(\d{5}))?", cell)]
+    explained = {str(code) for low, high in spans for code in range(int(low), int(high or low) + 1)}
+    rows = json.loads((facts / "data" / "okx-rest-errors.json").read_text())
+    documented = {(row["code"], row["http"]) for row in rows if row["code"] in explained}
+
+    assert len(explained) > 50
+    assert documented <= {(code, status) for code, texts in REFUSALS.items() for status in texts}
 
 
 def test_no_credential_is_in_a_representation(accounts: Accounts, signed: Signed) -> None:

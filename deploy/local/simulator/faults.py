@@ -1,0 +1,231 @@
+"""What the simulated exchange can be told to do wrong: each fault replaces or wraps one response."""
+
+import asyncio
+import gzip
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from deploy.local.simulator.checks import Request
+from deploy.local.simulator.damage import DAMAGES, damaged
+from deploy.local.simulator.exchange import Answer, Exchange
+from deploy.local.simulator.refusals import REFUSALS, Refused
+
+MEBIBYTE = 1024 * 1024
+# No client waits longer for an answer that does not come.
+HANG_SECONDS = 60.0
+POLL_SECONDS = 0.05
+LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fault by its name in FAULTS, with the parameters that it looks at.
+
+    It strikes every call, or so many `times`; `text` need not be JSON. Raises ValueError for a name, a code
+    or a status that there is not.
+    """
+
+    fault: str
+    times: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    seconds: Annotated[float, Meta(ge=-1_000_000, le=1_000_000)] = 1.0
+    mebibytes: Annotated[int, Meta(ge=1, le=1024)] = 1
+    code: str = "50011"
+    status: Annotated[int, Meta(ge=200, le=599)] | None = None
+    retry_after: Annotated[int, Meta(ge=0, le=3600)] | None = None
+    account: str | None = None
+    field: Annotated[str, Meta(max_length=64)] = ""
+    text: Annotated[str, Meta(max_length=4096)] = ""
+
+    def __post_init__(self) -> None:
+        if self.fault not in FAULTS:
+            raise ValueError(f"there are the faults {', '.join(FAULTS)}")
+        if self.code not in REFUSALS:
+            raise ValueError("the exchange has no such code")
+        if self.fault == "refusal" and self.status not in {None, *REFUSALS[self.code]}:
+            raise ValueError("the exchange does not send this code with this status")
+        if self.fault in DAMAGES and not self.field:
+            raise ValueError("this fault needs a field")
+        if self.fault == "foreign" and self.account is None:
+            raise ValueError("this fault needs an account")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that a fault strikes; `strict` is the same exchange without bursts."""
+
+    http: web.BaseRequest
+    request: Request
+    fault: Fault
+    exchange: Exchange
+    strict: Exchange
+
+    @property
+    def usual(self) -> Answer:
+        """What the exchange answers without the fault."""
+        return self.exchange.answer(self.request)
+
+
+async def latency(call: Call) -> web.StreamResponse:
+    """Answer late."""
+    await asyncio.sleep(min(call.fault.seconds, HANG_SECONDS))
+    return plain(call.usual)
+
+
+async def refusal(call: Call) -> web.StreamResponse:
+    """Refuse with a code of the exchange's table."""
+    address = call.request.address
+    refused = Refused(call.fault.code, address, address, status=call.fault.status)
+    response = plain(Answer(refused.status, refused.body))
+    if call.fault.retry_after is not None:
+        response.headers["Retry-After"] = str(call.fault.retry_after)
+    return response
+
+
+async def strict_limits(call: Call) -> web.StreamResponse:
+    """Spread the endpoint's limit evenly, as if bursts were not allowed."""
+    return plain(call.strict.answer(call.request))
+
+
+async def skew(call: Call) -> web.StreamResponse:
+    """Answer by a clock that is so many seconds ahead."""
+    now = call.request.received_at + timedelta(seconds=call.fault.seconds)
+    response = plain(call.exchange.answer(replace(call.request, received_at=now)))
+    response.headers["Date"] = format_datetime(now, usegmt=True)
+    return response
+
+
+async def foreign(call: Call) -> web.StreamResponse:
+    """Answer with the data of another account."""
+    return plain(call.exchange.answer(call.request, call.exchange.accounts[call.fault.account or ""]))
+
+
+async def hang(call: Call) -> web.StreamResponse:
+    """Never answer."""
+    await _gone(call.http)
+    return web.Response()
+
+
+async def trickle(call: Call) -> web.StreamResponse:
+    """Answer with a byte a second."""
+    response, body = await _begun(call)
+    with suppress(ConnectionError):
+        for octet in body:
+            await response.write(bytes([octet]))
+            await asyncio.sleep(1)
+    return response
+
+
+async def reset(call: Call) -> web.StreamResponse:
+    """Break the connection with a TCP reset."""
+    if call.http.transport is not None:
+        connection = call.http.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        call.http.transport.abort()
+    return web.Response()
+
+
+async def half_close(call: Call) -> web.StreamResponse:
+    """Send half of the answer, say that nothing more comes, and keep the other direction open."""
+    response, body = await _begun(call)
+    await response.write(body[: len(body) // 2])
+    if call.http.transport is not None:
+        call.http.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+    await _gone(call.http)
+    return response
+
+
+async def truncated(call: Call) -> web.StreamResponse:
+    """Send half of the answer and close the connection."""
+    response, body = await _begun(call)
+    await response.write(body[: len(body) // 2])
+    if call.http.transport is not None:
+        call.http.transport.close()
+    return response
+
+
+async def gzip_bomb(call: Call) -> web.StreamResponse:
+    """Send a body that nobody asked to be compressed and that unpacks to so many mebibytes."""
+    body = gzip.compress(bytes(MEBIBYTE)) * call.fault.mebibytes
+    return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+
+async def padded(call: Call) -> web.StreamResponse:
+    """Send a correct answer in which a field of its own holds so many mebibytes of empty lists."""
+    lists = b"[]," * (call.fault.mebibytes * MEBIBYTE // 3)
+    return _json(b'{"padding":[' + lists + b"[]]," + _encoded(call.usual)[1:])
+
+
+async def page(call: Call) -> web.StreamResponse:
+    """Answer with an HTML page."""
+    text = "<!DOCTYPE html><title>Exchange</title><h1>One moment, please</h1>"
+    return web.Response(status=call.fault.status or 200, text=text, content_type="text/html")
+
+
+async def redirect(call: Call) -> web.StreamResponse:
+    """Send the client to an address where the answer is that it wants."""
+    return web.Response(status=call.fault.status or 302, headers={"Location": f"{call.request.target}#moved"})
+
+
+async def damage(call: Call) -> web.StreamResponse:
+    """Answer with one field damaged."""
+    return _json(damaged(call.usual.body, call.fault.fault, call.fault.field, call.fault.text).encode())
+
+
+FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
+    "latency": latency,
+    "refusal": refusal,
+    "strict-limits": strict_limits,
+    "skew": skew,
+    "foreign": foreign,
+    "hang": hang,
+    "trickle": trickle,
+    "reset": reset,
+    "half-close": half_close,
+    "truncated": truncated,
+    "gzip-bomb": gzip_bomb,
+    "padded": padded,
+    "page": page,
+    "redirect": redirect,
+    **dict.fromkeys(DAMAGES, damage),
+}
+
+
+def plain(answer: Answer) -> web.StreamResponse:
+    """Send an answer as it is."""
+    return _json(_encoded(answer), answer.status)
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+
+
+def _encoded(answer: Answer) -> bytes:
+    return json.dumps(answer.body).encode()
+
+
+async def _begun(call: Call) -> tuple[web.StreamResponse, bytes]:
+    """Send the head of the usual answer, with its whole length, and give what belongs after it."""
+    answer = call.usual
+    body = _encoded(answer)
+    response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(call.http)
+    return response, body
+
+
+async def _gone(http: web.BaseRequest) -> None:
+    """Wait until the client has closed the connection, or long enough."""
+    for _ in range(int(HANG_SECONDS / POLL_SECONDS)):
+        if http.transport is None or http.transport.is_closing():
+            return
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,99 @@
+"""The whole system around a simulated exchange that can be told to misbehave."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import nats as nats_client
+import psutil
+import pytest
+import pytest_asyncio
+
+from contracts.bus.connect import Bus
+from contracts.bus.grants import load_signing_key
+from contracts.values import Secret
+from deploy.local.exchange import running_exchange
+from deploy.local.nats import running_nats
+from deploy.local.openbao import running_openbao
+from deploy.local.ports import free_ports
+from deploy.local.postgres import running_postgres
+from deploy.local.processes import Processes
+from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.simulator.accounts import Accounts, load_accounts
+from deploy.local.stack import Stack
+from tests.conformance.simulated import Admin, write_accounts
+from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
+from tests.sync_worker.system import Gateway
+
+
+@pytest.fixture(name="directory", scope="session")
+def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("conformance")
+
+
+@pytest.fixture(name="accounts_file", scope="session")
+def _accounts_file(directory: Path) -> Path:
+    file = directory / "accounts.toml"
+    write_accounts(file, [row.name for row in ROWS + VALUATION_ROWS + CONFIG_ROWS])
+    return file
+
+
+@pytest.fixture(name="accounts", scope="session")
+def _accounts(accounts_file: Path) -> Accounts:
+    return load_accounts(accounts_file)
+
+
+@pytest_asyncio.fixture(name="troubled_stack", scope="session")
+async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator[Stack]:
+    """Run everything, with an exchange that has an admin port and an account for each row."""
+    processes = Processes(directory / "logs")
+    options = ("--admin-port", "0", "--accounts", accounts_file)
+    async with (
+        running_nats(processes, directory) as nats,
+        running_openbao(processes, directory) as vault,
+        running_postgres(processes, directory) as database,
+        running_exchange(processes, directory, options) as exchange,
+    ):
+        parts = Infrastructure(directory, nats, vault, database, exchange)
+        ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("SYNC_DEADLINE_SECONDS", "6.5")  # a fault that stays is told soon
+            async with running_services(processes, parts, ports):
+                yield Stack(processes, parts, ports)
+
+
+@pytest_asyncio.fixture(name="admin", scope="session")
+async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
+    exchange = troubled_stack.parts.exchange
+    assert exchange is not None
+    assert exchange.admin is not None
+    async with httpx.AsyncClient(base_url=exchange.admin, timeout=5, trust_env=False) as client:
+        yield Admin(client)
+
+
+@pytest_asyncio.fixture(name="gateway", scope="session")
+async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
+    """Give what asks the worker directly, with grants of the running gateway's key."""
+    nats = troubled_stack.parts.nats
+    key = load_signing_key((troubled_stack.parts.directory / "keys" / "grant.pem").read_bytes())
+    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    await bus.start()
+    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+        gateway = Gateway(bus, key)
+        await gateway.listen(client)
+        yield gateway
+    await bus.stop()
+
+
+@pytest.fixture(name="worker_process", scope="session")
+def _worker_process(troubled_stack: Stack) -> psutil.Process:
+    port = troubled_stack.ports["sync-worker"]
+    return next(
+        process
+        for process in psutil.Process().children()
+        if any(
+            listening.laddr.port == port
+            for listening in process.net_connections()
+            if listening.status == "LISTEN"
+        )
+    )

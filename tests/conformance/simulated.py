@@ -1,0 +1,79 @@
+"""The simulated exchange of these tests: an account for each row of the table, and the faults it is told."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from contracts.syncs import WalletRead
+from deploy.local.simulator.__main__ import ACCOUNTS
+
+# More digits than a float keeps.
+TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
+FUNDING = {"ETH": "10.000000000000000001", "USDT": "100"}
+HELD = {"trading": TRADING, "funding": FUNDING}
+# Another account's list, worth much more than what the rows hold; `plain` is worth much less.
+WEALTHY = "wealthy"
+KEEPER = "keeper"
+POOR = "plain"
+
+
+def write_accounts(file: Path, names: Iterable[str]) -> None:
+    """Write the repository's accounts and those of these tests; the last ones are of region us and eea."""
+    blocks = [_block(number, name, "global", "1") for number, name in enumerate(names, start=1)]
+    blocks += [_block(900, WEALTHY, "global", "100"), _block(901, "in-us", "us", "1")]
+    blocks += [_block(902, "in-eea", "eea", "1"), _block(903, KEEPER, "global", "1")]
+    file.write_text("\n".join([ACCOUNTS.read_text(), *blocks]))
+
+
+def _block(number: int, name: str, region: str, bitcoins: str) -> str:
+    trading = TRADING | {"BTC": bitcoins + TRADING["BTC"][1:]}
+    trading_rows = (
+        f'{{ ccy = "{ccy}", eq = "{amount}", cashBal = "{amount}", availBal = "{amount}" }}'
+        for ccy, amount in trading.items()
+    )
+    funding_rows = (
+        f'{{ ccy = "{ccy}", bal = "{amount}", availBal = "{amount}" }}' for ccy, amount in FUNDING.items()
+    )
+    return f"""
+[[accounts]]
+name = "{name}"
+api_key = "{UUID(int=number)}"
+api_secret = "{number:032X}"
+passphrase = "Row-Passphrase-{number}"
+region = "{region}"
+uid = "77{number:04}"
+permissions = ["read_only"]
+trading = [{", ".join(trading_rows)}]
+funding = [{", ".join(funding_rows)}]
+"""
+
+
+def is_true(read: WalletRead) -> bool:
+    """Tell whether a wallet that was read holds what the exchange holds, to the last digit."""
+    told = {balance.asset: (str(balance.total), balance.available) for balance in read.balances or ()}
+    return told == {asset: (amount, Decimal(amount)) for asset, amount in HELD[read.wallet].items()}
+
+
+class Admin:
+    """The admin port of the simulated exchange."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def put(self, owner: str, endpoint: str, fault: dict[str, Any]) -> None:
+        """Switch a fault on."""
+        response = await self._client.put(f"/faults/{owner}/{endpoint}", json=fault)
+        assert response.is_success, response.text
+
+    async def clear(self, owner: str, endpoint: str) -> None:
+        """Switch a fault off."""
+        (await self._client.delete(f"/faults/{owner}/{endpoint}")).raise_for_status()
+
+    async def struck(self, owner: str, endpoint: str) -> int:
+        """Count the calls that a fault has struck."""
+        response = await self._client.get(f"/faults/{owner}/{endpoint}")
+        return int(response.raise_for_status().json()["struck"])

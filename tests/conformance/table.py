@@ -1,0 +1,189 @@
+"""What an exchange that misbehaves makes of a sync: fault for fault, the verdict on the wallet it strikes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.faults import FAULTS, Code
+from deploy.local.simulator.refusals import REFUSALS
+from tests.conformance.simulated import POOR, TRADING, WEALTHY
+
+BALANCE, FUNDING_LIST = "account/balance", "asset/balances"
+VALUATION, CONFIG = "asset/asset-valuation", "account/config"
+WALLETS = {BALANCE: "trading", FUNDING_LIST: "funding"}
+# Time for a second try, about 2 s after the first, and not for a third, 4 s after that.
+SEVERAL_TRIES = 6.5
+
+# From the facts about the exchange: what each of its codes means for a client that only reads.
+MEANINGS: dict[Code, str] = {
+    Code.KEY_UNKNOWN: "50119",
+    Code.KEY_REJECTED: "50111 50114",
+    Code.SIGNATURE_REJECTED: "50113",
+    Code.PASSPHRASE_WRONG: "50105",
+    Code.WRONG_ENVIRONMENT: "50101",
+    Code.IP_NOT_ALLOWED: "50110",
+    Code.IP_BINDING_REQUIRED: "50035",
+    Code.PERMISSION_MISSING: "50030 50120",
+    Code.NOT_AVAILABLE: "50038 51735 58002 59500 59510",
+    Code.ACCOUNT_BLOCKED: "50007 50008 50012 50100",
+    Code.ACCOUNT_RESTRICTED: "50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738",
+    Code.COMPLIANCE_REQUIRED: "50051 50059 50060",
+    Code.REGION_BLOCKED: "50121",
+    Code.RATE_LIMITED: "50011 50040 50061 58102",
+    Code.EXCHANGE_UNAVAILABLE: "50001 50005 50013 50026 50046 50062 58007",
+    Code.EXCHANGE_TIMEOUT: "50004",
+    Code.CLOCK_DISAGREES: "50102",
+    Code.REQUEST_REJECTED: "50000 50002 50006 50014 50015 50025 50103 50104 50106 50107 50112 50115 51000",
+    Code.UNEXPECTED_RESPONSE: "404",
+}
+MEANING = {number: code for code, numbers in MEANINGS.items() for number in numbers.split()}
+NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault at an endpoint of one account, and what must come of it.
+
+    `code` is that of the wallet that it strikes, None where the wallet is complete all the same; `tries` are
+    those that are made within `seconds`, where they do not follow from the code.
+    """
+
+    title: str
+    endpoint: str
+    fault: dict[str, Any]
+    code: Code | None
+    words: str = ""
+    tries: int | None = None
+    seconds: float = SEVERAL_TRIES
+
+    @property
+    def name(self) -> str:
+        """Name the account, and the row."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.endpoint} {self.title}".lower()).strip("-")
+
+    @property
+    def attempt(self) -> int:
+        """Give the try whose reading is published: what does not pass is not tried again."""
+        return self.tries or (2 if self.code is not None and FAULTS[self.code].retryable else 1)
+
+
+def damaged(how: str, field: str, text: str = "") -> dict[str, Any]:
+    """Write a fault of one field."""
+    return {"fault": how, "field": field, "text": text}
+
+
+def refusals() -> Iterator[Row]:
+    """Give a row for every code that a client that only reads can meet, in each of its documented forms."""
+    for number, texts in REFUSALS.items():
+        for status in texts:
+            fault = {"fault": "refusal", "code": number, "status": status}
+            words = f"(OKX {number})" if number != "404" else ""
+            yield Row(f"code {number} with {status}", BALANCE, fault, MEANING[number], words)
+
+
+def broken(endpoint: str) -> Iterator[Row]:
+    """Give the rows in which a connection or a whole answer is not what it should be."""
+    storm = {"fault": "refusal", "code": "50011"}
+    late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
+    unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
+    yield Row("latency", endpoint, {"fault": "latency", "seconds": 0.7}, None)
+    yield Row("strict limits", endpoint, {"fault": "strict-limits"}, None)
+    yield Row("storm that passes", endpoint, storm | {"times": 1}, None, tries=2)
+    yield Row("storm with a wait", endpoint, storm | {"times": 1, "retry_after": 3}, None, **late)
+    yield Row("storm with a long wait", endpoint, storm | {"retry_after": 60}, Code.RATE_LIMITED, tries=1)
+    yield Row("storm at HTTP only", endpoint, {"fault": "page", "status": 429}, Code.RATE_LIMITED)
+    yield Row("maintenance that passes", endpoint, {**storm, "code": "50001", "times": 1}, None, tries=2)
+    yield Row("hang", endpoint, {"fault": "hang"}, Code.EXCHANGE_TIMEOUT, tries=1)
+    yield Row("hang that passes", endpoint, {"fault": "hang", "times": 1}, None, **late)
+    yield Row("a byte a second", endpoint, {"fault": "trickle"}, Code.EXCHANGE_TIMEOUT, tries=1)
+    yield Row("a byte a second that passes", endpoint, {"fault": "trickle", "times": 1}, None, **late)
+    yield Row("reset", endpoint, {"fault": "reset"}, unreachable)
+    yield Row("half close", endpoint, {"fault": "half-close"}, unreachable)
+    yield Row("truncated", endpoint, {"fault": "truncated"}, unreachable)
+    yield Row("gzip bomb", endpoint, {"fault": "gzip-bomb", "mebibytes": 1024}, unexpected)
+    yield Row("longer than 8 MiB", endpoint, {"fault": "padded", "mebibytes": 9}, unexpected)
+    yield Row("millions of values", endpoint, {"fault": "padded", "mebibytes": 7}, unexpected)
+    yield Row("HTML with 200", endpoint, {"fault": "page"}, unexpected)
+    yield Row("HTML with 403", endpoint, {"fault": "page", "status": 403}, unreachable)
+    yield Row("HTML with 418", endpoint, {"fault": "page", "status": 418}, unexpected)
+    yield Row("HTML with 502", endpoint, {"fault": "page", "status": 502}, Code.EXCHANGE_UNAVAILABLE)
+    for status in (301, 302, 307):
+        fault = {"fault": "redirect", "status": status, "times": 1}
+        yield Row(f"redirect {status}", endpoint, fault, unexpected)
+    for title, seconds in {
+        "ahead": 120,
+        "behind": -120,
+        "a day ahead": 86400,
+        "a day behind": -86400,
+    }.items():
+        fault = {"fault": "skew", "seconds": seconds}
+        yield Row(f"clock {title} of its own time", endpoint, fault, Code.CLOCK_DISAGREES)
+
+
+def damages(endpoint: str, amount: str, fields: str) -> Iterator[Row]:
+    """Give the rows in which one field is not what it should be; `amount` names that of the total."""
+    unexpected = Code.UNEXPECTED_RESPONSE
+    for how in ("missing", "renamed", "doubled"):
+        for field in fields.split():
+            yield Row(f"{how} {field}", endpoint, damaged(how, field), unexpected)
+    digits = "9" * 400
+    texts = ["NaN", '"NaN"', "-Infinity", '"Infinity"', "1e400", '"1e400"', digits, f'"{digits}"']
+    texts += ["null", "true", "[]", "{}", '""', '"1,5"', '" 1"', '"0x1F"', '"1_000"', '"\\u0661"']
+    for number, text in enumerate(texts):
+        fault = damaged("replaced", amount, text)
+        yield Row(f"{number} {amount} is {text[:12]}", endpoint, fault, unexpected)
+    for field in ("code", "data"):
+        for text in ("null", "{}", '"x"'):
+            yield Row(f"{field} is {ord(text[1])}", endpoint, damaged("replaced", field, text), unexpected)
+
+
+def of_the_trading_wallet() -> Iterator[Row]:
+    """Give the rows that only the trading wallet has."""
+    contradictory = Code.CONTRADICTORY_TOTAL
+    yield from refusals()
+    yield from broken(BALANCE)
+    yield from damages(BALANCE, "eq", "code data details ccy eq eqUsd availEq availBal frozenBal liab")
+    yield Row("eq is a number", BALANCE, damaged("replaced", "eq", TRADING["BTC"]), None)
+    yield Row("no account", BALANCE, damaged("replaced", "data", "[]"), Code.UNEXPECTED_RESPONSE)
+    yield Row("empty list", BALANCE, damaged("replaced", "details", "[]"), contradictory)
+    yield Row("data of a poorer account", BALANCE, {"fault": "foreign", "account": POOR}, contradictory)
+    yield Row("data of a richer account", BALANCE, {"fault": "foreign", "account": WEALTHY}, contradictory)
+
+
+def of_the_funding_wallet() -> Iterator[Row]:
+    """Give the rows of the funding wallet."""
+    yield from broken(FUNDING_LIST)
+    yield from damages(FUNDING_LIST, "bal", "code data ccy bal availBal frozenBal")
+    yield Row("empty list", FUNDING_LIST, damaged("replaced", "data", "[]"), Code.CONTRADICTORY_TOTAL)
+
+
+def of_the_totals() -> Iterator[Row]:
+    """Give the rows in which the exchange's own totals can not be read."""
+    yield Row("storm", VALUATION, {"fault": "refusal", "code": "50011"}, None)
+    yield Row("maintenance", VALUATION, {"fault": "refusal", "code": "50001"}, None)
+    yield Row("hang", VALUATION, {"fault": "hang"}, None, seconds=20.0)
+    yield Row("reset", VALUATION, {"fault": "reset"}, None)
+    yield Row("HTML", VALUATION, {"fault": "page"}, None)
+    yield Row("no amount", VALUATION, damaged("replaced", "details", '{"trading": "NaN"}'), None)
+    yield Row("missing details", VALUATION, damaged("missing", "details"), None)
+
+
+def of_the_key() -> Iterator[Row]:
+    """Give the rows in which whose key it is can not be read."""
+    unexpected = Code.UNEXPECTED_RESPONSE
+    yield Row("storm", CONFIG, {"fault": "refusal", "code": "50011"}, Code.RATE_LIMITED)
+    yield Row("maintenance", CONFIG, {"fault": "refusal", "code": "50001"}, Code.EXCHANGE_UNAVAILABLE)
+    yield Row("hang", CONFIG, {"fault": "hang"}, Code.EXCHANGE_TIMEOUT)
+    yield Row("reset", CONFIG, {"fault": "reset"}, Code.EXCHANGE_UNREACHABLE)
+    yield Row("HTML", CONFIG, {"fault": "page"}, unexpected)
+    yield Row("redirect", CONFIG, {"fault": "redirect"}, unexpected)
+    yield Row("nobody", CONFIG, damaged("replaced", "data", "[]"), unexpected)
+    for how in ("missing", "renamed", "doubled"):
+        for field in ("uid", "mainUid", "perm", "ip"):
+            yield Row(f"{how} {field}", CONFIG, damaged(how, field), unexpected)
+
+
+ROWS = [*of_the_trading_wallet(), *of_the_funding_wallet()]
+VALUATION_ROWS = list(of_the_totals())
+CONFIG_ROWS = list(of_the_key())

@@ -1,0 +1,204 @@
+"""An exchange that misbehaves, fault for fault: a wrong number never looks right."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from contracts.accounts import Verified
+from contracts.faults import FAULTS, Code
+from contracts.syncs import Status, SyncOutcome, TotalCheck, Verdict, WalletRead
+from contracts.vault import Refused
+from deploy.local.simulator.accounts import Accounts
+from sync_worker.clock import MIN_AGE
+from tests.conformance.simulated import Admin, is_true
+from tests.conformance.table import (
+    CONFIG,
+    CONFIG_ROWS,
+    NOT_PERMITTED,
+    ROWS,
+    VALUATION,
+    VALUATION_ROWS,
+    WALLETS,
+    Row,
+)
+from tests.sync_worker.system import Gateway
+from tests.waiting import passed, until
+
+MEBIBYTE = 1024 * 1024
+# So few that no try has to wait long for this machine: how many are made depends on it.
+AT_ONCE = 48
+LARGE = [row for row in ROWS if row.fault["fault"] in {"gzip-bomb", "padded"}]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a row's sync, the seconds until it came and the calls that were struck."""
+
+    outcome: SyncOutcome
+    seconds: float
+    struck: int
+
+    def read_of(self, wallet: str) -> WalletRead:
+        """Give what is said of a wallet."""
+        return next(read for read in self.outcome.wallets if read.wallet == wallet)
+
+
+@pytest_asyncio.fixture(name="ran", scope="module")
+async def _ran(gateway: Gateway, admin: Admin, accounts: Accounts) -> dict[str, Result]:
+    """Sync every row's account twice: all at once without its fault, and some at a time with it."""
+    rows = ROWS + VALUATION_ROWS
+    ids = await asyncio.gather(*(gateway.store(accounts[row.name]) for row in rows))
+    outcomes = await asyncio.gather(*(gateway.sync(gateway.request(each)) for each in ids))
+    assert all(is_true(read) for outcome in outcomes for read in outcome.wallets[:2])
+    counted_anew = passed(1.0)  # of the totals one call a second is allowed
+    await asyncio.gather(*(admin.put(row.name, row.endpoint, row.fault) for row in rows))
+    await until(counted_anew)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(row: Row, credential_id: UUID) -> Result:
+        async with turns:
+            return await struck(gateway, admin, row, credential_id)
+
+    results = await asyncio.gather(*map(in_turn, rows, ids))
+    return {row.name: result for row, result in zip(rows, results, strict=True)}
+
+
+async def struck(gateway: Gateway, admin: Admin, row: Row, credential_id: UUID) -> Result:
+    """Sync an account whose fault is on."""
+    began = time.monotonic()
+    outcome = await gateway.sync(gateway.request(credential_id, seconds=row.seconds))
+    return Result(outcome, time.monotonic() - began, await admin.struck(row.name, row.endpoint))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_fault_has_its_verdict(ran: dict[str, Result], row: Row) -> None:
+    """The wallet that is struck says what is wrong, in words; the other one is read all the same."""
+    result = ran[row.name]
+    struck_wallet = result.read_of(WALLETS[row.endpoint])
+    spared = result.read_of(next(wallet for wallet in WALLETS.values() if wallet != struck_wallet.wallet))
+
+    assert struck_wallet.error_code == row.code
+    assert spared.verdict is Verdict.COMPLETE
+    assert result.outcome.attempt == row.attempt
+    if row.code is None:
+        assert result.outcome.status is Status.COMPLETED
+    else:
+        assert result.outcome.status is Status.PARTIAL
+        expected = Verdict.NOT_PERMITTED if row.code in NOT_PERMITTED else Verdict.FAILED
+        assert struck_wallet.verdict is expected
+        assert struck_wallet.error is not None
+        assert struck_wallet.error.startswith(FAULTS[row.code].words)
+        assert row.words in struck_wallet.error
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_no_balance_became_zero_smaller_or_complete_by_a_fault(ran: dict[str, Result], row: Row) -> None:
+    """What is said to be complete is what the exchange holds, to the last digit; all else has no balances."""
+    for wallet in WALLETS.values():
+        read = ran[row.name].read_of(wallet)
+
+        assert read.balances is None if read.verdict is not Verdict.COMPLETE else is_true(read)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_an_exchange_that_is_slow_takes_no_longer_than_its_time(ran: dict[str, Result], row: Row) -> None:
+    """A call has 10 seconds, whatever trickles in; the outcome is there by the deadline of the sync."""
+    assert ran[row.name].seconds < row.seconds + 1
+
+
+@pytest.mark.parametrize("row", VALUATION_ROWS, ids=lambda row: row.name)
+def test_without_the_exchange_s_total_a_list_is_unchecked(ran: dict[str, Result], row: Row) -> None:
+    """A total that can not be read takes nothing away from the wallets, and is not taken for agreement."""
+    result = ran[row.name]
+
+    assert result.struck >= 1
+    assert result.outcome.status is Status.COMPLETED
+    assert result.outcome.attempt == 1
+    for wallet in WALLETS.values():
+        assert is_true(result.read_of(wallet))
+        assert result.read_of(wallet).total_check is TotalCheck.UNCHECKED
+
+
+@pytest.mark.parametrize("row", CONFIG_ROWS, ids=lambda row: row.name)
+async def test_a_key_whose_facts_can_not_be_read_is_not_accepted(
+    gateway: Gateway, admin: Admin, accounts: Accounts, row: Row
+) -> None:
+    """Verifying says what is wrong; without the fault the same key is accepted."""
+    credential_id = await gateway.store(accounts[row.name])
+    await admin.put(row.name, CONFIG, row.fault)
+
+    refused = await gateway.verify(credential_id)
+    await admin.clear(row.name, CONFIG)
+
+    assert isinstance(refused, Refused)
+    assert refused.code is row.code
+    assert isinstance(await gateway.verify(credential_id), Verified)
+
+
+async def test_a_clock_that_was_set_is_learnt_at_once(
+    gateway: Gateway, admin: Admin, accounts: Accounts
+) -> None:
+    """When the exchange refuses the time it is asked for its own, once, within the same try."""
+    credential_id = await gateway.store(accounts["in-eea"])
+    assert (await gateway.sync(gateway.request(credential_id, "eea"))).status is Status.COMPLETED
+    await until(passed(MIN_AGE))
+    places = ["account/balance", "asset/balances", VALUATION]
+    await admin.put("eea", "public/time", {"fault": "skew", "seconds": -45})
+    for place in places:
+        await admin.put("in-eea", place, {"fault": "skew", "seconds": -45})
+
+    outcome = await gateway.sync(gateway.request(credential_id, "eea"))
+    asked = await admin.struck("eea", "public/time")
+    for place in places:
+        await admin.clear("in-eea", place)
+    await admin.clear("eea", "public/time")
+
+    assert (outcome.status, outcome.attempt, asked) == (Status.COMPLETED, 1, 1)
+
+
+@pytest.mark.parametrize("seconds", [120, -120, 86400, -86400])
+async def test_a_clock_that_is_far_off_signs_nothing(
+    gateway: Gateway, admin: Admin, accounts: Accounts, seconds: int
+) -> None:
+    """The broker signs for no time but its own, whatever the exchange says, and the words name the clocks."""
+    credential_id = await gateway.store(accounts["in-us"])
+    await admin.put("us", "public/time", {"fault": "skew", "seconds": seconds})
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", seconds=3))
+    await admin.clear("us", "public/time")
+
+    assert outcome.status is Status.FAILED
+    assert {read.error_code for read in outcome.wallets[:2]} == {Code.CLOCK_DISAGREES}
+    assert all(read.balances is None for read in outcome.wallets)
+
+
+@pytest.mark.parametrize("row", LARGE, ids=lambda row: row.name)
+async def test_what_is_large_costs_no_memory(
+    ran: dict[str, Result],
+    gateway: Gateway,
+    admin: Admin,
+    accounts: Accounts,
+    worker_process: psutil.Process,
+    row: Row,
+) -> None:
+    """An answer that is too long, or unpacks to a gibibyte, is given up before it fills the memory."""
+    credential_id = await gateway.store(accounts[row.name])
+    before = most = worker_process.memory_info().rss
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, worker_process.memory_info().rss)
+            await asyncio.sleep(0.01)
+
+    watching = asyncio.create_task(watch())
+    outcome = await gateway.sync(gateway.request(credential_id))
+    watching.cancel()
+
+    assert outcome.status is Status.PARTIAL
+    assert most - before < 20 * MEBIBYTE

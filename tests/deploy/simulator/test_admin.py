@@ -1,0 +1,210 @@
+"""The admin port: faults are switched on for one owner and endpoint, strike there, and nowhere else."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from deploy.local.simulator.accounts import Accounts
+from deploy.local.simulator.faults import FAULTS
+from deploy.local.simulator.refusals import REFUSALS
+
+BALANCE = "account/balance"
+TARGET = "/api/v5/account/balance"
+REFUSED = {"fault": "refusal", "code": "50026"}
+
+
+@pytest.fixture(name="troubled", scope="module")
+def _troubled(
+    start: Callable[..., AbstractContextManager[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    with start(tmp_path_factory.mktemp("troubled"), "--admin-port", "0") as simulator:
+        yield simulator
+
+
+def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[int, Any]:
+    """Ask the admin port; gives HTTP status and body."""
+    with closing(http.client.HTTPConnection(urlsplit(simulator.address["admin"]).netloc, timeout=5)) as admin:
+        admin.request(method, f"/faults/{place}", json.dumps(body) if body is not None else None)
+        response = admin.getresponse()
+        return response.status, json.loads(response.read() or b"null")
+
+
+@pytest.fixture(name="put")
+def _put(troubled: Any) -> Iterator[Callable[..., None]]:
+    """Give a function that switches a fault on; it is off again after the test."""
+    places: list[str] = []
+
+    def put(place: str, fault: str, **parameters: Any) -> None:
+        assert ask(troubled, "PUT", place, {"fault": fault, **parameters})[0] == HTTPStatus.NO_CONTENT
+        places.append(place)
+
+    yield put
+    for place in places:
+        assert ask(troubled, "DELETE", place)[0] == HTTPStatus.NO_CONTENT
+
+
+def test_without_the_option_there_is_no_admin_port(simulator: Any) -> None:
+    """Neither is one named nor does any other port take orders."""
+    assert "admin" not in simulator.address
+    assert simulator.get(None, f"/faults/plain/{BALANCE}")[0] == HTTPStatus.NOT_FOUND
+
+
+def test_a_fault_strikes_its_account_and_endpoint_only(
+    troubled: Any, accounts: Accounts, put: Callable[..., None]
+) -> None:
+    """Another account and another endpoint answer as ever."""
+    put(f"plain/{BALANCE}", "refusal", code="50026")
+
+    assert troubled.get(accounts["plain"], TARGET)[1]["code"] == "50026"
+    assert troubled.get(accounts["plain"], "/api/v5/asset/balances")[1]["code"] == "0"
+    assert troubled.get(accounts["margin"], TARGET)[1]["code"] == "0"
+    assert ask(troubled, "GET", f"plain/{BALANCE}") == (HTTPStatus.OK, {"struck": 1})
+
+
+def test_a_public_endpoint_belongs_to_its_region(troubled: Any, put: Callable[..., None]) -> None:
+    """Nobody says who asks there, so that the fault is of the address."""
+    put("eea/public/time", "page", status=502)
+
+    assert troubled.get(None, "/api/v5/public/time")[0] == HTTPStatus.OK
+    with pytest.raises(json.JSONDecodeError):
+        troubled.get(None, "/api/v5/public/time", "eea")
+
+
+def test_a_fault_ends_after_so_many_calls(
+    troubled: Any, accounts: Accounts, put: Callable[..., None]
+) -> None:
+    """With `times` the calls after those are answered."""
+    put(f"plain/{BALANCE}", "refusal", times=2, code="50001")
+
+    codes = [troubled.get(accounts["plain"], TARGET)[1]["code"] for _ in range(3)]
+
+    assert codes == ["50001", "50001", "0"]
+
+
+def test_a_fault_that_is_switched_off_is_over(troubled: Any, accounts: Accounts) -> None:
+    """Switching off what is not on does no harm."""
+    ask(troubled, "PUT", f"plain/{BALANCE}", REFUSED)
+    statuses = [ask(troubled, "DELETE", f"plain/{BALANCE}")[0] for _ in range(2)]
+
+    assert statuses == [HTTPStatus.NO_CONTENT] * 2
+    assert troubled.get(accounts["plain"], TARGET)[1]["code"] == "0"
+    assert ask(troubled, "GET", f"plain/{BALANCE}")[0] == HTTPStatus.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(code, status) for code, texts in REFUSALS.items() for status in texts]
+)
+def test_every_refusal_can_be_had(
+    troubled: Any, accounts: Accounts, put: Callable[..., None], code: str, status: int
+) -> None:
+    """By its number, with each of its documented statuses, and its text filled in."""
+    put(f"plain/{BALANCE}", "refusal", code=code, status=status)
+
+    answered, body = troubled.get(accounts["plain"], TARGET)
+
+    assert (answered, body["code"]) == (status, code)
+    assert body["msg"] == REFUSALS[code][status].format("127.0.0.1", "127.0.0.1")
+
+
+def test_a_damaged_answer_is_whole_but_for_one_field(
+    troubled: Any, accounts: Accounts, put: Callable[..., None]
+) -> None:
+    """Only the first row that has the field is touched."""
+    place, target, account = "plain/asset/balances", "/api/v5/asset/balances", accounts["plain"]
+    rows = troubled.get(account, target)[1]["data"]
+
+    put(place, "missing", field="bal")
+    missing = troubled.get(account, target)[1]["data"]
+    put(place, "renamed", field="bal")
+    renamed = troubled.get(account, target)[1]["data"]
+    put(place, "replaced", field="bal", text="[1e400]")
+    replaced = troubled.get(account, target)[1]["data"]
+
+    assert missing == [{key: rows[0][key] for key in rows[0] if key != "bal"}, *rows[1:]]
+    assert renamed == [missing[0] | {"balNew": rows[0]["bal"]}, *rows[1:]]
+    assert replaced == [rows[0] | {"bal": [float("inf")]}, *rows[1:]]
+
+
+def test_a_skewed_clock_moves_the_time_and_what_is_in_time(
+    troubled: Any, accounts: Accounts, put: Callable[..., None]
+) -> None:
+    """The exchange tells its own time and refuses ours; set right, it counts calls as before."""
+    put("global/public/time", "skew", seconds=86400)
+    put(f"plain/{BALANCE}", "skew", seconds=86400)
+
+    told = int(troubled.get(None, "/api/v5/public/time")[1]["data"][0]["ts"]) / 1000
+
+    assert 86390 < told - time.time() < 86400
+    assert troubled.get(accounts["plain"], TARGET)[1]["code"] == "50102"
+
+
+def test_strict_limits_refuse_a_burst(troubled: Any, accounts: Accounts, put: Callable[..., None]) -> None:
+    """The second of two calls at once is one too many."""
+    put("rich/account/balance", "strict-limits")
+
+    codes = [troubled.get(accounts["rich"], TARGET)[1]["code"] for _ in range(2)]
+
+    assert codes == ["0", "50011"]
+
+
+def test_foreign_data_is_another_account_s(
+    troubled: Any, accounts: Accounts, put: Callable[..., None]
+) -> None:
+    """The signature is that of the asker all the same."""
+    put("plain/account/config", "foreign", account="margin")
+
+    (row,) = troubled.get(accounts["plain"], "/api/v5/account/config")[1]["data"]
+
+    assert row["uid"] == accounts["margin"].uid
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "complaint"),
+    [
+        ("nobody/account/balance", REFUSED, "is not asked by nobody"),
+        ("plain/public/time", REFUSED, "is not asked by plain"),
+        ("plain/account/nothing", REFUSED, "there is no endpoint"),
+        ("plain/account/balance", {"fault": "flood"}, ", ".join(FAULTS)),
+        ("plain/account/balance", {"fault": "hang", "colour": "red"}, "unknown field `colour`"),
+        ("plain/account/balance", {"fault": "refusal", "code": "99999"}, "no such code"),
+        ("plain/account/balance", {"fault": "refusal", "code": "50001", "status": 200}, "with this status"),
+        ("plain/account/balance", {"fault": "foreign", "account": "nobody"}, "no account is called nobody"),
+        ("plain/account/balance", {"fault": "foreign"}, "needs an account"),
+        ("plain/account/balance", {"fault": "missing"}, "needs a field"),
+        ("plain/account/balance", {"fault": "latency", "seconds": 1e9}, "`$.seconds`"),
+        ("plain/account/balance", {"fault": "gzip-bomb", "mebibytes": 4096}, "`$.mebibytes`"),
+        ("plain/account/balance", {"fault": "hang", "times": 0}, "`$.times`"),
+        ("plain/account/balance", ["hang"], "Expected `object`"),
+    ],
+)
+def test_bad_input_is_refused_with_the_reason(troubled: Any, place: str, body: Any, complaint: str) -> None:
+    """It switches nothing on."""
+    status, answer = ask(troubled, "PUT", place, body)
+
+    assert status == HTTPStatus.BAD_REQUEST
+    assert complaint in answer["error"]
+
+
+def test_a_long_body_is_refused(troubled: Any) -> None:
+    """What the admin port keeps is bounded."""
+    status, answer = ask(troubled, "PUT", f"plain/{BALANCE}", "x" * 20_000)
+
+    assert (status, answer) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "Request Entity Too Large"})
+
+
+def test_the_admin_port_listens_on_loopback_only(troubled: Any) -> None:
+    """Whoever is not on this machine switches nothing."""
+    port = urlsplit(troubled.address["admin"]).port
+    listening = Path(f"/proc/{troubled.process.pid}/net/tcp").read_text().splitlines()[1:]
+
+    assert {line.split()[1] for line in listening if line.split()[1].endswith(f":{port:04X}")} == {
+        f"0100007F:{port:04X}"
+    }
