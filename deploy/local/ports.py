@@ -1,6 +1,7 @@
 """Free ports of the loopback interface."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def require_free(port: int) -> None:
     try:
         socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
-        raise PortTaken(f"port {port} can not be had ({error.strerror}); choose another with PORT=") from None
+        reason = os.strerror(error.errno or 0)
+        raise PortTaken(f"port {port} can not be had ({reason}); choose another with PORT=") from None
 
 
 async def accepts(port: int) -> bool:
