@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.keys import kept, password
-from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import PLAIN_ENVIRONMENT, UNPRIVILEGED_USER, Processes, Program, executable
 
 READY_SECONDS = 60
@@ -61,7 +61,7 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
     keys, home = directory / "keys", directory / "postgres"
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make_home(home)
-    (port,) = free_ports(1)
+    port = kept_port(home / "port")  # a gateway that goes on finds a database that was started anew
     server = Postgres(port, keys)
     for role in (SUPERUSER, OWNER, GATEWAY):
         kept(server.password_file(role), password)

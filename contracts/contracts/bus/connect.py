@@ -17,14 +17,17 @@ from nats.js.errors import APIError
 
 from contracts import subjects
 from contracts.bus.envelope import Malformed, Message, attributes, decode, encode
+from contracts.bus.pulling import Pull
 from contracts.faults import Code, TransientError
 from contracts.operations import metrics
+from contracts.operations.health import Check
 from contracts.values import Secret
 
 PUBLISH_TIMEOUT = 2.0
 PUBLISH_TRIES = 5
 UNSENT_DATA_TIMEOUT_MS = 6000
 SHUTDOWN_GRACE = 25.0
+DRAIN_SECONDS = 5
 
 log = structlog.get_logger()
 
@@ -53,15 +56,18 @@ class _Broker(NatsBroker):
 
 
 class Bus:
-    """One service's connection: publish, request, and the broker that subscribers are declared on.
+    """One service's connection: publish, request, and what is declared on it before it starts.
 
-    `closed` is set when the connection is over for good: the process must end.
+    Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
+    connection is over for good: the process must end.
     """
 
     def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
         self.service = service
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
+        self.pulls: list[Pull] = []
+        self._pulling: list[asyncio.Task[None]] = []
         self.broker = _Broker(
             url,
             name=service,
@@ -73,6 +79,7 @@ class Bus:
             ping_interval=5,
             max_outstanding_pings=2,
             graceful_timeout=SHUTDOWN_GRACE,
+            drain_timeout=DRAIN_SECONDS,
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnected,
             closed_cb=self._on_closed,
@@ -82,23 +89,44 @@ class Bus:
         )
 
     async def start(self) -> None:
-        """Connect and start every subscriber; waits for the server as long as it takes."""
+        """Connect and start all that is declared; waits for the server as long as it takes."""
         await self.broker.start()
         self._limit_unsent_data()
+        self._pulling = [asyncio.create_task(pull.run(self.client)) for pull in self.pulls]
 
     async def run(self) -> None:
         """Connect and stay; raises BusUnavailable when the connection is over for good."""
         await self.start()
-        await self.closed.wait()
-        raise BusUnavailable("The connection to the bus was closed.")
+        closed = asyncio.create_task(self.closed.wait())
+        try:
+            await asyncio.wait({closed, *self._pulling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+        raise BusUnavailable("The connection to the bus was closed, or is pulled from no more.")
 
     async def stop(self) -> None:
-        """Let handlers finish, then drain and close."""
+        """Ask for no more, let handlers finish, then drain and close."""
+        for pulling in self._pulling:
+            pulling.cancel()
+        if self._pulling:
+            await asyncio.wait(self._pulling)
+            await asyncio.gather(*(pull.end(SHUTDOWN_GRACE) for pull in self.pulls))
         await self.broker.stop()
 
     async def ready(self) -> bool:
         """Tell whether the connection stands."""
         return self.broker._connection is not None and self.client.is_connected
+
+    def checks(self) -> dict[str, Check]:
+        """Give a check for the connection, and one for each consumer that is pulled from."""
+
+        def pulled(pull: Pull) -> Check:
+            async def check() -> bool:
+                return await self.ready() and await pull.ready(self.client)
+
+            return check
+
+        return {"nats": self.ready, **{pull.name: pulled(pull) for pull in self.pulls}}
 
     @property
     def client(self) -> Client:

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import structlog
 from faststream import AckPolicy
-from faststream.nats import JStream, PullSub
 from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error
@@ -16,6 +15,7 @@ from nats.errors import Error
 from contracts import subjects
 from contracts.bus.connect import Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
+from contracts.bus.pulling import Pull
 from contracts.bus.topology import ACK_WAIT, Consumer
 from contracts.operations import metrics
 
@@ -47,24 +47,13 @@ Handler = Callable[[Delivery], Awaitable[None]]
 
 
 def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) -> None:
-    """Declare a subscriber that hands every message of a durable consumer to a handler.
+    """Declare that every message of a durable consumer goes to a handler, so many of them at a time.
 
     A handler that returns has the message acknowledged. RetryLater and unexpected errors bring it back after
     a delay; Malformed puts it into the dead letters.
     """
-    subscriber: Any = bus.broker.subscriber(
-        consumer.filter_subject or ">",
-        durable=consumer.name,
-        stream=JStream(consumer.stream, declare=False),
-        pull_sub=PullSub(batch_size=1, timeout=5.0),
-        inbox_prefix=bus.inbox_prefix.encode(),
-        ack_policy=AckPolicy.MANUAL,
-        max_workers=concurrency,
-        no_reply=True,
-    )
 
-    async def on_message(message: NatsMessage) -> None:
-        raw = message.raw_message
+    async def on_message(raw: Msg) -> None:
         outcome = "unsettled"
         try:
             async with _in_progress(raw):
@@ -73,7 +62,7 @@ def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) ->
             log.warning("settling_failed", consumer=consumer.name, error=type(error).__name__)
         metrics.DELIVERIES.labels(consumer.name, outcome).inc()
 
-    subscriber(on_message)
+    bus.pulls.append(Pull(consumer, on_message, concurrency, bus.inbox_prefix))
 
 
 def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:

@@ -82,6 +82,7 @@ async def run(settings: Settings) -> int:
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
+    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -90,10 +91,9 @@ async def run(settings: Settings) -> int:
         deleting=Deleting(pool, relay, destroyer),
         requests=Requests(pool, relay, key, settings.sync_deadline_seconds),
         waiters=waiters,
-        checks={"database": pool.ready, "nats": bus.ready},
+        checks={"database": pool.ready, **bus.checks()},
         egress=settings.egress,
     )
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
     parts = {
         "relay": relay.run(),
         "sweeper": sweeper.run(),

@@ -24,7 +24,7 @@ async def run(settings: Settings) -> int:
     https = Https(settings.exchange_ca_file)
     okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, utc_now)
     Handlers(bus, {okx.catalogue.key: okx}, utc_now).declare()
-    health = health_application({"nats": bus.ready})
+    health = health_application(bus.checks())
     try:
         return await run_service(bus, health, settings.running.address, {}, asyncio.Event())
     finally:

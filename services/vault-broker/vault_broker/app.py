@@ -25,7 +25,7 @@ async def run(settings: Settings) -> int:
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
     bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
     Handlers(Credentials(login), settings.gateway_key, utc_now).declare(bus)
-    health = health_application({"nats": bus.ready, "vault": login.ready})
+    health = health_application({**bus.checks(), "vault": login.ready})
     try:
         return await run_service(
             bus, health, settings.running.address, {"vault": login.keep()}, asyncio.Event()

@@ -1,0 +1,63 @@
+"""The whole system, started once; every test finds it whole and must leave it so."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import nats as nats_client
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from deploy.local.simulator.accounts import load_accounts
+from tests.chaos.parts import READY_SECONDS, World
+from tests.conformance.simulated import Admin, write_accounts
+from tests.system.person import CALL_SECONDS, Person
+from tests.waiting import until
+
+ACCOUNTS = [f"account-{number}" for number in range(80)]
+
+
+@pytest_asyncio.fixture(name="one_world", scope="session")
+async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    directory = tmp_path_factory.mktemp("chaos")
+    write_accounts(directory / "accounts.toml", ACCOUNTS)
+    world = await World.start(directory, directory / "accounts.toml")
+    yield world
+    await world.stop()
+
+
+@pytest_asyncio.fixture(name="world")
+async def _world(one_world: World) -> AsyncIterator[World]:
+    """Give the system, all of it ready before the test and again within ten seconds after it."""
+    await until(one_world.ready, READY_SECONDS)
+    yield one_world
+    await until(one_world.ready, READY_SECONDS)
+    assert await one_world.rows("select id from syncs where status = 'queued'") == []
+
+
+@pytest_asyncio.fixture(name="person")
+async def _person(world: World) -> AsyncIterator[Person]:
+    base = f"{world.services['gateway'].url}/api/v1"
+    async with httpx.AsyncClient(base_url=base, timeout=CALL_SECONDS, trust_env=False) as client:
+        person = Person(client, load_accounts(world.directory / "accounts.toml"))
+        await person.sign_up()
+        yield person
+
+
+@pytest_asyncio.fixture(name="admin")
+async def _admin(world: World) -> AsyncIterator[Admin]:
+    """Give the admin port of the exchange."""
+    assert world.parts.exchange is not None
+    assert world.parts.exchange.admin is not None
+    async with httpx.AsyncClient(base_url=world.parts.exchange.admin, timeout=5, trust_env=False) as client:
+        yield Admin(client)
+
+
+@pytest_asyncio.fixture(name="bus")
+async def _bus(world: World) -> AsyncIterator[Client]:
+    """Give the administrator's connection to the bus."""
+    seed = str(world.parts.nats.seed_file("admin"))
+    async with await nats_client.connect(
+        world.parts.nats.url, nkeys_seed=seed, max_reconnect_attempts=-1, reconnect_time_wait=0.2
+    ) as client:
+        yield client

@@ -1,0 +1,182 @@
+"""The whole system with every part in a test's hand: to stop, to kill, to hold still and to start anew."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
+
+import httpx
+import psutil
+
+from deploy.local.exchange import Exchange, running_exchange
+from deploy.local.nats import Nats, running_nats
+from deploy.local.openbao import OpenBao
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
+from deploy.local.processes import Processes, Program
+from deploy.local.services import MODULES, Infrastructure, environments
+from tests.vault_broker.vaults import OwnVault
+from tests.waiting import until
+
+STOP_SECONDS = 40.0
+READY_SECONDS = 10.0
+RUNS = count(1)
+
+
+class Part:
+    """A process that can be ended in any way and started again; `begin` runs it until its context is left."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.name = name
+        self._directory = directory
+        self._running = AsyncExitStack()
+        self.log = Path()
+
+    async def enter(self, context: Callable[[Processes], AbstractAsyncContextManager[object]]) -> object:
+        """Start it, with a folder of logs for each time."""
+        logs = self._directory / f"{self.name}-{next(RUNS)}"
+        self.log = logs / f"{self.name}.log"
+        return await self._running.enter_async_context(context(Processes(logs)))
+
+    @property
+    def process(self) -> psutil.Process:
+        """Find the process by the log that it writes."""
+        for process in psutil.Process().children():
+            if any(Path(opened.path) == self.log for opened in process.open_files()):
+                return process
+        raise AssertionError(f"{self.name} does not run")
+
+    async def end(self, signal: Signals = SIGTERM) -> None:
+        """End it by a signal, also while it is held still; fails when it does not end."""
+        process = self.process
+        process.send_signal(signal)
+        if signal is not SIGKILL:
+            process.send_signal(SIGCONT)
+
+        async def gone() -> bool:
+            return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+        await until(gone, STOP_SECONDS)
+        await self._running.aclose()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold the process still."""
+        process = self.process
+        process.send_signal(SIGSTOP)
+        try:
+            yield
+        finally:
+            if process.is_running():
+                process.send_signal(SIGCONT)
+
+    async def close(self) -> None:
+        """Stop it where it runs."""
+        await self._running.aclose()
+
+
+class Service(Part):
+    """One process of a service, with its settings and its own port."""
+
+    def __init__(self, directory: Path, name: str, environment: dict[str, str]) -> None:
+        super().__init__(directory, name)
+        self._environment = environment
+        self.url = f"http://{LOOPBACK}:{environment['PORT']}"
+
+    async def start(self) -> None:
+        """Start it and do not wait until it is ready."""
+        program = Program(self.name, [sys.executable, "-m", MODULES[self.name]], self._environment)
+        await self.enter(lambda processes: processes.running(program))
+
+    async def not_ready(self) -> list[str]:
+        """Name what it waits for; itself where it does not answer."""
+        try:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+                return list((await client.get(f"{self.url}/readyz")).json()["not_ready"])
+        except httpx.TransportError:
+            return [self.name]
+
+    async def ready(self) -> bool:
+        """Tell whether it is ready."""
+        return not await self.not_ready()
+
+
+@dataclass
+class World:
+    """Everything that runs; `replicas` of a service are the same in all but their port."""
+
+    directory: Path
+    nats: Part
+    postgres: Part
+    exchange: Part
+    vault: OwnVault
+    parts: Infrastructure
+    services: dict[str, Service] = field(default_factory=dict)
+
+    @classmethod
+    async def start(cls, directory: Path, accounts: Path) -> "World":
+        """Start everything and wait until it is ready."""
+        nats, postgres, exchange = (Part(directory, name) for name in ("nats", "postgres", "exchange"))
+        vault = OwnVault(Processes(directory / "vault-logs"), directory / "vault")
+        (directory / "vault").mkdir(exist_ok=True)
+        await vault.start()
+        bus = await start_nats(nats, directory)
+        database = await postgres.enter(lambda processes: running_postgres(processes, directory))
+        options = ("--admin-port", "0", "--accounts", accounts)
+        shop = await exchange.enter(lambda processes: running_exchange(processes, directory, options))
+        assert isinstance(database, Postgres)
+        assert isinstance(shop, Exchange)
+        kept = OpenBao(vault.url, vault.ca, vault.role_id_file, vault.secret_id_file)
+        world = cls(
+            directory, nats, postgres, exchange, vault, Infrastructure(directory, bus, kept, database, shop)
+        )
+        for name in MODULES:
+            world.services[name] = world.replica(name)
+            await world.services[name].start()
+        await until(world.ready, 60)
+        return world
+
+    def replica(self, name: str, **settings: str) -> Service:
+        """Describe another process of a service."""
+        ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+        return Service(self.directory, name, environments(self.parts, ports)[name] | settings)
+
+    async def ready(self) -> bool:
+        """Tell whether all services are ready."""
+        return all([await service.ready() for service in self.services.values()])
+
+    async def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """Run a query as the superuser."""
+        async with await self.parts.database.connect(SUPERUSER) as connection:
+            cursor = await connection.execute(query.encode(), values)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def restart_nats(self) -> None:
+        """Start the bus again on its data."""
+        await start_nats(self.nats, self.directory)
+
+    async def restart_postgres(self) -> None:
+        """Start the database again on its data."""
+        await self.postgres.enter(lambda processes: running_postgres(processes, self.directory))
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        await stop_all([*self.services.values(), self.exchange, self.postgres, self.nats])
+        await self.vault.client.aclose()
+        await self.vault.stop()
+
+
+async def start_nats(part: Part, directory: Path) -> Nats:
+    """Start the bus on its data."""
+    bus = await part.enter(lambda processes: running_nats(processes, directory))
+    assert isinstance(bus, Nats)
+    return bus
+
+
+async def stop_all(parts: Iterable[Part]) -> None:
+    """Stop parts one after the other."""
+    for part in parts:
+        await part.close()

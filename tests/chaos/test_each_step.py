@@ -1,0 +1,99 @@
+"""Whoever dies at whichever step of a sync: the sync ends, once, with what the exchange holds."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from signal import SIGKILL, SIGTERM, Signals
+
+import pytest
+from nats.aio.client import Client
+
+from deploy.local.postgres import SUPERUSER
+from tests.chaos.parts import World
+from tests.system.person import Person
+from tests.waiting import until
+
+# A request that died with its worker is handed out again after 30 seconds.
+END_SECONDS = 60
+VICTIMS = ("gateway", "sync-worker", "vault-broker")
+
+
+@asynccontextmanager
+async def accepted(world: World) -> AsyncIterator[None]:
+    """Keep a sync in the outbox: the bus is silent."""
+    async with world.nats.held():
+        yield
+
+
+@asynccontextmanager
+async def handed_over(world: World) -> AsyncIterator[None]:
+    """Keep a sync on its way to a worker that is stopped."""
+    async with world.services["sync-worker"].held():
+        yield
+
+
+@asynccontextmanager
+async def authorizing(world: World) -> AsyncIterator[None]:
+    """Keep a worker waiting for signatures: the broker is stopped."""
+    async with world.services["vault-broker"].held():
+        yield
+
+
+@asynccontextmanager
+async def reading(world: World) -> AsyncIterator[None]:
+    """Keep a worker waiting for the exchange."""
+    async with world.exchange.held():
+        yield
+
+
+@asynccontextmanager
+async def recording(world: World) -> AsyncIterator[None]:
+    """Keep an outcome from being recorded: somebody holds the rows of all accounts."""
+    async with await world.parts.database.connect(SUPERUSER) as connection, connection.transaction():
+        await connection.execute("select from accounts for update")
+        yield
+
+
+Step = Callable[[World], AbstractAsyncContextManager[None]]
+STEPS: dict[str, Step] = {
+    step.__name__: step for step in (accepted, handed_over, authorizing, reading, recording)
+}
+
+
+async def reached(world: World, bus: Client, step: str) -> bool:
+    """Tell whether the sync has come to the step at which it is kept."""
+    if step == "accepted":
+        return bool(await world.rows("select 1 from outbox"))
+    stream, consumer = ("SYNC_REQUESTS", "sync-worker-okx")
+    if step == "recording":
+        stream, consumer = ("SYNC_OUTCOMES", "gateway")
+    return bool((await bus.jetstream().consumer_info(stream, consumer)).num_ack_pending)
+
+
+@pytest.mark.parametrize("signal", [SIGKILL, SIGTERM], ids=lambda signal: signal.name)
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_sync_ends_once_whoever_dies(
+    world: World, person: Person, bus: Client, step: str, victim: str, signal: Signals
+) -> None:
+    """Killed or told to stop, at any step, and started again: one outcome, and nothing is missing in it."""
+    account = await person.connect("account-0")
+    path = f"/accounts/{account['id']}/sync"
+    if step == "recording":
+        sync = await person.post(path, status=202, Prefer="respond-async")
+    async with STEPS[step](world):
+        if step != "recording":
+            sync = await person.post(path, status=202, Prefer="respond-async")
+        await until(lambda: reached(world, bus, step))
+        await world.services[victim].end(signal)
+        await world.services[victim].start()
+
+    async def ended() -> bool:
+        over = "select 1 from syncs where id = %s and status <> 'queued'"
+        return bool(await world.rows(over, sync["sync_id"]))
+
+    await until(ended, END_SECONDS)
+    await until(world.services["gateway"].ready)
+    shown = await person.get(f"/syncs/{sync['sync_id']}")
+    assert (shown["success"], shown["holdings_count"]) == (True, 3)
+    recorded = "select 1 from audit where action = 'sync_recorded' and subject = %s"
+    assert len(await world.rows(recorded, sync["sync_id"])) == 1
