@@ -18,7 +18,7 @@ OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
     "gateway": {"credentials", "errors", "messages", "prefer", "views"},
-    "sync_worker": {"okx_faults", "okx_payloads", "sync", "verdicts"},
+    "sync_worker": {"okx_faults", "okx_payloads", "outages", "sync", "verdicts"},
     "vault_broker": {"signing"},
 }
 SHARED_EDGES = ("bus", "operations")

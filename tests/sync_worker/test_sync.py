@@ -1,18 +1,33 @@
 """What a sync makes of what was read: verdicts, tries, the outcome."""
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.bus.envelope import encode
+from contracts.bus.topology import MAX_DELIVER
 from contracts.catalogue import OKX
 from contracts.faults import FAULTS, Actor, Code, failure
 from contracts.syncs import MAX_OUTCOME_BYTES, Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.values import Balance
 from sync_worker.errors import ContradictoryTotal
-from sync_worker.sync import MAX_TRIES, OF_ONE_WALLET, OWN_PARTS, Reading, next_try, nothing_read, outcome
+from sync_worker.outages import MAX_SYNCS, Outages
+from sync_worker.sync import (
+    MAX_DELIVERIES,
+    MAX_TRIES,
+    OF_ONE_WALLET,
+    OWN_PARTS,
+    OWN_PARTS_DELAY,
+    TRY_SECONDS,
+    Attempt,
+    Reading,
+    next_try,
+    nothing_read,
+    outcome,
+)
 from sync_worker.verdicts import Listed, check_total, unread
 from tests.sync_worker.wording import a_request, bitcoin, complete, failed
 
@@ -28,29 +43,29 @@ def reading(trading: Code | None, funding: Code | None = None, retry_after: floa
 
 def test_all_wallets_read_is_the_last_word() -> None:
     """Where nothing failed there is no other try."""
-    assert next_try(reading(None), 1, 120, 1.0) is None
+    assert next_try(reading(None), Attempt(1), 120, 1.0) is None
 
 
 @pytest.mark.parametrize(("attempt", "delay"), [(1, 2.0), (2, 4.0), (3, 8.0), (4, None), (5, None)])
 def test_a_passing_fault_is_tried_four_times(attempt: int, delay: float | None) -> None:
     """Each wait is twice the one before."""
-    assert next_try(reading(None, Code.EXCHANGE_UNAVAILABLE), attempt, 120, 1.0) == delay
+    assert next_try(reading(None, Code.EXCHANGE_UNAVAILABLE), Attempt(attempt), 120, 1.0) == delay
 
 
 def test_the_wait_that_the_exchange_asks_for_is_kept() -> None:
     """Nothing is tried earlier than Retry-After says, nor earlier than by our own rule."""
-    assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), 1, 120, 1.2) == 12.0
-    assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), 1, 120, 0.8) == 10.0
-    assert next_try(reading(Code.RATE_LIMITED, retry_after=1.0), 3, 120, 1.0) == 8.0
+    assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 1.2) == 12.0
+    assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 0.8) == 10.0
+    assert next_try(reading(Code.RATE_LIMITED, retry_after=1.0), Attempt(3), 120, 1.0) == 8.0
 
 
 def test_a_try_that_does_not_fit_before_the_deadline_is_not_made() -> None:
     """What was read is published while it is still wanted."""
     limited = reading(None, Code.RATE_LIMITED, retry_after=10.0)
 
-    assert next_try(limited, 1, 12.0, 1.0) == 10.0
-    assert next_try(limited, 1, 11.9, 1.0) is None
-    assert next_try(reading(None, Code.RATE_LIMITED, retry_after=3600.0), 1, 7200, 1.0) is None
+    assert next_try(limited, Attempt(1), 12.0, 1.0) == 10.0
+    assert next_try(limited, Attempt(1), 11.9, 1.0) is None
+    assert next_try(reading(None, Code.RATE_LIMITED, retry_after=3600.0), Attempt(1), 7200, 1.0) is None
 
 
 @pytest.mark.parametrize("code", sorted(OWN_PARTS))
@@ -58,31 +73,65 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
     """A vault that is sealed does not use up the tries; in time, the sync fails with that very code."""
     out = nothing_read(OKX, failure(code))
 
-    assert next_try(out, MAX_TRIES + 9, 60, 0.8) == pytest.approx(5.0)
-    assert next_try(out, MAX_TRIES + 9, 60, 1.2) == pytest.approx(7.5)
-    assert next_try(out, MAX_TRIES + 9, 7, 1.0) is None
+    assert next_try(out, Attempt(MAX_TRIES + 9), 60, 0.8) == pytest.approx(5.0)
+    assert next_try(out, Attempt(MAX_TRIES + 9), 60, 1.2) == pytest.approx(7.5)
+    assert next_try(out, Attempt(MAX_TRIES + 9), 7, 1.0) is None
     said = outcome(a_request(), OKX, out, 13)
     assert isinstance(said, SyncFailed)
     assert said.error_code is code
 
 
+def test_an_outage_of_ours_uses_up_no_try_at_the_exchange() -> None:
+    """After nine returns for a sealed vault, a fault of the exchange is waited for as after none."""
+    limited = reading(None, Code.RATE_LIMITED)
+
+    assert next_try(limited, Attempt(10, outages=9), 120, 1.0) == 2.0
+    assert next_try(limited, Attempt(13, outages=9), 120, 1.0) is None
+    assert next_try(limited, Attempt(10), 120, 1.0) is None
+
+
+@given(deadline=st.floats(10, 2000))
+def test_an_outage_of_ours_is_waited_for_with_the_deliveries_there_are(deadline: float) -> None:
+    """However far the deadline, the server does not give the message up before it."""
+    out, left, delivery = nothing_read(OKX, failure(Code.VAULT_UNAVAILABLE)), deadline, 1
+
+    while (delay := next_try(out, Attempt(delivery, delivery - 1), left, 1.0)) is not None:
+        left, delivery = left - delay, delivery + 1
+
+    assert delivery < MAX_DELIVER
+    assert left <= max(OWN_PARTS_DELAY, deadline / MAX_DELIVERIES) + TRY_SECONDS
+
+
+def test_outages_are_counted_for_so_many_syncs_only() -> None:
+    """What is kept is bounded; the sync that was counted longest ago goes first."""
+    outages, syncs = Outages(), [UUID(int=number) for number in range(MAX_SYNCS + 1)]
+    for sync_id in [*syncs[:-1], syncs[0], syncs[-1]]:
+        outages.add(sync_id)
+
+    assert [outages.of(each) for each in (syncs[0], syncs[1], syncs[2], syncs[-1])] == [2, 0, 1, 1]
+
+    outages.forget(syncs[0])
+
+    assert outages.of(syncs[0]) == 0
+
+
 def test_what_only_the_user_can_mend_is_told_at_once() -> None:
     """A wrong key does not become right while the other wallet is tried again."""
-    assert next_try(reading(Code.KEY_UNKNOWN, Code.EXCHANGE_TIMEOUT), 1, 120, 1.0) is None
+    assert next_try(reading(Code.KEY_UNKNOWN, Code.EXCHANGE_TIMEOUT), Attempt(1), 120, 1.0) is None
 
 
 @pytest.mark.parametrize("code", sorted(OF_ONE_WALLET))
 def test_a_restriction_of_one_wallet_does_not_give_up_the_other(code: Code) -> None:
     """Where the account or the key is not refused as such, what passes is tried again."""
-    assert next_try(reading(Code.RATE_LIMITED, code), 1, 120, 1.0) == 2.0
-    assert next_try(reading(None, code), 1, 120, 1.0) is None
+    assert next_try(reading(Code.RATE_LIMITED, code), Attempt(1), 120, 1.0) == 2.0
+    assert next_try(reading(None, code), Attempt(1), 120, 1.0) is None
 
 
 def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
     """not_permitted is an answer, and makes the sync partial."""
     partly = reading(None, Code.PERMISSION_MISSING)
 
-    assert next_try(partly, 1, 120, 1.0) is None
+    assert next_try(partly, Attempt(1), 120, 1.0) is None
     said = outcome(a_request(), OKX, partly, 1)
     assert said.status is Status.PARTIAL
     assert said.wallets[1].verdict is Verdict.NOT_PERMITTED
@@ -92,7 +141,7 @@ def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
 @given(trading=CODES, funding=st.none() | CODES, attempt=st.integers(1, 60), left=st.floats(-10, 200))
 def test_every_try_fits_and_tries_end(trading: Code, funding: Code | None, attempt: int, left: float) -> None:
     """A try starts before the deadline; past it nothing is tried."""
-    delay = next_try(reading(trading, funding), attempt, left, 1.2)
+    delay = next_try(reading(trading, funding), Attempt(attempt), left, 1.2)
 
     if delay is not None:
         assert 0 < delay < left

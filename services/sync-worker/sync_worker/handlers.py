@@ -20,7 +20,8 @@ from contracts.syncs import Status, SyncOutcome, SyncRequested
 from sync_worker.broker import Access
 from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.okx import Okx
-from sync_worker.sync import Reading, next_try, nothing_read, outcome
+from sync_worker.outages import Outages
+from sync_worker.sync import Attempt, Reading, meets_outage, next_try, nothing_read, outcome
 
 QUEUE = "sync-worker"
 SYNCS_AT_ONCE = 256
@@ -41,6 +42,7 @@ class Handlers:
         self._bus = bus
         self._exchanges = exchanges
         self._now = now
+        self._outages = Outages()
 
     def declare(self) -> None:
         """Consume the sync requests of each exchange and answer its verifications."""
@@ -54,16 +56,10 @@ class Handlers:
         request: SyncRequested = decode(delivery.body, SyncRequested)
         exchange = self._exchange(request.exchange)
         reading = await self._try(exchange, request)
-        left = self._seconds_until(request.deadline)
-        delay = next_try(reading, delivery.attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-        if delay is not None:
-            codes = sorted({str(read.error_code) for read in reading.wallets if read.error_code})
-            log.debug(
-                "trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay
-            )
-            raise RetryLater(delay, ", ".join(codes))
+        self._try_later(request, reading, delivery.attempt)
         said = outcome(request, exchange.catalogue, reading, delivery.attempt)
         await self._publish(said)
+        self._outages.forget(request.sync_id)
         _report(said, time.monotonic() - started)
 
     async def verify_credential(self, body: bytes) -> Verified:
@@ -89,6 +85,19 @@ class Handlers:
             return nothing_read(exchange.catalogue, ExchangeTimeout("Not all could be read in time."))
         except Failure as fault:
             return nothing_read(exchange.catalogue, fault)
+
+    def _try_later(self, request: SyncRequested, reading: Reading, delivery: int) -> None:
+        """Raise RetryLater when another try could read more before the deadline."""
+        attempt = Attempt(delivery, self._outages.of(request.sync_id))
+        left = self._seconds_until(request.deadline)
+        delay = next_try(reading, attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+        if delay is None:
+            return
+        if meets_outage(reading):
+            self._outages.add(request.sync_id)
+        codes = sorted({str(read.error_code) for read in reading.wallets if read.error_code})
+        log.debug("trying_later", sync_id=request.sync_id, attempt=delivery, codes=codes, delay=delay)
+        raise RetryLater(delay, ", ".join(codes))
 
     async def _publish(self, said: SyncOutcome) -> None:
         """Put an outcome into its stream; raises BusUnavailable, after which the request comes again."""

@@ -24,6 +24,8 @@ TRY_SECONDS = 2.0
 # Our own parts come back on their own; waiting for them does not use up the tries at the exchange.
 OWN_PARTS = frozenset({Code.VAULT_UNAVAILABLE, Code.SIGNING_UNAVAILABLE})
 OWN_PARTS_DELAY = 6.25
+# Fewer than the server makes before it gives a message up (contracts.bus.topology.MAX_DELIVER).
+MAX_DELIVERIES = 45
 # The user must act on these, but the other wallet may come back meanwhile.
 OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
 # The bus brings a message back within a minute.
@@ -43,28 +45,50 @@ def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
     return Reading(wallets, fault.retry_after)
 
 
-def next_try(reading: Reading, attempt: int, seconds_left: float, jitter: float) -> float | None:
+class Attempt(msgspec.Struct, frozen=True):
+    """Which delivery of its request a reading is from, 1 is the first; how many before it met an outage."""
+
+    delivery: int
+    outages: int = 0
+
+
+def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: float) -> float | None:
     """Give the seconds until the next try, or None when the reading is the last word.
 
-    `attempt` counts from 1, `jitter` is a factor around 1.
+    `jitter` is a factor around 1.
     """
-    failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
-    backoff = _backoff({code for code in failed if code is not None}, attempt)
-    if backoff is None:
+    if meets_outage(reading):
+        # However long the outage, the deliveries last until the deadline.
+        backoff = max(OWN_PARTS_DELAY, seconds_left / max(1, MAX_DELIVERIES - attempt.delivery))
+    else:
+        backoff = _backoff(_failures(reading), attempt.delivery - attempt.outages)
+    if not backoff:
         return None
     # Not before the exchange wants it.
     delay = max(backoff * jitter, (reading.retry_after or 0.0) * max(1.0, jitter))
     return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
 
 
-def _backoff(codes: set[Code], attempt: int) -> float | None:
-    if any(FAULTS[code].actor is Actor.USER for code in codes - OF_ONE_WALLET):
-        return None
-    if codes & OWN_PARTS:
-        return OWN_PARTS_DELAY
-    if attempt >= MAX_TRIES or not any(FAULTS[code].retryable for code in codes):
-        return None
-    return float(2**attempt)
+def meets_outage(reading: Reading) -> bool:
+    """Tell whether a part of ours was away, and nothing is known that only the user can mend."""
+    codes = _failures(reading)
+    return bool(codes & OWN_PARTS) and not _hopeless(codes)
+
+
+def _failures(reading: Reading) -> set[Code]:
+    failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
+    return {code for code in failed if code is not None}
+
+
+def _hopeless(codes: set[Code]) -> bool:
+    return any(FAULTS[code].actor is Actor.USER for code in codes - OF_ONE_WALLET)
+
+
+def _backoff(codes: set[Code], tries: int) -> float:
+    """Give the seconds to wait after so many tries at the exchange; 0 when there is no other."""
+    if _hopeless(codes) or tries >= MAX_TRIES or not any(FAULTS[code].retryable for code in codes):
+        return 0.0
+    return float(2**tries)
 
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
