@@ -4,6 +4,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -80,6 +81,7 @@ class Bus:
             max_outstanding_pings=2,
             graceful_timeout=SHUTDOWN_GRACE,
             drain_timeout=DRAIN_SECONDS,
+            flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnected,
             closed_cb=self._on_closed,
@@ -158,7 +160,8 @@ class Bus:
 
     async def announce(self, subject: str, body: bytes = b"") -> None:
         """Send a message that may be lost."""
-        await self.client.publish(subject, body)
+        with suppress(Error, BusUnavailable):
+            await self.client.publish(subject, body)
 
     async def request(
         self,
