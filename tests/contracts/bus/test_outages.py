@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from contracts import subjects
-from contracts.bus.connect import Bus
+from contracts.bus.connect import PUBLISH_TIMEOUT, Bus
 from contracts.bus.delivery import Delivery, consume
 from contracts.bus.pulling import FETCH_SECONDS
 from contracts.bus.topology import sync_worker_consumer
@@ -59,7 +59,7 @@ async def test_a_message_is_confirmed_when_the_bus_is_back(server: Server, new_b
     await bus.start()
     await server.end(SIGKILL)
     publishing = asyncio.create_task(bus.publish(SUBJECT, "SYNC_REQUESTS", b"{}", str(uuid4()), {}))
-    await until(passed(1.0))
+    await until(passed(2 * PUBLISH_TIMEOUT))
     await server.start()
 
     assert await publishing == 1
