@@ -52,7 +52,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({400, 413, 500, 503, *statuses})
+        for status in sorted({400, 408, 413, 500, 503, *statuses})
     }
 
 
