@@ -89,8 +89,9 @@ async def run(settings: Settings) -> int:
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, destroyer, key),
         deleting=Deleting(pool, relay, destroyer),
-        requests=Requests(pool, relay, key, settings.sync_deadline_seconds),
+        requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
         waiters=waiters,
+        limits=settings.limits,
         checks={"database": pool.ready, "nats": bus.ready},
         egress=settings.egress,
     )

@@ -58,9 +58,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
 
 def problem_response(problem: Problem) -> Response[dict[str, Any]]:
     """Answer with a problem document."""
-    headers = dict(SECURITY_HEADERS)
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
+    headers = SECURITY_HEADERS | problem.headers
     if problem.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
