@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.operations.settings import BadSetting, parsed, whole_number
@@ -50,6 +50,8 @@ def test_header_fields_are_those_of_the_draft() -> None:
 
 
 @given(st.integers(0, 10**6), st.floats(-5, 60))
+@example(60, 60.0)
+@example(61, 0.0)
 def test_what_is_left_is_never_negative(used: int, seconds: float) -> None:
     """Whatever was counted, the fields hold whole numbers from 0, and the quota and the window at most."""
     allowance = Allowance(SYNC, used, seconds)
