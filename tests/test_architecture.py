@@ -17,7 +17,7 @@ SERVICES = set(SOURCES) - {"contracts"}
 OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway", "httpx": "sync_worker"}
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
-    "gateway": {"credentials", "errors", "messages", "prefer", "views"},
+    "gateway": {"credentials", "errors", "limits", "messages", "prefer", "views"},
     "sync_worker": {"okx_faults", "okx_payloads", "outages", "sync", "verdicts"},
     "vault_broker": {"signing"},
 }

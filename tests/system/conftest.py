@@ -1,6 +1,7 @@
 """People on the whole running system."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,7 +12,10 @@ from contracts.bus.connect import Bus
 from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
+from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import Postgres
+from deploy.local.processes import Program
+from deploy.local.services import MODULES, environments
 from deploy.local.stack import Stack
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
@@ -37,6 +41,29 @@ async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
 async def _person(new_person: NewPerson) -> Person:
     """Give a person who is signed in."""
     return await new_person()
+
+
+@pytest_asyncio.fixture(name="second_api")
+async def _second_api(stack: Stack) -> AsyncIterator[str]:
+    """Give the address of a second gateway beside the first, which lets four register a minute."""
+    (port,) = free_ports(1)
+    settings = environments(stack.parts, {**stack.ports, "gateway": port})["gateway"]
+    settings["REGISTRATION_LIMIT_PER_MINUTE"] = "4"
+    program = Program("second-gateway", [sys.executable, "-m", MODULES["gateway"]], settings)
+    address = f"http://{LOOPBACK}:{port}"
+    async with (
+        httpx.AsyncClient(base_url=address, trust_env=False) as client,
+        stack.processes.running(program),
+    ):
+
+        async def ready() -> bool:
+            try:
+                return (await client.get("/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await stack.processes.until(program.name, ready, 60)
+        yield f"{address}/api/v1"
 
 
 @pytest_asyncio.fixture(name="vault_admin")

@@ -37,7 +37,12 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
         for route in methods.values():
             problems = [said for status, said in route["responses"].items() if status >= "4"]
             assert all(list(said["content"]) == ["application/problem+json"] for said in problems)
-    assert "202" in document["paths"][f"{account}/sync"]["post"]["responses"]
+    for path in (f"{account}/sync", "/api/v1/accounts/sync-all"):
+        responses = document["paths"][path]["post"]["responses"]
+        assert {"202", "429"} <= set(responses)
+        assert {"RateLimit", "RateLimit-Policy"} <= set(responses["200"]["headers"])
+    for name in ("login", "register"):
+        assert "429" in document["paths"][f"/api/v1/auth/{name}"]["post"]["responses"]
     assert document["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
     assert document["security"] == [{"BearerToken": []}]
 

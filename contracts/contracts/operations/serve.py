@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from contracts.bus.connect import Bus
@@ -17,6 +18,7 @@ from contracts.operations.settings import Address, BadSetting, Environment
 
 BACKLOG = 1024
 BACKPRESSURE = 4096
+HEAD_MILLISECONDS = 10_000
 
 log = structlog.get_logger()
 
@@ -70,7 +72,8 @@ async def serve(application: Any, address: Address, stopping: asyncio.Event) -> 
     """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
-    Raises OSError when the port is taken.
+    Who sends no whole head for ten seconds is cut off, also who is silent. That is why there is no HTTP/2:
+    granian keeps silent connections for ever where it waits for both. Raises OSError when the port is taken.
     """
     _require_free(address)
     server = Server(
@@ -78,6 +81,8 @@ async def serve(application: Any, address: Address, stopping: asyncio.Event) -> 
         address.host,
         address.port,
         interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS),
         backlog=BACKLOG,
         backpressure=BACKPRESSURE,
         log_enabled=False,

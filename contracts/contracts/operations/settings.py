@@ -13,6 +13,7 @@ from contracts.values import Secret
 MAX_PORT = 65535
 MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
+MAX_NUMBER = 1_000_000
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
@@ -80,6 +81,14 @@ def seconds(text: str) -> float:
     number = float(text)
     if not 0 < number <= MAX_SECONDS:
         raise ValueError("not a time")
+    return number
+
+
+def whole_number(text: str) -> int:
+    """Read a number of things, one at least and a million at most; raises ValueError."""
+    number = int(text)
+    if not 0 < number <= MAX_NUMBER:
+        raise ValueError("not a number of things")
     return number
 
 

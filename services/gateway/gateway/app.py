@@ -26,6 +26,7 @@ from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS
+from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
@@ -89,8 +90,9 @@ async def run(settings: Settings) -> int:
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, destroyer, key),
         deleting=Deleting(pool, relay, destroyer),
-        requests=Requests(pool, relay, key, settings.sync_deadline_seconds),
+        requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
         waiters=waiters,
+        limits=settings.limits,
         checks={"database": pool.ready, **bus.checks()},
         egress=settings.egress,
     )
@@ -115,7 +117,7 @@ def application(gateway: Gateway) -> Litestar:
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[Measuring()],
+        middleware=[Measuring(), Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from contracts.operations.health import Checks
 from gateway.connecting import Connecting
 from gateway.deleting import Deleting
+from gateway.limits import Limits
 from gateway.passwords import Passwords
 from gateway.requesting import Requests
 from gateway.store.pool import Pool
@@ -23,5 +24,6 @@ class Gateway:
     deleting: Deleting
     requests: Requests
     waiters: Waiters
+    limits: Limits
     checks: Checks
     egress: tuple[str, ...]

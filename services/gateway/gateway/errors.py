@@ -1,5 +1,6 @@
 """Problems of the API (RFC 9457) and the one table that maps faults between services to them."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,7 @@ UNAVAILABLE_RETRY_AFTER = 5
 
 
 class Problem(Exception):
-    """An answer that is no success: a stable code, a status and words for people."""
+    """An answer that is no success: a stable code, a status, words for people, and header fields."""
 
     def __init__(
         self,
@@ -17,13 +18,16 @@ class Problem(Exception):
         code: str,
         detail: str,
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
         self.detail = detail
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
         self.members = members
 
     def document(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from gateway.errors import Problem, not_found
+from gateway.limits import Allowance, Limits, Policy, rate_limit_exceeded
 from gateway.messages import sync_request
 from gateway.relay import Relay
-from gateway.store import accounts, audit, outbox, syncs
+from gateway.store import accounts, audit, limits, outbox, syncs
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, Pool
@@ -25,23 +26,32 @@ class Idempotency(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-class Requests:
-    """Opens syncs, or joins those that are open."""
+class Accepted(msgspec.Struct, frozen=True):
+    """The sync or the batch that a request stands for, and what the user's limit still allows."""
 
-    def __init__(self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, deadline_seconds: float) -> None:
+    target_id: UUID
+    allowance: Allowance
+
+
+class Requests:
+    """Opens syncs, or joins those that are open, as often as a user may."""
+
+    def __init__(
+        self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, deadline_seconds: float, allowed: Limits
+    ) -> None:
         self._pool = pool
         self._relay = relay
         self._key = key
         self._deadline = timedelta(seconds=deadline_seconds)
+        self._limits = allowed
 
-    async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> UUID:
-        """Request a sync of one account and give the id of the sync; raises Problem."""
+    async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
+        """Request a sync of one account; raises Problem, after which nothing was changed or counted."""
         sync_id = uuid7()
         async with self._pool.transaction() as connection:
-            if idempotency is not None:
-                earlier = await self._claimed(connection, user_id, idempotency, sync_id)
-                if earlier is not None:
-                    return earlier
+            accepted = await self._accepted(connection, user_id, self._limits.sync, idempotency, sync_id)
+            if accepted.target_id != sync_id:
+                return accepted
             account = await accounts.lock_account(connection, account_id)
             if account is None or account.user_id != user_id or account.deleted_at is not None:
                 raise not_found()
@@ -49,16 +59,15 @@ class Requests:
             if idempotency is not None and sync.id != sync_id:
                 await syncs.point_idempotency_key(connection, user_id, idempotency.key, sync.id)
         self._relay.wake()
-        return sync.id
+        return Accepted(sync.id, accepted.allowance)
 
-    async def all(self, user_id: UUID, idempotency: Idempotency | None) -> UUID:
-        """Request a sync of every account of a user and give the id of the batch; raises Problem."""
+    async def all(self, user_id: UUID, idempotency: Idempotency | None) -> Accepted:
+        """Request a sync of every account; raises Problem, after which nothing was changed or counted."""
         batch_id = uuid7()
         async with self._pool.transaction() as connection:
-            if idempotency is not None:
-                earlier = await self._claimed(connection, user_id, idempotency, batch_id)
-                if earlier is not None:
-                    return earlier
+            accepted = await self._accepted(connection, user_id, self._limits.sync_all, idempotency, batch_id)
+            if accepted.target_id != batch_id:
+                return accepted
             opened = [
                 await self._open_or_join(connection, account, uuid7())
                 for listed in await accounts.list_accounts(connection, user_id)
@@ -67,7 +76,7 @@ class Requests:
             ]
             await syncs.insert_batch(connection, batch_id, user_id, [sync.id for sync in opened])
         self._relay.wake()
-        return batch_id
+        return accepted
 
     async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
         """Open a sync of a locked account, or give the one that is open."""
@@ -87,6 +96,24 @@ class Requests:
             account_id=str(account.id),
         )
         return sync
+
+    async def _accepted(
+        self,
+        connection: Connection,
+        user_id: UUID,
+        policy: Policy,
+        idempotency: Idempotency | None,
+        target_id: UUID,
+    ) -> Accepted:
+        """Count a request that is new; gives the earlier target of one that is not. Raises Problem."""
+        if idempotency is not None:
+            earlier = await self._claimed(connection, user_id, idempotency, target_id)
+            if earlier is not None:
+                return Accepted(earlier, await limits.look(connection, policy, str(user_id)))
+        allowance = await limits.take(connection, policy, str(user_id))
+        if allowance.exceeded:
+            raise rate_limit_exceeded(allowance)
+        return Accepted(target_id, allowance)
 
     async def _claimed(
         self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID

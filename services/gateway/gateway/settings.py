@@ -4,11 +4,28 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.bus.grants import load_signing_key
-from contracts.operations.settings import Environment, Running, content, listed, parsed, running, seconds
+from contracts.operations.settings import (
+    Environment,
+    Running,
+    content,
+    listed,
+    parsed,
+    running,
+    seconds,
+    whole_number,
+)
 from contracts.values import Secret
+from gateway.limits import Limits, Policy
 
 DEFAULT_PORT = 3000
-DEFAULTS = {"SYNC_DEADLINE_SECONDS": "120", "CREDENTIAL_GRACE_SECONDS": "120"}
+DEFAULTS = {
+    "SYNC_DEADLINE_SECONDS": "120",
+    "CREDENTIAL_GRACE_SECONDS": "120",
+    "SYNC_LIMIT_PER_MINUTE": "60",
+    "SYNC_ALL_LIMIT_PER_MINUTE": "6",
+    "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
+    "REGISTRATION_LIMIT_PER_MINUTE": "120",
+}
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -26,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     wrapping_key_fingerprint: str | None
     sync_deadline_seconds: float
     credential_grace_seconds: float
+    limits: Limits
 
 
 def load(environ: Environment) -> Settings:
@@ -41,6 +59,12 @@ def load(environ: Environment) -> Settings:
         wrapping_key_fingerprint=environ.get("WRAPPING_KEY_FINGERPRINT") or None,
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
+        limits=Limits(
+            sync=Policy("sync", parsed(environ, "SYNC_LIMIT_PER_MINUTE", whole_number)),
+            sync_all=Policy("sync-all", parsed(environ, "SYNC_ALL_LIMIT_PER_MINUTE", whole_number)),
+            login=Policy("login", parsed(environ, "LOGIN_FAILURE_LIMIT_PER_MINUTE", whole_number)),
+            register=Policy("register", parsed(environ, "REGISTRATION_LIMIT_PER_MINUTE", whole_number)),
+        ),
     )
 
 

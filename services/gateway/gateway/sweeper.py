@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.faults import Code
 from gateway.messages import failed_outcome, sync_request
 from gateway.relay import Relay
-from gateway.store import accounts, outbox, syncs, users
+from gateway.store import accounts, limits, logins, outbox, syncs, users
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 BATCH = 100
@@ -43,6 +43,8 @@ class Sweeper:
         async with self._pool.transaction() as connection:
             await users.delete_expired_families(connection)
             await syncs.delete_old_idempotency_keys(connection)
+            await limits.delete_over(connection)
+            await logins.delete_old(connection)
 
     async def _republish_silent(self) -> None:
         """Publish again what was silent for half of its time: the bus may have lost it."""

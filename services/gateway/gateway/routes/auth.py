@@ -11,11 +11,14 @@ from litestar import Request, get, post
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
+from gateway.admitting import admit_login, admit_registration, count_failure
 from gateway.context import Gateway
 from gateway.errors import Problem, invalid_input, unauthorized
+from gateway.passwords import TooBusy
 from gateway.routes.problems import documented
-from gateway.store import audit, users
+from gateway.store import audit, logins, users
 from gateway.store.audit import Action
+from gateway.store.users import User
 from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,190}", re.ASCII)
@@ -59,12 +62,14 @@ class TokenView(msgspec.Struct, frozen=True):
         return "TokenView(***)"
 
 
-@post("/api/v1/auth/register", status_code=201, responses=documented(409), tags=["auth"], security=[{}])
+@post("/api/v1/auth/register", status_code=201, responses=documented(409, 429), tags=["auth"], security=[{}])
 async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserView:
     """Register a user."""
     email = _checked_email(data.email)
     if len(data.password) not in PASSWORD_LENGTH:
         raise invalid_input("A password has 8 to 128 characters.")
+    async with gateway.pool.transaction() as connection:
+        await admit_registration(connection, gateway.limits.register, client_address(request))
     password_hash = await gateway.passwords.hash(data.password)
     user_id = uuid7()
     async with gateway.pool.transaction() as connection:
@@ -77,20 +82,22 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     return UserView(user.id, user.email, user.created_at)
 
 
-@post("/api/v1/auth/login", status_code=200, responses=documented(401), tags=["auth"], security=[{}])
+@post("/api/v1/auth/login", status_code=200, responses=documented(401, 429), tags=["auth"], security=[{}])
 async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView:
     """Sign in; the answer to an unknown address is that to a wrong password, and takes as long."""
-    email = _checked_email(data.email)
+    email, address = _checked_email(data.email), client_address(request)
     async with gateway.pool.transaction() as connection:
+        await admit_login(connection, gateway.limits.login, email, address)
         user = await users.find_by_email(connection, email)
-    matches = await gateway.passwords.matches(user.password_hash if user else None, data.password)
-    address = client_address(request)
+    matches = await _matches(gateway, email, user, data.password)
     async with gateway.pool.transaction() as connection:
         if user is None or not matches:
+            await count_failure(connection, gateway.limits.login, address)
             await audit.record(
                 connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
             )
         else:
+            await logins.forget(connection, email)
             family_id = uuid7()
             refresh_token = new_refresh_token()
             await users.insert_family(connection, family_id, user.id, datetime.now(UTC) + REFRESH_LIFE)
@@ -145,6 +152,16 @@ def _checked_email(text: str) -> str:
     if not EMAIL.fullmatch(email):
         raise invalid_input("This is no email address.")
     return email
+
+
+async def _matches(gateway: Gateway, email: str, user: User | None, password: Secret) -> bool:
+    """Check a password; when that is not done the login does not count as a failure. Raises TooBusy."""
+    try:
+        return await gateway.passwords.matches(user.password_hash if user else None, password)
+    except TooBusy:
+        async with gateway.pool.transaction() as connection:
+            await logins.forgive(connection, email)
+        raise
 
 
 def _tokens(gateway: Gateway, user_id: UUID, family_id: UUID, refresh_token: Secret) -> TokenView:

@@ -52,15 +52,13 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({400, 413, 500, 503, *statuses})
+        for status in sorted({400, 408, 413, 500, 503, *statuses})
     }
 
 
 def problem_response(problem: Problem) -> Response[dict[str, Any]]:
     """Answer with a problem document."""
-    headers = dict(SECURITY_HEADERS)
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
+    headers = SECURITY_HEADERS | problem.headers
     if problem.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
@@ -21,6 +22,10 @@ MAX_KEY = 128
 LATER = "Not ended within the time asked for; Location says where the outcome will be"
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
+RATE_LIMIT = [
+    ResponseHeader(name="RateLimit-Policy", description="How often a user may ask", documentation_only=True),
+    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+]
 
 Prefer = Annotated[
     str | None,
@@ -36,7 +41,8 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 @post(
     "/api/v1/accounts/{account_id:uuid}/sync",
     status_code=200,
-    responses=documented(401, 404, 422) | ACCEPTED_SYNC,
+    response_headers=RATE_LIMIT,
+    responses=documented(401, 404, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
 )
 async def sync_account(
@@ -48,31 +54,35 @@ async def sync_account(
 ) -> Response[SyncView]:
     """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked."""
     idempotency = _idempotency(idempotency_key, request)
-    sync_id = await gateway.requests.one(request.user.id, account_id, idempotency)
+    accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
+    sync_id, headers = accepted.target_id, accepted.allowance.headers()
     await gateway.waiters.wait([sync_id], wait_seconds(prefer))
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
     if view.success is None:
-        return Response(view, status_code=202, headers={"Location": f"/api/v1/syncs/{sync_id}"})
-    return Response(view)
+        return Response(view, status_code=202, headers=headers | {"Location": f"/api/v1/syncs/{sync_id}"})
+    return Response(view, headers=headers)
 
 
 @post(
     "/api/v1/accounts/sync-all",
     status_code=200,
-    responses=documented(401, 422) | ACCEPTED_BATCH,
+    response_headers=RATE_LIMIT,
+    responses=documented(401, 422, 429) | ACCEPTED_BATCH,
     tags=["syncs"],
 )
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
 ) -> Response[BatchView]:
     """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked."""
-    batch_id = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
+    accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
+    batch_id, headers = accepted.target_id, accepted.allowance.headers()
     members = await _batch(gateway, request, batch_id)
     await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
     view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
     if view.pending:
-        return Response(view, status_code=202, headers={"Location": f"/api/v1/sync-batches/{batch_id}"})
-    return Response(view)
+        location = {"Location": f"/api/v1/sync-batches/{batch_id}"}
+        return Response(view, status_code=202, headers=headers | location)
+    return Response(view, headers=headers)
 
 
 @get("/api/v1/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])

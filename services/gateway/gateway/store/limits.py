@@ -1,0 +1,58 @@
+"""How often somebody did what is limited, counted for all gateways together."""
+
+import msgspec
+
+from gateway.limits import WINDOW_SECONDS, Allowance, Policy
+from gateway.store.pool import Connection, execute, fetch_one
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """How often something was done in a window, and the seconds until the window is over."""
+
+    used: int
+    seconds: float
+
+
+async def take(connection: Connection, policy: Policy, subject: str) -> Allowance:
+    """Count one time; when it is one too many the caller rolls back, and nothing was counted.
+
+    Others with the same subject wait here until the transaction is over. The time is that of the statement,
+    not of its transaction, which may have waited before.
+    """
+    counter = await fetch_one(
+        connection,
+        Counter,
+        """insert into rate_limits as kept (policy, subject, used, ends_at)
+           values (%(policy)s, %(subject)s, 1, statement_timestamp() + make_interval(secs => %(window)s))
+           on conflict (policy, subject) do update
+           set used = case when kept.ends_at <= statement_timestamp() then 1
+                           else least(kept.used, %(quota)s) + 1 end,
+               ends_at = case when kept.ends_at <= statement_timestamp() then excluded.ends_at
+                              else kept.ends_at end
+           returning used, extract(epoch from ends_at - statement_timestamp())::float8 as seconds""",
+        policy=policy.name,
+        subject=subject,
+        window=WINDOW_SECONDS,
+        quota=policy.quota,
+    )
+    assert counter is not None  # noqa: S101 - an insert that updates gives its row
+    return Allowance(policy, counter.used, counter.seconds)
+
+
+async def look(connection: Connection, policy: Policy, subject: str) -> Allowance:
+    """Tell what is left without counting."""
+    counter = await fetch_one(
+        connection,
+        Counter,
+        """select used, extract(epoch from ends_at - statement_timestamp())::float8 as seconds
+           from rate_limits
+           where policy = %(policy)s and subject = %(subject)s and ends_at > statement_timestamp()""",
+        policy=policy.name,
+        subject=subject,
+    )
+    return Allowance(policy, counter.used, counter.seconds) if counter else Allowance(policy, 0, 0.0)
+
+
+async def delete_over(connection: Connection) -> None:
+    """Forget windows that are over."""
+    await execute(connection, "delete from rate_limits where ends_at < now()")

@@ -1,0 +1,72 @@
+"""Failed logins in a row, counted per email address for all gateways together."""
+
+import hashlib
+
+import msgspec
+
+from gateway.limits import FREE_FAILURES, LOGIN_DELAYS
+from gateway.store.pool import Connection, execute, fetch_one
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """The seconds until a password is checked again."""
+
+    seconds: float
+
+
+async def begin(connection: Connection, email: str) -> float:
+    """Count a login as failed until it succeeds; gives the seconds to wait when it may not be tried now."""
+    begun = await execute(
+        connection,
+        """insert into login_failures as kept (email_hash, failures, attempted_at, blocked_until)
+           values (%(hash)s, 1, statement_timestamp(),
+                   statement_timestamp() + make_interval(secs => (%(delays)s::float8[])[1]))
+           on conflict (email_hash) do update
+           set failures = kept.failures + 1, attempted_at = statement_timestamp(),
+               blocked_until = statement_timestamp() + make_interval(
+                   secs => (%(delays)s::float8[])[least(kept.failures + 1, %(most)s)])
+           where kept.blocked_until <= statement_timestamp()""",
+        hash=_hash(email),
+        delays=LOGIN_DELAYS,
+        most=len(LOGIN_DELAYS),
+    )
+    if begun:
+        return 0.0
+    wait = await fetch_one(
+        connection,
+        Wait,
+        """select extract(epoch from blocked_until - statement_timestamp())::float8 as seconds
+           from login_failures where email_hash = %(hash)s""",
+        hash=_hash(email),
+    )
+    return max(wait.seconds, 1.0) if wait else 1.0
+
+
+async def forgive(connection: Connection, email: str) -> None:
+    """Take back the count of a login whose password was not checked."""
+    await execute(
+        connection,
+        """update login_failures set failures = failures - 1, blocked_until = statement_timestamp()
+           where email_hash = %(hash)s""",
+        hash=_hash(email),
+    )
+
+
+async def forget(connection: Connection, email: str) -> None:
+    """Forget the failures before a login that succeeded."""
+    await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(email))
+
+
+async def delete_old(connection: Connection) -> None:
+    """Forget failures that nobody added to: those without a delay after an hour, the others after a day."""
+    await execute(
+        connection,
+        """delete from login_failures where attempted_at < now() - interval '1 hour'
+           and (failures <= %(free)s or attempted_at < now() - interval '1 day')""",
+        free=FREE_FAILURES,
+    )
+
+
+def _hash(email: str) -> bytes:
+    """Hash an address, so that one which is no user's is not kept."""
+    return hashlib.sha256(email.encode()).digest()
