@@ -24,16 +24,16 @@ OPTIONS = [
 ]
 
 
-def identities(directory: Path, *persons: Person) -> Path:
+def write_identities(directory: Path, *persons: Person) -> None:
     """Write down who the fuzzer is: persons that may not see each other's objects."""
+    headers = {person.email: person.client.headers["Authorization"] for person in persons}
     entries = [
-        {"name": person.email, "fixedHeaders": [{"name": "Authorization", "value": token}]}
-        for person in persons
-        if (token := person.client.headers["Authorization"])
+        {"name": name, "fixedHeaders": [{"name": "Authorization", "value": value}]}
+        for name, value in headers.items()
     ]
-    path = directory / "identities.json"
-    path.write_text(json.dumps({"auth": entries}))
-    return path
+    (directory / "identities.json").write_text(json.dumps({"auth": entries}))
+    peers = json.dumps([*headers])
+    (directory / "schemathesis.toml").write_text(f'[auth.wfc]\npath = "identities.json"\npeers = {peers}\n')
 
 
 async def test_no_answer_is_off_the_document(stack: Stack, new_person: NewPerson, tmp_path: Path) -> None:
@@ -42,9 +42,9 @@ async def test_no_answer_is_off_the_document(stack: Stack, new_person: NewPerson
     for person in persons:
         await person.connect("plain")
         await person.post("/accounts/sync-all")
+    write_identities(tmp_path, *persons)
     process = await asyncio.create_subprocess_exec(
         *(str(executable("schemathesis")), "run", f"{stack.api}/openapi.json", *OPTIONS),
-        *("--auth-wfc", str(identities(tmp_path, *persons))),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.system.fuzzed"},
         stdout=PIPE,
