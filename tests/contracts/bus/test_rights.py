@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.bus.topology import STREAMS, USERS, User, server_permissions
+from contracts.bus.topology import CONSUMERS, STREAMS, USERS, User, server_permissions
 from tests.contracts.bus.conftest import Errors, NewClient
 from tests.contracts.bus.rights import (
     ROLES,
@@ -153,9 +153,9 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     """Of the server's API a service may ask for its own consumers' state and next message, nothing else."""
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, tuple(each.split(".")[2:])) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
-    owners = {("gateway", "gateway"), ("sync-worker", "sync-worker-okx")}
+    workers = {("sync-worker", each.name) for each in CONSUMERS if each.stream == "SYNC_REQUESTS"}
 
-    assert {(name, path[-1]) for name, path in api} == owners
+    assert {(name, path[-1]) for name, path in api} == {("gateway", "gateway"), *workers}
     assert {".".join(path[:-2]) for _, path in api} == {"CONSUMER.INFO", "CONSUMER.MSG.NEXT"}
 
 
