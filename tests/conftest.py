@@ -1,12 +1,14 @@
 """The real servers that tests share: each is started once, by the local stack's code, when one asks."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import nats as nats_client
 import pytest
 import pytest_asyncio
 from psycopg import sql
+from psycopg.errors import DeadlockDetected
 
 from contracts.bus.topology import STREAMS
 from deploy.local.exchange import Exchange, running_exchange
@@ -17,6 +19,7 @@ from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
 from deploy.local.services import MODULES, Infrastructure, running_services
 from deploy.local.stack import Stack
+from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
 
@@ -78,7 +81,15 @@ async def _clean_database(database: Postgres) -> Postgres:
         )
         tables = [sql.Identifier(str(name)) for (name,) in await rows.fetchall()]
         await connection.execute("set session_replication_role = replica")
-        await connection.execute(sql.SQL("truncate {}").format(sql.SQL(", ").join(tables)))
+        truncate = sql.SQL("truncate {}").format(sql.SQL(", ").join(tables))
+
+        async def emptied() -> bool:
+            with suppress(DeadlockDetected):  # the gateway still writes down what the test before left
+                await connection.execute(truncate)
+                return True
+            return False
+
+        await until(emptied)
     return database
 
 

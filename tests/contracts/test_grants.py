@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.bus.grants import VERIFY, Grant, GrantRefused, read_grant, sign_grant
@@ -35,13 +35,12 @@ def test_a_grant_of_another_key_is_refused() -> None:
 
 
 @given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
-def test_an_altered_grant_is_refused_or_the_same(place: int, letter: str) -> None:
-    """No changed letter makes another grant."""
-    altered = TEXT[:place] + letter + TEXT[place + 1 :]
-    try:
-        assert read_grant(altered, KEY.public_key(), NOW) == GRANT
-    except GrantRefused:
-        assert altered != TEXT
+def test_an_altered_grant_is_refused(place: int, letter: str) -> None:
+    """No changed letter passes, not even one that decodes to the same."""
+    assume(letter != TEXT[place])
+
+    with pytest.raises(GrantRefused):
+        read_grant(TEXT[:place] + letter + TEXT[place + 1 :], KEY.public_key(), NOW)
 
 
 @given(st.text(max_size=60))

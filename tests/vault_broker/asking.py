@@ -135,6 +135,10 @@ class Worker:
         """Send a request and open what comes back."""
         reply = await self.authorize(request)
         assert isinstance(reply, Authorized), reply
+        return self.open(reply, request)
+
+    def open(self, reply: Authorized, request: Authorize) -> SignedReads:
+        """Open an answer as that to a request; raises SealBroken."""
         plain = self._key.open(
             reply.sealed_reads, subjects.AUTHORIZE, request.credential_id, request.request_id
         )

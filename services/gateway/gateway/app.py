@@ -25,7 +25,7 @@ from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
 from gateway.routes.measuring import Measuring
-from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS
+from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
@@ -117,6 +117,7 @@ def application(gateway: Gateway) -> Litestar:
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
+        guards=[only_json],
         middleware=[Measuring(), Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],

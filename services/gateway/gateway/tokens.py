@@ -1,15 +1,21 @@
 """Access tokens (JWT, EdDSA) and refresh tokens (random, stored hashed)."""
 
 import hashlib
+import re
 import secrets
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import jwt
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException
+from litestar.middleware.authentication import AuthenticationResult
 from litestar.security.jwt import JWTAuth, Token
+from litestar.security.jwt.middleware import JWTAuthenticationMiddleware
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
@@ -23,6 +29,7 @@ ALGORITHM = "EdDSA"
 ISSUER = "crypto-pocket-butler"
 AUDIENCE = "crypto-pocket-butler-api"
 FAMILY = "family"
+AUTHORIZATION = re.compile(r"(?i:bearer) [\w-]{1,512}\.[\w-]{1,1024}\.[\w-]{86}", re.ASCII)
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -31,6 +38,46 @@ class SignedIn(User, frozen=True, kw_only=True):
     """The user of a request and the family of refresh tokens that the access token belongs to."""
 
     family_id: UUID
+
+
+class _Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    family: UUID
+
+
+class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The claims of every access token, no more and no less."""
+
+    sub: UUID
+    jti: UUID
+    iss: str
+    aud: str
+    iat: int
+    exp: int
+    extras: _Extras
+
+
+class _AccessToken(Token):
+    """A token whose claims are those that the gateway writes."""
+
+    @classmethod
+    def decode_payload(cls, *args: Any, **named: Any) -> Any:
+        """Decode and verify; raises InvalidTokenError, also where Litestar would stumble over a claim."""
+        payload = super().decode_payload(*args, **named)
+        try:
+            msgspec.convert(payload, _Claims)
+        except msgspec.ValidationError as error:
+            raise jwt.InvalidTokenError(str(error)) from None
+        return payload
+
+
+class _Bearer(JWTAuthenticationMiddleware):
+    """Takes a token by its own scheme and in the form in which it was issued; Litestar takes any scheme."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        """Find the user of a request; raises NotAuthorizedException."""
+        if not AUTHORIZATION.fullmatch(connection.headers.get("authorization", "")):
+            raise NotAuthorizedException
+        return await super().authenticate_request(connection)
 
 
 class AccessTokens:
@@ -46,7 +93,8 @@ class AccessTokens:
             exclude=exclude,
             accepted_audiences=[AUDIENCE],
             accepted_issuers=[ISSUER],
-            require_claims=["exp", "iat", "sub", "jti"],
+            token_cls=_AccessToken,
+            authentication_middleware_class=_Bearer,
             strict_audience=True,
             default_token_expiration=ACCESS_LIFE,
             description="The access token of POST /api/v1/auth/login.",
@@ -66,10 +114,7 @@ class AccessTokens:
 
     async def _signed_in(self, token: Token, _connection: Connection) -> SignedIn | None:
         """Find the user of a token; None when the token names nobody or was revoked with its family."""
-        try:
-            user_id, family_id = UUID(token.sub), UUID(str(token.extras[FAMILY]))
-        except (ValueError, KeyError):
-            return None
+        user_id, family_id = UUID(token.sub), UUID(token.extras[FAMILY])
         async with self._pool.transaction() as connection:
             user = await users.find_signed_in(connection, user_id, family_id)
         if user is None:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -38,8 +40,15 @@ ANSWER_WITHIN = 2.2
 SIGNING_CONCURRENCY = 64
 KEEPING_CONCURRENCY = 16
 MAX_LOGGED = 64
+NOT_GRANTED = "none that is granted"
 
 log = structlog.get_logger()
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """The credential that a request names, read for the audit where the rest can not be read."""
+
+    credential_id: UUID
 
 
 class Handlers:
@@ -68,7 +77,7 @@ class Handlers:
 
     async def store(self, body: bytes) -> Stored:
         """Keep a new credential."""
-        async with _audited("store") as entry:
+        async with _audited("store", body) as entry:
             request: Store = decode(body, Store)
             entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
             if request.exchange not in READS:
@@ -82,7 +91,7 @@ class Handlers:
 
     async def destroy(self, body: bytes) -> Destroyed:
         """Destroy a credential, or what is left of it."""
-        async with _audited("destroy") as entry:
+        async with _audited("destroy", body) as entry:
             request: Destroy = decode(body, Destroy)
             entry.update(credential_id=request.credential_id)
             await self._credentials.destroy(request.credential_id)
@@ -90,12 +99,13 @@ class Handlers:
 
     async def authorize(self, body: bytes) -> Authorized:
         """Sign a batch of reads that the gateway granted, and seal them to the worker that asks."""
-        async with _audited("authorize") as entry:
+        async with _audited("authorize", body) as entry:
             request: Authorize = decode(body, Authorize)
             entry.update(
                 credential_id=request.credential_id,
                 exchange=request.exchange[:MAX_LOGGED],
                 reads=[read.name[:MAX_LOGGED] for read in request.reads],
+                purpose=NOT_GRANTED,
             )
             grant = self._read_grant(request.grant)
             entry.update(purpose=grant.purpose[:MAX_LOGGED])
@@ -138,7 +148,7 @@ def _sealed(reads: SignedReads, request: Authorize) -> Authorized:
 
 
 @asynccontextmanager
-async def _audited(action: str) -> AsyncIterator[dict[str, Any]]:
+async def _audited(action: str, body: bytes = b"") -> AsyncIterator[dict[str, Any]]:
     """Bound what is done in time, and write down how it ended; the caller adds what it knows to the entry."""
     entry: dict[str, Any] = {"action": action}
     outcome: str = Code.INTERNAL_ERROR
@@ -148,7 +158,7 @@ async def _audited(action: str) -> AsyncIterator[dict[str, Any]]:
         outcome = "done"
     except Malformed as error:
         outcome = Code.INVALID_REQUEST
-        entry.update(detail=str(error))
+        entry.update(detail=str(error), credential_id=_claimed(body))
         raise
     except Failure as error:
         outcome = error.code
@@ -156,6 +166,13 @@ async def _audited(action: str) -> AsyncIterator[dict[str, Any]]:
         raise
     finally:
         _record(entry, outcome)
+
+
+def _claimed(body: bytes) -> UUID | None:
+    with suppress(Malformed):
+        claim: _Claim = decode(body, _Claim)
+        return claim.credential_id
+    return None
 
 
 @asynccontextmanager

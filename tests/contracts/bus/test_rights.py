@@ -1,85 +1,217 @@
 """Every user may do what its row in the topology says, and nothing else."""
 
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from uuid import uuid4
+
 import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.bus.topology import STREAMS, USERS, server_permissions
-from tests.contracts.bus.conftest import NewClient
+from contracts.bus.topology import CONSUMERS, STREAMS, USERS, User, server_permissions
+from tests.contracts.bus.conftest import Errors, NewClient
+from tests.contracts.bus.rights import (
+    ROLES,
+    TRIED,
+    Ear,
+    all_ears,
+    all_subjects,
+    may_publish,
+    may_subscribe,
+    one_of,
+)
 from tests.waiting import until
 
-REQUESTS = subjects.sync_requested("okx")
-COMPLETED = subjects.sync_completed("okx")
-FAILED = subjects.sync_failed("okx")
-VERIFY = subjects.verify("okx")
-FACT = "butler.account.synced.somebody"
-CREATE = "$JS.API.STREAM.CREATE.MINE"
-PURGE = "$JS.API.STREAM.PURGE.SYNC_REQUESTS"
-CONSUMER = "$JS.API.CONSUMER.CREATE.SYNC_OUTCOMES.spy"
-READ = "$JS.API.STREAM.MSG.GET.SYNC_OUTCOMES"
-
-MAY_PUBLISH = {
-    "gateway": {REQUESTS, FAILED, FACT, VERIFY, subjects.KEYS, subjects.STORE, subjects.DESTROY},
-    "sync-worker": {COMPLETED, FAILED, subjects.AUTHORIZE},
-    "vault-broker": set(),
-    "subscriber": set(),
+VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]+)"(?: using queue "([^"]+)")?')
+SPEAKERS = {
+    subjects.sync_requested("okx"): {"gateway"},
+    subjects.sync_completed("okx"): {"sync-worker"},
+    subjects.sync_failed("okx"): {"sync-worker", "gateway"},
+    subjects.AUTHORIZE: {"sync-worker"},
+    "butler.account.synced.somebody": {"gateway"},
+    "butler.gateway.recorded.something": {"gateway"},
+    **{
+        each: {"gateway"}
+        for each in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.verify("okx"))
+    },
+    "_INBOX_gateway.x": set(),
+    "_INBOX_worker.x": set(),
+    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SYNC_REQUESTS.sync-worker-okx": set(),
 }
-ALL = {REQUESTS, COMPLETED, FAILED, FACT, VERIFY, subjects.KEYS, subjects.STORE, subjects.DESTROY}
-ALL |= {subjects.AUTHORIZE, CREATE, PURGE, CONSUMER, READ}
-PUBLISHING = [(user, subject, subject in may) for user, may in MAY_PUBLISH.items() for subject in sorted(ALL)]
-
-LISTENING = [
-    ("gateway", "_INBOX_worker.>", False),
-    ("gateway", FACT, False),
-    ("gateway", ">", False),
-    ("sync-worker", "_INBOX_gateway.>", False),
-    ("sync-worker", REQUESTS, False),
-    ("sync-worker", subjects.STORE, False),
-    ("vault-broker", REQUESTS, False),
-    ("vault-broker", ">", False),
-    ("subscriber", FACT, True),
-    ("subscriber", "butler.account.>", True),
-    ("subscriber", COMPLETED, False),
-    ("subscriber", "_INBOX_gateway.>", False),
-    ("subscriber", ">", False),
-]
+each_user = pytest.mark.parametrize("user", TRIED, ids=[user.name for user in TRIED])
 
 
-@pytest.mark.parametrize(("user", "subject", "allowed"), PUBLISHING)
+class Witness:
+    """Hears all that goes over the bus, in the order in which the server took it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._heard: list[Msg] = []
+
+    async def listen(self) -> None:
+        """Begin to hear."""
+        await self._client.subscribe(">", cb=self._hear)
+        await self._client.flush()
+
+    async def heard(self, body: bytes) -> set[str]:
+        """Give the subjects on which a body came, once all that was said before has been heard."""
+        mark = uuid4().bytes
+        await self._client.publish("mark", mark)
+
+        async def all_heard() -> bool:
+            return any(message.data == mark for message in self._heard)
+
+        await until(all_heard)
+        return {message.subject for message in self._heard if message.data == body}
+
+    async def _hear(self, message: Msg) -> None:
+        self._heard.append(message)
+
+
+@pytest_asyncio.fixture(name="witness")
+async def _witness(admin: Client) -> AsyncIterator[Witness]:
+    witness = Witness(admin)
+    await witness.listen()
+    yield witness
+
+
+async def refused(client: Client, errors: Errors, kind: str) -> set[Ear]:
+    """Give all that the server refused so far, in lower case as the client reports it."""
+    last = f"nobody.may.say.{uuid4()}"  # errors come in order, but after the answer to a flush
+    await client.publish(last)
+
+    async def all_told() -> bool:
+        return any(last in error for error in errors)
+
+    await until(all_told)
+    matches = [VIOLATION.search(error) for error in errors if last not in error]
+    return {Ear(match[2], match[3] or "") for match in matches if match and match[1] == kind}
+
+
+def lower(ears: Iterable[Ear]) -> set[Ear]:
+    """Write what was tried as the client reports it."""
+    return {Ear(ear.subject.lower(), ear.queue) for ear in ears}
+
+
+def noting(heard: set[Ear], queue: str) -> Callable[[Msg], Awaitable[None]]:
+    """Give a callback that notes each message as heard in a queue group."""
+
+    async def on_message(message: Msg) -> None:
+        heard.add(Ear(message.subject, queue))
+
+    return on_message
+
+
+@each_user
 async def test_a_user_publishes_what_its_row_says(
-    new_client: NewClient, user: str, subject: str, *, allowed: bool
+    new_client: NewClient, witness: Witness, user: User
 ) -> None:
-    """The server takes what is allowed and refuses everything else."""
-    client, errors = await new_client(user)
+    """What is allowed arrives; everything else is refused by the server and arrives nowhere."""
+    client, errors = await new_client(user.name)
+    body = uuid4().bytes
 
-    await client.publish(subject, b"")
-    await client.flush()
+    for subject in all_subjects():
+        await client.publish(subject, body)
+    violations = await refused(client, errors, "publish")
 
-    async def refused() -> bool:
-        return any("permissions violation for publish" in error.lower() for error in errors)
-
-    if allowed:
-        assert not await refused()
-    else:
-        await until(refused)
+    allowed = {subject for subject in all_subjects() if may_publish(user, subject)}
+    assert await witness.heard(body) == allowed
+    assert violations == lower(Ear(each) for each in {*all_subjects()} - allowed)
+    assert len(all_subjects()) - len(allowed) >= 100
 
 
-@pytest.mark.parametrize(("user", "subject", "allowed"), LISTENING)
-async def test_a_user_hears_what_its_row_says(
-    new_client: NewClient, user: str, subject: str, *, allowed: bool
+@each_user
+async def test_a_user_hears_what_its_row_says(new_client: NewClient, admin: Client, user: User) -> None:
+    """What is allowed is heard, in its queue group only; every other subscription is refused."""
+    client, errors = await new_client(user.name)
+    heard: set[Ear] = set()
+    for ear in all_ears():
+        await client.subscribe(ear.subject, ear.queue, cb=noting(heard, ear.queue))
+    allowed = {ear for ear in all_ears() if may_subscribe(user, ear)}
+    assert await refused(client, errors, "subscription") == lower({*all_ears()} - allowed)
+
+    expected = {Ear(one_of(ear.subject), ear.queue) for ear in allowed}
+    for subject in {ear.subject for ear in expected}:
+        await admin.publish(subject)
+
+    async def all_heard() -> bool:
+        return expected <= heard
+
+    await until(all_heard)
+
+
+@pytest.mark.parametrize(("subject", "speakers"), SPEAKERS.items())
+def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
+    """No row grew: outcomes, requests, questions and facts come from those who may know them."""
+    assert {user.name for user in TRIED if may_publish(user, subject)} == speakers
+
+
+def test_nobody_rules_over_streams_and_consumers() -> None:
+    """Of the server's API a service may ask for its own consumers' state and next message, nothing else."""
+    asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
+    api = {(name, tuple(each.split(".")[2:])) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
+    workers = {("sync-worker", each.name) for each in CONSUMERS if each.stream == "SYNC_REQUESTS"}
+
+    assert {(name, path[-1]) for name, path in api} == {("gateway", "gateway"), *workers}
+    assert {".".join(path[:-2]) for _, path in api} == {"CONSUMER.INFO", "CONSUMER.MSG.NEXT"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_reads_the_inbox_of_another(role: str) -> None:
+    """Answers are heard by those who asked, whatever pattern another tries."""
+    owner = {"worker": "sync-worker"}.get(role, role)
+    inbox = subjects.inbox_prefix(role)
+    for pattern in (f"{inbox}x", f"{inbox}*", f"{inbox}>", "*.x", ">"):
+        heard_by = {user.name for user in TRIED if may_subscribe(user, Ear(pattern))}
+        assert heard_by <= {owner}
+
+
+@each_user
+async def test_a_request_is_answered_once_by_who_may_answer(
+    new_client: NewClient, admin: Client, witness: Witness, user: User
 ) -> None:
-    """Nobody reads another's inbox, queue or outcomes."""
-    client, errors = await new_client(user)
+    """A service that is asked may answer once, where it was told to; the others not at all."""
+    client, errors = await new_client(user.name)
+    asked: asyncio.Queue[str] = asyncio.Queue()
 
-    await client.subscribe(subject)
+    async def on_request(message: Msg) -> None:
+        await asked.put(message.reply)
+
+    for row in user.subscribe:
+        subject, _, queue = row.partition(" ")
+        await client.subscribe(subject, queue, cb=on_request)
     await client.flush()
+    body = uuid4().bytes
+    for number, row in enumerate(user.subscribe):
+        await admin.publish(one_of(row.split(" ")[0]), b"?", reply=f"answer.{number}")
+    answers = {await asyncio.wait_for(asked.get(), 5) for _ in user.subscribe}
+    for answer in sorted(answers) * 2:
+        await client.publish(answer, body)
+    violations = await refused(client, errors, "publish")
 
-    async def refused() -> bool:
-        return any("permissions violation for subscription" in error.lower() for error in errors)
+    assert await witness.heard(body) == (answers if user.replies_within else set())
+    assert violations == {Ear(answer) for answer in answers}
 
-    if allowed:
-        assert not await refused()
-    else:
-        await until(refused)
+
+async def test_nobody_settles_the_delivery_of_another(new_client: NewClient, admin: Client) -> None:
+    """What is one's own acknowledgement in one format and another's in the other settles nothing."""
+    gateway, _ = await new_client("gateway")
+    worker, errors = await new_client("sync-worker")
+    await admin.jetstream().publish(subjects.sync_failed("okx"), b"{}")
+    pulling = await gateway.jetstream().pull_subscribe_bind("gateway", stream="SYNC_OUTCOMES")
+    (message,) = await pulling.fetch(1, timeout=5)
+
+    numbers = message.reply.split(".")[4:]
+    for rest in (numbers[:3], numbers, ["1", "1", "1"]):
+        forged = ["$JS", "ACK", "SYNC_OUTCOMES", "gateway", "SYNC_REQUESTS", "sync-worker-okx", *rest]
+        await worker.publish(".".join(forged), b"+ACK")
+    assert await refused(worker, errors, "publish") == set()
+    settled = await admin.jetstream().consumer_info("SYNC_OUTCOMES", "gateway")
+    assert settled.num_ack_pending == 1
+    await message.ack_sync()
 
 
 def test_every_stream_is_bounded() -> None:

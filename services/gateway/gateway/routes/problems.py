@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
@@ -29,8 +31,12 @@ CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
 }
 
+# Answers that are given before the body is read.
+UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 class ProblemDocument(msgspec.Struct, frozen=True):
@@ -52,8 +58,17 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({400, 408, 413, 500, 503, *statuses})
+        for status in sorted({400, 408, 413, 415, 500, 503, *statuses})
     }
+
+
+def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Refuse a body that is not said to be JSON, which Litestar would read as JSON; raises Problem."""
+    content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body as application/json."
+        )
 
 
 def problem_response(problem: Problem) -> Response[dict[str, Any]]:
@@ -61,6 +76,8 @@ def problem_response(problem: Problem) -> Response[dict[str, Any]]:
     headers = SECURITY_HEADERS | problem.headers
     if problem.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.status in UNREAD:
+        headers["Connection"] = "close"  # it can not be used again: the rest of the body is in it
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
