@@ -54,7 +54,7 @@ async def _database(processes: Processes, directory: Path) -> AsyncIterator[Post
 
 @pytest_asyncio.fixture(name="exchange", scope="session")
 async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
-    async with running_exchange(processes, directory) as exchange:
+    async with running_exchange(processes, directory, ("--admin-port", "0")) as exchange:
         yield exchange
 
 

@@ -77,7 +77,7 @@ async def test_either_gateway_knows_what_the_other_was_asked(
 async def test_one_of_each_may_die(
     world: World, people: tuple[Person, Person], seconds: dict[str, Service]
 ) -> None:
-    """While thirty accounts are synced one process of each service is killed: each sync ends once, and well."""
+    """Thirty accounts are synced while one process of each service is killed: each ends once, and well."""
     first, second = people
     accounts = [await first.connect(name) for name in ACCOUNTS]
     async with world.exchange.held():

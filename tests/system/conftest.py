@@ -17,6 +17,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import Program
 from deploy.local.services import MODULES, environments
 from deploy.local.stack import Stack
+from tests.conformance.simulated import Admin
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
 
@@ -78,3 +79,12 @@ async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: N
         client.headers["X-Vault-Token"] = answer["auth"]["client_token"]
         yield Vault(client, database, bus)
     await bus.stop()
+
+
+@pytest_asyncio.fixture(name="admin")
+async def _admin(stack: Stack) -> AsyncIterator[Admin]:
+    """Give the admin port of the exchange."""
+    assert stack.parts.exchange is not None
+    assert stack.parts.exchange.admin is not None
+    async with httpx.AsyncClient(base_url=stack.parts.exchange.admin, timeout=5, trust_env=False) as client:
+        yield Admin(client)

@@ -1,45 +1,188 @@
-"""No credential is written down anywhere, not even at debug level."""
+"""No credential is written down or said anywhere, not even at debug level, nor when things go wrong."""
 
+import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
+import nats as nats_client
+import psutil
+import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
+from contracts import subjects
 from deploy.local.stack import Stack
+from tests.conformance.simulated import Admin
+from tests.conformance.table import BALANCE, CONFIG, FUNDING_LIST, damaged
 from tests.system.person import PASSWORD, Person, credentials
+from tests.waiting import passed, until
+
+FAULTS = (
+    {"fault": "refusal", "code": "50105"},
+    {"fault": "page"},
+    {"fault": "reset"},
+    {"fault": "redirect"},
+    {"fault": "gzip-bomb"},
+    damaged("replaced", "eq", '"NaN"'),
+    damaged("doubled", "code"),
+)
+# A value that is nobody's and only ever stands where something goes wrong.
+CANARY = {name: f"canary-{name}-{uuid4()}" for name in ("api_key", "api_secret", "passphrase", "password")}
 
 
-def forms(secret: str) -> set[bytes]:
+class Tap:
+    """Hears every message on the bus."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+
+    async def on_message(self, message: Msg) -> None:
+        """Keep a message, with its headers."""
+        self.heard.append((message.subject, json.dumps(message.headers).encode() + message.data))
+
+
+@pytest_asyncio.fixture(name="bus")
+async def _bus(stack: Stack) -> AsyncIterator[Client]:
+    nats = stack.parts.nats
+    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(name="tap")
+async def _tap(bus: Client) -> Tap:
+    tap = Tap()
+    await bus.subscribe(">", cb=tap.on_message)
+    await bus.flush()
+    return tap
+
+
+def forms(secret: bytes) -> set[bytes]:
     """Give the forms in which a secret could be written: raw, hex, base64 at any offset, URL-encoded."""
-    raw = secret.encode()
-    aligned = {b64encode(b"x" * shift + raw)[4:-4] for shift in range(3)}
-    return {raw, raw.hex().encode(), quote(secret, safe="").encode(), *aligned}
+    aligned = {b64encode(b"x" * shift + secret)[4:-4] for shift in range(3)}
+    quoted = quote(secret, safe="").encode()
+    return {secret, secret.hex().encode(), secret.hex().upper().encode(), quoted, *aligned}
 
 
-def written(directory: Path) -> Iterator[tuple[Path, bytes]]:
-    """Give everything that the system wrote: logs, streams, tables and their log, the vault's storage."""
+def secrets_of(stack: Stack, person: Person) -> dict[str, bytes]:
+    """Give every secret that there is, by a name that may be shown."""
+    keys = stack.parts.directory / "keys"
+    found = {
+        f"{name} of {account}": value
+        for account in ("plain", "trade-enabled")
+        for name, value in credentials(account).items()
+    }
+    found |= {f"canary {name}": value for name, value in CANARY.items()}
+    found |= {"password": PASSWORD, "access token": person.tokens["access_token"]}
+    found |= {"refresh token": person.tokens["refresh_token"]}
+    files = [*keys.glob("*.password"), *keys.glob("*.nk"), keys / "broker.secret_id"]
+    secret = {name: value.encode() for name, value in found.items()}
+    secret |= {path.name: path.read_bytes().strip() for path in files}
+    for name in ("jwt.pem", "grant.pem"):
+        key = load_pem_private_key((keys / name).read_bytes(), None)
+        secret[name] = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    return secret
+
+
+def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
+    """Give all that the system wrote (logs, streams, tables, WAL, the vault's storage) and was told."""
     for folder in ("logs", "nats", "postgres", "openbao"):
-        for path in (directory / folder).rglob("*"):
-            if path.is_file():
-                yield path, path.read_bytes()
+        for path in (stack.parts.directory / folder).rglob("*"):
+            # The server's own configuration holds public keys only, but for the seal's.
+            if path.is_file() and path.name != "seal.key":
+                yield f"{folder}/{path.name}", path.read_bytes()
+    for process in psutil.Process().children(recursive=True):
+        told = Path(f"/proc/{process.pid}")
+        yield f"environment of {process.name()}", (told / "environ").read_bytes()
+        yield f"command of {process.name()}", (told / "cmdline").read_bytes()
 
 
-async def test_no_credential_is_written_down(person: Person, stack: Stack, directory: Path) -> None:
-    """After connecting, syncing, repairing and a refusal, no file or metric holds a secret in any form."""
+async def answers_to_bad_input(person: Person) -> list[tuple[str, bytes]]:
+    """Submit secrets in every place where they can be wrong, and give what is answered."""
+    submitted = {"exchange": "okx", "name": "x", "region": "global"}
+    keys = {name: CANARY[name] for name in ("api_key", "api_secret", "passphrase")}
+    login = {"email": person.email, "password": CANARY["password"]}
+    bodies: list[tuple[str, Any]] = [
+        ("/accounts", submitted | {"credentials": keys}),
+        ("/accounts", submitted | {"credentials": keys | {"api_secret": [CANARY["api_secret"]]}}),
+        ("/accounts", submitted | {"credentials": keys | {CANARY["passphrase"]: 1}}),
+        ("/accounts", submitted | {"credentials": CANARY["api_secret"]}),
+        ("/accounts", submitted | {"region": CANARY["api_key"], "credentials": keys}),
+        ("/accounts", submitted | {"name": CANARY["api_secret"] * 4, "credentials": keys}),
+        ("/auth/login", login),
+        ("/auth/login", login | {"email": CANARY["password"]}),
+        ("/auth/register", login | {"password": [CANARY["password"]]}),
+        ("/auth/refresh", {"refresh_token": CANARY["password"]}),
+        ("/auth/refresh", {"refresh_token": {"token": CANARY["password"]}}),
+    ]
+    answers = [(path, (await person.client.post(path, json=body)).content) for path, body in bodies]
+    torn = json.dumps(submitted | {"credentials": keys})[:-3]
+    return [*answers, ("torn", (await person.client.post("/accounts", content=torn)).content)]
+
+
+async def say_what_nobody_can_read(bus: Client) -> None:
+    """Put messages on the bus that fail to be read at the place of a secret (B22)."""
+    for subject, role in (
+        (subjects.STORE, "gateway"),
+        (subjects.AUTHORIZE, "worker"),
+        (subjects.verify("okx"), "gateway"),
+    ):
+        body = {"credential_id": CANARY["api_key"], "grant": [CANARY["api_secret"]], **CANARY}
+        await bus.publish(subject, json.dumps(body).encode(), reply=f"_INBOX_{role}.canary")
+    await bus.flush()
+
+
+async def sync_in_trouble(person: Person, admin: Admin, path: str) -> list[tuple[str, bytes]]:
+    """Sync with one fault after the other on, and give what is answered."""
+    answers = []
+    for fault in FAULTS:
+        for endpoint in (BALANCE, FUNDING_LIST, CONFIG):
+            if fault.get("field") != "eq" or endpoint == BALANCE:
+                await admin.put("plain", endpoint, fault)
+        answers.append(await person.client.post(f"{path}/sync", headers={"Prefer": "wait=1"}))
+        body = {"credentials": credentials("plain")}
+        answers.append(await person.client.put(f"{path}/credentials", json=body))
+        for endpoint in (BALANCE, FUNDING_LIST, CONFIG):
+            await admin.clear("plain", endpoint)
+        await until(passed(0.5))
+    return [("answer", answer.content) for answer in answers]
+
+
+async def test_no_credential_is_written_down_or_said(
+    person: Person, stack: Stack, bus: Client, tap: Tap, admin: Admin
+) -> None:
+    """After all that can go well or wrong, no message, file, metric, answer or environment holds a secret."""
     account = await person.connect("plain")
-    await person.post(f"/accounts/{account['id']}/sync")
-    await person.put(f"/accounts/{account['id']}/credentials", {"credentials": credentials("plain")})
+    path = f"/accounts/{account['id']}"
+    await person.post(f"{path}/sync")
+    await person.put(f"{path}/credentials", {"credentials": credentials("plain")})
     await person.connect("trade-enabled", 422)
-    secrets = {PASSWORD, *person.tokens.values()} - {"Bearer", 900}
-    secrets |= {*credentials("plain").values(), *credentials("trade-enabled").values()}
-    hunted = {form: secret for secret in secrets for form in forms(str(secret))}
+    said = await sync_in_trouble(person, admin, path)
+    told = [*said, *await answers_to_bad_input(person)]
+    heard = list(tap.heard)
+    await say_what_nobody_can_read(bus)
 
     async with httpx.AsyncClient(trust_env=False) as client:
-        metrics = [(await client.get(f"{stack.url(service)}/metrics")).content for service in stack.ports]
-    places = [*written(directory), *((Path("metrics"), text) for text in metrics)]
-    found = [(path, hunted[form][:4]) for path, content in places for form in hunted if form in content]
+        told += [
+            ("metrics", (await client.get(f"{stack.url(service)}/metrics")).content)
+            for service in stack.ports
+        ]
+    hunted = {form: name for name, secret in secrets_of(stack, person).items() for form in forms(secret)}
+    places = [*written(stack), *told, *heard]
+    found = {(place, hunted[form]) for place, content in places for form in hunted if form in content}
 
-    assert found == []
-    assert sum(b'"debug"' in content for path, content in places if path.suffix == ".log") == len(stack.ports)
+    assert found == set()
+    assert {subjects.STORE, subjects.AUTHORIZE, "butler.sync.requested.okx"} <= {name for name, _ in heard}
+    logs = [content for place, content in places if place.startswith("logs/")]
+    assert sum(b'"debug"' in content for content in logs) == len(stack.ports)
+    assert all(name.encode() in b"".join(logs) for name in ("malformed", "reply"))

@@ -1,5 +1,6 @@
 """Every answer that is no success, as a problem document (RFC 9457)."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +34,9 @@ CODES = {
 
 # Answers that are given before the body is read.
 UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+
+# A name that is not known may be a secret in the wrong place.
+UNKNOWN = re.compile(r"unknown field `.*`", re.DOTALL)
 
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
@@ -121,10 +125,10 @@ def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
 def _errors(error: HTTPException) -> list[dict[str, str]]:
     """Name the fields that are wrong; the words come from types, never from the input."""
     listed = error.extra if isinstance(error.extra, list) else []
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    wrong = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in entries]
     return [
-        {"field": str(entry.get("key", "")), "message": str(entry.get("message", ""))}
-        for entry in listed
-        if isinstance(entry, dict)
+        {"field": field, "message": UNKNOWN.sub("an unknown field", message)} for field, message in wrong
     ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
 
 
