@@ -18,6 +18,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes, Program
 from deploy.local.services import MODULES, Infrastructure, environments
+from tests.processes import process_writing
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
 
@@ -44,10 +45,7 @@ class Part:
     @property
     def process(self) -> psutil.Process:
         """Find the process by the log that it writes."""
-        for process in psutil.Process().children():
-            if any(Path(opened.path) == self.log for opened in process.open_files()):
-                return process
-        raise AssertionError(f"{self.name} does not run")
+        return process_writing(self.log)
 
     async def end(self, signal: Signals = SIGTERM) -> None:
         """End it by a signal, also while it is held still; fails when it does not end."""

@@ -5,9 +5,9 @@ import signal
 import pytest
 
 from deploy.local.stack import Stack
+from tests.processes import process_writing
 from tests.system.conftest import NewPerson
 from tests.system.person import Person
-from tests.system.test_killed_worker import process_of
 from tests.system.vault import Vault
 from tests.waiting import until
 
@@ -121,7 +121,7 @@ async def test_a_store_that_arrives_late_leaves_nothing(
     person: Person, vault_admin: Vault, stack: Stack
 ) -> None:
     """When the broker wakes up after the gateway has given up, what it finds waiting is not kept."""
-    broker = process_of(stack, "vault-broker")
+    broker = process_writing(stack.processes.logs / "vault-broker.log")
     broker.send_signal(signal.SIGSTOP)
     try:
         problem = await person.connect("sub-account", 503)
