@@ -1,7 +1,7 @@
 """Whoever dies at whichever step of a sync: the sync ends, once, with what the exchange holds."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from signal import SIGKILL, SIGTERM, Signals
 
 import pytest
@@ -78,10 +78,13 @@ async def test_a_sync_ends_once_whoever_dies(
     """Killed or told to stop, at any step, and started again: one outcome, and nothing is missing in it."""
     account = await person.connect("account-0")
     path = f"/accounts/{account['id']}/sync"
-    if step == "recording":
-        sync = await person.post(path, status=202, Prefer="respond-async")
-    async with STEPS[step](world):
-        if step != "recording":
+    async with AsyncExitStack() as holds:
+        if step == "recording":  # which begins after the sync was accepted, with the exchange still silent
+            async with world.exchange.held():
+                sync = await person.post(path, status=202, Prefer="respond-async")
+                await holds.enter_async_context(recording(world))
+        else:
+            await holds.enter_async_context(STEPS[step](world))
             sync = await person.post(path, status=202, Prefer="respond-async")
         await until(lambda: reached(world, bus, step))
         await world.services[victim].end(signal)

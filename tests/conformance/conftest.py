@@ -57,7 +57,7 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
         parts = Infrastructure(directory, nats, vault, database, exchange)
         ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
         with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("SYNC_DEADLINE_SECONDS", "6.5")  # a fault that stays is told soon
+            environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a fault that stays is told soon
             async with running_services(processes, parts, ports):
                 yield Stack(processes, parts, ports)
 

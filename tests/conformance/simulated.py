@@ -13,30 +13,32 @@ from deploy.local.simulator.__main__ import ACCOUNTS
 
 # More digits than a float keeps.
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
-FUNDING = {"ETH": "10.000000000000000001", "USDT": "100"}
+FUNDING = {"BTC": "10.000000000000000001", "USDT": "100"}
 HELD = {"trading": TRADING, "funding": FUNDING}
-# Another account's list, worth much more than what the rows hold; `plain` is worth much less.
-WEALTHY = "wealthy"
+# Other accounts, whose lists are worth much more and much less than those of the rows.
+WEALTHY, POOR = "wealthy", "poor"
 KEEPER = "keeper"
-POOR = "plain"
+ONE = Decimal(1)
 
 
 def write_accounts(file: Path, names: Iterable[str]) -> None:
-    """Write the repository's accounts and those of these tests; the last ones are of region us and eea."""
-    blocks = [_block(number, name, "global", "1") for number, name in enumerate(names, start=1)]
-    blocks += [_block(900, WEALTHY, "global", "100"), _block(901, "in-us", "us", "1")]
-    blocks += [_block(902, "in-eea", "eea", "1"), _block(903, KEEPER, "global", "1")]
+    """Write the repository's accounts and those of these tests, some of them of region us and eea."""
+    blocks = [_block(number, name) for number, name in enumerate(names, start=1)]
+    blocks += [_block(900, WEALTHY, times=Decimal(100)), _block(901, "in-us", "us")]
+    blocks += [_block(902, "in-eea", "eea"), _block(903, KEEPER), _block(904, POOR, times=Decimal("0.01"))]
     file.write_text("\n".join([ACCOUNTS.read_text(), *blocks]))
 
 
-def _block(number: int, name: str, region: str, bitcoins: str) -> str:
-    trading = TRADING | {"BTC": bitcoins + TRADING["BTC"][1:]}
+def _block(number: int, name: str, region: str = "global", times: Decimal = ONE) -> str:
+    trading, funding = (
+        {ccy: str(Decimal(amount) * times) for ccy, amount in held.items()} for held in (TRADING, FUNDING)
+    )
     trading_rows = (
         f'{{ ccy = "{ccy}", eq = "{amount}", cashBal = "{amount}", availBal = "{amount}" }}'
         for ccy, amount in trading.items()
     )
     funding_rows = (
-        f'{{ ccy = "{ccy}", bal = "{amount}", availBal = "{amount}" }}' for ccy, amount in FUNDING.items()
+        f'{{ ccy = "{ccy}", bal = "{amount}", availBal = "{amount}" }}' for ccy, amount in funding.items()
     )
     return f"""
 [[accounts]]

@@ -20,6 +20,7 @@ from sync_worker.okx_payloads import (
     parse_config,
     parse_envelope,
     parse_funding,
+    parse_prices,
     parse_time,
     parse_trading,
     parse_valuation,
@@ -189,6 +190,21 @@ def test_the_worth_of_a_list_is_known_only_with_every_price() -> None:
 
     assert usd(priced, other) == Decimal("10.75")
     assert usd(priced, {**other, "eqUsd": ""}) is None
+
+
+def test_the_funding_list_is_priced_by_the_trading_list() -> None:
+    """Its own rows have no prices; one currency that is in neither leaves the sum unknown."""
+    debt = {**ROW, "ccy": "ETH", "eq": "-2", "eqUsd": "-5"}
+    prices = parse_prices(data_of(account({**ROW, "eqUsd": "15"}, debt, {**ROW, "ccy": "X", "eqUsd": ""})))
+
+    def usd(*amounts: tuple[str, str]) -> Decimal | None:
+        rows = [FUNDING_ROW | {"ccy": ccy, "bal": amount} for ccy, amount in amounts]
+        return parse_funding(rows, prices).usd
+
+    assert prices == {"BTC": Decimal(10), "ETH": Decimal("2.5")}
+    assert usd(("BTC", "0.5"), ("ETH", "2")) == Decimal("10.00")
+    assert usd(("BTC", "0.5"), ("X", "1")) is None
+    assert usd() == 0
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,13 @@ from contracts.operations import metrics
 from contracts.operations.health import Check
 from contracts.values import Secret
 
+MESSAGE_ID = "Nats-Msg-Id"
 PUBLISH_TIMEOUT = 2.0
 PUBLISH_TRIES = 5
 UNSENT_DATA_TIMEOUT_MS = 6000
+# More than a try of a sync takes, and than any answer.
 SHUTDOWN_GRACE = 25.0
+REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
 
 log = structlog.get_logger()
@@ -79,7 +82,7 @@ class Bus:
             connect_timeout=5,
             ping_interval=5,
             max_outstanding_pings=2,
-            graceful_timeout=SHUTDOWN_GRACE,
+            graceful_timeout=REPLY_GRACE,
             drain_timeout=DRAIN_SECONDS,
             flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
             error_cb=self._on_error,
@@ -97,19 +100,20 @@ class Bus:
         self._pulling = [asyncio.create_task(pull.run(self.client)) for pull in self.pulls]
 
     async def run(self) -> None:
-        """Connect and stay; raises BusUnavailable when the connection is over for good."""
+        """Connect and stay; raises BusUnavailable when the connection, or a loop on it, is over for good."""
         await self.start()
         closed = asyncio.create_task(self.closed.wait())
         try:
-            await asyncio.wait({closed, *self._pulling}, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait({closed, *self._pulling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
-        raise BusUnavailable("The connection to the bus was closed, or is pulled from no more.")
+        cause = next((task.exception() for task in ended - {closed}), None)
+        raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
 
     async def stop(self) -> None:
         """Ask for no more, let handlers finish, then drain and close."""
-        for pulling in self._pulling:
-            pulling.cancel()
+        for pull in self.pulls:
+            pull.stop()
         if self._pulling:
             await asyncio.wait(self._pulling)
             await asyncio.gather(*(pull.end(SHUTDOWN_GRACE) for pull in self.pulls))
@@ -146,7 +150,7 @@ class Bus:
         The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
         has not confirmed it after five tries.
         """
-        headers = {**headers, "Nats-Msg-Id": message_id}
+        headers = {**headers, MESSAGE_ID: message_id}
         trouble = ""
         for attempt in range(PUBLISH_TRIES):
             try:

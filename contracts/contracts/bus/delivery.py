@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from contracts import subjects
-from contracts.bus.connect import Bus, BusUnavailable
+from contracts.bus.connect import MESSAGE_ID, Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
 from contracts.bus.pulling import Pull
 from contracts.bus.topology import ACK_WAIT, Consumer
@@ -33,6 +33,11 @@ class Delivery(msgspec.Struct, frozen=True):
     body: bytes
     attempt: int
     headers: dict[str, str]
+
+    @property
+    def message_id(self) -> str:
+        """Give the id of the message, which each publication has of its own; empty where there is none."""
+        return self.headers.get(MESSAGE_ID, "")
 
 
 class RetryLater(Exception):

@@ -5,25 +5,31 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.errors import TimeoutError as NothingCame
 from nats.js import JetStreamContext
-from nats.js.errors import APIError
+from nats.js.api import StatusCode
+from uuid_utils.compat import uuid7
 
 from contracts.bus.topology import Consumer
 
-FETCH_SECONDS = 5.0
+# A stop waits for the end of what was asked: the server may be handing over a message at that moment.
+FETCH_SECONDS = 1.0
+# The server answers when nothing came, too; one that does not by then does not answer.
+SILENCE_SECONDS = FETCH_SECONDS + 1.0
 PAUSE_SECONDS = 1.0
 INFO_SECONDS = 2.0
-# Longer than a fetch and a pause: a loop that has not turned since then hangs.
+# Longer than a request and a pause: a loop that has not turned since then hangs.
 TURN_SECONDS = 15.0
 
-log = structlog.get_logger()
+CAME, GIVEN_BACK = "", "given back"
+NOTHING = (StatusCode.NO_MESSAGES, StatusCode.REQUEST_TIMEOUT)
+REQUEST = msgspec.json.encode({"batch": 1, "expires": int(FETCH_SECONDS * 1e9)})
 
-Subscription = JetStreamContext.PullSubscription
+log = structlog.get_logger()
 
 
 class Pull:
@@ -38,28 +44,38 @@ class Pull:
     ) -> None:
         self.name = f"{consumer.stream}/{consumer.name}"
         self._consumer = consumer
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.name}"
         self._handle = handle
         self._places = asyncio.Semaphore(places)
-        self._inbox_prefix = inbox_prefix.encode()
+        self._full = False
+        self._inbox = f"{inbox_prefix}{uuid7()}"
         self._begun: set[asyncio.Task[None]] = set()
+        self._answer: asyncio.Future[str] | None = None
         self._turned = time.monotonic()
         self._trouble = ""
+        self._stopping = False
+        self._loop: asyncio.Task[None] | None = None
 
     async def run(self, client: Client) -> None:
-        """Pull until cancelled; what came and was not begun goes to another process at once."""
-        subscription = await client.jetstream().pull_subscribe_bind(
-            self._consumer.name, self._consumer.stream, inbox_prefix=self._inbox_prefix
-        )
+        """Pull until stopped; what was asked for and comes only then goes to another process at once."""
+        self._loop = asyncio.current_task()
+        subscription = await client.subscribe(self._inbox, cb=self._on_message)
         try:
-            while True:
+            while not self._stopping:
+                self._full = self._places.locked()
                 await self._places.acquire()
-                message = await self._next(client, subscription)
-                if message is None:
+                self._full, self._turned = False, time.monotonic()
+                if await self._ask(client) != CAME:
                     self._places.release()
-                else:
-                    self._begin(message)
         finally:
-            await _give_back(subscription)
+            with suppress(Error):
+                await subscription.unsubscribe()
+
+    def stop(self) -> None:
+        """Ask for no more; the loop ends as soon as the server has answered what it was asked."""
+        self._stopping = True
+        if self._answer is None and self._loop is not None:
+            self._loop.cancel()
 
     async def end(self, seconds: float) -> None:
         """Let what was begun end, and cut off what takes longer."""
@@ -67,37 +83,50 @@ class Pull:
             await asyncio.wait(self._begun, timeout=seconds)
         for task in self._begun:
             task.cancel()
+        if self._begun:
+            await asyncio.wait(self._begun)
 
     async def ready(self, client: Client) -> bool:
         """Tell whether the loop turns and the server has the consumer; raises nats.errors.Error."""
-        if self._places.locked():
-            self._turned = time.monotonic()  # it waits for a place, as it should
         await client.jetstream(timeout=INFO_SECONDS).consumer_info(self._consumer.stream, self._consumer.name)
-        return time.monotonic() - self._turned < TURN_SECONDS
+        return self._full or time.monotonic() - self._turned < TURN_SECONDS
 
-    async def _next(self, client: Client, subscription: Subscription) -> Msg | None:
-        """Ask once; None when nothing came, after a pause where that was sooner than it should be."""
-        self._turned = asked = time.monotonic()
-        trouble = "not connected"
-        if client.is_connected:  # what is asked meanwhile would all be answered at once
-            try:
-                (message,) = await subscription.fetch(1, timeout=FETCH_SECONDS)
-            except NothingCame:
-                trouble = ""
-            except (Error, APIError) as error:
-                trouble = type(error).__name__
-            else:
-                self._note("")
-                return message
-        self._note(trouble)
-        if trouble or time.monotonic() - asked < PAUSE_SECONDS:
+    async def _ask(self, client: Client) -> str:
+        """Ask once, and rest where the answer came sooner than it should; gives CAME, or why nothing did."""
+        asked = time.monotonic()
+        # What is asked while the bus is away would all be answered at once when it is back.
+        said = await self._answered(client) if client.is_connected else "not connected"
+        self._note("" if said in {CAME, GIVEN_BACK, *NOTHING} else said)
+        if said != CAME and time.monotonic() - asked < FETCH_SECONDS / 2 and not self._stopping:
             await asyncio.sleep(PAUSE_SECONDS)
-        return None
+        return said
 
-    def _begin(self, message: Msg) -> None:
-        task = asyncio.create_task(self._handled(message))
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+    async def _answered(self, client: Client) -> str:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answer = answer
+        try:
+            await client.publish(self._subject, REQUEST, reply=self._inbox)
+            async with asyncio.timeout(SILENCE_SECONDS):
+                return await answer
+        except TimeoutError:
+            return "no answer"
+        except Error as error:
+            return type(error).__name__
+        finally:
+            self._answer = None
+
+    async def _on_message(self, message: Msg) -> None:
+        """Begin what was asked for, here and not in the loop, which could lose it when it is cancelled."""
+        answer, status = self._answer, JetStreamContext.is_status_msg(message)
+        waited_for = answer is not None and not answer.done()
+        if not status and waited_for and not self._stopping:
+            task = asyncio.create_task(self._handled(message))
+            self._begun.add(task)
+            task.add_done_callback(self._begun.discard)
+        elif not status:
+            await message.nak()
+        if answer is not None and waited_for:
+            answer.set_result(status or (GIVEN_BACK if self._stopping else CAME))
 
     async def _handled(self, message: Msg) -> None:
         try:
@@ -112,15 +141,3 @@ class Pull:
         elif self._trouble and not trouble:
             log.info("pulling_resumed", consumer=self.name)
         self._trouble = trouble
-
-
-async def _give_back(subscription: Subscription) -> None:
-    """Ask for no more, and let another process have at once what lies here."""
-    arrived = subscription._sub._pending_queue
-    with suppress(Error):
-        await subscription.unsubscribe()
-    while not arrived.empty():
-        message: Msg = arrived.get_nowait()
-        if not JetStreamContext.is_status_msg(message):
-            with suppress(Error):
-                await message.nak()

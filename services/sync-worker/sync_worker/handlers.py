@@ -56,10 +56,10 @@ class Handlers:
         request: SyncRequested = decode(delivery.body, SyncRequested)
         exchange = self._exchange(request.exchange)
         reading = await self._try(exchange, request)
-        self._try_later(request, reading, delivery.attempt)
+        self._try_later(request, reading, delivery)
         said = outcome(request, exchange.catalogue, reading, delivery.attempt)
         await self._publish(said)
-        self._outages.forget(request.sync_id)
+        self._outages.forget(delivery.message_id)
         _report(said, time.monotonic() - started)
 
     async def verify_credential(self, body: bytes) -> Verified:
@@ -86,17 +86,17 @@ class Handlers:
         except Failure as fault:
             return nothing_read(exchange.catalogue, fault)
 
-    def _try_later(self, request: SyncRequested, reading: Reading, delivery: int) -> None:
+    def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery) -> None:
         """Raise RetryLater when another try could read more before the deadline."""
-        attempt = Attempt(delivery, self._outages.of(request.sync_id))
+        attempt = Attempt(delivery.attempt, self._outages.of(delivery.message_id))
         left = self._seconds_until(request.deadline)
         delay = next_try(reading, attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         if delay is None:
             return
         if meets_outage(reading):
-            self._outages.add(request.sync_id)
+            self._outages.add(delivery.message_id)
         codes = sorted({str(read.error_code) for read in reading.wallets if read.error_code})
-        log.debug("trying_later", sync_id=request.sync_id, attempt=delivery, codes=codes, delay=delay)
+        log.debug("trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay)
         raise RetryLater(delay, ", ".join(codes))
 
     async def _publish(self, said: SyncOutcome) -> None:

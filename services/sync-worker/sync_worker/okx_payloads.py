@@ -4,8 +4,9 @@ Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from sync_worker.verdicts import Listed
 MAX_TIME_MS = 10**14
 # What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
 MAX_VALUES = 250_000
+NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
 
 Shape = TypeVar("Shape")
 Row = TypeVar("Row")
@@ -113,9 +115,18 @@ def parse_trading(data: Any) -> Listed:
     return Listed(_balances(account.details, _trading_balance), usd, _amount(account.total_eq))
 
 
-def parse_funding(data: Any) -> Listed:
-    """Read the data of /api/v5/asset/balances, which has no prices."""
-    return Listed(_balances(_convert(data, tuple[FundingRow, ...]), _funding_balance))
+def parse_prices(data: Any) -> dict[str, Decimal]:
+    """Read from the data of /api/v5/account/balance what a unit of each currency there is worth in USD."""
+    worth = [(row.ccy, _amount(row.eq), _amount(row.eq_usd)) for row in _only(data, TradingAccount).details]
+    return {ccy: usd / amount for ccy, amount, usd in worth if amount and usd is not None}
+
+
+def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Listed:
+    """Read the data of /api/v5/asset/balances, whose worth is known where every currency has a price."""
+    balances = _balances(_convert(data, tuple[FundingRow, ...]), _funding_balance)
+    worth = [prices[each.asset] * each.total for each in balances if each.asset in prices]
+    usd = sum(worth, Decimal(0)) if len(worth) == len(balances) else None
+    return Listed(balances, usd)
 
 
 def parse_valuation(data: Any) -> dict[str, Decimal]:

@@ -61,7 +61,7 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
         # However long the outage, the deliveries last until the deadline.
         backoff = max(OWN_PARTS_DELAY, seconds_left / max(1, MAX_DELIVERIES - attempt.delivery))
     else:
-        backoff = _backoff(_failures(reading), attempt.delivery - attempt.outages)
+        backoff = _backoff(_failures(reading), max(1, attempt.delivery - attempt.outages))
     if not backoff:
         return None
     # Not before the exchange wants it.

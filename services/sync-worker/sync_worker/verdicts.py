@@ -71,12 +71,13 @@ def check_total(listed: Listed, total: Decimal | None) -> TotalCheck:
     """Tell whether a list agrees with the exchange's total; raises ContradictoryTotal.
 
     It must agree with the total of its own answer, too. Where the worth of the list is not known, only an
-    empty one can contradict.
+    empty one can contradict or agree.
     """
     for each in (listed.stated, total):
         if each is not None:
             _compare(listed, each)
-    return TotalCheck.UNCHECKED if total is None else TotalCheck.AGREES
+    compared = total is not None and (listed.usd is not None or not listed.balances)
+    return TotalCheck.AGREES if compared else TotalCheck.UNCHECKED
 
 
 def _compare(listed: Listed, total: Decimal) -> None:

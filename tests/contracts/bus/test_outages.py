@@ -83,7 +83,7 @@ async def test_an_outage_piles_up_nothing(server: Server, new_bus: NewBus) -> No
     consume(bus, CONSUMER, handle, 1)
     await bus.start()
     await server.end(SIGKILL)
-    await until(passed(2.5 * FETCH_SECONDS))
+    await until(passed(5 * FETCH_SECONDS))
     await server.start()
     async with await nats_client.connect(
         server.nats.url, nkeys_seed=str(server.nats.seed_file("admin"))

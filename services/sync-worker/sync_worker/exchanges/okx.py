@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from contracts.accounts import Verified
@@ -20,6 +22,7 @@ from sync_worker.okx_payloads import (
     parse_config,
     parse_envelope,
     parse_funding,
+    parse_prices,
     parse_time,
     parse_trading,
     parse_valuation,
@@ -59,13 +62,10 @@ class Okx:
         Raises Failure when nothing could be asked.
         """
         trading, funding, valuation = await self._read(access, WALLET_READS)
-        try:
-            totals = parsed(parse_valuation, valuation)
-        except Failure:
-            totals = {}
+        totals, prices = _known(parse_valuation, valuation), _known(parse_prices, trading)
         wallets = (
             judge("trading", parse_trading, trading, totals.get("trading")),
-            judge("funding", parse_funding, funding, totals.get("funding")),
+            judge("funding", partial(parse_funding, prices=prices), funding, totals.get("funding")),
         )
         return Reading(wallets, retry_after((trading, funding)))
 
@@ -124,3 +124,11 @@ class Okx:
         finally:
             took = time.monotonic() - started
             metrics.EXCHANGE_CALLS.labels(OKX.key, read.name, str(result)).observe(took)
+
+
+def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:
+    """Read what the wallets are held against; what can not be read is not known."""
+    try:
+        return parsed(parse, fetched)
+    except Failure:
+        return {}

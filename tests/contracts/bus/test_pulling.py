@@ -1,0 +1,90 @@
+"""A pull that is stopped ends, and loses nothing: what it was handed is begun, or another's at once."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.delivery import Delivery, consume
+from contracts.bus.pulling import Pull
+from contracts.bus.topology import sync_worker_consumer
+from tests.waiting import until
+
+SUBJECT, CONSUMER = subjects.sync_requested("okx"), sync_worker_consumer("okx")
+NewBus = Callable[[str], Bus]
+# Far more than a stop or a redelivery takes, far less than an ack wait.
+SOON = 3.0
+
+
+async def never(message: Msg) -> None:
+    """Handle what must not come."""
+    raise AssertionError(message.subject)
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus, turns: int) -> None:
+    """However many turns of the loop after a message was sent: it is handled, or another gets it at once."""
+    bus, handled = new_bus("sync-worker"), asyncio.Queue[bytes]()
+
+    async def handle(delivery: Delivery) -> None:
+        handled.put_nowait(delivery.body)
+
+    consume(bus, CONSUMER, handle, 4)
+    await bus.start()
+    await admin.publish(SUBJECT, b"{}")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(bus.stop(), SOON)
+
+    if handled.empty():
+        successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+        (message,) = await successor.fetch(1, timeout=SOON)
+        await message.ack_sync()
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
+
+
+async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus: NewBus) -> None:
+    """A message that arrives too late, or while the loop stops, goes to another process without a wait."""
+    bus = new_bus("sync-worker")
+    await bus.start()
+    await admin.jetstream().publish(SUBJECT, b"{}")
+    late = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    arriving = await bus.client.subscribe(f"{bus.inbox_prefix}late", cb=late._on_message)
+    await bus.client.publish(late._subject, b'{"batch":1}', reply=f"{bus.inbox_prefix}late")
+
+    async def back() -> bool:
+        info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
+        return info.delivered is not None and info.delivered.consumer_seq >= 1 and info.num_pending == 0
+
+    await until(back, SOON)
+    await arriving.unsubscribe()
+    await bus.stop()
+    successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+    (message,) = await successor.fetch(1, timeout=SOON)
+
+    assert message.metadata.num_delivered == 2
+    await message.ack()
+
+
+async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) -> None:
+    """A place that is taken by the loop itself does not make it look busy."""
+    bus = new_bus("sync-worker")
+    await bus.start()
+    pull = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    pulling = asyncio.create_task(pull.run(bus.client))
+
+    async def asks() -> bool:
+        return pull._answer is not None
+
+    await until(asks, SOON)
+    assert await pull.ready(bus.client)
+    pull._turned -= 60
+
+    assert not await pull.ready(bus.client)
+    pull.stop()
+    await asyncio.wait({pulling})
+    await bus.stop()
