@@ -97,6 +97,6 @@ async def test_a_sync_ends_once_whoever_dies(
     await until(ended, END_SECONDS)
     await until(world.services["gateway"].ready)
     shown = await person.get(f"/syncs/{sync['sync_id']}")
-    assert (shown["success"], shown["holdings_count"]) == (True, 3)
+    assert (shown["success"], shown["holdings_count"]) == (True, 2)
     recorded = "select 1 from audit where action = 'sync_recorded' and subject = %s"
     assert len(await world.rows(recorded, sync["sync_id"])) == 1
