@@ -28,7 +28,7 @@ RUNS = count(1)
 
 
 class Part:
-    """A process that can be ended in any way and started again; `begin` runs it until its context is left."""
+    """A process that can be ended in any way and started again."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.name = name

@@ -46,6 +46,7 @@ async def test_what_was_begun_is_ended(world: World, person: Person, bus: Client
         await stopping
 
     assert await pending(bus) == 0
+    assert b'"level": "error"' not in worker.log.read_bytes()
     for sync_id in syncs:
         await until(over(world, sync_id))
         assert (await person.get(f"/syncs/{sync_id}"))["success"] is True

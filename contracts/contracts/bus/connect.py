@@ -72,6 +72,7 @@ class Bus:
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
         self._pulling: list[asyncio.Task[None]] = []
+        self._stopping = False
         self.broker = _Broker(
             url,
             name=service,
@@ -100,18 +101,21 @@ class Bus:
         self._pulling = [asyncio.create_task(pull.run(self.client)) for pull in self.pulls]
 
     async def run(self) -> None:
-        """Connect and stay; raises BusUnavailable when the connection, or a loop on it, is over for good."""
+        """Connect and stay until stopped; raises BusUnavailable when connection or loop are over for good."""
         await self.start()
         closed = asyncio.create_task(self.closed.wait())
         try:
             ended, _ = await asyncio.wait({closed, *self._pulling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
+        if self._stopping:
+            return
         cause = next((task.exception() for task in ended - {closed}), None)
         raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
 
     async def stop(self) -> None:
         """Ask for no more, let handlers finish, then drain and close."""
+        self._stopping = True
         for pull in self.pulls:
             pull.stop()
         if self._pulling:
