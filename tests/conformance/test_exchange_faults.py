@@ -32,6 +32,7 @@ from tests.waiting import passed, until
 MEBIBYTE = 1024 * 1024
 # So few that no try has to wait long for this machine: how many are made depends on it.
 AT_ONCE = 48
+ALL_ROWS = ROWS + VALUATION_ROWS
 LARGE = [row for row in ROWS if row.fault["fault"] in {"gzip-bomb", "padded"}]
 
 
@@ -48,15 +49,28 @@ class Result:
         return next(read for read in self.outcome.wallets if read.wallet == wallet)
 
 
-@pytest_asyncio.fixture(name="ran", scope="module")
-async def _ran(gateway: Gateway, admin: Admin, accounts: Accounts) -> dict[str, Result]:
-    """Sync every row's account twice: all at once without its fault, and some at a time with it."""
-    rows = ROWS + VALUATION_ROWS
-    ids = await asyncio.gather(*(gateway.store(accounts[row.name]) for row in rows))
+@dataclass(frozen=True)
+class Warmed:
+    """The credential of each row after one sync without its fault, and the bytes of the worker then."""
+
+    ids: list[UUID]
+    memory: int
+
+
+@pytest_asyncio.fixture(name="warmed", scope="module")
+async def _warmed(gateway: Gateway, accounts: Accounts, worker_process: psutil.Process) -> Warmed:
+    """Sync every row's account, all at once, without its fault."""
+    ids = await asyncio.gather(*(gateway.store(accounts[row.name]) for row in ALL_ROWS))
     outcomes = await asyncio.gather(*(gateway.sync(gateway.request(each)) for each in ids))
     assert all(is_true(read) for outcome in outcomes for read in outcome.wallets[:2])
+    return Warmed(ids, worker_process.memory_info().rss)
+
+
+@pytest_asyncio.fixture(name="ran", scope="module")
+async def _ran(gateway: Gateway, admin: Admin, warmed: Warmed) -> dict[str, Result]:
+    """Sync every row's account again, some at a time, with its fault."""
     counted_anew = passed(1.0)  # of the totals one call a second is allowed
-    await asyncio.gather(*(admin.put(row.name, row.endpoint, row.fault) for row in rows))
+    await asyncio.gather(*(admin.put(row.name, row.endpoint, row.fault) for row in ALL_ROWS))
     await until(counted_anew)
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -64,8 +78,8 @@ async def _ran(gateway: Gateway, admin: Admin, accounts: Accounts) -> dict[str, 
         async with turns:
             return await struck(gateway, admin, row, credential_id)
 
-    results = await asyncio.gather(*map(in_turn, rows, ids))
-    return {row.name: result for row, result in zip(rows, results, strict=True)}
+    results = await asyncio.gather(*map(in_turn, ALL_ROWS, warmed.ids))
+    return {row.name: result for row, result in zip(ALL_ROWS, results, strict=True)}
 
 
 async def struck(gateway: Gateway, admin: Admin, row: Row, credential_id: UUID) -> Result:
@@ -175,6 +189,17 @@ async def test_a_clock_that_is_far_off_signs_nothing(
     assert outcome.status is Status.FAILED
     assert {read.error_code for read in outcome.wallets[:2]} == {Code.CLOCK_DISAGREES}
     assert all(read.balances is None for read in outcome.wallets)
+
+
+async def test_all_faults_together_leave_nothing_in_the_memory(
+    ran: dict[str, Result], warmed: Warmed, worker_process: psutil.Process
+) -> None:
+    """After more than two hundred answers that were wrong, the worker is no larger than before."""
+
+    async def as_before() -> bool:
+        return bool(worker_process.memory_info().rss - warmed.memory < 20 * MEBIBYTE)
+
+    await until(as_before)
 
 
 @pytest.mark.parametrize("row", LARGE, ids=lambda row: row.name)
