@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -52,10 +52,13 @@ class Part:
         process = self.process
         process.send_signal(signal)
         if signal is not SIGKILL:
-            process.send_signal(SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(SIGCONT)
 
         async def gone() -> bool:
-            return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+            with suppress(psutil.NoSuchProcess):
+                return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+            return True
 
         await until(gone, STOP_SECONDS)
         await self._running.aclose()
@@ -68,7 +71,7 @@ class Part:
         try:
             yield
         finally:
-            if process.is_running():
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(SIGCONT)
 
     async def close(self) -> None:

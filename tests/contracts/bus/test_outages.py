@@ -56,7 +56,7 @@ def _new_bus(server: Server) -> NewBus:
 async def test_a_message_is_confirmed_when_the_bus_is_back(server: Server, new_bus: NewBus) -> None:
     """Publishing goes on trying while the server is down, and the message is in the stream once (B13)."""
     bus = new_bus("gateway", "gateway")
-    await bus.start()
+    await asyncio.wait_for(bus.start(), 10)
     await server.end(SIGKILL)
     publishing = asyncio.create_task(bus.publish(SUBJECT, "SYNC_REQUESTS", b"{}", str(uuid4()), {}))
     await until(passed(2 * PUBLISH_TIMEOUT))
@@ -81,7 +81,7 @@ async def test_an_outage_piles_up_nothing(server: Server, new_bus: NewBus) -> No
         await go_on.wait()
 
     consume(bus, CONSUMER, handle, 1)
-    await bus.start()
+    await asyncio.wait_for(bus.start(), 10)
     await server.end(SIGKILL)
     await until(passed(5 * FETCH_SECONDS))
     await server.start()
@@ -106,7 +106,7 @@ async def test_a_connection_that_takes_no_data_is_given_up(server: Server, new_b
     """With data that nobody takes, the end of a connection is noticed in seconds all the same (B14)."""
     async with Blackhole(urlsplit(server.nats.url).port or 0) as way:
         bus = new_bus("gateway", "gateway", way.port)
-        await bus.start()
+        await asyncio.wait_for(bus.start(), 10)
         way.shut()
         for _ in range(12):
             await bus.announce(subjects.recorded(uuid4()), LARGE)
