@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from deploy.local.simulator.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
-from tests.conformance.simulated import Admin, write_accounts
+from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import until
 
@@ -47,10 +47,8 @@ async def _person(world: World) -> AsyncIterator[Person]:
 @pytest_asyncio.fixture(name="admin")
 async def _admin(world: World) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
-    assert world.parts.exchange is not None
-    assert world.parts.exchange.admin is not None
-    async with httpx.AsyncClient(base_url=world.parts.exchange.admin, timeout=5, trust_env=False) as client:
-        yield Admin(client)
+    async with administering(world.parts.exchange) as admin:
+        yield admin
 
 
 @pytest_asyncio.fixture(name="bus")

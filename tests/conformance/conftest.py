@@ -1,9 +1,9 @@
 """The whole system around a simulated exchange that can be told to misbehave."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
 import nats as nats_client
 import psutil
 import pytest
@@ -21,7 +21,7 @@ from deploy.local.processes import Processes
 from deploy.local.services import MODULES, Infrastructure, running_services
 from deploy.local.simulator.accounts import Accounts, load_accounts
 from deploy.local.stack import Stack
-from tests.conformance.simulated import Admin, write_accounts
+from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.sync_worker.system import Gateway
 
@@ -56,19 +56,17 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
     ):
         parts = Infrastructure(directory, nats, vault, database, exchange)
         ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a fault that stays is told soon
-            async with running_services(processes, parts, ports):
-                yield Stack(processes, parts, ports)
+        async with AsyncExitStack() as services:
+            with pytest.MonkeyPatch.context() as environment:  # of this stack only, others start meanwhile
+                environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a fault that stays is told soon
+                await services.enter_async_context(running_services(processes, parts, ports))
+            yield Stack(processes, parts, ports)
 
 
 @pytest_asyncio.fixture(name="admin", scope="session")
 async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
-    exchange = troubled_stack.parts.exchange
-    assert exchange is not None
-    assert exchange.admin is not None
-    async with httpx.AsyncClient(base_url=exchange.admin, timeout=5, trust_env=False) as client:
-        yield Admin(client)
+    async with administering(troubled_stack.parts.exchange) as admin:
+        yield admin
 
 
 @pytest_asyncio.fixture(name="gateway", scope="session")

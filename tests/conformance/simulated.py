@@ -1,6 +1,7 @@
 """The simulated exchange of these tests: an account for each row of the table, and the faults it is told."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 import httpx
 
 from contracts.syncs import WalletRead
+from deploy.local.exchange import Exchange
 from deploy.local.simulator.__main__ import ACCOUNTS
 
 # More digits than a float keeps.
@@ -79,3 +81,12 @@ class Admin:
         """Count the calls that a fault has struck."""
         response = await self._client.get(f"/faults/{owner}/{endpoint}")
         return int(response.raise_for_status().json()["struck"])
+
+
+@asynccontextmanager
+async def administering(exchange: Exchange | None) -> AsyncIterator[Admin]:
+    """Give the admin port of an exchange that was started with one."""
+    assert exchange is not None
+    assert exchange.admin is not None
+    async with httpx.AsyncClient(base_url=exchange.admin, timeout=5, trust_env=False) as client:
+        yield Admin(client)

@@ -17,7 +17,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import Program
 from deploy.local.services import MODULES, environments
 from deploy.local.stack import Stack
-from tests.conformance.simulated import Admin
+from tests.conformance.simulated import Admin, administering
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
 
@@ -84,7 +84,5 @@ async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: N
 @pytest_asyncio.fixture(name="admin")
 async def _admin(stack: Stack) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
-    assert stack.parts.exchange is not None
-    assert stack.parts.exchange.admin is not None
-    async with httpx.AsyncClient(base_url=stack.parts.exchange.admin, timeout=5, trust_env=False) as client:
-        yield Admin(client)
+    async with administering(stack.parts.exchange) as admin:
+        yield admin
