@@ -1,13 +1,12 @@
 """A sync: its request, its outcome, and what an outcome says of each wallet."""
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
 from contracts.faults import CodeText
-from contracts.values import Balance
+from contracts.values import AwareTime, Balance
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 
@@ -56,7 +55,7 @@ class SyncRequested(msgspec.Struct, frozen=True):
     credential_id: UUID
     exchange: str
     region: str
-    deadline: datetime
+    deadline: AwareTime
     grant: str
 
 
@@ -69,7 +68,7 @@ class WalletRead(msgspec.Struct, frozen=True):
 
     wallet: str
     verdict: Verdict
-    as_of: datetime | None = None
+    as_of: AwareTime | None = None
     balances: tuple[Balance, ...] | None = None
     total_check: TotalCheck | None = None
     error_code: CodeText | None = None

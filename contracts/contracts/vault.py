@@ -1,6 +1,5 @@
 """What the vault-broker is asked and what it answers. No message carries a secret in clear."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +7,7 @@ import msgspec
 
 from contracts.faults import CodeText, Failure, failure
 from contracts.reads import Read
-from contracts.values import Secret
+from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
 MIN_SECRET_BYTES = 32
@@ -66,7 +65,7 @@ class Store(msgspec.Struct, frozen=True):
     sealing_key_id: str
     wrapped_secret: SealedBytes
     sealed_parts: SealedBytes
-    deadline: datetime
+    deadline: AwareTime
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):
