@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText
-from contracts.syncs import Status, Verdict
+from contracts.syncs import Status, TotalCheck, Verdict
 from contracts.values import AwareTime
 from contracts.vault import Refused
 
@@ -43,6 +43,7 @@ class WalletFact(msgspec.Struct, frozen=True):
     wallet: str
     verdict: Verdict
     error_code: CodeText | None = None
+    total_check: TotalCheck | None = None
 
 
 class AccountSynced(msgspec.Struct, frozen=True):

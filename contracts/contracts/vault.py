@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import CodeText, Failure, failure
+from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
 from contracts.reads import Read
 from contracts.values import AwareTime, Secret
 
@@ -110,10 +110,18 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     code: CodeText
     detail: str = ""
     retry_after: float | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
     def failure(self) -> Failure:
         """Give the exception that this refusal means to the one who asked."""
-        return failure(self.code, self.detail, self.retry_after)
+        return failure(
+            self.code,
+            self.detail,
+            self.retry_after,
+            exchange_code=self.exchange_code,
+            endpoint=self.endpoint,
+        )
 
 
 KeysReply = Keys | Refused
