@@ -22,7 +22,7 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when the bus is closed for good or a part failed."""
     bus = Bus("sync-worker", "worker", settings.running.nats_url, settings.running.nats_seed)
     https = Https(settings.exchange_ca_file)
-    okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, utc_now)
+    okx = Okx(https, Broker(bus), settings, utc_now)
     Handlers(bus, {okx.catalogue.key: okx}, utc_now).declare()
     health = health_application(bus.checks())
     try:

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
+
+import structlog
 
 from contracts.accounts import Verified
 from contracts.catalogue import OKX
@@ -16,8 +18,8 @@ from contracts.reads import Read
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
-from sync_worker.exchanges.http import CALL_SECONDS, Https
-from sync_worker.okx_faults import okx_failure, status_failure
+from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
+from sync_worker.okx_faults import Asked, okx_failure, status_failure
 from sync_worker.okx_payloads import (
     parse_config,
     parse_envelope,
@@ -27,6 +29,7 @@ from sync_worker.okx_payloads import (
     parse_trading,
     parse_valuation,
 )
+from sync_worker.settings import Settings
 from sync_worker.sync import Reading
 from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 
@@ -34,25 +37,23 @@ from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 WALLET_READS = (Read("account_balance"), Read("asset_balances"), Read("asset_valuation", {"ccy": "USD"}))
 CONFIG_READS = (Read("account_config"),)
+# Data count only with this status; an error code counts with any.
+OK = 200
+
+log = structlog.get_logger()
 
 
 class Okx:
-    """Reads OKX accounts; `origins` maps each region to its address, `egress` are our own addresses."""
+    """Reads OKX accounts, at the addresses and with the tolerance of the settings."""
 
     catalogue = OKX
 
-    def __init__(
-        self,
-        https: Https,
-        broker: Broker,
-        origins: Mapping[str, str],
-        egress: Sequence[str],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, https: Https, broker: Broker, settings: Settings, now: Callable[[], datetime]) -> None:
         self._https = https
         self._broker = broker
-        self._origins = origins
-        self._egress = egress
+        self._origins = settings.okx_origins
+        self._egress = settings.egress_addresses
+        self._tolerance = settings.okx_total_tolerance
         self._now = now
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
@@ -63,9 +64,10 @@ class Okx:
         """
         trading, funding, valuation = await self._read(access, WALLET_READS)
         totals, prices = _known(parse_valuation, valuation), _known(parse_prices, trading)
+        of_funding = partial(parse_funding, prices=prices)
         wallets = (
-            judge("trading", parse_trading, trading, totals.get("trading")),
-            judge("funding", partial(parse_funding, prices=prices), funding, totals.get("funding")),
+            judge("trading", parse_trading, trading, totals.get("trading"), self._tolerance),
+            judge("funding", of_funding, funding, totals.get("funding"), self._tolerance),
         )
         return Reading(wallets, retry_after((trading, funding)))
 
@@ -97,33 +99,41 @@ class Okx:
         return await asyncio.gather(*(self._fetch(access, origin, read) for read in signed))
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
-        as_of, seconds = self._now(), access.ends - time.monotonic()
         try:
-            return Fetched(as_of, await self._get(read, access.region, origin, seconds))
+            return await self._get(read, access.region, origin, access.ends - time.monotonic())
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
-        return parse_time(await self._get(TIME, "", origin, CALL_SECONDS))
+        return parse_time((await self._get(TIME, "", origin, CALL_SECONDS)).data)
 
-    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Any:
-        """Send a read and give its data; raises Failure. OKX's code decides, not the HTTP status."""
-        started, result = time.monotonic(), "cancelled"
+    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
+        """Send a read and give its data; raises Failure."""
+        as_of, started, result = self._now(), time.monotonic(), "cancelled"
         try:
             answer = await self._https.get(origin, read.target, read.headers, seconds)
-            envelope = parse_envelope(answer.body)
-            if envelope is None:
-                raise status_failure(answer.status, answer.retry_after)
-            if envelope.code != "0":
-                raise okx_failure(envelope.code, envelope.msg, region, self._egress, answer.retry_after)
+            data = _data(answer, Asked(read.name, region, self._egress))
             result = "answered"
-            return envelope.data
+            return Fetched(as_of, data, answer.age)
         except Failure as fault:
             result = fault.code
             raise
         finally:
             took = time.monotonic() - started
             metrics.EXCHANGE_CALLS.labels(OKX.key, read.name, str(result)).observe(took)
+
+
+def _data(answer: Answer, asked: Asked) -> Any:
+    """Give the data of an answer; raises Failure, that of its error code before that of its HTTP status."""
+    envelope = parse_envelope(answer.body)
+    if envelope is not None and envelope.code != "0":
+        fault = okx_failure(envelope.code, envelope.msg, asked, answer.retry_after)
+        if fault.code == Code.EXCHANGE_ERROR:
+            log.warning("unlisted_error_code", endpoint=fault.endpoint, exchange_code=fault.exchange_code)
+        raise fault
+    if envelope is None or answer.status != OK:
+        raise status_failure(answer.status, answer.retry_after)
+    return envelope.data
 
 
 def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:
