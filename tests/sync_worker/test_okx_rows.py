@@ -16,6 +16,7 @@ from contracts.values import Balance
 from deploy.local.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_payloads import parse_envelope, parse_funding, parse_prices, parse_trading
+from sync_worker.okx_rows import MAX_ROWS
 from sync_worker.verdicts import MAX_UNREADABLE, Fetched, Listed, judge
 from tests.sync_worker.wording import NOW
 
@@ -277,6 +278,13 @@ def test_many_unreadable_rows_are_counted_and_not_all_told() -> None:
     assert read.error == "250 of 251 rows could not be read: eq can not be read: not a decimal amount."
     assert read.totals is not None
     assert read.totals.listed == 6650
+
+
+def test_a_list_that_no_outcome_carries_is_too_long() -> None:
+    """It is not read row by row: that would hold up every other sync for a second."""
+    read = judge("funding", parse_funding, Fetched(NOW, [None] * (MAX_ROWS + 1)), None)
+
+    assert (read.verdict, read.error_code) == (Verdict.FAILED, Code.TOO_MANY_ASSETS)
 
 
 def test_several_reasons_are_told_each_once() -> None:

@@ -192,7 +192,8 @@ def test_an_unreadable_row_s_worth_counts_in_the_sum() -> None:
     far = judged(listing("64000", stated="129000", lost="500"))
 
     assert (fitting.error_code, fitting.total_check) == (Code.UNREADABLE_ROWS, AGREES)
-    assert fitting.totals == Totals(*map(Decimal, (64500, 64500, 64500, 64500)), fits=True)
+    whole = Decimal(64500)
+    assert fitting.totals == Totals(listed=whole, gross=whole, stated=whole, valued=whole, fits=True)
     assert (short.error_code, short.total_check, short.difference_usd) == (
         Code.UNREADABLE_ROWS,
         DISAGREES,

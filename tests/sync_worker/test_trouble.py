@@ -142,7 +142,7 @@ async def test_what_can_be_read_is_shown_with_its_mark(
 
     trading = outcome.wallets[0]
     assert (outcome.status, outcome.attempt) == (Status.PARTIAL, 1)
-    assert [(each.asset, each.total) for each in trading.balances or ()] == [("BTC", 1)]
+    assert [(each.asset, str(each.total)) for each in trading.balances or ()] == [("BTC", "1")]
     assert trading.verdict is (Verdict.INCOMPLETE if code else Verdict.COMPLETE)
     assert (trading.error_code, trading.total_check) == (code, total_check)
 
@@ -164,7 +164,7 @@ async def test_data_from_a_cache_say_from_when(
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [("59999", "59999"), (-1, "-1"), ("E_NEW-1", "E_NEW-1"), ("no code at all, but words", None)],
+    [("59999", "59999"), (-1, "-1"), ("E_NEW-1", "E_NEW-1"), ("words, and no code", None)],
 )
 async def test_an_unlisted_code_is_told_in_fields_of_its_own(
     worker: Worker,
@@ -182,9 +182,8 @@ async def test_an_unlisted_code_is_told_in_fields_of_its_own(
     refused = await gateway.verify(credential_id, "us")
 
     def line() -> dict[str, Any] | None:
-        return next(
-            (each for each in worker.lines("sync_ended") if each["sync_id"] == str(request.sync_id)), None
-        )
+        lines = worker.lines("sync_ended")
+        return next((each for each in lines if each["sync_id"] == str(request.sync_id)), None)
 
     async def written_down() -> bool:
         return line() is not None
@@ -201,6 +200,22 @@ async def test_an_unlisted_code_is_told_in_fields_of_its_own(
     unlisted = [(each["endpoint"], each["exchange_code"]) for each in worker.lines("unlisted_error_code")]
     assert {("account_balance", told), ("account_config", told)} <= set(unlisted)
     assert "canary" not in worker.log.read_text()
+
+
+async def test_a_credential_in_the_place_of_a_code_is_not_told(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, accounts: Accounts
+) -> None:
+    """An exchange that echoes what it was sent brings it neither into the outcome nor into the log."""
+    passphrase = "Canary-as-code_1"
+    credential_id = await gateway.store(accounts["plain"], passphrase=passphrase)
+    scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal(passphrase)
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
+
+    assert isinstance(outcome, SyncFailed)
+    assert {read.error_code for read in outcome.wallets[:2]} == {Code.EXCHANGE_ERROR}
+    assert passphrase not in repr(outcome)
+    assert passphrase not in worker.log.read_text()
 
 
 async def test_an_unlisted_code_that_passes_is_tried_again(

@@ -51,10 +51,8 @@ def is_whole(value: Any) -> bool:
         node = left.pop()
         if isinstance(node, Damage):
             return False
-        if isinstance(node, dict):
-            left.extend(node.values())
-        elif isinstance(node, list):
-            left.extend(node)
+        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        left += [each for each in inner if type(each) is not str]
     return True
 
 

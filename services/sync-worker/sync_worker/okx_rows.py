@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.faults import Code, failure
 from contracts.syncs import UnreadableRow
 from contracts.values import Balance, parse_amount
 from sync_worker.damage import Doubled, Number, is_whole
@@ -17,6 +18,8 @@ from sync_worker.errors import UnexpectedResponse
 from sync_worker.verdicts import Worth, why_unreadable
 
 MAX_NAME = 64
+# More than one outcome carries; reading them takes a tenth of a second.
+MAX_ROWS = 20_000
 ZERO = Decimal(0)
 # OKX computes in floats: two fields of one amount differ in their last digit.
 NOISE = Decimal("1E-12")
@@ -66,7 +69,13 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
-    """Read each row by itself; raises UnexpectedResponse where there are rows and none could be read."""
+    """Read each row by itself.
+
+    Raises UnexpectedResponse where there are rows and none could be read, and too_many_assets for a list that
+    no outcome could carry.
+    """
+    if len(rows) > MAX_ROWS:
+        raise failure(Code.TOO_MANY_ASSETS)
     said = [_read(row, read) for row in rows]
     times = Counter(each.asset for each in said)
     said = [_standing_twice(each) if each.asset and times[each.asset] > 1 else each for each in said]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -15,6 +15,7 @@ from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
 from contracts.reads import Read
+from contracts.values import Secret
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
@@ -39,6 +40,8 @@ WALLET_READS = (Read("account_balance"), Read("asset_balances"), Read("asset_val
 CONFIG_READS = (Read("account_config"),)
 # Data count only with this status; an error code counts with any.
 OK = 200
+# No passphrase is shorter, and hardly a code is longer.
+LEAST_OF_A_SECRET = 8
 
 log = structlog.get_logger()
 
@@ -112,7 +115,7 @@ class Okx:
         as_of, started, result = self._now(), time.monotonic(), "cancelled"
         try:
             answer = await self._https.get(origin, read.target, read.headers, seconds)
-            data = _data(answer, Asked(read.name, region, self._egress))
+            data = _data(answer, Asked(read.name, region, self._egress), read.headers.values())
             result = "answered"
             return Fetched(as_of, data, answer.age)
         except Failure as fault:
@@ -123,17 +126,23 @@ class Okx:
             metrics.EXCHANGE_CALLS.labels(OKX.key, read.name, str(result)).observe(took)
 
 
-def _data(answer: Answer, asked: Asked) -> Any:
+def _data(answer: Answer, asked: Asked, sent: Collection[Secret]) -> Any:
     """Give the data of an answer; raises Failure, that of its error code before that of its HTTP status."""
     envelope = parse_envelope(answer.body)
     if envelope is not None and envelope.code != "0":
-        fault = okx_failure(envelope.code, envelope.msg, asked, answer.retry_after)
+        code = "" if _echoes(envelope.code, sent) else envelope.code
+        fault = okx_failure(code, envelope.msg, asked, answer.retry_after)
         if fault.code == Code.EXCHANGE_ERROR:
             log.warning("unlisted_error_code", endpoint=fault.endpoint, exchange_code=fault.exchange_code)
         raise fault
     if envelope is None or answer.status != OK:
         raise status_failure(answer.status, answer.retry_after)
     return envelope.data
+
+
+def _echoes(code: str, sent: Collection[Secret]) -> bool:
+    """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
+    return len(code) >= LEAST_OF_A_SECRET and any(code in header.reveal() for header in sent)
 
 
 def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:
