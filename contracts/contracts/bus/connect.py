@@ -163,6 +163,7 @@ class Bus:
                 return acknowledged.seq
             except (Error, APIError, BusUnavailable) as error:
                 trouble = type(error).__name__
+                metrics.PUBLISH_FAILURES.labels(stream).inc()
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         raise BusUnavailable(f"The stream {stream} did not confirm a message ({trouble}).")
 

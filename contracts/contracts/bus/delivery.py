@@ -51,11 +51,17 @@ class RetryLater(Exception):
 Handler = Callable[[Delivery], Awaitable[None]]
 
 
-def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) -> None:
+def consume(
+    bus: Bus,
+    consumer: Consumer,
+    handler: Handler,
+    concurrency: int,
+    takes: Callable[[], bool] = lambda: True,
+) -> None:
     """Declare that every message of a durable consumer goes to a handler, so many of them at a time.
 
     A handler that returns has the message acknowledged. RetryLater and unexpected errors bring it back after
-    a delay; Malformed puts it into the dead letters.
+    a delay; Malformed puts it into the dead letters. While `takes` denies, no message is pulled.
     """
 
     async def on_message(raw: Msg) -> None:
@@ -67,7 +73,7 @@ def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) ->
             log.warning("settling_failed", consumer=consumer.name, error=type(error).__name__)
         metrics.DELIVERIES.labels(consumer.name, outcome).inc()
 
-    bus.pulls.append(Pull(consumer, on_message, concurrency, bus.inbox_prefix))
+    bus.pulls.append(Pull(consumer, on_message, concurrency, bus.inbox_prefix, takes))
 
 
 def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:

@@ -1,6 +1,7 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from collections.abc import Coroutine
 from uuid import UUID
 
 from litestar import Litestar
@@ -12,9 +13,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
-from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
+from contracts.bus.gate import Gate
+from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
+from contracts.bus.watching import Watch
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, merged, running
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
+from gateway.backlog import Backlog
 from gateway.connecting import Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
@@ -83,7 +89,9 @@ async def run(settings: Settings) -> int:
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    gate = Gate("database", pool.ready)
+    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters, gate)
+    checks, collecting = observation(pool, bus, settings.sync_deadline_seconds, stopping)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -93,7 +101,7 @@ async def run(settings: Settings) -> int:
         requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
         waiters=waiters,
         limits=settings.limits,
-        checks={"database": pool.ready, **bus.checks()},
+        checks=checks,
         egress=settings.egress,
     )
     parts = {
@@ -101,6 +109,8 @@ async def run(settings: Settings) -> int:
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
+        "gate": gate.watch(),
+        "metrics": collecting,
     }
     await pool.start()
     try:
@@ -108,6 +118,17 @@ async def run(settings: Settings) -> int:
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def observation(
+    pool: Pool, bus: Bus, sync_deadline: float, stopping: asyncio.Event
+) -> tuple[Checks, Coroutine[None, None, None]]:
+    """Give the checks of the gateway, and the part that keeps its metrics true."""
+    watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
+    required = {"database": pool.ready, "running": running(stopping)}
+    # Balances can be read without the bus.
+    checks = Checks(required, merged(bus.checks(), watch.checks(), backlog.checks()))
+    return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
 def application(gateway: Gateway) -> Litestar:
@@ -133,12 +154,13 @@ def application(gateway: Gateway) -> Litestar:
     )
 
 
-def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
-    """Declare what the gateway hears."""
+def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:
+    """Declare what the gateway hears; it consumes nothing that it can not record."""
 
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE)
-    consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
+    recording = gate.guard(outcomes.on_sync_outcome)
+    consume(bus, OUTCOMES_CONSUMER, recording, OUTCOMES_AT_ONCE, gate.is_open)
+    consume(bus, ADVISORIES_CONSUMER, gate.guard(outcomes.on_advisory), 1, gate.is_open)
     listen(bus, subjects.RECORDED_ALL, on_recorded)
