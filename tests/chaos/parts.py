@@ -1,6 +1,5 @@
 """The whole system with every part in a test's hand: to stop, to kill, to hold still and to start anew."""
 
-import math
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -116,10 +115,10 @@ class Service(Part):
         return said["not_ready"], said["degraded"]
 
     async def metric(self, sample: str) -> float:
-        """Give a metric by its name and labels as they stand in the exposition; NaN where there is none."""
+        """Give a metric by its name and labels as they stand in the exposition; 0 where there is none."""
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             lines = (await client.get(f"{self.url}/metrics")).text.splitlines()
-        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), math.nan)
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 
 
 @dataclass
