@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class BusUnavailable(TransientError):
     """The bus did not take a message, or nobody answered in time."""
 
-    def __init__(self, detail: str, code: Code = Code.INTERNAL_ERROR) -> None:
+    def __init__(self, detail: str, code: str = Code.INTERNAL_ERROR) -> None:
         super().__init__(code, detail)
 
 
@@ -62,8 +62,8 @@ class _Broker(NatsBroker):
 class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
-    Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
-    connection is over for good: the process must end.
+    Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
+    one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
     """
 
     def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
@@ -71,6 +71,7 @@ class Bus:
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
+        self.gates: list[Callable[[], bool]] = []
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -126,6 +127,10 @@ class Bus:
     async def ready(self) -> bool:
         """Tell whether the connection stands."""
         return self.broker._connection is not None and self.client.is_connected
+
+    def takes(self) -> bool:
+        """Tell whether messages of streams may be taken: every gate is open."""
+        return all(is_open() for is_open in self.gates)
 
     def checks(self) -> dict[str, Check]:
         """Give a check for the connection, and one for each consumer that is pulled from."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 import structlog
 
 from contracts.bus.delivery import Delivery, Handler, RetryLater
+from contracts.bus.envelope import Malformed
 from contracts.operations.finishing import finish, retrieve
 from contracts.operations.health import Check
 
@@ -59,7 +60,7 @@ class Gate:
         return guarded
 
     async def _handled(self, work: Awaitable[None]) -> bool:
-        """Await a handler; False when the gate was shut meanwhile, or the handler asks to retry for it.
+        """Await a handler; False when the gate was shut meanwhile, or is why the handler failed.
 
         A handler that is cut off may have done its work all the same: another delivery must change nothing.
         """
@@ -70,7 +71,9 @@ class Gate:
             if not handling.done():
                 return False
             handling.result()
-        except RetryLater:
+        except Malformed:
+            raise
+        except Exception:
             if await self.look():
                 raise
             return False

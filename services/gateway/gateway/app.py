@@ -160,7 +160,8 @@ def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Ga
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    recording = gate.guard(outcomes.on_sync_outcome)
-    consume(bus, OUTCOMES_CONSUMER, recording, OUTCOMES_AT_ONCE, gate.is_open)
-    consume(bus, ADVISORIES_CONSUMER, gate.guard(outcomes.on_advisory), 1, gate.is_open)
+    bus.gates.append(gate.is_open)
+    recording, burying = gate.guard(outcomes.on_sync_outcome), gate.guard(outcomes.on_buried)
+    consume(bus, OUTCOMES_CONSUMER, recording, OUTCOMES_AT_ONCE, burying)
+    consume(bus, ADVISORIES_CONSUMER, gate.guard(outcomes.on_advisory), 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)

@@ -55,7 +55,8 @@ class Replica:
             self.handed.put_nowait(delivery)
             await handle(delivery)
 
-        consume(self.bus, CONSUMER, self.gate.guard(noting), 4, self.gate.is_open)
+        self.bus.gates.append(self.gate.is_open)
+        consume(self.bus, CONSUMER, self.gate.guard(noting), 4)
         await self.bus.start()
         self._watching = asyncio.create_task(self.gate.watch())
 
@@ -128,12 +129,15 @@ async def test_what_was_handed_over_goes_back_at_once(admin: Client, replica: Re
     assert cut.is_set()
 
 
-async def test_a_handler_that_meets_the_loss_first_does_not_wait(admin: Client, replica: Replica) -> None:
-    """It asks for a long delay: the probe says why, and the message goes back for another replica."""
+@pytest.mark.parametrize("error", [RetryLater(LONG, "the database is away"), RuntimeError("a surprise")])
+async def test_a_handler_that_meets_the_loss_first_does_not_wait(
+    admin: Client, replica: Replica, error: Exception
+) -> None:
+    """It asks for a long delay, or fails: the probe says why, and the message goes back for another replica."""
 
     async def meet(_delivery: Delivery) -> None:
         replica.needed.state = "away"
-        raise RetryLater(LONG, "the database is away")
+        raise error
 
     await replica.start(meet)
     await admin.jetstream().publish(SUBJECT, b"{}")
