@@ -133,7 +133,7 @@ async def test_what_was_handed_over_goes_back_at_once(admin: Client, replica: Re
 async def test_a_handler_that_meets_the_loss_first_does_not_wait(
     admin: Client, replica: Replica, error: Exception
 ) -> None:
-    """It asks for a long delay, or fails: the probe says why, and the message goes back for another replica."""
+    """It asks for a long delay, or fails: the probe says why, and the message goes back at once."""
 
     async def meet(_delivery: Delivery) -> None:
         replica.needed.state = "away"
