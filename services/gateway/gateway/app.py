@@ -1,6 +1,7 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from litestar import Litestar
@@ -83,7 +84,8 @@ async def run(settings: Settings) -> int:
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
