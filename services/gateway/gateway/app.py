@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
 from uuid import UUID
 
 from litestar import Litestar
@@ -83,41 +84,47 @@ async def run(settings: Settings) -> int:
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
     bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
-    key = settings.grant_key
-    relay = Relay(pool, bus)
-    vault = Vault(bus, settings.wrapping_key_fingerprint)
-    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
-    waiters = Waiters(pool, stopping)
-    gate = Gate("database", pool.ready)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters, gate)
-    checks, collecting = observation(pool, bus, settings.sync_deadline_seconds, stopping)
-    gateway = Gateway(
-        pool=pool,
-        passwords=Passwords(),
-        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        connecting=Connecting(pool, bus, vault, destroyer, key),
-        deleting=Deleting(pool, relay, destroyer),
-        requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
-        waiters=waiters,
-        limits=settings.limits,
-        checks=checks,
-        egress=settings.egress,
-    )
-    parts = {
-        "relay": relay.run(),
-        "sweeper": sweeper.run(),
-        "destroyer": destroyer.run(),
-        "waiters": waiters.poll(),
-        "gate": gate.watch(),
-        "metrics": collecting,
-    }
+    gateway, parts = composed(settings, pool, bus, stopping)
     await pool.start()
     try:
         return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def composed(
+    settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
+) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
+    """Make what the routes use, and the parts that run beside them."""
+    key, deadline = settings.grant_key, settings.sync_deadline_seconds
+    relay = Relay(pool, bus)
+    vault = Vault(bus, settings.wrapping_key_fingerprint)
+    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
+    waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
+    checks, collecting = observation(pool, bus, deadline, stopping)
+    gateway = Gateway(
+        pool=pool,
+        passwords=Passwords(),
+        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
+        connecting=Connecting(pool, bus, vault, destroyer, key),
+        deleting=Deleting(pool, relay, destroyer),
+        requests=Requests(pool, relay, key, deadline, settings.limits),
+        waiters=waiters,
+        limits=settings.limits,
+        checks=checks,
+        egress=settings.egress,
+    )
+    return gateway, {
+        "relay": relay.run(),
+        "sweeper": Sweeper(pool, relay, key, deadline).run(),
+        "destroyer": destroyer.run(),
+        "waiters": waiters.poll(),
+        "gate": gate.watch(),
+        "metrics": collecting,
+    }
 
 
 def observation(
