@@ -25,7 +25,13 @@ MAX_RETRY_AFTER = 3600
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
-HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "crypto-pocket-butler"}
+HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    # aiohttp would send "close". Servers repeat it, and aiohttp then discards an answer with bytes behind it.
+    "connection": "keep-alive",
+    "user-agent": "crypto-pocket-butler",
+}
 
 
 class Answer(msgspec.Struct, frozen=True):
