@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Mapping
 from functools import partial
 
@@ -20,6 +21,8 @@ CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # 256 syncs with three reads each, and verifications beside them.
 MAX_CONNECTIONS = 1024
+# asyncio gives each TLS connection a buffer of 256 KiB and has no parameter for it. A TLS record is 16 KiB.
+SSLProtocol.max_size = 32 * 1024
 MAX_RETRY_AFTER = 3600
 
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
