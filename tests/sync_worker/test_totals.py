@@ -65,6 +65,6 @@ async def test_without_the_totals_the_wallets_are_unchecked(
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", seconds))
 
-    assert outcome.status is Status.COMPLETED
+    assert outcome.status == Status.COMPLETED
     assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.UNCHECKED] * 2
     assert scripted.targets().count(VALUATION) == asked
