@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from signal import SIGCONT, SIGSTOP
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,7 +15,6 @@ import pytest_asyncio
 from contracts.accounts import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
-from contracts.vault import Refused
 from deploy.local.simulator.accounts import Accounts
 from sync_worker.clock import MIN_AGE
 from tests.sync_worker import scripted as script
@@ -160,85 +158,6 @@ async def test_data_from_a_cache_say_from_when(
     assert (outcome.status, trading.reported_at) == (Status.COMPLETED, None)
     assert funding.as_of is not None
     assert funding.reported_at == funding.as_of - timedelta(seconds=90000)
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [("59999", "59999"), (-1, "-1"), ("E_NEW-1", "E_NEW-1"), ("words, and no code", None)],
-)
-async def test_an_unlisted_code_is_told_in_fields_of_its_own(
-    worker: Worker,
-    gateway: Gateway,
-    scripted: ScriptedExchange,
-    credential_id: UUID,
-    code: Any,
-    told: str | None,
-) -> None:
-    """The outcome, the log and a refused verification name it and the read; none repeats OKX's text."""
-    scripted.scripts[BALANCE] = scripted.scripts[CONFIG] = script.refusal(code, "canary", "400 Bad Request")
-    request = gateway.request(credential_id, "us", ONE_TRY)
-
-    trading = (await gateway.sync(request)).wallets[0]
-    refused = await gateway.verify(credential_id, "us")
-
-    def line() -> dict[str, Any] | None:
-        lines = worker.lines("sync_ended")
-        return next((each for each in lines if each["sync_id"] == str(request.sync_id)), None)
-
-    async def written_down() -> bool:
-        return line() is not None
-
-    assert (trading.error_code, trading.exchange_code) == (Code.EXCHANGE_ERROR, told)
-    assert trading.endpoint == "account_balance"
-    assert isinstance(refused, Refused)
-    assert (refused.code, refused.exchange_code) == (Code.EXCHANGE_ERROR, told)
-    assert refused.endpoint == "account_config"
-    await until(written_down)
-    logged = line() or {}
-    assert logged.get("exchange_code") == ({"trading": told} if told else None)
-    assert logged["endpoint"] == {"trading": "account_balance"}
-    unlisted = [(each["endpoint"], each["exchange_code"]) for each in worker.lines("unlisted_error_code")]
-    assert {("account_balance", told), ("account_config", told)} <= set(unlisted)
-    assert "canary" not in worker.log.read_text()
-
-
-async def test_a_credential_in_the_place_of_a_code_is_not_told(
-    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, accounts: Accounts
-) -> None:
-    """An exchange that echoes what it was sent brings it neither into the outcome nor into the log."""
-    passphrase = "Canary-as-code_1"
-    credential_id = await gateway.store(accounts["plain"], passphrase=passphrase)
-    scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal(passphrase)
-
-    outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
-
-    assert isinstance(outcome, SyncFailed)
-    assert {read.error_code for read in outcome.wallets[:2]} == {Code.EXCHANGE_ERROR}
-    assert passphrase not in repr(outcome)
-    assert passphrase not in worker.log.read_text()
-
-
-async def test_an_unlisted_code_that_passes_is_tried_again(
-    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
-) -> None:
-    """The second try reads everything."""
-    scripted.scripts[FUNDING] = script.first(script.refusal("59999"), scripted.scripts[FUNDING])
-
-    outcome = await gateway.sync(gateway.request(credential_id, "us"))
-
-    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 2)
-
-
-async def test_without_the_totals_the_wallets_are_unchecked(
-    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
-) -> None:
-    """A valuation that failed makes no wallet fail."""
-    scripted.scripts[VALUATION] = script.refusal("50011", status="429 Too Many Requests")
-
-    outcome = await gateway.sync(gateway.request(credential_id, "us"))
-
-    assert outcome.status == Status.COMPLETED
-    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.UNCHECKED] * 2
 
 
 async def test_a_passing_fault_is_tried_again(

@@ -62,8 +62,8 @@ class _Broker(NatsBroker):
 class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
-    Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
-    connection is over for good: the process must end.
+    Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
+    one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
     """
 
     def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
@@ -71,6 +71,7 @@ class Bus:
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
+        self.gates: list[Callable[[], bool]] = []
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -127,6 +128,10 @@ class Bus:
         """Tell whether the connection stands."""
         return self.broker._connection is not None and self.client.is_connected
 
+    def takes(self) -> bool:
+        """Tell whether messages of streams may be taken: every gate is open."""
+        return all(is_open() for is_open in self.gates)
+
     def checks(self) -> dict[str, Check]:
         """Give a check for the connection, and one for each consumer that is pulled from."""
 
@@ -163,6 +168,7 @@ class Bus:
                 return acknowledged.seq
             except (Error, APIError, BusUnavailable) as error:
                 trouble = type(error).__name__
+                metrics.PUBLISH_FAILURES.labels(stream).inc()
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         raise BusUnavailable(f"The stream {stream} did not confirm a message ({trouble}).")
 

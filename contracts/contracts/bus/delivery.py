@@ -71,7 +71,8 @@ def consume(
     `buried` is told before it is taken out of the stream.
     """
     consuming = _Consuming(bus, consumer, handler, buried)
-    bus.pulls.append(Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix))
+    pull = Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix, bus.takes)
+    bus.pulls.append(pull)
 
 
 def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
@@ -146,8 +147,11 @@ class _Consuming:
             message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
             subject, headers = subjects.dead(raw.subject), _letter_headers(raw, reason)
             await self._bus.publish(subject, "DEAD_LETTERS", raw.data, message_id, headers)
-        except (BusUnavailable, RetryLater):
+        except BusUnavailable:
             await raw.nak(delay=UNBURIED_DELAY)
+            return "failed"
+        except RetryLater as later:
+            await raw.nak(delay=later.delay)
             return "failed"
         log.error("dead_letter", subject=raw.subject, reason=reason)
         self._failures.pop(raw.metadata.sequence.stream, None)

@@ -64,6 +64,11 @@ class Consumer(msgspec.Struct, frozen=True):
     max_deliver: int = -1
     max_ack_pending: int = 1024
 
+    @property
+    def path(self) -> str:
+        """Name it as health and metrics do: STREAM/consumer."""
+        return f"{self.stream}/{self.name}"
+
     def config(self) -> ConsumerConfig:
         """Give the server's configuration."""
         return ConsumerConfig(
@@ -86,7 +91,8 @@ def sync_worker_consumer(exchange: str) -> Consumer:
 
 OUTCOMES_CONSUMER = Consumer("SYNC_OUTCOMES", "gateway")
 ADVISORIES_CONSUMER = Consumer("ADVISORIES", "gateway")
-CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *(sync_worker_consumer(key) for key in EXCHANGES))
+SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
+CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS)
 
 
 class User(msgspec.Struct, frozen=True):
@@ -113,6 +119,11 @@ def _consuming(*consumers: Consumer) -> tuple[str, ...]:
     return tuple(pattern.format(each.stream, each.name) for each in consumers for pattern in patterns)
 
 
+def _watching(*consumers: Consumer) -> tuple[str, ...]:
+    """Name what a user must be able to publish to in order to see how far others have consumed."""
+    return tuple(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers)
+
+
 GATEWAY = User(
     "gateway",
     publish=(
@@ -126,6 +137,8 @@ GATEWAY = User(
         subjects.DESTROY,
         subjects.verify("*"),
         *_consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER),
+        *_watching(*SYNC_WORKER_CONSUMERS),
+        f"$JS.API.STREAM.INFO.{DEAD_LETTERS.name}",
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )
@@ -136,7 +149,7 @@ SYNC_WORKER = User(
         subjects.SYNC_FAILED_ALL,
         subjects.DEAD_LETTERS_ALL,
         subjects.AUTHORIZE,
-        *_consuming(*(sync_worker_consumer(key) for key in EXCHANGES)),
+        *_consuming(*SYNC_WORKER_CONSUMERS),
     ),
     subscribe=(subjects.inbox_prefix("worker") + ">", subjects.verify("*") + " sync-worker"),
     replies_within=35,

@@ -1,6 +1,8 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
 from uuid import UUID
 
 from litestar import Litestar
@@ -12,9 +14,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
-from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
+from contracts.bus.gate import Gate
+from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
+from contracts.bus.watching import Watch
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, merged, running
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
+from gateway.backlog import Backlog
 from gateway.connecting import Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
@@ -77,37 +84,58 @@ async def run(settings: Settings) -> int:
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
     bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
-    key = settings.grant_key
-    relay = Relay(pool, bus)
-    vault = Vault(bus, settings.wrapping_key_fingerprint)
-    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
-    waiters = Waiters(pool, stopping)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
-    gateway = Gateway(
-        pool=pool,
-        passwords=Passwords(),
-        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        connecting=Connecting(pool, bus, vault, destroyer, key),
-        deleting=Deleting(pool, relay, destroyer),
-        requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
-        waiters=waiters,
-        limits=settings.limits,
-        checks={"database": pool.ready, **bus.checks()},
-        egress=settings.egress,
-    )
-    parts = {
-        "relay": relay.run(),
-        "sweeper": sweeper.run(),
-        "destroyer": destroyer.run(),
-        "waiters": waiters.poll(),
-    }
+    gateway, parts = composed(settings, pool, bus, stopping)
     await pool.start()
     try:
         return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def composed(
+    settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
+) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
+    """Make what the routes use, and the parts that run beside them."""
+    key, deadline = settings.grant_key, settings.sync_deadline_seconds
+    relay = Relay(pool, bus)
+    vault = Vault(bus, settings.wrapping_key_fingerprint)
+    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
+    waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
+    checks, collecting = observation(pool, bus, deadline, stopping)
+    gateway = Gateway(
+        pool=pool,
+        passwords=Passwords(),
+        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
+        connecting=Connecting(pool, bus, vault, destroyer, key),
+        deleting=Deleting(pool, relay, destroyer),
+        requests=Requests(pool, relay, key, deadline, settings.limits),
+        waiters=waiters,
+        limits=settings.limits,
+        checks=checks,
+        egress=settings.egress,
+    )
+    return gateway, {
+        "relay": relay.run(),
+        "sweeper": Sweeper(pool, relay, key, deadline).run(),
+        "destroyer": destroyer.run(),
+        "waiters": waiters.poll(),
+        "gate": gate.watch(),
+        "metrics": collecting,
+    }
+
+
+def observation(
+    pool: Pool, bus: Bus, sync_deadline: float, stopping: asyncio.Event
+) -> tuple[Checks, Coroutine[None, None, None]]:
+    """Give the checks of the gateway, and the part that keeps its metrics true."""
+    watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
+    required = {"database": pool.ready, "running": running(stopping)}
+    # Balances can be read without the bus.
+    checks = Checks(required, merged(bus.checks(), watch.checks(), backlog.checks()))
+    return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
 def application(gateway: Gateway) -> Litestar:
@@ -133,12 +161,14 @@ def application(gateway: Gateway) -> Litestar:
     )
 
 
-def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
-    """Declare what the gateway hears."""
+def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:
+    """Declare what the gateway hears; it consumes nothing that it can not record."""
 
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE, outcomes.on_buried)
-    consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
+    bus.gates.append(gate.is_open)
+    recording, burying = gate.guard(outcomes.on_sync_outcome), gate.guard(outcomes.on_buried)
+    consume(bus, OUTCOMES_CONSUMER, recording, OUTCOMES_AT_ONCE, burying)
+    consume(bus, ADVISORIES_CONSUMER, gate.guard(outcomes.on_advisory), 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)

@@ -4,7 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 
 from contracts.bus.connect import Bus
-from contracts.operations.health import health_application
+from contracts.bus.topology import SYNC_WORKER_CONSUMERS
+from contracts.bus.watching import Watch
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, health_application, running
 from contracts.operations.serve import run_service
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
@@ -24,8 +27,11 @@ async def run(settings: Settings) -> int:
     https = Https(settings.exchange_ca_file)
     okx = Okx(https, Broker(bus), settings, utc_now)
     Handlers(bus, {okx.catalogue.key: okx}, utc_now).declare()
-    health = health_application(bus.checks())
+    stopping = asyncio.Event()
+    watch = Watch(bus, SYNC_WORKER_CONSUMERS)
+    checks = Checks({"running": running(stopping), **bus.checks()}, watch.checks())
+    parts = {"metrics": collect(checks, watch.sample)}
     try:
-        return await run_service(bus, health, settings.running.address, {}, asyncio.Event())
+        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
     finally:
         await https.close()

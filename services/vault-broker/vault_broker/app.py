@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime
 
 from contracts.bus.connect import Bus
-from contracts.operations.health import health_application
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, health_application, running
 from contracts.operations.serve import run_service
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
@@ -25,10 +26,10 @@ async def run(settings: Settings) -> int:
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
     bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
     Handlers(Credentials(login), settings.gateway_key, utc_now).declare(bus)
-    health = health_application({**bus.checks(), "vault": login.ready})
+    stopping = asyncio.Event()
+    checks = Checks({"running": running(stopping), **bus.checks(), "vault": login.ready})
+    parts = {"vault": login.keep(), "metrics": collect(checks)}
     try:
-        return await run_service(
-            bus, health, settings.running.address, {"vault": login.keep()}, asyncio.Event()
-        )
+        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
     finally:
         vault.close()

@@ -150,13 +150,20 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
 
 
 def test_nobody_rules_over_streams_and_consumers() -> None:
-    """Of the server's API a service may ask for its own consumers' state and next message, nothing else."""
+    """Of the server's API a service may ask for its own consumers' state and next message.
+
+    The gateway may also ask how far the workers' consumers are, and how many dead letters there are.
+    """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, tuple(each.split(".")[2:])) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
-    workers = {("sync-worker", each.name) for each in CONSUMERS if each.stream == "SYNC_REQUESTS"}
+    queues = [each for each in CONSUMERS if each.stream == "SYNC_REQUESTS"]
+    watched = {("CONSUMER", "INFO", each.stream, each.name) for each in queues}
+    looks = {("gateway", path) for path in (*watched, ("STREAM", "INFO", "DEAD_LETTERS"))}
 
-    assert {(name, path[-1]) for name, path in api} == {("gateway", "gateway"), *workers}
-    assert {".".join(path[:-2]) for _, path in api} == {"CONSUMER.INFO", "CONSUMER.MSG.NEXT"}
+    assert looks <= api
+    workers = {("sync-worker", each.name) for each in queues}
+    assert {(name, path[-1]) for name, path in api - looks} == {("gateway", "gateway"), *workers}
+    assert {".".join(path[:-2]) for _, path in api - looks} == {"CONSUMER.INFO", "CONSUMER.MSG.NEXT"}
 
 
 @pytest.mark.parametrize("role", ROLES)
