@@ -13,8 +13,8 @@ from faststream.nats import NatsBroker
 from faststream.nats.message import NatsMessage
 from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
-from nats.errors import Error, NoRespondersError
-from nats.js.errors import APIError
+from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
+from nats.js.errors import BadRequestError
 
 from contracts import subjects
 from contracts.bus.envelope import Malformed, Message, attributes, decode, encode
@@ -41,6 +41,10 @@ class BusUnavailable(TransientError):
 
     def __init__(self, detail: str, code: Code = Code.INTERNAL_ERROR) -> None:
         super().__init__(code, detail)
+
+
+class MessageRefused(BusUnavailable):
+    """The stream is there and does not take this message, however often it is sent: it is too large, say."""
 
 
 class _Broker(NatsBroker):
@@ -154,17 +158,35 @@ class Bus:
         The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
         has not confirmed it after five tries.
         """
-        headers = {**headers, MESSAGE_ID: message_id}
         trouble = ""
         for attempt in range(PUBLISH_TRIES):
             try:
-                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
-                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
-                return acknowledged.seq
-            except (Error, APIError, BusUnavailable) as error:
-                trouble = type(error).__name__
+                return await self.publish_once(subject, stream, body, message_id, headers)
+            except BusUnavailable as error:
+                trouble = str(error)
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-        raise BusUnavailable(f"The stream {stream} did not confirm a message ({trouble}).")
+        raise BusUnavailable(trouble)
+
+    async def publish_once(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Publish with a single try, for a caller that tries again itself.
+
+        Raises BusUnavailable, and MessageRefused when only this message is at fault.
+        """
+        refused: type[BusUnavailable] = BusUnavailable
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT + 1.0):  # sending may wait for the connection, too
+                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
+                headers = {**headers, MESSAGE_ID: message_id}
+                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
+        except (BadRequestError, MaxPayloadError, BadSubjectError, BadHeaderError) as error:
+            refused, trouble = MessageRefused, str(error)
+        except (Error, TimeoutError) as error:
+            trouble = type(error).__name__
+        else:
+            return acknowledged.seq
+        raise refused(f"The stream {stream} did not confirm a message ({trouble}).")
 
     async def announce(self, subject: str, body: bytes = b"") -> None:
         """Send a message that may be lost."""
