@@ -10,6 +10,7 @@ import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from contracts import subjects
@@ -247,7 +248,7 @@ async def test_requests_and_outcomes_go_before_events(pool: Pool, bus: Bus, admi
     """However many events wait, what settles syncs is sent first."""
     seen: asyncio.Queue[str] = asyncio.Queue()
 
-    async def on_message(received: nats_client.aio.msg.Msg) -> None:
+    async def on_message(received: Msg) -> None:
         seen.put_nowait(received.subject)
 
     await admin.subscribe("butler.>", cb=on_message)

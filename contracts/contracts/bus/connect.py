@@ -32,6 +32,7 @@ UNSENT_DATA_TIMEOUT_MS = 6000
 SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
+CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
 
 log = structlog.get_logger()
 
@@ -67,11 +68,14 @@ class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
     Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
-    connection is over for good: the process must end.
+    connection is over for good: the process must end. `grace` are the seconds that handlers have at the end.
     """
 
-    def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
+    def __init__(
+        self, service: str, role: str, url: str, seed: Secret, grace: float = SHUTDOWN_GRACE
+    ) -> None:
         self.service = service
+        self._grace = grace
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
@@ -87,7 +91,7 @@ class Bus:
             connect_timeout=5,
             ping_interval=5,
             max_outstanding_pings=2,
-            graceful_timeout=REPLY_GRACE,
+            graceful_timeout=min(REPLY_GRACE, grace),
             drain_timeout=DRAIN_SECONDS,
             flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
             error_cb=self._on_error,
@@ -117,15 +121,22 @@ class Bus:
         cause = next((task.exception() for task in ended - {closed}), None)
         raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
 
-    async def stop(self) -> None:
-        """Ask for no more, let handlers finish, then drain and close."""
+    async def end_pulls(self) -> None:
+        """Ask for no more and let handlers finish; what is begun may still use the connection."""
         self._stopping = True
         for pull in self.pulls:
             pull.stop()
         if self._pulling:
             await asyncio.wait(self._pulling)
-            await asyncio.gather(*(pull.end(SHUTDOWN_GRACE) for pull in self.pulls))
-        await self.broker.stop()
+            await asyncio.gather(*(pull.end(self._grace) for pull in self.pulls))
+
+    async def stop(self) -> None:
+        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left as it is."""
+        await self.end_pulls()
+        closing = asyncio.ensure_future(self.broker.stop())
+        await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))
+        if not closing.cancel() and (error := closing.exception()) is not None:
+            log.warning("bus_not_drained", reason=type(error).__name__)
 
     async def ready(self) -> bool:
         """Tell whether the connection stands."""

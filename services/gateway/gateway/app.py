@@ -24,6 +24,7 @@ from gateway.passwords import Passwords
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
@@ -76,7 +77,8 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
+    ending = Ending(stopping)
+    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed, GRACE_SECONDS)
     key = settings.grant_key
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
@@ -101,16 +103,17 @@ async def run(settings: Settings) -> int:
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
+        "ending": ending.run(),
     }
     await pool.start()
     try:
-        return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
+        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
 
 
-def application(gateway: Gateway) -> Litestar:
+def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
         route_handlers=[*ROUTES, documents.swagger_files()],
@@ -118,7 +121,7 @@ def application(gateway: Gateway) -> Litestar:
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[only_json],
-        middleware=[Measuring(), Receiving()],
+        middleware=[Measuring(), ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],

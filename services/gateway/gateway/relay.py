@@ -8,7 +8,7 @@ import structlog
 
 from contracts.bus.connect import Bus, BusUnavailable, MessageRefused
 from contracts.bus.topology import ACCOUNT_EVENTS
-from gateway.lanes import LONGEST_DELAY_AWAY, LONGEST_DELAY_REFUSED, PLACES, Answer, Lane, delay
+from gateway.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.store import outbox, syncs
 from gateway.store.outbox import Claimed
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
@@ -72,10 +72,10 @@ class Relay:
             lane.more = counts[stream] >= places.get(stream, PLACES)
 
     async def _publish(self, lane: Lane, message: Claimed) -> None:
-        was_away = lane.away
+        was_silent = lane.silent
         lane.answered(await self._tried(message))
-        if lane.away != was_away:
-            log.warning("stream_away" if lane.away else "stream_back", stream=message.stream)
+        if lane.silent != was_silent:
+            log.warning("stream_silent" if lane.silent else "stream_answers", stream=message.stream)
         if not lane.settling:
             lane.settling = True
             self._tasks.create_task(self._settle(lane))
@@ -87,15 +87,16 @@ class Relay:
                 message.subject, message.stream, message.body, message.message_id, message.headers
             )
         except MessageRefused as error:
-            log.warning("message_refused", message_id=message.message_id, reason=str(error))
+            reason = str(error)
         except BusUnavailable:
-            return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_AWAY), silent=True)
-        except Exception:
+            return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_SILENT), silent=True)
+        except Exception as error:
             # One message that can not be published must not end the publishing of all others.
             log.exception("message_not_publishable", message_id=message.message_id)
+            reason = type(error).__name__
         else:
             return Answer(message, seq)
-        return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_REFUSED))
+        return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_REFUSED), reason=reason)
 
     async def _settle(self, lane: Lane) -> None:
         """Write down answers, those together that come meanwhile, until there are none."""
@@ -105,11 +106,12 @@ class Relay:
                     await _write(connection, answers)
             except DatabaseUnavailable as error:
                 await self._wait(error)
-            else:
-                lane.settled(answers)
+                continue
+            _report(answers)
+            rest = lane.settled(answers)
+            if lane.more:
+                asyncio.get_running_loop().call_later(rest, self._bell.ring)
         lane.settling = False
-        if lane.more:
-            self._bell.ring()
 
     async def _give_back(self) -> None:
         """Settle what is answered, and let other relays have the rest without waiting for the lease."""
@@ -138,6 +140,14 @@ async def _write(connection: Connection, answers: list[Answer]) -> None:
     delays = [(answer.message, answer.delay) for answer in answers if answer.seq is None]
     if delays:
         await outbox.put_off(connection, delays)
+
+
+def _report(answers: list[Answer]) -> None:
+    """Log refusals, one line for all of them; they come again, ever more rarely."""
+    refused = [answer for answer in answers if answer.reason]
+    if refused:
+        message, reason = refused[0].message, refused[0].reason
+        log.warning("messages_refused", count=len(refused), message_id=message.message_id, reason=reason)
 
 
 def _urgency(message: Claimed) -> tuple[bool, int]:
