@@ -131,7 +131,7 @@ class Bus:
             await asyncio.gather(*(pull.end(self._grace) for pull in self.pulls))
 
     async def stop(self) -> None:
-        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left as it is."""
+        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left."""
         await self.end_pulls()
         closing = asyncio.ensure_future(self.broker.stop())
         await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))

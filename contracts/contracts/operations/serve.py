@@ -74,8 +74,9 @@ async def serve(application: Any, address: Address, stopping: asyncio.Event) -> 
     """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
-    Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is cut off, also who is silent. That is why there is no HTTP/2:
-    granian keeps silent connections for ever where it waits for both. Raises OSError when the port is taken.
+    Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is
+    cut off, also who is silent. That is why there is no HTTP/2: granian keeps silent connections for ever
+    where it waits for both. Raises OSError when the port is taken.
     """
     _require_free(address)
     server = Server(
