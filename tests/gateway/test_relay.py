@@ -287,6 +287,24 @@ async def test_what_a_dead_relay_had_is_anothers_when_the_lease_ends(
     assert await published(admin, OUTCOMES) == 1
 
 
+async def test_relays_share_the_rows(pool: Pool) -> None:
+    """Eight that claim at the same time have each row once, and all rows together."""
+    await put_many(pool, OUTCOMES, 2000)
+
+    async def claims() -> list[int]:
+        ids: list[int] = []
+        while True:
+            async with pool.transaction() as connection:
+                rows = await outbox.claim(connection, {}, 50, lease_seconds=60.0)
+            if not rows:
+                return ids
+            ids += [row.id for row in rows]
+
+    shares = await asyncio.gather(*(claims() for _ in range(8)))
+    ids = [row for share in shares for row in share]
+    assert (len(ids), len(set(ids))) == (2000, 2000)
+
+
 async def test_a_relay_that_stops_keeps_nothing(pool: Pool, bus: Bus, admin: Client) -> None:
     """What is on its way when it is told to stop is free for another at once, not when the lease ends."""
     await silent(admin, EVENTS)

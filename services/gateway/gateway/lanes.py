@@ -12,7 +12,7 @@ REFUSED_REST = 0.1
 SILENT_REST, LONGEST_SILENT_REST = 0.5, 5.0
 FIRST_DELAY = 1.0
 # A message is tried soon after its stream is back; one that the stream itself refuses is tried rarely.
-LONGEST_DELAY_SILENT, LONGEST_DELAY_REFUSED = 10.0, 300.0
+LONGEST_DELAY_SILENT, LONGEST_DELAY_REFUSED = 5.0, 300.0
 
 
 class Answer(msgspec.Struct, frozen=True):
