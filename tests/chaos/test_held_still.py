@@ -186,10 +186,15 @@ async def test_a_gateway_ends_in_time_though_its_bus_hangs(world: World, other: 
 
 
 async def test_a_missing_stream_of_events_slows_no_sync(world: World, person: Person, bus: Client) -> None:
-    """Twelve syncs are published once and recorded while their events wait; these come when they can."""
+    """Syncs are published once and recorded though sixty older events can not go; these go later."""
     path = f"/accounts/{(await person.connect('account-65'))['id']}"
     await bus.jetstream().delete_stream("ACCOUNT_EVENTS")
-    for _ in range(12):
+    await world.rows(
+        """insert into outbox (message_id, subject, stream, headers, body)
+           select gen_random_uuid()::text, 'butler.account.synced.' || gen_random_uuid(), 'ACCOUNT_EVENTS',
+                  '{}', '{}' from generate_series(1, 60)"""
+    )
+    for _ in range(5):
         answer, seconds = await timed(person.client.post(f"{path}/sync"))
         assert (answer.status_code, seconds < ANSWER_SECONDS) == (200, True)
     user = (await person.get("/me"))["id"]
@@ -200,5 +205,5 @@ async def test_a_missing_stream_of_events_slows_no_sync(world: World, person: Pe
         return await world.rows("select 1 from outbox") == []
 
     await until(told, 30)
-    assert (await bus.jetstream().stream_info("ACCOUNT_EVENTS")).state.messages == 12
+    assert (await bus.jetstream().stream_info("ACCOUNT_EVENTS")).state.messages == 65
     await ends_well(world, person, await requested(person, path))
