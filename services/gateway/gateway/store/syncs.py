@@ -1,5 +1,6 @@
 """Syncs, their batches and their idempotency keys."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -170,10 +171,17 @@ async def take_overdue(connection: Connection, grace_seconds: float, limit: int)
     )
 
 
-async def set_request_seq(connection: Connection, sync_id: UUID, request_seq: int) -> None:
-    """Remember where in the stream the last request of a sync stands, so that an advisory can name it."""
+async def set_request_seqs(connection: Connection, places: Mapping[UUID, int]) -> None:
+    """Remember where in the stream the last request of each sync stands, so that an advisory can name it."""
     await execute(
-        connection, "update syncs set request_seq = %(seq)s where id = %(id)s", seq=request_seq, id=sync_id
+        connection,
+        """with held as materialized (
+               select syncs.id, place.seq
+               from unnest(%(ids)s::uuid[], %(seqs)s::bigint[]) as place (id, seq) join syncs using (id)
+               order by syncs.id for update of syncs)
+           update syncs set request_seq = held.seq from held where syncs.id = held.id""",
+        ids=list(places),
+        seqs=list(places.values()),
     )
 
 
