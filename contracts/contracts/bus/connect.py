@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -32,6 +33,8 @@ UNSENT_DATA_TIMEOUT_MS = 6000
 SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
+# The client reports a refused subject in lower case.
+REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
 
 log = structlog.get_logger()
 
@@ -63,7 +66,8 @@ class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
     Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
-    connection is over for good: the process must end.
+    connection is over for good: the process must end. `refused` are the questions to the server, in lower
+    case, that it did not allow.
     """
 
     def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
@@ -71,6 +75,7 @@ class Bus:
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
+        self.refused: set[str] = set()
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -206,6 +211,8 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         metrics.BUS_ERRORS.labels(type(error).__name__).inc()
+        if refusal := REFUSED_QUESTION.search(str(error)):
+            self.refused.add(refusal[1])
         log.warning("bus_error", error=str(error)[:200])
 
     async def _on_reconnected(self) -> None:

@@ -113,6 +113,14 @@ def _consuming(*consumers: Consumer) -> tuple[str, ...]:
     return tuple(pattern.format(each.stream, each.name) for each in consumers for pattern in patterns)
 
 
+def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[str, ...]:
+    """Name what a user must be able to publish to in order to ask how streams and consumers stand."""
+    return (
+        *(f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams),
+        *(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers),
+    )
+
+
 GATEWAY = User(
     "gateway",
     publish=(
@@ -126,6 +134,7 @@ GATEWAY = User(
         subjects.DESTROY,
         subjects.verify("*"),
         *_consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER),
+        *_watching((SYNC_REQUESTS, SYNC_OUTCOMES), *(sync_worker_consumer(key) for key in EXCHANGES)),
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )

@@ -21,6 +21,7 @@ from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
@@ -81,7 +82,7 @@ async def run(settings: Settings) -> int:
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
+    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds, Progress(bus))
     waiters = Waiters(pool, stopping)
     declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
     gateway = Gateway(
