@@ -31,7 +31,7 @@ from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
+from gateway.sweeper import Patience, Sweeper
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -82,7 +82,7 @@ async def run(settings: Settings) -> int:
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds, Progress(bus))
+    sweeper = Sweeper(pool, relay, key, Patience(settings.sync_deadline_seconds), Progress(bus))
     waiters = Waiters(pool, stopping)
     declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
     gateway = Gateway(

@@ -28,7 +28,7 @@ SWEEP_SECONDS = 5.0
 # After its deadline a worker may still be about to publish.
 GRACE = timedelta(seconds=5)
 # With a sweep every five seconds a sync is settled within 60 seconds after its deadline, come what may.
-LATEST = timedelta(seconds=53)
+LATEST_SECONDS = 53.0
 # When the database was away longer than this, the outcomes of that time get the same 53 seconds.
 PAUSE_SECONDS = 15.0
 # What was settled and is still open after that is settled again.
@@ -46,6 +46,13 @@ FORGET: tuple[Delete, ...] = (
 log = structlog.get_logger()
 
 
+class Patience(msgspec.Struct, frozen=True):
+    """How long a sync may take, and how long after that it waits for outcomes to be recorded, in seconds."""
+
+    sync_deadline: float
+    latest: float = LATEST_SECONDS
+
+
 class Sweeper:
     """Runs every five seconds; any number of them may run at once."""
 
@@ -54,13 +61,14 @@ class Sweeper:
         pool: Pool,
         relay: Relay,
         key: Ed25519PrivateKey,
-        sync_deadline: float,
+        patience: Patience,
         progress: Progress,
     ) -> None:
         self._pool = pool
         self._relay = relay
         self._key = key
-        self._deadline = timedelta(seconds=sync_deadline)
+        self._deadline = timedelta(seconds=patience.sync_deadline)
+        self._latest = timedelta(seconds=patience.latest)
         self._progress = progress
         self._contact = time.monotonic()
         self._since: datetime | None = None
@@ -166,8 +174,8 @@ class Sweeper:
         times = []
         if (handled := self._progress.handled) is not None:
             times.append(handled.moment - GRACE)
-        if self._swept and self._since and self._swept - self._since >= LATEST:
-            times.append(self._swept - LATEST)
+        if self._swept and self._since and self._swept - self._since >= self._latest:
+            times.append(self._swept - self._latest)
         return max(times, default=None)
 
     async def _name_unknown(self) -> None:
