@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -33,6 +34,8 @@ SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
 CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
+# The client reports a refused subject in lower case.
+REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
 
 log = structlog.get_logger()
 
@@ -69,7 +72,8 @@ class Bus:
 
     Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
     one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
-    `grace` are the seconds that handlers have at the end.
+    `grace` are the seconds that handlers have at the end. `refused` are the questions to the server, in lower
+    case, that it did not allow.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Bus:
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
         self.gates: list[Callable[[], bool]] = []
+        self.refused: set[str] = set()
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -246,6 +251,8 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         metrics.BUS_ERRORS.labels(type(error).__name__).inc()
+        if refusal := REFUSED_QUESTION.search(str(error)):
+            self.refused.add(refusal[1])
         log.warning("bus_error", error=str(error)[:200])
 
     async def _on_reconnected(self) -> None:

@@ -28,6 +28,7 @@ from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
@@ -38,7 +39,7 @@ from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
+from gateway.sweeper import Patience, Sweeper
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -104,6 +105,7 @@ def composed(
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
+    sweeper = Sweeper(pool, relay, key, Patience(deadline), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
@@ -122,7 +124,7 @@ def composed(
     )
     return gateway, {
         "relay": relay.run(),
-        "sweeper": Sweeper(pool, relay, key, deadline).run(),
+        "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),

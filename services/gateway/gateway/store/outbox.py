@@ -40,6 +40,23 @@ async def put(connection: Connection, message: Outgoing) -> None:
     )
 
 
+async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
+    """Write many messages with one statement; those that wait already are not written again."""
+    await execute(
+        connection,
+        """insert into outbox (message_id, subject, stream, headers, body, sync_id)
+           select * from unnest(%(message_id)s::text[], %(subject)s::text[], %(stream)s::text[],
+                                %(headers)s::jsonb[], %(body)s::bytea[], %(sync_id)s::uuid[])
+           on conflict (message_id) do nothing""",
+        message_id=[each.message_id for each in messages],
+        subject=[each.subject for each in messages],
+        stream=[each.stream for each in messages],
+        headers=[Jsonb(each.headers) for each in messages],
+        body=[each.body for each in messages],
+        sync_id=[each.sync_id for each in messages],
+    )
+
+
 async def claim(
     connection: Connection, places: Mapping[str, int], otherwise: int, lease_seconds: float
 ) -> list[Claimed]:
