@@ -119,9 +119,12 @@ def _consuming(*consumers: Consumer) -> tuple[str, ...]:
     return tuple(pattern.format(each.stream, each.name) for each in consumers for pattern in patterns)
 
 
-def _watching(*consumers: Consumer) -> tuple[str, ...]:
-    """Name what a user must be able to publish to in order to see how far others have consumed."""
-    return tuple(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers)
+def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[str, ...]:
+    """Name what a user must be able to publish to in order to ask how streams and consumers stand."""
+    return (
+        *(f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams),
+        *(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers),
+    )
 
 
 GATEWAY = User(
@@ -137,8 +140,7 @@ GATEWAY = User(
         subjects.DESTROY,
         subjects.verify("*"),
         *_consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER),
-        *_watching(*SYNC_WORKER_CONSUMERS),
-        f"$JS.API.STREAM.INFO.{DEAD_LETTERS.name}",
+        *_watching((SYNC_REQUESTS, SYNC_OUTCOMES, DEAD_LETTERS), *SYNC_WORKER_CONSUMERS),
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )

@@ -28,16 +28,18 @@ from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
+from gateway.sweeper import Patience, Sweeper
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -83,11 +85,13 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
+    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed, GRACE_SECONDS)
+    ending = Ending(stopping)
     gateway, parts = composed(settings, pool, bus, stopping)
+    parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
+        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
@@ -101,6 +105,7 @@ def composed(
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
+    sweeper = Sweeper(pool, relay, key, Patience(deadline), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
@@ -119,7 +124,7 @@ def composed(
     )
     return gateway, {
         "relay": relay.run(),
-        "sweeper": Sweeper(pool, relay, key, deadline).run(),
+        "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
@@ -138,7 +143,7 @@ def observation(
     return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
-def application(gateway: Gateway) -> Litestar:
+def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
         route_handlers=[*ROUTES, documents.swagger_files()],
@@ -146,7 +151,7 @@ def application(gateway: Gateway) -> Litestar:
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[only_json],
-        middleware=[Measuring(), Receiving()],
+        middleware=[Measuring(), ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
