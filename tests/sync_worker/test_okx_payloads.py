@@ -1,7 +1,6 @@
 """OKX's answers: documented ones, all kinds of amounts, and garbage."""
 
 import json
-import re
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -131,6 +130,9 @@ def test_the_worth_of_a_list_is_known_only_with_every_price() -> None:
     assert worth(priced, other) == Worth(Decimal("10.75"), Decimal("10.75"))
     assert worth(priced, {**other, "eqUsd": "-0.25"}) == Worth(Decimal("10.25"), Decimal("10.75"))
     assert worth(priced, {**other, "eqUsd": ""}) == Worth(Decimal("10.5"), Decimal("10.5"), whole=False)
+    owed = worth(priced, {**other, "eq": "-1", "availBal": "", "eqUsd": ""})
+    assert owed == Worth(Decimal("10.5"), Decimal("10.5"), whole=False, least=False)
+    assert worth(priced, {**other, "eq": "x", "eqUsd": ""}) == owed
     assert worth(priced, {**other, "eq": "0", "availBal": "", "eqUsd": ""}).whole
 
 
@@ -318,16 +320,28 @@ def test_damage_around_the_rows_is_no_account(account_text: str) -> None:
         parse_trading(envelope.data)
 
 
-@pytest.mark.parametrize("name", ["asset_asset-valuation", "account_config", "public_time"])
-@pytest.mark.parametrize("damage", ['"more":NaN', '"more":1,"more":1'])
-def test_damage_in_an_answer_without_rows_is_no_answer(facts: Path, name: str, damage: str) -> None:
-    """Totals, the facts of a key and the time are read as a whole or not at all."""
-    text = (facts / "doc-examples" / "okx" / f"{name}.0.json").read_text()
-    envelope = parse_envelope(re.sub(r'("data":\s*\[\s*\{)', rf"\1{damage},", text, count=1).encode())
+WITHOUT_ROWS = {
+    parse_valuation: '"details":{"trading":"5"}',
+    parse_config: '"uid":"2","mainUid":"1","perm":"read_only","ip":""',
+    parse_time: '"ts":"1597026383085"',
+}
 
-    assert envelope is not None
+
+@pytest.mark.parametrize("parse", WITHOUT_ROWS, ids=["valuation", "config", "time"])
+@pytest.mark.parametrize("damage", ['"more":NaN', '"more":1,"more":1', '"more":[{"a":1,"a":1}]'])
+def test_damage_in_an_answer_without_rows_is_no_answer(parse: Any, damage: str) -> None:
+    """Totals, the facts of a key and the time are read as a whole or not at all."""
+    fields = WITHOUT_ROWS[parse]
+    whole, damaged = (
+        parse_envelope(f'{{"code":"0","data":[{{{text}}}]}}'.encode())
+        for text in (fields, f"{fields},{damage}")
+    )
+
+    assert whole is not None
+    assert parse(whole.data)
+    assert damaged is not None
     with pytest.raises(UnexpectedResponse):
-        PARSERS[name](envelope.data)
+        parse(damaged.data)
 
 
 def test_a_total_of_the_valuation_that_can_not_be_read_costs_no_other() -> None:

@@ -124,7 +124,14 @@ def test_a_row_that_can_not_be_read_is_no_empty_list() -> None:
 
     assert (read.verdict, read.error_code) == (Verdict.INCOMPLETE, Code.UNREADABLE_ROWS)
     assert read.total_check is AGREES
-    assert judged(listing("0", stated="3000", lost="0")).verdict is Verdict.FAILED
+
+
+def test_a_row_whose_worth_is_not_known_fills_no_list() -> None:
+    """Beside a total, a list in which no amount can be read is not stored."""
+    unknown = Worth(whole=False, least=False)
+    listed = Listed((bitcoin("0"),), unknown, Decimal(3000), (UnreadableRow(NAMELESS, "ETH"),))
+
+    assert judged(listed).error_code == Code.CONTRADICTORY_TOTAL
 
 
 @pytest.mark.parametrize(
@@ -212,6 +219,16 @@ def test_the_totals_of_an_empty_list_are_zero() -> None:
 
     assert (read.verdict, read.total_check) == (Verdict.COMPLETE, AGREES)
     assert read.totals == Totals(Decimal(0), Decimal(0), None, Decimal(0))
+
+
+def test_a_sum_that_no_message_carries_is_not_known() -> None:
+    """One with too many decimals is rounded, and one that is too large is left out."""
+    tiny = Decimal("0." + "3" * 45)
+    small, large = Listed((bitcoin(),), Worth(tiny, tiny)), listing("9E39", "9E39")
+
+    rounded = Decimal("0." + "3" * 18)
+    assert judged(small).totals == Totals(listed=rounded, gross=rounded)
+    assert judged(large).totals == Totals()
 
 
 # Whatever parse_amount takes.
