@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -27,12 +28,16 @@ log = structlog.get_logger()
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a message: its raw body and how often it was delivered, this time included."""
+    """One delivery of a message: its raw body and how often it was delivered, this time included.
+
+    `stored_at` is when the stream took the message, by the server's clock.
+    """
 
     subject: str
     body: bytes
     attempt: int
     headers: dict[str, str]
+    stored_at: datetime | None = None
 
     @property
     def message_id(self) -> str:
@@ -84,7 +89,7 @@ async def _settle(bus: Bus, handler: Handler, raw: Msg) -> str:
     """Run the handler and tell the server how it ended."""
     attempt = raw.metadata.num_delivered
     try:
-        await handler(Delivery(raw.subject, raw.data, attempt, raw.headers or {}))
+        await handler(Delivery(raw.subject, raw.data, attempt, raw.headers or {}, raw.metadata.timestamp))
     except RetryLater as later:
         await raw.nak(delay=later.delay)
         return "retried"

@@ -44,6 +44,12 @@ HTTP_REQUESTS = Histogram(
     registry=REGISTRY,
     buckets=_SECONDS,
 )
+CLOCK_OFFSET = Gauge(
+    "butler_clock_offset_seconds",
+    "Seconds by which another server's clock is ahead of this machine's",
+    ["clock"],
+    registry=REGISTRY,
+)
 READY = Gauge("butler_ready", "1 when the part is ready", ["part"], registry=REGISTRY)
 
 

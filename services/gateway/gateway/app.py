@@ -1,6 +1,7 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from functools import partial
 from uuid import UUID
 
 from litestar import Litestar
@@ -12,7 +13,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
+from contracts.bus.server_time import NATS, nats_clock
 from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
+from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
 from gateway.connecting import Connecting
@@ -29,6 +32,7 @@ from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_j
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
+from gateway.store.moments import DATABASE, database_clock
 from gateway.store.pool import Pool
 from gateway.sweeper import Sweeper
 from gateway.tokens import AccessTokens
@@ -84,6 +88,7 @@ async def run(settings: Settings) -> int:
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
     declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    clocks = Clocks()
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -93,7 +98,7 @@ async def run(settings: Settings) -> int:
         requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
         waiters=waiters,
         limits=settings.limits,
-        checks={"database": pool.ready, **bus.checks()},
+        checks={"database": pool.ready, **bus.checks(), DISAGREES: clocks.right},
         egress=settings.egress,
     )
     parts = {
@@ -101,6 +106,9 @@ async def run(settings: Settings) -> int:
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
+        "clocks": clocks.keep(
+            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
+        ),
     }
     await pool.start()
     try:

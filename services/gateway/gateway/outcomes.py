@@ -100,7 +100,7 @@ async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
 
 
 async def _publish_recorded(connection: Connection, sync: Sync) -> None:
-    await outbox.put(connection, account_synced(sync, datetime.now(UTC)))
+    await outbox.put(connection, account_synced(sync, _ended_at(sync)))
     await audit.record(
         connection,
         Action.SYNC_RECORDED,
@@ -133,10 +133,15 @@ def ending(outcome: SyncOutcome) -> Ending:
     return Ending(outcome.status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
 
 
+def _ended_at(sync: Sync) -> datetime:
+    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
+    return sync.finished_at.astimezone(UTC)
+
+
 def _report(sync: Sync) -> None:
     """Log and count a recorded outcome."""
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
-    seconds = (datetime.now(UTC) - sync.requested_at).total_seconds()
+    seconds = (_ended_at(sync) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
     log.info(
         "sync_recorded",

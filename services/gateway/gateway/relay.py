@@ -62,5 +62,5 @@ class Relay:
 
     async def _publish(self, message: Waiting) -> int:
         return await self._bus.publish(
-            message.subject, message.stream, message.body, message.message_id, message.headers
+            message.subject, message.stream, message.body, message.message_id, message.stamped()
         )

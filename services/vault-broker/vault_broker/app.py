@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from functools import partial
 
 from contracts.bus.connect import Bus
+from contracts.operations.clocks import Clocks
 from contracts.operations.health import health_application
 from contracts.operations.serve import run_service
 from vault_broker.credentials import Credentials
@@ -13,22 +14,23 @@ from vault_broker.login import Login
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
 
-
-def utc_now() -> datetime:
-    """Give the time of this machine."""
-    return datetime.now(UTC)
+VAULT = "vault"
+# Clocks that NTP holds differ by less. The gateway's `credentials.destroy_at` allows for it.
+STORE_LATENESS = 15.0
 
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when a part ended that must not."""
-    vault = Vault(settings.vault_address, settings.vault_ca_file)
+    clocks = Clocks()
+    vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
     bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
-    Handlers(Credentials(login), settings.gateway_key, utc_now).declare(bus)
+    credentials = Credentials(login)
+    Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     health = health_application({**bus.checks(), "vault": login.ready})
+    # What the vault says of its time comes with each answer: there is nothing to ask for.
+    parts = {"vault": login.keep(), "clocks": clocks.keep({})}
     try:
-        return await run_service(
-            bus, health, settings.running.address, {"vault": login.keep()}, asyncio.Event()
-        )
+        return await run_service(bus, health, settings.running.address, parts, asyncio.Event())
     finally:
         vault.close()

@@ -28,11 +28,15 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
 
 
 async def store_read(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    """Replace a wallet's balances by those of a complete read, unless a later sync has stored its own."""
+    """Replace a wallet's balances by those of a complete read, unless a later sync has stored its own.
+
+    `as_of` never lies in the future, whatever a worker's clock says.
+    """
     stored = await execute(
         connection,
         """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number)
-           values (%(account_id)s, %(wallet)s, %(as_of)s, %(total_check)s, %(number)s)
+           values (%(account_id)s, %(wallet)s, least(%(as_of)s::timestamptz, now()), %(total_check)s,
+                   %(number)s)
            on conflict (account_id, wallet) do update
            set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
                error_code = null, error = null

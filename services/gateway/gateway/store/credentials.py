@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.store.moments import Moment, database_now
 from gateway.store.pool import Connection, execute, fetch_all
 
 
@@ -16,8 +17,8 @@ class Doomed(msgspec.Struct, frozen=True):
     user_id: UUID
 
 
-async def insert_pending(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> None:
-    """Announce a credential before anything of it reaches the vault."""
+async def insert_pending(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> Moment:
+    """Announce a credential before anything of it reaches the vault; gives the time that this was."""
     await execute(
         connection,
         "insert into credentials (id, user_id, exchange) values (%(id)s, %(user_id)s, %(exchange)s)",
@@ -25,6 +26,7 @@ async def insert_pending(connection: Connection, credential_id: UUID, user_id: U
         user_id=user_id,
         exchange=exchange,
     )
+    return Moment.just(await database_now(connection))
 
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:

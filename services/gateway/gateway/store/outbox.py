@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
+from contracts.bus.envelope import DEADLINE_HEADER, SECONDS_LEFT_HEADER
 from gateway.store.pool import Connection, execute, fetch_all
 
 
@@ -21,9 +22,16 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Waiting(Outgoing, frozen=True, kw_only=True):
-    """A message in the outbox."""
+    """A message in the outbox; `seconds_left` until its deadline, by the clock that set it."""
 
     id: int
+    seconds_left: float | None = None
+
+    def stamped(self) -> dict[str, str]:
+        """Give the headers, with what is left until the deadline: the message may have waited here."""
+        if self.seconds_left is None:
+            return self.headers
+        return {**self.headers, SECONDS_LEFT_HEADER: f"{self.seconds_left:.3f}"}
 
 
 async def put(connection: Connection, message: Outgoing) -> None:
@@ -43,9 +51,13 @@ async def take(connection: Connection, limit: int) -> list[Waiting]:
     return await fetch_all(
         connection,
         Waiting,
-        """select id, message_id, subject, stream, headers, body, sync_id from outbox
+        """select id, message_id, subject, stream, headers, body, sync_id,
+                  extract(epoch from (headers->>%(deadline)s)::timestamptz - clock_timestamp())::float8
+                      as seconds_left
+           from outbox
            order by id limit %(limit)s for update skip locked""",
         limit=limit,
+        deadline=DEADLINE_HEADER,
     )
 
 
