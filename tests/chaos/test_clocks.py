@@ -114,7 +114,7 @@ async def test_a_sync_that_no_broker_can_sign_for_says_why(
         person.client.base_url = httpx.URL(f"{world.services['gateway'].url}/api/v1")
         sync = await person.post(f"/accounts/{account['id']}/sync", Prefer="wait=30")
 
-    assert (sync["status"], sync["error"]["code"]) == ("failed", DISAGREES)
+    assert (sync["status"], sync["error_code"]) == ("failed", DISAGREES), sync
 
 
 @pytest.mark.parametrize("seconds", FAR)
