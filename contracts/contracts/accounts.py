@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code
+from contracts.faults import CodeText
 from contracts.syncs import Status, Verdict
 from contracts.vault import Refused
 
@@ -42,7 +42,7 @@ class WalletFact(msgspec.Struct, frozen=True):
 
     wallet: str
     verdict: Verdict
-    error_code: Code | None = None
+    error_code: CodeText | None = None
 
 
 class AccountSynced(msgspec.Struct, frozen=True):
@@ -56,4 +56,4 @@ class AccountSynced(msgspec.Struct, frozen=True):
     recorded_at: datetime
     wallets: tuple[WalletFact, ...] = ()
     holdings_count: int | None = None
-    error_code: Code | None = None
+    error_code: CodeText | None = None

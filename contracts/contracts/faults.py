@@ -3,9 +3,15 @@
 `Code` is the vocabulary on the bus, in the database and in the API; docs/troubleshooting.md explains each.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+# A code as it stands in messages, in the database and in the API: a later version may send one that is not
+# in `Code`. It stays as text and acts as internal_error.
+CodeText = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
 
 
 class Actor(StrEnum):
@@ -70,7 +76,7 @@ _WAIT = "Nothing to do: the next sync tries again."
 _CHECK_KEY = "Check the key at the exchange and submit it again with PUT /credentials."
 _OPERATOR = "The operator must look at the service logs; your key and data are safe."
 
-FAULTS: dict[Code, Fault] = {
+FAULTS: Mapping[str, Fault] = {
     Code.KEY_UNKNOWN: Fault(
         "The exchange does not know this API key.",
         Actor.USER,
@@ -201,10 +207,15 @@ FAULTS: dict[Code, Fault] = {
 }
 
 
+def fault_of(code: str) -> Fault:
+    """Give the fault that a code names; a code of a later version acts as internal_error."""
+    return FAULTS.get(code) or FAULTS[Code.INTERNAL_ERROR]
+
+
 class Failure(Exception):
     """A fault on its way out; its text is for logs and people and never holds a credential."""
 
-    def __init__(self, code: Code, detail: str = "", retry_after: float | None = None) -> None:
+    def __init__(self, code: str, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))
         self.code = code
         self.detail = detail
@@ -219,7 +230,7 @@ class PermanentError(Failure):
     """A fault that stays until somebody acts."""
 
 
-def failure(code: Code, detail: str = "", retry_after: float | None = None) -> Failure:
+def failure(code: str, detail: str = "", retry_after: float | None = None) -> Failure:
     """Give the exception of the branch that the table names for a code."""
-    branch = TransientError if FAULTS[code].retryable else PermanentError
+    branch = TransientError if fault_of(code).retryable else PermanentError
     return branch(code, detail, retry_after)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code, Failure, failure
+from contracts.faults import CodeText, Failure, failure
 from contracts.reads import Read
 from contracts.values import Secret
 
@@ -110,7 +110,7 @@ class Authorized(msgspec.Struct, frozen=True, tag="authorized"):
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """Why a request was not carried out; `detail` is for people and never holds a credential."""
 
-    code: Code
+    code: CodeText
     detail: str = ""
     retry_after: float | None = None
 

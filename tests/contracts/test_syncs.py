@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 
 from contracts.faults import Code
-from contracts.syncs import Status, SyncCompleted, Verdict, WalletRead, holdings_count, status_of
+from contracts.syncs import Status, Verdict, WalletRead, holdings_count, status_of
 from contracts.values import Balance
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -39,23 +38,15 @@ def test_the_status_follows_from_the_covered_wallets(wallets: tuple[WalletRead, 
     assert status_of(wallets) is status
 
 
-def test_an_outcome_can_not_claim_more_than_its_wallets() -> None:
-    """A partial outcome that calls itself completed can not be made."""
-    with pytest.raises(ValueError, match="status"):
-        SyncCompleted(uuid4(), uuid4(), "okx", Status.COMPLETED, (complete("trading"), FAILED))
-
-
 @pytest.mark.parametrize(
     "wallet",
     [
-        {"verdict": Verdict.FAILED, "error_code": Code.RATE_LIMITED, "balances": ()},
         {"verdict": Verdict.COMPLETE, "as_of": NOW},
         {"verdict": Verdict.COMPLETE, "balances": ()},
-        {"verdict": Verdict.FAILED},
     ],
 )
-def test_a_failed_wallet_has_no_balances_and_a_complete_one_has(wallet: dict[str, object]) -> None:
-    """A failed read is never a zero, and a complete one always has a time."""
+def test_a_wallet_that_was_read_has_balances_and_a_time(wallet: dict[str, object]) -> None:
+    """A read without a list is not an empty wallet."""
     with pytest.raises(ValueError, match="wallet"):
         WalletRead("trading", **wallet)  # type: ignore[arg-type]  # each case is wrong on purpose
 

@@ -5,16 +5,25 @@ from decimal import Decimal
 
 import pytest
 
-from contracts.bus.envelope import Malformed
-from contracts.faults import Code
-from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead, status_of
+from contracts.faults import FAULTS, Code
+from contracts.syncs import (
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncOutcome,
+    TotalCheck,
+    Verdict,
+    WalletRead,
+    status_of,
+)
 from contracts.values import Balance
+from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.outcomes import record
-from gateway.store import accounts, balances
+from gateway.store import accounts, balances, syncs
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from gateway.store.syncs import Sync
-from gateway.views import HoldingsView, holdings_view
+from gateway.views import HoldingsView, account_view, holdings_view, sync_view
 from tests.gateway.conftest import opened
 
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -166,14 +175,50 @@ async def test_every_digit_survives_the_database(pool: Pool, account: Account) -
     assert totals((await shown(pool, account))[1]) == {"BTC": exact}
 
 
-async def test_an_outcome_speaks_of_every_wallet_once(pool: Pool, account: Account) -> None:
-    """An outcome that leaves a covered wallet out, or names one twice, is not believed."""
-    sync = await opened(pool, account)
-    for wallets in (
-        [read("trading", "1")],
-        [read("trading", "1"), read("funding", "1"), read("funding", "2")],
-    ):
-        with pytest.raises(Malformed):
-            await recorded(pool, outcome(sync, *wallets))
+async def test_a_wallet_that_the_outcome_lacks_keeps_its_state(pool: Pool, account: Account) -> None:
+    """A worker of another version may not read a wallet: what is stored of it stays as it was."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
 
-    assert (await shown(pool, account))[1].holdings is None
+    sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "5")))
+
+    found, view = await shown(pool, account)
+    assert sync is not None
+    assert (sync.status, totals(view), view.complete) == (Status.COMPLETED, {"BTC": "7"}, True)
+    assert found.last_synced_at == BEFORE
+
+
+async def test_a_fault_code_of_a_later_version_is_stored_and_shown(pool: Pool, account: Account) -> None:
+    """The code stays as text everywhere, and what to do about it is what helps with any fault of ours."""
+    said = WalletRead("funding", Verdict.FAILED, error_code="moon_in_the_way", error="The moon.")
+    sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), said))
+    assert sync is not None
+
+    found, view = await shown(pool, account)
+
+    assert (sync.error_code, found.last_error_code) == ("moon_in_the_way", "moon_in_the_way")
+    assert (view.stale_wallets, view.missing_wallets) == ((), ("funding",))
+    assert sync_view(sync, ()).wallets[1].error_code == "moon_in_the_way"
+    assert account_view(found, ()).next_action == FAULTS[Code.INTERNAL_ERROR].next_action
+
+
+async def test_rows_of_a_later_version_are_read(pool: Pool, account: Account, database: Postgres) -> None:
+    """A gateway of a later version beside this one writes words that this one does not know."""
+    sync = await recorded(
+        pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2"))
+    )
+    assert sync is not None
+    async with await database.connect(SUPERUSER) as connection:
+        await connection.execute(
+            """update syncs set status = 'partial', error_code = 'new', wallets = '[{"wallet": "trading",
+               "verdict": "new", "total_check": "new", "error_code": "new", "later": 1}]'"""
+        )
+        await connection.execute("update account_wallets set total_check = 'new', error_code = 'new'")
+        await connection.execute("update accounts set last_error_code = 'new'")
+
+    found, view = await shown(pool, account)
+    async with pool.transaction() as connection:
+        row = await syncs.find_sync(connection, account.user_id, sync.id)
+
+    assert row is not None
+    assert (row.wallets[0].verdict, row.wallets[0].total_check) == (Verdict.FAILED, TotalCheck.UNCHECKED)
+    assert (found.last_error_code, view.stale_wallets) == ("new", ("trading", "funding"))

@@ -12,8 +12,10 @@ from faststream import AckPolicy
 from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error
+from nats.js.errors import APIError
 
 from contracts import subjects
+from contracts.bus.brake import HOLD_SECONDS, Brake
 from contracts.bus.connect import MESSAGE_ID, Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
 from contracts.bus.pulling import Pull
@@ -21,6 +23,7 @@ from contracts.bus.topology import ACK_WAIT, Consumer
 from contracts.operations import metrics
 
 ACK_TIMEOUT = 2.0
+INFO_SECONDS = 2.0
 UNEXPECTED_DELAY = 10.0
 MAX_DELAY = 60.0
 
@@ -60,14 +63,15 @@ def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) ->
     """Declare that every message of a durable consumer goes to a handler, so many of them at a time.
 
     A handler that returns has the message acknowledged. RetryLater and unexpected errors bring it back after
-    a delay; Malformed puts it into the dead letters.
+    a delay; Malformed puts it into the dead letters, later where most messages are malformed.
     """
+    brake = Brake(consumer.name, consumer.max_ack_pending // 2, lambda: _unacknowledged(bus, consumer))
 
     async def on_message(raw: Msg) -> None:
         outcome = "unsettled"
         try:
             async with _in_progress(raw):
-                outcome = await _settle(bus, handler, raw)
+                outcome = await _settle(bus, handler, raw, brake)
         except Error as error:
             log.warning("settling_failed", consumer=consumer.name, error=type(error).__name__)
         metrics.DELIVERIES.labels(consumer.name, outcome).inc()
@@ -85,7 +89,7 @@ def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) ->
     subscriber(on_announcement)
 
 
-async def _settle(bus: Bus, handler: Handler, raw: Msg) -> str:
+async def _settle(bus: Bus, handler: Handler, raw: Msg, brake: Brake) -> str:
     """Run the handler and tell the server how it ended."""
     attempt = raw.metadata.num_delivered
     try:
@@ -94,13 +98,33 @@ async def _settle(bus: Bus, handler: Handler, raw: Msg) -> str:
         await raw.nak(delay=later.delay)
         return "retried"
     except Malformed as error:
-        return await _bury(bus, raw, str(error))
+        return await _bury_or_hold(bus, raw, brake, str(error))
     except Exception:
         log.exception("handler_failed", subject=raw.subject, attempt=attempt)
         await raw.nak(delay=UNEXPECTED_DELAY)
         return "failed"
+    brake.saw(readable=True)
     await raw.ack_sync(timeout=ACK_TIMEOUT)
     return "done"
+
+
+async def _bury_or_hold(bus: Bus, raw: Msg, brake: Brake, reason: str) -> str:
+    """Bury an unreadable message, or leave it to a later version for a while when most are unreadable."""
+    brake.saw(readable=False)
+    if await brake.holds(raw.metadata.num_delivered):
+        await raw.nak(delay=HOLD_SECONDS)
+        return "held"
+    return await _bury(bus, raw, reason)
+
+
+async def _unacknowledged(bus: Bus, consumer: Consumer) -> int | None:
+    """Ask how many messages of a consumer wait for their ack, None when the server does not say."""
+    try:
+        jetstream = bus.client.jetstream(timeout=INFO_SECONDS)
+        info = await jetstream.consumer_info(consumer.stream, consumer.name)
+    except (Error, APIError, BusUnavailable):
+        return None
+    return info.num_ack_pending or 0
 
 
 async def _bury(bus: Bus, raw: Msg, reason: str) -> str:

@@ -10,18 +10,19 @@ from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
-from contracts.catalogue import EXCHANGES
 from contracts.faults import Code
 from contracts.operations import metrics
-from contracts.syncs import Status, SyncFailed, SyncOutcome, Verdict, WalletRead, holdings_count
+from contracts.syncs import SyncOutcome, Verdict, WalletRead
 from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
 from gateway.store import accounts, audit, balances, outbox, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
-from gateway.store.syncs import Ending, Sync, WalletVerdict
+from gateway.store.syncs import Sync
+from gateway.verdicts import completed_as_of, ending, unknown_wallets, wallet_reads
 
 DATABASE_AWAY_DELAY = 5.0
+MAX_NAMED = 16
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ class Outcomes:
             return
         self._relay.wake()
         await self._bus.announce(subjects.recorded(sync.id))
-        _report(sync)
+        _report(sync, unknown_wallets(outcome))
 
     async def on_advisory(self, delivery: Delivery) -> None:
         """Settle the sync whose request the server does not deliver any more."""
@@ -77,24 +78,23 @@ class Outcomes:
 
 
 async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
-    """Write an outcome with all that follows from it; None when the sync has a terminal state already."""
+    """Write an outcome with all that follows from it; None when the sync has a terminal state already.
+
+    Raises Malformed for an outcome that can not be understood.
+    """
+    said = ending(outcome)
     account = await accounts.lock_account(connection, outcome.account_id)
     if account is None:
         return None
-    sync = await syncs.end_sync(connection, outcome.sync_id, ending(outcome))
+    sync = await syncs.end_sync(connection, outcome.sync_id, said)
     if sync is None:
         return None
     if sync.account_id != account.id:
         raise Malformed("the outcome names another account than its sync")
-    reads = wallet_reads(outcome)
-    if not EXCHANGES[sync.exchange].is_whole(
-        [(r.wallet, r.verdict is not Verdict.NOT_COVERED) for r in reads]
-    ):
-        raise Malformed("the outcome does not speak of each wallet of the exchange once")
     if account.deleted_at is None:
-        for read in reads:
+        for read in wallet_reads(outcome):
             await _keep(connection, account.id, sync.number, read)
-        await accounts.set_attempt(connection, account.id, sync.error_code, _completed_as_of(outcome))
+        await accounts.set_attempt(connection, account.id, sync.error_code, completed_as_of(outcome))
     await _publish_recorded(connection, sync)
     return sync
 
@@ -111,35 +111,15 @@ async def _publish_recorded(connection: Connection, sync: Sync) -> None:
     )
 
 
-def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
-    """Give the verdict of every wallet; a sync that failed as a whole failed for each covered one."""
-    if outcome.wallets or not isinstance(outcome, SyncFailed):
-        return outcome.wallets
-    return tuple(
-        WalletRead(wallet.key, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
-        if wallet.covered
-        else WalletRead(wallet.key, Verdict.NOT_COVERED)
-        for wallet in EXCHANGES[outcome.exchange].wallets
-    )
-
-
-def ending(outcome: SyncOutcome) -> Ending:
-    """Say what an outcome means for its sync; a partial one carries the first fault of its wallets."""
-    reads = wallet_reads(outcome)
-    fault = next((read for read in reads if read.error_code is not None), None)
-    error_code, error = (fault.error_code, fault.error) if fault else (None, None)
-    if isinstance(outcome, SyncFailed):
-        error_code, error = outcome.error_code, outcome.error
-    return Ending(outcome.status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
-
-
 def _ended_at(sync: Sync) -> datetime:
     assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
     return sync.finished_at.astimezone(UTC)
 
 
-def _report(sync: Sync) -> None:
-    """Log and count a recorded outcome."""
+def _report(sync: Sync, left_out: list[str]) -> None:
+    """Log and count a recorded outcome; `left_out` are wallets that this version does not know."""
+    if left_out:
+        log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
     seconds = (_ended_at(sync) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
@@ -158,14 +138,3 @@ async def _keep(connection: Connection, account_id: UUID, number: int, read: Wal
         await balances.store_read(connection, account_id, number, read)
     elif read.verdict is not Verdict.NOT_COVERED:
         await balances.mark_unread(connection, account_id, number, read)
-
-
-def _verdict(read: WalletRead) -> WalletVerdict:
-    return WalletVerdict(read.wallet, read.verdict, read.as_of, read.total_check, read.error_code, read.error)
-
-
-def _completed_as_of(outcome: SyncOutcome) -> datetime | None:
-    """Give the oldest time of a completed sync's wallets; None for any other sync."""
-    if outcome.status is not Status.COMPLETED:
-        return None
-    return min(read.as_of for read in outcome.wallets if read.as_of is not None)

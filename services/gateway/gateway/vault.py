@@ -118,6 +118,6 @@ def _sealed(keys: Keys, new: _New) -> Store:
 
 def in_time(reply: Refused) -> Refused:
     """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock."""
-    if reply.code is not Code.DEADLINE_EXCEEDED:
+    if reply.code != Code.DEADLINE_EXCEEDED:
         return reply
     return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.catalogue import EXCHANGES, Exchange
-from contracts.faults import FAULTS, Code
+from contracts.faults import Code, CodeText, fault_of
 from contracts.syncs import Status, TotalCheck
 from contracts.values import Balance, amount_text
 from gateway.store.accounts import Account
@@ -43,7 +43,7 @@ class AccountView(msgspec.Struct, frozen=True):
     created_at: datetime
     last_synced_at: datetime | None
     last_attempt_at: datetime | None
-    last_error_code: Code | None
+    last_error_code: CodeText | None
     next_action: str | None
 
 
@@ -56,7 +56,7 @@ class SyncView(msgspec.Struct, frozen=True):
     success: bool | None
     holdings_count: int | None
     error: str | None
-    error_code: Code | None
+    error_code: CodeText | None
     next_action: str | None
     requested_at: datetime
     finished_at: datetime | None
@@ -99,7 +99,7 @@ class WalletView(msgspec.Struct, frozen=True):
     state: WalletState
     as_of: datetime | None
     total_check: TotalCheck | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     balances: tuple[AmountView, ...] | None
 
@@ -137,17 +137,17 @@ class HoldingsView(msgspec.Struct, frozen=True):
 
 
 def next_action(
-    code: Code | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
+    code: CodeText | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
 ) -> str | None:
     """Say what the user can do about a fault: a wrong region and a bound key name what to choose."""
     if code is None:
         return None
-    if code is Code.KEY_UNKNOWN and region is not None:
+    if code == Code.KEY_UNKNOWN and region is not None:
         others = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions if each.key != region)
         return f"Check that the key exists and was copied whole, or use the account's own region: {others}."
     if code in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED) and egress:
         return f"Add {', '.join(egress)} to the key's IP allow-list at {exchange.name}."
-    return FAULTS[code].next_action
+    return fault_of(code).next_action
 
 
 def account_view(account: Account, egress: tuple[str, ...]) -> AccountView:

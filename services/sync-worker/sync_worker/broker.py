@@ -61,7 +61,7 @@ class Broker:
             subjects.AUTHORIZE, request, AuthorizeReply, AUTHORIZE_SECONDS, Code.SIGNING_UNAVAILABLE
         )
         if isinstance(reply, Refused):
-            raise ClocksDisagree(reply.detail) if reply.code is Code.CLOCK_DISAGREES else reply.failure()
+            raise ClocksDisagree(reply.detail) if reply.code == Code.CLOCK_DISAGREES else reply.failure()
         return reply.sealed_reads
 
     def _open(self, sealed: bytes, request: Authorize) -> tuple[SignedRead, ...]:

@@ -131,4 +131,4 @@ async def test_a_question_that_nobody_hears_has_an_answer(new_bus: NewBus) -> No
         await bus.request(subjects.KEYS, AskKeys(), KeysReply, 5, Code.SIGNING_UNAVAILABLE)
     await bus.stop()
 
-    assert caught.value.code is Code.SIGNING_UNAVAILABLE
+    assert caught.value.code == Code.SIGNING_UNAVAILABLE

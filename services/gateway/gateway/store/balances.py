@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code
+from contracts.faults import CodeText
 from contracts.syncs import TotalCheck, WalletRead
 from contracts.values import Balance
 from gateway.store.pool import Connection, execute, fetch_all
@@ -17,7 +17,7 @@ class StoredWallet(msgspec.Struct, frozen=True):
     wallet: str
     as_of: datetime | None
     total_check: TotalCheck | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
 
 

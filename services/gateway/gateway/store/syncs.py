@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from contracts.faults import Code
+from contracts.faults import CodeText
 from contracts.syncs import Status, TotalCheck, Verdict
 from gateway.store.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
@@ -20,7 +20,7 @@ class WalletVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
     as_of: datetime | None = None
     total_check: TotalCheck | None = None
-    error_code: Code | None = None
+    error_code: CodeText | None = None
     error: str | None = None
 
 
@@ -38,7 +38,7 @@ class Sync(msgspec.Struct, frozen=True):
     publications: int
     finished_at: datetime | None
     holdings_count: int | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
 
@@ -48,7 +48,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     status: Status
     holdings_count: int | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
 

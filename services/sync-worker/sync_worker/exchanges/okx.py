@@ -82,7 +82,7 @@ class Okx:
             raise failure(Code.INVALID_REQUEST, "OKX has no such region.")
         measurement = await self._clock.measurement(origin)
         results = await self._read_at(measurement, access, origin, reads)
-        refused = any(isinstance(each, Failure) and each.code is Code.CLOCK_DISAGREES for each in results)
+        refused = any(isinstance(each, Failure) and each.code == Code.CLOCK_DISAGREES for each in results)
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
             results = await self._read_at(measurement, access, origin, reads)
