@@ -186,8 +186,15 @@ def sync_view(sync: Sync, egress: tuple[str, ...]) -> SyncView:
         next_action=next_action(sync.error_code, EXCHANGES[sync.exchange], None, egress),
         requested_at=sync.requested_at,
         finished_at=sync.finished_at,
-        wallets=sync.wallets,
+        wallets=tuple(_not_after(wallet, sync.finished_at) for wallet in sync.wallets),
     )
+
+
+def _not_after(wallet: WalletVerdict, recorded: datetime | None) -> WalletVerdict:
+    """Show no time later than that of the recording, whatever a worker's clock said."""
+    if wallet.as_of is None or recorded is None or wallet.as_of <= recorded:
+        return wallet
+    return msgspec.structs.replace(wallet, as_of=recorded)
 
 
 def batch_view(batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...]) -> BatchView:
