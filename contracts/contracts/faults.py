@@ -12,6 +12,9 @@ import msgspec
 # A code as it stands in messages, in the database and in the API: a later version may send one that is not
 # in `Code`. It stays as text and acts as internal_error.
 CodeText = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+# What an exchange calls an error, and the name of the read that it answered with it.
+ExchangeCode = Annotated[str, msgspec.Meta(pattern=r"\A[-A-Za-z0-9_]{1,16}\Z")]
+EndpointName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
 
 
 class Actor(StrEnum):
@@ -47,7 +50,11 @@ class Code(StrEnum):
     EXCHANGE_UNREACHABLE = "exchange_unreachable"
     EXCHANGE_TIMEOUT = "exchange_timeout"
     UNEXPECTED_RESPONSE = "unexpected_response"
+    EXCHANGE_ERROR = "exchange_error"
     CONTRADICTORY_TOTAL = "contradictory_total"
+    UNREADABLE_ROWS = "unreadable_rows"
+    TOTAL_DISAGREES = "total_disagrees"
+    UNCONFIRMED_LOSS = "unconfirmed_loss"
     TOO_MANY_ASSETS = "too_many_assets"
     REQUEST_REJECTED = "request_rejected"
 
@@ -156,6 +163,28 @@ FAULTS: Mapping[str, Fault] = {
     Code.UNEXPECTED_RESPONSE: Fault(
         "The exchange answered something that can not be understood.", Actor.OPERATOR, _OPERATOR
     ),
+    Code.EXCHANGE_ERROR: Fault(
+        "The exchange answered with an error code that is not known here.",
+        Actor.EXCHANGE,
+        "The next sync tries again; if it lasts, tell the operator the code.",
+        retryable=True,
+    ),
+    Code.UNREADABLE_ROWS: Fault(
+        "Some assets of the wallet could not be read; the others are shown.",
+        Actor.OPERATOR,
+        "The next sync tries again; if it lasts, the operator must compare the exchange's answer with its "
+        "documentation.",
+    ),
+    Code.TOTAL_DISAGREES: Fault(
+        "The wallet's list and the exchange's own total for it disagree; the list is shown.",
+        Actor.EXCHANGE,
+        "Compare the balances with those at the exchange; the next sync compares again.",
+    ),
+    Code.UNCONFIRMED_LOSS: Fault(
+        "Assets are missing from the exchange's list, and no total of it confirms that they are gone.",
+        Actor.NOBODY,
+        "The last confirmed list is shown; a sync in five minutes or later accepts the new one.",
+    ),
     Code.CONTRADICTORY_TOTAL: Fault(
         "The wallet's list and the exchange's own total for it contradict each other.",
         Actor.EXCHANGE,
@@ -213,13 +242,26 @@ def fault_of(code: str) -> Fault:
 
 
 class Failure(Exception):
-    """A fault on its way out; its text is for logs and people and never holds a credential."""
+    """A fault on its way out; its text is for logs and people and never holds a credential.
 
-    def __init__(self, code: str, detail: str = "", retry_after: float | None = None) -> None:
+    `exchange_code` is the exchange's own code and `endpoint` the read that it answered, where there is one.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        retry_after: float | None = None,
+        *,
+        exchange_code: str | None = None,
+        endpoint: str | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+        self.exchange_code = exchange_code
+        self.endpoint = endpoint
 
 
 class TransientError(Failure):
@@ -230,7 +272,14 @@ class PermanentError(Failure):
     """A fault that stays until somebody acts."""
 
 
-def failure(code: str, detail: str = "", retry_after: float | None = None) -> Failure:
+def failure(
+    code: str,
+    detail: str = "",
+    retry_after: float | None = None,
+    *,
+    exchange_code: str | None = None,
+    endpoint: str | None = None,
+) -> Failure:
     """Give the exception of the branch that the table names for a code."""
     branch = TransientError if fault_of(code).retryable else PermanentError
-    return branch(code, detail, retry_after)
+    return branch(code, detail, retry_after, exchange_code=exchange_code, endpoint=endpoint)

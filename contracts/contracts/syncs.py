@@ -1,13 +1,14 @@
 """A sync: its request, its outcome, and what an outcome says of each wallet."""
 
-from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from contracts.faults import CodeText
-from contracts.values import Balance
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 
@@ -22,9 +23,13 @@ class Status(StrEnum):
 
 
 class Verdict(StrEnum):
-    """How a wallet was read in one sync; a verdict of a later version acts as `failed`."""
+    """How a wallet was read in one sync; a verdict of a later version acts as `failed`.
+
+    An `incomplete` wallet was read but for some rows, or its list does not fit its own total.
+    """
 
     COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     NOT_PERMITTED = "not_permitted"
     NOT_COVERED = "not_covered"
@@ -41,6 +46,7 @@ class TotalCheck(StrEnum):
     """
 
     AGREES = "agrees"
+    DISAGREES = "disagrees"
     UNCHECKED = "unchecked"
 
     @classmethod
@@ -56,27 +62,71 @@ class SyncRequested(msgspec.Struct, frozen=True):
     credential_id: UUID
     exchange: str
     region: str
-    deadline: datetime
+    deadline: AwareTime
     grant: str
 
 
-class WalletRead(msgspec.Struct, frozen=True):
-    """One wallet's verdict; `balances` and `as_of` are there when the wallet was read.
+READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
 
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a list is worth and what the exchange says of it, in USD; None where that is not known.
+
+    `listed` is the sum of all rows, those included whose amount could not be read, and `gross` that of their
+    absolute values; None where a row has no price. `stated` is the total of the list's own answer, which the
+    list `fits` or not, and `valued` the exchange's valuation of the wallet.
+    """
+
+    listed: Decimal | None = None
+    gross: Decimal | None = None
+    stated: Decimal | None = None
+    valued: Decimal | None = None
+    fits: bool = False
+
+    def __post_init__(self) -> None:
+        for amount in (self.listed, self.gross, self.stated, self.valued):
+            if amount is not None:
+                check_amount(amount)
+
+
+class UnreadableRow(msgspec.Struct, frozen=True):
+    """A row of a list that could not be read: why, and its asset and its worth in USD where these could."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=200)]
+    asset: AssetCode | None = None
+    usd: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.usd is not None:
+            check_amount(self.usd)
+
+
+class WalletRead(msgspec.Struct, frozen=True):
+    """One wallet's verdict; `balances` and `as_of` are there when it is complete or incomplete.
+
+    `unreadable` are rows that could not be read, `unreadable_count` how many there are in all. `reported_at`
+    is when the exchange last looked at the account, where that is more than a day before `as_of`.
     `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. A wallet that was
     not read says why in `error_code`; the receiver drops what a verdict that it does not know came with.
     """
 
     wallet: str
     verdict: Verdict
-    as_of: datetime | None = None
+    as_of: AwareTime | None = None
     balances: tuple[Balance, ...] | None = None
     total_check: TotalCheck | None = None
     error_code: CodeText | None = None
     error: str | None = None
+    totals: Totals | None = None
+    unreadable: tuple[UnreadableRow, ...] = ()
+    unreadable_count: int = 0
+    difference_usd: Decimal | None = None
+    reported_at: AwareTime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
     def __post_init__(self) -> None:
-        if self.verdict is Verdict.COMPLETE and (self.balances is None or self.as_of is None):
+        if self.verdict in READ and (self.balances is None or self.as_of is None):
             raise ValueError("a wallet that was read has balances and as_of")
 
 
@@ -115,12 +165,18 @@ SyncOutcome = SyncCompleted | SyncFailed
 
 
 def status_of(wallets: tuple[WalletRead, ...]) -> Status:
-    """Tell the terminal state that the verdicts of the covered wallets mean."""
+    """Tell the terminal state that the verdicts of the covered wallets mean.
+
+    Failed means that none was read; a wallet that is incomplete, or that the exchange's valuation
+    contradicts, makes the sync partial.
+    """
     covered = [read for read in wallets if read.verdict is not Verdict.NOT_COVERED]
-    complete = [read for read in covered if read.verdict is Verdict.COMPLETE]
-    if not complete:
+    if not any(read.verdict in READ for read in covered):
         return Status.FAILED
-    return Status.COMPLETED if len(complete) == len(covered) else Status.PARTIAL
+    whole = all(
+        read.verdict is Verdict.COMPLETE and read.total_check is not TotalCheck.DISAGREES for read in covered
+    )
+    return Status.COMPLETED if whole else Status.PARTIAL
 
 
 def holdings_count(wallets: tuple[WalletRead, ...]) -> int | None:

@@ -11,7 +11,15 @@ from contracts.cards import CARDS, Card, files
 from contracts.values import Secret
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
-PARTS = {"CredentialParts", "SignedRead", "SignedReads", "WalletFact", "WalletRead"}
+PARTS = {
+    "CredentialParts",
+    "SignedRead",
+    "SignedReads",
+    "Totals",
+    "UnreadableRow",
+    "WalletFact",
+    "WalletRead",
+}
 
 
 def test_the_checked_in_files_are_those_of_the_code() -> None:

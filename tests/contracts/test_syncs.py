@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from contracts.faults import Code
-from contracts.syncs import Status, Verdict, WalletRead, holdings_count, status_of
+from contracts.syncs import Status, TotalCheck, Verdict, WalletRead, holdings_count, status_of
 from contracts.values import Balance
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -18,6 +18,8 @@ def complete(wallet: str, *balances: Balance) -> WalletRead:
 
 
 FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED)
+INCOMPLETE = WalletRead("funding", Verdict.INCOMPLETE, NOW, (), error_code=Code.UNREADABLE_ROWS)
+DISAGREEING = WalletRead("funding", Verdict.COMPLETE, NOW, (), TotalCheck.DISAGREES)
 NOT_PERMITTED = WalletRead("funding", Verdict.NOT_PERMITTED, error_code=Code.PERMISSION_MISSING)
 NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
 
@@ -28,6 +30,9 @@ NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
         ((complete("trading"), complete("funding"), NOT_COVERED), Status.COMPLETED),
         ((complete("trading"), FAILED, NOT_COVERED), Status.PARTIAL),
         ((complete("trading"), NOT_PERMITTED), Status.PARTIAL),
+        ((complete("trading"), INCOMPLETE), Status.PARTIAL),
+        ((complete("trading"), DISAGREEING), Status.PARTIAL),
+        ((INCOMPLETE, NOT_COVERED), Status.PARTIAL),
         ((FAILED, NOT_COVERED), Status.FAILED),
         ((NOT_COVERED,), Status.FAILED),
         ((), Status.FAILED),
@@ -43,6 +48,7 @@ def test_the_status_follows_from_the_covered_wallets(wallets: tuple[WalletRead, 
     [
         {"verdict": Verdict.COMPLETE, "as_of": NOW},
         {"verdict": Verdict.COMPLETE, "balances": ()},
+        {"verdict": Verdict.INCOMPLETE, "as_of": NOW},
     ],
 )
 def test_a_wallet_that_was_read_has_balances_and_a_time(wallet: dict[str, object]) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from contracts.bus.envelope import Malformed
 from contracts.faults import FAULTS, Code
 from contracts.syncs import (
     Status,
@@ -166,7 +167,8 @@ async def test_an_outcome_for_another_account_is_refused_whole(pool: Pool, accou
     said = outcome(sync, read("trading", "1"), read("funding", "1"))
     stranger = SyncFailed(sync.id, sync.user_id, "okx", Code.KEY_UNKNOWN, "")
 
-    assert await recorded(pool, stranger) is None
+    with pytest.raises(Malformed):
+        await recorded(pool, stranger)
     assert await recorded(pool, said) is not None
 
 

@@ -67,7 +67,7 @@ class Brake:
         if self._clock() - self._asked_at >= ASK_SECONDS:
             self._asked_at = self._clock()
             pending = await self._pending()
-            self._room = 0 if pending is None else max(0, self._most - pending) // SHARES
+            self._room = 1 if pending is None else max(0, self._most - pending) // SHARES
         self._room -= 1
         return self._room >= 0
 

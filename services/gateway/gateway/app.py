@@ -147,6 +147,6 @@ def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE)
+    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE, outcomes.on_buried)
     consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)

@@ -1,5 +1,6 @@
 """Recording outcomes: the only place where a sync gets its terminal state."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
 from contracts.faults import Code
 from contracts.operations import metrics
-from contracts.syncs import SyncOutcome, Verdict, WalletRead
+from contracts.syncs import Status, SyncOutcome, Verdict, WalletRead
 from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
 from gateway.store import accounts, audit, balances, outbox, syncs
@@ -59,6 +60,20 @@ class Outcomes:
         await self._bus.announce(subjects.recorded(sync.id))
         _report(sync, unknown_wallets(outcome))
 
+    async def on_buried(self, delivery: Delivery) -> None:
+        """Settle the sync of an outcome that becomes a dead letter, as far as it says whose it is."""
+        sync_id = _claimed_sync(delivery)
+        if sync_id is None:
+            return
+        try:
+            async with self._pool.transaction() as connection:
+                sync = await syncs.find(connection, sync_id)
+                if sync is not None and sync.status is Status.QUEUED:
+                    await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
+        except DatabaseUnavailable as error:
+            raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        self._relay.wake()
+
     async def on_advisory(self, delivery: Delivery) -> None:
         """Settle the sync whose request the server does not deliver any more."""
         try:
@@ -74,25 +89,44 @@ class Outcomes:
                     await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        except NotStorable as error:
+            raise Malformed(f"the advisory can not be looked up: {error}") from None
         self._relay.wake()
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """The sync that an outcome names, read where the rest can not be read."""
+
+    sync_id: UUID
+
+
+def _claimed_sync(delivery: Delivery) -> UUID | None:
+    """Find out which sync a message is of: by its body, or else by its message id."""
+    with suppress(Malformed):
+        claim: _Claim = decode(delivery.body, _Claim)
+        return claim.sync_id
+    with suppress(ValueError):
+        return UUID(delivery.message_id.partition(":")[0])
+    return None
 
 
 async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
     """Write an outcome with all that follows from it; None when the sync has a terminal state already.
 
-    Raises Malformed for an outcome that can not be understood.
+    Raises Malformed for an outcome that can not be understood, or is not that of its sync.
     """
-    said = ending(outcome)
-    account = await accounts.lock_account(connection, outcome.account_id)
-    if account is None:
+    said, reads = ending(outcome), wallet_reads(outcome)
+    queued = await syncs.find(connection, outcome.sync_id)
+    if queued is None or queued.status is not Status.QUEUED:
         return None
-    sync = await syncs.end_sync(connection, outcome.sync_id, said)
-    if sync is None:
+    if (queued.account_id, queued.exchange) != (outcome.account_id, outcome.exchange):
+        raise Malformed("the outcome names another account or exchange than its sync")
+    account = await accounts.lock_account(connection, queued.account_id)
+    sync = await syncs.end_sync(connection, queued.id, said)
+    if account is None or sync is None:
         return None
-    if sync.account_id != account.id:
-        raise Malformed("the outcome names another account than its sync")
     if account.deleted_at is None:
-        for read in wallet_reads(outcome):
+        for read in reads:
             await _keep(connection, account.id, sync.number, read)
         await accounts.set_attempt(connection, account.id, sync.error_code, completed_as_of(outcome))
     await _publish_recorded(connection, sync)

@@ -1,6 +1,6 @@
 """What an outcome means to this gateway: each wallet of the exchange once, as far as known here. Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from contracts.bus.envelope import Malformed
 from contracts.catalogue import EXCHANGES, Exchange, Wallet
@@ -8,13 +8,15 @@ from contracts.faults import Code, fault_of
 from contracts.syncs import Status, SyncFailed, SyncOutcome, Verdict, WalletRead, holdings_count, status_of
 from gateway.store.syncs import Ending, WalletVerdict
 
+EARLIEST, LATEST = datetime(2009, 1, 3, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+
 
 def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     """Give the read of every wallet of the exchange; a sync that failed as a whole failed for each covered.
 
     A wallet that this version does not know, or does not know to be covered, is left out; one that the
-    outcome lacks was not covered. Raises Malformed for an exchange that is not known, and for a wallet
-    named twice.
+    outcome lacks was not covered. Raises Malformed for an exchange that is not known, a wallet that is
+    named twice, and a list that can not be stored.
     """
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
@@ -76,9 +78,19 @@ def _known(entry: Wallet, read: WalletRead | None) -> WalletRead:
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
     if read.verdict is Verdict.COMPLETE:
+        _check(read)
         return read
     code = read.error_code or Code.INTERNAL_ERROR
     return WalletRead(entry.key, read.verdict, error_code=code, error=read.error or fault_of(code).words)
+
+
+def _check(read: WalletRead) -> None:
+    """Refuse a read that can not be stored; raises Malformed."""
+    assets = [balance.asset for balance in read.balances or ()]
+    if len(set(assets)) != len(assets):
+        raise Malformed("a wallet holds an asset twice")
+    if read.as_of is None or not EARLIEST <= read.as_of <= LATEST:
+        raise Malformed("a wallet was read at a time that can not be")
 
 
 def _verdict(read: WalletRead) -> WalletVerdict:

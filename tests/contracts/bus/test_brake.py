@@ -68,10 +68,15 @@ async def test_a_message_is_held_back_a_bounded_number_of_times() -> None:
 
 
 async def test_no_more_is_held_back_than_half_of_what_the_server_hands_out() -> None:
-    """The other half stays free for readable messages, and an unknown number holds nothing back."""
-    for pending in (512, 600, None):
+    """The other half stays free for readable messages; where the number is unknown, one a second is held."""
+    for pending in (512, 600):
         brake, _ = braked(pending)
         assert not await brake.holds(1)
+
+    brake, clock = braked(None)
+    assert [await brake.holds(1) for _ in range(2)] == [True, False]
+    clock.now += 1
+    assert await brake.holds(1)
 
     brake, _ = braked(pending=0, most=512)
     held = [await brake.holds(1) for _ in range(600)]

@@ -32,6 +32,10 @@ AWAY = (
 )
 
 
+# The class of SQL states that name a table, a column or a right that the database does not have, or not yet.
+NOT_MIGRATED = "42"
+
+
 class DatabaseUnavailable(Exception):
     """PostgreSQL can not be reached or does not answer in time."""
 
@@ -86,6 +90,10 @@ class Pool:
                 yield connection
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
+        except psycopg.ProgrammingError as error:
+            if not (error.sqlstate or "").startswith(NOT_MIGRATED):
+                raise
+            raise DatabaseUnavailable(type(error).__name__) from error
         except AWAY as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 

@@ -79,6 +79,11 @@ async def open_sync(connection: Connection, sync_id: UUID, account: Account, sec
     return sync
 
 
+async def find(connection: Connection, sync_id: UUID) -> Sync | None:
+    """Find a sync, whoever owns it, without a lock."""
+    return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
+
+
 async def find_open(connection: Connection, account_id: UUID) -> Sync | None:
     """Find the open sync of an account."""
     return await fetch_one(
