@@ -101,7 +101,7 @@ async def test_a_broker_with_a_wrong_clock_returns_what_it_can_not_judge(
     await until(ended, END_SECONDS)
 
 
-@pytest.mark.parametrize("seconds", FAR)
+@pytest.mark.parametrize("seconds", [-3600, 90])
 async def test_a_sync_that_no_broker_can_sign_for_says_why(
     world: World, person: Person, seconds: int
 ) -> None:
@@ -117,7 +117,7 @@ async def test_a_sync_that_no_broker_can_sign_for_says_why(
     assert (sync["status"], sync["error_code"]) == ("failed", DISAGREES), sync
 
 
-@pytest.mark.parametrize("seconds", FAR)
+@pytest.mark.parametrize("seconds", [-3600, 90])
 async def test_gateways_take_each_others_tokens(world: World, person: Person, seconds: int) -> None:
     """Tokens are of the database's time: one whose clock is wrong issues and takes them like any other."""
     wrong = world.replica("gateway", **settings(seconds))
