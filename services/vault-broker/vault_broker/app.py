@@ -15,8 +15,8 @@ from vault_broker.settings import Settings
 from vault_broker.vault import Vault
 
 VAULT = "vault"
-# Clocks that NTP holds differ by less. The gateway's `credentials.destroy_at` allows for it.
-STORE_LATENESS = 15.0
+# Clocks that NTP holds differ by less. The gateway's STORED_WITHIN_SECONDS counts on it.
+STORE_LATENESS = 12.0
 
 
 async def run(settings: Settings) -> int:
