@@ -7,11 +7,18 @@ import pytest
 
 from contracts.bus.envelope import Malformed
 from contracts.faults import Code
-from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead
-from gateway.verdicts import completed_as_of, ending, unknown_wallets, wallet_reads
+from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, TotalCheck, Verdict, WalletRead
+from gateway.store.syncs import Ending
+from gateway.verdicts import completed_as_of, unknown_wallets, wallet_reads
+from gateway.verdicts import ending as ending_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, error="slow down")
+
+
+def ending(outcome: SyncOutcome) -> Ending:
+    """Give what an outcome means when all of it is kept as it was read."""
+    return ending_of(outcome, wallet_reads(outcome))
 
 
 def complete(wallet: str) -> WalletRead:
@@ -69,7 +76,7 @@ def test_a_wallet_that_the_outcome_lacks_was_not_covered() -> None:
         Verdict.NOT_COVERED,
         Verdict.NOT_COVERED,
     ]
-    assert (ending(outcome).status, completed_as_of(outcome)) == (Status.COMPLETED, None)
+    assert (ending(outcome).status, completed_as_of("okx", wallet_reads(outcome))) == (Status.COMPLETED, None)
 
 
 def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
@@ -79,7 +86,7 @@ def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
     assert [read.wallet for read in wallet_reads(outcome)] == ["trading", "funding", "earn"]
     assert wallet_reads(outcome)[2].verdict is Verdict.NOT_COVERED
     assert unknown_wallets(outcome) == ["moon"]
-    assert completed_as_of(outcome) == NOW
+    assert completed_as_of("okx", wallet_reads(outcome)) == NOW
 
 
 def test_an_outcome_of_unknown_wallets_alone_failed() -> None:
@@ -107,3 +114,40 @@ def test_an_outcome_that_contradicts_itself_is_malformed(outcome: SyncOutcome) -
     """An exchange that is not known, or a wallet named twice, is nothing to record."""
     with pytest.raises(Malformed):
         ending(outcome)
+
+
+def test_a_disagreeing_valuation_makes_the_sync_partial_and_is_its_reason() -> None:
+    """Where nothing else is wrong, the sync says that the exchange's total disagrees."""
+    told = WalletRead("trading", Verdict.COMPLETE, NOW, (), TotalCheck.DISAGREES)
+    outcome = completed(told, complete("funding"))
+
+    assert (ending(outcome).status, ending(outcome).error_code) == (Status.PARTIAL, Code.TOTAL_DISAGREES)
+    assert completed_as_of("okx", wallet_reads(outcome)) is None
+
+
+def test_the_words_for_an_unknown_code_of_the_exchange_are_ours() -> None:
+    """Code and endpoint stand in fields of their own, and nothing that a worker says of them is shown."""
+    told = WalletRead(
+        "funding",
+        Verdict.FAILED,
+        error_code=Code.EXCHANGE_ERROR,
+        error="click here",
+        exchange_code="-1",
+        endpoint="asset_balances",
+    )
+
+    verdict = ending(completed(complete("trading"), told)).wallets[1]
+
+    assert (verdict.exchange_code, verdict.endpoint) == ("-1", "asset_balances")
+    assert "click" not in str(verdict.error)
+    assert "code -1" in str(verdict.error)
+
+
+def test_an_incomplete_wallet_says_why() -> None:
+    """An incomplete wallet without a code, as a later version may send it, has one here."""
+    told = WalletRead("trading", Verdict.INCOMPLETE, NOW, ())
+
+    (verdict, *_) = ending(completed(told, complete("funding"))).wallets
+
+    assert verdict.error_code == Code.UNREADABLE_ROWS
+    assert verdict.error

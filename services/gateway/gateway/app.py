@@ -1,6 +1,7 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_j
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
-from gateway.store.moments import DATABASE, database_clock
+from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
 from gateway.sweeper import Sweeper
 from gateway.tokens import AccessTokens
@@ -87,7 +88,8 @@ async def run(settings: Settings) -> int:
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters)
     clocks = Clocks()
     gateway = Gateway(
         pool=pool,

@@ -22,7 +22,7 @@ from gateway.errors import Problem, not_found, problem_of, service_unavailable
 from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
-from gateway.store.moments import Moment
+from gateway.store.clock import DatabaseTime
 from gateway.store.pool import Pool
 from gateway.vault import Vault, in_time
 
@@ -90,7 +90,7 @@ class Connecting:
             raise
         return credential_id, verified
 
-    async def _stored(self, submission: Submission) -> tuple[UUID, Moment]:
+    async def _stored(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         """Store a credential; once more, under a new id, when the vault's keys changed meanwhile.
 
         Gives its id and when that was begun, by the database's clock.
@@ -105,7 +105,7 @@ class Connecting:
         except Failure as failure:
             raise problem_of(failure) from None
 
-    async def _store(self, submission: Submission) -> tuple[UUID, Moment]:
+    async def _store(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         credential_id = uuid7()
         async with self._pool.transaction() as connection:
             begun = await credentials.insert_pending(
@@ -131,7 +131,7 @@ class Connecting:
             raise
         return credential_id, begun
 
-    async def _verify(self, credential_id: UUID, submission: Submission, begun: Moment) -> Verified:
+    async def _verify(self, credential_id: UUID, submission: Submission, begun: DatabaseTime) -> Verified:
         """Have a worker read whose key it is and what it may do; raises Failure."""
         deadline = begun.after(VERIFY_SECONDS)
         grant = Grant(credential_id, submission.exchange.key, VERIFY, deadline)

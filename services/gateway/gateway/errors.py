@@ -69,7 +69,9 @@ def problem_of(failure: Failure) -> Problem:
     fault = fault_of(failure.code)
     detail = " ".join(part for part in (fault.words, failure.detail, fault.next_action) if part)
     retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
-    return Problem(_status(failure.code), failure.code, detail, retry_after)
+    said = {"exchange_code": failure.exchange_code, "endpoint": failure.endpoint}
+    members: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    return Problem(_status(failure.code), failure.code, detail, retry_after, **members)
 
 
 def _status(code: str) -> HTTPStatus:

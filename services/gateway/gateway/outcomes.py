@@ -1,7 +1,7 @@
 """Recording outcomes: the only place where a sync gets its terminal state."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -13,17 +13,19 @@ from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
 from contracts.faults import Code
 from contracts.operations import metrics
-from contracts.syncs import Status, SyncOutcome, Verdict, WalletRead
+from contracts.syncs import Status, SyncOutcome
+from gateway.keeping import keep
 from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
-from gateway.store import accounts, audit, balances, outbox, syncs
+from gateway.store import accounts, audit, outbox, syncs
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
+from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.syncs import Sync
-from gateway.verdicts import completed_as_of, ending, unknown_wallets, wallet_reads
+from gateway.verdicts import completed_as_of, ending, read_before, unknown_wallets, wallet_reads
 
 DATABASE_AWAY_DELAY = 5.0
 MAX_NAMED = 16
+LOSS_PATIENCE = timedelta(minutes=5)
 
 log = structlog.get_logger()
 
@@ -38,8 +40,9 @@ class MaxDeliveries(msgspec.Struct, frozen=True):
 class Outcomes:
     """Handles outcomes and the server's advisories about requests that it gave up."""
 
-    def __init__(self, pool: Pool, bus: Bus, relay: Relay) -> None:
+    def __init__(self, pool: Pool, bus: Bus, relay: Relay, patience: timedelta = LOSS_PATIENCE) -> None:
         self._pool = pool
+        self._patience = patience
         self._bus = bus
         self._relay = relay
 
@@ -48,7 +51,7 @@ class Outcomes:
         outcome: SyncOutcome = decode(delivery.body, SyncOutcome)
         try:
             async with self._pool.transaction() as connection:
-                sync = await record(connection, outcome)
+                sync = await record(connection, outcome, self._patience)
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
         except NotStorable as error:
@@ -110,25 +113,35 @@ def _claimed_sync(delivery: Delivery) -> UUID | None:
     return None
 
 
-async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
+async def record(
+    connection: Connection, outcome: SyncOutcome, patience: timedelta = LOSS_PATIENCE
+) -> Sync | None:
     """Write an outcome with all that follows from it; None when the sync has a terminal state already.
 
-    Raises Malformed for an outcome that can not be understood, or is not that of its sync.
+    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
+    an outcome that can not be understood, or is not that of its sync.
     """
-    said, reads = ending(outcome), wallet_reads(outcome)
+    reads = wallet_reads(outcome)
     queued = await syncs.find(connection, outcome.sync_id)
     if queued is None or queued.status is not Status.QUEUED:
         return None
     if (queued.account_id, queued.exchange) != (outcome.account_id, outcome.exchange):
         raise Malformed("the outcome names another account or exchange than its sync")
     account = await accounts.lock_account(connection, queued.account_id)
-    sync = await syncs.end_sync(connection, queued.id, said)
-    if account is None or sync is None:
+    queued = await syncs.find(connection, outcome.sync_id)  # it may have ended while the account was locked
+    if account is None or queued is None or queued.status is not Status.QUEUED:
         return None
+    recorded_at = await database_time(connection)
+    reads = tuple(read_before(read, recorded_at) for read in reads)
     if account.deleted_at is None:
-        for read in reads:
-            await _keep(connection, account.id, sync.number, read)
-        await accounts.set_attempt(connection, account.id, sync.error_code, completed_as_of(outcome))
+        kept = [await keep(connection, queued, read, recorded_at, patience) for read in reads]
+        reads = tuple(kept)
+    sync = await syncs.end_sync(connection, queued.id, ending(outcome, reads))
+    if sync is None:
+        raise RuntimeError("a sync ended although its account was locked")
+    if account.deleted_at is None:
+        as_of = completed_as_of(sync.exchange, reads)
+        await accounts.set_attempt(connection, account.id, sync.error_code, as_of)
     await _publish_recorded(connection, sync)
     return sync
 
@@ -163,12 +176,6 @@ def _report(sync: Sync, left_out: list[str]) -> None:
         account_id=sync.account_id,
         status=sync.status,
         error_code=sync.error_code,
+        exchange_codes={each.wallet: each.exchange_code for each in sync.wallets if each.exchange_code},
         seconds=round(seconds, 3),
     )
-
-
-async def _keep(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    if read.verdict is Verdict.COMPLETE:
-        await balances.store_read(connection, account_id, number, read)
-    elif read.verdict is not Verdict.NOT_COVERED:
-        await balances.mark_unread(connection, account_id, number, read)

@@ -27,7 +27,7 @@ from contracts.vault import (
     StoreReply,
 )
 from gateway.credentials import WrappingKeyRefused, check_fingerprint, wrap_secret
-from gateway.store.moments import Moment
+from gateway.store.clock import DatabaseTime
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
 
@@ -48,7 +48,7 @@ class Vault:
         exchange: str,
         secret: Secret,
         parts: CredentialParts,
-        begun: Moment | None = None,
+        begun: DatabaseTime | None = None,
     ) -> None:
         """Put a new credential into the vault; raises Failure, after which the credential must be doomed.
 
@@ -58,7 +58,7 @@ class Vault:
         if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
             raise Refused(Code.SECRET_UNUSABLE).failure()
         keys = self._keys or await self._fetch_keys()
-        deadline = (begun or Moment.just(datetime.now(UTC))).after(STORE_SECONDS)
+        deadline = (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
         request = _sealed(keys, _New(credential_id, exchange, secret, parts, deadline))
         reply: StoreReply = await self._bus.request(
             subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED

@@ -2,12 +2,27 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from contracts.bus.envelope import Malformed
 from contracts.catalogue import EXCHANGES, Exchange, Wallet
 from contracts.faults import Code, fault_of
-from contracts.syncs import Status, SyncFailed, SyncOutcome, Verdict, WalletRead, holdings_count, status_of
+from contracts.syncs import (
+    READ,
+    Status,
+    SyncFailed,
+    SyncOutcome,
+    TotalCheck,
+    Verdict,
+    WalletRead,
+    holdings_count,
+    status_of,
+)
+from contracts.values import amount_text
 from gateway.store.syncs import Ending, WalletVerdict
 
+MAX_WORDS = 1000
+MAX_NAMED = 20
 EARLIEST, LATEST = datetime(2009, 1, 3, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
@@ -29,28 +44,45 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     return tuple(_known(entry, said.get(entry.key)) for entry in exchange.wallets)
 
 
+def unreadable_rows(read: WalletRead) -> tuple[str, ...]:
+    """Say which rows of a wallet could not be read and why, some of them where there are many."""
+    reasons = dict.fromkeys(f"{row.asset or 'a row'}: {row.reason}" for row in read.unreadable)
+    return tuple(reasons)[:MAX_NAMED]
+
+
+def difference_text(read: WalletRead) -> str | None:
+    """Write what a list lacks beside the total of its own answer, in USD."""
+    return None if read.difference_usd is None else amount_text(read.difference_usd)
+
+
 def unknown_wallets(outcome: SyncOutcome) -> list[str]:
     """Name the wallets that a later version reads and this one does not know."""
     known = {wallet.key for wallet in EXCHANGES[outcome.exchange].wallets}
     return sorted({read.wallet for read in outcome.wallets} - known)
 
 
-def ending(outcome: SyncOutcome) -> Ending:
-    """Say what an outcome means for its sync, whatever status it claims.
+def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
+    """Say what an outcome means for its sync, whatever status it claims; `reads` are its wallets as kept.
 
     A sync that is not completed carries the fault of its outcome, or the first one of its wallets.
     """
-    reads = wallet_reads(outcome)
     status = status_of(reads)
     error_code, error = (None, None) if status is Status.COMPLETED else _fault(outcome, status, reads)
     return Ending(status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
 
 
-def completed_as_of(outcome: SyncOutcome) -> datetime | None:
+def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
+    """Bound the time of a read by that of its recording: no number is of the future."""
+    if read.as_of is None or read.as_of <= recorded_at:
+        return read
+    return msgspec.structs.replace(read, as_of=recorded_at)
+
+
+def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
     """Give the oldest time of a sync that read every wallet that this version covers; None for any other."""
-    reads = wallet_reads(outcome)
-    covered = EXCHANGES[outcome.exchange].covered_wallets
-    if [read.wallet for read in reads if read.verdict is Verdict.COMPLETE] != list(covered):
+    covered = EXCHANGES[exchange].covered_wallets
+    complete = [read.wallet for read in reads if read.verdict is Verdict.COMPLETE]
+    if status_of(reads) is not Status.COMPLETED or complete != list(covered):
         return None
     return min((read.as_of for read in reads if read.as_of is not None), default=None)
 
@@ -59,11 +91,14 @@ def _fault(
     outcome: SyncOutcome, status: Status, reads: tuple[WalletRead, ...]
 ) -> tuple[str | None, str | None]:
     if isinstance(outcome, SyncFailed) and status is Status.FAILED:
-        return outcome.error_code, outcome.error
+        first = next((read for read in reads if read.error_code == outcome.error_code), None)
+        return outcome.error_code, first.error if first else outcome.error
     for read in reads:
         if read.error_code is not None:
             return read.error_code, read.error
-    return Code.INTERNAL_ERROR, fault_of(Code.INTERNAL_ERROR).words
+    disagrees = any(read.total_check is TotalCheck.DISAGREES for read in reads)
+    code = Code.TOTAL_DISAGREES if disagrees else Code.INTERNAL_ERROR
+    return code, fault_of(code).words
 
 
 def _failed_whole(outcome: SyncFailed, exchange: Exchange) -> dict[str, WalletRead]:
@@ -77,11 +112,30 @@ def _known(entry: Wallet, read: WalletRead | None) -> WalletRead:
     """Keep of a read what this version understands of it."""
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
-    if read.verdict is Verdict.COMPLETE:
+    if read.verdict in READ:
         _check(read)
-        return read
+    if read.verdict is Verdict.COMPLETE:
+        return msgspec.structs.replace(read, error_code=None, error=None)
+    if read.verdict is Verdict.INCOMPLETE:
+        code = read.error_code or Code.UNREADABLE_ROWS
+        return msgspec.structs.replace(read, error_code=code, error=_words(read, code))
     code = read.error_code or Code.INTERNAL_ERROR
-    return WalletRead(entry.key, read.verdict, error_code=code, error=read.error or fault_of(code).words)
+    return WalletRead(
+        entry.key,
+        read.verdict,
+        error_code=code,
+        error=_words(read, code),
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+    )
+
+
+def _words(read: WalletRead, code: str) -> str:
+    """Give the words for a fault; those for an error code of the exchange not known here are ours."""
+    if code != Code.EXCHANGE_ERROR:
+        return (read.error or fault_of(code).words)[:MAX_WORDS]
+    number, endpoint = read.exchange_code or "unreadable", read.endpoint or "not named"
+    return f"{fault_of(code).words} (code {number}, read {endpoint})"
 
 
 def _check(read: WalletRead) -> None:
@@ -94,4 +148,17 @@ def _check(read: WalletRead) -> None:
 
 
 def _verdict(read: WalletRead) -> WalletVerdict:
-    return WalletVerdict(read.wallet, read.verdict, read.as_of, read.total_check, read.error_code, read.error)
+    return WalletVerdict(
+        read.wallet,
+        read.verdict,
+        read.as_of,
+        read.total_check,
+        read.error_code,
+        read.error,
+        unreadable_rows=read.unreadable_count,
+        unreadable=unreadable_rows(read),
+        difference_usd=difference_text(read),
+        reported_at=read.reported_at,
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+    )

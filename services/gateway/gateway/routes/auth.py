@@ -18,7 +18,7 @@ from gateway.passwords import TooBusy
 from gateway.routes.problems import documented
 from gateway.store import audit, logins, users
 from gateway.store.audit import Action
-from gateway.store.moments import database_now
+from gateway.store.pool import database_time
 from gateway.store.users import User
 from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
@@ -104,7 +104,7 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
             await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
             await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
             await audit.record(connection, Action.LOGIN_SUCCEEDED, user_id=user.id, address=address)
-            now = await database_now(connection)
+            now = await database_time(connection)
             return _tokens(gateway, user.id, family_id, refresh_token, now)
     raise unauthorized("The email address or the password is wrong.")
 
@@ -124,7 +124,7 @@ async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> Token
         elif token is not None and not token.family_over:
             successor = new_refresh_token()
             await users.insert_refresh_token(connection, refresh_hash(successor), token.family_id)
-            now = await database_now(connection)
+            now = await database_time(connection)
             return _tokens(gateway, token.user_id, token.family_id, successor, now)
     raise unauthorized("The refresh token is not valid: sign in again.")
 

@@ -6,12 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.store.moments import Moment, database_now
-from gateway.store.pool import Connection, execute, fetch_all
+from gateway.store.clock import DatabaseTime
+from gateway.store.pool import Connection, database_time, execute, fetch_all
 
-
-# The latest that a store ends: 8 s for the broker's keys, 8 s until its deadline, 12 s that the broker allows for
-# clocks, and the 4.2 s that it takes and takes back.
+# A store has ended by then: 8 s for the broker's keys, 8 s until its deadline, 12 s that the broker adds
+# for clocks that differ, and the 4.2 s that it takes and takes back.
 STORED_WITHIN_SECONDS = 33.0
 
 
@@ -22,7 +21,9 @@ class Doomed(msgspec.Struct, frozen=True):
     user_id: UUID
 
 
-async def insert_pending(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> Moment:
+async def insert_pending(
+    connection: Connection, credential_id: UUID, user_id: UUID, exchange: str
+) -> DatabaseTime:
     """Announce a credential before anything of it reaches the vault; gives the time that this was."""
     await execute(
         connection,
@@ -31,7 +32,7 @@ async def insert_pending(connection: Connection, credential_id: UUID, user_id: U
         user_id=user_id,
         exchange=exchange,
     )
-    return Moment.just(await database_now(connection))
+    return DatabaseTime.just(await database_time(connection))
 
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
@@ -69,7 +70,8 @@ async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
     await execute(
         connection,
         """update credentials
-           set state = 'doomed', destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
+           set state = 'doomed',
+               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
            where id = %(id)s and state = 'pending'""",
         id=credential_id,
         late=STORED_WITHIN_SECONDS,
@@ -81,7 +83,8 @@ async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
     return await execute(
         connection,
         """update credentials
-           set state = 'doomed', destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
+           set state = 'doomed',
+               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
            where state = 'pending' and created_at < now() - make_interval(secs => %(grace)s)""",
         grace=grace_seconds,
         late=STORED_WITHIN_SECONDS,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
 import msgspec
@@ -120,6 +121,14 @@ async def fetch_all(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return msgspec.convert(await cursor.fetchall(), list[kind])  # type: ignore[valid-type]  # a type at run time
+
+
+async def database_time(connection: Connection) -> datetime:
+    """Give the time of the database, which is the same for every gateway."""
+    rows = await connection.execute("select clock_timestamp()")
+    ((now,),) = await rows.fetchall()
+    assert isinstance(now, datetime)  # noqa: S101 - a timestamptz
+    return now
 
 
 async def execute(connection: Connection, query: LiteralString, **values: Any) -> int:

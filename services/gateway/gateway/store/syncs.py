@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from contracts.faults import CodeText
+from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.syncs import Status, TotalCheck, Verdict
 from gateway.store.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
@@ -22,6 +22,12 @@ class WalletVerdict(msgspec.Struct, frozen=True):
     total_check: TotalCheck | None = None
     error_code: CodeText | None = None
     error: str | None = None
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: str | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
 
 class Sync(msgspec.Struct, frozen=True):

@@ -1,24 +1,24 @@
 """The database's clock: the one clock by which all gateways set deadlines and judge tokens."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import Pool, database_time
 
 DATABASE = "database"
 READ_SECONDS = 1.5
 
 
-class Moment(msgspec.Struct, frozen=True):
+class DatabaseTime(msgspec.Struct, frozen=True):
     """What the database's clock said at a monotonic time in seconds, which carries it on."""
 
     said: datetime
     at: float
 
     @classmethod
-    def just(cls, said: datetime) -> "Moment":
+    def just(cls, said: datetime) -> "DatabaseTime":
         """Keep what the database said just now."""
         return cls(said, time.monotonic())
 
@@ -27,15 +27,7 @@ class Moment(msgspec.Struct, frozen=True):
         return self.said + timedelta(seconds=time.monotonic() - self.at + seconds)
 
 
-async def database_now(connection: Connection) -> datetime:
-    """Ask for the time."""
-    row = await (await connection.execute("select clock_timestamp()")).fetchone()
-    assert row is not None  # noqa: S101 - the query gives one row
-    said: datetime = row[0]
-    return said.astimezone(UTC)
-
-
 async def database_clock(pool: Pool) -> float:
     """Ask for the time, seconds since the epoch; raises DatabaseUnavailable."""
     async with pool.transaction(READ_SECONDS) as connection:
-        return (await database_now(connection)).timestamp()
+        return (await database_time(connection)).timestamp()

@@ -14,7 +14,7 @@ from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.messages import sync_request
 from gateway.store import outbox, users
 from gateway.store.accounts import Account
-from gateway.store.moments import Moment, database_clock
+from gateway.store.clock import DatabaseTime, database_clock
 from gateway.store.pool import Connection, Pool
 from gateway.store.users import Times, User
 from gateway.vault import in_time
@@ -57,11 +57,11 @@ async def test_a_message_says_what_is_left_when_it_is_published(
     assert left[other.message_id] is None
 
 
-def test_a_moment_is_carried_on_from_what_the_database_said() -> None:
+def test_the_time_is_carried_on_from_what_the_database_said() -> None:
     """Whatever year this machine thinks it is."""
     said = datetime(1999, 12, 31, tzinfo=UTC)
 
-    assert said + timedelta(seconds=8) <= Moment.just(said).after(8.0) < said + timedelta(seconds=9)
+    assert said + timedelta(seconds=8) <= DatabaseTime.just(said).after(8.0) < said + timedelta(seconds=9)
 
 
 async def test_the_database_tells_its_time(pool: Pool) -> None:
