@@ -1,8 +1,10 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from litestar import Litestar
@@ -16,7 +18,8 @@ from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
 from contracts.bus.server_time import NATS, nats_clock
 from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
-from contracts.operations.clocks import DISAGREES, Clocks
+from contracts.operations.clocks import DISAGREES, Ask, Clocks
+from contracts.operations.health import Checks
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
 from gateway.connecting import Connecting
@@ -90,7 +93,7 @@ async def run(settings: Settings) -> int:
     waiters = Waiters(pool, stopping)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters)
-    clocks = Clocks()
+    checks, comparing = compared(pool, bus)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -100,7 +103,7 @@ async def run(settings: Settings) -> int:
         requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
         waiters=waiters,
         limits=settings.limits,
-        checks={"database": pool.ready, **bus.checks(), DISAGREES: clocks.right},
+        checks=checks,
         egress=settings.egress,
     )
     parts = {
@@ -108,9 +111,7 @@ async def run(settings: Settings) -> int:
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
-        "clocks": clocks.keep(
-            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
-        ),
+        "clocks": comparing,
     }
     await pool.start()
     try:
@@ -118,6 +119,17 @@ async def run(settings: Settings) -> int:
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def compared(pool: Pool, bus: Bus) -> tuple[Checks, Coroutine[Any, Any, None]]:
+    """Give the checks of the gateway, and the part that compares its clock with other servers'."""
+    clocks = Clocks()
+    servers: dict[str, Ask] = {
+        NATS: nats_clock(bus, OUTCOMES_CONSUMER),
+        DATABASE: partial(database_clock, pool),
+    }
+    checks = {"database": pool.ready, **bus.checks(), DISAGREES: clocks.right}
+    return checks, clocks.keep(servers)
 
 
 def application(gateway: Gateway) -> Litestar:
