@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from contracts.accounts import Verified
 from contracts.faults import Code
-from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
+from contracts.syncs import Status, SyncFailed, Verdict
 from deploy.local.simulator.accounts import Accounts
 from sync_worker.clock import MIN_AGE
 from tests.sync_worker import scripted as script
@@ -96,18 +96,6 @@ async def test_a_wallet_in_trouble_fails_alone(
     assert funding.verdict is Verdict.COMPLETE
     assert (trading.verdict, trading.error_code) == (Verdict.FAILED, code)
     assert trading.balances is None
-
-
-async def test_without_the_totals_the_wallets_are_unchecked(
-    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
-) -> None:
-    """A valuation that failed makes no wallet fail."""
-    scripted.scripts[VALUATION] = script.refusal("50011", status="429 Too Many Requests")
-
-    outcome = await gateway.sync(gateway.request(credential_id, "us"))
-
-    assert outcome.status == Status.COMPLETED
-    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.UNCHECKED] * 2
 
 
 async def test_a_passing_fault_is_tried_again(
