@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -37,12 +38,16 @@ log = structlog.get_logger()
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a message: its raw body and how often it was delivered, this time included."""
+    """One delivery of a message: its raw body and how often it was delivered, this time included.
+
+    `stored_at` is when the stream took the message, by the server's clock.
+    """
 
     subject: str
     body: bytes
     attempt: int
     headers: dict[str, str]
+    stored_at: datetime | None = None
 
     @property
     def message_id(self) -> str:
@@ -176,7 +181,8 @@ class _Consuming:
 
 
 def _delivery(raw: Msg) -> Delivery:
-    return Delivery(raw.subject, raw.data, raw.metadata.num_delivered, raw.headers or {})
+    metadata = raw.metadata
+    return Delivery(raw.subject, raw.data, metadata.num_delivered, raw.headers or {}, metadata.timestamp)
 
 
 def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -12,10 +11,12 @@ from contracts.accounts import Verified
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
+from contracts.operations.clocks import Clocks
 from contracts.reads import Read
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
+from sync_worker.errors import ClocksDisagree
 from sync_worker.exchanges.http import CALL_SECONDS, Https
 from sync_worker.okx_faults import okx_failure, status_failure
 from sync_worker.okx_payloads import (
@@ -53,13 +54,13 @@ class Okx:
         broker: Broker,
         origins: Mapping[str, str],
         egress: Sequence[str],
-        now: Callable[[], datetime],
+        clocks: Clocks,
     ) -> None:
         self._https = https
         self._broker = broker
         self._origins = origins
         self._egress = egress
-        self._now = now
+        self._clocks = clocks
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
     async def read_wallets(self, access: Access) -> Reading:
@@ -91,6 +92,9 @@ class Okx:
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
             results = await self._read_at(measurement, access, origin, reads)
+        for each in results:
+            if isinstance(each, ClocksDisagree):
+                raise each
         return results
 
     async def _read_at(
@@ -111,14 +115,17 @@ class Okx:
         return fetched
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
-        as_of, seconds = self._now(), access.ends - time.monotonic()
+        as_of, seconds = self._clocks.now(), access.ends - time.monotonic()
         try:
             return Fetched(as_of, await self._get(read, access.region, origin, seconds))
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
-        return parse_time(await self._get(TIME, "", origin, CALL_SECONDS))
+        before = time.monotonic()
+        exchange_ms = parse_time(await self._get(TIME, "", origin, CALL_SECONDS))
+        self._clocks.note(OKX.key, exchange_ms / 1000, (before + time.monotonic()) / 2)
+        return exchange_ms
 
     async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Any:
         """Send a read and give its data; raises Failure. OKX's code decides, not the HTTP status."""
