@@ -16,7 +16,7 @@ from contracts import subjects
 from contracts.bus.connect import MESSAGE_ID, Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
 from contracts.bus.pulling import Pull
-from contracts.bus.topology import ACK_WAIT, Consumer
+from contracts.bus.topology import Consumer
 from contracts.operations import metrics
 
 ACK_TIMEOUT = 2.0
@@ -61,7 +61,7 @@ def consume(bus: Bus, consumer: Consumer, handler: Handler, concurrency: int) ->
     async def on_message(raw: Msg) -> None:
         outcome = "unsettled"
         try:
-            async with _in_progress(raw):
+            async with _in_progress(raw, consumer.ack_wait):
                 outcome = await _settle(bus, handler, raw)
         except Error as error:
             log.warning("settling_failed", consumer=consumer.name, error=type(error).__name__)
@@ -113,12 +113,12 @@ async def _bury(bus: Bus, raw: Msg, reason: str) -> str:
 
 
 @asynccontextmanager
-async def _in_progress(raw: Msg) -> Any:
+async def _in_progress(raw: Msg, ack_wait: float) -> Any:
     """Tell the server every third of the ack wait that the message is being worked on."""
 
     async def report() -> None:
         while True:
-            await asyncio.sleep(ACK_WAIT / 3)
+            await asyncio.sleep(ack_wait / 3)
             with suppress(Error):
                 await raw.in_progress()
 
