@@ -1,12 +1,12 @@
 """Verifying an account's credential, and the public facts about accounts."""
 
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code
-from contracts.syncs import Status, Verdict
+from contracts.faults import CodeText
+from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.values import AwareTime
 from contracts.vault import Refused
 
 
@@ -17,7 +17,7 @@ class Verify(msgspec.Struct, frozen=True):
     exchange: str
     region: str
     grant: str
-    deadline: datetime
+    deadline: AwareTime
 
 
 class Verified(msgspec.Struct, frozen=True, tag="verified"):
@@ -42,7 +42,8 @@ class WalletFact(msgspec.Struct, frozen=True):
 
     wallet: str
     verdict: Verdict
-    error_code: Code | None = None
+    error_code: CodeText | None = None
+    total_check: TotalCheck | None = None
 
 
 class AccountSynced(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ class AccountSynced(msgspec.Struct, frozen=True):
     user_id: UUID
     exchange: str
     status: Status
-    recorded_at: datetime
+    recorded_at: AwareTime
     wallets: tuple[WalletFact, ...] = ()
     holdings_count: int | None = None
-    error_code: Code | None = None
+    error_code: CodeText | None = None

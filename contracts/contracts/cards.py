@@ -22,6 +22,8 @@ from contracts.syncs import (
     SyncFailed,
     SyncRequested,
     TotalCheck,
+    Totals,
+    UnreadableRow,
     Verdict,
     WalletRead,
 )
@@ -45,10 +47,11 @@ _USER = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3204")
 _REQUEST = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3205")
 _AT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 _DEADLINE = datetime(2026, 11, 24, 12, 2, 0, tzinfo=UTC)
+_REPORTED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 _GRANT = "cGF5bG9hZA==.c2lnbmF0dXJl"
 _TRADING = WalletRead(
     "trading",
-    Verdict.COMPLETE,
+    Verdict.INCOMPLETE,
     as_of=_AT,
     balances=(
         Balance(
@@ -59,10 +62,21 @@ _TRADING = WalletRead(
         ),
         Balance("USDT", Decimal("-5.50"), available=Decimal("0"), borrowed=Decimal("5.50")),
     ),
-    total_check=TotalCheck.AGREES,
+    total_check=TotalCheck.UNCHECKED,
+    error_code=Code.UNREADABLE_ROWS,
+    error="1 of 3 rows could not be read: the currency has no name.",
+    totals=Totals(Decimal("7894.50"), Decimal("7905.50"), Decimal("7894.51"), fits=True),
+    unreadable=(UnreadableRow("the currency has no name", usd=Decimal("0.00000003")),),
+    unreadable_count=1,
+    reported_at=_REPORTED,
 )
 _FUNDING = WalletRead(
-    "funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, error="The exchange asks us to slow down."
+    "funding",
+    Verdict.FAILED,
+    error_code=Code.EXCHANGE_ERROR,
+    error="The exchange answered with an error code that is not known here.",
+    exchange_code="59999",
+    endpoint="asset_balances",
 )
 _EARN = WalletRead("earn", Verdict.NOT_COVERED)
 
@@ -112,7 +126,7 @@ CARDS = (
             Status.PARTIAL,
             _AT,
             (
-                WalletFact("trading", Verdict.COMPLETE),
+                WalletFact("trading", Verdict.COMPLETE, total_check=TotalCheck.AGREES),
                 WalletFact("funding", Verdict.FAILED, Code.RATE_LIMITED),
                 WalletFact("earn", Verdict.NOT_COVERED),
             ),

@@ -1,7 +1,5 @@
 """The exchanges that a user can connect, self-describing."""
 
-from collections.abc import Collection
-
 import msgspec
 
 
@@ -42,10 +40,6 @@ class Exchange(msgspec.Struct, frozen=True):
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
         return next((region for region in self.regions if region.key == key), None)
-
-    def is_whole(self, wallets: Collection[tuple[str, bool]]) -> bool:
-        """Tell whether these are all wallets, each once, as keys with whether they are covered."""
-        return sorted(wallets) == sorted((wallet.key, wallet.covered) for wallet in self.wallets)
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:

@@ -3,9 +3,18 @@
 `Code` is the vocabulary on the bus, in the database and in the API; docs/troubleshooting.md explains each.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+# A code as it stands in messages, in the database and in the API: a later version may send one that is not
+# in `Code`. It stays as text and acts as internal_error.
+CodeText = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+# What an exchange calls an error, and the name of the read that it answered with it.
+ExchangeCode = Annotated[str, msgspec.Meta(pattern=r"\A[-A-Za-z0-9_]{1,16}\Z")]
+EndpointName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
 
 
 class Actor(StrEnum):
@@ -41,7 +50,11 @@ class Code(StrEnum):
     EXCHANGE_UNREACHABLE = "exchange_unreachable"
     EXCHANGE_TIMEOUT = "exchange_timeout"
     UNEXPECTED_RESPONSE = "unexpected_response"
+    EXCHANGE_ERROR = "exchange_error"
     CONTRADICTORY_TOTAL = "contradictory_total"
+    UNREADABLE_ROWS = "unreadable_rows"
+    TOTAL_DISAGREES = "total_disagrees"
+    UNCONFIRMED_LOSS = "unconfirmed_loss"
     TOO_MANY_ASSETS = "too_many_assets"
     REQUEST_REJECTED = "request_rejected"
 
@@ -70,7 +83,7 @@ _WAIT = "Nothing to do: the next sync tries again."
 _CHECK_KEY = "Check the key at the exchange and submit it again with PUT /credentials."
 _OPERATOR = "The operator must look at the service logs; your key and data are safe."
 
-FAULTS: dict[Code, Fault] = {
+FAULTS: Mapping[str, Fault] = {
     Code.KEY_UNKNOWN: Fault(
         "The exchange does not know this API key.",
         Actor.USER,
@@ -150,6 +163,28 @@ FAULTS: dict[Code, Fault] = {
     Code.UNEXPECTED_RESPONSE: Fault(
         "The exchange answered something that can not be understood.", Actor.OPERATOR, _OPERATOR
     ),
+    Code.EXCHANGE_ERROR: Fault(
+        "The exchange answered with an error code that is not known here.",
+        Actor.EXCHANGE,
+        "The next sync tries again; if it lasts, tell the operator the code.",
+        retryable=True,
+    ),
+    Code.UNREADABLE_ROWS: Fault(
+        "Some assets of the wallet could not be read; the others are shown.",
+        Actor.OPERATOR,
+        "The next sync tries again; if it lasts, the operator must compare the exchange's answer with its "
+        "documentation.",
+    ),
+    Code.TOTAL_DISAGREES: Fault(
+        "The wallet's list and the exchange's own total for it disagree; the list is shown.",
+        Actor.EXCHANGE,
+        "Compare the balances with those at the exchange; the next sync compares again.",
+    ),
+    Code.UNCONFIRMED_LOSS: Fault(
+        "Assets are missing from the exchange's list, and no total of it confirms that they are gone.",
+        Actor.NOBODY,
+        "The last confirmed list is shown; a sync in five minutes or later accepts the new one.",
+    ),
     Code.CONTRADICTORY_TOTAL: Fault(
         "The wallet's list and the exchange's own total for it contradict each other.",
         Actor.EXCHANGE,
@@ -201,14 +236,32 @@ FAULTS: dict[Code, Fault] = {
 }
 
 
-class Failure(Exception):
-    """A fault on its way out; its text is for logs and people and never holds a credential."""
+def fault_of(code: str) -> Fault:
+    """Give the fault that a code names; a code of a later version acts as internal_error."""
+    return FAULTS.get(code) or FAULTS[Code.INTERNAL_ERROR]
 
-    def __init__(self, code: Code, detail: str = "", retry_after: float | None = None) -> None:
+
+class Failure(Exception):
+    """A fault on its way out; its text is for logs and people and never holds a credential.
+
+    `exchange_code` is the exchange's own code and `endpoint` the read that it answered, where there is one.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        retry_after: float | None = None,
+        *,
+        exchange_code: str | None = None,
+        endpoint: str | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+        self.exchange_code = exchange_code
+        self.endpoint = endpoint
 
 
 class TransientError(Failure):
@@ -219,7 +272,14 @@ class PermanentError(Failure):
     """A fault that stays until somebody acts."""
 
 
-def failure(code: Code, detail: str = "", retry_after: float | None = None) -> Failure:
+def failure(
+    code: str,
+    detail: str = "",
+    retry_after: float | None = None,
+    *,
+    exchange_code: str | None = None,
+    endpoint: str | None = None,
+) -> Failure:
     """Give the exception of the branch that the table names for a code."""
-    branch = TransientError if FAULTS[code].retryable else PermanentError
-    return branch(code, detail, retry_after)
+    branch = TransientError if fault_of(code).retryable else PermanentError
+    return branch(code, detail, retry_after, exchange_code=exchange_code, endpoint=endpoint)

@@ -1,13 +1,14 @@
 """A sync: its request, its outcome, and what an outcome says of each wallet."""
 
-from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code
-from contracts.values import Balance
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 
@@ -22,19 +23,35 @@ class Status(StrEnum):
 
 
 class Verdict(StrEnum):
-    """How a wallet was read in one sync."""
+    """How a wallet was read in one sync; a verdict of a later version acts as `failed`.
+
+    An `incomplete` wallet was read but for some rows, or its list does not fit its own total.
+    """
 
     COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     NOT_PERMITTED = "not_permitted"
     NOT_COVERED = "not_covered"
 
+    @classmethod
+    def _missing_(cls, _value: object) -> "Verdict":
+        return cls.FAILED
+
 
 class TotalCheck(StrEnum):
-    """Whether a wallet that was read was held against the exchange's own total."""
+    """Whether a wallet that was read was compared with the exchange's own total.
+
+    A value of a later version acts as `unchecked`.
+    """
 
     AGREES = "agrees"
+    DISAGREES = "disagrees"
     UNCHECKED = "unchecked"
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "TotalCheck":
+        return cls.UNCHECKED
 
 
 class SyncRequested(msgspec.Struct, frozen=True):
@@ -45,45 +62,86 @@ class SyncRequested(msgspec.Struct, frozen=True):
     credential_id: UUID
     exchange: str
     region: str
-    deadline: datetime
+    deadline: AwareTime
     grant: str
 
 
-class WalletRead(msgspec.Struct, frozen=True):
-    """One wallet's verdict; `balances` and `as_of` stand exactly when the verdict is complete.
+READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
 
-    `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet.
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a list is worth and what the exchange says of it, in USD; None where that is not known.
+
+    `listed` is the sum of all rows, those included whose amount could not be read, and `gross` that of their
+    absolute values; None where a row has no price. `stated` is the total of the list's own answer, which the
+    list `fits` or not, and `valued` the exchange's valuation of the wallet.
+    """
+
+    listed: Decimal | None = None
+    gross: Decimal | None = None
+    stated: Decimal | None = None
+    valued: Decimal | None = None
+    fits: bool = False
+
+    def __post_init__(self) -> None:
+        for amount in (self.listed, self.gross, self.stated, self.valued):
+            if amount is not None:
+                check_amount(amount)
+
+
+class UnreadableRow(msgspec.Struct, frozen=True):
+    """A row of a list that could not be read: why, and its asset and its worth in USD where these could."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=200)]
+    asset: AssetCode | None = None
+    usd: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.usd is not None:
+            check_amount(self.usd)
+
+
+class WalletRead(msgspec.Struct, frozen=True):
+    """One wallet's verdict; `balances` and `as_of` are there when it is complete or incomplete.
+
+    `unreadable` are rows that could not be read, `unreadable_count` how many there are in all. `reported_at`
+    is when the exchange last looked at the account, where that is more than a day before `as_of`.
+    `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. A wallet that was
+    not read says why in `error_code`; the receiver drops what a verdict that it does not know came with.
     """
 
     wallet: str
     verdict: Verdict
-    as_of: datetime | None = None
+    as_of: AwareTime | None = None
     balances: tuple[Balance, ...] | None = None
     total_check: TotalCheck | None = None
-    error_code: Code | None = None
+    error_code: CodeText | None = None
     error: str | None = None
+    totals: Totals | None = None
+    unreadable: tuple[UnreadableRow, ...] = ()
+    unreadable_count: int = 0
+    difference_usd: Decimal | None = None
+    reported_at: AwareTime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
     def __post_init__(self) -> None:
-        complete = self.verdict is Verdict.COMPLETE
-        if complete != (self.balances is not None) or complete != (self.as_of is not None):
-            raise ValueError("a wallet has balances and as_of exactly when it was read completely")
-        if self.verdict in (Verdict.FAILED, Verdict.NOT_PERMITTED) and self.error_code is None:
-            raise ValueError("a wallet that was not read says why")
+        if self.verdict in READ and (self.balances is None or self.as_of is None):
+            raise ValueError("a wallet that was read has balances and as_of")
 
 
 class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
-    """At least one covered wallet was read: all (completed) or some (partial)."""
+    """At least one covered wallet was read: all (completed) or some (partial).
+
+    `status` is the sender's word for programs that look at the message; the gateway derives its own.
+    """
 
     sync_id: UUID
     account_id: UUID
     exchange: str
-    status: Status
+    status: str
     wallets: tuple[WalletRead, ...]
     attempt: int = 1
-
-    def __post_init__(self) -> None:
-        if self.status is not status_of(self.wallets):
-            raise ValueError("the status does not follow from the wallets")
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
@@ -92,17 +150,13 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     sync_id: UUID
     account_id: UUID
     exchange: str
-    error_code: Code
+    error_code: CodeText
     error: str
     wallets: tuple[WalletRead, ...] = ()
     attempt: int = 1
 
-    def __post_init__(self) -> None:
-        if status_of(self.wallets) is not Status.FAILED:
-            raise ValueError("a failed sync has read no wallet")
-
     @property
-    def status(self) -> Status:
+    def status(self) -> str:
         """Give the terminal state of a failed sync."""
         return Status.FAILED
 
@@ -111,12 +165,18 @@ SyncOutcome = SyncCompleted | SyncFailed
 
 
 def status_of(wallets: tuple[WalletRead, ...]) -> Status:
-    """Tell the terminal state that the verdicts of the covered wallets mean."""
+    """Tell the terminal state that the verdicts of the covered wallets mean.
+
+    Failed means that none was read; a wallet that is incomplete, or that the exchange's valuation
+    contradicts, makes the sync partial.
+    """
     covered = [read for read in wallets if read.verdict is not Verdict.NOT_COVERED]
-    complete = [read for read in covered if read.verdict is Verdict.COMPLETE]
-    if not complete:
+    if not any(read.verdict in READ for read in covered):
         return Status.FAILED
-    return Status.COMPLETED if len(complete) == len(covered) else Status.PARTIAL
+    whole = all(
+        read.verdict is Verdict.COMPLETE and read.total_check is not TotalCheck.DISAGREES for read in covered
+    )
+    return Status.COMPLETED if whole else Status.PARTIAL
 
 
 def holdings_count(wallets: tuple[WalletRead, ...]) -> int | None:

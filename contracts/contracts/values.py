@@ -1,5 +1,6 @@
 """Values that cross every boundary: secrets, amounts and balances."""
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -8,6 +9,8 @@ import msgspec
 MAX_AMOUNT_LENGTH = 80
 MAX_AMOUNT_DIGITS = 40
 
+# A time in a message has a zone.
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 AssetCode = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

@@ -1,14 +1,13 @@
 """What the vault-broker is asked and what it answers. No message carries a secret in clear."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from contracts.faults import Code, Failure, failure
+from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
 from contracts.reads import Read
-from contracts.values import Secret
+from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
 MIN_SECRET_BYTES = 32
@@ -66,7 +65,7 @@ class Store(msgspec.Struct, frozen=True):
     sealing_key_id: str
     wrapped_secret: SealedBytes
     sealed_parts: SealedBytes
-    deadline: datetime
+    deadline: AwareTime
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):
@@ -108,13 +107,21 @@ class Authorized(msgspec.Struct, frozen=True, tag="authorized"):
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """Why a request was not carried out; `detail` is for people and never holds a credential."""
 
-    code: Code
+    code: CodeText
     detail: str = ""
     retry_after: float | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
     def failure(self) -> Failure:
         """Give the exception that this refusal means to the one who asked."""
-        return failure(self.code, self.detail, self.retry_after)
+        return failure(
+            self.code,
+            self.detail,
+            self.retry_after,
+            exchange_code=self.exchange_code,
+            endpoint=self.endpoint,
+        )
 
 
 KeysReply = Keys | Refused

@@ -20,6 +20,8 @@ HELD = {"trading": TRADING, "funding": FUNDING}
 # Other accounts, whose lists are worth much more and much less than those of the rows.
 WEALTHY, POOR = "wealthy", "poor"
 KEEPER = "keeper"
+# Two users' accounts that hold different amounts, and how many times those of the rows.
+NEIGHBOURS = {"alice": Decimal(2), "bob": Decimal(3)}
 ONE = Decimal(1)
 
 
@@ -28,6 +30,7 @@ def write_accounts(file: Path, names: Iterable[str]) -> None:
     blocks = [_block(number, name) for number, name in enumerate(names, start=1)]
     blocks += [_block(900, WEALTHY, times=Decimal(100)), _block(901, "in-us", "us")]
     blocks += [_block(902, "in-eea", "eea"), _block(903, KEEPER), _block(904, POOR, times=Decimal("0.01"))]
+    blocks += [_block(905 + at, name, times=NEIGHBOURS[name]) for at, name in enumerate(NEIGHBOURS)]
     file.write_text("\n".join([ACCOUNTS.read_text(), *blocks]))
 
 

@@ -90,6 +90,9 @@ def broken(endpoint: str) -> Iterator[Row]:
     late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
     unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
     yield Row("latency", endpoint, {"fault": "latency", "seconds": 0.7}, None)
+    for milliseconds in (0, 20, 2000):
+        fault = {"fault": "twice", "seconds": milliseconds / 1000}
+        yield Row(f"answered again after {milliseconds} ms", endpoint, fault, None)
     yield Row("strict limits", endpoint, {"fault": "strict-limits"}, None)
     yield Row("storm that passes", endpoint, storm | {"times": 1}, None, tries=2)
     yield Row("storm with a wait", endpoint, storm | {"times": 1, "retry_after": 3}, None, **late)

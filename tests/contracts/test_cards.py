@@ -11,7 +11,15 @@ from contracts.cards import CARDS, Card, files
 from contracts.values import Secret
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
-PARTS = {"CredentialParts", "SignedRead", "SignedReads", "WalletFact", "WalletRead"}
+PARTS = {
+    "CredentialParts",
+    "SignedRead",
+    "SignedReads",
+    "Totals",
+    "UnreadableRow",
+    "WalletFact",
+    "WalletRead",
+}
 
 
 def test_the_checked_in_files_are_those_of_the_code() -> None:
@@ -65,7 +73,7 @@ def test_no_message_has_a_field_for_a_secret_in_clear(card: Card) -> None:
 def test_a_malformed_message_is_told_without_its_content() -> None:
     """The words for a message that can not be read name the place and repeat nothing."""
     with pytest.raises(Malformed) as caught:
-        decode(b'{"type":"refused","code":"canary"}', vault.Refused)
+        decode(b'{"type":"refused","code":"a canary"}', vault.Refused)
 
     assert "canary" not in str(caught.value)
     assert "$.code" in str(caught.value)

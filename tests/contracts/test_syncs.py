@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 
 from contracts.faults import Code
-from contracts.syncs import Status, SyncCompleted, Verdict, WalletRead, holdings_count, status_of
+from contracts.syncs import Status, TotalCheck, Verdict, WalletRead, holdings_count, status_of
 from contracts.values import Balance
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -19,6 +18,8 @@ def complete(wallet: str, *balances: Balance) -> WalletRead:
 
 
 FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED)
+INCOMPLETE = WalletRead("funding", Verdict.INCOMPLETE, NOW, (), error_code=Code.UNREADABLE_ROWS)
+DISAGREEING = WalletRead("funding", Verdict.COMPLETE, NOW, (), TotalCheck.DISAGREES)
 NOT_PERMITTED = WalletRead("funding", Verdict.NOT_PERMITTED, error_code=Code.PERMISSION_MISSING)
 NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
 
@@ -29,6 +30,9 @@ NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
         ((complete("trading"), complete("funding"), NOT_COVERED), Status.COMPLETED),
         ((complete("trading"), FAILED, NOT_COVERED), Status.PARTIAL),
         ((complete("trading"), NOT_PERMITTED), Status.PARTIAL),
+        ((complete("trading"), INCOMPLETE), Status.PARTIAL),
+        ((complete("trading"), DISAGREEING), Status.PARTIAL),
+        ((INCOMPLETE, NOT_COVERED), Status.PARTIAL),
         ((FAILED, NOT_COVERED), Status.FAILED),
         ((NOT_COVERED,), Status.FAILED),
         ((), Status.FAILED),
@@ -39,23 +43,16 @@ def test_the_status_follows_from_the_covered_wallets(wallets: tuple[WalletRead, 
     assert status_of(wallets) is status
 
 
-def test_an_outcome_can_not_claim_more_than_its_wallets() -> None:
-    """A partial outcome that calls itself completed can not be made."""
-    with pytest.raises(ValueError, match="status"):
-        SyncCompleted(uuid4(), uuid4(), "okx", Status.COMPLETED, (complete("trading"), FAILED))
-
-
 @pytest.mark.parametrize(
     "wallet",
     [
-        {"verdict": Verdict.FAILED, "error_code": Code.RATE_LIMITED, "balances": ()},
         {"verdict": Verdict.COMPLETE, "as_of": NOW},
         {"verdict": Verdict.COMPLETE, "balances": ()},
-        {"verdict": Verdict.FAILED},
+        {"verdict": Verdict.INCOMPLETE, "as_of": NOW},
     ],
 )
-def test_a_failed_wallet_has_no_balances_and_a_complete_one_has(wallet: dict[str, object]) -> None:
-    """A failed read is never a zero, and a complete one always has a time."""
+def test_a_wallet_that_was_read_has_balances_and_a_time(wallet: dict[str, object]) -> None:
+    """A read without a list is not an empty wallet."""
     with pytest.raises(ValueError, match="wallet"):
         WalletRead("trading", **wallet)  # type: ignore[arg-type]  # each case is wrong on purpose
 

@@ -6,15 +6,36 @@ from decimal import Decimal
 import pytest
 
 from contracts.bus.envelope import Malformed
-from contracts.faults import Code
-from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead, status_of
+from contracts.faults import FAULTS, Code
+from contracts.syncs import (
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncOutcome,
+    TotalCheck,
+    Totals,
+    UnreadableRow,
+    Verdict,
+    WalletRead,
+    status_of,
+)
 from contracts.values import Balance
+from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.keeping import keep
 from gateway.outcomes import record
-from gateway.store import accounts, balances
+from gateway.store import accounts, balances, syncs
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from gateway.store.syncs import Sync
-from gateway.views import HoldingsView, holdings_view
+from gateway.views import (
+    HoldingsView,
+    WalletState,
+    WalletView,
+    account_view,
+    balances_view,
+    holdings_view,
+    sync_view,
+)
 from tests.gateway.conftest import opened
 
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -40,10 +61,18 @@ def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
     return SyncCompleted(sync.id, sync.account_id, "okx", status, reads)
 
 
-async def recorded(pool: Pool, said: SyncOutcome) -> Sync | None:
+async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelta(minutes=5)) -> Sync | None:
     """Record an outcome."""
     async with pool.transaction() as connection:
-        return await record(connection, said)
+        return await record(connection, said, patience)
+
+
+async def shown_wallet(pool: Pool, account: Account) -> WalletView:
+    """Give the trading wallet as it is shown."""
+    async with pool.transaction() as connection:
+        stored = await balances.list_wallets(connection, account.id)
+        listed = await balances.list_balances(connection, account.id)
+    return balances_view(account, stored, listed).wallets[0]
 
 
 async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
@@ -92,14 +121,150 @@ async def test_a_wallet_never_read_is_missing(pool: Pool, account: Account) -> N
     assert (view.complete, view.missing_wallets) == (False, ("funding",))
 
 
-async def test_an_asset_that_is_gone_is_gone(pool: Pool, account: Account) -> None:
-    """A complete read replaces the whole wallet: a currency that vanished was spent."""
+async def test_an_asset_that_the_total_confirms_as_gone_is_gone(pool: Pool, account: Account) -> None:
+    """A list that the exchange's own total fits replaces the whole wallet: what vanished was spent."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
-    empty = WalletRead("trading", Verdict.COMPLETE, BEFORE, ())
+    empty = WalletRead("trading", Verdict.COMPLETE, BEFORE, (), totals=Totals(Decimal(0), valued=Decimal(0)))
 
     await recorded(pool, outcome(await opened(pool, account), empty, read("funding", "2")))
 
     assert totals((await shown(pool, account))[1]) == {"BTC": "2"}
+
+
+async def test_a_loss_that_nothing_confirms_keeps_the_old_set(pool: Pool, account: Account) -> None:
+    """The old list stays and is stale, the new one stands beside it, and the sync is partial."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+    short = WalletRead("trading", Verdict.COMPLETE, BEFORE, (Balance("ETH", Decimal(5)),))
+
+    sync = await recorded(pool, outcome(await opened(pool, account), short, read("funding", "2")))
+
+    assert sync is not None
+    told = sync.wallets[0]
+    assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.UNCONFIRMED_LOSS)
+    assert (told.verdict, told.error_code) == (Verdict.INCOMPLETE, Code.UNCONFIRMED_LOSS)
+    found, view = await shown(pool, account)
+    assert (totals(view), view.complete, view.stale_wallets) == ({"BTC": "3"}, False, ("trading",))
+    assert found.last_error_code == Code.UNCONFIRMED_LOSS
+    wallet = await shown_wallet(pool, account)
+    assert wallet.unconfirmed is not None
+    assert wallet.unconfirmed.missing == ("BTC",)
+    assert [each.asset for each in wallet.unconfirmed.balances] == ["ETH"]
+
+
+async def test_a_loss_that_is_seen_again_later_is_accepted(pool: Pool, account: Account) -> None:
+    """A failed read in between changes nothing of it."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+    short = WalletRead("trading", Verdict.COMPLETE, BEFORE, (Balance("ETH", Decimal(5)),))
+    whole = read("funding", "2")
+    await recorded(pool, outcome(await opened(pool, account), short, whole))
+    await recorded(pool, outcome(await opened(pool, account), failed("trading"), whole))
+
+    sync = await recorded(pool, outcome(await opened(pool, account), short, whole), timedelta(0))
+
+    assert sync is not None
+    assert sync.status is Status.COMPLETED
+    assert totals((await shown(pool, account))[1]) == {"BTC": "2", "ETH": "5"}
+    assert (await shown_wallet(pool, account)).unconfirmed is None
+
+
+async def test_an_amount_that_became_smaller_is_accepted(pool: Pool, account: Account) -> None:
+    """A row that is there, also with an amount of zero, is no loss."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "0"), read("funding", "1")))
+
+    assert totals((await shown(pool, account))[1]) == {"BTC": "1"}
+
+
+async def test_an_asset_whose_row_could_not_be_read_keeps_its_amount(pool: Pool, account: Account) -> None:
+    """It is marked as stale, the wallet is incomplete and says why, and the next whole list mends all."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+    later = BEFORE + timedelta(hours=1)
+    said = WalletRead(
+        "trading",
+        Verdict.INCOMPLETE,
+        later,
+        (Balance("ETH", Decimal(5)),),
+        TotalCheck.AGREES,
+        Code.UNREADABLE_ROWS,
+        "1 of 2 rows could not be read.",
+        unreadable=(UnreadableRow("no amount", asset="BTC"),),
+        unreadable_count=1,
+        difference_usd=Decimal("12.50"),
+        reported_at=BEFORE - timedelta(days=3),
+    )
+
+    sync = await recorded(pool, outcome(await opened(pool, account), said, read("funding", "2")))
+
+    assert sync is not None
+    assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.UNREADABLE_ROWS)
+    _, view = await shown(pool, account)
+    assert (totals(view), view.complete) == ({"BTC": "3", "ETH": "5"}, False)
+    assert (view.incomplete_wallets, view.stale_wallets, view.as_of) == (("trading",), (), BEFORE)
+    assert view.total_checks == {"trading": TotalCheck.AGREES, "funding": None}
+    wallet = await shown_wallet(pool, account)
+    assert (wallet.state, wallet.unreadable_rows) == (WalletState.INCOMPLETE, 1)
+    assert (wallet.unreadable, wallet.difference_usd) == (("BTC: no amount",), "12.50")
+    assert wallet.reported_at == BEFORE - timedelta(days=3)
+    assert {each.asset: each.stale_as_of for each in wallet.balances or ()} == {"BTC": BEFORE, "ETH": None}
+
+    whole = WalletRead(
+        "trading", Verdict.COMPLETE, later, (Balance("BTC", Decimal(1)), Balance("ETH", Decimal(5)))
+    )
+    await recorded(pool, outcome(await opened(pool, account), whole, read("funding", "2")))
+    wallet = await shown_wallet(pool, account)
+    assert (wallet.state, wallet.unreadable_rows, wallet.error_code) == (WalletState.FRESH, 0, None)
+    assert [each.stale_as_of for each in wallet.balances or ()] == [None, None]
+
+
+async def test_a_first_list_that_is_incomplete_is_shown(pool: Pool, account: Account) -> None:
+    """A row that can not be read does not keep the wallet from ever being read."""
+    said = WalletRead(
+        "trading",
+        Verdict.INCOMPLETE,
+        BEFORE,
+        (Balance("BTC", Decimal(1)),),
+        unreadable=(UnreadableRow("the currency has no name"),),
+        unreadable_count=1,
+    )
+
+    await recorded(pool, outcome(await opened(pool, account), said, read("funding", "2")))
+
+    _, view = await shown(pool, account)
+    assert (totals(view), view.incomplete_wallets) == ({"BTC": "3"}, ("trading",))
+
+
+async def test_numbers_that_the_valuation_contradicts_are_shown_as_disagreeing(
+    pool: Pool, account: Account
+) -> None:
+    """They are the newest there are, but the holdings are not called complete."""
+    said = WalletRead("trading", Verdict.COMPLETE, BEFORE, (), TotalCheck.DISAGREES)
+
+    sync = await recorded(pool, outcome(await opened(pool, account), said, read("funding", "2")))
+
+    found, view = await shown(pool, account)
+    assert sync is not None
+    assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.TOTAL_DISAGREES)
+    assert (view.complete, view.total_checks["trading"]) == (False, TotalCheck.DISAGREES)
+    assert (await shown_wallet(pool, account)).state is WalletState.FRESH
+    assert found.last_synced_at is None
+
+
+async def test_what_a_gateway_of_the_version_before_writes_counts(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """It moves the number of a wallet and leaves the detail, which then is not of that list."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
+    short = WalletRead("trading", Verdict.COMPLETE, BEFORE, ())
+    await recorded(pool, outcome(await opened(pool, account), short, read("funding", "2")))
+    async with await database.connect(SUPERUSER) as connection:
+        await connection.execute(
+            """update account_wallets set sync_number = sync_number + 1, error_code = null, error = null"""
+        )
+
+    wallet = await shown_wallet(pool, account)
+
+    assert (wallet.state, wallet.unconfirmed, wallet.unreadable_rows) == (WalletState.FRESH, None, 0)
 
 
 async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Account) -> None:
@@ -111,8 +276,8 @@ async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Acco
     late = read("trading", "9", as_of=BEFORE + timedelta(days=1))
 
     async with pool.transaction() as connection:
-        await balances.store_read(connection, account.id, older.number, late)
-        await balances.mark_unread(connection, account.id, older.number, failed("funding"))
+        for said in (late, failed("funding")):
+            await keep(connection, older, said, BEFORE, timedelta(minutes=5))
 
     _, view = await shown(pool, account)
     assert (totals(view), view.complete) == ({"BTC": "2"}, True)
@@ -154,7 +319,8 @@ async def test_an_outcome_for_another_account_is_refused_whole(pool: Pool, accou
     said = outcome(sync, read("trading", "1"), read("funding", "1"))
     stranger = SyncFailed(sync.id, sync.user_id, "okx", Code.KEY_UNKNOWN, "")
 
-    assert await recorded(pool, stranger) is None
+    with pytest.raises(Malformed):
+        await recorded(pool, stranger)
     assert await recorded(pool, said) is not None
 
 
@@ -166,14 +332,50 @@ async def test_every_digit_survives_the_database(pool: Pool, account: Account) -
     assert totals((await shown(pool, account))[1]) == {"BTC": exact}
 
 
-async def test_an_outcome_speaks_of_every_wallet_once(pool: Pool, account: Account) -> None:
-    """An outcome that leaves a covered wallet out, or names one twice, is not believed."""
-    sync = await opened(pool, account)
-    for wallets in (
-        [read("trading", "1")],
-        [read("trading", "1"), read("funding", "1"), read("funding", "2")],
-    ):
-        with pytest.raises(Malformed):
-            await recorded(pool, outcome(sync, *wallets))
+async def test_a_wallet_that_the_outcome_lacks_keeps_its_state(pool: Pool, account: Account) -> None:
+    """A worker of another version may not read a wallet: what is stored of it stays as it was."""
+    await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
 
-    assert (await shown(pool, account))[1].holdings is None
+    sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "5")))
+
+    found, view = await shown(pool, account)
+    assert sync is not None
+    assert (sync.status, totals(view), view.complete) == (Status.COMPLETED, {"BTC": "7"}, True)
+    assert found.last_synced_at == BEFORE
+
+
+async def test_a_fault_code_of_a_later_version_is_stored_and_shown(pool: Pool, account: Account) -> None:
+    """The code stays as text everywhere, and what to do about it is what helps with any fault of ours."""
+    said = WalletRead("funding", Verdict.FAILED, error_code="moon_in_the_way", error="The moon.")
+    sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), said))
+    assert sync is not None
+
+    found, view = await shown(pool, account)
+
+    assert (sync.error_code, found.last_error_code) == ("moon_in_the_way", "moon_in_the_way")
+    assert (view.stale_wallets, view.missing_wallets) == ((), ("funding",))
+    assert sync_view(sync, ()).wallets[1].error_code == "moon_in_the_way"
+    assert account_view(found, ()).next_action == FAULTS[Code.INTERNAL_ERROR].next_action
+
+
+async def test_rows_of_a_later_version_are_read(pool: Pool, account: Account, database: Postgres) -> None:
+    """A gateway of a later version beside this one writes words that this one does not know."""
+    sync = await recorded(
+        pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2"))
+    )
+    assert sync is not None
+    async with await database.connect(SUPERUSER) as connection:
+        await connection.execute(
+            """update syncs set status = 'partial', error_code = 'new', wallets = '[{"wallet": "trading",
+               "verdict": "new", "total_check": "new", "error_code": "new", "later": 1}]'"""
+        )
+        await connection.execute("update account_wallets set total_check = 'new', error_code = 'new'")
+        await connection.execute("update accounts set last_error_code = 'new'")
+
+    found, view = await shown(pool, account)
+    async with pool.transaction() as connection:
+        row = await syncs.find_sync(connection, account.user_id, sync.id)
+
+    assert row is not None
+    assert (row.wallets[0].verdict, row.wallets[0].total_check) == (Verdict.FAILED, TotalCheck.UNCHECKED)
+    assert (found.last_error_code, view.stale_wallets) == ("new", ("trading", "funding"))

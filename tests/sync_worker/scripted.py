@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -25,11 +25,17 @@ FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
 
 
 class ScriptedExchange:
-    """Answers each target by its script; `heads` are the request heads as they came, in order."""
+    """Answers each target by its script; `heads` are the request heads as they came, in order.
 
-    def __init__(self, identity: Identity) -> None:
+    `greeting` is sent on each connection before anything is asked; up to TLS 1.2 it comes with the handshake.
+    """
+
+    def __init__(self, identity: Identity, greeting: bytes = b"") -> None:
+        self._greeting = greeting
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(identity.certificate_path, identity.key_path)
+        if greeting:
+            self._tls.maximum_version = ssl.TLSVersion.TLSv1_2
         self.origin = ""
         self.heads: list[bytes] = []
         self.scripts: dict[str, Script] = {}
@@ -52,10 +58,16 @@ class ScriptedExchange:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["ScriptedExchange"]:
         """Listen on a free port."""
-        server = await asyncio.start_server(self._serve, LOOPBACK, 0, ssl=self._tls, backlog=1024)
+        server = await asyncio.start_server(self._accept, LOOPBACK, 0, ssl=self._tls, backlog=1024)
         self.origin = f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
         yield self
         server.close()
+
+    def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Coroutine[Any, Any, None]:
+        writer.write(self._greeting)
+        return self._serve(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):

@@ -93,7 +93,7 @@ async def test_a_foreign_certificate_is_refused(server: ScriptedExchange) -> Non
         await https.get(server.origin, TARGET, {}, 5)
 
     await https.close()
-    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+    assert caught.value.code == Code.EXCHANGE_UNREACHABLE
     assert server.heads == []
 
 
@@ -124,7 +124,7 @@ async def test_trouble_is_a_typed_failure(
     with pytest.raises(Failure) as caught:
         await https.get(server.origin, TARGET, {"OK-ACCESS-KEY": Secret("canary")}, 1.0)
 
-    assert caught.value.code is code
+    assert caught.value.code == code
     assert "canary" not in str(caught.value)
     assert time.monotonic() - started < 3
 
@@ -143,7 +143,7 @@ async def test_nobody_listening_is_unreachable(https: Https) -> None:
     with pytest.raises(Failure) as caught:
         await https.get("https://127.0.0.1:1", TARGET, {}, 5)
 
-    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+    assert caught.value.code == Code.EXCHANGE_UNREACHABLE
 
 
 async def test_no_cookie_is_kept(server: ScriptedExchange, https: Https) -> None:

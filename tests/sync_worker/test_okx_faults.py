@@ -72,14 +72,14 @@ def test_every_other_documented_code_is_an_unexpected_response(facts: Path) -> N
 
     for row in rows:
         if row["code"] not in OKX_CODES and row["code"] != "0":
-            assert okx_failure(row["code"], row["msg"], "global", ()).code is Code.UNEXPECTED_RESPONSE
+            assert okx_failure(row["code"], row["msg"], "global", ()).code == Code.UNEXPECTED_RESPONSE
 
 
 def test_an_unknown_key_may_be_of_another_region() -> None:
     """50119 names the region that was asked and the others, because a wrong host says nothing else."""
     fault = okx_failure("50119", "API key doesn't exist", "eea", ())
 
-    assert fault.code is Code.KEY_UNKNOWN
+    assert fault.code == Code.KEY_UNKNOWN
     assert "region eea" in fault.detail
     assert "global: Global (www.okx.com)" in fault.detail
     assert "us: United States and Australia" in fault.detail
@@ -90,7 +90,7 @@ def test_our_address_is_named_where_the_operator_said_it() -> None:
     """50110 tells the user which address to allow, as the operator configured it."""
     fault = okx_failure("50110", "Your IP 203.0.113.9 is not included", "global", ("192.0.2.1", "192.0.2.2"))
 
-    assert fault.code is Code.IP_NOT_ALLOWED
+    assert fault.code == Code.IP_NOT_ALLOWED
     assert "192.0.2.1, 192.0.2.2" in fault.detail
     assert "203.0.113.9" not in fault.detail
 
@@ -132,7 +132,7 @@ def test_nothing_else_of_the_exchange_s_text_is_repeated() -> None:
 )
 def test_without_an_answer_of_the_api_the_status_decides(status: int, code: Code) -> None:
     """What stands in front of the exchange speaks HTML; its status is all that can be had."""
-    assert status_failure(status).code is code
+    assert status_failure(status).code == code
 
 
 def test_a_wait_that_was_asked_for_is_kept() -> None:

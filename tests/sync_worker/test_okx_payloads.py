@@ -133,7 +133,7 @@ def test_a_row_that_can_not_be_read_fails_its_wallet(fields: dict[str, Any]) -> 
     with pytest.raises(Failure) as caught:
         trading(**fields)
 
-    assert caught.value.code is Code.UNEXPECTED_RESPONSE
+    assert caught.value.code == Code.UNEXPECTED_RESPONSE
 
 
 @pytest.mark.parametrize("field", sorted(TRADING_ROW))

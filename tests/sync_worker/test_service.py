@@ -26,7 +26,7 @@ async def test_every_covered_wallet_is_read(
     outcome = await gateway.sync(gateway.request(await gateway.store(account), region))
 
     assert isinstance(outcome, SyncCompleted)
-    assert outcome.status is Status.COMPLETED
+    assert outcome.status == Status.COMPLETED
     trading, funding, earn = outcome.wallets
     assert trading.total_check is TotalCheck.AGREES
     # Only the trading list has prices, which serve for the same currencies in the funding list.
@@ -55,7 +55,7 @@ async def test_an_empty_account_is_completely_read(
     """Nothing is there, and that is known."""
     outcome = await gateway.sync(gateway.request(await gateway.store(accounts["empty"])))
 
-    assert outcome.status is Status.COMPLETED
+    assert outcome.status == Status.COMPLETED
     assert [read.balances for read in outcome.wallets] == [(), (), None]
 
 
@@ -89,7 +89,7 @@ async def test_what_is_wrong_with_a_key_is_told_at_once(
     assert (outcome.error_code, outcome.attempt) == (code, 1)
     assert words in outcome.error
     assert isinstance(reply, Refused)
-    assert reply.code is code
+    assert reply.code == code
     assert words in reply.detail
 
 
@@ -98,7 +98,7 @@ async def test_a_credential_that_is_not_there_is_said(worker: Worker, gateway: G
     outcome = await gateway.sync(gateway.request(uuid7()))
 
     assert isinstance(outcome, SyncFailed)
-    assert outcome.error_code is Code.CREDENTIAL_MISSING
+    assert outcome.error_code == Code.CREDENTIAL_MISSING
 
 
 async def test_a_grant_for_another_credential_opens_nothing(
@@ -111,7 +111,7 @@ async def test_a_grant_for_another_credential_opens_nothing(
     outcome = await gateway.sync(msgspec.structs.replace(request, grant=other.grant))
 
     assert isinstance(outcome, SyncFailed)
-    assert outcome.error_code is Code.GRANT_REFUSED
+    assert outcome.error_code == Code.GRANT_REFUSED
 
 
 async def test_a_deadline_that_is_over_is_said(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
@@ -121,7 +121,7 @@ async def test_a_deadline_that_is_over_is_said(worker: Worker, gateway: Gateway,
     outcome = await gateway.sync(request)
 
     assert isinstance(outcome, SyncFailed)
-    assert outcome.error_code is Code.DEADLINE_EXCEEDED
+    assert outcome.error_code == Code.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(

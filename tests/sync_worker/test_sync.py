@@ -77,7 +77,7 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
     assert next_try(out, Attempt(MAX_TRIES + 9), 7, 1.0) is None
     said = outcome(a_request(), OKX, out, 13)
     assert isinstance(said, SyncFailed)
-    assert said.error_code is code
+    assert said.error_code == code
 
 
 def test_an_outage_of_ours_uses_up_no_try_at_the_exchange() -> None:
@@ -138,7 +138,7 @@ def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
 
     assert next_try(partly, Attempt(1), 120, 1.0) is None
     said = outcome(a_request(), OKX, partly, 1)
-    assert said.status is Status.PARTIAL
+    assert said.status == Status.PARTIAL
     assert said.wallets[1].verdict is Verdict.NOT_PERMITTED
     assert said.wallets[1].balances is None
 
@@ -158,9 +158,9 @@ def test_every_reading_has_an_outcome(trading: Code | None, funding: Code | None
     said = outcome(a_request(), OKX, reading(trading, funding), 1)
 
     assert [read.wallet for read in said.wallets] == [wallet.key for wallet in OKX.wallets]
-    assert (said.status is Status.COMPLETED) is (trading is funding is None)
-    assert (said.status is Status.FAILED) is (trading is not None and funding is not None)
-    assert isinstance(said, SyncFailed if said.status is Status.FAILED else SyncCompleted)
+    assert (said.status == Status.COMPLETED) is (trading is funding is None)
+    assert (said.status == Status.FAILED) is (trading is not None and funding is not None)
+    assert isinstance(said, SyncFailed if said.status == Status.FAILED else SyncCompleted)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_an_outcome_too_large_to_send_says_so() -> None:
     said = outcome(a_request(), OKX, Reading((complete("trading", *many), complete("funding"))), 1)
 
     assert isinstance(said, SyncFailed)
-    assert said.error_code is Code.TOO_MANY_ASSETS
+    assert said.error_code == Code.TOO_MANY_ASSETS
     assert all(read.balances is None for read in said.wallets)
     assert len(encode(said)) < 4096
 
@@ -199,7 +199,7 @@ def test_thousands_of_assets_can_be_sent() -> None:
 
     said = outcome(a_request(), OKX, Reading((complete("trading", *many), complete("funding"))), 1)
 
-    assert said.status is Status.COMPLETED
+    assert said.status == Status.COMPLETED
     assert len(encode(said)) < MAX_OUTCOME_BYTES
 
 

@@ -106,27 +106,3 @@ async def test_the_place_of_a_request_is_remembered(person: Person, database: Po
 
     assert (await run(database, "select request_seq from syncs"))[0][0] > 0
     assert await run(database, "select 1 from outbox") == []
-
-
-async def test_an_outcome_that_nobody_can_record_does_not_hold_the_account(
-    person: Person, database: Postgres, nats: Nats
-) -> None:
-    """It goes to the dead letters, and the sync ends at its deadline all the same."""
-    path, sync_id = await queued(database, person, deadline="now() + interval '2 seconds'")
-    account = (await person.get(path))["account_id"]
-    body = f"""{{"type": "completed", "sync_id": "{sync_id}", "account_id": "{account}", "exchange": "okx",
-        "status": "completed", "wallets": [{{"wallet": "trading", "verdict": "complete",
-        "as_of": "2026-01-01T00:00:00Z", "balances": [{{"asset": "B\\u0000", "total": "1"}}]}}]}}"""
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
-        headers = {"Nats-Msg-Id": f"{sync_id}:outcome"}
-        await client.jetstream().publish("butler.sync.completed.okx", body.encode(), headers=headers)
-
-        async def buried() -> bool:
-            return bool((await client.jetstream().stream_info("DEAD_LETTERS")).state.messages == 1)
-
-        await until(buried)
-
-    async def ended() -> bool:
-        return bool((await person.get(path))["error_code"] == "deadline_exceeded")
-
-    await until(ended)

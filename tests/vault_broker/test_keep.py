@@ -173,6 +173,6 @@ async def test_a_store_after_its_deadline_is_refused(
     """What arrives when the gateway has given up is not kept: it may have been destroyed already."""
     callers.clock.time += timedelta(seconds=9)
 
-    assert code(await callers.gateway.store(request_)) is Code.DEADLINE_EXCEEDED
+    assert code(await callers.gateway.store(request_)) == Code.DEADLINE_EXCEEDED
 
     assert await traces(own_vault, request_.credential_id) == set()

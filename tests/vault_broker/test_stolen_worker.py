@@ -67,7 +67,7 @@ class Thief:
         """Give the granted request at another time of the exchange."""
         return self.asking(exchange_time_ms=self.granted.exchange_time_ms + milliseconds)
 
-    async def refused(self, request: Authorize) -> tuple[Code, dict[str, Any]]:
+    async def refused(self, request: Authorize) -> tuple[str, dict[str, Any]]:
         """Ask, and give code and audit of the refusal; fails unless there is one line that names it."""
         with capture_logs() as logs:
             reply = await self.worker.authorize(request)
@@ -155,8 +155,8 @@ async def test_a_theft_is_refused_and_audited(thief: Thief, theft: Theft, refusa
     """Whatever else than what was granted is asked is refused with its code, and one line tells of it."""
     code, line = await thief.refused(theft(thief))
 
-    assert code is refusal
-    assert "purpose" in line or refusal is Code.INVALID_REQUEST
+    assert code == refusal
+    assert "purpose" in line or refusal == Code.INVALID_REQUEST
 
 
 async def test_what_is_granted_is_signed_and_audited(thief: Thief) -> None:
@@ -177,7 +177,7 @@ async def test_every_altered_byte_of_a_grant_is_refused(thief: Thief) -> None:
         other = chr(ord(character) ^ 1)
         request = thief.asking(grant=grant[:place] + other + grant[place + 1 :])
 
-        assert (await thief.refused(request))[0] is Code.GRANT_REFUSED, f"{place}: {character} as {other}"
+        assert (await thief.refused(request))[0] == Code.GRANT_REFUSED, f"{place}: {character} as {other}"
 
 
 async def test_no_other_character_gets_into_a_query(thief: Thief) -> None:
@@ -186,13 +186,13 @@ async def test_no_other_character_gets_into_a_query(thief: Thief) -> None:
         for value in (f"BTC{character}", f"{character}BTC", f"BTC{character}ETH"):
             request = thief.asking(reads=(Read("account_balance", {"ccy": value}),))
 
-            assert (await thief.refused(request))[0] is Code.READ_NOT_ALLOWED, repr(value)
+            assert (await thief.refused(request))[0] == Code.READ_NOT_ALLOWED, repr(value)
 
 
 @pytest.mark.parametrize("key", SMALL_ORDER, ids=[key.hex()[:8] for key in SMALL_ORDER])
 async def test_an_answer_is_not_sealed_to_everybody(thief: Thief, key: bytes) -> None:
     """A key of small order, to which anybody could open, is not sealed to."""
-    assert (await thief.refused(thief.asking(seal_to=key)))[0] is Code.INVALID_REQUEST
+    assert (await thief.refused(thief.asking(seal_to=key)))[0] == Code.INVALID_REQUEST
 
 
 async def test_what_is_said_beside_a_name_is_not_signed(thief: Thief) -> None:
@@ -227,7 +227,7 @@ async def test_a_grant_dies_while_it_is_held(thief: Thief) -> None:
     thief.clock.time += timedelta(seconds=120)
 
     kept = thief.worker.request(thief.credential, thief.granted.grant)
-    assert (await thief.refused(kept))[0] is Code.GRANT_REFUSED
+    assert (await thief.refused(kept))[0] == Code.GRANT_REFUSED
 
 
 @pytest.mark.parametrize("subject", [subjects.KEYS, subjects.STORE, subjects.DESTROY])

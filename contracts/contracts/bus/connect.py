@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class BusUnavailable(TransientError):
     """The bus did not take a message, or nobody answered in time."""
 
-    def __init__(self, detail: str, code: Code = Code.INTERNAL_ERROR) -> None:
+    def __init__(self, detail: str, code: str = Code.INTERNAL_ERROR) -> None:
         super().__init__(code, detail)
 
 

@@ -55,7 +55,9 @@ async def _answer(responder: Responder, body: bytes) -> msgspec.Struct:
     except Malformed as error:
         return Refused(Code.INVALID_REQUEST, str(error))
     except Failure as failure:
-        return Refused(failure.code, failure.detail, failure.retry_after)
+        return Refused(
+            failure.code, failure.detail, failure.retry_after, failure.exchange_code, failure.endpoint
+        )
     except Exception:
         log.exception("responder_failed")
         return Refused(Code.INTERNAL_ERROR)

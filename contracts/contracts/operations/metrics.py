@@ -13,6 +13,12 @@ DELIVERIES = Counter(
     ["consumer", "outcome"],
     registry=REGISTRY,
 )
+DEAD_LETTER_BRAKE = Gauge(
+    "butler_dead_letter_brake",
+    "1 while most messages of a consumer are unreadable and burying them is slowed down",
+    ["consumer"],
+    registry=REGISTRY,
+)
 REPLIES = Counter(
     "butler_replies", "Requests answered, by subject and kind", ["subject", "reply"], registry=REGISTRY
 )

@@ -109,6 +109,18 @@ async def foreign(call: Call) -> web.StreamResponse:
     return plain(call.exchange.answer(call.request, call.exchange.accounts[call.fault.account or ""]))
 
 
+async def twice(call: Call) -> web.StreamResponse:
+    """Answer, and send the same answer once more so many seconds later, when no request waits for it."""
+    answer = call.usual
+    response = plain(answer)
+    await response.prepare(call.http)
+    await response.write_eof()
+    await asyncio.sleep(min(call.fault.seconds, HANG_SECONDS))
+    if call.http.transport is not None:
+        call.http.transport.write(_on_the_wire(answer))
+    return response
+
+
 async def hang(call: Call) -> web.StreamResponse:
     """Never answer."""
     await _gone(call.http)
@@ -187,6 +199,7 @@ FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "strict-limits": strict_limits,
     "skew": skew,
     "foreign": foreign,
+    "twice": twice,
     "hang": hang,
     "trickle": trickle,
     "reset": reset,
@@ -211,6 +224,15 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 
 def _encoded(answer: Answer) -> bytes:
     return json.dumps(answer.body).encode()
+
+
+def _on_the_wire(answer: Answer) -> bytes:
+    """Write a whole response."""
+    body = _encoded(answer)
+    head = (
+        f"HTTP/1.1 {answer.status} Again\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
+    return head.encode() + b"\r\n" + body
 
 
 async def _begun(call: Call) -> tuple[web.StreamResponse, bytes]:

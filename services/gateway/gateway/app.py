@@ -1,6 +1,7 @@
 """The composition of the gateway: every part is made, started and stopped here."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from litestar import Litestar
@@ -83,7 +84,8 @@ async def run(settings: Settings) -> int:
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
     waiters = Waiters(pool, stopping)
-    declare_subscribers(bus, Outcomes(pool, bus, relay), waiters)
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -139,6 +141,6 @@ def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE)
+    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE, outcomes.on_buried)
     consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)

@@ -94,7 +94,7 @@ class Connecting:
         try:
             return await self._store(submission)
         except Failure as failure:
-            if failure.code is not Code.KEYS_CHANGED:
+            if failure.code != Code.KEYS_CHANGED:
                 raise problem_of(failure) from None
         try:
             return await self._store(submission)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from contracts.faults import FAULTS, Actor, Code, Failure
+from contracts.faults import Actor, Failure, fault_of
 
 UNAVAILABLE_RETRY_AFTER = 5
 
@@ -66,14 +66,16 @@ def service_unavailable(code: str, detail: str) -> Problem:
 
 def problem_of(failure: Failure) -> Problem:
     """Map a fault between services to the problem that a client sees."""
-    fault = FAULTS[failure.code]
+    fault = fault_of(failure.code)
     detail = " ".join(part for part in (fault.words, failure.detail, fault.next_action) if part)
     retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
-    return Problem(_status(failure.code), failure.code, detail, retry_after)
+    said = {"exchange_code": failure.exchange_code, "endpoint": failure.endpoint}
+    members: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    return Problem(_status(failure.code), failure.code, detail, retry_after, **members)
 
 
-def _status(code: Code) -> HTTPStatus:
-    fault = FAULTS[code]
+def _status(code: str) -> HTTPStatus:
+    fault = fault_of(code)
     if fault.retryable:
         return HTTPStatus.SERVICE_UNAVAILABLE
     if fault.actor in (Actor.USER, Actor.NOBODY):

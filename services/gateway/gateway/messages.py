@@ -75,7 +75,8 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
         status=sync.status,
         recorded_at=recorded_at,
         wallets=tuple(
-            WalletFact(wallet.wallet, wallet.verdict, wallet.error_code) for wallet in sync.wallets
+            WalletFact(wallet.wallet, wallet.verdict, wallet.error_code, wallet.total_check)
+            for wallet in sync.wallets
         ),
         holdings_count=sync.holdings_count,
         error_code=sync.error_code,

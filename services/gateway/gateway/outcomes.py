@@ -1,6 +1,7 @@
 """Recording outcomes: the only place where a sync gets its terminal state."""
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -10,18 +11,21 @@ from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
-from contracts.catalogue import EXCHANGES
 from contracts.faults import Code
 from contracts.operations import metrics
-from contracts.syncs import Status, SyncFailed, SyncOutcome, Verdict, WalletRead, holdings_count
+from contracts.syncs import Status, SyncOutcome
+from gateway.keeping import keep
 from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
-from gateway.store import accounts, audit, balances, outbox, syncs
+from gateway.store import accounts, audit, outbox, syncs
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
-from gateway.store.syncs import Ending, Sync, WalletVerdict
+from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
+from gateway.store.syncs import Sync
+from gateway.verdicts import completed_as_of, ending, unknown_wallets, wallet_reads
 
 DATABASE_AWAY_DELAY = 5.0
+MAX_NAMED = 16
+LOSS_PATIENCE = timedelta(minutes=5)
 
 log = structlog.get_logger()
 
@@ -36,8 +40,9 @@ class MaxDeliveries(msgspec.Struct, frozen=True):
 class Outcomes:
     """Handles outcomes and the server's advisories about requests that it gave up."""
 
-    def __init__(self, pool: Pool, bus: Bus, relay: Relay) -> None:
+    def __init__(self, pool: Pool, bus: Bus, relay: Relay, patience: timedelta = LOSS_PATIENCE) -> None:
         self._pool = pool
+        self._patience = patience
         self._bus = bus
         self._relay = relay
 
@@ -46,7 +51,7 @@ class Outcomes:
         outcome: SyncOutcome = decode(delivery.body, SyncOutcome)
         try:
             async with self._pool.transaction() as connection:
-                sync = await record(connection, outcome)
+                sync = await record(connection, outcome, self._patience)
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
         except NotStorable as error:
@@ -56,7 +61,21 @@ class Outcomes:
             return
         self._relay.wake()
         await self._bus.announce(subjects.recorded(sync.id))
-        _report(sync)
+        _report(sync, unknown_wallets(outcome))
+
+    async def on_buried(self, delivery: Delivery) -> None:
+        """Settle the sync of an outcome that becomes a dead letter, as far as it says whose it is."""
+        sync_id = _claimed_sync(delivery)
+        if sync_id is None:
+            return
+        try:
+            async with self._pool.transaction() as connection:
+                sync = await syncs.find(connection, sync_id)
+                if sync is not None and sync.status is Status.QUEUED:
+                    await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
+        except DatabaseUnavailable as error:
+            raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        self._relay.wake()
 
     async def on_advisory(self, delivery: Delivery) -> None:
         """Settle the sync whose request the server does not deliver any more."""
@@ -73,28 +92,55 @@ class Outcomes:
                     await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        except NotStorable as error:
+            raise Malformed(f"the advisory can not be looked up: {error}") from None
         self._relay.wake()
 
 
-async def record(connection: Connection, outcome: SyncOutcome) -> Sync | None:
-    """Write an outcome with all that follows from it; None when the sync has a terminal state already."""
-    account = await accounts.lock_account(connection, outcome.account_id)
-    if account is None:
-        return None
-    sync = await syncs.end_sync(connection, outcome.sync_id, ending(outcome))
-    if sync is None:
-        return None
-    if sync.account_id != account.id:
-        raise Malformed("the outcome names another account than its sync")
+class _Claim(msgspec.Struct, frozen=True):
+    """The sync that an outcome names, read where the rest can not be read."""
+
+    sync_id: UUID
+
+
+def _claimed_sync(delivery: Delivery) -> UUID | None:
+    """Find out which sync a message is of: by its body, or else by its message id."""
+    with suppress(Malformed):
+        claim: _Claim = decode(delivery.body, _Claim)
+        return claim.sync_id
+    with suppress(ValueError):
+        return UUID(delivery.message_id.partition(":")[0])
+    return None
+
+
+async def record(
+    connection: Connection, outcome: SyncOutcome, patience: timedelta = LOSS_PATIENCE
+) -> Sync | None:
+    """Write an outcome with all that follows from it; None when the sync has a terminal state already.
+
+    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
+    an outcome that can not be understood, or is not that of its sync.
+    """
     reads = wallet_reads(outcome)
-    if not EXCHANGES[sync.exchange].is_whole(
-        [(r.wallet, r.verdict is not Verdict.NOT_COVERED) for r in reads]
-    ):
-        raise Malformed("the outcome does not speak of each wallet of the exchange once")
+    queued = await syncs.find(connection, outcome.sync_id)
+    if queued is None or queued.status is not Status.QUEUED:
+        return None
+    if (queued.account_id, queued.exchange) != (outcome.account_id, outcome.exchange):
+        raise Malformed("the outcome names another account or exchange than its sync")
+    account = await accounts.lock_account(connection, queued.account_id)
+    queued = await syncs.find(connection, outcome.sync_id)  # it may have ended while the account was locked
+    if account is None or queued is None or queued.status is not Status.QUEUED:
+        return None
+    recorded_at = await database_time(connection)
     if account.deleted_at is None:
-        for read in reads:
-            await _keep(connection, account.id, sync.number, read)
-        await accounts.set_attempt(connection, account.id, sync.error_code, _completed_as_of(outcome))
+        kept = [await keep(connection, queued, read, recorded_at, patience) for read in reads]
+        reads = tuple(kept)
+    sync = await syncs.end_sync(connection, queued.id, ending(outcome, reads))
+    if sync is None:
+        raise RuntimeError("a sync ended although its account was locked")
+    if account.deleted_at is None:
+        as_of = completed_as_of(sync.exchange, reads)
+        await accounts.set_attempt(connection, account.id, sync.error_code, as_of)
     await _publish_recorded(connection, sync)
     return sync
 
@@ -111,30 +157,10 @@ async def _publish_recorded(connection: Connection, sync: Sync) -> None:
     )
 
 
-def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
-    """Give the verdict of every wallet; a sync that failed as a whole failed for each covered one."""
-    if outcome.wallets or not isinstance(outcome, SyncFailed):
-        return outcome.wallets
-    return tuple(
-        WalletRead(wallet.key, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
-        if wallet.covered
-        else WalletRead(wallet.key, Verdict.NOT_COVERED)
-        for wallet in EXCHANGES[outcome.exchange].wallets
-    )
-
-
-def ending(outcome: SyncOutcome) -> Ending:
-    """Say what an outcome means for its sync; a partial one carries the first fault of its wallets."""
-    reads = wallet_reads(outcome)
-    fault = next((read for read in reads if read.error_code is not None), None)
-    error_code, error = (fault.error_code, fault.error) if fault else (None, None)
-    if isinstance(outcome, SyncFailed):
-        error_code, error = outcome.error_code, outcome.error
-    return Ending(outcome.status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
-
-
-def _report(sync: Sync) -> None:
-    """Log and count a recorded outcome."""
+def _report(sync: Sync, left_out: list[str]) -> None:
+    """Log and count a recorded outcome; `left_out` are wallets that this version does not know."""
+    if left_out:
+        log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
     seconds = (datetime.now(UTC) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
@@ -144,23 +170,6 @@ def _report(sync: Sync) -> None:
         account_id=sync.account_id,
         status=sync.status,
         error_code=sync.error_code,
+        exchange_codes={each.wallet: each.exchange_code for each in sync.wallets if each.exchange_code},
         seconds=round(seconds, 3),
     )
-
-
-async def _keep(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    if read.verdict is Verdict.COMPLETE:
-        await balances.store_read(connection, account_id, number, read)
-    elif read.verdict is not Verdict.NOT_COVERED:
-        await balances.mark_unread(connection, account_id, number, read)
-
-
-def _verdict(read: WalletRead) -> WalletVerdict:
-    return WalletVerdict(read.wallet, read.verdict, read.as_of, read.total_check, read.error_code, read.error)
-
-
-def _completed_as_of(outcome: SyncOutcome) -> datetime | None:
-    """Give the oldest time of a completed sync's wallets; None for any other sync."""
-    if outcome.status is not Status.COMPLETED:
-        return None
-    return min(read.as_of for read in outcome.wallets if read.as_of is not None)

@@ -21,6 +21,7 @@ DEFAULT_PORT = 3000
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
+    "LOSS_CONFIRMATION_SECONDS": "300",
     "SYNC_LIMIT_PER_MINUTE": "60",
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
     wrapping_key_fingerprint: str | None
     sync_deadline_seconds: float
     credential_grace_seconds: float
+    loss_confirmation_seconds: float
     limits: Limits
 
 
@@ -59,6 +61,7 @@ def load(environ: Environment) -> Settings:
         wrapping_key_fingerprint=environ.get("WRAPPING_KEY_FINGERPRINT") or None,
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
+        loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
         limits=Limits(
             sync=Policy("sync", parsed(environ, "SYNC_LIMIT_PER_MINUTE", whole_number)),
             sync_all=Policy("sync-all", parsed(environ, "SYNC_ALL_LIMIT_PER_MINUTE", whole_number)),

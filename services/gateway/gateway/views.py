@@ -7,22 +7,26 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.catalogue import EXCHANGES, Exchange
-from contracts.faults import FAULTS, Code
+from contracts.catalogue import EXCHANGES, Exchange, Wallet
+from contracts.faults import Code, CodeText, EndpointName, ExchangeCode, fault_of
 from contracts.syncs import Status, TotalCheck
 from contracts.values import Balance, amount_text
 from gateway.store.accounts import Account
-from gateway.store.balances import StoredBalance, StoredWallet
+from gateway.store.balances import Detail, StoredBalance, StoredWallet
 from gateway.store.syncs import Sync, WalletVerdict
 
 EXACT_DIGITS = 200
-PARTIAL_WORDS = "Some wallets could not be read; what is shown of them is older or missing."
+PARTIAL_WORDS = "Some wallets could not be read whole or confirmed; each says what is older or missing."
 
 
 class WalletState(StrEnum):
-    """What a stored wallet is: `stale` when the last read failed, `never_read` when none succeeded yet."""
+    """What a stored wallet is: `stale` when the last read failed, `never_read` when none succeeded yet.
+
+    An `incomplete` one shows its newest list, which is not whole.
+    """
 
     FRESH = "fresh"
+    INCOMPLETE = "incomplete"
     STALE = "stale"
     NEVER_READ = "never_read"
     NOT_COVERED = "not_covered"
@@ -43,7 +47,7 @@ class AccountView(msgspec.Struct, frozen=True):
     created_at: datetime
     last_synced_at: datetime | None
     last_attempt_at: datetime | None
-    last_error_code: Code | None
+    last_error_code: CodeText | None
     next_action: str | None
 
 
@@ -56,7 +60,7 @@ class SyncView(msgspec.Struct, frozen=True):
     success: bool | None
     holdings_count: int | None
     error: str | None
-    error_code: Code | None
+    error_code: CodeText | None
     next_action: str | None
     requested_at: datetime
     finished_at: datetime | None
@@ -82,26 +86,54 @@ class SyncPage(msgspec.Struct, frozen=True):
 
 
 class AmountView(msgspec.Struct, frozen=True):
-    """One asset; null where the exchange did not say, never zero."""
+    """One asset; null where the exchange did not say, never zero.
+
+    `stale_as_of` tells when the amount was read, where the newest list could not give it.
+    """
 
     asset: str
     total: str
     available: str | None
     locked: str | None
     borrowed: str | None
+    stale_as_of: datetime | None
+
+
+class UnconfirmedView(msgspec.Struct, frozen=True):
+    """The newest list of a wallet, which lacks assets without a confirmation; `since` that is so.
+
+    `missing` names these assets; what the wallet shows is the last confirmed list.
+    """
+
+    as_of: datetime
+    since: datetime
+    missing: tuple[str, ...]
+    balances: tuple[AmountView, ...]
 
 
 class WalletView(msgspec.Struct, frozen=True):
-    """One wallet: its state, when it was read, and its balances, null when it was never read."""
+    """One wallet: its state, when it was read, and its balances, null when it was never read.
+
+    `unreadable_rows` counts rows that could not be read and `unreadable` says why; `difference_usd` is what
+    the list lacks (negative: has too much) beside the total of its own answer. `reported_at` tells that the
+    exchange's data are more than a day older than `as_of`.
+    """
 
     wallet: str
     name: str
     state: WalletState
     as_of: datetime | None
     total_check: TotalCheck | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     balances: tuple[AmountView, ...] | None
+    unreadable_rows: int
+    unreadable: tuple[str, ...]
+    difference_usd: str | None
+    reported_at: datetime | None
+    exchange_code: ExchangeCode | None
+    endpoint: EndpointName | None
+    unconfirmed: UnconfirmedView | None
 
 
 class BalancesView(msgspec.Struct, frozen=True):
@@ -122,32 +154,39 @@ class HoldingView(msgspec.Struct, frozen=True):
     locked: str | None
     borrowed: str | None
     wallets: tuple[str, ...]
+    stale_as_of: datetime | None
 
 
 class HoldingsView(msgspec.Struct, frozen=True):
-    """Holdings by asset; `complete` only when every covered wallet is fresh, null when none was ever read."""
+    """Holdings by asset, null when no wallet was ever read.
+
+    `complete` only when every covered wallet is fresh and none disagrees with the exchange's total;
+    `total_checks` says for each wallet how that comparison went, null where the wallet was never read.
+    """
 
     account_id: UUID
     complete: bool
     missing_wallets: tuple[str, ...]
     stale_wallets: tuple[str, ...]
+    incomplete_wallets: tuple[str, ...]
     not_covered_wallets: tuple[str, ...]
+    total_checks: dict[str, TotalCheck | None]
     as_of: datetime | None
     holdings: tuple[HoldingView, ...] | None
 
 
 def next_action(
-    code: Code | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
+    code: CodeText | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
 ) -> str | None:
     """Say what the user can do about a fault: a wrong region and a bound key name what to choose."""
     if code is None:
         return None
-    if code is Code.KEY_UNKNOWN and region is not None:
+    if code == Code.KEY_UNKNOWN and region is not None:
         others = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions if each.key != region)
         return f"Check that the key exists and was copied whole, or use the account's own region: {others}."
     if code in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED) and egress:
         return f"Add {', '.join(egress)} to the key's IP allow-list at {exchange.name}."
-    return FAULTS[code].next_action
+    return fault_of(code).next_action
 
 
 def account_view(account: Account, egress: tuple[str, ...]) -> AccountView:
@@ -208,25 +247,40 @@ def balances_view(
 ) -> BalancesView:
     """Show every wallet of the exchange's catalogue entry with what is kept of it."""
     kept = {wallet.wallet: wallet for wallet in stored}
-    wallets: list[WalletView] = []
-    for entry in EXCHANGES[account.exchange].wallets:
-        wallet = kept.get(entry.key)
-        state = wallet_state(wallet) if entry.covered else WalletState.NOT_COVERED
-        read = wallet is not None and wallet.as_of is not None
-        inside = tuple(_amounts(balance) for balance in balances if balance.wallet == entry.key)
-        wallets.append(
-            WalletView(
-                wallet=entry.key,
-                name=entry.name,
-                state=state,
-                as_of=wallet.as_of if wallet else None,
-                total_check=wallet.total_check if wallet else None,
-                error_code=wallet.error_code if wallet else None,
-                error=wallet.error if wallet else None,
-                balances=inside if read else None,
-            )
-        )
-    return BalancesView(account.id, account.exchange, account.last_synced_at, tuple(wallets))
+    wallets = tuple(
+        _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key])
+        for entry in EXCHANGES[account.exchange].wallets
+    )
+    return BalancesView(account.id, account.exchange, account.last_synced_at, wallets)
+
+
+def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance]) -> WalletView:
+    wallet = kept or StoredWallet(entry.key, None, None, None, None)
+    known = wallet.known
+    return WalletView(
+        wallet=entry.key,
+        name=entry.name,
+        state=wallet_state(kept) if entry.covered else WalletState.NOT_COVERED,
+        as_of=wallet.as_of,
+        total_check=wallet.total_check,
+        error_code=wallet.error_code,
+        error=wallet.error,
+        balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
+        unreadable_rows=known.unreadable_rows,
+        unreadable=known.unreadable,
+        difference_usd=known.difference_usd,
+        reported_at=known.reported_at,
+        exchange_code=known.exchange_code,
+        endpoint=known.endpoint,
+        unconfirmed=_unconfirmed(known),
+    )
+
+
+def _unconfirmed(known: Detail) -> UnconfirmedView | None:
+    if known.held is None or known.missing is None:
+        return None
+    listed = tuple(map(_amounts, known.held.balances))
+    return UnconfirmedView(known.held.as_of, known.missing.since, tuple(sorted(known.missing.assets)), listed)
 
 
 def holdings_view(
@@ -236,14 +290,19 @@ def holdings_view(
     exchange = EXCHANGES[account.exchange]
     kept = {wallet.wallet: wallet for wallet in stored}
     states = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
-    missing = tuple(wallet for wallet, state in states.items() if state is WalletState.NEVER_READ)
+    checks = {wallet: kept[wallet].total_check if wallet in kept else None for wallet in states}
+    missing = _in_state(states, WalletState.NEVER_READ)
     times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
+    times += [balance.stale_as_of for balance in balances if balance.stale_as_of is not None]
+    fresh = set(states.values()) == {WalletState.FRESH}
     return HoldingsView(
         account_id=account.id,
-        complete=set(states.values()) == {WalletState.FRESH},
+        complete=fresh and TotalCheck.DISAGREES not in checks.values(),
         missing_wallets=missing,
-        stale_wallets=tuple(wallet for wallet, state in states.items() if state is WalletState.STALE),
+        stale_wallets=_in_state(states, WalletState.STALE),
+        incomplete_wallets=_in_state(states, WalletState.INCOMPLETE),
         not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
+        total_checks=checks,
         as_of=min(times, default=None),
         holdings=None if len(missing) == len(states) else tuple(_holdings(balances)),
     )
@@ -253,7 +312,13 @@ def wallet_state(wallet: StoredWallet | None) -> WalletState:
     """Tell what a covered wallet is."""
     if wallet is None or wallet.as_of is None:
         return WalletState.NEVER_READ
+    if wallet.known.incomplete:
+        return WalletState.INCOMPLETE
     return WalletState.FRESH if wallet.error_code is None else WalletState.STALE
+
+
+def _in_state(states: dict[str, WalletState], state: WalletState) -> tuple[str, ...]:
+    return tuple(wallet for wallet, each in states.items() if each is state)
 
 
 def _holdings(balances: list[StoredBalance]) -> list[HoldingView]:
@@ -268,6 +333,7 @@ def _holdings(balances: list[StoredBalance]) -> list[HoldingView]:
             locked=_sum_known([balance.locked for balance in parts]),
             borrowed=_sum_known([balance.borrowed for balance in parts if balance.borrowed is not None]),
             wallets=tuple(balance.wallet for balance in parts),
+            stale_as_of=min((each.stale_as_of for each in parts if each.stale_as_of), default=None),
         )
         for asset, parts in sorted(by_asset.items())
         if any(balance.total or balance.borrowed for balance in parts)
@@ -281,6 +347,7 @@ def _amounts(balance: Balance) -> AmountView:
         _text(balance.available),
         _text(balance.locked),
         _text(balance.borrowed),
+        balance.stale_as_of if isinstance(balance, StoredBalance) else None,
     )
 
 

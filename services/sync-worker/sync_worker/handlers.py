@@ -16,7 +16,7 @@ from contracts.bus.envelope import Malformed, attributes, decode, encode
 from contracts.bus.replies import respond
 from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code, Failure, failure
-from contracts.syncs import Status, SyncOutcome, SyncRequested
+from contracts.syncs import SyncFailed, SyncOutcome, SyncRequested
 from sync_worker.broker import Access
 from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.okx import Okx
@@ -101,7 +101,7 @@ class Handlers:
 
     async def _publish(self, said: SyncOutcome) -> None:
         """Put an outcome into its stream; raises BusUnavailable, after which the request comes again."""
-        name = subjects.sync_failed if said.status is Status.FAILED else subjects.sync_completed
+        name = subjects.sync_failed if isinstance(said, SyncFailed) else subjects.sync_completed
         message_id = f"{said.sync_id}:outcome"
         headers = attributes(said, self._bus.service, message_id)
         await self._bus.publish(name(said.exchange), "SYNC_OUTCOMES", encode(said), message_id, headers)

@@ -4,7 +4,7 @@ import msgspec
 
 from contracts.bus.envelope import encode
 from contracts.catalogue import Exchange
-from contracts.faults import FAULTS, Actor, Code, Failure
+from contracts.faults import Actor, Code, Failure, fault_of
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,
     Status,
@@ -75,18 +75,18 @@ def meets_outage(reading: Reading) -> bool:
     return bool(codes & OWN_PARTS) and not _hopeless(codes)
 
 
-def _failures(reading: Reading) -> set[Code]:
+def _failures(reading: Reading) -> set[str]:
     failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
     return {code for code in failed if code is not None}
 
 
-def _hopeless(codes: set[Code]) -> bool:
-    return any(FAULTS[code].actor is Actor.USER for code in codes - OF_ONE_WALLET)
+def _hopeless(codes: set[str]) -> bool:
+    return any(fault_of(code).actor is Actor.USER for code in codes - OF_ONE_WALLET)
 
 
-def _backoff(codes: set[Code], tries: int) -> float:
+def _backoff(codes: set[str], tries: int) -> float:
     """Give the seconds to wait after so many tries at the exchange; 0 when there is no other."""
-    if _hopeless(codes) or tries >= MAX_TRIES or not any(FAULTS[code].retryable for code in codes):
+    if _hopeless(codes) or tries >= MAX_TRIES or not any(fault_of(code).retryable for code in codes):
         return 0.0
     return float(2**tries)
 
@@ -125,7 +125,7 @@ def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]
 
 def _rank(read: WalletRead) -> int:
     """Rank a fault: first what the user can mend, then what the operator can, last what passes by itself."""
-    fault = FAULTS[read.error_code or Code.INTERNAL_ERROR]
+    fault = fault_of(read.error_code or Code.INTERNAL_ERROR)
     if fault.retryable:
         return 3
     return {Actor.USER: 0, Actor.OPERATOR: 1}.get(fault.actor, 2)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from contracts.faults import FAULTS, Code, Failure
+from contracts.faults import Code, Failure, fault_of
 from contracts.syncs import TotalCheck, Verdict, WalletRead
 from contracts.values import Balance
 from sync_worker.errors import ContradictoryTotal
@@ -63,7 +63,7 @@ def judge(
 def unread(wallet: str, fault: Failure) -> WalletRead:
     """Say why a wallet was not read."""
     verdict = Verdict.NOT_PERMITTED if fault.code in NOT_PERMITTED else Verdict.FAILED
-    words = " ".join(part for part in (FAULTS[fault.code].words, fault.detail) if part)
+    words = " ".join(part for part in (fault_of(fault.code).words, fault.detail) if part)
     return WalletRead(wallet, verdict, error_code=fault.code, error=words)
 
 

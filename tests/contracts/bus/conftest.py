@@ -14,6 +14,7 @@ from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes
 
+NewBus = Callable[[str], Bus]
 Errors = list[str]
 NewClient = Callable[[str], Awaitable[tuple[Client, Errors]]]
 ROLES = {"gateway": "gateway", "sync-worker": "worker", "vault-broker": "broker"}

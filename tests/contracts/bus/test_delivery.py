@@ -26,13 +26,15 @@ NewBus = Callable[[str], Bus]
 class Consuming:
     """A worker whose handler does what the test says, and that keeps what it was handed."""
 
-    def __init__(self, bus: Bus, *answers: Exception | None) -> None:
+    def __init__(self, bus: Bus, *answers: Exception | None, unburied: int = 0) -> None:
         self.bus = bus
         self.handed: asyncio.Queue[tuple[float, Delivery]] = asyncio.Queue()
+        self.buried: list[Delivery] = []
         self._answers = list(answers)
+        self._unburied = unburied
 
     async def __aenter__(self) -> Self:
-        consume(self.bus, CONSUMER, self._handle, 4)
+        consume(self.bus, CONSUMER, self._handle, 4, self._bury)
         await self.bus.start()
         return self
 
@@ -41,7 +43,12 @@ class Consuming:
 
     async def next(self) -> tuple[float, Delivery]:
         """Give the next delivery and when it came."""
-        return await asyncio.wait_for(self.handed.get(), 10)
+        return await asyncio.wait_for(self.handed.get(), 20)
+
+    async def _bury(self, delivery: Delivery) -> None:
+        self.buried.append(delivery)
+        if len(self.buried) <= self._unburied:
+            raise RetryLater(0.1, "the database is away")
 
     async def _handle(self, delivery: Delivery) -> None:
         await self.handed.put((time.monotonic(), delivery))
@@ -110,6 +117,62 @@ async def test_an_unexpected_error_loses_nothing(admin: Client, new_bus: NewBus)
         assert await left_in(admin, "SYNC_REQUESTS")(1)
 
 
+async def test_an_error_of_our_own_is_tried_again_five_times_and_then_buried(
+    admin: Client, new_bus: NewBus
+) -> None:
+    """A message that raises whenever it is handled does not come for ever, and an outage does not count."""
+    errors = [RuntimeError("a bug"), RetryLater(0.1, "an outage"), *[RuntimeError("a bug")] * 5]
+    async with Consuming(new_bus("sync-worker"), *errors) as worker:
+        await admin.jetstream().publish(SUBJECT, b"poison")
+        deliveries = [(await worker.next())[1] for _ in errors]
+
+        await until(lambda: left_in(admin, "DEAD_LETTERS")(1))
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+        assert worker.handed.empty()
+
+    assert [delivery.attempt for delivery in deliveries] == list(range(1, 8))
+    assert [delivery.body for delivery in worker.buried] == [b"poison"]
+    letter = await admin.jetstream().get_last_msg("DEAD_LETTERS", subjects.dead(SUBJECT))
+    assert (letter.headers or {})["butler-reason"] == "unexpected error: RuntimeError"
+
+
+async def test_a_dead_letter_carries_its_attributes_and_the_reason_alone(
+    admin: Client, new_bus: NewBus
+) -> None:
+    """A header that the stream would act on, or that breaks the head, can not keep a message from its end."""
+    hostile = {
+        "Nats-Expected-Stream": "SYNC_REQUESTS",
+        "ce-id": "1",
+        "ce-type": "butler.SyncRequested",
+        "ce-source": "x" * 5000,
+        "ce-subject": "grüße",
+        "ce-UPPER": "1",
+        "authorization": "canary",
+    }
+    async with Consuming(new_bus("sync-worker"), Malformed("malformed message")):
+        await admin.publish(SUBJECT, b"garbage", headers=hostile)
+        await until(lambda: left_in(admin, "DEAD_LETTERS")(1))
+
+    letter = await admin.jetstream().get_last_msg("DEAD_LETTERS", subjects.dead(SUBJECT))
+    publishing = {"Nats-Msg-Id", "Nats-Expected-Stream"}
+    kept = {name: value for name, value in (letter.headers or {}).items() if name not in publishing}
+    assert kept == {"ce-id": "1", "ce-type": "butler.SyncRequested", "butler-reason": "malformed message"}
+
+
+async def test_a_message_is_not_buried_before_what_follows_from_it_is_done(
+    admin: Client, new_bus: NewBus
+) -> None:
+    """While the burial can not be told, the message stays; then it is buried once."""
+    async with Consuming(
+        new_bus("sync-worker"), Malformed("malformed"), Malformed("malformed"), unburied=1
+    ) as worker:
+        await admin.jetstream().publish(SUBJECT, b"garbage")
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+    assert len(worker.buried) == 2
+    assert await left_in(admin, "DEAD_LETTERS")(1)
+
+
 async def test_a_message_published_twice_is_one(admin: Client, new_bus: NewBus) -> None:
     """The same message id is confirmed with the same place and stored once."""
     bus, message_id = new_bus("gateway"), str(uuid4())
@@ -131,4 +194,4 @@ async def test_a_question_that_nobody_hears_has_an_answer(new_bus: NewBus) -> No
         await bus.request(subjects.KEYS, AskKeys(), KeysReply, 5, Code.SIGNING_UNAVAILABLE)
     await bus.stop()
 
-    assert caught.value.code is Code.SIGNING_UNAVAILABLE
+    assert caught.value.code == Code.SIGNING_UNAVAILABLE

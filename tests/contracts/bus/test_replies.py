@@ -101,4 +101,4 @@ async def test_an_answer_that_can_not_be_understood_is_none(new_bus: Callable[[s
         await bus.request(subjects.KEYS, AskKeys(), Keys, 5, Code.SIGNING_UNAVAILABLE)
     await bus.stop()
 
-    assert caught.value.code is Code.SIGNING_UNAVAILABLE
+    assert caught.value.code == Code.SIGNING_UNAVAILABLE

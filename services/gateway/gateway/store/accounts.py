@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.errors import UniqueViolation
 
-from contracts.faults import Code
+from contracts.faults import CodeText
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
@@ -29,7 +29,7 @@ class Account(msgspec.Struct, frozen=True):
     deleted_at: datetime | None
     last_synced_at: datetime | None
     last_attempt_at: datetime | None
-    last_error_code: Code | None
+    last_error_code: CodeText | None
 
 
 class Duplicate(Exception):
@@ -146,7 +146,7 @@ async def delete_account(connection: Connection, account_id: UUID) -> None:
 
 
 async def set_attempt(
-    connection: Connection, account_id: UUID, error_code: Code | None, completed_as_of: datetime | None
+    connection: Connection, account_id: UUID, error_code: CodeText | None, completed_as_of: datetime | None
 ) -> None:
     """Move the account's times after a sync; `completed_as_of` is the oldest wallet of a completed one.
 

@@ -1,14 +1,44 @@
 """What was last read of each wallet."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from psycopg.types.json import Jsonb
 
-from contracts.faults import Code
-from contracts.syncs import TotalCheck, WalletRead
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.syncs import TotalCheck
 from contracts.values import Balance
-from gateway.store.pool import Connection, execute, fetch_all
+from gateway.losses import Missing
+from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+
+class HeldList(msgspec.Struct, frozen=True):
+    """The newest list of a wallet, which lacks assets without a confirmation, and when it was read."""
+
+    as_of: datetime
+    balances: tuple[Balance, ...]
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What is known of a wallet beside its list; `number` is that of the sync that said it.
+
+    `incomplete` says that the list is the newest one but not whole. The rest is of the last read: rows that
+    could not be read and why, the difference to the total of its own answer in USD, when the exchange last
+    looked, and the exchange's own error code.
+    """
+
+    number: int
+    incomplete: bool = False
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: str | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
+    held: HeldList | None = None
+    missing: Missing | None = None
 
 
 class StoredWallet(msgspec.Struct, frozen=True):
@@ -17,39 +47,64 @@ class StoredWallet(msgspec.Struct, frozen=True):
     wallet: str
     as_of: datetime | None
     total_check: TotalCheck | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
+    sync_number: int = 0
+    detail: Detail | None = None
+
+    @property
+    def known(self) -> Detail:
+        """Give what is known beside the list; nothing when another version has written the wallet since."""
+        if self.detail is None or self.detail.number != self.sync_number:
+            return Detail(self.sync_number)
+        return self.detail
 
 
 class StoredBalance(Balance, frozen=True, kw_only=True):
-    """A balance with the wallet it lies in."""
+    """A balance with its wallet; `stale_as_of` is set where the wallet's last list could not give it."""
 
     wallet: str
+    stale_as_of: datetime | None = None
 
 
-async def store_read(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    """Replace a wallet's balances by those of a complete read, unless a later sync has stored its own."""
-    stored = await execute(
+async def find_wallet(connection: Connection, account_id: UUID, wallet: str) -> StoredWallet | None:
+    """Find what is kept of one wallet."""
+    return await fetch_one(
         connection,
-        """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number)
-           values (%(account_id)s, %(wallet)s, %(as_of)s, %(total_check)s, %(number)s)
+        StoredWallet,
+        """select wallet, as_of, total_check, error_code, error, sync_number, detail from account_wallets
+           where account_id = %(id)s and wallet = %(wallet)s""",
+        id=account_id,
+        wallet=wallet,
+    )
+
+
+async def write_wallet(connection: Connection, account_id: UUID, wallet: StoredWallet) -> bool:
+    """Write what is known of a wallet; False when a later sync has written it, which stays."""
+    values: dict[str, Any] = {
+        **msgspec.structs.asdict(wallet),
+        "detail": Jsonb(msgspec.to_builtins(wallet.detail)),
+        "account_id": account_id,
+    }
+    written = await execute(
+        connection,
+        """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
+                                        error, detail)
+           values (%(account_id)s, %(wallet)s, %(as_of)s, %(total_check)s, %(sync_number)s, %(error_code)s,
+                   %(error)s, %(detail)s)
            on conflict (account_id, wallet) do update
            set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
-               error_code = null, error = null
+               error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
            where account_wallets.sync_number < excluded.sync_number""",
-        account_id=account_id,
-        wallet=read.wallet,
-        as_of=read.as_of,
-        total_check=read.total_check,
-        number=number,
+        **values,
     )
-    if stored:
-        await _replace_balances(connection, account_id, read.wallet, read.balances or ())
+    return written == 1
 
 
-async def _replace_balances(
-    connection: Connection, account_id: UUID, wallet: str, balances: tuple[Balance, ...]
+async def replace_balances(
+    connection: Connection, account_id: UUID, wallet: str, balances: list[StoredBalance]
 ) -> None:
+    """Put a list in the place of a wallet's old one."""
     await execute(
         connection,
         "delete from balances where account_id = %(account_id)s and wallet = %(wallet)s",
@@ -58,9 +113,10 @@ async def _replace_balances(
     )
     await execute(
         connection,
-        """insert into balances (account_id, wallet, asset, total, available, locked, borrowed)
+        """insert into balances (account_id, wallet, asset, total, available, locked, borrowed, stale_as_of)
            select %(account_id)s, %(wallet)s, * from unnest(%(assets)s::text[], %(totals)s::numeric[],
-               %(available)s::numeric[], %(locked)s::numeric[], %(borrowed)s::numeric[])""",
+               %(available)s::numeric[], %(locked)s::numeric[], %(borrowed)s::numeric[],
+               %(stale)s::timestamptz[])""",
         account_id=account_id,
         wallet=wallet,
         assets=[balance.asset for balance in balances],
@@ -68,23 +124,21 @@ async def _replace_balances(
         available=[balance.available for balance in balances],
         locked=[balance.locked for balance in balances],
         borrowed=[balance.borrowed for balance in balances],
+        stale=[balance.stale_as_of for balance in balances],
     )
 
 
-async def mark_unread(connection: Connection, account_id: UUID, number: int, read: WalletRead) -> None:
-    """Say why a wallet was not read and keep what is there as stale, unless a later sync was stored."""
+async def delete_balances(
+    connection: Connection, account_id: UUID, wallet: str, assets: frozenset[str]
+) -> None:
+    """Take assets out of a wallet's list."""
     await execute(
         connection,
-        """insert into account_wallets (account_id, wallet, sync_number, error_code, error)
-           values (%(account_id)s, %(wallet)s, %(number)s, %(error_code)s, %(error)s)
-           on conflict (account_id, wallet) do update
-           set sync_number = excluded.sync_number, error_code = excluded.error_code, error = excluded.error
-           where account_wallets.sync_number < excluded.sync_number""",
+        """delete from balances
+           where account_id = %(account_id)s and wallet = %(wallet)s and asset = any(%(assets)s)""",
         account_id=account_id,
-        wallet=read.wallet,
-        number=number,
-        error_code=read.error_code,
-        error=read.error,
+        wallet=wallet,
+        assets=sorted(assets),
     )
 
 
@@ -93,17 +147,22 @@ async def list_wallets(connection: Connection, account_id: UUID) -> list[StoredW
     return await fetch_all(
         connection,
         StoredWallet,
-        "select wallet, as_of, total_check, error_code, error from account_wallets where account_id = %(id)s",
+        """select wallet, as_of, total_check, error_code, error, sync_number, detail from account_wallets
+           where account_id = %(id)s""",
         id=account_id,
     )
 
 
-async def list_balances(connection: Connection, account_id: UUID) -> list[StoredBalance]:
-    """List the balances of all wallets by asset."""
+async def list_balances(
+    connection: Connection, account_id: UUID, wallet: str | None = None
+) -> list[StoredBalance]:
+    """List the balances of one wallet or of all by asset."""
     return await fetch_all(
         connection,
         StoredBalance,
-        """select wallet, asset, total, available, locked, borrowed from balances
-           where account_id = %(id)s order by asset, wallet""",
+        """select wallet, asset, total, available, locked, borrowed, stale_as_of from balances
+           where account_id = %(id)s and (%(wallet)s::text is null or wallet = %(wallet)s)
+           order by asset, wallet""",
         id=account_id,
+        wallet=wallet,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
 import msgspec
@@ -30,6 +31,10 @@ AWAY = (
     TooManyRequests,
     TimeoutError,
 )
+
+
+# The class of SQL states that name a table, a column or a right that the database does not have, or not yet.
+NOT_MIGRATED = "42"
 
 
 class DatabaseUnavailable(Exception):
@@ -86,6 +91,10 @@ class Pool:
                 yield connection
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
+        except psycopg.ProgrammingError as error:
+            if not (error.sqlstate or "").startswith(NOT_MIGRATED):
+                raise
+            raise DatabaseUnavailable(type(error).__name__) from error
         except AWAY as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
@@ -112,6 +121,14 @@ async def fetch_all(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return msgspec.convert(await cursor.fetchall(), list[kind])  # type: ignore[valid-type]  # a type at run time
+
+
+async def database_time(connection: Connection) -> datetime:
+    """Give the time of the database, which is the same for every gateway."""
+    rows = await connection.execute("select clock_timestamp()")
+    ((now,),) = await rows.fetchall()
+    assert isinstance(now, datetime)  # noqa: S101 - a timestamptz
+    return now
 
 
 async def execute(connection: Connection, query: LiteralString, **values: Any) -> int:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from contracts.faults import Code
+from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.syncs import Status, TotalCheck, Verdict
 from gateway.store.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
@@ -20,8 +20,14 @@ class WalletVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
     as_of: datetime | None = None
     total_check: TotalCheck | None = None
-    error_code: Code | None = None
+    error_code: CodeText | None = None
     error: str | None = None
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: str | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
 
 class Sync(msgspec.Struct, frozen=True):
@@ -38,7 +44,7 @@ class Sync(msgspec.Struct, frozen=True):
     publications: int
     finished_at: datetime | None
     holdings_count: int | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
 
@@ -48,7 +54,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     status: Status
     holdings_count: int | None
-    error_code: Code | None
+    error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
 
@@ -76,6 +82,11 @@ async def open_sync(connection: Connection, sync_id: UUID, account: Account, dea
         deadline=deadline,
     )
     return sync
+
+
+async def find(connection: Connection, sync_id: UUID) -> Sync | None:
+    """Find a sync, whoever owns it, without a lock."""
+    return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
 
 
 async def find_open(connection: Connection, account_id: UUID) -> Sync | None:

@@ -3,12 +3,15 @@
 import asyncio
 import re
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Mapping
+from functools import partial
 
 import certifi
 import httpx
 import msgspec
 from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from contracts.values import Secret
@@ -18,12 +21,20 @@ CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # 256 syncs with three reads each, and verifications beside them.
 MAX_CONNECTIONS = 1024
+# asyncio gives each TLS connection a buffer of 256 KiB and has no parameter for it. A TLS record is 16 KiB.
+SSLProtocol.max_size = 32 * 1024
 MAX_RETRY_AFTER = 3600
 
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
-HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "crypto-pocket-butler"}
+HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    # aiohttp would send "close". Servers repeat it, and aiohttp then discards an answer with bytes behind it.
+    "connection": "keep-alive",
+    "user-agent": "crypto-pocket-butler",
+}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -34,8 +45,28 @@ class Answer(msgspec.Struct, frozen=True):
     retry_after: float | None = None
 
 
+class OneAnswer(ResponseHandler):
+    """A connection that carries one request and its answer.
+
+    aiohttp gives what a connection receives to the request that waits on it, or to the next one. Bytes after
+    an answer would so answer another request, perhaps another user's: no connection is used twice, and one
+    that receives bytes before its request is sent breaks.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """Take the bytes of the answer."""
+        if self._parser is None:  # aiohttp sets it when it sends the request
+            self.abort()
+        else:
+            super().data_received(data)
+
+    def close(self) -> None:
+        """Close at once: TLS would wait 30 s for a server's close_notify, and no limit counts the wait."""
+        self.abort()
+
+
 class Https:
-    """A pool of connections. It keeps no cookies: requests of different people share it."""
+    """Sends each request on a connection of its own, and keeps no cookies: users share no state here."""
 
     def __init__(self, ca_file: str | None) -> None:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
@@ -62,12 +93,16 @@ class Https:
             raise UnexpectedResponse("The answer is no HTTP.") from None
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Cut off the requests that are under way."""
         await self._transport.aclose()
 
     def _session(self) -> ClientSession:
-        connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS)
-        return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
+        connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS, force_close=True)
+        connector._factory = partial(_one_answer, loop=asyncio.get_running_loop())
+        session = ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
+        # aiohttp would send a read a second time when its connection breaks; the bus decides on retries.
+        session._retry_connection = False
+        return session
 
     async def _answer(self, request: httpx.Request) -> Answer:
         response = await self._transport.handle_async_request(request)
@@ -78,6 +113,10 @@ class Https:
         finally:
             await response.aclose()
         return Answer(response.status_code, body, _retry_after(response))
+
+
+def _one_answer(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return OneAnswer(loop)
 
 
 async def _body(response: httpx.Response) -> bytes:

@@ -32,8 +32,14 @@ from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 
 # Public: it needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
-WALLET_READS = (Read("account_balance"), Read("asset_balances"), Read("asset_valuation", {"ccy": "USD"}))
+VALUATION = Read("asset_valuation", {"ccy": "USD"})
+WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION)
 CONFIG_READS = (Read("account_config"),)
+# OKX admits one valuation a second: the next one is admitted then, if no other is asked for in between.
+AGAIN_SECONDS = 1.1
+# What the second request needs of a try, the wait included.
+AGAIN_NEEDS_SECONDS = 2.0
+PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE})
 
 
 class Okx:
@@ -81,7 +87,7 @@ class Okx:
             raise failure(Code.INVALID_REQUEST, "OKX has no such region.")
         measurement = await self._clock.measurement(origin)
         results = await self._read_at(measurement, access, origin, reads)
-        refused = any(isinstance(each, Failure) and each.code is Code.CLOCK_DISAGREES for each in results)
+        refused = any(isinstance(each, Failure) and each.code == Code.CLOCK_DISAGREES for each in results)
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
             results = await self._read_at(measurement, access, origin, reads)
@@ -94,7 +100,15 @@ class Okx:
             signed = await self._broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
-        return await asyncio.gather(*(self._fetch(access, origin, read) for read in signed))
+        return await asyncio.gather(*(self._fetch_patiently(access, origin, read) for read in signed))
+
+    async def _fetch_patiently(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+        """Fetch a read, and ask for a refused valuation once more with the same signature."""
+        fetched = await self._fetch(access, origin, read)
+        if read.name == VALUATION.name and _may_pass(fetched, access.ends - time.monotonic()):
+            await asyncio.sleep(AGAIN_SECONDS)
+            fetched = await self._fetch(access, origin, read)
+        return fetched
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
         as_of, seconds = self._now(), access.ends - time.monotonic()
@@ -124,6 +138,13 @@ class Okx:
         finally:
             took = time.monotonic() - started
             metrics.EXCHANGE_CALLS.labels(OKX.key, read.name, str(result)).observe(took)
+
+
+def _may_pass(fetched: Fetched | Failure, seconds_left: float) -> bool:
+    """Tell whether a read was refused for a moment only, and there is time to ask once more."""
+    if not isinstance(fetched, Failure) or fetched.code not in PASSING_REFUSALS:
+        return False
+    return seconds_left >= AGAIN_NEEDS_SECONDS and (fetched.retry_after or 0.0) <= AGAIN_SECONDS
 
 
 def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:

@@ -1,0 +1,137 @@
+"""Services of different versions understand each other: messages of the version before and of a later one."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from contracts.accounts import AccountSynced, VerifyReply
+from contracts.bus.envelope import Malformed, decode
+from contracts.cards import CARDS, Card
+from contracts.faults import Code, PermanentError, TransientError, failure, fault_of
+from contracts.syncs import SyncCompleted, SyncOutcome, TotalCheck, Verdict
+from contracts.vault import Refused, StoreReply
+
+YESTERDAY = Path(__file__).parent / "yesterday"
+BEFORE = {path.stem for path in YESTERDAY.iterdir()}
+
+
+def later(**fields: Any) -> bytes:
+    """Write a message of a later version, with a field that nothing here knows."""
+    return msgspec.json.encode({**fields, "added_later": {"a": [1]}})
+
+
+def later_outcome(**wallet: Any) -> SyncOutcome:
+    """Read a completed outcome of a later version with one wallet."""
+    message = later(
+        type="completed",
+        sync_id=uuid4(),
+        account_id=uuid4(),
+        exchange="okx",
+        status="completed",
+        wallets=[{"wallet": "trading", **wallet}],
+    )
+    outcome: SyncOutcome = decode(message, SyncOutcome)
+    return outcome
+
+
+def holds(read: Any, sent: Any) -> bool:
+    """Tell whether all that was sent stands in what was read, which may have more fields."""
+    if isinstance(sent, dict):
+        return all(key in read and holds(read[key], value) for key, value in sent.items())
+    if isinstance(sent, list):
+        return len(read) == len(sent) and all(map(holds, read, sent))
+    return bool(read == sent)
+
+
+@pytest.mark.parametrize("card", [card for card in CARDS if card.name in BEFORE], ids=lambda card: card.name)
+def test_a_message_of_the_version_before_is_read(card: Card) -> None:
+    """What yesterday's services send means today what it meant then."""
+    before = (YESTERDAY / f"{card.name}.json").read_bytes()
+
+    read = msgspec.json.decode(msgspec.json.encode(decode(before, type(card.example))))
+
+    assert holds(read, msgspec.json.decode(before))
+
+
+def test_no_message_of_the_version_before_is_forgotten() -> None:
+    """A message that yesterday's services send still has a card."""
+    assert {card.name for card in CARDS} >= BEFORE
+
+
+def test_an_unknown_fault_code_stays_as_text() -> None:
+    """The outcome is read, and the code is kept as it came."""
+    outcome = later_outcome(verdict="failed", error_code="moon_in_the_way", error="The moon is in the way.")
+
+    assert outcome.wallets[0].error_code == "moon_in_the_way"
+
+
+@pytest.mark.parametrize("code", ["moon_in_the_way", "v2.Moon-Phase"])
+def test_an_unknown_fault_code_acts_as_internal_error(code: str) -> None:
+    """Actor, next action and retrying are those of internal_error, between services and for users."""
+    refused: StoreReply = decode(later(type="refused", code=code, detail="why"), StoreReply)
+
+    assert isinstance(refused, Refused)
+    assert (refused.failure().code, type(refused.failure())) == (code, TransientError)
+    assert fault_of(code) == fault_of(Code.INTERNAL_ERROR)
+
+
+def test_a_known_fault_code_keeps_its_branch() -> None:
+    """What is in the table acts as the table says."""
+    assert isinstance(failure("key_unknown"), PermanentError)
+    assert isinstance(failure("rate_limited"), TransientError)
+
+
+@pytest.mark.parametrize("code", ["", "a b", "a\nb", "x" * 65, "ö"])
+def test_a_code_that_is_no_code_is_malformed(code: str) -> None:
+    """A code is a short word, in every version: anything else could be anybody's text."""
+    with pytest.raises(Malformed):
+        decode(later(type="refused", code=code), VerifyReply)
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"balances": [], "as_of": "2026-11-24T12:00:00Z"}, {"error_code": "x"}]
+)
+def test_an_unknown_verdict_acts_as_failed(extra: dict[str, Any]) -> None:
+    """A verdict of a later version is a wallet that this version has not read, whatever comes with it."""
+    assert later_outcome(verdict="read_by_telescope", **extra).wallets[0].verdict is Verdict.FAILED
+
+
+def test_an_unknown_comparison_with_the_total_counts_as_none() -> None:
+    """A wallet whose comparison is not understood is unchecked, never agreeing."""
+    wallet = later_outcome(
+        verdict="complete", balances=[], as_of="2026-11-24T12:00:00Z", total_check="agrees_twice"
+    ).wallets[0]
+
+    assert wallet.total_check is TotalCheck.UNCHECKED
+
+
+def test_an_unknown_status_is_read() -> None:
+    """The status of the message is a word for others; the gateway derives its own."""
+    raw = later(
+        type="completed", sync_id=uuid4(), account_id=uuid4(), exchange="okx", status="adjourned", wallets=[]
+    )
+    outcome: SyncCompleted = decode(raw, SyncOutcome)
+
+    assert outcome.status == "adjourned"
+
+
+def test_an_event_of_a_later_version_is_read() -> None:
+    """Subscribers that use these types survive an update of the gateway."""
+    fact: AccountSynced = decode(
+        later(
+            sync_id=uuid4(),
+            account_id=uuid4(),
+            user_id=uuid4(),
+            exchange="okx",
+            status="partial",
+            recorded_at="2026-11-24T12:00:00Z",
+            wallets=[{"wallet": "moon", "verdict": "new", "error_code": "moon_in_the_way"}],
+            error_code="moon_in_the_way",
+        ),
+        AccountSynced,
+    )
+
+    assert (fact.error_code, fact.wallets[0].verdict) == ("moon_in_the_way", Verdict.FAILED)

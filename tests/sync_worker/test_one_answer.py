@@ -1,0 +1,234 @@
+"""One request on one connection: bytes that were not asked for never answer a request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from contracts.faults import Code, Failure
+from contracts.values import Secret
+from deploy.local.certificates import Authority, make_authority
+from sync_worker.exchanges.http import MAX_BODY_BYTES, Https
+from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, ScriptedExchange, hang, raw, reset
+from tests.waiting import until
+
+CLOSING = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+Doubling = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
+
+
+@pytest.fixture(name="authority", scope="module")
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"), "test")
+
+
+@pytest_asyncio.fixture(name="server")
+async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
+    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(name="https")
+async def _https(authority: Authority) -> AsyncIterator[Https]:
+    https = Https(str(authority.certificate_path))
+    yield https
+    await https.close()
+
+
+def sized(body: bytes) -> bytes:
+    """Write a response whose length is announced."""
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+def chunked(body: bytes) -> bytes:
+    """Write a response in one chunk."""
+    return (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    )
+
+
+def at_once(written: Callable[[bytes], bytes]) -> Doubling:
+    """Answer twice in the same bytes."""
+
+    async def write(writer: asyncio.StreamWriter, body: bytes) -> None:
+        writer.write(written(body) * 2)
+
+    return write
+
+
+def later(seconds: float, written: Callable[[bytes], bytes] = sized) -> Doubling:
+    """Answer again after so many seconds, when the connection is idle."""
+
+    async def write(writer: asyncio.StreamWriter, body: bytes) -> None:
+        writer.write(written(body))
+        await asyncio.sleep(seconds)
+        writer.write(written(body))
+
+    return write
+
+
+async def half_of_the_second(writer: asyncio.StreamWriter, body: bytes) -> None:
+    """Answer, and begin a second answer that ends only after the next request."""
+    again = sized(body)
+    writer.write(sized(body) + again[: len(again) // 2])
+
+
+async def hints_behind(writer: asyncio.StreamWriter, body: bytes) -> None:
+    """Send an interim response before the answer, and one behind it."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n"
+    writer.write(hints + sized(body) + hints + sized(body))
+
+
+async def without_body(writer: asyncio.StreamWriter, body: bytes) -> None:
+    """Send a body with a status that has none, as to a HEAD request, and answer behind it."""
+    writer.write(sized(body) + b"HTTP/1.1 204 No Content\r\n\r\n" + sized(body))
+
+
+TWICE: dict[str, Doubling] = {
+    "at once": at_once(sized),
+    "at once, in chunks": at_once(chunked),
+    "after 20 ms": later(0.02),
+    "after 20 ms, in chunks": later(0.02, chunked),
+    "after 2 s": later(2.0),
+    "half of it": half_of_the_second,
+    "interim responses": hints_behind,
+    "a status without a body": without_body,
+}
+
+
+class Answers:
+    """Answers each request twice with the key that it was sent with; `told` counts the finished answers."""
+
+    def __init__(self, server: ScriptedExchange, double: Doubling) -> None:
+        self._server = server
+        self._double = double
+        self.told = 0
+
+    async def script(self, writer: asyncio.StreamWriter) -> None:
+        """Answer the latest request."""
+        body = self._server.heads[-1].lower().partition(b"ok-access-key: ")[2].partition(b"\r\n")[0]
+        with suppress(OSError):
+            await self._double(writer, body)
+        self.told += 1
+
+    def all_told(self, requests: int) -> Callable[[], Awaitable[bool]]:
+        """Give the condition that so many requests are answered, both times."""
+
+        async def are_told() -> bool:
+            return self.told >= requests
+
+        return are_told
+
+
+@pytest.mark.parametrize("double", TWICE.values(), ids=TWICE)
+@pytest.mark.parametrize("target", [BALANCE, TIME])
+async def test_a_second_answer_is_never_the_next_one(
+    server: ScriptedExchange, https: Https, double: Doubling, target: str
+) -> None:
+    """Whenever it comes, the next request gets its own answer: that of the same user, and that of another."""
+    answers = Answers(server, double)
+    server.scripts[target] = server.scripts[FUNDING] = answers.script
+
+    for number, key in enumerate((b"alice", b"alice-again", b"bob", b"alice"), start=1):
+        next_target = target if number % 2 else FUNDING
+        answer = await https.get(server.origin, next_target, {"OK-ACCESS-KEY": Secret(key.decode())}, 10)
+        assert answer.body == key
+        await until(answers.all_told(number))
+
+
+OWN, FOREIGN = b'{"of":"alice"}', b'{"of":"bob"}'
+OTHER = sized(FOREIGN)
+INSIDE = {
+    "where half of the body is missing": sized(OWN)[:-7] + OTHER + OWN[-7:],
+    "where the body is announced too short": sized(OWN[:7]).replace(OWN[:7], OWN[:7] + OTHER + OWN[7:]),
+    "where the next chunk should be": chunked(OWN)[:-5] + OTHER + chunked(OWN),
+    "in a chunk": chunked(OWN + OTHER),
+    "behind an answer that closes": CLOSING % len(OWN) + OWN + OTHER,
+}
+
+
+@pytest.mark.parametrize("answer", INSIDE.values(), ids=INSIDE)
+async def test_an_answer_inside_a_body_answers_nothing(
+    server: ScriptedExchange, https: Https, answer: bytes
+) -> None:
+    """A response inside another one is a broken body or a fault, and the next request gets its own."""
+    server.scripts |= {BALANCE: raw(answer), FUNDING: raw(sized(OWN))}
+
+    with suppress(Failure):
+        assert (await https.get(server.origin, BALANCE, {}, 10)).body != FOREIGN
+
+    assert (await https.get(server.origin, FUNDING, {}, 10)).body == OWN
+
+
+async def test_an_answer_before_the_request_is_none(authority: Authority, https: Https) -> None:
+    """A connection on which the server speaks first breaks, and the request does not go over it."""
+    server = ScriptedExchange(authority.issue(["127.0.0.1"]), greeting=sized(b'{"of":"bob"}'))
+    async with server.listening():
+        with pytest.raises(Failure) as caught:
+            await https.get(server.origin, BALANCE, {}, 10)
+
+    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+    assert server.heads == []
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own(
+    server: ScriptedExchange, https: Https
+) -> None:
+    """However many users ask at once while all is answered twice, each gets the answer to its own key."""
+    server.scripts[BALANCE] = Answers(server, at_once(sized)).script
+    keys = [f"user-{number}" for number in range(64)]
+
+    async def ask(key: str) -> bytes:
+        return (await https.get(server.origin, BALANCE, {"OK-ACCESS-KEY": Secret(key)}, 10)).body
+
+    bodies = await asyncio.gather(*map(ask, keys))
+
+    assert bodies == [key.encode() for key in keys]
+
+
+async def test_a_request_is_sent_once(server: ScriptedExchange, https: Https) -> None:
+    """When the connection breaks, the same signature does not go out a second time."""
+    server.scripts[BALANCE] = reset
+
+    with pytest.raises(Failure) as caught:
+        await https.get(server.origin, BALANCE, {}, 10)
+
+    assert caught.value.code is Code.EXCHANGE_UNREACHABLE
+    assert server.targets() == [BALANCE]
+
+
+async def test_a_server_that_does_not_close_holds_no_socket(server: ScriptedExchange, https: Https) -> None:
+    """After the answer the connection is gone, whatever the server does with its end."""
+    port = urlsplit(server.origin).port
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(sized(b"{}"))
+        await writer.drain()
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # does not see the client's close_notify
+        await hang(writer)
+
+    async def is_closed() -> bool:
+        return all(tuple(each.raddr) != ("127.0.0.1", port) for each in psutil.Process().net_connections())
+
+    server.scripts[BALANCE] = answer
+    await https.get(server.origin, BALANCE, {}, 10)
+
+    await until(is_closed)
+
+
+async def test_the_largest_body_is_taken_from_a_server_that_closes(
+    server: ScriptedExchange, https: Https
+) -> None:
+    """A connection that ends right behind its answer takes no byte of it along."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(CLOSING % MAX_BODY_BYTES + b" " * MAX_BODY_BYTES)
+        await writer.drain()
+        writer.close()
+
+    server.scripts[BALANCE] = answer
+
+    assert len((await https.get(server.origin, BALANCE, {}, 10)).body) == MAX_BODY_BYTES

@@ -1,0 +1,70 @@
+"""The exchange's total when it is refused: what is asked for again, and what the verdicts then say."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from contracts.syncs import Status, TotalCheck
+from deploy.local.simulator.accounts import Accounts
+from tests.sync_worker import scripted as script
+from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, VALUATION, Script, ScriptedExchange
+from tests.sync_worker.system import Gateway, Worker
+
+
+@pytest_asyncio.fixture(name="credential_id", scope="module")
+async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[UUID]:
+    yield await gateway.store(accounts["plain"])
+
+
+TOO_OFTEN = script.refusal("50011", status="429 Too Many Requests")
+
+
+@pytest.mark.parametrize("refused", [TOO_OFTEN, script.refusal("50001")], ids=["too often", "maintenance"])
+async def test_a_refused_total_is_asked_for_once_more(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID, refused: Script
+) -> None:
+    """The total is asked for with the same signature, the wallets are not read again, and the lists agree."""
+    scripted.scripts[VALUATION] = script.first(refused, scripted.scripts[VALUATION])
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
+    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.AGREES] * 2
+    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION])
+    first, again = (head for head in scripted.heads if VALUATION.encode() in head)
+    assert again == first
+    assert (scripted.targets().count(BALANCE), scripted.targets().count(FUNDING)) == (1, 1)
+
+
+LASTING: dict[str, tuple[Script, float, int]] = {
+    "refused twice": (TOO_OFTEN, 30.0, 2),
+    "for good": (script.refusal("50120"), 30.0, 1),
+    "a longer wait": (
+        script.response(b"", "429 Too Many Requests", "content-type: text/html\r\nretry-after: 5"),
+        30.0,
+        1,
+    ),
+    "no time": (TOO_OFTEN, 2.4, 1),
+}
+
+
+@pytest.mark.parametrize(("answer", "seconds", "asked"), LASTING.values(), ids=LASTING)
+async def test_without_the_totals_the_wallets_are_unchecked(
+    worker: Worker,
+    gateway: Gateway,
+    scripted: ScriptedExchange,
+    credential_id: UUID,
+    answer: Script,
+    seconds: float,
+    asked: int,
+) -> None:
+    """A valuation that failed makes no wallet fail, and is asked for again only where that may help."""
+    scripted.scripts[VALUATION] = answer
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us", seconds))
+
+    assert outcome.status == Status.COMPLETED
+    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.UNCHECKED] * 2
+    assert scripted.targets().count(VALUATION) == asked
