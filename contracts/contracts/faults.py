@@ -196,7 +196,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     Code.REQUEST_REJECTED: Fault("The exchange rejects our request as malformed.", Actor.OPERATOR, _OPERATOR),
     Code.CLOCK_DISAGREES: Fault(
-        "The clocks of the exchange and of the system disagree.",
+        "Clocks disagree: that of the exchange, or one of ours.",
         Actor.OPERATOR,
         "The operator must check the clocks of the machines (NTP).",
         retryable=True,

@@ -11,6 +11,8 @@ from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
 MIN_SECRET_BYTES = 32
+# How long a gateway waits until a credential is stored.
+STORE_SECONDS = 8.0
 
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
 

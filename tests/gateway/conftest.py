@@ -1,7 +1,6 @@
 """A database with one connected account."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 from uuid_utils.compat import uuid7
@@ -38,4 +37,4 @@ async def _account(pool: Pool) -> Account:
 async def opened(pool: Pool, account: Account) -> Sync:
     """Open a sync of an account."""
     async with pool.transaction() as connection:
-        return await syncs.open_sync(connection, uuid7(), account, datetime.now(UTC) + timedelta(minutes=2))
+        return await syncs.open_sync(connection, uuid7(), account, 120)

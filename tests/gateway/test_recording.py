@@ -296,7 +296,10 @@ async def test_the_time_of_the_last_sync_is_honest(pool: Pool, account: Account)
 
     said = outcome(await opened(pool, account), read("trading", "1", future), read("funding", "1", future))
     await recorded(pool, said)
-    assert ((await shown(pool, account))[0].last_synced_at or future) < future
+    found, _ = await shown(pool, account)
+    async with pool.transaction() as connection:
+        stored = await balances.list_wallets(connection, account.id)
+    assert all((time or future) < future for time in [found.last_synced_at, *(each.as_of for each in stored)])
 
 
 @pytest.mark.parametrize(

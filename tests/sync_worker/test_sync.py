@@ -20,6 +20,7 @@ from contracts.syncs import (
     WalletRead,
 )
 from contracts.values import Balance
+from sync_worker.errors import ClocksDisagree
 from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (
     MAX_DELIVERIES,
@@ -85,6 +86,19 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
     said = outcome(a_request(), OKX, out, 13)
     assert isinstance(said, SyncFailed)
     assert said.error_code == code
+
+
+def test_our_own_clocks_are_waited_for_like_parts_that_are_away() -> None:
+    """Until the deadline, and then that is said; the exchange's refusal of a time uses up its tries."""
+    ours = nothing_read(OKX, ClocksDisagree("the broker's clock and the vault's disagree"))
+    theirs = nothing_read(OKX, failure(Code.CLOCK_DISAGREES))
+
+    assert next_try(ours, Attempt(MAX_TRIES + 9), 60, 1.0) == OWN_PARTS_DELAY
+    assert next_try(ours, Attempt(MAX_TRIES + 9), 7, 1.0) is None
+    assert next_try(theirs, Attempt(MAX_TRIES), 60, 1.0) is None
+    said = outcome(a_request(), OKX, ours, 13)
+    assert isinstance(said, SyncFailed)
+    assert said.error_code == Code.CLOCK_DISAGREES
 
 
 def test_an_outage_of_ours_uses_up_no_try_at_the_exchange() -> None:

@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from contracts.bus.brake import HOLD_SECONDS, Brake
 from contracts.bus.connect import MESSAGE_ID, Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
 from contracts.bus.pulling import Pull
-from contracts.bus.topology import ACK_WAIT, Consumer
+from contracts.bus.topology import Consumer
 from contracts.operations import metrics
 
 ACK_TIMEOUT = 2.0
@@ -37,12 +38,16 @@ log = structlog.get_logger()
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a message: its raw body and how often it was delivered, this time included."""
+    """One delivery of a message: its raw body and how often it was delivered, this time included.
+
+    `stored_at` is when the stream took the message, by the server's clock.
+    """
 
     subject: str
     body: bytes
     attempt: int
     headers: dict[str, str]
+    stored_at: datetime | None = None
 
     @property
     def message_id(self) -> str:
@@ -100,7 +105,7 @@ class _Consuming:
         """Handle one delivery and count how it ended."""
         outcome = "unsettled"
         try:
-            async with _in_progress(raw):
+            async with _in_progress(raw, self._consumer.ack_wait):
                 outcome = await self._settle(raw)
         except Error as error:
             log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
@@ -176,7 +181,8 @@ class _Consuming:
 
 
 def _delivery(raw: Msg) -> Delivery:
-    return Delivery(raw.subject, raw.data, raw.metadata.num_delivered, raw.headers or {})
+    metadata = raw.metadata
+    return Delivery(raw.subject, raw.data, metadata.num_delivered, raw.headers or {}, metadata.timestamp)
 
 
 def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
@@ -190,12 +196,12 @@ def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _in_progress(raw: Msg) -> Any:
+async def _in_progress(raw: Msg, ack_wait: float) -> Any:
     """Tell the server every third of the ack wait that the message is being worked on."""
 
     async def report() -> None:
         while True:
-            await asyncio.sleep(ACK_WAIT / 3)
+            await asyncio.sleep(ack_wait / 3)
             with suppress(Error):
                 await raw.in_progress()
 

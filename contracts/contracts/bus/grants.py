@@ -28,6 +28,10 @@ class GrantRefused(Exception):
     """A grant that was altered, signed by another key, or is over."""
 
 
+class GrantOver(GrantRefused):
+    """A grant of the gateway whose time is over by the clock that was asked."""
+
+
 def sync_purpose(sync_id: UUID) -> str:
     """Name the purpose of a grant for one sync."""
     return f"sync {sync_id}"
@@ -40,7 +44,7 @@ def sign_grant(grant: Grant, key: Ed25519PrivateKey) -> str:
 
 
 def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
-    """Check a grant's signature and time and give it; raises GrantRefused."""
+    """Check a grant's signature and time and give it; raises GrantRefused, GrantOver where it is late."""
     try:
         payload, signature = (urlsafe_b64decode(part) for part in text.split("."))
         # Decoding skips characters of its own choice: one grant has one text.
@@ -51,7 +55,7 @@ def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
     except (ValueError, InvalidSignature, Malformed):
         raise GrantRefused("the grant is not signed by the gateway") from None
     if grant.exp.tzinfo is None or now >= grant.exp:
-        raise GrantRefused("the grant is over")
+        raise GrantOver("the grant is over")
     return grant
 
 

@@ -56,13 +56,17 @@ STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIE
 
 
 class Consumer(msgspec.Struct, frozen=True):
-    """A durable pull consumer: where it reads and what the server holds it to."""
+    """A durable pull consumer: where it reads and what the server holds it to.
+
+    A message of which nothing is heard for `ack_wait` seconds is delivered again.
+    """
 
     stream: str
     name: str
     filter_subject: str | None = None
     max_deliver: int = -1
     max_ack_pending: int = 1024
+    ack_wait: float = ACK_WAIT
 
     @property
     def path(self) -> str:
@@ -74,7 +78,7 @@ class Consumer(msgspec.Struct, frozen=True):
         return ConsumerConfig(
             durable_name=self.name,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
+            ack_wait=self.ack_wait,
             max_deliver=self.max_deliver,
             max_ack_pending=self.max_ack_pending,
             max_waiting=16,

@@ -77,6 +77,12 @@ OUTBOX_OLDEST = Gauge(
 QUEUED_OLDEST = Gauge(
     "butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome", registry=REGISTRY
 )
+CLOCK_OFFSET = Gauge(
+    "butler_clock_offset_seconds",
+    "Seconds by which another server's clock is ahead of this machine's",
+    ["clock"],
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from litestar import Litestar
@@ -15,8 +16,10 @@ from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
 from contracts.bus.gate import Gate
+from contracts.bus.server_time import NATS, nats_clock
 from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from contracts.bus.watching import Watch
+from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, merged, running
 from contracts.operations.serve import run_service
@@ -38,6 +41,7 @@ from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_j
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
+from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
 from gateway.sweeper import Patience, Sweeper
 from gateway.tokens import AccessTokens
@@ -109,7 +113,8 @@ def composed(
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
-    checks, collecting = observation(pool, bus, deadline, stopping)
+    clocks = Clocks()
+    checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
@@ -129,17 +134,21 @@ def composed(
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
+        "clocks": clocks.keep(
+            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
+        ),
     }
 
 
 def observation(
-    pool: Pool, bus: Bus, sync_deadline: float, stopping: asyncio.Event
+    pool: Pool, bus: Bus, sync_deadline: float, clocks: Clocks, stopping: asyncio.Event
 ) -> tuple[Checks, Coroutine[None, None, None]]:
     """Give the checks of the gateway, and the part that keeps its metrics true."""
     watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
-    required = {"database": pool.ready, "running": running(stopping)}
+    required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
     # Balances can be read without the bus.
-    checks = Checks(required, merged(bus.checks(), watch.checks(), backlog.checks()))
+    degrading = merged(bus.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
+    checks = Checks(required, degrading)
     return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 

@@ -1,6 +1,6 @@
 """The life of a credential: submitted, stored, verified, then live for an account, or doomed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
@@ -23,8 +23,9 @@ from gateway.errors import Problem, not_found, problem_of, service_unavailable
 from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
+from gateway.store.clock import DatabaseTime
 from gateway.store.pool import DatabaseUnavailable, Pool
-from gateway.vault import Vault
+from gateway.vault import Vault, in_time
 
 VERIFY_SECONDS = 20.0
 DOOM_SECONDS = 1.0
@@ -78,9 +79,9 @@ class Connecting:
 
     async def _accepted(self, submission: Submission) -> tuple[UUID, Verified]:
         """Store and verify a credential; whatever fails, it is doomed. Raises Problem."""
-        credential_id = await self._stored(submission)
+        credential_id, begun = await self._stored(submission)
         try:
-            verified = await self._verify(credential_id, submission)
+            verified = await self._verify(credential_id, submission, begun)
             check_read_only(submission.exchange, verified)
         except Failure as failure:
             await self._doom(credential_id, submission, failure.code)
@@ -93,8 +94,11 @@ class Connecting:
             raise
         return credential_id, verified
 
-    async def _stored(self, submission: Submission) -> UUID:
-        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile."""
+    async def _stored(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
+        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile.
+
+        Gives its id and when that was begun, by the database's clock.
+        """
         try:
             return await self._store(submission)
         except Failure as failure:
@@ -105,10 +109,10 @@ class Connecting:
         except Failure as failure:
             raise problem_of(failure) from None
 
-    async def _store(self, submission: Submission) -> UUID:
+    async def _store(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         credential_id = uuid7()
         async with self._pool.transaction() as connection:
-            await credentials.insert_pending(
+            begun = await credentials.insert_pending(
                 connection, credential_id, submission.user_id, submission.exchange.key
             )
             await audit.record(
@@ -121,17 +125,19 @@ class Connecting:
             )
         parts = CredentialParts(submission.api_key, submission.passphrase)
         try:
-            await self._vault.store(credential_id, submission.exchange.key, submission.api_secret, parts)
+            await self._vault.store(
+                credential_id, submission.exchange.key, submission.api_secret, parts, begun
+            )
         except BaseException as error:
             refused = isinstance(error, PermanentError)
             code = error.code if isinstance(error, Failure) else None
             await self._doom(credential_id, submission, code, certain=refused)
             raise
-        return credential_id
+        return credential_id, begun
 
-    async def _verify(self, credential_id: UUID, submission: Submission) -> Verified:
+    async def _verify(self, credential_id: UUID, submission: Submission, begun: DatabaseTime) -> Verified:
         """Have a worker read whose key it is and what it may do; raises Failure."""
-        deadline = datetime.now(UTC) + timedelta(seconds=VERIFY_SECONDS)
+        deadline = begun.after(VERIFY_SECONDS)
         grant = Grant(credential_id, submission.exchange.key, VERIFY, deadline)
         question = Verify(
             credential_id, submission.exchange.key, submission.region, sign_grant(grant, self._key), deadline
@@ -141,7 +147,7 @@ class Connecting:
             subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise in_time(reply).failure()
         return reply
 
     async def _insert(self, account: Account, credential_id: UUID) -> Account:

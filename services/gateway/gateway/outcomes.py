@@ -21,7 +21,7 @@ from gateway.store import accounts, audit, outbox, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.syncs import Sync
-from gateway.verdicts import completed_as_of, ending, unknown_wallets, wallet_reads
+from gateway.verdicts import completed_as_of, ending, read_before, unknown_wallets, wallet_reads
 
 DATABASE_AWAY_DELAY = 5.0
 MAX_NAMED = 16
@@ -132,6 +132,7 @@ async def record(
     if account is None or queued is None or queued.status is not Status.QUEUED:
         return None
     recorded_at = await database_time(connection)
+    reads = tuple(read_before(read, recorded_at) for read in reads)
     if account.deleted_at is None:
         kept = [await keep(connection, queued, read, recorded_at, patience) for read in reads]
         reads = tuple(kept)
@@ -146,7 +147,7 @@ async def record(
 
 
 async def _publish_recorded(connection: Connection, sync: Sync) -> None:
-    await outbox.put(connection, account_synced(sync, datetime.now(UTC)))
+    await outbox.put(connection, account_synced(sync, _ended_at(sync)))
     await audit.record(
         connection,
         Action.SYNC_RECORDED,
@@ -157,12 +158,17 @@ async def _publish_recorded(connection: Connection, sync: Sync) -> None:
     )
 
 
+def _ended_at(sync: Sync) -> datetime:
+    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
+    return sync.finished_at.astimezone(UTC)
+
+
 def _report(sync: Sync, left_out: list[str]) -> None:
     """Log and count a recorded outcome; `left_out` are wallets that this version does not know."""
     if left_out:
         log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
-    seconds = (datetime.now(UTC) - sync.requested_at).total_seconds()
+    seconds = (_ended_at(sync) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
     log.info(
         "sync_recorded",

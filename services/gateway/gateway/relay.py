@@ -84,7 +84,7 @@ class Relay:
         """Try once to publish; gives how that ended, whatever happens."""
         try:
             seq = await self._bus.publish_once(
-                message.subject, message.stream, message.body, message.message_id, message.headers
+                message.subject, message.stream, message.body, message.message_id, message.stamped()
             )
         except MessageRefused as error:
             reason = str(error)

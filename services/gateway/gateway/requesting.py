@@ -1,6 +1,5 @@
 """Accepting requests for syncs: the sync, its outbox row and its audit in one transaction."""
 
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -42,7 +41,7 @@ class Requests:
         self._pool = pool
         self._relay = relay
         self._key = key
-        self._deadline = timedelta(seconds=deadline_seconds)
+        self._deadline_seconds = deadline_seconds
         self._limits = allowed
 
     async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
@@ -80,8 +79,7 @@ class Requests:
 
     async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
         """Open a sync of a locked account, or give the one that is open."""
-        deadline = datetime.now(UTC) + self._deadline
-        sync = await syncs.open_sync(connection, sync_id, account, deadline)
+        sync = await syncs.open_sync(connection, sync_id, account, self._deadline_seconds)
         if sync.id != sync_id:
             return sync
         request = sync_request(sync, account, self._key)

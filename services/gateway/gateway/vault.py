@@ -1,8 +1,9 @@
 """Handing credentials to the vault-broker and having them destroyed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
@@ -14,6 +15,7 @@ from contracts.faults import Code, TransientError
 from contracts.values import Secret
 from contracts.vault import (
     MIN_SECRET_BYTES,
+    STORE_SECONDS,
     AskKeys,
     CredentialParts,
     Destroy,
@@ -25,8 +27,8 @@ from contracts.vault import (
     StoreReply,
 )
 from gateway.credentials import WrappingKeyRefused, check_fingerprint, wrap_secret
+from gateway.store.clock import DatabaseTime
 
-SECONDS = 8.0
 UNANSWERED = Code.SIGNING_UNAVAILABLE
 
 log = structlog.get_logger()
@@ -40,30 +42,43 @@ class Vault:
         self._pinned = pinned_fingerprint
         self._keys: Keys | None = None
 
-    async def store(self, credential_id: UUID, exchange: str, secret: Secret, parts: CredentialParts) -> None:
+    async def store(
+        self,
+        credential_id: UUID,
+        exchange: str,
+        secret: Secret,
+        parts: CredentialParts,
+        begun: DatabaseTime | None = None,
+    ) -> None:
         """Put a new credential into the vault; raises Failure, after which the credential must be doomed.
 
-        A refusal because of keys that changed makes the next call ask for the keys anew.
+        The deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys
+        that changed makes the next call ask for the keys anew.
         """
         if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
             raise Refused(Code.SECRET_UNUSABLE).failure()
         keys = self._keys or await self._fetch_keys()
-        request = self._sealed(keys, credential_id, exchange, secret, parts)
-        reply: StoreReply = await self._bus.request(subjects.STORE, request, StoreReply, SECONDS, UNANSWERED)
+        deadline = (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
+        request = _sealed(keys, _New(credential_id, exchange, secret, parts, deadline))
+        reply: StoreReply = await self._bus.request(
+            subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
+        )
         if isinstance(reply, Refused):
             self._keys = None
-            raise reply.failure()
+            raise in_time(reply).failure()
 
     async def destroy(self, credential_id: UUID) -> None:
         """Destroy a credential; raises Failure when that is not certain."""
         reply: DestroyReply = await self._bus.request(
-            subjects.DESTROY, Destroy(credential_id), DestroyReply, SECONDS, UNANSWERED
+            subjects.DESTROY, Destroy(credential_id), DestroyReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
             raise reply.failure()
 
     async def _fetch_keys(self) -> Keys:
-        reply: KeysReply = await self._bus.request(subjects.KEYS, AskKeys(), KeysReply, SECONDS, UNANSWERED)
+        reply: KeysReply = await self._bus.request(
+            subjects.KEYS, AskKeys(), KeysReply, STORE_SECONDS, UNANSWERED
+        )
         if isinstance(reply, Refused):
             raise reply.failure()
         try:
@@ -76,16 +91,33 @@ class Vault:
         self._keys = reply
         return reply
 
-    def _sealed(
-        self, keys: Keys, credential_id: UUID, exchange: str, secret: Secret, parts: CredentialParts
-    ) -> Store:
-        request_id = uuid7()
-        return Store(
-            request_id=request_id,
-            credential_id=credential_id,
-            exchange=exchange,
-            sealing_key_id=keys.sealing_key_id,
-            wrapped_secret=wrap_secret(secret, keys.wrapping_key),
-            sealed_parts=seal(encode(parts), keys.sealing_key, subjects.STORE, credential_id, request_id),
-            deadline=datetime.now(UTC) + timedelta(seconds=SECONDS),
-        )
+
+class _New(msgspec.Struct, frozen=True):
+    """A credential on its way into the vault, until when by the database's clock."""
+
+    credential_id: UUID
+    exchange: str
+    secret: Secret
+    parts: CredentialParts
+    deadline: datetime
+
+
+def _sealed(keys: Keys, new: _New) -> Store:
+    request_id = uuid7()
+    sealed = seal(encode(new.parts), keys.sealing_key, subjects.STORE, new.credential_id, request_id)
+    return Store(
+        request_id=request_id,
+        credential_id=new.credential_id,
+        exchange=new.exchange,
+        sealing_key_id=keys.sealing_key_id,
+        wrapped_secret=wrap_secret(new.secret, keys.wrapping_key),
+        sealed_parts=sealed,
+        deadline=new.deadline,
+    )
+
+
+def in_time(reply: Refused) -> Refused:
+    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock."""
+    if reply.code != Code.DEADLINE_EXCEEDED:
+        return reply
+    return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")

@@ -71,6 +71,13 @@ def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
     return Ending(status, holdings_count(reads), error_code, error, tuple(map(_verdict, reads)))
 
 
+def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
+    """Bound the time of a read by that of its recording: no number is of the future."""
+    if read.as_of is None or read.as_of <= recorded_at:
+        return read
+    return msgspec.structs.replace(read, as_of=recorded_at)
+
+
 def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
     """Give the oldest time of a sync that read every wallet that this version covers; None for any other."""
     covered = EXCHANGES[exchange].covered_wallets

@@ -13,6 +13,7 @@ from contracts.bus.sealing import SealBroken, SealingKey
 from contracts.faults import Code, failure
 from contracts.reads import Read, request_line
 from contracts.vault import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
+from sync_worker.errors import ClocksDisagree
 
 AUTHORIZE_SECONDS = 3.0
 
@@ -60,7 +61,7 @@ class Broker:
             subjects.AUTHORIZE, request, AuthorizeReply, AUTHORIZE_SECONDS, Code.SIGNING_UNAVAILABLE
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise ClocksDisagree(reply.detail) if reply.code == Code.CLOCK_DISAGREES else reply.failure()
         return reply.sealed_reads
 
     def _open(self, sealed: bytes, request: Authorize) -> tuple[SignedRead, ...]:

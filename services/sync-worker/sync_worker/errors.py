@@ -24,6 +24,13 @@ class UnexpectedResponse(PermanentError):
         super().__init__(Code.UNEXPECTED_RESPONSE, detail)
 
 
+class ClocksDisagree(TransientError):
+    """A time that can not be, by our own clocks: the exchange has nothing to do with it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Code.CLOCK_DISAGREES, detail)
+
+
 class ContradictoryTotal(TransientError):
     """A wallet's list that is empty, or worth less or more, beside the exchange's own total."""
 

@@ -3,8 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 
 import structlog
 
@@ -18,10 +17,11 @@ from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import SyncFailed, SyncOutcome, SyncRequested
 from sync_worker.broker import Access
-from sync_worker.errors import ExchangeTimeout
+from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.okx import Okx
 from sync_worker.outages import Outages
 from sync_worker.sync import Attempt, Reading, meets_outage, next_try, nothing_read, outcome
+from sync_worker.timing import Left, Timing
 
 QUEUE = "sync-worker"
 SYNCS_AT_ONCE = 256
@@ -36,12 +36,12 @@ log = structlog.get_logger()
 
 
 class Handlers:
-    """Answers for every exchange in `exchanges`; `now` is our UTC clock."""
+    """Answers for every exchange in `exchanges`, in the time that `timing` gives."""
 
-    def __init__(self, bus: Bus, exchanges: Mapping[str, Okx], now: Callable[[], datetime]) -> None:
+    def __init__(self, bus: Bus, exchanges: Mapping[str, Okx], timing: Timing) -> None:
         self._bus = bus
         self._exchanges = exchanges
-        self._now = now
+        self._timing = timing
         self._outages = Outages()
 
     def declare(self) -> None:
@@ -55,8 +55,10 @@ class Handlers:
         started = time.monotonic()
         request: SyncRequested = decode(delivery.body, SyncRequested)
         exchange = self._exchange(request.exchange)
-        reading = await self._try(exchange, request)
-        self._try_later(request, reading, delivery)
+        left = await self._timing.left(request, delivery)
+        ends = started + left.seconds
+        reading = await self._try(exchange, request, left)
+        self._try_later(request, reading, delivery, ends - time.monotonic())
         said = outcome(request, exchange.catalogue, reading, delivery.attempt)
         await self._publish(said)
         self._outages.forget(delivery.message_id)
@@ -66,16 +68,17 @@ class Handlers:
         """Read whose credential it is and what it may do; raises Failure, which is answered as a refusal."""
         request: Verify = decode(body, Verify)
         exchange = self._exchange(request.exchange)
-        seconds = min(VERIFY_SECONDS, self._seconds_until(request.deadline))
         try:
-            async with asyncio.timeout(seconds):
-                return await exchange.verify(_access(request, seconds))
+            async with asyncio.timeout(VERIFY_SECONDS):
+                return await exchange.verify(_access(request, VERIFY_SECONDS))
         except TimeoutError:
             raise ExchangeTimeout("The credential could not be verified in time.") from None
 
-    async def _try(self, exchange: Okx, request: SyncRequested) -> Reading:
+    async def _try(self, exchange: Okx, request: SyncRequested, left: Left) -> Reading:
         """Read the wallets once; whatever concerns them all is the fault of each."""
-        seconds = min(TRY_SECONDS, self._seconds_until(request.deadline))
+        seconds = min(TRY_SECONDS, left.seconds)
+        if left.impossible:
+            return nothing_read(exchange.catalogue, ClocksDisagree(left.impossible))
         if seconds <= 0:
             return nothing_read(exchange.catalogue, failure(Code.DEADLINE_EXCEEDED))
         try:
@@ -86,10 +89,9 @@ class Handlers:
         except Failure as fault:
             return nothing_read(exchange.catalogue, fault)
 
-    def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery) -> None:
+    def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery, left: float) -> None:
         """Raise RetryLater when another try could read more before the deadline."""
         attempt = Attempt(delivery.attempt, self._outages.of(delivery.message_id))
-        left = self._seconds_until(request.deadline)
         delay = next_try(reading, attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         if delay is None:
             return
@@ -112,11 +114,6 @@ class Handlers:
         if exchange is None:
             raise Malformed("the exchange is not served here")
         return exchange
-
-    def _seconds_until(self, deadline: datetime) -> float:
-        if deadline.tzinfo is None:
-            raise Malformed("the deadline has no time zone")
-        return (deadline - self._now()).total_seconds()
 
 
 def _access(request: SyncRequested | Verify, seconds: float) -> Access:

@@ -17,6 +17,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from sync_worker.errors import ClocksDisagree
 from sync_worker.verdicts import unread
 
 MAX_TRIES = 4
@@ -34,16 +35,20 @@ MAX_DELAY = 60.0
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The covered wallets as one try read them; `retry_after` in seconds where the exchange said so."""
+    """The covered wallets as one try read them; `retry_after` in seconds where the exchange said so.
+
+    `clocks_disagree` says that nothing was asked, because clocks of our own do.
+    """
 
     wallets: tuple[WalletRead, ...]
     retry_after: float | None = None
+    clocks_disagree: bool = False
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
     """Give the reading of a try that failed for every wallet alike."""
     wallets = tuple(unread(wallet, fault) for wallet in exchange.covered_wallets)
-    return Reading(wallets, fault.retry_after)
+    return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree))
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -71,9 +76,9 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
 
 
 def meets_outage(reading: Reading) -> bool:
-    """Tell whether a part of ours was away, and nothing is known that only the user can mend."""
+    """Tell whether a part of ours was away or has a wrong clock, and the user can mend nothing known."""
     codes = _failures(reading)
-    return bool(codes & OWN_PARTS) and not _hopeless(codes)
+    return (reading.clocks_disagree or bool(codes & OWN_PARTS)) and not _hopeless(codes)
 
 
 def _failures(reading: Reading) -> set[str]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from functools import partial
 
 from contracts.bus.connect import Bus
+from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, health_application, running
 from contracts.operations.serve import run_service
@@ -14,21 +15,26 @@ from vault_broker.login import Login
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
 
-
-def utc_now() -> datetime:
-    """Give the time of this machine."""
-    return datetime.now(UTC)
+VAULT = "vault"
+# Clocks that NTP holds differ by less. The gateway's STORED_WITHIN_SECONDS counts on it.
+STORE_LATENESS = 12.0
 
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when a part ended that must not."""
-    vault = Vault(settings.vault_address, settings.vault_ca_file)
+    clocks = Clocks()
+    vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
     bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
-    Handlers(Credentials(login), settings.gateway_key, utc_now).declare(bus)
+    credentials = Credentials(login)
+    Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     stopping = asyncio.Event()
-    checks = Checks({"running": running(stopping), **bus.checks(), "vault": login.ready})
-    parts = {"vault": login.keep(), "metrics": collect(checks)}
+    # One other clock can not prove which of the two is wrong.
+    checks = Checks(
+        {"running": running(stopping), **bus.checks(), "vault": login.ready}, {DISAGREES: clocks.agree}
+    )
+    # What the vault says of its time comes with each answer: there is nothing to ask for.
+    parts = {"vault": login.keep(), "metrics": collect(checks), "clocks": clocks.keep({})}
     try:
         return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
     finally:

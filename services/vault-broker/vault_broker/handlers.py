@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import Malformed, decode, encode
-from contracts.bus.grants import Grant, GrantRefused, read_grant
+from contracts.bus.grants import Grant, GrantOver, GrantRefused, read_grant
 from contracts.bus.replies import respond
 from contracts.bus.sealing import SealBroken, SealingKey, seal
 from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
 from contracts.reads import READS
 from contracts.vault import (
+    STORE_SECONDS,
     Authorize,
     Authorized,
     CredentialParts,
@@ -41,6 +42,7 @@ SIGNING_CONCURRENCY = 64
 KEEPING_CONCURRENCY = 16
 MAX_LOGGED = 64
 NOT_GRANTED = "none that is granted"
+CLOCK_WORDS = "the broker's clock and the vault's disagree"
 
 log = structlog.get_logger()
 
@@ -52,14 +54,24 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class Handlers:
-    """The broker's four answers; `now` is its clock, in UTC."""
+    """The broker's four answers; `now` is its clock, in UTC, and `disagrees` tells whether to believe it.
+
+    `lateness` is how late a store may come; the gateway destroys what came too late only after that.
+    """
 
     def __init__(
-        self, credentials: Credentials, gateway_key: Ed25519PublicKey, now: Callable[[], datetime]
+        self,
+        credentials: Credentials,
+        gateway_key: Ed25519PublicKey,
+        now: Callable[[], datetime],
+        disagrees: Callable[[], bool] = lambda: False,
+        lateness: float = 0.0,
     ) -> None:
         self._credentials = credentials
         self._gateway_key = gateway_key
         self._now = now
+        self._disagrees = disagrees
+        self._lateness = lateness
 
     def declare(self, bus: Bus) -> None:
         """Subscribe to the four subjects."""
@@ -82,8 +94,7 @@ class Handlers:
             entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
             if request.exchange not in READS:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
-            if request.deadline.tzinfo is None or self._now() > request.deadline:
-                raise failure(Code.DEADLINE_EXCEEDED, "the gateway waits no longer")
+            self._check_deadline(request.deadline)
             parts = _open_parts(request, await self._credentials.sealing_key())
             credential = Credential(request.exchange, parts.api_key, parts.passphrase)
             await self._credentials.store(request.credential_id, request.wrapped_secret, credential)
@@ -121,8 +132,24 @@ class Handlers:
     def _read_grant(self, text: str) -> Grant:
         try:
             return read_grant(text, self._gateway_key, self._now())
+        except GrantOver as error:
+            raise self._late(Code.GRANT_REFUSED, str(error)) from None
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
+
+    def _check_deadline(self, deadline: datetime) -> None:
+        """Refuse to store what the gateway waits for no longer, or not yet by a clock that may be wrong."""
+        if deadline.tzinfo is None:
+            raise failure(Code.DEADLINE_EXCEEDED, "the gateway waits no longer")
+        left = (deadline - self._now()).total_seconds()
+        if left < -self._lateness:
+            raise self._late(Code.DEADLINE_EXCEEDED, "the gateway waits no longer")
+        if self._disagrees() and left > STORE_SECONDS + self._lateness:
+            raise failure(Code.CLOCK_DISAGREES, CLOCK_WORDS)
+
+    def _late(self, code: Code, detail: str) -> Failure:
+        """Give the refusal of what is late; by a clock that may be wrong nothing is known to be late."""
+        return failure(Code.CLOCK_DISAGREES, CLOCK_WORDS) if self._disagrees() else failure(code, detail)
 
 
 def _open_parts(request: Store, key: SealingKey) -> CredentialParts:

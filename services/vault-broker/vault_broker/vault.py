@@ -1,7 +1,12 @@
 """The vault's HTTP API, one request each: hvac in a bounded pool of threads, its errors translated."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,16 +25,22 @@ MAX_ANSWER = 1024 * 1024
 _PART = 64 * 1024
 
 Answer = dict[str, Any]
+OnTime = Callable[[float, float], None]
 Part = TypeVar("Part", bound=msgspec.Struct)
 
 
 class Vault:
-    """A vault (OpenBao or HashiCorp Vault) at one address; it keeps no token."""
+    """A vault (OpenBao or HashiCorp Vault) at one address; it keeps no token.
 
-    def __init__(self, address: str, ca_file: str) -> None:
+    `on_time` gets the vault's time, seconds since the epoch, and the monotonic time that it belongs to.
+    """
+
+    def __init__(self, address: str, ca_file: str, on_time: OnTime | None = None) -> None:
         self._address = address
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="vault")
         self._session = _session(ca_file)
+        if on_time is not None:
+            self._session.hooks["response"].append(partial(_read_time, on_time))
 
     async def request(
         self, method: str, path: str, token: Secret | None = None, body: Answer | None = None
@@ -103,6 +114,13 @@ def _session(ca_file: str) -> requests.Session:
     session.hooks["response"].append(_read_limited)
     session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=THREADS))
     return session
+
+
+def _read_time(on_time: OnTime, response: requests.Response, **_: Any) -> None:
+    """Read the Date of an answer, which leaves out the parts of a second."""
+    with suppress(ValueError, TypeError):
+        seconds = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() + 0.5
+        on_time(seconds, time.monotonic() - response.elapsed.total_seconds() / 2)
 
 
 def _read_limited(response: requests.Response, **_: Any) -> None:

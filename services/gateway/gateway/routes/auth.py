@@ -1,7 +1,7 @@
 """Registering, signing in and out, and who is signed in."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from gateway.passwords import TooBusy
 from gateway.routes.problems import documented
 from gateway.store import audit, logins, users
 from gateway.store.audit import Action
+from gateway.store.pool import database_time
 from gateway.store.users import User
 from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
@@ -100,10 +101,11 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
             await logins.forget(connection, email)
             family_id = uuid7()
             refresh_token = new_refresh_token()
-            await users.insert_family(connection, family_id, user.id, datetime.now(UTC) + REFRESH_LIFE)
+            await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
             await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
             await audit.record(connection, Action.LOGIN_SUCCEEDED, user_id=user.id, address=address)
-            return _tokens(gateway, user.id, family_id, refresh_token)
+            now = await database_time(connection)
+            return _tokens(gateway, user.id, family_id, refresh_token, now)
     raise unauthorized("The email address or the password is wrong.")
 
 
@@ -122,7 +124,8 @@ async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> Token
         elif token is not None and not token.family_over:
             successor = new_refresh_token()
             await users.insert_refresh_token(connection, refresh_hash(successor), token.family_id)
-            return _tokens(gateway, token.user_id, token.family_id, successor)
+            now = await database_time(connection)
+            return _tokens(gateway, token.user_id, token.family_id, successor, now)
     raise unauthorized("The refresh token is not valid: sign in again.")
 
 
@@ -164,9 +167,11 @@ async def _matches(gateway: Gateway, email: str, user: User | None, password: Se
         raise
 
 
-def _tokens(gateway: Gateway, user_id: UUID, family_id: UUID, refresh_token: Secret) -> TokenView:
+def _tokens(
+    gateway: Gateway, user_id: UUID, family_id: UUID, refresh_token: Secret, now: datetime
+) -> TokenView:
     return TokenView(
-        access_token=gateway.tokens.issue(user_id, family_id).reveal(),
+        access_token=gateway.tokens.issue(user_id, family_id, now).reveal(),
         refresh_token=refresh_token.reveal(),
         token_type="Bearer",  # noqa: S106 - the name of a scheme
         expires_in=int(ACCESS_LIFE.total_seconds()),

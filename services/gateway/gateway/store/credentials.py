@@ -6,7 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.store.pool import Connection, execute, fetch_all
+from gateway.store.clock import DatabaseTime
+from gateway.store.pool import Connection, database_time, execute, fetch_all
+
+# A store has ended by then: 8 s for the broker's keys, 8 s until its deadline, 12 s that the broker adds
+# for clocks that differ, and the 4.2 s that it takes and takes back.
+STORED_WITHIN_SECONDS = 33.0
 
 
 class Doomed(msgspec.Struct, frozen=True):
@@ -16,8 +21,10 @@ class Doomed(msgspec.Struct, frozen=True):
     user_id: UUID
 
 
-async def insert_pending(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> None:
-    """Announce a credential before anything of it reaches the vault."""
+async def insert_pending(
+    connection: Connection, credential_id: UUID, user_id: UUID, exchange: str
+) -> DatabaseTime:
+    """Announce a credential before anything of it reaches the vault; gives the time that this was."""
     await execute(
         connection,
         "insert into credentials (id, user_id, exchange) values (%(id)s, %(user_id)s, %(exchange)s)",
@@ -25,6 +32,7 @@ async def insert_pending(connection: Connection, credential_id: UUID, user_id: U
         user_id=user_id,
         exchange=exchange,
     )
+    return DatabaseTime.just(await database_time(connection))
 
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
@@ -61,8 +69,12 @@ async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
     """Give up a pending credential that may still be on its way into the vault."""
     await execute(
         connection,
-        "update credentials set state = 'doomed' where id = %(id)s and state = 'pending'",
+        """update credentials
+           set state = 'doomed',
+               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
+           where id = %(id)s and state = 'pending'""",
         id=credential_id,
+        late=STORED_WITHIN_SECONDS,
     )
 
 
@@ -70,9 +82,12 @@ async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
     """Give up pending credentials whose gateway died or lost its way."""
     return await execute(
         connection,
-        """update credentials set state = 'doomed'
+        """update credentials
+           set state = 'doomed',
+               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
            where state = 'pending' and created_at < now() - make_interval(secs => %(grace)s)""",
         grace=grace_seconds,
+        late=STORED_WITHIN_SECONDS,
     )
 
 

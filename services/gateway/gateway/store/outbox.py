@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
+from contracts.bus.envelope import DEADLINE_HEADER, SECONDS_LEFT_HEADER
 from gateway.store.pool import Connection, execute, fetch_all
 
 
@@ -22,10 +23,20 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Claimed(Outgoing, frozen=True, kw_only=True):
-    """A message that one relay has for the time of its lease; `attempts` counts the claims."""
+    """A message that one relay has for the time of its lease; `attempts` counts the claims.
+
+    `seconds_left` are those until its deadline, by the clock that set it.
+    """
 
     id: int
     attempts: int
+    seconds_left: float | None = None
+
+    def stamped(self) -> dict[str, str]:
+        """Give the headers, with what is left until the deadline: the message may have waited here."""
+        if self.seconds_left is None:
+            return self.headers
+        return {**self.headers, SECONDS_LEFT_HEADER: f"{self.seconds_left:.3f}"}
 
 
 async def put(connection: Connection, message: Outgoing) -> None:
@@ -86,7 +97,10 @@ async def claim(
            )
            update outbox set next_at = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
            from unsynced where id in (select id from due)
-           returning id, attempts, message_id, subject, stream, headers, body, sync_id""",
+           returning id, attempts, message_id, subject, stream, headers, body, sync_id,
+               extract(epoch from (headers->>%(deadline)s)::timestamptz - clock_timestamp())::float8
+                   as seconds_left""",
+        deadline=DEADLINE_HEADER,
         places=Jsonb(dict(places)),
         otherwise=otherwise,
         lease=lease_seconds,

@@ -84,20 +84,21 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     target_id: UUID
 
 
-async def open_sync(connection: Connection, sync_id: UUID, account: Account, deadline: datetime) -> Sync:
-    """Open a sync under this id, or give the one that the account has open already."""
+async def open_sync(connection: Connection, sync_id: UUID, account: Account, seconds: float) -> Sync:
+    """Open a sync under this id that may take so long, or give the one that the account has open already."""
     (sync,) = await fetch_all(
         connection,
         Sync,
         """insert into syncs (id, user_id, account_id, exchange, deadline)
-           values (%(id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(deadline)s)
+           values (%(id)s, %(user_id)s, %(account_id)s, %(exchange)s,
+                   now() + make_interval(secs => %(seconds)s))
            on conflict (account_id) where status = 'queued' do update set deadline = syncs.deadline
            returning *""",
         id=sync_id,
         user_id=account.user_id,
         account_id=account.id,
         exchange=account.exchange,
-        deadline=deadline,
+        seconds=seconds,
     )
     return sync
 

@@ -1,11 +1,14 @@
 """Users and their refresh tokens."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from gateway.store.pool import Connection, execute, fetch_one
+
+# Gateways of before wrote their own time into tokens.
+EARLY = timedelta(seconds=120)
 
 
 class User(msgspec.Struct, frozen=True):
@@ -18,6 +21,13 @@ class User(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"User({self.id})"
+
+
+class Times(msgspec.Struct, frozen=True):
+    """From when until when an access token counts."""
+
+    issued_at: datetime
+    expires_at: datetime
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
@@ -47,15 +57,19 @@ async def find_by_email(connection: Connection, email: str) -> User | None:
     return await fetch_one(connection, User, "select * from users where email = %(email)s", email=email)
 
 
-async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID) -> User | None:
-    """Find the user of an access token whose family was not revoked."""
+async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID, times: Times) -> User | None:
+    """Find the user of an access token that is not over and whose family was not revoked."""
     return await fetch_one(
         connection,
         User,
         """select users.* from users join refresh_families family on family.user_id = users.id
-           where users.id = %(user_id)s and family.id = %(family_id)s and family.revoked_at is null""",
+           where users.id = %(user_id)s and family.id = %(family_id)s and family.revoked_at is null
+             and %(expires_at)s > now() and %(issued_at)s <= now() + %(early)s""",
         user_id=user_id,
         family_id=family_id,
+        expires_at=times.expires_at,
+        issued_at=times.issued_at,
+        early=EARLY,
     )
 
 
@@ -64,14 +78,15 @@ async def lock_user(connection: Connection, user_id: UUID) -> None:
     await connection.execute("select 1 from users where id = %s for update", [user_id])
 
 
-async def insert_family(connection: Connection, family_id: UUID, user_id: UUID, expires_at: datetime) -> None:
-    """Begin a family of refresh tokens."""
+async def insert_family(connection: Connection, family_id: UUID, user_id: UUID, life: timedelta) -> None:
+    """Begin a family of refresh tokens that lasts so long."""
     await execute(
         connection,
-        "insert into refresh_families (id, user_id, expires_at) values (%(id)s, %(user_id)s, %(expires_at)s)",
+        """insert into refresh_families (id, user_id, expires_at)
+           values (%(id)s, %(user_id)s, now() + %(life)s)""",
         id=family_id,
         user_id=user_id,
-        expires_at=expires_at,
+        life=life,
     )
 
 

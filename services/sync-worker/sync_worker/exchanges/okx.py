@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -14,11 +13,13 @@ from contracts.accounts import Verified
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
+from contracts.operations.clocks import Clocks
 from contracts.reads import Read
 from contracts.values import Secret
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
+from sync_worker.errors import ClocksDisagree
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
 from sync_worker.okx_faults import Asked, okx_failure, status_failure
 from sync_worker.okx_payloads import (
@@ -57,13 +58,13 @@ class Okx:
 
     catalogue = OKX
 
-    def __init__(self, https: Https, broker: Broker, settings: Settings, now: Callable[[], datetime]) -> None:
+    def __init__(self, https: Https, broker: Broker, settings: Settings, clocks: Clocks) -> None:
         self._https = https
         self._broker = broker
         self._origins = settings.okx_origins
         self._egress = settings.egress_addresses
         self._tolerance = settings.okx_total_tolerance
-        self._now = now
+        self._clocks = clocks
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
     async def read_wallets(self, access: Access) -> Reading:
@@ -96,6 +97,9 @@ class Okx:
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
             results = await self._read_at(measurement, access, origin, reads)
+        for each in results:
+            if isinstance(each, ClocksDisagree):
+                raise each
         return results
 
     async def _read_at(
@@ -122,11 +126,14 @@ class Okx:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
-        return parse_time((await self._get(TIME, "", origin, CALL_SECONDS)).data)
+        before = time.monotonic()
+        exchange_ms = parse_time((await self._get(TIME, "", origin, CALL_SECONDS)).data)
+        self._clocks.note(OKX.key, exchange_ms / 1000, (before + time.monotonic()) / 2)
+        return exchange_ms
 
     async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
         """Send a read and give its data; raises Failure."""
-        as_of, started, result = self._now(), time.monotonic(), "cancelled"
+        as_of, started, result = self._clocks.now(), time.monotonic(), "cancelled"
         try:
             answer = await self._https.get(origin, read.target, read.headers, seconds)
             data = _data(answer, Asked(read.name, region, self._egress), read.headers.values())

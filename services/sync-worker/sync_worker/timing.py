@@ -1,0 +1,76 @@
+"""How long a sync may still take: by the age of its request on the NATS server's clock, never by ours."""
+
+import math
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from contracts.bus.delivery import Delivery, RetryLater
+from contracts.bus.envelope import SECONDS_LEFT_HEADER, Malformed
+from contracts.bus.server_time import NATS
+from contracts.operations.clocks import DISAGREES, TOLERANCE, Ask, Clocks
+from contracts.syncs import SyncRequested
+
+UNKNOWN_DELAY = 2.0
+
+log = structlog.get_logger()
+
+
+class Left(msgspec.Struct, frozen=True):
+    """The seconds until the deadline; `impossible` says in words why no clock can be believed on them."""
+
+    seconds: float
+    impossible: str = ""
+
+
+class Timing:
+    """Tells the time that requests have left; `server` asks the NATS server for its time."""
+
+    def __init__(self, clocks: Clocks, server: Ask) -> None:
+        self._clocks = clocks
+        self._server = server
+
+    async def left(self, request: SyncRequested, delivery: Delivery) -> Left:
+        """Give what a request has left; raises Malformed, and RetryLater while the server's time is unknown.
+
+        What was left when it was published, less its age since then. Gateways of before do not say the
+        first: their deadline counts, which is a time by their own clock.
+        """
+        if request.deadline.tzinfo is None:
+            raise Malformed("the deadline has no time zone")
+        published_with, now = _seconds_left(delivery), await self._server_time()
+        age = (now - _stored_at(delivery)).total_seconds()
+        if age < -TOLERANCE:
+            log.error(DISAGREES, sync_id=request.sync_id, seconds_in_the_future=round(-age, 1))
+            until_deadline = (request.deadline - self._clocks.now()).total_seconds()
+            return Left(until_deadline, "The request is from the future of the bus.")
+        if published_with is None:
+            return Left((request.deadline - now).total_seconds())
+        return Left(published_with - max(0.0, age))
+
+    async def _server_time(self) -> datetime:
+        """Give the server's time, asking for it where that was not done lately."""
+        if self._clocks.time_of(NATS) is None:
+            await self._clocks.measure(NATS, self._server)
+        now = self._clocks.time_of(NATS)
+        if now is None:
+            raise RetryLater(UNKNOWN_DELAY, "the server's time is not known")
+        return now
+
+
+def _stored_at(delivery: Delivery) -> datetime:
+    assert delivery.stored_at is not None  # noqa: S101 - every delivery from a stream says it
+    return delivery.stored_at
+
+
+def _seconds_left(delivery: Delivery) -> float | None:
+    """Read what was left at the publication; raises Malformed."""
+    text = delivery.headers.get(SECONDS_LEFT_HEADER)
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if math.isfinite(seconds := float(text)):
+            return seconds
+    raise Malformed("the time that is left is not a number")

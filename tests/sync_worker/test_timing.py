@@ -1,0 +1,83 @@
+"""What a request has left: its age by the bus counts, and no clock that the worker compares with its own."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from contracts.bus.delivery import Delivery, RetryLater
+from contracts.bus.envelope import SECONDS_LEFT_HEADER, Malformed
+from contracts.operations.clocks import Clocks
+from sync_worker.timing import Left, Timing
+from tests.sync_worker.wording import a_request
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+OFF = [-3600, -90, -10, 0, 10, 90, 3600]
+
+
+def timing(own: float, server: datetime | None = NOW) -> Timing:
+    """Give the timing of a worker whose clock is off by so many seconds."""
+    clocks = Clocks(lambda: NOW.timestamp() + own, lambda: 1.0)
+
+    async def ask() -> float:
+        if server is None:
+            raise TimeoutError
+        return server.timestamp()
+
+    return Timing(clocks, ask)
+
+
+def delivery(age: float, left: str | None = "120.000") -> Delivery:
+    """Give a delivery of a message that the stream took so many seconds ago."""
+    headers = {} if left is None else {SECONDS_LEFT_HEADER: left}
+    return Delivery("butler.sync.requested.okx", b"", 1, headers, NOW - timedelta(seconds=age))
+
+
+@pytest.mark.parametrize("own", OFF)
+@pytest.mark.parametrize("database", OFF)
+async def test_no_clock_but_the_bus_counts(own: float, database: float) -> None:
+    """Whatever the worker's clock shows, and whatever the database's showed, 120 s less the age are left."""
+    request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=120 + database))
+
+    assert await timing(own).left(request, delivery(age=30)) == Left(90.0)
+
+
+async def test_what_waited_in_the_outbox_has_less_left() -> None:
+    """Only what was left at the publication counts."""
+    assert await timing(0).left(a_request(), delivery(age=5, left="17.5")) == Left(12.5)
+
+
+@pytest.mark.parametrize("own", OFF)
+async def test_a_request_of_before_is_read_by_the_time_of_the_bus(own: float) -> None:
+    """It does not say what is left: its deadline is held against the server's clock, not against ours."""
+    request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=40))
+
+    assert await timing(own).left(request, delivery(age=30, left=None)) == Left(40.0)
+
+
+async def test_a_request_from_the_future_is_impossible() -> None:
+    """It says so, and is not taken for one with more or less time."""
+    request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=40))
+
+    left = await timing(0).left(request, delivery(age=-60))
+
+    assert left.seconds == 40.0
+    assert left.impossible
+
+
+async def test_a_server_that_is_slightly_behind_itself_is_believed() -> None:
+    """Two servers of a cluster differ by some seconds."""
+    assert await timing(0).left(a_request(), delivery(age=-10)) == Left(120.0)
+
+
+async def test_without_the_time_of_the_bus_a_request_is_returned() -> None:
+    """Nothing is concluded from the own clock."""
+    with pytest.raises(RetryLater):
+        await timing(0, server=None).left(a_request(), delivery(age=0))
+
+
+@pytest.mark.parametrize("text", ["", "soon", "nan", "inf"])
+async def test_what_is_no_number_is_malformed(text: str) -> None:
+    """A message that says nonsense is buried, not guessed at."""
+    with pytest.raises(Malformed):
+        await timing(0).left(a_request(), delivery(age=0, left=text))
