@@ -9,7 +9,7 @@ from secrets import token_bytes
 import nkeys
 
 from contracts.bus.provision import provision
-from contracts.bus.topology import MAX_PAYLOAD, USERS, server_permissions
+from contracts.bus.topology import MAX_PAYLOAD, STREAMS, USERS, server_permissions
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
@@ -19,10 +19,13 @@ READY_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Nats:
-    """Where the bus listens, and where each user's seed lies."""
+    """Where the bus listens, where each user's seed lies, and where the server tells its health."""
 
     url: str
     keys: Path
+    home: Path
+    health: str
+    program: Program
 
     def seed_file(self, user: str) -> Path:
         """Name the file with the seed of a user of the topology."""
@@ -36,23 +39,34 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     for folder in (keys, home):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = kept_port(home / "port")  # subscribers find the bus where it was
-    bus = Nats(f"nats://{LOOPBACK}:{port}", keys)
-    configuration = write_private(home / "nats.conf", _configuration(bus, port, home).encode())
-    async with processes.running(Program("nats", [executable("nats-server"), "-c", configuration])):
-        await processes.until("nats", lambda: accepts(port), READY_SECONDS)
+    monitoring = kept_port(home / "monitoring-port")
+    program = Program("nats", [executable("nats-server"), "-c", home / "nats.conf"])
+    bus = Nats(f"nats://{LOOPBACK}:{port}", keys, home, f"http://{LOOPBACK}:{monitoring}/healthz", program)
+    write_private(home / "nats.conf", _configuration(bus, port, monitoring).encode())
+    async with processes.running(program):
+        await until_it_accepts(processes, bus)
         await provision(bus.url, str(bus.seed_file("admin")))
         yield bus
 
 
-def _configuration(bus: Nats, port: int, home: Path) -> str:
+async def until_it_accepts(processes: Processes, bus: Nats) -> None:
+    """Wait until the server takes connections; raises PartFailed."""
+    port = int(bus.url.rpartition(":")[2])
+    await processes.until("nats", lambda: accepts(port), READY_SECONDS)
+
+
+def _configuration(bus: Nats, port: int, monitoring: int) -> str:
     public_keys = {
         name: _public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), "system")
     }
+    # Otherwise the server counts on three quarters of the space that is free when it starts.
+    space = sum(stream.max_bytes or 0 for stream in STREAMS)
     # `always`: a message that was confirmed survives a power cut.
     return (
-        f'server_name: butler\nlisten: "{LOOPBACK}:{port}"\n'
+        f'server_name: butler\nlisten: "{LOOPBACK}:{port}"\nhttp: "{LOOPBACK}:{monitoring}"\n'
         f'max_payload: {MAX_PAYLOAD}\nwrite_deadline: "10s"\n'
-        f'jetstream {{ store_dir: "{home}", sync_interval: always }}\n{server_permissions(public_keys)}'
+        f'jetstream {{ store_dir: "{bus.home}", max_file_store: {space}, sync_interval: always }}\n'
+        f"{server_permissions(public_keys)}"
     )
 
 

@@ -53,6 +53,7 @@ class Processes:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs = logs
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._restarting: set[str] = set()
 
     @asynccontextmanager
     async def running(self, program: Program) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -62,8 +63,16 @@ class Processes:
         try:
             yield process
         finally:
-            del self._running[program.name]
-            await _stop(process, program.stop_signal)
+            await _stop(self._running.pop(program.name), program.stop_signal)
+
+    async def restart(self, program: Program) -> None:
+        """Stop a running program and start it anew; it is not missed meanwhile."""
+        self._restarting.add(program.name)
+        try:
+            await _stop(self._running[program.name], program.stop_signal)
+            self._running[program.name] = await self._start(program)
+        finally:
+            self._restarting.discard(program.name)
 
     async def run(self, program: Program, seconds: float) -> None:
         """Run a program to its end; raises PartFailed when it fails or takes longer."""
@@ -96,7 +105,7 @@ class Processes:
     def missing(self) -> None:
         """Raise PartFailed when a part has ended that nobody stopped."""
         for name, process in self._running.items():
-            if process.returncode is not None:
+            if process.returncode is not None and name not in self._restarting:
                 raise self._failed(name, f"ended with {_words(process.returncode)}")
 
     async def _start(self, program: Program) -> asyncio.subprocess.Process:

@@ -78,10 +78,12 @@ async def running_services(
 
 
 async def _ready(client: httpx.AsyncClient, port: int) -> bool:
+    """Tell whether a service can do its work, and all of it: a gateway without the bus does less."""
     try:
-        return (await client.get(f"http://{LOOPBACK}:{port}/readyz")).is_success
+        answer = await client.get(f"http://{LOOPBACK}:{port}/readyz")
     except httpx.TransportError:
         return False
+    return answer.is_success and "nats" not in answer.json()["degraded"]
 
 
 def _gateway(parts: Infrastructure) -> dict[str, str]:

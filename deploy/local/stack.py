@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from deploy.local.bus_health import watched
 from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
@@ -67,6 +68,7 @@ async def running_stack(
         processes = Processes(directory / "logs")
         async with AsyncExitStack() as stack:
             parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
+            await stack.enter_async_context(watched(processes, parts.nats, tell))
             ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
             ports["gateway"] = port or ports["gateway"]
             tell("starting the vault-broker, the sync-worker and the gateway")

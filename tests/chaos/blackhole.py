@@ -42,6 +42,7 @@ class Blackhole:
         self._relays: set[asyncio.Task[None]] = set()
         self._passable = asyncio.Event()
         self._passable.set()
+        self._refusing = False
 
     async def __aenter__(self) -> Self:
         self._listener.setblocking(False)  # noqa: FBT003 - the name is the standard library's
@@ -64,8 +65,16 @@ class Blackhole:
             program = struct.pack("HL", len(DROP_ALL), ctypes.addressof(DROP_ALL))
             each.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
+    def cut(self) -> None:
+        """End every connection, and refuse new ones from now on."""
+        self._refusing = True
+        for each in (*self._clients, *self._servers):
+            with suppress(OSError):  # it has ended
+                each.shutdown(socket.SHUT_RDWR)
+
     def open(self) -> None:
         """Let packets pass again."""
+        self._refusing = False
         for each in (self._listener, *self._clients):
             with suppress(OSError):  # a connection that came to nothing meanwhile
                 each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
@@ -80,6 +89,9 @@ class Blackhole:
         loop = asyncio.get_running_loop()
         while True:
             client, _ = await loop.sock_accept(self._listener)
+            if self._refusing:
+                client.close()
+                continue
             server = socket.socket()
             server.setblocking(False)  # noqa: FBT003 - the name is the standard library's
             await loop.sock_connect(server, (LOOPBACK, self._target))

@@ -24,6 +24,7 @@ from tests.waiting import until
 
 STOP_SECONDS = 40.0
 READY_SECONDS = 10.0
+BACKLOG = {"outbox", "syncs"}
 RUNS = count(1)
 
 
@@ -93,16 +94,31 @@ class Service(Part):
         await self.enter(lambda processes: processes.running(program))
 
     async def not_ready(self) -> list[str]:
-        """Name what it waits for; itself where it does not answer."""
-        try:
-            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-                return list((await client.get(f"{self.url}/readyz")).json()["not_ready"])
-        except httpx.TransportError:
-            return [self.name]
+        """Name the parts without which it can not do its work; itself where it does not answer."""
+        return (await self._parts())[0]
+
+    async def degraded(self) -> list[str]:
+        """Name the parts without which it does less."""
+        return (await self._parts())[1]
 
     async def ready(self) -> bool:
-        """Tell whether it is ready."""
-        return not await self.not_ready()
+        """Tell whether it can do its work, and all of it; what waits may take longer to be done."""
+        not_ready, degraded = await self._parts()
+        return not not_ready and not {*degraded} - BACKLOG
+
+    async def _parts(self) -> tuple[list[str], list[str]]:
+        try:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+                said = (await client.get(f"{self.url}/readyz")).json()
+        except httpx.TransportError:
+            return [self.name], []
+        return said["not_ready"], said["degraded"]
+
+    async def metric(self, sample: str) -> float:
+        """Give a metric by its name and labels as they stand in the exposition; 0 where there is none."""
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            lines = (await client.get(f"{self.url}/metrics")).text.splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 
 
 @dataclass

@@ -1,21 +1,29 @@
 """Two gateways, two workers and two brokers are one system, also when one of each dies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from signal import SIGKILL
 
 import httpx
+import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
+from deploy.local.postgres import GATEWAY
 from deploy.local.simulator.accounts import load_accounts
+from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import Service, World
 from tests.chaos.test_outages import over
 from tests.system.person import CALL_SECONDS, Person
-from tests.waiting import until
+from tests.waiting import passed, until
 
 ACCOUNTS = [f"account-{number}" for number in range(10, 40)]
 END_SECONDS = 90
+# Noticing takes a second and a half after a second at most, then what was handed over goes back.
+FEW_SECONDS = 5.0
+HANDLED = 'butler_deliveries_total{consumer="gateway",outcome="done"}'
 
 
 @pytest_asyncio.fixture(name="seconds")
@@ -93,3 +101,43 @@ async def test_one_of_each_may_die(
     assert await outcomes_per_sync(world) == {1}
     for service in world.services.values():
         await service.start()
+
+
+@pytest.mark.parametrize("lose", [Blackhole.shut, Blackhole.cut], ids=["silent", "refused"])
+async def test_a_gateway_without_its_database_takes_no_work(
+    world: World, person: Person, bus: Client, lose: Callable[[Blackhole], None]
+) -> None:
+    """Syncs at the healthy gateway end in seconds meanwhile; the other takes its share again by itself."""
+    accounts = [await person.connect(f"account-{number}") for number in range(40, 44)]
+
+    async def sync_all() -> set[str]:
+        paths = [f"/accounts/{account['id']}/sync" for account in accounts]
+        return {sync["status"] for sync in await asyncio.gather(*map(person.post, paths))}
+
+    async with Blackhole(world.parts.database.port) as way, AsyncExitStack() as stack:
+        url = world.parts.database.url(GATEWAY).replace(str(world.parts.database.port), str(way.port))
+        sick = world.replica("gateway", DATABASE_URL=url)
+        stack.push_async_callback(sick.close)
+        await sick.start()
+        await until(sick.ready)
+        lose(way)
+
+        for _ in range(8):
+            began = time.monotonic()
+            assert await sync_all() == {"completed"}
+            assert time.monotonic() - began < FEW_SECONDS
+            await until(passed(1.0))
+        assert await sick.not_ready() == ["database"]
+        handled = await sick.metric(HANDLED)
+        way.open()
+
+        async def both_ask() -> bool:
+            info = await bus.jetstream().consumer_info("SYNC_OUTCOMES", "gateway")
+            return bool(info.num_waiting == 2)
+
+        await until(sick.ready)
+        await until(both_ask)
+        for _ in range(3):
+            assert await sync_all() == {"completed"}
+        assert await sick.metric(HANDLED) > handled
+    assert await outcomes_per_sync(world) == {1}

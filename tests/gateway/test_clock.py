@@ -49,7 +49,7 @@ async def test_a_message_says_what_is_left_when_it_is_published(
             await outbox.put(connection, message)
 
     async with pool.transaction() as connection:
-        told = {each.message_id: each.stamped() for each in await outbox.take(connection, 10)}
+        told = {each.message_id: each.stamped() for each in await outbox.claim(connection, {}, 10, 30.0)}
 
     left = {name: headers.get(SECONDS_LEFT_HEADER) for name, headers in told.items()}
     assert float(left[request.message_id] or 0) == pytest.approx(120, abs=5)

@@ -112,8 +112,8 @@ async def test_counts_that_are_over_are_swept(pool: Pool, database: Postgres) ->
         )
 
     async with pool.transaction() as connection:
-        await limits.delete_over(connection)
-        await logins.delete_old(connection)
+        await limits.delete_over(connection, 100)
+        await logins.delete_old(connection, 100)
 
     assert await run(database, "select subject from rate_limits") == [("running",)]
     kept = await run(database, "select failures, attempted_at > now() - interval '1 h' from login_failures")

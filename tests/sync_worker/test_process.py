@@ -25,7 +25,11 @@ async def test_health_is_served_before_the_bus_is_there(
         assert (await worker.get("/healthz")).json() == {"healthy": True}
         response = await worker.get("/readyz")
         assert response.status_code == 503
-        assert response.json() == {"ready": False, "not_ready": ["nats", "SYNC_REQUESTS/sync-worker-okx"]}
+        assert response.json() == {
+            "ready": False,
+            "not_ready": ["nats", "SYNC_REQUESTS/sync-worker-okx"],
+            "degraded": [],
+        }
 
         process.send_signal(SIGTERM)
         assert await asyncio.wait_for(process.wait(), 20) == 0

@@ -59,9 +59,10 @@ async def _second_api(stack: Stack) -> AsyncIterator[str]:
 
         async def ready() -> bool:
             try:
-                return (await client.get("/readyz")).is_success
+                answer = await client.get("/readyz")
             except httpx.TransportError:
                 return False
+            return answer.is_success and "nats" not in answer.json()["degraded"]
 
         await stack.processes.until(program.name, ready, 60)
         yield f"{address}/api/v1"

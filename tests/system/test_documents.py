@@ -52,7 +52,7 @@ async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
     """Health, readiness and metrics are at the same addresses, with the same names."""
     async with httpx.AsyncClient(base_url=stack.url(service), trust_env=False) as client:
         assert (await client.get("/healthz")).is_success
-        assert (await client.get("/readyz")).json() == {"ready": True, "not_ready": []}
+        assert (await client.get("/readyz")).json() == {"ready": True, "not_ready": [], "degraded": []}
         metrics = (await client.get("/metrics")).text
 
     assert 'butler_ready{part="nats"} 1.0' in metrics

@@ -113,7 +113,7 @@ async def test_service_starts_without_its_vault(
     try:
         async with service(tmp_path, environ) as broker:
             await until(broker.serving)
-            assert await broker.get("/readyz") == (503, '{"ready":false,"not_ready":["vault"]}')
+            assert await broker.get("/readyz") == (503, '{"ready":false,"not_ready":["vault"],"degraded":[]}')
             await own_vault.start()
             await until(broker.ready, READY_WITHIN)
     finally:
@@ -127,7 +127,7 @@ async def test_service_starts_without_its_bus(environ: dict[str, str], tmp_path:
         await until(broker.serving)
 
         async def only_the_bus_is_missing() -> bool:
-            return (await broker.get("/readyz"))[1] == '{"ready":false,"not_ready":["nats"]}'
+            return (await broker.get("/readyz"))[1] == '{"ready":false,"not_ready":["nats"],"degraded":[]}'
 
         await until(only_the_bus_is_missing, READY_WITHIN)
         broker.process.send_signal(SIGTERM)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,8 +14,8 @@ from faststream.nats import NatsBroker
 from faststream.nats.message import NatsMessage
 from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
-from nats.errors import Error, NoRespondersError
-from nats.js.errors import APIError
+from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
+from nats.js.errors import BadRequestError
 
 from contracts import subjects
 from contracts.bus.envelope import Malformed, Message, attributes, decode, encode
@@ -32,6 +33,9 @@ UNSENT_DATA_TIMEOUT_MS = 6000
 SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
+CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
+# The client reports a refused subject in lower case.
+REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
 
 log = structlog.get_logger()
 
@@ -41,6 +45,10 @@ class BusUnavailable(TransientError):
 
     def __init__(self, detail: str, code: str = Code.INTERNAL_ERROR) -> None:
         super().__init__(code, detail)
+
+
+class MessageRefused(BusUnavailable):
+    """The stream is there and does not take this message, however often it is sent: it is too large, say."""
 
 
 class _Broker(NatsBroker):
@@ -62,15 +70,22 @@ class _Broker(NatsBroker):
 class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
-    Subscribers are declared on `broker`; `pulls` are the consumers of streams. `closed` is set when the
-    connection is over for good: the process must end.
+    Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
+    one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
+    `grace` are the seconds that handlers have at the end. `refused` are the questions to the server, in lower
+    case, that it did not allow.
     """
 
-    def __init__(self, service: str, role: str, url: str, seed: Secret) -> None:
+    def __init__(
+        self, service: str, role: str, url: str, seed: Secret, grace: float = SHUTDOWN_GRACE
+    ) -> None:
         self.service = service
+        self._grace = grace
         self.inbox_prefix = subjects.inbox_prefix(role)
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
+        self.gates: list[Callable[[], bool]] = []
+        self.refused: set[str] = set()
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -83,7 +98,7 @@ class Bus:
             connect_timeout=5,
             ping_interval=5,
             max_outstanding_pings=2,
-            graceful_timeout=REPLY_GRACE,
+            graceful_timeout=min(REPLY_GRACE, grace),
             drain_timeout=DRAIN_SECONDS,
             flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
             error_cb=self._on_error,
@@ -113,19 +128,30 @@ class Bus:
         cause = next((task.exception() for task in ended - {closed}), None)
         raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
 
-    async def stop(self) -> None:
-        """Ask for no more, let handlers finish, then drain and close."""
+    async def end_pulls(self) -> None:
+        """Ask for no more and let handlers finish; what is begun may still use the connection."""
         self._stopping = True
         for pull in self.pulls:
             pull.stop()
         if self._pulling:
             await asyncio.wait(self._pulling)
-            await asyncio.gather(*(pull.end(SHUTDOWN_GRACE) for pull in self.pulls))
-        await self.broker.stop()
+            await asyncio.gather(*(pull.end(self._grace) for pull in self.pulls))
+
+    async def stop(self) -> None:
+        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left."""
+        await self.end_pulls()
+        closing = asyncio.ensure_future(self.broker.stop())
+        await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))
+        if not closing.cancel() and (error := closing.exception()) is not None:
+            log.warning("bus_not_drained", reason=type(error).__name__)
 
     async def ready(self) -> bool:
         """Tell whether the connection stands."""
         return self.broker._connection is not None and self.client.is_connected
+
+    def takes(self) -> bool:
+        """Tell whether messages of streams may be taken: every gate is open."""
+        return all(is_open() for is_open in self.gates)
 
     def checks(self) -> dict[str, Check]:
         """Give a check for the connection, and one for each consumer that is pulled from."""
@@ -154,17 +180,36 @@ class Bus:
         The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
         has not confirmed it after five tries.
         """
-        headers = {**headers, MESSAGE_ID: message_id}
         trouble = ""
         for attempt in range(PUBLISH_TRIES):
             try:
-                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
-                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
-                return acknowledged.seq
-            except (Error, APIError, BusUnavailable) as error:
-                trouble = type(error).__name__
+                return await self.publish_once(subject, stream, body, message_id, headers)
+            except BusUnavailable as error:
+                trouble = str(error)
             await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-        raise BusUnavailable(f"The stream {stream} did not confirm a message ({trouble}).")
+        raise BusUnavailable(trouble)
+
+    async def publish_once(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Publish with a single try, for a caller that tries again itself.
+
+        Raises BusUnavailable, and MessageRefused when only this message is at fault.
+        """
+        refused: type[BusUnavailable] = BusUnavailable
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT + 1.0):  # sending may wait for the connection, too
+                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
+                headers = {**headers, MESSAGE_ID: message_id}
+                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
+        except (BadRequestError, MaxPayloadError, BadSubjectError, BadHeaderError) as error:
+            refused, trouble = MessageRefused, str(error)
+        except (Error, TimeoutError) as error:
+            trouble = type(error).__name__
+        else:
+            return acknowledged.seq
+        metrics.PUBLISH_FAILURES.labels(stream).inc()
+        raise refused(f"The stream {stream} did not confirm a message ({trouble}).")
 
     async def announce(self, subject: str, body: bytes = b"") -> None:
         """Send a message that may be lost."""
@@ -206,6 +251,8 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         metrics.BUS_ERRORS.labels(type(error).__name__).inc()
+        if refusal := REFUSED_QUESTION.search(str(error)):
+            self.refused.add(refusal[1])
         log.warning("bus_error", error=str(error)[:200])
 
     async def _on_reconnected(self) -> None:

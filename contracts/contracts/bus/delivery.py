@@ -21,7 +21,7 @@ from contracts.bus.brake import HOLD_SECONDS, Brake
 from contracts.bus.connect import MESSAGE_ID, Bus, BusUnavailable
 from contracts.bus.envelope import Malformed
 from contracts.bus.pulling import Pull
-from contracts.bus.topology import ACK_WAIT, Consumer
+from contracts.bus.topology import Consumer
 from contracts.operations import metrics
 
 ACK_TIMEOUT = 2.0
@@ -76,7 +76,8 @@ def consume(
     `buried` is told before it is taken out of the stream.
     """
     consuming = _Consuming(bus, consumer, handler, buried)
-    bus.pulls.append(Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix))
+    pull = Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix, bus.takes)
+    bus.pulls.append(pull)
 
 
 def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
@@ -104,7 +105,7 @@ class _Consuming:
         """Handle one delivery and count how it ended."""
         outcome = "unsettled"
         try:
-            async with _in_progress(raw):
+            async with _in_progress(raw, self._consumer.ack_wait):
                 outcome = await self._settle(raw)
         except Error as error:
             log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
@@ -151,8 +152,11 @@ class _Consuming:
             message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
             subject, headers = subjects.dead(raw.subject), _letter_headers(raw, reason)
             await self._bus.publish(subject, "DEAD_LETTERS", raw.data, message_id, headers)
-        except (BusUnavailable, RetryLater):
+        except BusUnavailable:
             await raw.nak(delay=UNBURIED_DELAY)
+            return "failed"
+        except RetryLater as later:
+            await raw.nak(delay=later.delay)
             return "failed"
         log.error("dead_letter", subject=raw.subject, reason=reason)
         self._failures.pop(raw.metadata.sequence.stream, None)
@@ -192,12 +196,12 @@ def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _in_progress(raw: Msg) -> Any:
+async def _in_progress(raw: Msg, ack_wait: float) -> Any:
     """Tell the server every third of the ack wait that the message is being worked on."""
 
     async def report() -> None:
         while True:
-            await asyncio.sleep(ACK_WAIT / 3)
+            await asyncio.sleep(ack_wait / 3)
             with suppress(Error):
                 await raw.in_progress()
 

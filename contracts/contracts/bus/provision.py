@@ -5,14 +5,24 @@ It is the only part that may do so, with the admin's key; running it again chang
 
 import argparse
 import asyncio
+from datetime import datetime, timedelta
+from typing import Any
 
 import nats
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.api import DeliverPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import NotFoundError, ServerError
 
-from contracts.bus.topology import CONSUMERS, STREAMS
+from contracts.bus.topology import CONSUMERS, STREAMS, Consumer
 
 TIMEOUT = 10
+# Far more than the deadline of a sync: what is older is settled, and reading it first would take minutes.
+NEW_CONSUMER_READS = timedelta(hours=1)
+# Another provisioning may make the same thing between a look at it and its making, but only once.
+TRIES = 3
+# Where a consumer starts is fixed when it is made: the server refuses an update that says otherwise.
+ANOTHER_START = 10012
+START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
 async def provision(url: str, nkey_file: str) -> None:
@@ -29,12 +39,49 @@ async def provision(url: str, nkey_file: str) -> None:
 async def create_streams(jetstream: JetStreamContext) -> None:
     """Create or update the streams, then the consumers."""
     for stream in STREAMS:
-        try:
-            await jetstream.update_stream(stream)
-        except NotFoundError:
-            await jetstream.add_stream(stream)
+        await _create_stream(jetstream, stream)
     for consumer in CONSUMERS:
-        await jetstream.add_consumer(consumer.stream, consumer.config())
+        await _create_consumer(jetstream, consumer)
+
+
+async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig) -> None:
+    try:
+        await jetstream.update_stream(stream)
+    except NotFoundError:
+        await jetstream.add_stream(stream)
+
+
+async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> None:
+    """Create a consumer, or update one where it stands."""
+    for attempt in range(1, TRIES + 1):
+        start = await _existing_start(jetstream, consumer) or await _first_start(jetstream, consumer)
+        try:
+            await jetstream.add_consumer(consumer.stream, consumer.config(), **start)
+            return
+        except ServerError as error:
+            if error.err_code != ANOTHER_START or attempt == TRIES:
+                raise
+
+
+async def _existing_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
+    """Give where an existing consumer starts, as the server wrote it; nothing where it does not exist."""
+    subject = f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
+    try:
+        # Not `consumer_info`, which cuts the nanoseconds off a time: it would be another time.
+        config = (await jetstream._api_request(subject, timeout=TIMEOUT))["config"]
+    except NotFoundError:
+        return {}
+    return {field: config[field] for field in START if field in config}
+
+
+async def _first_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
+    """Give where a new consumer starts: an hour back by the server's clock, at the beginning of a queue."""
+    # Not `stream_info`, which leaves out the server's time.
+    answer = await jetstream._api_request(f"$JS.API.STREAM.INFO.{consumer.stream}", timeout=TIMEOUT)
+    if answer["config"]["retention"] == RetentionPolicy.WORK_QUEUE:
+        return {"deliver_policy": DeliverPolicy.ALL}
+    now = datetime.fromisoformat(answer["ts"]).replace(microsecond=0)
+    return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": now - NEW_CONSUMER_READS}
 
 
 def main() -> None:

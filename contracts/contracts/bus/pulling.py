@@ -25,7 +25,7 @@ INFO_SECONDS = 2.0
 # Longer than a request and a pause: a loop that has not turned since then hangs.
 TURN_SECONDS = 15.0
 
-CAME, GIVEN_BACK = "", "given back"
+CAME, GIVEN_BACK, SHUT = "", "given back", "shut"
 NOTHING = (StatusCode.NO_MESSAGES, StatusCode.REQUEST_TIMEOUT)
 REQUEST = msgspec.json.encode({"batch": 1, "expires": int(FETCH_SECONDS * 1e9)})
 
@@ -36,16 +36,23 @@ class Pull:
     """Hands the messages of a consumer to `handle`, at most `places` of them at a time.
 
     It asks for a message only when there is a place for it: what is handed over is begun at once. When the
-    consumer is gone it asks once a second until somebody makes it anew.
+    consumer is gone it asks once a second until somebody makes it anew. While `takes` denies it asks for
+    nothing, and what it was handed goes to another process.
     """
 
     def __init__(
-        self, consumer: Consumer, handle: Callable[[Msg], Awaitable[None]], places: int, inbox_prefix: str
+        self,
+        consumer: Consumer,
+        handle: Callable[[Msg], Awaitable[None]],
+        places: int,
+        inbox_prefix: str,
+        takes: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.name = f"{consumer.stream}/{consumer.name}"
+        self.name = consumer.path
         self._consumer = consumer
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.name}"
         self._handle = handle
+        self._takes = takes
         self._places = asyncio.Semaphore(places)
         self._full = False
         self._inbox = f"{inbox_prefix}{uuid7()}"
@@ -94,8 +101,13 @@ class Pull:
     async def _ask(self, client: Client) -> str:
         """Ask once, and rest where the answer came sooner than it should; gives CAME, or why nothing did."""
         asked = time.monotonic()
-        # What is asked while the bus is away would all be answered at once when it is back.
-        said = await self._answered(client) if client.is_connected else "not connected"
+        if not self._takes():
+            said = SHUT
+        elif not client.is_connected:
+            # What is asked while the bus is away would all be answered at once when it is back.
+            said = "not connected"
+        else:
+            said = await self._answered(client)
         self._note("" if said in {CAME, GIVEN_BACK, *NOTHING} else said)
         if said != CAME and time.monotonic() - asked < FETCH_SECONDS / 2 and not self._stopping:
             await asyncio.sleep(PAUSE_SECONDS)
@@ -119,14 +131,15 @@ class Pull:
         """Begin what was asked for, here and not in the loop, which could lose it when it is cancelled."""
         answer, status = self._answer, JetStreamContext.is_status_msg(message)
         waited_for = answer is not None and not answer.done()
-        if not status and waited_for and not self._stopping:
+        taken = waited_for and not self._stopping and self._takes()
+        if not status and taken:
             task = asyncio.create_task(self._handled(message))
             self._begun.add(task)
             task.add_done_callback(self._begun.discard)
         elif not status:
             await message.nak()
         if answer is not None and waited_for:
-            answer.set_result(status or (GIVEN_BACK if self._stopping else CAME))
+            answer.set_result(status or (CAME if taken else GIVEN_BACK))
 
     async def _handled(self, message: Msg) -> None:
         try:

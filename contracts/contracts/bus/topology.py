@@ -56,20 +56,29 @@ STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIE
 
 
 class Consumer(msgspec.Struct, frozen=True):
-    """A durable pull consumer: where it reads and what the server holds it to."""
+    """A durable pull consumer: where it reads and what the server holds it to.
+
+    A message of which nothing is heard for `ack_wait` seconds is delivered again.
+    """
 
     stream: str
     name: str
     filter_subject: str | None = None
     max_deliver: int = -1
     max_ack_pending: int = 1024
+    ack_wait: float = ACK_WAIT
+
+    @property
+    def path(self) -> str:
+        """Name it as health and metrics do: STREAM/consumer."""
+        return f"{self.stream}/{self.name}"
 
     def config(self) -> ConsumerConfig:
         """Give the server's configuration."""
         return ConsumerConfig(
             durable_name=self.name,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
+            ack_wait=self.ack_wait,
             max_deliver=self.max_deliver,
             max_ack_pending=self.max_ack_pending,
             max_waiting=16,
@@ -86,7 +95,8 @@ def sync_worker_consumer(exchange: str) -> Consumer:
 
 OUTCOMES_CONSUMER = Consumer("SYNC_OUTCOMES", "gateway")
 ADVISORIES_CONSUMER = Consumer("ADVISORIES", "gateway")
-CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *(sync_worker_consumer(key) for key in EXCHANGES))
+SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
+CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS)
 
 
 class User(msgspec.Struct, frozen=True):
@@ -113,6 +123,14 @@ def _consuming(*consumers: Consumer) -> tuple[str, ...]:
     return tuple(pattern.format(each.stream, each.name) for each in consumers for pattern in patterns)
 
 
+def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[str, ...]:
+    """Name what a user must be able to publish to in order to ask how streams and consumers stand."""
+    return (
+        *(f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams),
+        *(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers),
+    )
+
+
 GATEWAY = User(
     "gateway",
     publish=(
@@ -126,6 +144,7 @@ GATEWAY = User(
         subjects.DESTROY,
         subjects.verify("*"),
         *_consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER),
+        *_watching((SYNC_REQUESTS, SYNC_OUTCOMES, DEAD_LETTERS), *SYNC_WORKER_CONSUMERS),
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )
@@ -136,7 +155,7 @@ SYNC_WORKER = User(
         subjects.SYNC_FAILED_ALL,
         subjects.DEAD_LETTERS_ALL,
         subjects.AUTHORIZE,
-        *_consuming(*(sync_worker_consumer(key) for key in EXCHANGES)),
+        *_consuming(*SYNC_WORKER_CONSUMERS),
     ),
     subscribe=(subjects.inbox_prefix("worker") + ">", subjects.verify("*") + " sync-worker"),
     replies_within=35,

@@ -1,42 +1,70 @@
 """Health and metrics over HTTP: /healthz, /readyz and /metrics."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from contracts.operations import metrics
+from contracts.operations.finishing import finish
 
-Check = Callable[[], Awaitable[bool]]
-Checks = Mapping[str, Check]
+Check = Callable[[], Coroutine[Any, Any, bool]]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# All checks run at once, so that /readyz answers within two seconds whatever hangs.
+CHECK_SECONDS = 1.5
 _JSON = "application/json"
 
 
+@dataclass(frozen=True)
+class Checks:
+    """The checks of a service, by the names of its parts.
+
+    Without a `required` part this replica can not do its work; without a `degrading` one it does less, or
+    something is wrong that it shares with all replicas.
+    """
+
+    required: Mapping[str, Check]
+    degrading: Mapping[str, Check] = field(default_factory=dict)
+
+
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether a service can do its work; `not_ready` names the parts that it waits for."""
+    """Whether a service can do its work, and the parts that do not pass: required ones, then the others."""
 
     ready: bool
     not_ready: tuple[str, ...]
+    degraded: tuple[str, ...] = ()
 
 
 async def readiness(checks: Checks) -> Readiness:
-    """Ask every check; one that raises counts as not ready."""
-    missing = [name for name, check in checks.items() if not await _passes(name, check)]
-    return Readiness(not missing, tuple(missing))
+    """Ask every check at once; one that raises or takes too long does not pass."""
+    missing, degraded = await asyncio.gather(_failing(checks.required), _failing(checks.degrading))
+    for name in {*checks.required, *checks.degrading}:
+        metrics.READY.labels(name).set(name not in {*missing, *degraded})
+    return Readiness(not missing, missing, degraded)
 
 
-async def _passes(name: str, check: Check) -> bool:
-    try:
-        passed = await check()
-    except Exception:  # noqa: BLE001 - whatever it is, the part is not ready
-        passed = False
-    metrics.READY.labels(name).set(passed)
-    return passed
+def merged(*groups: Mapping[str, Check]) -> dict[str, Check]:
+    """Put checks together; a part that has several must pass all of them."""
+    named: dict[str, list[Check]] = {}
+    for group in groups:
+        for name, check in group.items():
+            named.setdefault(name, []).append(check)
+    return {name: _all_of(several) for name, several in named.items()}
+
+
+def running(stopping: asyncio.Event) -> Check:
+    """Give the check that the service was not told to stop."""
+
+    async def check() -> bool:
+        return not stopping.is_set()
+
+    return check
 
 
 def health_application(checks: Checks) -> Application:
@@ -49,6 +77,25 @@ def health_application(checks: Checks) -> Application:
         await send({"type": "http.response.body", "body": body})
 
     return application
+
+
+async def _failing(checks: Mapping[str, Check]) -> tuple[str, ...]:
+    passed = await asyncio.gather(*map(_passes, checks.values()))
+    return tuple(name for name, passes in zip(checks, passed, strict=True) if not passes)
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        return await finish(check(), CHECK_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever it is, the part does not pass
+        return False
+
+
+def _all_of(several: list[Check]) -> Check:
+    async def check() -> bool:
+        return all(await asyncio.gather(*(each() for each in several)))
+
+    return check
 
 
 async def _respond(path: str, checks: Checks) -> tuple[int, str, bytes]:

@@ -50,13 +50,39 @@ HTTP_REQUESTS = Histogram(
     registry=REGISTRY,
     buckets=_SECONDS,
 )
+READY = Gauge("butler_ready", "1 when the part passes its check", ["part"], registry=REGISTRY)
+PUBLISH_FAILURES = Counter(
+    "butler_publish_failures", "Tries to publish that a stream did not confirm", ["stream"], registry=REGISTRY
+)
+# A number below that can not be read is NaN.
+CONSUMER_PENDING = Gauge(
+    "butler_consumer_pending", "Messages that a consumer was not handed yet", ["consumer"], registry=REGISTRY
+)
+CONSUMER_UNACKNOWLEDGED = Gauge(
+    "butler_consumer_unacknowledged",
+    "Messages that a consumer was handed and that are not settled",
+    ["consumer"],
+    registry=REGISTRY,
+)
+CONSUMER_STANDING = Gauge(
+    "butler_consumer_standing_seconds",
+    "Seconds for which messages wait and the ack floor of a consumer has not moved",
+    ["consumer"],
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Gauge("butler_dead_letters", "Messages in the stream DEAD_LETTERS", registry=REGISTRY)
+OUTBOX_OLDEST = Gauge(
+    "butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"], registry=REGISTRY
+)
+QUEUED_OLDEST = Gauge(
+    "butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome", registry=REGISTRY
+)
 CLOCK_OFFSET = Gauge(
     "butler_clock_offset_seconds",
     "Seconds by which another server's clock is ahead of this machine's",
     ["clock"],
     registry=REGISTRY,
 )
-READY = Gauge("butler_ready", "1 when the part is ready", ["part"], registry=REGISTRY)
 
 
 def exposition() -> bytes:

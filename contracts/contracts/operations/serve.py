@@ -19,6 +19,7 @@ from contracts.operations.settings import Address, BadSetting, Environment
 BACKLOG = 1024
 BACKPRESSURE = 4096
 HEAD_MILLISECONDS = 10_000
+FINISH_SECONDS = 6.0
 
 log = structlog.get_logger()
 
@@ -51,7 +52,8 @@ async def run_service(
 ) -> int:
     """Serve ASGI, stay on the bus and run the parts until a signal; gives the exit code, 1 when one failed.
 
-    At the end requests are finished first, then what the bus has handed over; the parts are cancelled last.
+    At the end requests and what the bus has handed over are finished, each within a time; the parts are
+    cancelled last.
     """
     works = {"http": serve(application, address, stopping), "bus": bus.run(), **parts}
     tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
@@ -60,7 +62,7 @@ async def run_service(
     for task in lost:
         log.error("part_lost", part=task.get_name(), exc_info=task.exception())
     stopping.set()
-    await asyncio.wait(tasks[:1])
+    await asyncio.gather(asyncio.wait(tasks[:1]), bus.end_pulls())
     await bus.stop()
     for task in tasks:
         task.cancel()
@@ -72,8 +74,9 @@ async def serve(application: Any, address: Address, stopping: asyncio.Event) -> 
     """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
     The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
-    Who sends no whole head for ten seconds is cut off, also who is silent. That is why there is no HTTP/2:
-    granian keeps silent connections for ever where it waits for both. Raises OSError when the port is taken.
+    Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is
+    cut off, also who is silent. That is why there is no HTTP/2: granian keeps silent connections for ever
+    where it waits for both. Raises OSError when the port is taken.
     """
     _require_free(address)
     server = Server(
@@ -95,7 +98,12 @@ async def serve(application: Any, address: Address, stopping: asyncio.Event) -> 
     stopping.set()
     waiting.cancel()
     server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
-    await serving
+    ended, _ = await asyncio.wait({serving}, timeout=FINISH_SECONDS)
+    if ended:
+        serving.result()
+    else:
+        log.warning("requests_cut_off")
+        serving.cancel()
 
 
 def _require_free(address: Address) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from litestar import Litestar
@@ -16,21 +15,27 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import consume, listen
+from contracts.bus.gate import Gate
 from contracts.bus.server_time import NATS, nats_clock
-from contracts.bus.topology import ADVISORIES_CONSUMER, OUTCOMES_CONSUMER
-from contracts.operations.clocks import DISAGREES, Ask, Clocks
-from contracts.operations.health import Checks
+from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
+from contracts.bus.watching import Watch
+from contracts.operations.clocks import DISAGREES, Clocks
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, merged, running
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
+from gateway.backlog import Backlog
 from gateway.connecting import Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
@@ -38,7 +43,7 @@ from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
-from gateway.sweeper import Sweeper
+from gateway.sweeper import Patience, Sweeper
 from gateway.tokens import AccessTokens
 from gateway.vault import Vault
 from gateway.waiters import Waiters
@@ -84,55 +89,70 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed)
-    key = settings.grant_key
+    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed, GRACE_SECONDS)
+    ending = Ending(stopping)
+    gateway, parts = composed(settings, pool, bus, stopping)
+    parts["ending"] = ending.run()
+    await pool.start()
+    try:
+        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
+    finally:
+        await pool.stop()
+        gateway.passwords.close()
+
+
+def composed(
+    settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
+) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
+    """Make what the routes use, and the parts that run beside them."""
+    key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, settings.sync_deadline_seconds)
-    waiters = Waiters(pool, stopping)
+    sweeper = Sweeper(pool, relay, key, Patience(deadline), Progress(bus))
+    waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters)
-    checks, comparing = compared(pool, bus)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
+    clocks = Clocks()
+    checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
         passwords=Passwords(),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, destroyer, key),
         deleting=Deleting(pool, relay, destroyer),
-        requests=Requests(pool, relay, key, settings.sync_deadline_seconds, settings.limits),
+        requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,
         checks=checks,
         egress=settings.egress,
     )
-    parts = {
+    return gateway, {
         "relay": relay.run(),
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "waiters": waiters.poll(),
-        "clocks": comparing,
+        "gate": gate.watch(),
+        "metrics": collecting,
+        "clocks": clocks.keep(
+            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
+        ),
     }
-    await pool.start()
-    try:
-        return await run_service(bus, application(gateway), settings.running.address, parts, stopping)
-    finally:
-        await pool.stop()
-        gateway.passwords.close()
 
 
-def compared(pool: Pool, bus: Bus) -> tuple[Checks, Coroutine[Any, Any, None]]:
-    """Give the checks of the gateway, and the part that compares its clock with other servers'."""
-    clocks = Clocks()
-    servers: dict[str, Ask] = {
-        NATS: nats_clock(bus, OUTCOMES_CONSUMER),
-        DATABASE: partial(database_clock, pool),
-    }
-    checks = {"database": pool.ready, **bus.checks(), DISAGREES: clocks.right}
-    return checks, clocks.keep(servers)
+def observation(
+    pool: Pool, bus: Bus, sync_deadline: float, clocks: Clocks, stopping: asyncio.Event
+) -> tuple[Checks, Coroutine[None, None, None]]:
+    """Give the checks of the gateway, and the part that keeps its metrics true."""
+    watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
+    required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
+    # Balances can be read without the bus.
+    degrading = merged(bus.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
+    checks = Checks(required, degrading)
+    return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
-def application(gateway: Gateway) -> Litestar:
+def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
         route_handlers=[*ROUTES, documents.swagger_files()],
@@ -140,7 +160,7 @@ def application(gateway: Gateway) -> Litestar:
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[only_json],
-        middleware=[Measuring(), Receiving()],
+        middleware=[Measuring(), ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
@@ -155,12 +175,14 @@ def application(gateway: Gateway) -> Litestar:
     )
 
 
-def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters) -> None:
-    """Declare what the gateway hears."""
+def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:
+    """Declare what the gateway hears; it consumes nothing that it can not record."""
 
     async def on_recorded(subject: str) -> None:
         waiters.wake(UUID(subject.rpartition(".")[2]))
 
-    consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, OUTCOMES_AT_ONCE, outcomes.on_buried)
-    consume(bus, ADVISORIES_CONSUMER, outcomes.on_advisory, 1)
+    bus.gates.append(gate.is_open)
+    recording, burying = gate.guard(outcomes.on_sync_outcome), gate.guard(outcomes.on_buried)
+    consume(bus, OUTCOMES_CONSUMER, recording, OUTCOMES_AT_ONCE, burying)
+    consume(bus, ADVISORIES_CONSUMER, gate.guard(outcomes.on_advisory), 1)
     listen(bus, subjects.RECORDED_ALL, on_recorded)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 import msgspec
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
@@ -23,11 +24,14 @@ from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
-from gateway.store.pool import Pool
+from gateway.store.pool import DatabaseUnavailable, Pool
 from gateway.vault import Vault, in_time
 
 VERIFY_SECONDS = 20.0
+DOOM_SECONDS = 1.0
 MAX_ACCOUNTS = 100
+
+log = structlog.get_logger()
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -207,21 +211,25 @@ class Connecting:
     ) -> None:
         """Give up a credential that did not become an account's, even when that only seems so.
 
-        Unless it is certain that the vault-broker is done with it, it is destroyed only when it must be.
+        Unless it is certain that the vault-broker is done with it, it is destroyed only when it must be. When
+        the database is away the caller does not wait for it: the destroyer dooms what was abandoned.
         """
-        async with self._pool.transaction() as connection:
-            if certain:
-                await credentials.doom(connection, credential_id, "pending")
-            else:
-                await credentials.doom_uncertain(connection, credential_id)
-            await audit.record(
-                connection,
-                Action.CREDENTIAL_REFUSED,
-                user_id=submission.user_id,
-                subject=credential_id,
-                address=submission.address,
-                error_code=code,
-            )
+        try:
+            async with self._pool.transaction(DOOM_SECONDS) as connection:
+                if certain:
+                    await credentials.doom(connection, credential_id, "pending")
+                else:
+                    await credentials.doom_uncertain(connection, credential_id)
+                await audit.record(
+                    connection,
+                    Action.CREDENTIAL_REFUSED,
+                    user_id=submission.user_id,
+                    subject=credential_id,
+                    address=submission.address,
+                    error_code=code,
+                )
+        except DatabaseUnavailable as error:
+            log.warning("credential_abandoned", credential_id=credential_id, reason=str(error))
         self._destroyer.wake()
 
 

@@ -13,7 +13,7 @@ from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
 from gateway.store.accounts import Account
 from gateway.store.outbox import Outgoing
-from gateway.store.syncs import Sync
+from gateway.store.syncs import Overdue, Sync
 
 SOURCE = "gateway"
 
@@ -46,7 +46,7 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     )
 
 
-def failed_outcome(sync: Sync, code: Code) -> Outgoing:
+def failed_outcome(sync: Sync | Overdue, code: Code) -> Outgoing:
     """Settle a sync as a worker would.
 
     Its message id is not that of a worker's outcome, which the stream may have taken although nobody could

@@ -29,8 +29,6 @@ class Waiters:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)
-        with suppress(DatabaseUnavailable):
-            await self._poll_once()  # what ended before anybody waited is announced no more
         waits = [
             asyncio.ensure_future(self._all(events.values())),
             asyncio.ensure_future(self._stopping.wait()),
@@ -61,6 +59,8 @@ class Waiters:
                 self.wake(sync_id)
 
     async def _all(self, events: Iterable[asyncio.Event]) -> None:
+        with suppress(DatabaseUnavailable):
+            await self._poll_once()  # what ended before anybody waited is announced no more
         for event in events:
             await event.wait()
 

@@ -17,5 +17,7 @@ class Wake:
     async def wait(self, seconds: float) -> None:
         """Wait until the bell is rung, but no longer than this."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the bell.
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         self._rung.clear()

@@ -4,9 +4,11 @@ import asyncio
 
 from contracts.bus.connect import Bus
 from contracts.bus.server_time import NATS, nats_clock
-from contracts.bus.topology import sync_worker_consumer
+from contracts.bus.topology import SYNC_WORKER_CONSUMERS, sync_worker_consumer
+from contracts.bus.watching import Watch
 from contracts.operations.clocks import DISAGREES, Clocks
-from contracts.operations.health import health_application
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, health_application, merged, running
 from contracts.operations.serve import run_service
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
@@ -24,9 +26,12 @@ async def run(settings: Settings) -> int:
     okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, clocks)
     server = nats_clock(bus, sync_worker_consumer(okx.catalogue.key))
     Handlers(bus, {okx.catalogue.key: okx}, Timing(clocks, server)).declare()
-    health = health_application({**bus.checks(), DISAGREES: clocks.right})
-    parts = {"clocks": clocks.keep({NATS: server})}
+    stopping = asyncio.Event()
+    watch = Watch(bus, SYNC_WORKER_CONSUMERS)
+    required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks()}
+    checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
+    parts = {"metrics": collect(checks, watch.sample), "clocks": clocks.keep({NATS: server})}
     try:
-        return await run_service(bus, health, settings.running.address, parts, asyncio.Event())
+        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
     finally:
         await https.close()

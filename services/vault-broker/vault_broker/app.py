@@ -5,8 +5,9 @@ import time
 from functools import partial
 
 from contracts.bus.connect import Bus
-from contracts.operations.clocks import Clocks
-from contracts.operations.health import health_application
+from contracts.operations.clocks import DISAGREES, Clocks
+from contracts.operations.collecting import collect
+from contracts.operations.health import Checks, health_application, running
 from contracts.operations.serve import run_service
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
@@ -27,10 +28,14 @@ async def run(settings: Settings) -> int:
     bus = Bus("vault-broker", "broker", settings.running.nats_url, settings.running.nats_seed)
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
-    health = health_application({**bus.checks(), "vault": login.ready})
+    stopping = asyncio.Event()
+    # One other clock can not prove which of the two is wrong.
+    checks = Checks(
+        {"running": running(stopping), **bus.checks(), "vault": login.ready}, {DISAGREES: clocks.agree}
+    )
     # What the vault says of its time comes with each answer: there is nothing to ask for.
-    parts = {"vault": login.keep(), "clocks": clocks.keep({})}
+    parts = {"vault": login.keep(), "metrics": collect(checks), "clocks": clocks.keep({})}
     try:
-        return await run_service(bus, health, settings.running.address, parts, asyncio.Event())
+        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
     finally:
         vault.close()

@@ -149,14 +149,32 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
     assert {user.name for user in TRIED if may_publish(user, subject)} == speakers
 
 
-def test_nobody_rules_over_streams_and_consumers() -> None:
-    """Of the server's API a service may ask for its own consumers' state and next message, nothing else."""
-    asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
-    api = {(name, tuple(each.split(".")[2:])) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
-    workers = {("sync-worker", each.name) for each in CONSUMERS if each.stream == "SYNC_REQUESTS"}
+STREAMS_WATCHED = ("SYNC_REQUESTS", "SYNC_OUTCOMES", "DEAD_LETTERS")
 
-    assert {(name, path[-1]) for name, path in api} == {("gateway", "gateway"), *workers}
-    assert {".".join(path[:-2]) for _, path in api} == {"CONSUMER.INFO", "CONSUMER.MSG.NEXT"}
+
+def test_nobody_rules_over_streams_and_consumers() -> None:
+    """Of the server's API a service may ask for its own consumers' state and next message.
+
+    The gateway may also ask how the streams of syncs and dead letters and the consumers of requests stand; it
+    may take nothing from those.
+    """
+    asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
+    api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
+    owners = {each: "gateway" if each.name == "gateway" else "sync-worker" for each in CONSUMERS}
+    own = {
+        (owner, f"$JS.API.CONSUMER.{verb}.{each.stream}.{each.name}")
+        for each, owner in owners.items()
+        for verb in ("INFO", "MSG.NEXT")
+    }
+    streams = {("gateway", f"$JS.API.STREAM.INFO.{name}") for name in STREAMS_WATCHED}
+    watched = {
+        ("gateway", f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}")
+        for each, owner in owners.items()
+        if owner == "sync-worker"
+    }
+
+    assert watched == {("gateway", "$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-okx")}
+    assert api == own | streams | watched
 
 
 @pytest.mark.parametrize("role", ROLES)

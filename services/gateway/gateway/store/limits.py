@@ -53,6 +53,12 @@ async def look(connection: Connection, policy: Policy, subject: str) -> Allowanc
     return Allowance(policy, counter.used, counter.seconds) if counter else Allowance(policy, 0, 0.0)
 
 
-async def delete_over(connection: Connection) -> None:
-    """Forget windows that are over."""
-    await execute(connection, "delete from rate_limits where ends_at < now()")
+async def delete_over(connection: Connection, limit: int) -> int:
+    """Forget windows that are over; gives how many, at most the limit."""
+    return await execute(
+        connection,
+        """delete from rate_limits where (policy, subject) in (
+               select policy, subject from rate_limits where ends_at < now()
+               limit %(limit)s for update skip locked)""",
+        limit=limit,
+    )

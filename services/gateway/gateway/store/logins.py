@@ -57,13 +57,19 @@ async def forget(connection: Connection, email: str) -> None:
     await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(email))
 
 
-async def delete_old(connection: Connection) -> None:
-    """Forget failures that nobody added to: those without a delay after an hour, the others after a day."""
-    await execute(
+async def delete_old(connection: Connection, limit: int) -> int:
+    """Forget failures that nobody added to, at most the limit; gives how many.
+
+    Those without a delay go after an hour, the others after a day.
+    """
+    return await execute(
         connection,
-        """delete from login_failures where attempted_at < now() - interval '1 hour'
-           and (failures <= %(free)s or attempted_at < now() - interval '1 day')""",
+        """delete from login_failures where email_hash in (
+               select email_hash from login_failures where attempted_at < now() - interval '1 hour'
+                  and (failures <= %(free)s or attempted_at < now() - interval '1 day')
+               limit %(limit)s for update skip locked)""",
         free=FREE_FAILURES,
+        limit=limit,
     )
 
 

@@ -1,5 +1,6 @@
 """The outbox: messages written in the transaction that they tell of, published by the relay."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,14 @@ class Outgoing(msgspec.Struct, frozen=True):
     sync_id: UUID | None = None
 
 
-class Waiting(Outgoing, frozen=True, kw_only=True):
-    """A message in the outbox; `seconds_left` until its deadline, by the clock that set it."""
+class Claimed(Outgoing, frozen=True, kw_only=True):
+    """A message that one relay has for the time of its lease; `attempts` counts the claims.
+
+    `seconds_left` are those until its deadline, by the clock that set it.
+    """
 
     id: int
+    attempts: int
     seconds_left: float | None = None
 
     def stamped(self) -> dict[str, str]:
@@ -46,21 +51,85 @@ async def put(connection: Connection, message: Outgoing) -> None:
     )
 
 
-async def take(connection: Connection, limit: int) -> list[Waiting]:
-    """Choose the oldest messages that no other relay has."""
-    return await fetch_all(
+async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
+    """Write many messages with one statement; those that wait already are not written again."""
+    await execute(
         connection,
-        Waiting,
-        """select id, message_id, subject, stream, headers, body, sync_id,
-                  extract(epoch from (headers->>%(deadline)s)::timestamptz - clock_timestamp())::float8
-                      as seconds_left
-           from outbox
-           order by id limit %(limit)s for update skip locked""",
-        limit=limit,
-        deadline=DEADLINE_HEADER,
+        """insert into outbox (message_id, subject, stream, headers, body, sync_id)
+           select * from unnest(%(message_id)s::text[], %(subject)s::text[], %(stream)s::text[],
+                                %(headers)s::jsonb[], %(body)s::bytea[], %(sync_id)s::uuid[])
+           on conflict (message_id) do nothing""",
+        message_id=[each.message_id for each in messages],
+        subject=[each.subject for each in messages],
+        stream=[each.stream for each in messages],
+        headers=[Jsonb(each.headers) for each in messages],
+        body=[each.body for each in messages],
+        sync_id=[each.sync_id for each in messages],
     )
 
 
-async def delete(connection: Connection, ids: list[int]) -> None:
-    """Take published messages out."""
-    await execute(connection, "delete from outbox where id = any(%(ids)s)", ids=ids)
+async def claim(
+    connection: Connection, places: Mapping[str, int], otherwise: int, lease_seconds: float
+) -> list[Claimed]:
+    """Claim due messages of every stream: as many as it has places, `otherwise` where it is not named.
+
+    Messages that were never tried go first. Rows that another transaction has locked are left to it.
+    The commit does not wait for the disk: after a crash, a claim that was lost is only made again.
+    """
+    return await fetch_all(
+        connection,
+        Claimed,
+        """with recursive lane (stream) as (
+               (select stream from outbox order by stream limit 1)
+               union all
+               select (select next.stream from outbox next where next.stream > lane.stream
+                       order by next.stream limit 1)
+               from lane where lane.stream is not null
+           ), due as materialized (
+               select chosen.id from lane cross join lateral (
+                   select id from outbox where outbox.stream = lane.stream and next_at <= now()
+                   order by attempts, next_at, id
+                   limit coalesce((%(places)s::jsonb ->> lane.stream)::integer, %(otherwise)s)
+                   for update skip locked) chosen
+               where lane.stream is not null
+           ), unsynced as materialized (
+               select set_config('synchronous_commit', 'off', true)
+           )
+           update outbox set next_at = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
+           from unsynced where id in (select id from due)
+           returning id, attempts, message_id, subject, stream, headers, body, sync_id,
+               extract(epoch from (headers->>%(deadline)s)::timestamptz - clock_timestamp())::float8
+                   as seconds_left""",
+        deadline=DEADLINE_HEADER,
+        places=Jsonb(dict(places)),
+        otherwise=otherwise,
+        lease=lease_seconds,
+    )
+
+
+async def delete(connection: Connection, ids: Iterable[int]) -> None:
+    """Delete messages that their streams confirmed.
+
+    A row that another transaction has locked stays: it is another relay's, which deletes it itself.
+    """
+    await execute(
+        connection,
+        """delete from outbox where id in
+               (select id from outbox where id = any(%(ids)s) order by id for update skip locked)""",
+        ids=list(ids),
+    )
+
+
+async def put_off(connection: Connection, delays: Sequence[tuple[Claimed, float]]) -> None:
+    """Let messages wait so many seconds, as far as no other relay has claimed them since."""
+    await execute(
+        connection,
+        """update outbox set next_at = now() + make_interval(secs => refused.seconds)
+           from unnest(%(ids)s::bigint[], %(attempts)s::integer[], %(seconds)s::float8[])
+               as refused (id, attempts, seconds)
+           where outbox.id = refused.id and outbox.attempts = refused.attempts and outbox.id in
+               (select id from outbox where id = any(%(ids)s) order by id for update skip locked)""",
+        ids=[message.id for message, _ in delays],
+        attempts=[message.attempts for message, _ in delays],
+        seconds=[seconds for _, seconds in delays],
+    )

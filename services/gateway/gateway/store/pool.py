@@ -8,6 +8,7 @@ from typing import Any, LiteralString, TypeVar
 
 import msgspec
 import psycopg
+from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -15,10 +16,18 @@ Connection = psycopg.AsyncConnection[Any]
 Row = TypeVar("Row")
 
 MAX_CONNECTIONS = 16
-WAIT_SECONDS = 5.0
-STATEMENT_TIMEOUT_MS = 10_000
-TRANSACTION_SECONDS = 15.0
-READY_SECONDS = 2.0
+CHECK_SECONDS = 1.0
+# With waiting for a connection and for locks; a client has its answer within five seconds.
+TRANSACTION_SECONDS = 4.0
+READY_SECONDS = 1.5
+CLOSE_SECONDS = 0.5
+# What the server holds every session to, so that a process that was stopped keeps no lock for longer.
+SESSION = {
+    "statement_timeout": "4s",
+    "idle_in_transaction_session_timeout": "3s",
+    "transaction_timeout": "5s",
+    "client_connection_check_interval": "1s",
+}
 # A connection whose other end is gone is given up in seconds, not when TCP gives up.
 ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6000}
 
@@ -26,6 +35,8 @@ ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, 
 AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    IdleInTransactionSessionTimeout,
+    TransactionTimeout,
     PoolTimeout,
     PoolClosed,
     TooManyRequests,
@@ -45,26 +56,37 @@ class NotStorable(Exception):
     """A value that the database does not take; the text is the kind of error, never the value."""
 
 
+class _Connection(psycopg.AsyncConnection[Any]):
+    """A connection that is closed when a statement is cancelled.
+
+    psycopg would ask the server to cancel it and wait for its answer: ten seconds when the server hangs. The
+    server notices the end of the connection within a second and rolls back.
+    """
+
+    async def cancel_safe(self, *, timeout: float = 0.0) -> None:  # noqa: ARG002, ASYNC109 - psycopg's signature
+        self.pgconn.finish()
+
+
 class Pool:
     """A bounded pool of connections that are checked before use."""
 
     def __init__(self, url: str, password: str) -> None:
-        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=30000"
         self._pool = AsyncConnectionPool(
             url,
+            connection_class=_Connection,
             kwargs={
                 **ALIVE,
                 "password": password,
-                "options": options,
-                "connect_timeout": 5,
+                "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
+                "connect_timeout": 3,
                 "application_name": "gateway",
             },
             min_size=2,
             max_size=MAX_CONNECTIONS,
-            timeout=WAIT_SECONDS,
+            timeout=TRANSACTION_SECONDS,
             max_waiting=1024,
             reconnect_timeout=2.0,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
 
@@ -74,7 +96,7 @@ class Pool:
 
     async def stop(self) -> None:
         """Close every connection."""
-        await self._pool.close(timeout=5)
+        await self._pool.close(timeout=CLOSE_SECONDS)
 
     @asynccontextmanager
     async def transaction(
@@ -85,10 +107,14 @@ class Pool:
         Raises DatabaseUnavailable, also when all takes longer than this, and NotStorable.
         """
         try:
-            async with asyncio.timeout(seconds), self._pool.connection() as connection:
+            async with asyncio.timeout(seconds), self._pool.connection(seconds) as connection:
                 if snapshot:
                     await connection.execute("set transaction isolation level repeatable read, read only")
-                yield connection
+                try:
+                    yield connection
+                except asyncio.CancelledError:
+                    await connection.close()  # to roll back may hang, too
+                    raise
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
         except psycopg.ProgrammingError as error:
@@ -103,6 +129,12 @@ class Pool:
         async with self.transaction(READY_SECONDS) as connection:
             await connection.execute("select 1")
         return True
+
+
+async def _check(connection: Connection) -> None:
+    """Let the next connection be taken when this one does not answer at once; raises TimeoutError."""
+    async with asyncio.timeout(CHECK_SECONDS):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def fetch_one(

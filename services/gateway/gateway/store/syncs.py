@@ -1,5 +1,6 @@
 """Syncs, their batches and their idempotency keys."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -57,6 +58,23 @@ class Ending(msgspec.Struct, frozen=True):
     error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The requests that wait in the stream: above one place, up to another, not published before a time."""
+
+    above: int
+    up_to: int
+    since: datetime
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """What it takes to settle a sync."""
+
+    id: UUID
+    account_id: UUID
+    exchange: str
+    publications: int
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -144,37 +162,98 @@ async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
     return {row[0] for row in await rows.fetchall()}
 
 
-async def take_silent(connection: Connection, after_seconds: float, limit: int) -> list[Sync]:
-    """Choose open syncs that nothing was heard of since they were last published, and count a publication."""
+async def moment(connection: Connection) -> datetime:
+    """Tell the time by the database's clock, also within a transaction."""
+    cursor = await connection.execute("select clock_timestamp()")
+    ((at,),) = await cursor.fetchall()
+    return msgspec.convert(at, datetime)
+
+
+async def take_lost(
+    connection: Connection, exchange: str, held: Held, silent_since: datetime, limit: int
+) -> list[Sync]:
+    """Choose open syncs whose request was published before a time and waits nowhere; count a publication.
+
+    A request waits in the outbox as long as its row is there, then in the stream.
+    """
     return await fetch_all(
         connection,
         Sync,
-        """update syncs set publications = publications + 1, published_at = now() where id in (
-               select id from syncs where status = 'queued' and deadline > now()
-                  and published_at < now() - make_interval(secs => %(after)s)
+        """update syncs set publications = publications + 1, published_at = now(), request_seq = null
+           where id in (
+               select id from syncs where status = 'queued' and exchange = %(exchange)s and deadline > now()
+                  and published_at < %(silent_since)s
+                  and (request_seq is null or request_seq <= %(above)s or request_seq > %(up_to)s
+                       or published_at < %(since)s)
+                  and not exists (select from outbox
+                                  where message_id = syncs.id::text || ':' || syncs.publications::text)
                order by published_at limit %(limit)s for update skip locked)
            returning *""",
-        after=after_seconds,
+        **msgspec.structs.asdict(held),
+        exchange=exchange,
+        silent_since=silent_since,
         limit=limit,
     )
 
 
-async def take_overdue(connection: Connection, grace_seconds: float, limit: int) -> list[Sync]:
-    """Choose open syncs whose deadline is over."""
+async def take_overdue(
+    connection: Connection, exchanges: list[str], over_at: datetime, again_seconds: float, limit: int
+) -> list[Overdue]:
+    """Choose open syncs whose deadline was over at a time, each once in so many seconds for all gateways."""
     return await fetch_all(
         connection,
-        Sync,
-        """select * from syncs where status = 'queued' and deadline < now() - make_interval(secs => %(grace)s)
-           order by deadline limit %(limit)s for update skip locked""",
-        grace=grace_seconds,
+        Overdue,
+        """with over as (
+               select id, account_id, exchange, publications from syncs
+               where status = 'queued' and deadline < %(over_at)s and exchange = any(%(exchanges)s)
+                  and not exists (select from sync_settlements where sync_id = syncs.id
+                                  and settled_at > now() - make_interval(secs => %(again)s))
+               order by deadline limit %(limit)s for update skip locked),
+           noted as (
+               insert into sync_settlements as earlier (sync_id) select id from over
+               on conflict (sync_id) do update set settled_at = now()
+                  where earlier.settled_at <= now() - make_interval(secs => %(again)s)
+               returning sync_id)
+           select over.* from over join noted on noted.sync_id = over.id""",
+        exchanges=exchanges,
+        over_at=over_at,
+        again=again_seconds,
         limit=limit,
     )
 
 
-async def set_request_seq(connection: Connection, sync_id: UUID, request_seq: int) -> None:
-    """Remember where in the stream the last request of a sync stands, so that an advisory can name it."""
+async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str]:
+    """Name exchanges of open syncs that are none of these."""
+    rows = await connection.execute(
+        "select distinct exchange from syncs where status = 'queued' and exchange <> all(%s) limit 10",
+        [exchanges],
+    )
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def delete_old_settlements(connection: Connection, limit: int) -> int:
+    """Forget settlements after an hour; gives how many, at most the limit."""
+    return await execute(
+        connection,
+        """delete from sync_settlements where sync_id in (
+               select sync_id from sync_settlements where settled_at < now() - interval '1 hour'
+               limit %(limit)s for update skip locked)""",
+        limit=limit,
+    )
+
+
+async def set_request_seqs(connection: Connection, places: Mapping[UUID, int]) -> None:
+    """Remember where in the stream the last request of each sync stands, and that it does so since now."""
     await execute(
-        connection, "update syncs set request_seq = %(seq)s where id = %(id)s", seq=request_seq, id=sync_id
+        connection,
+        """with held as materialized (
+               select syncs.id, place.seq
+               from unnest(%(ids)s::uuid[], %(seqs)s::bigint[]) as place (id, seq) join syncs using (id)
+               order by syncs.id for update of syncs)
+           update syncs set request_seq = held.seq, published_at = clock_timestamp()
+           from held where syncs.id = held.id""",
+        ids=list(places),
+        seqs=list(places.values()),
     )
 
 
@@ -261,6 +340,12 @@ async def point_idempotency_key(connection: Connection, user_id: UUID, key: str,
     )
 
 
-async def delete_old_idempotency_keys(connection: Connection) -> None:
-    """Forget keys after 24 hours."""
-    await execute(connection, "delete from idempotency_keys where created_at < now() - interval '24 hours'")
+async def delete_old_idempotency_keys(connection: Connection, limit: int) -> int:
+    """Forget keys after 24 hours; gives how many, at most the limit."""
+    return await execute(
+        connection,
+        """delete from idempotency_keys where (user_id, key) in (
+               select user_id, key from idempotency_keys where created_at < now() - interval '24 hours'
+               limit %(limit)s for update skip locked)""",
+        limit=limit,
+    )

@@ -129,6 +129,12 @@ async def revoke_family(connection: Connection, family_id: UUID) -> None:
     )
 
 
-async def delete_expired_families(connection: Connection) -> None:
-    """Forget families whose last token is over."""
-    await execute(connection, "delete from refresh_families where expires_at < now() - interval '1 day'")
+async def delete_expired_families(connection: Connection, limit: int) -> int:
+    """Forget families whose last token is over; gives how many, at most the limit."""
+    return await execute(
+        connection,
+        """delete from refresh_families where id in (
+               select id from refresh_families where expires_at < now() - interval '1 day'
+               limit %(limit)s for update skip locked)""",
+        limit=limit,
+    )

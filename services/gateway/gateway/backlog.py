@@ -1,0 +1,58 @@
+"""What the gateway still has to do: its outbox and the syncs without an outcome, as metrics and checks."""
+
+import math
+
+import structlog
+
+from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
+from contracts.operations import metrics
+from contracts.operations.health import Check
+from gateway.store.backlog import oldest_messages, oldest_sync
+from gateway.store.pool import DatabaseUnavailable, Pool
+
+SAMPLE_SECONDS = 4.0
+# More than all tries to publish one message take.
+OUTBOX_SECONDS = 30.0
+STREAMS = tuple(str(stream.name) for stream in (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS))
+
+log = structlog.get_logger()
+
+
+class Backlog:
+    """Samples the oldest of what waits; all gateways share it, so that it degrades one and stops none."""
+
+    def __init__(self, pool: Pool, sync_deadline: float) -> None:
+        self._pool = pool
+        self._patience = sync_deadline / 2
+        self._messages: dict[str, float] = dict.fromkeys(STREAMS, 0.0)
+        self._sync = 0.0
+
+    async def sample(self) -> None:
+        """Read the ages; those that can not be read are NaN."""
+        messages, sync = dict.fromkeys(self._messages, math.nan), math.nan
+        try:
+            async with self._pool.transaction(SAMPLE_SECONDS) as connection:
+                oldest, queued = await oldest_messages(connection), await oldest_sync(connection)
+            messages = dict.fromkeys(messages, 0.0) | {row.stream: row.seconds for row in oldest}
+            sync = queued or 0.0
+        except DatabaseUnavailable:
+            log.debug("backlog_unknown")
+        finally:
+            self._messages, self._sync = messages, sync
+            self._measure()
+
+    def checks(self) -> dict[str, Check]:
+        """Give the checks that nothing waits for long; what can not be read is not held against them."""
+
+        async def outbox() -> bool:
+            return not any(seconds > OUTBOX_SECONDS for seconds in self._messages.values())
+
+        async def syncs() -> bool:
+            return not self._sync > self._patience
+
+        return {"outbox": outbox, "syncs": syncs}
+
+    def _measure(self) -> None:
+        for stream, seconds in self._messages.items():
+            metrics.OUTBOX_OLDEST.labels(stream).set(seconds)
+        metrics.QUEUED_OLDEST.set(self._sync)

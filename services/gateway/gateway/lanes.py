@@ -1,0 +1,83 @@
+"""One stream's way through the relay: how many of its messages may be on their way, and when."""
+
+import random
+import time
+
+import msgspec
+
+from gateway.store.outbox import Claimed
+
+PLACES = 50
+REFUSED_REST = 0.1
+SILENT_REST, LONGEST_SILENT_REST = 0.5, 5.0
+FIRST_DELAY = 1.0
+# A message is tried soon after its stream is back; one that the stream itself refuses is tried rarely.
+LONGEST_DELAY_SILENT, LONGEST_DELAY_REFUSED = 5.0, 300.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How a try to publish ended: the place in the stream, or None and the seconds until the next try.
+
+    `silent` says that the stream did not answer; where it did, `reason` says why the message was refused.
+    """
+
+    message: Claimed
+    seq: int | None = None
+    delay: float = 0.0
+    silent: bool = False
+    reason: str = ""
+
+
+class Lane:
+    """The messages of one stream that this relay has claimed.
+
+    A stream that confirms is given up to fifty messages at once. One that did not confirm the last message is
+    probed with a single one: at once, because the message may have been at fault and not the stream, then
+    after a rest, which grows while the stream is silent.
+    """
+
+    def __init__(self) -> None:
+        self.claimed: dict[int, Claimed] = {}
+        self.answers: list[Answer] = []
+        self.settling = False
+        self.more = False
+        self.silent = False
+        self._confirms = True
+        self._probes = 0
+        self._resting_until = 0.0
+
+    def places(self) -> int:
+        """Give how many messages may be claimed now."""
+        if self._confirms:
+            return PLACES - len(self.claimed)
+        return int(not self.claimed and time.monotonic() >= self._resting_until)
+
+    def answered(self, answer: Answer) -> None:
+        """Keep an answer until it is settled."""
+        self.answers.append(answer)
+        self.silent = answer.silent
+        self._confirms = answer.seq is not None
+        if self._confirms:
+            self._probes = 0
+
+    def settled(self, answers: list[Answer]) -> float:
+        """Free the places of messages that were deleted or put off; gives the seconds until a probe."""
+        del self.answers[: len(answers)]
+        for answer in answers:
+            del self.claimed[answer.message.id]
+        if self._confirms or self.claimed:
+            return 0.0
+        rest = self._rest()
+        self._probes = min(self._probes + 1, 10)
+        self._resting_until = time.monotonic() + rest
+        return rest
+
+    def _rest(self) -> float:
+        if not self._probes:
+            return 0.0
+        return min(SILENT_REST * 2.0**self._probes, LONGEST_SILENT_REST) if self.silent else REFUSED_REST
+
+
+def delay(attempts: int, longest: float) -> float:
+    """Give the seconds until a message is tried again: twice as long after each try, with jitter."""
+    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, 20), longest) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret

@@ -1,0 +1,132 @@
+"""Readiness: 503 only where this replica can not do its work, and an answer within two seconds."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.operations import metrics
+from contracts.operations.collecting import collect
+from contracts.operations.health import (
+    Check,
+    Checks,
+    Readiness,
+    health_application,
+    merged,
+    readiness,
+    running,
+)
+from tests.waiting import until
+
+
+def says(*, passes: bool) -> Check:
+    """Give a check that always says the same."""
+
+    async def check() -> bool:
+        return passes
+
+    return check
+
+
+async def raises() -> bool:
+    """Fail as a check may."""
+    raise RuntimeError
+
+
+async def hangs() -> bool:
+    """Take long, also to be cancelled, as psycopg does while its database hangs."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(5)
+    return True
+
+
+PASSES, FAILS = says(passes=True), says(passes=False)
+
+
+async def asked(checks: Checks) -> tuple[int, Any]:
+    """Ask a service for its readiness over HTTP and give status and answer."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await health_application(checks)({"path": "/readyz"}, receive, send)
+    return sent[0]["status"], msgspec.json.decode(sent[1]["body"])
+
+
+@pytest.mark.parametrize(
+    ("required", "degrading", "status", "not_ready", "degraded"),
+    [
+        (PASSES, PASSES, 200, [], []),
+        (PASSES, FAILS, 200, [], ["shared"]),
+        (PASSES, raises, 200, [], ["shared"]),
+        (FAILS, PASSES, 503, ["own"], []),
+        (raises, FAILS, 503, ["own"], ["shared"]),
+    ],
+)
+async def test_only_a_required_part_takes_a_replica_out(
+    required: Check, degrading: Check, status: int, not_ready: list[str], degraded: list[str]
+) -> None:
+    """What all replicas share is said with 200: a 503 would take every one of them out of service."""
+    answer = {"ready": status == 200, "not_ready": not_ready, "degraded": degraded}
+
+    assert await asked(Checks({"own": required}, {"shared": degrading})) == (status, answer)
+
+
+async def test_checks_that_hang_take_two_seconds_together() -> None:
+    """However many hang, and however long they take to be cancelled."""
+    began = time.monotonic()
+
+    state = await readiness(Checks({"own": hangs, "other": PASSES}, {"shared": hangs}))
+
+    assert time.monotonic() - began < 2.0
+    assert state == Readiness(ready=False, not_ready=("own",), degraded=("shared",))
+
+
+async def test_a_part_with_several_checks_passes_all_of_them() -> None:
+    """Whichever fails, the part is named once."""
+    checks = merged({"nats": PASSES, "consumer": PASSES}, {"consumer": FAILS}, {"consumer": PASSES})
+
+    assert await readiness(Checks({}, checks)) == Readiness(ready=True, not_ready=(), degraded=("consumer",))
+
+
+async def test_a_service_that_was_told_to_stop_is_not_ready() -> None:
+    """Whoever sends it requests learns it before its port is closed."""
+    stopping = asyncio.Event()
+    checks = Checks({"running": running(stopping)})
+    assert (await readiness(checks)).ready
+
+    stopping.set()
+
+    assert (await readiness(checks)).not_ready == ("running",)
+
+
+async def test_metrics_move_though_nobody_asks() -> None:
+    """A sample that fails or hangs keeps the others from nothing."""
+    taken = asyncio.Event()
+
+    async def sample() -> None:
+        taken.set()
+
+    async def failing() -> None:
+        raise RuntimeError
+
+    collecting = asyncio.create_task(collect(Checks({"lost": FAILS}, {"there": PASSES}), failing, sample))
+    await asyncio.wait_for(taken.wait(), 5)
+
+    def ready(part: str) -> float | None:
+        return metrics.REGISTRY.get_sample_value("butler_ready", {"part": part})
+
+    async def told() -> bool:
+        return (ready("lost"), ready("there")) == (0.0, 1.0)
+
+    await until(told)
+    assert not collecting.done()
+    collecting.cancel()

@@ -1,0 +1,159 @@
+"""What an earlier commit's user did with its stack: a life that ended in order, and one that was cut off."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from typing import Any
+
+import httpx
+import nats as nats_client
+import psutil
+from nats.aio.client import Client
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import SUPERUSER, Postgres
+from tests.deploy.earlier import Tree, stopped
+from tests.deploy.test_stack import Up
+from tests.system.person import CALL_SECONDS, PASSWORD, Person
+from tests.waiting import passed, until
+
+ACCOUNTS = ("plain", "margin", "sub-account")
+# A process that is held still has asked for messages until then.
+ASKED_SECONDS = 1.5
+REQUESTS, OUTCOMES = ("SYNC_REQUESTS", "sync-worker-okx"), ("SYNC_OUTCOMES", "gateway")
+
+Amounts = dict[str, Any]
+
+
+@dataclass
+class Kept:
+    """What a user left in the stack of the commit before: numbers, tokens, and syncs without outcome."""
+
+    email: str
+    refresh_token: str
+    amounts: dict[str, Amounts]
+    undone: dict[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def calling(api: str, email: str | None = None) -> AsyncIterator[Person]:
+    """Give a person at an API who is signed in: a new one, or one who registered before."""
+    async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
+        person = Person(client)
+        if email is None:
+            await person.sign_up()
+        else:
+            person.email = email
+            person.tokens = await person.post("/auth/login", {"email": email, "password": PASSWORD})
+            client.headers["Authorization"] = f"Bearer {person.tokens['access_token']}"
+        yield person
+
+
+@asynccontextmanager
+async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
+    """Connect to the bus of a stack as a user of it."""
+    url = f"nats://{LOOPBACK}:{(directory / 'nats' / 'port').read_text()}"
+    async with await nats_client.connect(url, nkeys_seed=str(directory / "keys" / f"{user}.nk")) as client:
+        yield client
+
+
+def database(directory: Path) -> Postgres:
+    """Give the database of a stack."""
+    return Postgres(int((directory / "postgres" / "port").read_text()), directory / "keys")
+
+
+async def rows(directory: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run a query as the superuser."""
+    async with await database(directory).connect(SUPERUSER) as connection:
+        return await (await connection.execute(query.encode(), values)).fetchall()
+
+
+async def amounts(person: Person, account_id: str) -> Amounts:
+    """Give the amounts of each wallet, None where it was never read."""
+    wallets = (await person.get(f"/accounts/{account_id}/balances"))["wallets"]
+    return {
+        wallet["wallet"]: wallet["balances"] and {row["asset"]: row["total"] for row in wallet["balances"]}
+        for wallet in wallets
+    }
+
+
+def part(running: Up, word: str) -> psutil.Process:
+    """Find a process of a stack by the last part of a word of its command line."""
+    return next(each for each in running.parts if word in [Path(said).name for said in each.cmdline()])
+
+
+@contextmanager
+def held(running: Up, *words: str) -> Iterator[None]:
+    """Hold processes of a stack still."""
+    processes = [part(running, word) for word in words]
+    for process in processes:
+        process.send_signal(SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(SIGCONT)
+
+
+async def settled_life(before: Tree, directory: Path) -> Kept:
+    """Register, connect and sync accounts, and stop the stack in order."""
+    with before.up(directory) as running:
+        async with calling(running.api) as person:
+            accounts = [(await person.connect(name))["id"] for name in ACCOUNTS]
+            for account in accounts:
+                assert (await person.post(f"/accounts/{account}/sync"))["status"] == "completed"
+            shown = {account: await amounts(person, account) for account in accounts}
+            kept = Kept(person.email, person.tokens["refresh_token"], shown)
+        stopped(running)
+    return kept
+
+
+async def broken_life(before: Tree, directory: Path, kept: Kept) -> None:
+    """Request a sync for each account, and kill the stack while each is at another place."""
+    with before.up(directory) as running:
+        async with (
+            calling(running.api, kept.email) as person,
+            on_bus(directory, "admin") as bus,
+            AsyncExitStack() as until_killed,
+        ):
+            first, second, third = kept.amounts
+            with held(running, "deploy.local.simulator"):
+                kept.undone["outcome in the stream"] = await requested(person, first)
+                await until(lambda: pending(bus, *REQUESTS))
+                await lock(until_killed, directory, first)
+            await until(lambda: pending(bus, *OUTCOMES))
+            with held(running, "sync_worker"):
+                await until(passed(ASKED_SECONDS))
+                kept.undone["request in the stream"] = await requested(person, second)
+                await until(lambda: stored(bus, REQUESTS[0]))
+                with held(running, "nats-server"):
+                    kept.undone["request in the outbox"] = await requested(person, third)
+                    running.starter.send_signal(SIGKILL)
+                    running.assert_all_gone()
+
+
+async def lock(stack: AsyncExitStack, directory: Path, account: str) -> None:
+    """Keep outcomes of an account from being recorded, until the stack is left or the database ends."""
+    connection = await database(directory).connect(SUPERUSER)
+    stack.push_async_callback(connection.close)
+    await connection.execute("begin")
+    await connection.execute("select from accounts where id = %s for update", [account])
+
+
+async def requested(person: Person, account: str) -> str:
+    """Request a sync and give its id."""
+    sync = await person.post(f"/accounts/{account}/sync", status=202, Prefer="respond-async")
+    return str(sync["sync_id"])
+
+
+async def pending(bus: Client, stream: str, consumer: str) -> bool:
+    """Tell whether a message was handed over and is not settled."""
+    return bool((await bus.jetstream().consumer_info(stream, consumer)).num_ack_pending)
+
+
+async def stored(bus: Client, stream: str) -> bool:
+    """Tell whether a stream holds messages."""
+    return bool((await bus.jetstream().stream_info(stream)).state.messages)

@@ -1,0 +1,155 @@
+"""What the commit before this issue has kept is there after the update, and what it left undone is done."""
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import Processes, Program
+from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
+from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
+from tests.deploy.test_stack import Up
+from tests.system.person import Person
+from tests.waiting import until
+
+# The last commit before issue A.
+BEFORE = "4056124fcf218c158b28729316611ad777aa9867"
+# What was handed to a process that was killed comes again after 30 s.
+END_SECONDS = 100.0
+
+
+@dataclass
+class Updated:
+    """Today's stack on the data of the commit before."""
+
+    before: Tree
+    running: Up
+    directory: Path
+    kept: Kept
+
+
+@pytest_asyncio.fixture(name="updated", scope="module")
+async def _updated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Updated]:
+    """Live with the commit before, to a good end and to a bad one, and start today's stack on its data."""
+    before = tree_of(BEFORE, tmp_path_factory.mktemp("before"))
+    directory = tmp_path_factory.mktemp("update") / "butler"
+    kept = await settled_life(before, directory)
+    await broken_life(before, directory, kept)
+    with TODAY.up(directory) as running:
+        yield Updated(before, running, directory, kept)
+        stopped(running)
+
+
+@pytest_asyncio.fixture(name="person")
+async def _person(updated: Updated) -> AsyncIterator[Person]:
+    """Give the user of the commit before, signed in anew."""
+    async with calling(updated.running.api, updated.kept.email) as person:
+        yield person
+
+
+def test_the_commit_before_runs_its_own_source(updated: Updated) -> None:
+    """The interpreter of the earlier tree finds each of our packages in that tree, and nowhere else."""
+    names = [
+        "contracts",
+        "gateway",
+        "sync_worker",
+        "vault_broker",
+        "deploy.local.stack",
+        "deploy.local.simulator.app",
+    ]
+    program = f"import importlib; [print(importlib.import_module(name).__file__) for name in {names}]"
+    found = subprocess.run(
+        [updated.before.python, "-c", program], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout
+
+    assert [path for path in found.split() if not path.startswith(str(updated.before.path))] == []
+
+
+async def test_what_was_kept_is_shown(updated: Updated, person: Person) -> None:
+    """The accounts are there, with the amounts and the times that the commit before had read."""
+    accounts = await person.get("/accounts")
+
+    assert {account["id"] for account in accounts} == updated.kept.amounts.keys()
+    for account, held in updated.kept.amounts.items():
+        assert await amounts(person, account) == held
+
+
+async def test_a_user_stays_signed_in(updated: Updated, person: Person) -> None:
+    """A refresh token of the commit before is exchanged; the password signs in anew."""
+    tokens = await person.post("/auth/refresh", {"refresh_token": updated.kept.refresh_token})
+
+    assert tokens["access_token"] != person.tokens["access_token"]
+
+
+@pytest.mark.parametrize("place", ["outcome in the stream", "request in the stream", "request in the outbox"])
+async def test_what_was_left_undone_is_done(updated: Updated, person: Person, place: str) -> None:
+    """A sync of the commit before ends with everything read, wherever its message was, and once."""
+    sync_id = updated.kept.undone[place]
+
+    async def ended() -> bool:
+        return bool((await person.get(f"/syncs/{sync_id}"))["status"] != "queued")
+
+    await until(ended, END_SECONDS)
+    assert (await person.get(f"/syncs/{sync_id}"))["status"] == "completed"
+    recorded = "select 1 from audit where action = 'sync_recorded' and subject = %s"
+    assert len(await rows(updated.directory, recorded, sync_id)) == 1
+
+
+async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Person) -> None:
+    """The credentials of the commit before sign today's reads, and subscribers hear of the outcome."""
+    user = await person.get("/me")
+    async with on_bus(updated.directory, "subscriber") as bus:
+        events = await bus.subscribe(f"butler.account.synced.{user['id']}")
+        await bus.flush()
+        for account, held in updated.kept.amounts.items():
+            sync = await person.post(f"/accounts/{account}/sync", Prefer="wait=60")
+
+            assert sync["status"] == "completed"
+            assert await amounts(person, account) == held
+            heard = [json.loads((await events.next_msg(timeout=10)).data)]
+            while heard[-1]["sync_id"] != sync["sync_id"]:
+                heard.append(json.loads((await events.next_msg(timeout=10)).data))
+            assert heard[-1]["status"] == "completed"
+
+
+@asynccontextmanager
+async def gateway_before(updated: Updated) -> AsyncIterator[str]:
+    """Run a gateway of the commit before beside today's, on its database and bus; gives its address."""
+    (port,) = free_ports(1)
+    settings = part(updated.running, "gateway").environ() | {"PORT": str(port)}
+    program = Program("gateway-before", [updated.before.python, "-m", "gateway"], settings)
+    processes = Processes(updated.directory.with_name("logs-before"))
+    address = f"http://{LOOPBACK}:{port}"
+    async with processes.running(program), httpx.AsyncClient(timeout=5, trust_env=False) as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get(f"{address}/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await processes.until(program.name, ready, END_SECONDS)
+        yield address
+
+
+async def test_the_gateway_before_reads_what_today_records(updated: Updated, person: Person) -> None:
+    """While both run on one database, either shows the completed syncs and the amounts of the other."""
+    async with gateway_before(updated) as address, calling(address, updated.kept.email) as earlier:
+        for account in updated.kept.amounts:
+            for caller in (person, earlier):
+                sync = await caller.post(f"/accounts/{account}/sync", Prefer="wait=60")
+                assert sync["status"] == "completed"
+            listed = [await each.get(f"/accounts/{account}/syncs") for each in (person, earlier)]
+            ids = [[sync["sync_id"] for sync in page["items"]] for page in listed]
+            assert ids[0] == ids[1]
+            assert await amounts(earlier, account) == await amounts(person, account)
+        shown = [await each.get("/accounts") for each in (person, earlier)]
+
+    assert [account["id"] for account in shown[0]] == [account["id"] for account in shown[1]]

@@ -1,0 +1,97 @@
+"""What the pool holds a session to: a lock and a wait have an end, whatever happened to the other side."""
+
+import asyncio
+import time
+
+import pytest
+
+from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.store.pool import DatabaseUnavailable, Pool
+from tests.waiting import passed, until
+
+# The bound of the product, and a second more for a busy machine.
+LOCK_SECONDS = 5.0 + 1.0
+
+
+async def free(database: Postgres) -> bool:
+    """Tell whether a lock that the tests take is free."""
+    async with await database.connect(SUPERUSER) as connection:
+        rows = await connection.execute("select pg_try_advisory_xact_lock(1)")
+        return (await rows.fetchall())[0] == (True,)
+
+
+async def test_a_transaction_that_stands_still_is_ended(pool: Pool, clean_database: Postgres) -> None:
+    """A process that is stopped in a transaction leaves its locks to others."""
+    began = time.monotonic()
+
+    async def stand_still() -> None:
+        async with pool.transaction(60.0) as connection:
+            await connection.execute("select pg_advisory_xact_lock(1)")
+            await until(lambda: free(clean_database), LOCK_SECONDS)
+            await connection.execute("select 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        await stand_still()
+    assert time.monotonic() - began < LOCK_SECONDS
+
+
+async def test_a_transaction_that_goes_on_and_on_is_ended(pool: Pool, clean_database: Postgres) -> None:
+    """No lock is kept for longer by a statement now and then."""
+    began = time.monotonic()
+
+    async def go_on() -> None:
+        async with pool.transaction(60.0) as connection:
+            await connection.execute("select pg_advisory_xact_lock(1)")
+            while time.monotonic() - began < 20.0:
+                await until(passed(1.0))
+                await connection.execute("select 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        await go_on()
+    assert time.monotonic() - began < LOCK_SECONDS
+    assert await free(clean_database)
+
+
+async def test_a_wait_for_a_lock_has_an_end(pool: Pool, clean_database: Postgres) -> None:
+    """Who waits for what another keeps is told so, and leaves the queue of the server, too."""
+    async with await clean_database.connect(SUPERUSER) as other, other.transaction():
+        await other.execute("select pg_advisory_xact_lock(1)")
+
+        async def wait() -> None:
+            async with pool.transaction() as connection:
+                await connection.execute("select pg_advisory_xact_lock(1)")
+
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            await wait()
+        assert time.monotonic() - began < LOCK_SECONDS
+
+        async def left() -> bool:
+            rows = await other.execute("select 1 from pg_locks where locktype = 'advisory' and not granted")
+            return await rows.fetchall() == []
+
+        await until(left, 3.0)
+
+
+async def test_a_cancelled_wait_ends_at_once(pool: Pool, clean_database: Postgres) -> None:
+    """A task that is cancelled in a statement does not ask the server, which may hang; the pool goes on."""
+    async with await clean_database.connect(SUPERUSER) as other, other.transaction():
+        await other.execute("select pg_advisory_xact_lock(1)")
+
+        async def wait() -> None:
+            async with pool.transaction() as connection:
+                await connection.execute("select pg_advisory_xact_lock(1)")
+
+        tasks = [asyncio.create_task(wait()) for _ in range(16)]
+
+        async def all_wait() -> bool:
+            rows = await other.execute("select 1 from pg_locks where locktype = 'advisory' and not granted")
+            return len(await rows.fetchall()) == len(tasks)
+
+        await until(all_wait)
+        began = time.monotonic()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert time.monotonic() - began < 1.0
+    await until(pool.ready)

@@ -1,0 +1,82 @@
+"""An Idempotency-Key stands for what its first request got, also when that joined a sync that was open."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from deploy.local.postgres import Postgres
+from tests.system.person import Person
+from tests.system.test_sweeper import queued, run
+
+AT_ONCE = {"Prefer": "respond-async"}
+
+
+async def opened(database: Postgres, person: Person) -> tuple[str, str]:
+    """Give the path of an account's syncs and the id of the one that is open, and stays so."""
+    path, sync_id = await queued(database, person)
+    return f"/accounts/{(await person.get(path))['account_id']}/sync", sync_id
+
+
+async def end(database: Postgres, sync_id: str) -> None:
+    """End a sync, as its outcome would."""
+    await run(
+        database,
+        """update syncs set status = 'failed', finished_at = now(), error_code = 'key_unknown'
+           where id = %s and status = 'queued'""",
+        sync_id,
+    )
+
+
+async def test_a_key_of_a_joined_sync_is_of_that_sync(person: Person, database: Postgres) -> None:
+    """A request that joined an open sync, made again after that sync ended, is answered with it."""
+    path, joined = await opened(database, person)
+    first = await person.post(path, None, 202, Idempotency_Key="joins", **AT_ONCE)
+    assert first["sync_id"] == joined
+    await end(database, joined)
+
+    again = await person.post(path, None, 200, Idempotency_Key="joins")
+
+    assert (again["sync_id"], again["status"]) == (joined, "failed")
+    assert [sync["sync_id"] for sync in (await person.get(f"{path}s"))["items"]] == [joined]
+
+
+async def test_a_key_keeps_its_sync_beside_a_newer_one(person: Person, database: Postgres) -> None:
+    """The next request with another key is a new sync; the first key is still of the old one."""
+    path, joined = await opened(database, person)
+    await person.post(path, None, 202, Idempotency_Key="joins", **AT_ONCE)
+    await end(database, joined)
+
+    newer = await person.post(path, Idempotency_Key=str(uuid4()))
+    again = await person.post(path, Idempotency_Key="joins")
+
+    assert newer["sync_id"] != joined
+    assert again["sync_id"] == joined
+
+
+async def test_requests_at_once_with_one_key_join_one_sync(person: Person, database: Postgres) -> None:
+    """Requests that come together with one key, or with one key each, are all of the sync they joined."""
+    path, joined = await opened(database, person)
+    keys = ["together"] * 5 + ["own-1", "own-2", "own-3"]
+
+    async def ask(key: str, status: int) -> Any:
+        return await person.post(path, None, status, Idempotency_Key=key, **AT_ONCE)
+
+    first = await asyncio.gather(*(ask(key, 202) for key in keys))
+    await end(database, joined)
+    again = await asyncio.gather(*(ask(key, 200) for key in keys))
+
+    assert {answer["sync_id"] for answer in (*first, *again)} == {joined}
+    assert len((await person.get(f"{path}s"))["items"]) == 1
+
+
+async def test_a_key_of_a_batch_keeps_the_syncs_it_joined(person: Person, database: Postgres) -> None:
+    """A sync-all that joined an open sync, made again after it ended, is the same batch with that sync."""
+    _, joined = await opened(database, person)
+    first = await person.post("/accounts/sync-all", None, 202, Idempotency_Key="all", **AT_ONCE)
+    assert [row["sync_id"] for row in first["results"]] == [joined]
+    await end(database, joined)
+
+    again = await person.post("/accounts/sync-all", None, 200, Idempotency_Key="all")
+
+    assert again["batch_id"] == first["batch_id"]
+    assert ([row["sync_id"] for row in again["results"]], again["pending"]) == ([joined], 0)
