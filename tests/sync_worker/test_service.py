@@ -193,4 +193,4 @@ async def test_a_request_that_can_not_be_read_is_a_dead_letter(worker: Worker, g
 
     reasons = [await gateway.dead_letter(body) for body in (b"garbage", naive)]
 
-    assert reasons == ["malformed message", "the deadline has no time zone"]
+    assert reasons == ["malformed message", "malformed at $.deadline"]
