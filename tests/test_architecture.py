@@ -18,7 +18,7 @@ OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
     "gateway": {"credentials", "errors", "limits", "messages", "prefer", "views"},
-    "sync_worker": {"okx_faults", "okx_payloads", "outages", "sync", "verdicts"},
+    "sync_worker": {"damage", "okx_faults", "okx_payloads", "okx_rows", "outages", "sync", "verdicts"},
     "vault_broker": {"signing"},
 }
 SHARED_EDGES = ("bus", "operations")

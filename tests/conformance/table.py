@@ -36,9 +36,12 @@ MEANINGS: dict[Code, str] = {
     Code.EXCHANGE_TIMEOUT: "50004",
     Code.CLOCK_DISAGREES: "50102",
     Code.REQUEST_REJECTED: "50000 50002 50006 50014 50015 50025 50103 50104 50106 50107 50112 50115 51000",
-    Code.UNEXPECTED_RESPONSE: "404",
+    Code.EXCHANGE_ERROR: "404",
 }
 MEANING = {number: code for code, numbers in MEANINGS.items() for number in numbers.split()}
+# Of these fields, one that is damaged costs the whole answer, and one that is not there its row.
+AROUND, NEEDED = {"code", "data", "details"}, {"ccy", "eq", "bal"}
+ONE_ROW = "1 of 2 rows could not be read: "
 NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE}
 
 
@@ -46,8 +49,9 @@ NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVA
 class Row:
     """A fault at an endpoint of one account, and what must come of it.
 
-    `code` is that of the wallet that it strikes, None where the wallet is complete all the same; `tries` are
-    those that are made within `seconds`, where they do not follow from the code: what passes is tried again.
+    `code` is that of the wallet that it strikes, None where the wallet is complete all the same, or
+    `disagrees` with the valuation; `tries` are those that are made within `seconds`, where they do not follow
+    from the code: what passes is tried again.
     """
 
     title: str
@@ -57,6 +61,7 @@ class Row:
     words: str = ""
     tries: int | None = None
     seconds: float = SEVERAL_TRIES
+    disagrees: bool = False
 
     @property
     def name(self) -> str:
@@ -80,7 +85,7 @@ def refusals() -> Iterator[Row]:
     for number, texts in REFUSALS.items():
         for status in texts:
             fault = {"fault": "refusal", "code": number, "status": status}
-            words = f"(OKX {number})" if number != "404" else ""
+            words = f"(OKX {number})" if MEANING[number] is not Code.EXCHANGE_ERROR else ""
             yield Row(f"code {number} with {status}", BALANCE, fault, MEANING[number], words)
 
 
@@ -128,26 +133,35 @@ def broken(endpoint: str) -> Iterator[Row]:
 
 def damages(endpoint: str, amount: str, fields: str) -> Iterator[Row]:
     """Give the rows in which one field is not what it should be; `amount` names that of the total."""
-    unexpected = Code.UNEXPECTED_RESPONSE
     for how in ("missing", "renamed", "doubled"):
         for field in fields.split():
-            yield Row(f"{how} {field}", endpoint, damaged(how, field), unexpected)
+            code, words = costs(how, field)
+            yield Row(f"{how} {field}", endpoint, damaged(how, field), code, words)
     digits = "9" * 400
     texts = ["NaN", '"NaN"', "-Infinity", '"Infinity"', "1e400", '"1e400"', digits, f'"{digits}"']
     texts += ["null", "true", "[]", "{}", '""', '"1,5"', '" 1"', '"0x1F"', '"1_000"', '"\\u0661"']
     for number, text in enumerate(texts):
         fault = damaged("replaced", amount, text)
-        yield Row(f"{number} {amount} is {text[:12]}", endpoint, fault, unexpected)
+        yield Row(f"{number} {amount} is {text[:12]}", endpoint, fault, Code.UNREADABLE_ROWS, ONE_ROW)
     for field in ("code", "data"):
         for text in ("null", "{}", '"x"'):
-            yield Row(f"{field} is {ord(text[1])}", endpoint, damaged("replaced", field, text), unexpected)
+            unlisted = (field, text) == ("code", '"x"')
+            code = Code.EXCHANGE_ERROR if unlisted else Code.UNEXPECTED_RESPONSE
+            yield Row(f"{field} is {ord(text[1])}", endpoint, damaged("replaced", field, text), code)
+
+
+def costs(how: str, field: str) -> tuple[Code | None, str]:
+    """Tell what a field costs that is damaged so: the wallet, its row, or only what it says itself."""
+    if field in AROUND:
+        return Code.UNEXPECTED_RESPONSE, ""
+    return (Code.UNREADABLE_ROWS, ONE_ROW) if how == "doubled" or field in NEEDED else (None, "")
 
 
 def of_others(endpoint: str) -> Iterator[Row]:
     """Give the rows in which the data is another account's."""
     for title, account in (("poorer", POOR), ("richer", WEALTHY)):
         fault = {"fault": "foreign", "account": account}
-        yield Row(f"data of a {title} account", endpoint, fault, Code.CONTRADICTORY_TOTAL)
+        yield Row(f"data of a {title} account", endpoint, fault, None, disagrees=True)
 
 
 def of_the_trading_wallet() -> Iterator[Row]:

@@ -170,6 +170,28 @@ async def test_retry_after_is_read_in_seconds(
     assert (answer.status, answer.retry_after) == (429, seconds)
 
 
+@pytest.mark.parametrize(
+    ("headers", "age"),
+    [
+        ("x: y", None),
+        ("age: 0", 0),
+        ("age: 90000", 90000),
+        ("age: -5", None),
+        ("age: 1.5", None),
+        ("age: soon", None),
+        ("age: 99999999999", None),
+        ("age: 5\r\nage: 7", None),
+    ],
+)
+async def test_the_age_of_a_cached_answer_is_read_in_seconds(
+    server: ScriptedExchange, https: Https, headers: str, age: int | None
+) -> None:
+    """What is no whole number of seconds says nothing."""
+    server.scripts[TARGET] = response(b"{}", headers=headers)
+
+    assert (await https.get(server.origin, TARGET, {}, 5)).age == age
+
+
 def test_the_public_authorities_are_trusted_by_default() -> None:
     """Without a CA file certificates are checked all the same."""
     tls = Https(None)._tls

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.faults import FAULTS, Actor, Code
-from sync_worker.okx_faults import OKX_CODES, okx_failure, status_failure
+from sync_worker.okx_faults import OKX_CODES, Asked, okx_failure, status_failure
 
 # By what the facts say must be done: who acts, and whether trying again can help.
 STOPS_FOR_THE_USER = """50111 50119 50113 50105 50114 50101 50110 50035 50120 50030 50051 50059 50060 50100
@@ -16,6 +16,9 @@ STOPS_FOR_THE_OPERATOR = """50121 50103 50104 50106 50107 50112 50014 50015 5100
     50006"""
 NOBODY_CAN_HELP = "58002 50038 59500 59510 51735"
 COMES_BACK = "50011 50001 50004 50005 50013 50026 50040 50046 50061 50062 58007 58102 50102"
+
+
+BALANCE = Asked("account_balance", "global")
 
 
 def listed(codes: str) -> set[str]:
@@ -66,18 +69,19 @@ def _numbers(cell: str) -> list[str]:
     return [str(each) for low, high in found for each in range(int(low), int(high or low) + 1)]
 
 
-def test_every_other_documented_code_is_an_unexpected_response(facts: Path) -> None:
-    """A code that no read should ever get is no reason to try again, and never a balance."""
+def test_every_other_documented_code_is_one_that_is_not_listed(facts: Path) -> None:
+    """A code that no read should ever get passes as often as not, and is never a balance."""
     rows = json.loads((facts / "data" / "okx-rest-errors.json").read_text())
 
     for row in rows:
         if row["code"] not in OKX_CODES and row["code"] != "0":
-            assert okx_failure(row["code"], row["msg"], "global", ()).code == Code.UNEXPECTED_RESPONSE
+            fault = okx_failure(row["code"], row["msg"], BALANCE)
+            assert (fault.code, fault.exchange_code) == (Code.EXCHANGE_ERROR, row["code"])
 
 
 def test_an_unknown_key_may_be_of_another_region() -> None:
     """50119 names the region that was asked and the others, because a wrong host says nothing else."""
-    fault = okx_failure("50119", "API key doesn't exist", "eea", ())
+    fault = okx_failure("50119", "API key doesn't exist", Asked("account_config", "eea"))
 
     assert fault.code == Code.KEY_UNKNOWN
     assert "region eea" in fault.detail
@@ -88,7 +92,8 @@ def test_an_unknown_key_may_be_of_another_region() -> None:
 
 def test_our_address_is_named_where_the_operator_said_it() -> None:
     """50110 tells the user which address to allow, as the operator configured it."""
-    fault = okx_failure("50110", "Your IP 203.0.113.9 is not included", "global", ("192.0.2.1", "192.0.2.2"))
+    asked = Asked("account_config", "global", ("192.0.2.1", "192.0.2.2"))
+    fault = okx_failure("50110", "Your IP 203.0.113.9 is not included", asked)
 
     assert fault.code == Code.IP_NOT_ALLOWED
     assert "192.0.2.1, 192.0.2.2" in fault.detail
@@ -107,7 +112,7 @@ def test_our_address_is_named_where_the_operator_said_it() -> None:
 )
 def test_our_address_is_otherwise_the_one_that_the_exchange_saw(message: str, address: str | None) -> None:
     """The address in OKX's text is taken over, if it is one."""
-    detail = okx_failure("50110", message, "global", ()).detail
+    detail = okx_failure("50110", message, BALANCE).detail
 
     assert detail == (f"Our address is {address} (OKX 50110)." if address else "(OKX 50110)")
 
@@ -115,13 +120,50 @@ def test_our_address_is_otherwise_the_one_that_the_exchange_saw(message: str, ad
 def test_nothing_else_of_the_exchange_s_text_is_repeated() -> None:
     """An answer that echoes a credential does not bring it into a log."""
     for number in (*OKX_CODES, "99999", "canary-in-the-code"):
-        assert "canary" not in str(okx_failure(number, "canary-secret", "global", ("192.0.2.1",)))
+        fault = okx_failure(number, "canary-secret", Asked("account_config", "global", ("192.0.2.1",)))
+        assert "canary" not in f"{fault} {fault.exchange_code}"
+
+
+@pytest.mark.parametrize("number", sorted(OKX_CODES))
+def test_a_listed_code_is_told_with_the_read_that_met_it(number: str) -> None:
+    """Both are fields of their own beside the fault's code."""
+    fault = okx_failure(number, "", BALANCE)
+
+    assert (fault.exchange_code, fault.endpoint) == (number, "account_balance")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("59999", "59999"),
+        ("-1", "-1"),
+        ("1", "1"),
+        ("E_NEW-1", "E_NEW-1"),
+        ("X" * 16, "X" * 16),
+        ("X" * 17, None),
+        ("", None),
+        ("1.5", None),
+        ("5 0", None),
+        ("50011\n", None),
+        ("\u0665", None),
+        ("<script>", None),
+    ],
+)
+def test_a_code_that_is_not_listed_is_told_where_it_looks_like_one(code: str, told: str | None) -> None:
+    """It is tried again like other passing faults, and its words are ours alone."""
+    fault = okx_failure(code, "Operation failed.", BALANCE, 3.0)
+
+    assert (fault.code, fault.detail, fault.retry_after) == (Code.EXCHANGE_ERROR, "", 3.0)
+    assert (fault.exchange_code, fault.endpoint) == (told, "account_balance")
+    assert FAULTS[fault.code].retryable
 
 
 @pytest.mark.parametrize(
     ("status", "code"),
     [
         (200, Code.UNEXPECTED_RESPONSE),
+        (201, Code.UNEXPECTED_RESPONSE),
+        (206, Code.UNEXPECTED_RESPONSE),
         (404, Code.UNEXPECTED_RESPONSE),
         (403, Code.EXCHANGE_UNREACHABLE),
         (429, Code.RATE_LIMITED),
@@ -137,5 +179,5 @@ def test_without_an_answer_of_the_api_the_status_decides(status: int, code: Code
 
 def test_a_wait_that_was_asked_for_is_kept() -> None:
     """Retry-After goes with the fault."""
-    assert okx_failure("50011", "Too Many Requests", "global", (), 7.0).retry_after == 7.0
+    assert okx_failure("50011", "Too Many Requests", BALANCE, 7.0).retry_after == 7.0
     assert status_failure(429, 7.0).retry_after == 7.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.bus.envelope import decode, encode
 from contracts.catalogue import OKX
-from contracts.faults import Code, Failure
+from contracts.faults import Failure
 from contracts.syncs import SyncCompleted, SyncOutcome, SyncRequested
 from contracts.values import Balance
 from sync_worker.errors import UnexpectedResponse
@@ -26,7 +26,7 @@ from sync_worker.okx_payloads import (
     parse_valuation,
 )
 from sync_worker.sync import Reading, outcome
-from sync_worker.verdicts import Fetched, judge
+from sync_worker.verdicts import Fetched, Worth, judge
 from tests.sync_worker.scripted import FUNDING_ROW, TRADING_ROW
 from tests.sync_worker.wording import NOW, a_request
 
@@ -52,12 +52,6 @@ def data_of(document: Any) -> Any:
     envelope = parse_envelope(json.dumps(document).encode())
     assert envelope is not None
     return envelope.data
-
-
-def trading(**fields: Any) -> Balance:
-    """Read one row of the trading account."""
-    (balance,) = parse_trading(data_of(account({**ROW, **fields}))).balances
-    return balance
 
 
 def account(*details: Any, total: str = "") -> Any:
@@ -91,61 +85,6 @@ def test_the_documented_trading_account(facts: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "balance"),
-    [
-        ({"availEq": ""}, Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"))),
-        ({"availEq": "0.7"}, Balance("BTC", Decimal("1.5"), Decimal("0.7"), Decimal("0.5"))),
-        ({"availBal": "", "frozenBal": ""}, Balance("BTC", Decimal("1.5"))),
-        ({"eq": "-5.5", "availEq": "0"}, Balance("BTC", Decimal("-5.5"), Decimal(0), Decimal("0.5"))),
-        ({"liab": "3"}, Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"), Decimal(3))),
-        ({"eq": 1.5}, Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"))),
-        ({"eq": "1E-8", "unknown": [1, {}]}, Balance("BTC", Decimal("1E-8"), Decimal(1), Decimal("0.5"))),
-    ],
-)
-def test_a_row_says_what_is_there_and_nothing_else(fields: dict[str, Any], balance: Balance) -> None:
-    """An empty text is absent, not zero; a debt stays negative; unknown fields do not matter."""
-    assert trading(**fields) == balance
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"eq": ""},
-        {"eq": None},
-        {"eq": "NaN"},
-        {"eq": "Infinity"},
-        {"eq": "1,5"},
-        {"eq": " 1"},
-        {"eq": "1e400"},
-        {"eq": "1" * 81},
-        {"eq": True},
-        {"ccy": ""},
-        {"ccy": "B\ud800C"},
-        {"ccy": "B\0C"},
-        {"ccy": "X" * 65},
-        {"ccy": None},
-        {"frozenBal": "x"},
-        {"liab": None},
-    ],
-)
-def test_a_row_that_can_not_be_read_fails_its_wallet(fields: dict[str, Any]) -> None:
-    """It is neither dropped nor taken for zero, and what it holds is not repeated."""
-    with pytest.raises(Failure) as caught:
-        trading(**fields)
-
-    assert caught.value.code == Code.UNEXPECTED_RESPONSE
-
-
-@pytest.mark.parametrize("field", sorted(TRADING_ROW))
-def test_a_field_that_is_not_there_fails_the_wallet(field: str) -> None:
-    """Another field must not stand in for it, nor its absence be taken for "does not apply"."""
-    row = {name: value for name, value in ROW.items() if name != field}
-
-    with pytest.raises(Failure):
-        parse_trading(data_of(account(row)))
-
-
-@pytest.mark.parametrize(
     "document",
     [
         {"code": "0"},
@@ -154,7 +93,9 @@ def test_a_field_that_is_not_there_fails_the_wallet(field: str) -> None:
         {"code": "0", "data": {}},
         {"code": "0", "data": [{}]},
         {"code": "0", "data": [{"totalEq": "", "details": {}}]},
-        {"code": "0", "data": [{"details": []}]},
+        {"code": "0", "data": [{"totalEq": "", "details": None}]},
+        {"code": "0", "data": [{"totalEq": ""}]},
+        {"code": "0", "data": [[]]},
         {"code": "0", "data": [{"totalEq": "", "details": []}] * 2},
         account(ROW, ROW),
     ],
@@ -171,11 +112,9 @@ def test_an_empty_wallet_is_empty() -> None:
     assert parse_funding(data_of({"code": "0", "data": []})).balances == ()
 
 
-@pytest.mark.parametrize(
-    "data", [None, {}, [{}], [GOOD | {"bal": ""}], [{"ccy": "GOOD", "bal": "1"}], [GOOD] * 2]
-)
+@pytest.mark.parametrize("data", [None, {}, "[]", [{}], [GOOD | {"bal": ""}], [GOOD] * 2, [None, []]])
 def test_a_funding_list_of_another_shape_fails(data: Any) -> None:
-    """Missing data is not an empty wallet."""
+    """Missing data is not an empty wallet, and neither are rows of which none can be read."""
     with pytest.raises(Failure):
         parse_funding(data_of({"code": "0", "data": data}))
 
@@ -185,26 +124,33 @@ def test_the_worth_of_a_list_is_known_only_with_every_price() -> None:
     priced = {**ROW, "eqUsd": "10.5"}
     other = {**ROW, "ccy": "ETH", "eqUsd": "0.25"}
 
-    def usd(*rows: Any) -> Decimal | None:
-        return parse_trading(data_of(account(*rows))).usd
+    def worth(*rows: Any) -> Worth:
+        return parse_trading(data_of(account(*rows))).worth
 
-    assert usd(priced, other) == Decimal("10.75")
-    assert usd(priced, {**other, "eqUsd": ""}) is None
+    assert worth(priced, other) == Worth(Decimal("10.75"), Decimal("10.75"))
+    assert worth(priced, {**other, "eqUsd": "-0.25"}) == Worth(Decimal("10.25"), Decimal("10.75"))
+    assert worth(priced, {**other, "eqUsd": ""}) == Worth(Decimal("10.5"), Decimal("10.5"), whole=False)
+    owed = worth(priced, {**other, "eq": "-1", "availBal": "", "eqUsd": ""})
+    assert owed == Worth(Decimal("10.5"), Decimal("10.5"), whole=False, least=False)
+    assert worth(priced, {**other, "eq": "x", "eqUsd": ""}) == owed
+    assert worth(priced, {**other, "eq": "0", "availBal": "", "eqUsd": ""}).whole
 
 
 def test_the_funding_list_is_priced_by_the_trading_list() -> None:
     """Its own rows have no prices; one currency that is in neither leaves the sum unknown."""
     debt = {**ROW, "ccy": "ETH", "eq": "-2", "eqUsd": "-5"}
-    prices = parse_prices(data_of(account({**ROW, "eqUsd": "15"}, debt, {**ROW, "ccy": "X", "eqUsd": ""})))
+    nonsense = {**ROW, "ccy": "Y", "eqUsd": "-5"}
+    prices = parse_prices(data_of(account({**ROW, "eqUsd": "15"}, debt, nonsense, {**ROW, "ccy": "X"})))
 
-    def usd(*amounts: tuple[str, str]) -> Decimal | None:
+    def worth(*amounts: tuple[str, str]) -> Worth:
         rows = [FUNDING_ROW | {"ccy": ccy, "bal": amount} for ccy, amount in amounts]
-        return parse_funding(rows, prices).usd
+        return parse_funding(rows, prices).worth
 
     assert prices == {"BTC": Decimal(10), "ETH": Decimal("2.5")}
-    assert usd(("BTC", "0.5"), ("ETH", "2")) == Decimal("10.00")
-    assert usd(("BTC", "0.5"), ("X", "1")) is None
-    assert usd() == 0
+    assert worth(("BTC", "0.5"), ("ETH", "2")) == Worth(Decimal(10), Decimal(10))
+    assert worth(("BTC", "0.5"), ("X", "1")) == Worth(Decimal(5), Decimal(5), whole=False)
+    assert worth(("BTC", "0.5"), ("X", "0")).whole
+    assert worth() == Worth()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +160,11 @@ def test_the_funding_list_is_priced_by_the_trading_list() -> None:
         (b'{"msg":"Requests too frequent.","code":50011}', "50011"),
         (b'{"code":"0","msg":"","data":[]}', "0"),
         (b'{"data":[],"msg":"","code":0}', "0"),
+        (b'{"code":"-1","msg":null}', "-1"),
+        (b'{"code":-1,"msg":{}}', "-1"),
+        (b'{"code":"E_NEW-1","data":{}}', "E_NEW-1"),
+        (b'{"code":1.5}', "1.5"),
+        (b'{"code":""}', ""),
     ],
 )
 def test_a_code_is_text_or_number(body: bytes, code: str) -> None:
@@ -236,9 +187,14 @@ def test_a_code_is_text_or_number(body: bytes, code: str) -> None:
         b'{"code":{}}',
         b'{"code":"0","data":[',
         b'{"code":"0","code":"1"}',
-        b'{"code":"0","data":[{"details":[{"ccy":"BTC","eq":"1","eq":"2"}]}]}',
-        b'{"code":"0","data":[NaN]}',
-        b'{"code":"0","data":[-Infinity]}',
+        b'{"code":true}',
+        b'{"code":[]}',
+        b'{"msg":"","data":[]}',
+        b'{"code":"0","msg":"","msg":""}',
+        b'{"code":"0","data":[],"data":[]}',
+        b'{"code":"0","inTime":NaN}',
+        b'{"code":"0","extra":[{"a":-Infinity}]}',
+        b'{"code":"0","extra":{"a":1,"a":1}}',
         b'\xef\xbb\xbf{"code":"0"}',
         b'{"code":"\xff"}',
         '{"code":"0"}'.encode("utf-16"),
@@ -256,27 +212,26 @@ def test_garbage_is_no_answer(body: bytes) -> None:
     """Bytes that are not an answer of the API raise nothing but are none."""
     envelope = parse_envelope(body)
 
-    assert envelope is None or envelope.code
+    assert envelope is None or type(envelope.code) is str
 
 
 @given(data=JSON)
 def test_garbage_is_never_a_balance(data: Any) -> None:
-    """Whatever stands in the place of the data, it is understood as a whole or not at all."""
+    """Whatever stands in the place of the data, it is no answer that can be understood."""
     understood = data_of({"code": "0", "data": data})
     for parse in PARSERS.values():
         if parse is parse_funding and data == []:
             continue
-        with pytest.raises(Failure):
+        with pytest.raises(UnexpectedResponse):
             parse(understood)
 
 
-@given(row=st.fixed_dictionaries({}, optional={"ccy": JSON, "bal": JSON, "availBal": JSON}), data=JSON)
-def test_a_damaged_row_never_makes_a_smaller_wallet(row: dict[str, Any], data: Any) -> None:
-    """A list with garbage beside a good row fails, or is one that has every row."""
-    for garbage in (GOOD | row, data):
-        document = {"code": "0", "data": [GOOD, garbage]}
-        with suppress(UnexpectedResponse):
-            assert len(parse_funding(data_of(document)).balances) == 2
+@given(data=JSON)
+def test_garbage_in_the_place_of_the_details_is_told(data: Any) -> None:
+    """It is an empty list, rows of which some were read, or no answer; nothing else is raised."""
+    with suppress(UnexpectedResponse):
+        listed = parse_trading(data_of({"code": "0", "data": [{"totalEq": data, "details": data}]}))
+        assert listed.balances or not listed.unreadable
 
 
 @settings(max_examples=200)
@@ -284,7 +239,8 @@ def test_a_damaged_row_never_makes_a_smaller_wallet(row: dict[str, Any], data: A
 def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request: SyncRequested) -> None:
     """From the wire through the outcome's bytes and back, an amount stays what it was."""
     rows = [
-        TRADING_ROW | {"ccy": f"C{number}", "eq": text, "liab": text} for number, text in enumerate(amounts)
+        TRADING_ROW | {"ccy": f"C{number}", "eq": text, "liab": f"-{text}".replace("--", "")}
+        for number, text in enumerate(amounts)
     ]
     data = data_of(account(*rows))
     wallets = (
@@ -297,7 +253,7 @@ def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request:
     assert isinstance(said, SyncCompleted)
     balances = said.wallets[0].balances or ()
     assert [str(each.total) for each in balances] == [str(Decimal(text)) for text in amounts]
-    assert [each.borrowed for each in balances] == [Decimal(text) for text in amounts]
+    assert [each.borrowed for each in balances] == [Decimal(text).copy_abs() for text in amounts]
 
 
 @pytest.mark.parametrize(
@@ -334,3 +290,62 @@ def test_a_time_that_is_none_fails(text: str) -> None:
     """Nothing is signed for a time that was guessed."""
     with pytest.raises(Failure):
         parse_time(data_of({"code": "0", "data": [{"ts": text}]}))
+
+
+@pytest.mark.parametrize("total", ["", None, "x", "NaN", [], {"a": 1}, True, "1" * 81])
+def test_a_total_that_can_not_be_read_is_none(total: Any) -> None:
+    """The rows are there, and are held against no total of their own."""
+    listed = parse_trading(data_of({"code": "0", "data": [{"totalEq": total, "details": [ROW]}]}))
+
+    assert listed.stated is None
+    assert [each.asset for each in listed.balances] == ["BTC"]
+
+
+@pytest.mark.parametrize(
+    "account_text",
+    [
+        '"totalEq":"1","totalEq":"2","details":[%s]',
+        '"details":[],"details":[%s]',
+        '"upl":NaN,"details":[%s]',
+        '"more":[{"a":Infinity}],"details":[%s]',
+    ],
+)
+def test_damage_around_the_rows_is_no_account(account_text: str) -> None:
+    """What is outside of every row is read as a whole or not at all."""
+    row = '{"ccy":"BTC","eq":"1"}'
+    envelope = parse_envelope(f'{{"code":"0","data":[{{{account_text % row}}}]}}'.encode())
+
+    assert envelope is not None
+    with pytest.raises(UnexpectedResponse):
+        parse_trading(envelope.data)
+
+
+WITHOUT_ROWS = {
+    parse_valuation: '"details":{"trading":"5"}',
+    parse_config: '"uid":"2","mainUid":"1","perm":"read_only","ip":""',
+    parse_time: '"ts":"1597026383085"',
+}
+
+
+@pytest.mark.parametrize("parse", WITHOUT_ROWS, ids=["valuation", "config", "time"])
+@pytest.mark.parametrize("damage", ['"more":NaN', '"more":1,"more":1', '"more":[{"a":1,"a":1}]'])
+def test_damage_in_an_answer_without_rows_is_no_answer(parse: Any, damage: str) -> None:
+    """Totals, the facts of a key and the time are read as a whole or not at all."""
+    fields = WITHOUT_ROWS[parse]
+    whole, damaged = (
+        parse_envelope(f'{{"code":"0","data":[{{{text}}}]}}'.encode())
+        for text in (fields, f"{fields},{damage}")
+    )
+
+    assert whole is not None
+    assert parse(whole.data)
+    assert damaged is not None
+    with pytest.raises(UnexpectedResponse):
+        parse(damaged.data)
+
+
+def test_a_total_of_the_valuation_that_can_not_be_read_costs_no_other() -> None:
+    """The wallet beside it is held against its own."""
+    details = {"trading": "x", "funding": "5", "earn": None, "classic": ""}
+
+    assert parse_valuation(data_of({"code": "0", "data": [{"details": details}]})) == {"funding": Decimal(5)}

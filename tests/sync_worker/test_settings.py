@@ -1,5 +1,6 @@
 """The settings: what is needed, what is refused, and in which words."""
 
+from decimal import Decimal
 from pathlib import Path
 from secrets import token_bytes
 
@@ -27,6 +28,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     assert settings.running.address == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
+    assert settings.okx_total_tolerance == Decimal("0.001")
 
 
 def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> None:
@@ -37,6 +39,7 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
         "OKX_EEA_URL": "https://[::1]:8444",
         "EXCHANGE_CA_FILE": ca,
         "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
+        "OKX_TOTAL_TOLERANCE": "0.02",
         "PORT": "4001",
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - it is only read here
     }
@@ -47,6 +50,7 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.okx_origins["eea"] == "https://[::1]:8444"
     assert settings.okx_origins["us"] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
+    assert settings.okx_total_tolerance == Decimal("0.02")
     assert settings.running.address == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
@@ -71,6 +75,7 @@ BAD = {
         "https://eea.okx.com:99999",
     ],
     "EXCHANGE_CA_FILE": ["/nowhere/ca.pem", __file__],
+    "OKX_TOTAL_TOLERANCE": ["0", "0.0009", "0.11", "1", "-0.001", "NaN", "sNaN", "Infinity", "1%", "canary"],
     "PORT": ["0", "65536", "http", "-1", "3001.5"],
 }
 

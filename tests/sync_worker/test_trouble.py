@@ -1,6 +1,7 @@
 """The worker and an exchange in trouble: what is tried again, and what the outcome says of each wallet."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest_asyncio
 
 from contracts.accounts import Verified
 from contracts.faults import Code
-from contracts.syncs import Status, SyncFailed, Verdict
+from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
 from deploy.local.simulator.accounts import Accounts
 from sync_worker.clock import MIN_AGE
 from tests.sync_worker import scripted as script
@@ -48,6 +49,12 @@ async def test_the_wallets_are_read_together_as_they_were_signed(
         assert before < read.as_of < datetime.now(UTC)
 
 
+def answered(status: str) -> Script:
+    """Answer with an account's data, but with a status that no answer of the API has."""
+    data = [{"totalEq": "", "details": [script.TRADING_ROW | {"ccy": "BTC", "eq": "1", "eqUsd": "64000"}]}]
+    return script.response(json.dumps({"code": "0", "msg": "", "data": data}).encode(), status)
+
+
 FAULTS: dict[str, tuple[Script, Code]] = {
     "a maintenance page": (
         script.response(b"<html>Bad Gateway</html>", "502 Bad Gateway", "content-type: text/html"),
@@ -58,16 +65,22 @@ FAULTS: dict[str, tuple[Script, Code]] = {
     "a numeric code": (script.refusal(50011, "Requests too frequent."), Code.RATE_LIMITED),
     "a code with 429": (script.refusal("50011", status="429 Too Many Requests"), Code.RATE_LIMITED),
     "systems busy": (script.refusal("50013", status="429 Too Many Requests"), Code.EXCHANGE_UNAVAILABLE),
-    "an unknown code": (script.refusal("1", "Operation failed."), Code.UNEXPECTED_RESPONSE),
+    "an unknown code": (script.refusal("1", "Operation failed."), Code.EXCHANGE_ERROR),
+    "a negative code": (script.refusal(-1, "Operation failed."), Code.EXCHANGE_ERROR),
+    "no code": (script.refusal(None), Code.UNEXPECTED_RESPONSE),
+    "a code that is none": (script.refusal({"code": "0"}), Code.UNEXPECTED_RESPONSE),
+    "a part of an answer": (answered("206 Partial Content"), Code.UNEXPECTED_RESPONSE),
+    "an answer of somebody else": (answered("203 Non-Authoritative Information"), Code.UNEXPECTED_RESPONSE),
+    "data beside an error": (answered("500 Internal Server Error"), Code.EXCHANGE_UNAVAILABLE),
     "missing data": (script.response(b'{"code":"0","msg":""}'), Code.UNEXPECTED_RESPONSE),
     "truncated JSON": (script.response(b'{"code":"0","data":[{"details":['), Code.UNEXPECTED_RESPONSE),
-    "a row that can not be read": (
-        script.trading({"ccy": "BTC", "eq": "1"}, {"ccy": "ETH", "eq": ""}),
+    "rows that can not be read": (
+        script.trading({"ccy": "BTC", "eq": "x"}, {"ccy": "ETH", "eq": ""}),
         Code.UNEXPECTED_RESPONSE,
     ),
     "an empty list beside a total": (script.trading(), Code.CONTRADICTORY_TOTAL),
-    "a short list beside a total": (
-        script.trading({"ccy": "ETH", "eq": "1", "eqUsd": "3200"}),
+    "a short list beside its total": (
+        script.trading({"ccy": "ETH", "eq": "1", "eqUsd": "3200"}, total="64000"),
         Code.CONTRADICTORY_TOTAL,
     ),
     "a broken connection": (script.reset, Code.EXCHANGE_UNREACHABLE),
@@ -96,6 +109,55 @@ async def test_a_wallet_in_trouble_fails_alone(
     assert funding.verdict is Verdict.COMPLETE
     assert (trading.verdict, trading.error_code) == (Verdict.FAILED, code)
     assert trading.balances is None
+
+
+WHOLE = {"ccy": "BTC", "eq": "1", "eqUsd": "64000"}
+NAMELESS = {"ccy": "", "eq": "0.02", "eqUsd": "0.00000002"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "total_check"),
+    [
+        (script.trading(WHOLE, NAMELESS), Code.UNREADABLE_ROWS, TotalCheck.AGREES),
+        (script.trading(WHOLE, total="65000"), Code.TOTAL_DISAGREES, TotalCheck.DISAGREES),
+        (script.trading(WHOLE | {"eqUsd": "640000"}), None, TotalCheck.DISAGREES),
+    ],
+    ids=["unreadable row", "its own total disagrees", "the valuation disagrees"],
+)
+async def test_what_can_be_read_is_shown_with_its_mark(
+    worker: Worker,
+    gateway: Gateway,
+    scripted: ScriptedExchange,
+    credential_id: UUID,
+    answer: Script,
+    code: Code | None,
+    total_check: TotalCheck,
+) -> None:
+    """The rows are there, at the first try, and the sync is partial."""
+    scripted.scripts[BALANCE] = answer
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    trading = outcome.wallets[0]
+    assert (outcome.status, outcome.attempt) == (Status.PARTIAL, 1)
+    assert [(each.asset, str(each.total)) for each in trading.balances or ()] == [("BTC", "1")]
+    assert trading.verdict is (Verdict.INCOMPLETE if code else Verdict.COMPLETE)
+    assert (trading.error_code, trading.total_check) == (code, total_check)
+
+
+async def test_data_from_a_cache_say_from_when(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """An Age of more than a day is told beside the wallet, which is complete."""
+    body = json.dumps({"code": "0", "data": [script.FUNDING_ROW | {"ccy": "BTC", "bal": "1"}]}).encode()
+    scripted.scripts[FUNDING] = script.response(body, headers="age: 90000")
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    trading, funding, _ = outcome.wallets
+    assert (outcome.status, trading.reported_at) == (Status.COMPLETED, None)
+    assert funding.as_of is not None
+    assert funding.reported_at == funding.as_of - timedelta(seconds=90000)
 
 
 async def test_a_passing_fault_is_tried_again(

@@ -23,7 +23,7 @@ async def run(settings: Settings) -> int:
     bus = Bus("sync-worker", "worker", settings.running.nats_url, settings.running.nats_seed)
     https = Https(settings.exchange_ca_file)
     clocks = Clocks()
-    okx = Okx(https, Broker(bus), settings.okx_origins, settings.egress_addresses, clocks)
+    okx = Okx(https, Broker(bus), settings, clocks)
     server = nats_clock(bus, sync_worker_consumer(okx.catalogue.key))
     Handlers(bus, {okx.catalogue.key: okx}, Timing(clocks, server)).declare()
     stopping = asyncio.Event()

@@ -131,5 +131,14 @@ def _report(said: SyncOutcome, seconds: float) -> None:
         attempt=said.attempt,
         status=said.status,
         verdicts={read.wallet: str(read.error_code or read.verdict) for read in said.wallets},
+        **_exchange_errors(said),
         seconds=round(seconds, 3),
     )
+
+
+def _exchange_errors(said: SyncOutcome) -> dict[str, dict[str, str]]:
+    """Give by wallet the code that the exchange answered, and the read that it answered so."""
+    codes = {read.wallet: read.exchange_code for read in said.wallets if read.exchange_code}
+    endpoints = {read.wallet: read.endpoint for read in said.wallets if read.endpoint}
+    fields = {"exchange_code": codes, "endpoint": endpoints}
+    return {name: by_wallet for name, by_wallet in fields.items() if by_wallet}

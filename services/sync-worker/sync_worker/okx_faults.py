@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+import msgspec
+
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 
@@ -34,25 +36,33 @@ _CODES: dict[Code, str] = {
 }
 OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
 
-# A sub-code looks like 51008_1000.
-_CODE_FORMAT = re.compile(r"[0-9]{1,6}(_[0-9]{1,6})?", re.ASCII)
+# Anything else is not repeated, because it is not known what it is.
+_CODE_FORMAT = re.compile(r"[-A-Za-z0-9_]{1,16}", re.ASCII)
 _MAX_SEARCHED = 500
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
 
 
-def okx_failure(
-    code: str, message: str, region: str, egress: Sequence[str], retry_after: float | None = None
-) -> Failure:
+class Asked(msgspec.Struct, frozen=True):
+    """Which read was asked for, in which region, and from which addresses, where the operator named them."""
+
+    endpoint: str
+    region: str = ""
+    egress: Sequence[str] = ()
+
+
+def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None = None) -> Failure:
     """Give the fault that OKX's code means; only an address is taken over from its message.
 
-    `egress` are the addresses that our requests come from, where the operator named them.
+    A code that is not in the table is exchange_error, and the fault carries it as it is.
     """
-    meant = OKX_CODES.get(code, Code.UNEXPECTED_RESPONSE)
-    return failure(meant, _detail(meant, code, message, region, egress), retry_after)
+    meant = OKX_CODES.get(code, Code.EXCHANGE_ERROR)
+    exchange_code = code if _CODE_FORMAT.fullmatch(code) else None
+    detail = _detail(meant, code, message, asked)
+    return failure(meant, detail, retry_after, exchange_code=exchange_code, endpoint=asked.endpoint)
 
 
 def status_failure(status: int, retry_after: float | None = None) -> Failure:
-    """Give the fault of an answer that is none of the API's, by its HTTP status.
+    """Give the fault of an answer that is none of the API's, or not with the status of one, by that status.
 
     A 403 comes from what stands in front of the exchange, for reasons that pass as often as not: it counts as
     unreachable, which is tried again, and not as a blocked region, which OKX says with 50121.
@@ -67,13 +77,15 @@ def status_failure(status: int, retry_after: float | None = None) -> Failure:
     return failure(Code.UNEXPECTED_RESPONSE, detail)
 
 
-def _detail(meant: Code, code: str, message: str, region: str, egress: Sequence[str]) -> str:
-    number = f"(OKX {code})" if _CODE_FORMAT.fullmatch(code) else "(an unknown code of OKX)"
+def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
+    if meant is Code.EXCHANGE_ERROR:
+        return ""
+    number = f"(OKX {code})"
     if meant is Code.KEY_UNKNOWN:
-        others = ", ".join(f"{each.key}: {each.name}" for each in OKX.regions if each.key != region)
-        return f"It was looked for in region {region}; others are {others} {number}."
+        others = ", ".join(f"{each.key}: {each.name}" for each in OKX.regions if each.key != asked.region)
+        return f"It was looked for in region {asked.region}; others are {others} {number}."
     if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
-        ours = ", ".join(egress) or _address_in(message)
+        ours = ", ".join(asked.egress) or _address_in(message)
         return f"Our address is {ours} {number}." if ours else number
     return number
 

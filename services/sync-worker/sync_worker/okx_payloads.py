@@ -3,72 +3,47 @@
 Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and its neighbours.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from contracts.accounts import Verified
-from contracts.values import Balance, parse_amount
+from sync_worker.damage import is_whole, read_json
 from sync_worker.errors import UnexpectedResponse
+from sync_worker.okx_rows import Rows, amount_of, funding_row, read_rows, trading_row
 from sync_worker.verdicts import Listed
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# No exchange has looked at an account before.
+MIN_TIME_MS = 1_230_940_800_000
 MAX_TIME_MS = 10**14
 # What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
 MAX_VALUES = 250_000
 NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
+# Damage in these is theirs alone: what can not be read of them is not known.
+LENIENT = frozenset({"details", "totalEq", "uTime"})
+SHAPE = "The answer does not have the documented shape."
 
 Shape = TypeVar("Shape")
-Row = TypeVar("Row")
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What every answer of the API has; refusals often come without `data`."""
+    """What every answer of the API has; refusals often come without `data`, which may hold damage."""
 
     code: str
     msg: str = ""
     data: Any = None
 
 
-class TradingRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One currency of the trading account.
-
-    An empty text means that the field does not apply, not zero; a field that is not there at all means that
-    the answer is not what it is taken for.
-    """
-
-    ccy: str
-    eq: str
-    eq_usd: str
-    avail_eq: str
-    avail_bal: str
-    frozen_bal: str
-    liab: str
-
-
-class TradingAccount(msgspec.Struct, frozen=True, rename="camel"):
-    """The trading account around its currencies, with its own total in USD."""
-
-    total_eq: str
-    details: tuple[TradingRow, ...]
-
-
-class FundingRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One currency of the funding account."""
-
-    ccy: str
-    bal: str
-    avail_bal: str
-    frozen_bal: str
-
-
 class ValuationRow(msgspec.Struct, frozen=True):
     """The exchange's own totals by wallet, in the unit that was asked for."""
 
-    details: dict[str, str]
+    details: dict[str, Any]
 
 
 class ConfigRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,44 +69,44 @@ def parse_envelope(body: bytes) -> Envelope | None:
     if sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
         return None
     try:
-        document = json.loads(
-            body.decode(),
-            object_pairs_hook=_without_duplicates,
-            parse_constant=_refuse_constant,
-            parse_int=str,
-            parse_float=str,
-        )
-        return msgspec.convert(document, Envelope)
-    except (ValueError, RecursionError, msgspec.ValidationError):
+        document = read_json(body.decode())
+    except (ValueError, RecursionError):
         return None
+    around = {name: value for name, value in _fields(document).items() if name != "data"}
+    code, message = around.get("code"), around.get("msg")
+    if not isinstance(code, str) or not is_whole(around):
+        return None
+    return Envelope(str(code), message if isinstance(message, str) else "", document.get("data"))
 
 
 def parse_trading(data: Any) -> Listed:
     """Read the data of /api/v5/account/balance; its worth is known where every row has a price."""
-    account = _only(data, TradingAccount)
-    prices = [_amount(row.eq_usd) for row in account.details]
-    priced = [price for price in prices if price is not None]
-    usd = sum(priced, Decimal(0)) if len(priced) == len(prices) else None
-    return Listed(_balances(account.details, _trading_balance), usd, _amount(account.total_eq))
+    account = _account(data)
+    rows = _trading_rows(account)
+    updated = _time(account.get("uTime"))
+    return Listed(rows.balances, rows.worth, _usd(account.get("totalEq")), rows.unreadable, updated)
 
 
 def parse_prices(data: Any) -> dict[str, Decimal]:
     """Read from the data of /api/v5/account/balance what a unit of each currency there is worth in USD."""
-    worth = [(row.ccy, _amount(row.eq), _amount(row.eq_usd)) for row in _only(data, TradingAccount).details]
-    return {ccy: usd / amount for ccy, amount, usd in worth if amount and usd is not None}
+    rows = _trading_rows(_account(data)).read
+    prices = {
+        row.asset: row.usd / row.balance.total for row in rows if row.balance.total and row.usd is not None
+    }
+    return {asset: price for asset, price in prices.items() if price >= 0}
 
 
 def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Listed:
     """Read the data of /api/v5/asset/balances, whose worth is known where every currency has a price."""
-    balances = _balances(_convert(data, tuple[FundingRow, ...]), _funding_balance)
-    worth = [prices[each.asset] * each.total for each in balances if each.asset in prices]
-    usd = sum(worth, Decimal(0)) if len(worth) == len(balances) else None
-    return Listed(balances, usd)
+    if not isinstance(data, list):
+        raise UnexpectedResponse(SHAPE)
+    rows = read_rows(data, partial(funding_row, prices=prices))
+    return Listed(rows.balances, rows.worth, unreadable=rows.unreadable)
 
 
 def parse_valuation(data: Any) -> dict[str, Decimal]:
-    """Read the data of /api/v5/asset/asset-valuation: the total of each wallet that has one."""
-    amounts = {wallet: _amount(text) for wallet, text in _only(data, ValuationRow).details.items()}
+    """Read the data of /api/v5/asset/asset-valuation: the total of each wallet that has a readable one."""
+    amounts = {wallet: _usd(text) for wallet, text in _only(data, ValuationRow).details.items()}
     return {wallet: amount for wallet, amount in amounts.items() if amount is not None}
 
 
@@ -140,7 +115,7 @@ def parse_config(data: Any) -> Verified:
     row = _only(data, ConfigRow)
     if not row.uid or not row.main_uid:
         raise UnexpectedResponse("It does not say whose key it is.")
-    return Verified(row.uid, row.main_uid, _listed(row.perm), _listed(row.ip))
+    return Verified(str(row.uid), str(row.main_uid), _listed(row.perm), _listed(row.ip))
 
 
 def parse_time(data: Any) -> int:
@@ -151,71 +126,50 @@ def parse_time(data: Any) -> int:
     return int(text)
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key stands twice")
-    return document
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise ValueError("not a number")
-
-
-def _convert(data: Any, shape: type[Shape]) -> Shape:
-    try:
-        return msgspec.convert(data, shape)
-    except msgspec.ValidationError:
-        raise UnexpectedResponse("The answer does not have the documented shape.") from None
-
-
 def _only(data: Any, shape: type[Shape]) -> Shape:
-    (row,) = _convert(data, tuple[shape])  # type: ignore[valid-type]  # a shape is a class, made a type here
+    """Give the one row of an answer without any damage."""
+    if not is_whole(data):
+        raise UnexpectedResponse(SHAPE)
+    try:
+        (row,) = msgspec.convert(data, tuple[shape])  # type: ignore[valid-type]  # a shape is a class
+    except msgspec.ValidationError:
+        raise UnexpectedResponse(SHAPE) from None
     return row
 
 
-def _balances(rows: Sequence[Row], read: Callable[[Row], Balance]) -> tuple[Balance, ...]:
-    """Read every row; one that can not be read fails them all, and so does a currency that stands twice."""
-    balances = tuple(read(row) for row in rows)
-    if len({balance.asset for balance in balances}) != len(balances):
-        raise UnexpectedResponse("A currency stands twice.")
-    return balances
+def _account(data: Any) -> dict[str, Any]:
+    """Give the one trading account, around whose rows nothing is damaged."""
+    account = _fields(data[0]) if isinstance(data, list) and len(data) == 1 else {}
+    around = {name: value for name, value in account.items() if name not in LENIENT}
+    if not isinstance(account.get("details"), list) or not is_whole(around):
+        raise UnexpectedResponse(SHAPE)
+    return account
 
 
-def _trading_balance(row: TradingRow) -> Balance:
-    return Balance(
-        asset=_asset(row.ccy),
-        total=_needed(row.eq),
-        available=_amount(row.avail_eq or row.avail_bal),
-        locked=_amount(row.frozen_bal),
-        borrowed=_amount(row.liab),
-    )
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _funding_balance(row: FundingRow) -> Balance:
-    return Balance(
-        asset=_asset(row.ccy),
-        total=_needed(row.bal),
-        available=_amount(row.avail_bal),
-        locked=_amount(row.frozen_bal),
-    )
+def _trading_rows(account: dict[str, Any]) -> Rows:
+    return read_rows(account["details"], trading_row)
 
 
-def _asset(text: str) -> str:
-    if not 0 < len(text) <= 64 or not text.isprintable() or " " in text:  # noqa: PLR2004 - AssetCode's bound
-        raise UnexpectedResponse("A currency has no name.")
-    return text
-
-
-def _amount(text: str) -> Decimal | None:
-    return _needed(text) if text else None
-
-
-def _needed(text: str) -> Decimal:
+def _usd(value: Any) -> Decimal | None:
+    """Read a total; one that can not be read is not known."""
     try:
-        return parse_amount(text)
-    except ValueError as error:
-        raise UnexpectedResponse(f"An amount can not be read: {error}.") from None
+        return amount_of(value)
+    except ValueError:
+        return None
+
+
+def _time(value: Any) -> datetime | None:
+    """Read milliseconds since the epoch; None for what can not be a time of an account."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
+        return None
+    # The length is looked at first: reading a number of many digits takes long.
+    if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
+        return None
+    return EPOCH + timedelta(milliseconds=int(value))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from contracts.catalogue import Exchange
 from contracts.faults import Actor, Code, Failure, fault_of
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,
+    READ,
     Status,
     SyncCompleted,
     SyncFailed,
@@ -102,8 +103,7 @@ def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attemp
     if len(encode(said)) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
-            unread(read.wallet, too_many) if read.verdict is Verdict.COMPLETE else read
-            for read in reading.wallets
+            unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
         said = _outcome(request, _all_wallets(exchange, Reading(tuple(wallets))), attempt)
     return said

@@ -28,6 +28,7 @@ MAX_RETRY_AFTER = 3600
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
+AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
 HEADERS = {
     "accept": "application/json",
     "accept-encoding": "identity",
@@ -38,11 +39,12 @@ HEADERS = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back; `retry_after` in seconds where the exchange said so."""
+    """What came back; in seconds `retry_after` where the exchange said so, `age` where a cache did."""
 
     status: int
     body: bytes
     retry_after: float | None = None
+    age: int | None = None
 
 
 class OneAnswer(ResponseHandler):
@@ -112,7 +114,7 @@ class Https:
             body = await _body(response)
         finally:
             await response.aclose()
-        return Answer(response.status_code, body, _retry_after(response))
+        return Answer(response.status_code, body, _retry_after(response), _age(response))
 
 
 def _one_answer(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
@@ -137,3 +139,9 @@ def _retry_after(response: httpx.Response) -> float | None:
     """Read a Retry-After in seconds; one in the form of a date is left alone."""
     text = response.headers.get("retry-after", "")
     return float(min(int(text), MAX_RETRY_AFTER)) if RETRY_AFTER.fullmatch(text) else None
+
+
+def _age(response: httpx.Response) -> int | None:
+    """Read how many seconds ago the exchange gave an answer that a cache repeats."""
+    text = response.headers.get("age", "")
+    return int(text) if AGE.fullmatch(text) else None

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
+
+import structlog
 
 from contracts.accounts import Verified
 from contracts.catalogue import OKX
@@ -13,12 +15,13 @@ from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
 from contracts.operations.clocks import Clocks
 from contracts.reads import Read
+from contracts.values import Secret
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
 from sync_worker.clock import ExchangeClock, Measurement
 from sync_worker.errors import ClocksDisagree
-from sync_worker.exchanges.http import CALL_SECONDS, Https
-from sync_worker.okx_faults import okx_failure, status_failure
+from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
+from sync_worker.okx_faults import Asked, okx_failure, status_failure
 from sync_worker.okx_payloads import (
     parse_config,
     parse_envelope,
@@ -28,6 +31,7 @@ from sync_worker.okx_payloads import (
     parse_trading,
     parse_valuation,
 )
+from sync_worker.settings import Settings
 from sync_worker.sync import Reading
 from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 
@@ -40,26 +44,26 @@ CONFIG_READS = (Read("account_config"),)
 AGAIN_SECONDS = 1.1
 # What the second request needs of a try, the wait included.
 AGAIN_NEEDS_SECONDS = 2.0
-PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE})
+PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
+# Data count only with this status; an error code counts with any.
+OK = 200
+# No passphrase is shorter, and hardly a code is longer.
+LEAST_OF_A_SECRET = 8
+
+log = structlog.get_logger()
 
 
 class Okx:
-    """Reads OKX accounts; `origins` maps each region to its address, `egress` are our own addresses."""
+    """Reads OKX accounts, at the addresses and with the tolerance of the settings."""
 
     catalogue = OKX
 
-    def __init__(
-        self,
-        https: Https,
-        broker: Broker,
-        origins: Mapping[str, str],
-        egress: Sequence[str],
-        clocks: Clocks,
-    ) -> None:
+    def __init__(self, https: Https, broker: Broker, settings: Settings, clocks: Clocks) -> None:
         self._https = https
         self._broker = broker
-        self._origins = origins
-        self._egress = egress
+        self._origins = settings.okx_origins
+        self._egress = settings.egress_addresses
+        self._tolerance = settings.okx_total_tolerance
         self._clocks = clocks
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
@@ -70,9 +74,10 @@ class Okx:
         """
         trading, funding, valuation = await self._read(access, WALLET_READS)
         totals, prices = _known(parse_valuation, valuation), _known(parse_prices, trading)
+        of_funding = partial(parse_funding, prices=prices)
         wallets = (
-            judge("trading", parse_trading, trading, totals.get("trading")),
-            judge("funding", partial(parse_funding, prices=prices), funding, totals.get("funding")),
+            judge("trading", parse_trading, trading, totals.get("trading"), self._tolerance),
+            judge("funding", of_funding, funding, totals.get("funding"), self._tolerance),
         )
         return Reading(wallets, retry_after((trading, funding)))
 
@@ -115,30 +120,25 @@ class Okx:
         return fetched
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
-        as_of, seconds = self._clocks.now(), access.ends - time.monotonic()
         try:
-            return Fetched(as_of, await self._get(read, access.region, origin, seconds))
+            return await self._get(read, access.region, origin, access.ends - time.monotonic())
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()
-        exchange_ms = parse_time(await self._get(TIME, "", origin, CALL_SECONDS))
+        exchange_ms = parse_time((await self._get(TIME, "", origin, CALL_SECONDS)).data)
         self._clocks.note(OKX.key, exchange_ms / 1000, (before + time.monotonic()) / 2)
         return exchange_ms
 
-    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Any:
-        """Send a read and give its data; raises Failure. OKX's code decides, not the HTTP status."""
-        started, result = time.monotonic(), "cancelled"
+    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
+        """Send a read and give its data; raises Failure."""
+        as_of, started, result = self._clocks.now(), time.monotonic(), "cancelled"
         try:
             answer = await self._https.get(origin, read.target, read.headers, seconds)
-            envelope = parse_envelope(answer.body)
-            if envelope is None:
-                raise status_failure(answer.status, answer.retry_after)
-            if envelope.code != "0":
-                raise okx_failure(envelope.code, envelope.msg, region, self._egress, answer.retry_after)
+            data = _data(answer, Asked(read.name, region, self._egress), read.headers.values())
             result = "answered"
-            return envelope.data
+            return Fetched(as_of, data, answer.age)
         except Failure as fault:
             result = fault.code
             raise
@@ -152,6 +152,25 @@ def _may_pass(fetched: Fetched | Failure, seconds_left: float) -> bool:
     if not isinstance(fetched, Failure) or fetched.code not in PASSING_REFUSALS:
         return False
     return seconds_left >= AGAIN_NEEDS_SECONDS and (fetched.retry_after or 0.0) <= AGAIN_SECONDS
+
+
+def _data(answer: Answer, asked: Asked, sent: Collection[Secret]) -> Any:
+    """Give the data of an answer; raises Failure, that of its error code before that of its HTTP status."""
+    envelope = parse_envelope(answer.body)
+    if envelope is not None and envelope.code != "0":
+        code = "" if _echoes(envelope.code, sent) else envelope.code
+        fault = okx_failure(code, envelope.msg, asked, answer.retry_after)
+        if fault.code == Code.EXCHANGE_ERROR:
+            log.warning("unlisted_error_code", endpoint=fault.endpoint, exchange_code=fault.exchange_code)
+        raise fault
+    if envelope is None or answer.status != OK:
+        raise status_failure(answer.status, answer.retry_after)
+    return envelope.data
+
+
+def _echoes(code: str, sent: Collection[Secret]) -> bool:
+    """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
+    return len(code) >= LEAST_OF_A_SECRET and any(code in header.reveal() for header in sent)
 
 
 def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:

@@ -1,0 +1,187 @@
+"""The rows of OKX's lists, one by one: a row that can not be read costs no other. Pure.
+
+Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and its neighbours.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from contracts.faults import Code, failure
+from contracts.syncs import UnreadableRow
+from contracts.values import Balance, parse_amount
+from sync_worker.damage import Doubled, Number, is_whole
+from sync_worker.errors import UnexpectedResponse
+from sync_worker.verdicts import Worth, why_unreadable
+
+MAX_NAME = 64
+# More than one outcome carries; reading them takes a tenth of a second.
+MAX_ROWS = 20_000
+ZERO = Decimal(0)
+# OKX computes in floats: two fields of one amount differ in their last digit.
+NOISE = Decimal("1E-12")
+
+Fields = Mapping[str, Any]
+
+
+class Unreadable(ValueError):
+    """Why a row can not be read, in words that do not repeat it."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row that was read, and what it is worth in USD; None where it has no price."""
+
+    balance: Balance
+    usd: Decimal | None
+
+    @property
+    def asset(self) -> str:
+        """Name its currency."""
+        return self.balance.asset
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The rows of a list: those that were read, and those that could not be."""
+
+    read: tuple[Row, ...]
+    unreadable: tuple[UnreadableRow, ...]
+
+    @property
+    def balances(self) -> tuple[Balance, ...]:
+        """Give what was read."""
+        return tuple(row.balance for row in self.read)
+
+    @property
+    def worth(self) -> Worth:
+        """Add up what all rows are worth, as far as their worth could be read."""
+        worths = [*(row.usd for row in self.read), *(row.usd for row in self.unreadable)]
+        priced = [usd for usd in worths if usd is not None]
+        owed = any(row.usd is None and row.balance.total < 0 for row in self.read)
+        return Worth(
+            usd=sum(priced, ZERO),
+            gross=sum((usd.copy_abs() for usd in priced), ZERO),
+            whole=len(priced) == len(worths),
+            least=not owed and all(row.usd is not None for row in self.unreadable),
+        )
+
+
+def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
+    """Read each row by itself.
+
+    Raises UnexpectedResponse where there are rows and none could be read, and too_many_assets for a list that
+    no outcome could carry.
+    """
+    if len(rows) > MAX_ROWS:
+        raise failure(Code.TOO_MANY_ASSETS)
+    said = [_read(row, read) for row in rows]
+    times = Counter(each.asset for each in said)
+    said = [_standing_twice(each) if each.asset and times[each.asset] > 1 else each for each in said]
+    unreadable = tuple(each for each in said if isinstance(each, UnreadableRow))
+    if unreadable and len(unreadable) == len(said):
+        raise UnexpectedResponse(why_unreadable(unreadable, len(said)))
+    return Rows(tuple(each for each in said if isinstance(each, Row)), unreadable)
+
+
+def trading_row(fields: Fields) -> Row:
+    """Read one currency of the trading account; raises Unreadable.
+
+    An empty text is as good as no field: it does not apply, and is not zero.
+    """
+    asset, total = _asset(fields), _needed(fields, "eq")
+    cash, equity, plain = (_amount(fields, name) for name in ("cashBal", "availEq", "availBal"))
+    available = plain if equity is None else equity
+    _check_available(available, total, total if cash is None else cash)
+    debt, usd = _amount(fields, "liab"), _amount(fields, "eqUsd")
+    borrowed = None if debt is None else debt.copy_abs()  # some parts of OKX write a debt with a minus
+    return Row(Balance(asset, total, available, _locked(fields), borrowed), usd if total else usd or ZERO)
+
+
+def funding_row(fields: Fields, prices: Mapping[str, Decimal]) -> Row:
+    """Read one currency of the funding account, at the price of a unit in USD; raises Unreadable."""
+    asset, total = _asset(fields), _needed(fields, "bal")
+    available = _amount(fields, "availBal")
+    _check_available(available, total, total)
+    usd = prices[asset] * total if asset in prices else None
+    return Row(Balance(asset, total, available, _locked(fields)), usd if total else ZERO)
+
+
+def amount_of(value: Any) -> Decimal | None:
+    """Read an amount, None where there is none; raises ValueError with words that do not repeat it."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError("not a decimal amount")
+    return parse_amount(value)
+
+
+def _read(row: Any, read: Callable[[Fields], Row]) -> Row | UnreadableRow:
+    try:
+        return read(_fields(row))
+    except Unreadable as fault:
+        known = row.once if isinstance(row, Doubled) else row if isinstance(row, dict) else {}
+        return UnreadableRow(str(fault), _or_none(_asset, known), _or_none(_worth, known))
+
+
+def _fields(row: Any) -> Fields:
+    if isinstance(row, Doubled):
+        raise Unreadable("a field stands twice")
+    if not isinstance(row, dict):
+        raise Unreadable("it is no object")
+    if not is_whole(row):
+        raise Unreadable("a value is no JSON")
+    return row
+
+
+def _standing_twice(row: Row | UnreadableRow) -> UnreadableRow:
+    return UnreadableRow("the currency stands twice", row.asset, row.usd)
+
+
+def _asset(fields: Fields) -> str:
+    name = fields.get("ccy")
+    if not isinstance(name, str) or isinstance(name, Number) or not 0 < len(name) <= MAX_NAME:
+        raise Unreadable("the currency has no name")
+    if not name.isprintable() or " " in name:
+        raise Unreadable("the name of the currency can not be read")
+    return name
+
+
+def _needed(fields: Fields, name: str) -> Decimal:
+    amount = _amount(fields, name)
+    if amount is None:
+        raise Unreadable(f"{name} is missing")
+    return amount
+
+
+def _amount(fields: Fields, name: str) -> Decimal | None:
+    try:
+        return amount_of(fields.get(name))
+    except ValueError as error:
+        raise Unreadable(f"{name} can not be read: {error}") from None
+
+
+def _worth(fields: Fields) -> Decimal | None:
+    return _amount(fields, "eqUsd")
+
+
+def _locked(fields: Fields) -> Decimal | None:
+    frozen = _amount(fields, "frozenBal")
+    if frozen is not None and frozen < 0:
+        raise Unreadable("frozenBal is negative")
+    return frozen
+
+
+def _check_available(available: Decimal | None, total: Decimal, cash: Decimal) -> None:
+    """Refuse a row of which more could be used than is there; a debt may have anything beside it."""
+    held = max(total, cash)
+    if available is not None and total >= 0 and available - held > NOISE * held:
+        raise Unreadable("more is available than there is")
+
+
+def _or_none(read: Callable[[Fields], Any], fields: Fields) -> Any:
+    try:
+        return read(fields)
+    except Unreadable:
+        return None
