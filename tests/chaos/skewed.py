@@ -39,7 +39,7 @@ async def replaced(world: World, name: str, seconds: int, **more: str) -> AsyncI
     world.services[name] = wrong
     try:
         await wrong.start()
-        await until(lambda: serves(wrong), READY_SECONDS * 3)
+        await until(lambda: serves(wrong), READY_SECONDS * 6)
         yield wrong
     finally:
         await wrong.close()

@@ -79,7 +79,7 @@ async def test_a_wrong_clock_is_named_and_costs_no_sync(world: World, name: str,
 async def test_a_broker_with_a_wrong_clock_returns_what_it_can_not_judge(
     world: World, person: Person, bus: Client, seconds: int
 ) -> None:
-    """One other clock proves nothing: it is ready, refuses by that name, and another broker ends the sync."""
+    """One other clock proves nothing: it is degraded, refuses by that name, another broker ends the sync."""
     account = await person.connect("account-42")
     async with replaced(world, "vault-broker", seconds) as wrong:
         await named(wrong, seconds, "vault")
@@ -92,7 +92,8 @@ async def test_a_broker_with_a_wrong_clock_returns_what_it_can_not_judge(
 
         await until(returned, END_SECONDS)
         assert refused["code"] == DISAGREES
-        assert await serves(wrong)
+        assert await wrong.not_ready() == []
+        assert DISAGREES in await wrong.degraded()
 
     async def ended() -> bool:
         shown = await person.get(f"/syncs/{sync['sync_id']}")

@@ -26,7 +26,7 @@ from gateway.outcomes import record
 from gateway.store import accounts, balances, syncs
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
+from gateway.store.syncs import Queued, Sync
 from gateway.views import (
     HoldingsView,
     WalletState,
@@ -277,7 +277,8 @@ async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Acco
 
     async with pool.transaction() as connection:
         for said in (late, failed("funding")):
-            await keep(connection, older, said, BEFORE, timedelta(minutes=5))
+            queued = Queued(older.id, older.number, account.id, "okx", BEFORE, BEFORE, deleted=False)
+            await keep(connection, queued, (said,), timedelta(minutes=5))
 
     _, view = await shown(pool, account)
     assert (totals(view), view.complete) == ({"BTC": "2"}, True)

@@ -19,6 +19,7 @@ from contracts.bus.provision import create_streams
 from contracts.bus.topology import STREAMS
 from contracts.values import Secret
 from deploy.local.nats import Nats
+from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.relay import Relay
 from gateway.store import outbox
 from gateway.store.accounts import Account
@@ -285,6 +286,30 @@ async def test_what_a_dead_relay_had_is_anothers_when_the_lease_ends(
         await until(gone(pool, OUTCOMES))
 
     assert await published(admin, OUTCOMES) == 1
+
+
+async def test_a_claim_that_the_database_lost_is_harmless(
+    pool: Pool, bus: Bus, admin: Client, account: Account, clean_database: Postgres
+) -> None:
+    """A row that is due again before the relay could delete it, as after a crash, is still published once."""
+    sync = await opened(pool, account)
+    async with (
+        relaying(pool, bus) as relay,
+        await clean_database.connect(SUPERUSER) as other,
+    ):
+        async with other.transaction():
+            await other.execute("select from syncs for update")
+            await put(pool, [Outgoing(f"{sync.id}:1", SUBJECTS[REQUESTS], REQUESTS, {}, b"{}", sync.id)])
+            relay.wake()
+            await until(claimed(pool, REQUESTS, 1))
+            async with pool.transaction() as connection:
+                await connection.execute("update outbox set next_at = now()")
+            await until(claimed(pool, REQUESTS, 2))
+        await until(gone(pool, REQUESTS))
+        await put(pool, [message(OUTCOMES)])
+        await until(gone(pool, OUTCOMES))
+
+    assert await published(admin, REQUESTS) == 1
 
 
 async def test_relays_share_the_rows(pool: Pool) -> None:

@@ -1,101 +1,128 @@
 """Keeping what a sync read of each wallet: no number looks newer, smaller or more complete than it is."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import Balance
-from gateway.losses import Losses, Moment, judge_losses
+from gateway.losses import Missing, Moment, judge_losses
 from gateway.store import balances
 from gateway.store.balances import Detail, HeldList, StoredBalance, StoredWallet
 from gateway.store.pool import Connection
-from gateway.store.syncs import Sync
+from gateway.store.syncs import Queued
 from gateway.verdicts import difference_text, unreadable_rows
 
 MAX_NAMED = 20
 
 
-async def keep(
-    connection: Connection, sync: Sync, read: WalletRead, recorded_at: datetime, patience: timedelta
-) -> WalletRead:
-    """Keep a wallet as a sync read it, and give the read as it counts for the sync.
+class Kept(msgspec.Struct, frozen=True):
+    """A read as it counts for its sync, and what is written of its wallet; None where nothing changes."""
 
-    The account is locked. A list that lacks assets without a confirmation is kept beside the old one, which
-    stays and is stale; the wallet then counts as incomplete. What a later sync has written stays.
+    read: WalletRead
+    wallet: StoredWallet | None = None
+    listed: list[StoredBalance] | None = None
+
+
+async def keep(
+    connection: Connection, sync: Queued, reads: tuple[WalletRead, ...], patience: timedelta
+) -> tuple[WalletRead, ...]:
+    """Keep the wallets as a sync read them, and give the reads as they count for it; the account is locked.
+
+    What a later sync has written stays.
     """
-    if read.verdict is Verdict.NOT_COVERED:
-        return read
-    stored = await balances.find_wallet(connection, sync.account_id, read.wallet)
-    before = stored or StoredWallet(read.wallet, None, None, None, None)
-    if before.sync_number >= sync.number:
-        return read
+    moment = Moment(sync.requested_at, sync.now, patience)
+    stored = {wallet.wallet: wallet for wallet in await balances.list_wallets(connection, sync.account_id)}
+    listed = any(read.verdict in READ for read in reads)
+    held = await balances.list_balances(connection, sync.account_id) if listed else []
+    kept = [
+        judge(
+            sync.number,
+            read,
+            stored.get(read.wallet) or StoredWallet(read.wallet, None, None, None, None),
+            [balance for balance in held if balance.wallet == read.wallet],
+            moment,
+        )
+        for read in reads
+    ]
+    written = [each.wallet for each in kept if each.wallet is not None]
+    await balances.write_wallets(connection, sync.account_id, written)
+    for each in kept:
+        if each.listed is not None:
+            await balances.replace_balances(connection, sync.account_id, each.read.wallet, each.listed)
+    return tuple(each.read for each in kept)
+
+
+def judge(
+    number: int, read: WalletRead, before: StoredWallet, old: list[StoredBalance], moment: Moment
+) -> Kept:
+    """Decide what a read changes of a wallet; `number` is that of its sync, `old` the list that is stored.
+
+    A list that lacks assets without a confirmation is kept beside the old one, which stays and is stale; the
+    wallet then counts as incomplete.
+    """
+    if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
+        return Kept(read)
     if read.verdict not in READ:
-        await balances.write_wallet(connection, sync.account_id, _unread(before, sync.number, read))
-        return read
-    old = await balances.list_balances(connection, sync.account_id, read.wallet)
+        return Kept(read, _unread(number, read, before))
     held = [balance.asset for balance in old if balance.total or balance.borrowed]
-    moment = Moment(sync.requested_at, recorded_at, patience)
     losses = judge_losses(held, read, before.known.missing, moment)
     if losses.missing is None:
-        await _accept(connection, sync, read, before, old)
-        return read
-    return await _hold_back(connection, sync, read, before, losses)
+        return Kept(read, _accepted(number, read), _list(read, before, old))
+    told = _told(read, losses.missing)
+    rest = [balance for balance in old if balance.asset not in losses.gone]
+    return Kept(told, _held_back(number, told, before, losses.missing), rest if losses.gone else None)
 
 
-async def _accept(
-    connection: Connection, sync: Sync, read: WalletRead, before: StoredWallet, old: list[StoredBalance]
-) -> None:
-    """Put a list in the place of the old one; an asset whose row could not be read keeps its amount."""
-    wallet = StoredWallet(
+def _accepted(number: int, read: WalletRead) -> StoredWallet:
+    incomplete = read.verdict is Verdict.INCOMPLETE
+    return StoredWallet(
         read.wallet,
         read.as_of,
         read.total_check,
         read.error_code,
         read.error,
-        sync.number,
-        _detail(sync.number, read, incomplete=read.verdict is Verdict.INCOMPLETE),
+        number,
+        _detail(number, read, incomplete=incomplete),
     )
-    unreadable = {row.asset for row in read.unreadable} - {each.asset for each in read.balances or ()}
+
+
+def _list(read: WalletRead, before: StoredWallet, old: list[StoredBalance]) -> list[StoredBalance]:
+    """Give a list as it is stored; an asset whose row could not be read keeps its amount, marked as stale."""
+    listed = [_stored(read.wallet, balance) for balance in read.balances or ()]
+    unreadable = {row.asset for row in read.unreadable} - {balance.asset for balance in listed}
     stale = [
         msgspec.structs.replace(balance, stale_as_of=balance.stale_as_of or before.as_of)
         for balance in old
         if balance.asset in unreadable
     ]
-    listed = [_stored(read.wallet, balance) for balance in read.balances or ()]
-    await balances.write_wallet(connection, sync.account_id, wallet)
-    await balances.replace_balances(connection, sync.account_id, read.wallet, [*listed, *stale])
+    return [*listed, *stale]
 
 
-async def _hold_back(
-    connection: Connection, sync: Sync, read: WalletRead, before: StoredWallet, losses: Losses
-) -> WalletRead:
-    """Keep a list beside the old one, which stays but for what is gone, and tell which assets are missing."""
-    assets = sorted(losses.missing.assets) if losses.missing else []
-    told = ", ".join(assets[:MAX_NAMED]) + (" and more" if len(assets) > MAX_NAMED else "")
-    error = f"{fault_of(Code.UNCONFIRMED_LOSS).words} Missing: {told}."
-    assert read.as_of is not None  # noqa: S101 - a wallet that was read has a time
-    detail = msgspec.structs.replace(
-        _detail(sync.number, read),
-        held=HeldList(read.as_of, read.balances or ()),
-        missing=losses.missing,
-    )
-    wallet = msgspec.structs.replace(
-        before, sync_number=sync.number, error_code=Code.UNCONFIRMED_LOSS, error=error, detail=detail
-    )
-    await balances.write_wallet(connection, sync.account_id, wallet)
-    await balances.delete_balances(connection, sync.account_id, read.wallet, losses.gone)
+def _told(read: WalletRead, missing: Missing) -> WalletRead:
+    """Say which assets are missing from a list."""
+    assets = sorted(missing.assets)
+    named = ", ".join(assets[:MAX_NAMED]) + (" and more" if len(assets) > MAX_NAMED else "")
+    error = f"{fault_of(Code.UNCONFIRMED_LOSS).words} Missing: {named}."
     return msgspec.structs.replace(
         read, verdict=Verdict.INCOMPLETE, error_code=Code.UNCONFIRMED_LOSS, error=error
     )
 
 
-def _unread(before: StoredWallet, number: int, read: WalletRead) -> StoredWallet:
+def _held_back(number: int, told: WalletRead, before: StoredWallet, missing: Missing) -> StoredWallet:
+    assert told.as_of is not None  # noqa: S101 - a wallet that was read has a time
+    held = HeldList(told.as_of, told.balances or ())
+    detail = msgspec.structs.replace(_detail(number, told), held=held, missing=missing)
+    return msgspec.structs.replace(
+        before, sync_number=number, error_code=told.error_code, error=told.error, detail=detail
+    )
+
+
+def _unread(number: int, read: WalletRead, before: StoredWallet) -> StoredWallet:
     """Say why a wallet was not read, and keep what is there as stale."""
-    known = before.known
     detail = msgspec.structs.replace(
-        known,
+        before.known,
         number=number,
         incomplete=False,
         exchange_code=read.exchange_code,

@@ -19,7 +19,7 @@ from gateway.messages import account_synced, failed_outcome
 from gateway.relay import Relay
 from gateway.store import accounts, audit, outbox, syncs
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
+from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
 from gateway.store.syncs import Sync
 from gateway.verdicts import completed_as_of, ending, read_before, unknown_wallets, wallet_reads
 
@@ -122,26 +122,22 @@ async def record(
     an outcome that can not be understood, or is not that of its sync.
     """
     reads = wallet_reads(outcome)
-    queued = await syncs.find(connection, outcome.sync_id)
-    if queued is None or queued.status is not Status.QUEUED:
+    queued = await syncs.find_queued(connection, outcome.sync_id)
+    if queued is None:
         return None
     if (queued.account_id, queued.exchange) != (outcome.account_id, outcome.exchange):
         raise Malformed("the outcome names another account or exchange than its sync")
-    account = await accounts.lock_account(connection, queued.account_id)
-    queued = await syncs.find(connection, outcome.sync_id)  # it may have ended while the account was locked
-    if account is None or queued is None or queued.status is not Status.QUEUED:
+    locked = await syncs.lock_queued(connection, outcome.sync_id)
+    if locked is None:  # it ended meanwhile
         return None
-    recorded_at = await database_time(connection)
-    reads = tuple(read_before(read, recorded_at) for read in reads)
-    if account.deleted_at is None:
-        kept = [await keep(connection, queued, read, recorded_at, patience) for read in reads]
-        reads = tuple(kept)
-    sync = await syncs.end_sync(connection, queued.id, ending(outcome, reads))
-    if sync is None:
-        raise RuntimeError("a sync ended although its account was locked")
-    if account.deleted_at is None:
+    reads = tuple(read_before(read, locked.now) for read in reads)
+    if not locked.deleted:
+        reads = await keep(connection, locked, reads, patience)
+    sync = await syncs.end_sync(connection, locked.id, ending(outcome, reads))
+    assert sync is not None  # noqa: S101 - its row is locked
+    if not locked.deleted:
         as_of = completed_as_of(sync.exchange, reads)
-        await accounts.set_attempt(connection, account.id, sync.error_code, as_of)
+        await accounts.set_attempt(connection, sync.account_id, sync.error_code, as_of)
     await _publish_recorded(connection, sync)
     return sync
 

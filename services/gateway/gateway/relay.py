@@ -66,8 +66,9 @@ class Relay:
         counts = Counter(message.stream for message in claimed)
         for message in sorted(claimed, key=_urgency):
             lane = self._lanes[message.stream]
-            lane.claimed[message.id] = message
-            self._tasks.create_task(self._publish(lane, message))
+            if message.id not in lane.claimed:  # the lease of one that is not settled yet may be over
+                lane.claimed[message.id] = message
+                self._tasks.create_task(self._publish(lane, message))
         for stream, lane in self._lanes.items():
             lane.more = counts[stream] >= places.get(stream, PLACES)
 

@@ -17,7 +17,7 @@ from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.store import accounts, limits, logins, outbox, syncs, users
 from gateway.store.outbox import Outgoing
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 from gateway.store.syncs import Held, Sync
 
 LOST_BATCH = 100
@@ -103,7 +103,7 @@ class Sweeper:
     async def _look(self) -> None:
         """Look how far the bus is, and note since when this gateway has had its database without a pause."""
         async with self._pool.transaction() as connection:
-            moment = await syncs.moment(connection)
+            moment = await database_time(connection)
         if self._since is None or time.monotonic() - self._contact > PAUSE_SECONDS:
             self._since = moment
         self._swept = moment

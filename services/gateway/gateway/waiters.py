@@ -10,6 +10,7 @@ import structlog
 
 from gateway.store import syncs
 from gateway.store.pool import DatabaseUnavailable, Pool
+from gateway.waking import Wake
 
 POLL_SECONDS = 1.0
 
@@ -22,6 +23,7 @@ class Waiters:
     def __init__(self, pool: Pool, stopping: asyncio.Event) -> None:
         self._pool = pool
         self._stopping = stopping
+        self._bell = Wake()
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
     async def wait(self, sync_ids: Iterable[UUID], seconds: float) -> None:
@@ -29,6 +31,7 @@ class Waiters:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)
+        self._bell.ring()  # what ended before anybody waited is announced no more
         waits = [
             asyncio.ensure_future(self._all(events.values())),
             asyncio.ensure_future(self._stopping.wait()),
@@ -46,9 +49,9 @@ class Waiters:
             event.set()
 
     async def poll(self) -> None:
-        """Ask the database once a second, in one batch, which syncs ended."""
+        """Ask the database once a second and for each who begins to wait, in one batch, which syncs ended."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await self._bell.wait(POLL_SECONDS)
             if self._waiting:
                 with suppress(DatabaseUnavailable):
                     await self._poll_once()
@@ -59,8 +62,6 @@ class Waiters:
                 self.wake(sync_id)
 
     async def _all(self, events: Iterable[asyncio.Event]) -> None:
-        with suppress(DatabaseUnavailable):
-            await self._poll_once()  # what ended before anybody waited is announced no more
         for event in events:
             await event.wait()
 

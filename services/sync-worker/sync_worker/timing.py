@@ -38,8 +38,6 @@ class Timing:
         What was left when it was published, less its age since then. Gateways of before do not say the
         first: their deadline counts, which is a time by their own clock.
         """
-        if request.deadline.tzinfo is None:
-            raise Malformed("the deadline has no time zone")
         published_with, now = _seconds_left(delivery), await self._server_time()
         age = (now - _stored_at(delivery)).total_seconds()
         if age < -TOLERANCE:

@@ -8,6 +8,7 @@ from nats.js import JetStreamContext
 from contracts.bus.provision import create_streams
 from gateway.progress import Progress
 from gateway.store import syncs
+from gateway.store.pool import database_time
 from tests.gateway.sweeping.conftest import Sweeping
 from tests.waiting import until
 
@@ -123,7 +124,7 @@ async def test_a_new_consumer_does_not_double_a_backlog_at_once(sweeping: Sweepi
     progress = Progress(sweeping.bus)
 
     async with sweeping.pool.transaction() as connection:
-        now = await syncs.moment(connection)
+        now = await database_time(connection)
         await progress.look(now)
         assert progress.handled is not None
         queue = progress.handled.queues["okx"]

@@ -1,7 +1,6 @@
 """What was last read of each wallet."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
 from gateway.losses import Missing
-from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+from gateway.store.pool import Connection, execute, fetch_all
 
 
 class HeldList(msgspec.Struct, frozen=True):
@@ -67,38 +66,28 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
     stale_as_of: datetime | None = None
 
 
-async def find_wallet(connection: Connection, account_id: UUID, wallet: str) -> StoredWallet | None:
-    """Find what is kept of one wallet."""
-    return await fetch_one(
-        connection,
-        StoredWallet,
-        """select wallet, as_of, total_check, error_code, error, sync_number, detail from account_wallets
-           where account_id = %(id)s and wallet = %(wallet)s""",
-        id=account_id,
-        wallet=wallet,
-    )
-
-
-async def write_wallet(connection: Connection, account_id: UUID, wallet: StoredWallet) -> bool:
-    """Write what is known of a wallet; False when a later sync has written it, which stays."""
-    values: dict[str, Any] = {
-        **msgspec.structs.asdict(wallet),
-        "detail": Jsonb(msgspec.to_builtins(wallet.detail)),
-        "account_id": account_id,
-    }
-    written = await execute(
+async def write_wallets(connection: Connection, account_id: UUID, wallets: list[StoredWallet]) -> None:
+    """Write what is known of wallets; what a later sync has written stays."""
+    await execute(
         connection,
         """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
                                         error, detail)
-           values (%(account_id)s, %(wallet)s, %(as_of)s, %(total_check)s, %(sync_number)s, %(error_code)s,
-                   %(error)s, %(detail)s)
+           select %(account_id)s, * from unnest(%(wallet)s::text[], %(as_of)s::timestamptz[],
+               %(total_check)s::text[], %(number)s::bigint[], %(error_code)s::text[], %(error)s::text[],
+               %(detail)s::jsonb[])
            on conflict (account_id, wallet) do update
            set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
                error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
            where account_wallets.sync_number < excluded.sync_number""",
-        **values,
+        account_id=account_id,
+        wallet=[each.wallet for each in wallets],
+        as_of=[each.as_of for each in wallets],
+        total_check=[each.total_check for each in wallets],
+        number=[each.sync_number for each in wallets],
+        error_code=[each.error_code for each in wallets],
+        error=[each.error for each in wallets],
+        detail=[Jsonb(msgspec.to_builtins(each.detail)) for each in wallets],
     )
-    return written == 1
 
 
 async def replace_balances(

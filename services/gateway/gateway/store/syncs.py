@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -108,6 +108,35 @@ async def find(connection: Connection, sync_id: UUID) -> Sync | None:
     return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
 
 
+class Queued(msgspec.Struct, frozen=True):
+    """An open sync, whoever owns it; `now` is the database's time, `deleted` tells of its account."""
+
+    id: UUID
+    number: int
+    account_id: UUID
+    exchange: str
+    requested_at: datetime
+    now: datetime
+    deleted: bool
+
+
+_QUEUED: LiteralString = """
+    select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at,
+        clock_timestamp() as now, accounts.deleted_at is not null as deleted
+    from accounts join syncs on syncs.account_id = accounts.id
+    where syncs.id = %(id)s and syncs.status = 'queued'"""
+
+
+async def find_queued(connection: Connection, sync_id: UUID) -> Queued | None:
+    """Find an open sync without a lock."""
+    return await fetch_one(connection, Queued, _QUEUED, id=sync_id)
+
+
+async def lock_queued(connection: Connection, sync_id: UUID) -> Queued | None:
+    """Find an open sync and keep others from changing its account and it; None when it ended meanwhile."""
+    return await fetch_one(connection, Queued, _QUEUED + " for update of accounts, syncs", id=sync_id)
+
+
 async def find_open(connection: Connection, account_id: UUID) -> Sync | None:
     """Find the open sync of an account."""
     return await fetch_one(
@@ -160,13 +189,6 @@ async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
         "select id from syncs where id = any(%s) and status <> 'queued'", [sync_ids]
     )
     return {row[0] for row in await rows.fetchall()}
-
-
-async def moment(connection: Connection) -> datetime:
-    """Tell the time by the database's clock, also within a transaction."""
-    cursor = await connection.execute("select clock_timestamp()")
-    ((at,),) = await cursor.fetchall()
-    return msgspec.convert(at, datetime)
 
 
 async def take_lost(
