@@ -10,18 +10,16 @@ import pytest_asyncio
 from deploy.local.simulator.accounts import Accounts
 from deploy.local.stack import Stack
 from tests.conformance.simulated import FUNDING, KEEPER, POOR, TRADING, WEALTHY, Admin
-from tests.conformance.table import BALANCE, damaged
+from tests.conformance.table import BALANCE, VALUATION, damaged
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import passed, until
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "an empty list": (damaged("replaced", "details", "[]"), "contradictory_total"),
-    "data of a richer account": ({"fault": "foreign", "account": WEALTHY}, "contradictory_total"),
-    "data of a poorer account": ({"fault": "foreign", "account": POOR}, "contradictory_total"),
     "a page": ({"fault": "page"}, "unexpected_response"),
-    "NaN": (damaged("replaced", "eq", '"NaN"'), "unexpected_response"),
     "a storm": ({"fault": "refusal", "code": "50011", "retry_after": 3600}, "rate_limited"),
     "maintenance": ({"fault": "refusal", "code": "50001"}, "exchange_unavailable"),
+    "a code that is in no table": (damaged("replaced", "code", '"-1"'), "exchange_error"),
     "a deleted key": ({"fault": "refusal", "code": "50119"}, "key_unknown"),
     "no permission": ({"fault": "refusal", "code": "50120"}, "permission_missing"),
 }
@@ -82,10 +80,86 @@ async def test_the_last_good_set_stays_and_is_marked(
 
     assert (sync["success"], sync["status"], sync["error_code"]) == (False, "partial", code)
     assert {row["asset"]: row["total"] for row in good["trading"]["balances"]} == TRADING
+    said = "-1" if code == "exchange_error" else fault.get("code")
     marks = {"state": "stale", "error_code": code, "error": shown["trading"]["error"]}
+    marks |= {"exchange_code": said, "endpoint": "account_balance" if said else None}
     assert shown["trading"] == good["trading"] | marks
     assert shown["funding"]["state"] == "fresh"
     assert shown["funding"]["as_of"] > good["funding"]["as_of"]
     assert (holdings["complete"], holdings["stale_wallets"]) == (False, ["trading"])
     assert after["last_synced_at"] == account["last_synced_at"]
     assert (after["last_error_code"], bool(after["next_action"])) == (code, True)
+
+
+@pytest.mark.parametrize("other", [WEALTHY, POOR])
+async def test_a_list_that_only_the_valuation_contradicts_is_shown_as_disagreeing(
+    person: Person, path: str, admin: Admin, other: str
+) -> None:
+    """Another account's list fits its own total: it is shown, and nothing about it looks right."""
+    await admin.put(KEEPER, BALANCE, {"fault": "foreign", "account": other})
+    await until(passed(1.0))  # of the totals one call a second is allowed
+
+    sync = await person.post(f"{path}/sync", Prefer="wait=60")
+    await admin.clear(KEEPER, BALANCE)
+    shown, holdings = await wallets(person, path), await person.get(f"{path}/holdings")
+
+    assert (sync["status"], sync["error_code"]) == ("partial", "total_disagrees")
+    assert sync["wallets"][0]["total_check"] == "disagrees"
+    assert shown["trading"]["total_check"] == "disagrees"
+    assert (holdings["complete"], holdings["total_checks"]["trading"]) == (False, "disagrees")
+
+
+async def test_an_asset_whose_row_can_not_be_read_keeps_its_amount(
+    person: Person, path: str, admin: Admin
+) -> None:
+    """The wallet is incomplete and says why, the other rows are new, and the holdings are not complete."""
+    await until(passed(1.0))
+    assert (await person.post(f"{path}/sync"))["success"] is True
+    good = await wallets(person, path)
+    await admin.put(KEEPER, BALANCE, damaged("replaced", "eq", '"NaN"'))
+    await until(passed(1.0))
+
+    sync = await person.post(f"{path}/sync", Prefer="wait=60")
+    await admin.clear(KEEPER, BALANCE)
+    shown, holdings = await wallets(person, path), await person.get(f"{path}/holdings")
+
+    assert (sync["status"], sync["error_code"]) == ("partial", "unreadable_rows")
+    trading = shown["trading"]
+    assert (trading["state"], trading["unreadable_rows"]) == ("incomplete", 1)
+    assert {row["asset"]: row["total"] for row in trading["balances"]} == TRADING
+    stale = {row["stale_as_of"] for row in trading["balances"]}
+    assert stale == {None, good["trading"]["as_of"]}
+    assert (holdings["complete"], holdings["incomplete_wallets"]) == (False, ["trading"])
+
+
+async def test_assets_that_vanish_without_a_confirmation_stay(
+    person: Person, path: str, admin: Admin
+) -> None:
+    """Where no total can be read, a shorter list stands beside the old one, until a total confirms it."""
+    await until(passed(1.0))
+    assert (await person.post(f"{path}/sync"))["success"] is True
+    row = '{"ccy": "USDT", "eq": "2500.25", "eqUsd": "2500.25"}'
+    short = damaged("replaced", "data", f'[{{"totalEq": "", "details": [{row}]}}]')
+    await admin.put(KEEPER, BALANCE, short)
+    await admin.put(KEEPER, VALUATION, {"fault": "refusal", "code": "50011"})
+
+    sync = await person.post(f"{path}/sync", Prefer="wait=60")
+    shown, holdings = await wallets(person, path), await person.get(f"{path}/holdings")
+
+    assert (sync["status"], sync["error_code"]) == ("partial", "unconfirmed_loss")
+    assert sync["wallets"][0]["verdict"] == "incomplete"
+    trading = shown["trading"]
+    assert (trading["state"], trading["error_code"]) == ("stale", "unconfirmed_loss")
+    assert {row["asset"]: row["total"] for row in trading["balances"]} == TRADING
+    assert trading["unconfirmed"]["missing"] == ["BTC"]
+    assert [row["asset"] for row in trading["unconfirmed"]["balances"]] == ["USDT"]
+    assert (holdings["complete"], holdings["stale_wallets"]) == (False, ["trading"])
+
+    fits = damaged("replaced", "data", f'[{{"totalEq": "2500.25", "details": [{row}]}}]')
+    await admin.put(KEEPER, BALANCE, fits)
+    await person.post(f"{path}/sync", Prefer="wait=60")
+    await admin.clear(KEEPER, BALANCE)
+    await admin.clear(KEEPER, VALUATION)
+    trading = (await wallets(person, path))["trading"]
+    assert (trading["state"], trading["unconfirmed"]) == ("fresh", None)
+    assert [row["asset"] for row in trading["balances"]] == ["USDT"]
