@@ -22,7 +22,7 @@ from contracts.syncs import (
 from contracts.values import Balance
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.keeping import keep
-from gateway.outcomes import record
+from gateway.recording import record
 from gateway.store import accounts, balances, syncs
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
@@ -278,7 +278,7 @@ async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Acco
     async with pool.transaction() as connection:
         for said in (late, failed("funding")):
             queued = Queued(older.id, older.number, account.id, "okx", BEFORE, BEFORE, deleted=False)
-            await keep(connection, queued, (said,), timedelta(minutes=5))
+            await keep(connection, [(queued, (said,))], timedelta(minutes=5))
 
     _, view = await shown(pool, account)
     assert (totals(view), view.complete) == ({"BTC": "2"}, True)

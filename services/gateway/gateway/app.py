@@ -32,6 +32,7 @@ from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
+from gateway.recording import Recorder
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
@@ -49,7 +50,7 @@ from gateway.vault import Vault
 from gateway.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
-OUTCOMES_AT_ONCE = 8
+OUTCOMES_AT_ONCE = 64
 WITHOUT_TOKEN = [
     "^/api/v1/auth/(register|login|refresh)$",
     "^/api/v1/exchanges$",
@@ -112,7 +113,8 @@ def composed(
     sweeper = Sweeper(pool, relay, key, Patience(deadline), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    declare_subscribers(bus, Outcomes(pool, bus, relay, patience), waiters, gate)
+    outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
+    declare_subscribers(bus, outcomes, waiters, gate)
     clocks = Clocks()
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(

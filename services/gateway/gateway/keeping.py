@@ -1,6 +1,8 @@
 """Keeping what a sync read of each wallet: no number looks newer, smaller or more complete than it is."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -9,7 +11,7 @@ from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import Balance
 from gateway.losses import Missing, Moment, judge_losses
 from gateway.store import balances
-from gateway.store.balances import Detail, HeldList, StoredBalance, StoredWallet
+from gateway.store.balances import Detail, HeldList, Place, StoredBalance, StoredWallet
 from gateway.store.pool import Connection
 from gateway.store.syncs import Queued
 from gateway.verdicts import difference_text, unreadable_rows
@@ -26,32 +28,44 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 async def keep(
-    connection: Connection, sync: Queued, reads: tuple[WalletRead, ...], patience: timedelta
-) -> tuple[WalletRead, ...]:
-    """Keep the wallets as a sync read them, and give the reads as they count for it; the account is locked.
+    connection: Connection, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta
+) -> dict[UUID, tuple[WalletRead, ...]]:
+    """Keep the wallets as syncs read them, and give the reads as they count for each.
 
-    What a later sync has written stays.
+    The accounts are locked. What a later sync has written stays.
     """
-    moment = Moment(sync.requested_at, sync.now, patience)
-    stored = {wallet.wallet: wallet for wallet in await balances.list_wallets(connection, sync.account_id)}
-    listed = any(read.verdict in READ for read in reads)
-    held = await balances.list_balances(connection, sync.account_id) if listed else []
-    kept = [
-        judge(
-            sync.number,
-            read,
-            stored.get(read.wallet) or StoredWallet(read.wallet, None, None, None, None),
-            [balance for balance in held if balance.wallet == read.wallet],
-            moment,
-        )
+    account_ids = [sync.account_id for sync, _ in syncs]
+    stored = await balances.find_wallets(connection, account_ids)
+    listed = any(read.verdict in READ for _, reads in syncs for read in reads)
+    lists = await balances.find_balances(connection, account_ids) if listed else {}
+    kept = {
+        (sync.id, Place(sync.account_id, read.wallet)): _judged(sync, read, stored, lists, patience)
+        for sync, reads in syncs
         for read in reads
-    ]
-    written = [each.wallet for each in kept if each.wallet is not None]
-    await balances.write_wallets(connection, sync.account_id, written)
-    for each in kept:
-        if each.listed is not None:
-            await balances.replace_balances(connection, sync.account_id, each.read.wallet, each.listed)
-    return tuple(each.read for each in kept)
+    }
+    wallets = {place: each.wallet for (_, place), each in kept.items() if each.wallet is not None}
+    new = {place: each.listed for (_, place), each in kept.items() if each.listed is not None}
+    if wallets:
+        await balances.write_wallets(connection, wallets)
+    if new:
+        await balances.replace_balances(connection, new)
+    return {
+        sync.id: tuple(kept[sync.id, Place(sync.account_id, read.wallet)].read for read in reads)
+        for sync, reads in syncs
+    }
+
+
+def _judged(
+    sync: Queued,
+    read: WalletRead,
+    stored: Mapping[Place, StoredWallet],
+    lists: Mapping[Place, list[StoredBalance]],
+    patience: timedelta,
+) -> Kept:
+    place = Place(sync.account_id, read.wallet)
+    before = stored.get(place) or StoredWallet(read.wallet, None, None, None, None)
+    moment = Moment(sync.requested_at, sync.now, patience)
+    return judge(sync.number, read, before, lists.get(place, []), moment)
 
 
 def judge(

@@ -1,7 +1,6 @@
-"""Recording outcomes: the only place where a sync gets its terminal state."""
+"""What the gateway hears of syncs on the bus: their outcomes, and requests that the server gave up."""
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -14,18 +13,16 @@ from contracts.bus.envelope import Malformed, decode
 from contracts.faults import Code
 from contracts.operations import metrics
 from contracts.syncs import Status, SyncOutcome
-from gateway.keeping import keep
-from gateway.messages import account_synced, failed_outcome
+from gateway.messages import failed_outcome
+from gateway.recording import Recorder, ended_at
 from gateway.relay import Relay
-from gateway.store import accounts, audit, outbox, syncs
-from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
+from gateway.store import outbox, syncs
+from gateway.store.pool import DatabaseUnavailable, NotStorable, Pool
 from gateway.store.syncs import Sync
-from gateway.verdicts import completed_as_of, ending, read_before, unknown_wallets, wallet_reads
+from gateway.verdicts import unknown_wallets
 
 DATABASE_AWAY_DELAY = 5.0
 MAX_NAMED = 16
-LOSS_PATIENCE = timedelta(minutes=5)
 
 log = structlog.get_logger()
 
@@ -40,9 +37,9 @@ class MaxDeliveries(msgspec.Struct, frozen=True):
 class Outcomes:
     """Handles outcomes and the server's advisories about requests that it gave up."""
 
-    def __init__(self, pool: Pool, bus: Bus, relay: Relay, patience: timedelta = LOSS_PATIENCE) -> None:
+    def __init__(self, pool: Pool, bus: Bus, relay: Relay, recorder: Recorder) -> None:
         self._pool = pool
-        self._patience = patience
+        self._recorder = recorder
         self._bus = bus
         self._relay = relay
 
@@ -50,8 +47,7 @@ class Outcomes:
         """Record an outcome, then wake those who wait; one that came too late changes nothing."""
         outcome: SyncOutcome = decode(delivery.body, SyncOutcome)
         try:
-            async with self._pool.transaction() as connection:
-                sync = await record(connection, outcome, self._patience)
+            sync = await self._recorder.record(outcome)
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
         except NotStorable as error:
@@ -113,58 +109,12 @@ def _claimed_sync(delivery: Delivery) -> UUID | None:
     return None
 
 
-async def record(
-    connection: Connection, outcome: SyncOutcome, patience: timedelta = LOSS_PATIENCE
-) -> Sync | None:
-    """Write an outcome with all that follows from it; None when the sync has a terminal state already.
-
-    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
-    an outcome that can not be understood, or is not that of its sync.
-    """
-    reads = wallet_reads(outcome)
-    queued = await syncs.find_queued(connection, outcome.sync_id)
-    if queued is None:
-        return None
-    if (queued.account_id, queued.exchange) != (outcome.account_id, outcome.exchange):
-        raise Malformed("the outcome names another account or exchange than its sync")
-    locked = await syncs.lock_queued(connection, outcome.sync_id)
-    if locked is None:  # it ended meanwhile
-        return None
-    reads = tuple(read_before(read, locked.now) for read in reads)
-    if not locked.deleted:
-        reads = await keep(connection, locked, reads, patience)
-    sync = await syncs.end_sync(connection, locked.id, ending(outcome, reads))
-    assert sync is not None  # noqa: S101 - its row is locked
-    if not locked.deleted:
-        as_of = completed_as_of(sync.exchange, reads)
-        await accounts.set_attempt(connection, sync.account_id, sync.error_code, as_of)
-    await _publish_recorded(connection, sync)
-    return sync
-
-
-async def _publish_recorded(connection: Connection, sync: Sync) -> None:
-    await outbox.put(connection, account_synced(sync, _ended_at(sync)))
-    await audit.record(
-        connection,
-        Action.SYNC_RECORDED,
-        user_id=sync.user_id,
-        subject=sync.id,
-        status=sync.status,
-        error_code=sync.error_code,
-    )
-
-
-def _ended_at(sync: Sync) -> datetime:
-    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
-    return sync.finished_at.astimezone(UTC)
-
-
 def _report(sync: Sync, left_out: list[str]) -> None:
     """Log and count a recorded outcome; `left_out` are wallets that this version does not know."""
     if left_out:
         log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
-    seconds = (_ended_at(sync) - sync.requested_at).total_seconds()
+    seconds = (ended_at(sync) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
     log.info(
         "sync_recorded",

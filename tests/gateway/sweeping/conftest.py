@@ -25,6 +25,7 @@ from deploy.local.processes import Processes
 from gateway.messages import sync_request
 from gateway.outcomes import Outcomes
 from gateway.progress import Progress
+from gateway.recording import Recorder
 from gateway.relay import Relay
 from gateway.store import accounts, outbox, syncs
 from gateway.store.pool import Pool
@@ -137,7 +138,8 @@ class Sweeping:
         """Let a gateway record outcomes."""
         seed = Secret(self.nats.seed_file("gateway").read_text())
         bus = Bus("gateway", "gateway", self.nats.url, seed)
-        consume(bus, OUTCOMES_CONSUMER, Outcomes(self.pool, bus, self.relay).on_sync_outcome, 8)
+        outcomes = Outcomes(self.pool, bus, self.relay, Recorder(self.pool))
+        consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64)
         await bus.start()
         yield
         await bus.stop()

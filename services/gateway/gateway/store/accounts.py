@@ -145,21 +145,29 @@ async def delete_account(connection: Connection, account_id: UUID) -> None:
     )
 
 
-async def set_attempt(
-    connection: Connection, account_id: UUID, error_code: CodeText | None, completed_as_of: datetime | None
-) -> None:
-    """Move the account's times after a sync; `completed_as_of` is the oldest wallet of a completed one.
+class Attempt(msgspec.Struct, frozen=True):
+    """A sync of an account that ended; `completed_as_of` is the oldest wallet of a completed one."""
+
+    account_id: UUID
+    error_code: CodeText | None
+    completed_as_of: datetime | None
+
+
+async def set_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Move the times of accounts after syncs.
 
     `last_synced_at` never goes back and never lies in the future, whatever a worker's clock says.
     """
     await execute(
         connection,
         """update accounts set last_attempt_at = greatest(last_attempt_at, now()),
-                  last_error_code = %(error_code)s,
-                  last_synced_at = case when %(as_of)s::timestamptz is null then last_synced_at
-                      else greatest(last_synced_at, least(now(), %(as_of)s::timestamptz)) end
-           where id = %(id)s""",
-        id=account_id,
-        error_code=error_code,
-        as_of=completed_as_of,
+                  last_error_code = said.error_code,
+                  last_synced_at = case when said.as_of is null then last_synced_at
+                      else greatest(last_synced_at, least(now(), said.as_of)) end
+           from unnest(%(ids)s::uuid[], %(codes)s::text[], %(times)s::timestamptz[])
+               as said (id, error_code, as_of)
+           where accounts.id = said.id""",
+        ids=[each.account_id for each in attempts],
+        codes=[each.error_code for each in attempts],
+        times=[each.completed_as_of for each in attempts],
     )

@@ -1,5 +1,7 @@
 """What was last read of each wallet."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -66,92 +68,109 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
     stale_as_of: datetime | None = None
 
 
-async def write_wallets(connection: Connection, account_id: UUID, wallets: list[StoredWallet]) -> None:
+class Place(msgspec.Struct, frozen=True):
+    """A wallet of an account."""
+
+    account_id: UUID
+    wallet: str
+
+
+async def write_wallets(connection: Connection, wallets: Mapping[Place, StoredWallet]) -> None:
     """Write what is known of wallets; what a later sync has written stays."""
+    written = list(wallets.values())
     await execute(
         connection,
         """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
                                         error, detail)
-           select %(account_id)s, * from unnest(%(wallet)s::text[], %(as_of)s::timestamptz[],
+           select * from unnest(%(account_id)s::uuid[], %(wallet)s::text[], %(as_of)s::timestamptz[],
                %(total_check)s::text[], %(number)s::bigint[], %(error_code)s::text[], %(error)s::text[],
                %(detail)s::jsonb[])
            on conflict (account_id, wallet) do update
            set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
                error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
            where account_wallets.sync_number < excluded.sync_number""",
-        account_id=account_id,
-        wallet=[each.wallet for each in wallets],
-        as_of=[each.as_of for each in wallets],
-        total_check=[each.total_check for each in wallets],
-        number=[each.sync_number for each in wallets],
-        error_code=[each.error_code for each in wallets],
-        error=[each.error for each in wallets],
-        detail=[Jsonb(msgspec.to_builtins(each.detail)) for each in wallets],
+        account_id=[place.account_id for place in wallets],
+        wallet=[place.wallet for place in wallets],
+        as_of=[each.as_of for each in written],
+        total_check=[each.total_check for each in written],
+        number=[each.sync_number for each in written],
+        error_code=[each.error_code for each in written],
+        error=[each.error for each in written],
+        detail=[Jsonb(msgspec.to_builtins(each.detail)) for each in written],
     )
 
 
-async def replace_balances(
-    connection: Connection, account_id: UUID, wallet: str, balances: list[StoredBalance]
-) -> None:
-    """Put a list in the place of a wallet's old one."""
+async def replace_balances(connection: Connection, lists: Mapping[Place, Sequence[StoredBalance]]) -> None:
+    """Put lists in the place of the old ones of wallets."""
+    rows = [(place, balance) for place, listed in lists.items() for balance in listed]
     await execute(
         connection,
-        "delete from balances where account_id = %(account_id)s and wallet = %(wallet)s",
-        account_id=account_id,
-        wallet=wallet,
+        """delete from balances using unnest(%(accounts)s::uuid[], %(wallets)s::text[])
+               as place (account_id, wallet)
+           where balances.account_id = place.account_id and balances.wallet = place.wallet""",
+        accounts=[place.account_id for place in lists],
+        wallets=[place.wallet for place in lists],
     )
     await execute(
         connection,
         """insert into balances (account_id, wallet, asset, total, available, locked, borrowed, stale_as_of)
-           select %(account_id)s, %(wallet)s, * from unnest(%(assets)s::text[], %(totals)s::numeric[],
-               %(available)s::numeric[], %(locked)s::numeric[], %(borrowed)s::numeric[],
-               %(stale)s::timestamptz[])""",
-        account_id=account_id,
-        wallet=wallet,
-        assets=[balance.asset for balance in balances],
-        totals=[balance.total for balance in balances],
-        available=[balance.available for balance in balances],
-        locked=[balance.locked for balance in balances],
-        borrowed=[balance.borrowed for balance in balances],
-        stale=[balance.stale_as_of for balance in balances],
-    )
-
-
-async def delete_balances(
-    connection: Connection, account_id: UUID, wallet: str, assets: frozenset[str]
-) -> None:
-    """Take assets out of a wallet's list."""
-    await execute(
-        connection,
-        """delete from balances
-           where account_id = %(account_id)s and wallet = %(wallet)s and asset = any(%(assets)s)""",
-        account_id=account_id,
-        wallet=wallet,
-        assets=sorted(assets),
+           select * from unnest(%(accounts)s::uuid[], %(wallets)s::text[], %(assets)s::text[],
+               %(totals)s::numeric[], %(available)s::numeric[], %(locked)s::numeric[],
+               %(borrowed)s::numeric[], %(stale)s::timestamptz[])""",
+        accounts=[place.account_id for place, _ in rows],
+        wallets=[place.wallet for place, _ in rows],
+        assets=[balance.asset for _, balance in rows],
+        totals=[balance.total for _, balance in rows],
+        available=[balance.available for _, balance in rows],
+        locked=[balance.locked for _, balance in rows],
+        borrowed=[balance.borrowed for _, balance in rows],
+        stale=[balance.stale_as_of for _, balance in rows],
     )
 
 
 async def list_wallets(connection: Connection, account_id: UUID) -> list[StoredWallet]:
-    """List what is kept of each wallet."""
-    return await fetch_all(
+    """List what is kept of each wallet of an account."""
+    return list((await find_wallets(connection, [account_id])).values())
+
+
+async def find_wallets(connection: Connection, account_ids: list[UUID]) -> dict[Place, StoredWallet]:
+    """Find what is kept of each wallet of accounts."""
+    found = await fetch_all(
         connection,
-        StoredWallet,
-        """select wallet, as_of, total_check, error_code, error, sync_number, detail from account_wallets
-           where account_id = %(id)s""",
-        id=account_id,
+        _PlacedWallet,
+        """select account_id, wallet, as_of, total_check, error_code, error, sync_number, detail
+           from account_wallets where account_id = any(%(ids)s)""",
+        ids=account_ids,
+    )
+    return {Place(each.account_id, each.wallet): each for each in found}
+
+
+async def list_balances(connection: Connection, account_id: UUID) -> list[StoredBalance]:
+    """List the balances of all wallets of an account by asset."""
+    found = await find_balances(connection, [account_id])
+    return sorted(
+        (each for listed in found.values() for each in listed), key=lambda each: (each.asset, each.wallet)
     )
 
 
-async def list_balances(
-    connection: Connection, account_id: UUID, wallet: str | None = None
-) -> list[StoredBalance]:
-    """List the balances of one wallet or of all by asset."""
-    return await fetch_all(
+async def find_balances(connection: Connection, account_ids: list[UUID]) -> dict[Place, list[StoredBalance]]:
+    """Find the balances of each wallet of accounts."""
+    found = await fetch_all(
         connection,
-        StoredBalance,
-        """select wallet, asset, total, available, locked, borrowed, stale_as_of from balances
-           where account_id = %(id)s and (%(wallet)s::text is null or wallet = %(wallet)s)
-           order by asset, wallet""",
-        id=account_id,
-        wallet=wallet,
+        _PlacedBalance,
+        """select account_id, wallet, asset, total, available, locked, borrowed, stale_as_of from balances
+           where account_id = any(%(ids)s)""",
+        ids=account_ids,
     )
+    lists: defaultdict[Place, list[StoredBalance]] = defaultdict(list)
+    for each in found:
+        lists[Place(each.account_id, each.wallet)].append(each)
+    return lists
+
+
+class _PlacedWallet(StoredWallet, frozen=True, kw_only=True):
+    account_id: UUID
+
+
+class _PlacedBalance(StoredBalance, frozen=True, kw_only=True):
+    account_id: UUID

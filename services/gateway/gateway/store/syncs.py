@@ -124,17 +124,23 @@ _QUEUED: LiteralString = """
     select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at,
         clock_timestamp() as now, accounts.deleted_at is not null as deleted
     from accounts join syncs on syncs.account_id = accounts.id
-    where syncs.id = %(id)s and syncs.status = 'queued'"""
+    where syncs.id = any(%(ids)s) and syncs.status = 'queued' order by accounts.id"""
 
 
-async def find_queued(connection: Connection, sync_id: UUID) -> Queued | None:
-    """Find an open sync without a lock."""
-    return await fetch_one(connection, Queued, _QUEUED, id=sync_id)
+async def find_queued(connection: Connection, sync_ids: list[UUID]) -> dict[UUID, Queued]:
+    """Find those of the syncs that are open, without a lock."""
+    return {sync.id: sync for sync in await fetch_all(connection, Queued, _QUEUED, ids=sync_ids)}
 
 
-async def lock_queued(connection: Connection, sync_id: UUID) -> Queued | None:
-    """Find an open sync and keep others from changing its account and it; None when it ended meanwhile."""
-    return await fetch_one(connection, Queued, _QUEUED + " for update of accounts, syncs", id=sync_id)
+async def lock_queued(connection: Connection, sync_ids: list[UUID], *, wait: bool) -> dict[UUID, Queued]:
+    """Find those of the syncs that are open, and keep others from changing their accounts and them.
+
+    Those of which another transaction has a row locked are left out unless it is to `wait`.
+    """
+    query: LiteralString = _QUEUED + " for update of accounts, syncs"
+    if not wait:
+        query += " skip locked"
+    return {sync.id: sync for sync in await fetch_all(connection, Queued, query, ids=sync_ids)}
 
 
 async def find_open(connection: Connection, account_id: UUID) -> Sync | None:
@@ -170,16 +176,24 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
     )
 
 
-async def end_sync(connection: Connection, sync_id: UUID, ending: Ending) -> Sync | None:
-    """Give a queued sync its terminal state; None when it has one already, which stays."""
-    return await fetch_one(
+async def end_syncs(connection: Connection, endings: Mapping[UUID, Ending]) -> list[Sync]:
+    """Give queued syncs their terminal states; one that has one already keeps it and is left out."""
+    ended = list(endings.values())
+    return await fetch_all(
         connection,
         Sync,
-        """update syncs set status = %(status)s, finished_at = now(), holdings_count = %(holdings_count)s,
-                  error_code = %(error_code)s, error = %(error)s, wallets = %(wallets)s
-           where id = %(id)s and status = 'queued' returning *""",
-        **{**msgspec.structs.asdict(ending), "wallets": Jsonb(msgspec.to_builtins(ending.wallets))},
-        id=sync_id,
+        """update syncs set status = said.status, finished_at = now(), holdings_count = said.holdings_count,
+                  error_code = said.error_code, error = said.error, wallets = said.wallets
+           from unnest(%(ids)s::uuid[], %(statuses)s::text[], %(counts)s::integer[], %(codes)s::text[],
+                       %(errors)s::text[], %(wallets)s::jsonb[])
+               as said (id, status, holdings_count, error_code, error, wallets)
+           where syncs.id = said.id and syncs.status = 'queued' returning syncs.*""",
+        ids=list(endings),
+        statuses=[each.status for each in ended],
+        counts=[each.holdings_count for each in ended],
+        codes=[each.error_code for each in ended],
+        errors=[each.error for each in ended],
+        wallets=[Jsonb(msgspec.to_builtins(each.wallets)) for each in ended],
     )
 
 

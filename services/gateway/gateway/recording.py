@@ -1,0 +1,170 @@
+"""Recording outcomes: the only place where a sync gets its terminal state, many syncs in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from contracts.bus.envelope import Malformed
+from contracts.syncs import SyncOutcome, WalletRead
+from gateway.keeping import keep
+from gateway.messages import account_synced
+from gateway.store import accounts, audit, outbox, syncs
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.syncs import Queued, Sync
+from gateway.verdicts import completed_as_of, ending, read_before, wallet_reads
+
+LOSS_PATIENCE = timedelta(minutes=5)
+TOGETHER = 50
+AT_ONCE = 4
+ALONE_AT_ONCE = 8
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """An outcome with what it says of each wallet that is known here."""
+
+    outcome: SyncOutcome
+    reads: tuple[WalletRead, ...]
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A sync that got its terminal state; None when it had one already, which stays."""
+
+    sync: Sync | None
+
+
+class Recorder:
+    """Records outcomes, those together that wait at the same moment.
+
+    An outcome that can not be recorded with others, because a row of it is locked or it is at fault, is
+    recorded alone and holds up none of them.
+    """
+
+    def __init__(self, pool: Pool, patience: timedelta = LOSS_PATIENCE) -> None:
+        self._pool = pool
+        self._patience = patience
+        self._waiting: list[tuple[Understood, asyncio.Future[Recorded | None]]] = []
+        self._flushing: set[asyncio.Task[None]] = set()
+        self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
+
+    async def record(self, outcome: SyncOutcome) -> Sync | None:
+        """Record an outcome; None when its sync has a terminal state already.
+
+        Raises Malformed for one that can not be understood, or is not that of its sync; NotStorable,
+        DatabaseUnavailable.
+        """
+        understood = Understood(outcome, wallet_reads(outcome))
+        answer: asyncio.Future[Recorded | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((understood, answer))
+        if len(self._flushing) < AT_ONCE:
+            flush = asyncio.create_task(self._flush())
+            self._flushing.add(flush)
+            flush.add_done_callback(self._flushing.discard)
+        recorded = await answer
+        if recorded is not None:
+            return recorded.sync
+        async with self._alone, self._pool.transaction() as connection:
+            return await record(connection, outcome, self._patience)
+
+    async def _flush(self) -> None:
+        """Record what waits, until nothing does; what could not be recorded with others is told so."""
+        while self._waiting:
+            together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+            recorded: dict[UUID, Recorded] = {}
+            try:
+                async with self._pool.transaction() as connection:
+                    recorded = await record_all(
+                        connection, [understood for understood, _ in together], self._patience, wait=False
+                    )
+            except DatabaseUnavailable as error:
+                _fail(together, error)
+                continue
+            except Exception:  # noqa: BLE001 - whatever it is, it is of one outcome, which says so alone
+                recorded = {}
+            for understood, answer in together:
+                if not answer.done():
+                    answer.set_result(recorded.pop(understood.outcome.sync_id, None))
+
+
+def _fail(
+    together: Sequence[tuple[Understood, asyncio.Future[Recorded | None]]], error: DatabaseUnavailable
+) -> None:
+    for _, answer in together:
+        if not answer.done():
+            answer.set_exception(DatabaseUnavailable(str(error)))
+
+
+async def record(
+    connection: Connection, outcome: SyncOutcome, patience: timedelta = LOSS_PATIENCE
+) -> Sync | None:
+    """Write one outcome with all that follows from it; None when its sync has a terminal state already.
+
+    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
+    an outcome that can not be understood, or is not that of its sync.
+    """
+    understood = Understood(outcome, wallet_reads(outcome))
+    recorded = await record_all(connection, [understood], patience, wait=True)
+    if outcome.sync_id not in recorded:
+        raise Malformed("the outcome names another account or exchange than its sync")
+    return recorded[outcome.sync_id].sync
+
+
+async def record_all(
+    connection: Connection, outcomes: Sequence[Understood], patience: timedelta, *, wait: bool
+) -> dict[UUID, Recorded]:
+    """Write outcomes with all that follows from them, by the ids of their syncs.
+
+    Left out are those that are not of the sync that they name, a second one of a sync, and, unless it is to
+    `wait`, those of which another transaction has a row locked.
+    """
+    said = {each.outcome.sync_id: each for each in reversed(outcomes)}
+    queued = await syncs.find_queued(connection, list(said))
+    recorded = {sync_id: Recorded(None) for sync_id in said.keys() - queued.keys()}
+    own = [sync_id for sync_id, sync in queued.items() if _is_of(said[sync_id].outcome, sync)]
+    locked = await syncs.lock_queued(connection, own, wait=wait) if own else {}
+    if wait:  # those that are not open any more ended meanwhile
+        recorded |= {sync_id: Recorded(None) for sync_id in own if sync_id not in locked}
+    if locked:
+        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in locked.items()], patience)
+        recorded |= {sync.id: Recorded(sync) for sync in ended}
+    return recorded
+
+
+def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
+    return (sync.account_id, sync.exchange) == (outcome.account_id, outcome.exchange)
+
+
+async def _end(
+    connection: Connection, together: list[tuple[Understood, Queued]], patience: timedelta
+) -> list[Sync]:
+    """Give syncs, which are locked, their terminal state."""
+    reads = {
+        sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
+        for understood, sync in together
+    }
+    alive = [(sync, reads[sync.id]) for _, sync in together if not sync.deleted]
+    reads |= await keep(connection, alive, patience)
+    endings = {sync.id: ending(understood.outcome, reads[sync.id]) for understood, sync in together}
+    ended = await syncs.end_syncs(connection, endings)
+    attempts = [
+        accounts.Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
+        for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
+    ]
+    await accounts.set_attempts(connection, attempts)
+    await outbox.put_all(connection, [account_synced(sync, ended_at(sync)) for sync in ended])
+    await audit.record_all(connection, Action.SYNC_RECORDED, [_audited(sync) for sync in ended])
+    return ended
+
+
+def ended_at(sync: Sync) -> datetime:
+    """Give the time of a sync's terminal state."""
+    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
+    return sync.finished_at.astimezone(UTC)
+
+
+def _audited(sync: Sync) -> audit.Event:
+    detail = {"status": str(sync.status), "error_code": sync.error_code}
+    return audit.Event(sync.user_id, sync.id, detail)
