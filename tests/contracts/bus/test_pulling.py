@@ -78,7 +78,7 @@ async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) ->
     pulling = asyncio.create_task(pull.run(bus.client))
 
     async def asks() -> bool:
-        return pull._answer is not None
+        return pull._asked is not None
 
     await until(asks, SOON)
     assert await pull.ready(bus.client)
