@@ -22,7 +22,8 @@ from vault_broker.login import PAUSE_AFTER_REFUSAL, Login
 from vault_broker.vault import Vault
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
-ANSWERED_WITHIN = 2.5
+# The broker gives an answer 2.2 s; a busy machine adds to that.
+ANSWERED_WITHIN = 3.0
 READY_WITHIN = 10.0
 
 
@@ -103,7 +104,7 @@ async def test_sealed_vault_is_unavailable(
 async def test_vault_that_hangs_is_unavailable(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
-    """Nobody waits longer than 2.5 s for a vault that takes requests and never answers, however many ask."""
+    """No caller waits longer than 3 s for a vault that takes requests and never answers, however many ask."""
     own_vault.process.send_signal(SIGSTOP)
     try:
         started = time.monotonic()

@@ -27,6 +27,7 @@ from contracts.operations import metrics
 ACK_TIMEOUT = 2.0
 INFO_SECONDS = 2.0
 UNBURIED_DELAY = 10.0
+BUS_AWAY_DELAY = 5.0
 # An unexpected error is one of our own: 1, 2, 4, 8 and 16 seconds later it is tried again.
 MAX_RETRIES = 5
 CE_HEADER = re.compile(r"ce-[a-z0-9]{1,32}", re.ASCII)
@@ -109,6 +110,9 @@ class _Consuming:
                 outcome = await self._settle(raw)
         except Error as error:
             log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
+        except Exception:
+            # The message comes again after the ack wait; its consumer goes on.
+            log.exception("delivery_not_settled", consumer=self._consumer.name)
         metrics.DELIVERIES.labels(self._consumer.name, outcome).inc()
 
     async def _settle(self, raw: Msg) -> str:
@@ -117,6 +121,10 @@ class _Consuming:
             await self._handler(_delivery(raw))
         except RetryLater as later:
             await raw.nak(delay=later.delay)
+            return "retried"
+        except BusUnavailable as error:
+            log.warning("bus_away", consumer=self._consumer.name, reason=str(error))
+            await raw.nak(delay=BUS_AWAY_DELAY)
             return "retried"
         except Malformed as error:
             return await self._unreadable(raw, str(error))
@@ -139,7 +147,7 @@ class _Consuming:
     async def _unexpected(self, raw: Msg, error: str) -> str:
         """Try a message again after a fault of our own, five times and with growing delays, then bury it."""
         failures = self._count_failure(raw.metadata.sequence.stream)
-        if failures <= MAX_RETRIES and await self._brake.has_room():
+        if failures == 1 or (failures <= MAX_RETRIES and await self._brake.has_room()):
             await raw.nak(delay=float(2 ** (failures - 1)))
             return "failed"
         return await self._bury(raw, f"unexpected error: {error}")
@@ -147,8 +155,7 @@ class _Consuming:
     async def _bury(self, raw: Msg, reason: str) -> str:
         """Keep a message for the operator and take it out of the stream."""
         try:
-            if self._buried is not None:
-                await self._buried(_delivery(raw))
+            await self._tell_buried(raw)
             message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
             subject, headers = subjects.dead(raw.subject), _letter_headers(raw, reason)
             await self._bus.publish(subject, "DEAD_LETTERS", raw.data, message_id, headers)
@@ -162,6 +169,23 @@ class _Consuming:
         self._failures.pop(raw.metadata.sequence.stream, None)
         await raw.term()
         return "dead"
+
+    async def _tell_buried(self, raw: Msg) -> None:
+        """Tell of a burial; an unexpected error of that is tried again like one of the handler, then left.
+
+        Raises RetryLater.
+        """
+        if self._buried is None:
+            return
+        try:
+            await self._buried(_delivery(raw))
+        except (BusUnavailable, RetryLater):
+            raise
+        except Exception as error:
+            log.exception("burial_not_told", subject=raw.subject)
+            failures = self._count_failure(raw.metadata.sequence.stream)
+            if failures <= 2 * MAX_RETRIES:
+                raise RetryLater(UNBURIED_DELAY / 2, type(error).__name__) from None
 
     def _count_failure(self, sequence: int) -> int:
         """Count an unexpected error; another process that is handed the message counts anew."""

@@ -109,7 +109,8 @@ class Watch:
         try:
             return await ask(self._bus.client.jetstream(timeout=INFO_SECONDS))
         except TimeoutError:
-            self._rests_until[name] = self._monotonic() + REST_SECONDS
+            if any(name.lower().replace("/", ".") in question for question in self._bus.refused):
+                self._rests_until[name] = self._monotonic() + REST_SECONDS
         except (Error, BusUnavailable):
             pass
         return None

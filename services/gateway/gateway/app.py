@@ -19,6 +19,7 @@ from contracts.bus.gate import Gate
 from contracts.bus.server_time import NATS, nats_clock
 from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from contracts.bus.watching import Watch
+from contracts.faults import Code
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, merged, running
@@ -110,12 +111,12 @@ def composed(
     relay = Relay(pool, bus)
     vault = Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    sweeper = Sweeper(pool, relay, key, Patience(deadline), Progress(bus))
+    clocks = Clocks()
+    sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
     declare_subscribers(bus, outcomes, waiters, gate)
-    clocks = Clocks()
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
@@ -140,6 +141,11 @@ def composed(
             {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
         ),
     }
+
+
+def _why_over(clocks: Clocks) -> Code:
+    """Say why a sync is over: the database's clock may be the only one that says so."""
+    return Code.CLOCK_DISAGREES if clocks.disagreeing() == (DATABASE,) else Code.DEADLINE_EXCEEDED
 
 
 def observation(

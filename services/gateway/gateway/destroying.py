@@ -41,6 +41,8 @@ class Destroyer:
                     pass
             except DatabaseUnavailable as error:
                 log.warning("destroyer_waits", reason=str(error))
+            except Exception:
+                log.exception("destroying_failed")
 
     async def _destroy_some(self) -> int:
         """Destroy a few at once; gives how many of them are gone."""

@@ -46,16 +46,17 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     )
 
 
-def failed_outcome(sync: Sync | Overdue, code: Code) -> Outgoing:
-    """Settle a sync as a worker would.
+def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1) -> Outgoing:
+    """Settle a sync as a worker would; `times` counts how often that was tried, this time included.
 
-    Its message id is not that of a worker's outcome, which the stream may have taken although nobody could
-    read or record it; of two outcomes the first one that can be recorded stays.
+    Its message id is not that of a worker's outcome, nor of an earlier settlement: the stream would swallow
+    it, although the other one may be lost, or could not be read or recorded. Of several outcomes the first
+    one that can be recorded stays.
     """
     outcome = SyncFailed(
         sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications
     )
-    message_id = f"{sync.id}:settled"
+    message_id = f"{sync.id}:settled" if times == 1 else f"{sync.id}:settled:{times}"
     return Outgoing(
         message_id,
         subjects.sync_failed(sync.exchange),

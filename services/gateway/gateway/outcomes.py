@@ -12,9 +12,9 @@ from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
 from contracts.faults import Code
 from contracts.operations import metrics
-from contracts.syncs import Status, SyncOutcome
+from contracts.syncs import SyncOutcome
 from gateway.messages import failed_outcome
-from gateway.recording import Recorder, ended_at
+from gateway.recording import Recorder, end_unrecorded, ended_at
 from gateway.relay import Relay
 from gateway.store import outbox, syncs
 from gateway.store.pool import DatabaseUnavailable, NotStorable, Pool
@@ -23,6 +23,7 @@ from gateway.verdicts import unknown_wallets
 
 DATABASE_AWAY_DELAY = 5.0
 MAX_NAMED = 16
+EARLY_ADVISORIES, EARLY_DELAY = 2, 2.0
 
 log = structlog.get_logger()
 
@@ -55,23 +56,28 @@ class Outcomes:
         if sync is None:
             log.info("outcome_ignored", sync_id=outcome.sync_id)
             return
+        await self._announce(sync, unknown_wallets(outcome))
+
+    async def _announce(self, sync: Sync, left_out: list[str]) -> None:
+        """Wake those who wait for a sync, and say that it ended."""
         self._relay.wake()
         await self._bus.announce(subjects.recorded(sync.id))
-        _report(sync, unknown_wallets(outcome))
+        _report(sync, left_out)
 
     async def on_buried(self, delivery: Delivery) -> None:
-        """Settle the sync of an outcome that becomes a dead letter, as far as it says whose it is."""
+        """End the sync of an outcome that becomes a dead letter, as far as it says whose it is.
+
+        Not by another outcome: what keeps the one from being recorded may keep that, too.
+        """
         sync_id = _claimed_sync(delivery)
         if sync_id is None:
             return
         try:
-            async with self._pool.transaction() as connection:
-                sync = await syncs.find(connection, sync_id)
-                if sync is not None and sync.status is Status.QUEUED:
-                    await outbox.put(connection, failed_outcome(sync, Code.INTERNAL_ERROR))
+            sync = await end_unrecorded(self._pool, sync_id)
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
-        self._relay.wake()
+        if sync is not None:
+            await self._announce(sync, [])
 
     async def on_advisory(self, delivery: Delivery) -> None:
         """Settle the sync whose request the server does not deliver any more."""
@@ -90,6 +96,8 @@ class Outcomes:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
         except NotStorable as error:
             raise Malformed(f"the advisory can not be looked up: {error}") from None
+        if sync is None and delivery.attempt <= EARLY_ADVISORIES:
+            raise RetryLater(EARLY_DELAY, "the relay may not have written down the place of the request yet")
         self._relay.wake()
 
 

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from contracts.bus.envelope import Malformed
-from contracts.syncs import SyncOutcome, WalletRead
+from contracts.catalogue import EXCHANGES
+from contracts.faults import Code, fault_of
+from contracts.syncs import SyncFailed, SyncOutcome, WalletRead
 from gateway.keeping import keep
 from gateway.messages import account_synced
 from gateway.store import accounts, audit, outbox, syncs
@@ -21,6 +24,8 @@ LOSS_PATIENCE = timedelta(minutes=5)
 TOGETHER = 50
 AT_ONCE = 4
 ALONE_AT_ONCE = 8
+
+log = structlog.get_logger()
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -112,6 +117,37 @@ async def record(
     return recorded[outcome.sync_id].sync
 
 
+async def end_unrecorded(pool: Pool, sync_id: UUID) -> Sync | None:
+    """End a sync, of which an outcome can not be recorded, as failed; None when it ended already.
+
+    Its wallets become stale. Where that is what can not be done, only the sync ends. Raises
+    DatabaseUnavailable.
+    """
+    for keeping in (True, False):
+        try:
+            async with pool.transaction() as connection:
+                return await _end_unrecorded(connection, sync_id, keeping=keeping)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            if not keeping:
+                raise
+            log.exception("wallets_not_marked", sync_id=sync_id)
+    return None
+
+
+async def _end_unrecorded(connection: Connection, sync_id: UUID, *, keeping: bool) -> Sync | None:
+    locked = (await syncs.lock_queued(connection, [sync_id], wait=True)).get(sync_id)
+    if locked is None:
+        return None
+    words = fault_of(Code.INTERNAL_ERROR).words
+    outcome = SyncFailed(sync_id, locked.account_id, locked.exchange, Code.INTERNAL_ERROR, words)
+    reads = wallet_reads(outcome) if locked.exchange in EXCHANGES else ()
+    together = [(Understood(outcome, reads), locked)]
+    (sync,) = await _end(connection, together, LOSS_PATIENCE, keeping=keeping)
+    return sync
+
+
 async def record_all(
     connection: Connection, outcomes: Sequence[Understood], patience: timedelta, *, wait: bool
 ) -> dict[UUID, Recorded]:
@@ -138,15 +174,20 @@ def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
 
 
 async def _end(
-    connection: Connection, together: list[tuple[Understood, Queued]], patience: timedelta
+    connection: Connection,
+    together: list[tuple[Understood, Queued]],
+    patience: timedelta,
+    *,
+    keeping: bool = True,
 ) -> list[Sync]:
-    """Give syncs, which are locked, their terminal state."""
+    """Give syncs, which are locked, their terminal state, and keep what they say of wallets."""
     reads = {
         sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
         for understood, sync in together
     }
     alive = [(sync, reads[sync.id]) for _, sync in together if not sync.deleted]
-    reads |= await keep(connection, alive, patience)
+    if keeping:
+        reads |= await keep(connection, alive, patience)
     endings = {sync.id: ending(understood.outcome, reads[sync.id]) for understood, sync in together}
     ended = await syncs.end_syncs(connection, endings)
     attempts = [

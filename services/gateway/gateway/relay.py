@@ -12,6 +12,7 @@ from gateway.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, A
 from gateway.store import outbox, syncs
 from gateway.store.outbox import Claimed
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.syncs import Publication
 from gateway.waking import Wake
 
 POLL_SECONDS = 1.0
@@ -60,7 +61,7 @@ class Relay:
         try:
             async with self._pool.transaction() as connection:
                 claimed = await outbox.claim(connection, places, PLACES, LEASE_SECONDS)
-        except DatabaseUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may find it gone
             await self._wait(error)
             return
         counts = Counter(message.stream for message in claimed)
@@ -105,7 +106,7 @@ class Relay:
             try:
                 async with self._pool.transaction() as connection:
                     await _write(connection, answers)
-            except DatabaseUnavailable as error:
+            except Exception as error:  # noqa: BLE001 - the same; the lease ends at the latest
                 await self._wait(error)
                 continue
             _report(answers)
@@ -124,15 +125,22 @@ class Relay:
             async with self._pool.transaction(GIVE_BACK_SECONDS) as connection:
                 await _write(connection, answers)
 
-    async def _wait(self, error: DatabaseUnavailable) -> None:
-        log.warning("relay_waits", reason=str(error))
+    async def _wait(self, error: Exception) -> None:
+        if isinstance(error, DatabaseUnavailable):
+            log.warning("relay_waits", reason=str(error))
+        else:
+            log.error("relay_failed", exc_info=error)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _write(connection: Connection, answers: list[Answer]) -> None:
     """Delete what the streams confirmed, and put off the rest."""
     confirmed = [(answer.message, answer.seq) for answer in answers if answer.seq is not None]
-    places = {message.sync_id: seq for message, seq in confirmed if message.sync_id is not None}
+    places = {
+        Publication(message.sync_id, int(message.message_id.rpartition(":")[2])): seq
+        for message, seq in confirmed
+        if message.sync_id is not None
+    }
     # Sync rows before outbox rows, as the sweeper takes them.
     if places:
         await syncs.set_request_seqs(connection, places)

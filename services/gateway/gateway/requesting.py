@@ -12,6 +12,7 @@ from gateway.limits import Allowance, Limits, Policy, rate_limit_exceeded
 from gateway.messages import sync_request
 from gateway.relay import Relay
 from gateway.store import accounts, audit, limits, outbox, syncs
+from gateway.store import idempotency as idempotency_keys
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, Pool
@@ -56,7 +57,7 @@ class Requests:
                 raise not_found()
             sync = await self._open_or_join(connection, account, sync_id)
             if idempotency is not None and sync.id != sync_id:
-                await syncs.point_idempotency_key(connection, user_id, idempotency.key, sync.id)
+                await idempotency_keys.point(connection, user_id, idempotency.key, sync.id)
         self._relay.wake()
         return Accepted(sync.id, accepted.allowance)
 
@@ -117,7 +118,7 @@ class Requests:
         self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID
     ) -> UUID | None:
         """Take the key; gives what it stands for when it was used before. Raises Problem for another use."""
-        earlier = await syncs.claim_idempotency_key(
+        earlier = await idempotency_keys.claim(
             connection, user_id, idempotency.key, idempotency.fingerprint, target_id
         )
         if earlier is None:

@@ -15,7 +15,7 @@ from contracts.faults import Code
 from gateway.messages import failed_outcome, sync_request
 from gateway.progress import Progress
 from gateway.relay import Relay
-from gateway.store import accounts, limits, logins, outbox, syncs, users
+from gateway.store import accounts, idempotency, limits, logins, outbox, syncs, users
 from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 from gateway.store.syncs import Held, Sync
@@ -37,8 +37,9 @@ AGAIN_SECONDS = 60.0
 Delete = Callable[[Connection, int], Awaitable[int]]
 FORGET: tuple[Delete, ...] = (
     users.delete_expired_families,
-    syncs.delete_old_idempotency_keys,
+    idempotency.delete_old,
     syncs.delete_old_settlements,
+    syncs.delete_requests_of_ended,
     limits.delete_over,
     logins.delete_old,
 )
@@ -47,10 +48,14 @@ log = structlog.get_logger()
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long a sync may take, and how long after that it waits for outcomes to be recorded, in seconds."""
+    """How long a sync may take, and how long after that it waits for outcomes to be recorded, in seconds.
+
+    `why` gives the code of what is over then: it may not be over but by a wrong clock.
+    """
 
     sync_deadline: float
     latest: float = LATEST_SECONDS
+    why: Callable[[], Code] = lambda: Code.DEADLINE_EXCEEDED
 
 
 class Sweeper:
@@ -70,6 +75,7 @@ class Sweeper:
         self._deadline = timedelta(seconds=patience.sync_deadline)
         self._latest = timedelta(seconds=patience.latest)
         self._progress = progress
+        self._why = patience.why
         self._contact = time.monotonic()
         self._since: datetime | None = None
         self._swept: datetime | None = None
@@ -157,7 +163,7 @@ class Sweeper:
                     connection, list(EXCHANGES), over_at, AGAIN_SECONDS, OVERDUE_BATCH
                 )
                 await outbox.put_all(
-                    connection, [failed_outcome(sync, Code.DEADLINE_EXCEEDED) for sync in overdue]
+                    connection, [failed_outcome(sync, self._why(), sync.times) for sync in overdue]
                 )
             for sync in overdue:
                 log.warning("sync_overdue", sync_id=sync.id)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -53,8 +52,12 @@ class Waiters:
         while True:
             await self._bell.wait(POLL_SECONDS)
             if self._waiting:
-                with suppress(DatabaseUnavailable):
+                try:
                     await self._poll_once()
+                except DatabaseUnavailable:
+                    continue
+                except Exception:
+                    log.exception("poll_failed")
 
     async def _poll_once(self) -> None:
         async with self._pool.transaction() as connection:

@@ -4,7 +4,8 @@
 -- would break the prepared `select *` of every gateway that runs during the update.
 create table sync_settlements (
     sync_id    uuid primary key,
-    settled_at timestamptz not null default now()
+    settled_at timestamptz not null default now(),
+    times      integer not null default 1
 );
 create index on sync_settlements (settled_at);
 

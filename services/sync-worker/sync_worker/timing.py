@@ -38,7 +38,20 @@ class Timing:
         What was left when it was published, less its age since then. Gateways of before do not say the
         first: their deadline counts, which is a time by their own clock.
         """
-        published_with, now = _seconds_left(delivery), await self._server_time()
+        left = self._left(request, delivery, await self._server_time())
+        if left.seconds > 0 or left.impossible:
+            return left
+        # The server's clock may have been set since it was last read: it is read anew before time is over.
+        await self._clocks.measure(NATS, self._server)
+        left = self._left(request, delivery, await self._server_time())
+        until_deadline = (request.deadline - self._clocks.now()).total_seconds()
+        if left.seconds <= 0 and not left.impossible and until_deadline - left.seconds > TOLERANCE:
+            log.error(DISAGREES, sync_id=request.sync_id, seconds_until_deadline=round(until_deadline, 1))
+            return Left(until_deadline, "The request is over by the clock of the bus alone.")
+        return left
+
+    def _left(self, request: SyncRequested, delivery: Delivery, now: datetime) -> Left:
+        published_with = _seconds_left(delivery)
         age = (now - _stored_at(delivery)).total_seconds()
         if age < -TOLERANCE:
             log.error(DISAGREES, sync_id=request.sync_id, seconds_in_the_future=round(-age, 1))

@@ -26,12 +26,13 @@ NewBus = Callable[[str], Bus]
 class Consuming:
     """A worker whose handler does what the test says, and that keeps what it was handed."""
 
-    def __init__(self, bus: Bus, *answers: Exception | None, unburied: int = 0) -> None:
+    def __init__(self, bus: Bus, *answers: Exception | None, unburied: int = 0, broken: int = 0) -> None:
         self.bus = bus
         self.handed: asyncio.Queue[tuple[float, Delivery]] = asyncio.Queue()
         self.buried: list[Delivery] = []
         self._answers = list(answers)
         self._unburied = unburied
+        self._broken = broken
 
     async def __aenter__(self) -> Self:
         consume(self.bus, CONSUMER, self._handle, 4, self._bury)
@@ -49,6 +50,8 @@ class Consuming:
         self.buried.append(delivery)
         if len(self.buried) <= self._unburied:
             raise RetryLater(0.1, "the database is away")
+        if len(self.buried) <= self._broken:
+            raise RuntimeError("a bug")
 
     async def _handle(self, delivery: Delivery) -> None:
         await self.handed.put((time.monotonic(), delivery))
@@ -120,8 +123,9 @@ async def test_an_unexpected_error_loses_nothing(admin: Client, new_bus: NewBus)
 async def test_an_error_of_our_own_is_tried_again_five_times_and_then_buried(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """A message that raises whenever it is handled does not come for ever, and an outage does not count."""
-    errors = [RuntimeError("a bug"), RetryLater(0.1, "an outage"), *[RuntimeError("a bug")] * 5]
+    """A message that raises whenever it is handled does not come for ever, and outages do not count."""
+    outages = [RetryLater(0.1, "the database is away"), BusUnavailable("a stream is away")]
+    errors = [RuntimeError("a bug"), *outages, *[RuntimeError("a bug")] * 5]
     async with Consuming(new_bus("sync-worker"), *errors) as worker:
         await admin.jetstream().publish(SUBJECT, b"poison")
         deliveries = [(await worker.next())[1] for _ in errors]
@@ -130,7 +134,7 @@ async def test_an_error_of_our_own_is_tried_again_five_times_and_then_buried(
         await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
         assert worker.handed.empty()
 
-    assert [delivery.attempt for delivery in deliveries] == list(range(1, 8))
+    assert [delivery.attempt for delivery in deliveries] == list(range(1, 9))
     assert [delivery.body for delivery in worker.buried] == [b"poison"]
     letter = await admin.jetstream().get_last_msg("DEAD_LETTERS", subjects.dead(SUBJECT))
     assert (letter.headers or {})["butler-reason"] == "unexpected error: RuntimeError"
@@ -166,6 +170,16 @@ async def test_a_message_is_not_buried_before_what_follows_from_it_is_done(
     async with Consuming(
         new_bus("sync-worker"), Malformed("malformed"), Malformed("malformed"), unburied=1
     ) as worker:
+        await admin.jetstream().publish(SUBJECT, b"garbage")
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+    assert len(worker.buried) == 2
+    assert await left_in(admin, "DEAD_LETTERS")(1)
+
+
+async def test_a_burial_that_can_not_be_told_stops_nothing(admin: Client, new_bus: NewBus) -> None:
+    """An unexpected error in what follows from a burial is tried again, and the message does not hang."""
+    async with Consuming(new_bus("sync-worker"), *[Malformed("malformed")] * 2, broken=1) as worker:
         await admin.jetstream().publish(SUBJECT, b"garbage")
         await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
 

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -51,14 +53,19 @@ class StoredWallet(msgspec.Struct, frozen=True):
     error_code: CodeText | None
     error: str | None
     sync_number: int = 0
-    detail: Detail | None = None
+    detail: Any = None
 
     @property
     def known(self) -> Detail:
-        """Give what is known beside the list; nothing when another version has written the wallet since."""
-        if self.detail is None or self.detail.number != self.sync_number:
-            return Detail(self.sync_number)
-        return self.detail
+        """Give what is known beside the list; nothing when another version has written the wallet since.
+
+        What can not be read counts as nothing, too: it must not keep an outcome from being recorded.
+        """
+        with suppress(msgspec.ValidationError):
+            detail = msgspec.convert(self.detail, Detail)
+            if detail.number == self.sync_number:
+                return detail
+        return Detail(self.sync_number)
 
 
 class StoredBalance(Balance, frozen=True, kw_only=True):

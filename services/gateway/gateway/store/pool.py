@@ -8,7 +8,15 @@ from typing import Any, LiteralString, TypeVar
 
 import msgspec
 import psycopg
-from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
+from psycopg.errors import (
+    IdleInTransactionSessionTimeout,
+    InsufficientPrivilege,
+    TransactionTimeout,
+    UndefinedColumn,
+    UndefinedFunction,
+    UndefinedObject,
+    UndefinedTable,
+)
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -35,6 +43,9 @@ ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, 
 AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    # It is read-only, has an error of its own, or a prepared statement that a migration has made useless.
+    psycopg.InternalError,
+    psycopg.NotSupportedError,
     IdleInTransactionSessionTimeout,
     TransactionTimeout,
     PoolTimeout,
@@ -44,8 +55,8 @@ AWAY = (
 )
 
 
-# The class of SQL states that name a table, a column or a right that the database does not have, or not yet.
-NOT_MIGRATED = "42"
+# A table, a column, a function or a right that the database does not have, or not yet.
+NOT_MIGRATED = (UndefinedTable, UndefinedColumn, UndefinedFunction, UndefinedObject, InsufficientPrivilege)
 
 
 class DatabaseUnavailable(Exception):
@@ -71,32 +82,17 @@ class Pool:
     """A bounded pool of connections that are checked before use."""
 
     def __init__(self, url: str, password: str) -> None:
-        self._pool = AsyncConnectionPool(
-            url,
-            connection_class=_Connection,
-            kwargs={
-                **ALIVE,
-                "password": password,
-                "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
-                "connect_timeout": 3,
-                "application_name": "gateway",
-            },
-            min_size=2,
-            max_size=MAX_CONNECTIONS,
-            timeout=TRANSACTION_SECONDS,
-            max_waiting=1024,
-            reconnect_timeout=2.0,
-            check=_check,
-            open=False,
-        )
+        self._pool = _pool(url, password, 2, MAX_CONNECTIONS)
+        self._probe = _pool(url, password, 1, 1)
 
     async def start(self) -> None:
         """Open the pool without waiting for the database."""
         await self._pool.open(wait=False)
+        await self._probe.open(wait=False)
 
     async def stop(self) -> None:
         """Close every connection."""
-        await self._pool.close(timeout=CLOSE_SECONDS)
+        await asyncio.gather(*(pool.close(timeout=CLOSE_SECONDS) for pool in (self._pool, self._probe)))
 
     @asynccontextmanager
     async def transaction(
@@ -112,23 +108,43 @@ class Pool:
                     await connection.execute("set transaction isolation level repeatable read, read only")
                 try:
                     yield connection
-                except asyncio.CancelledError:
-                    await connection.close()  # to roll back may hang, too
+                except (asyncio.CancelledError, psycopg.NotSupportedError):
+                    await connection.close()  # to roll back may hang, and what is prepared may be useless
                     raise
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
-        except psycopg.ProgrammingError as error:
-            if not (error.sqlstate or "").startswith(NOT_MIGRATED):
-                raise
-            raise DatabaseUnavailable(type(error).__name__) from error
-        except AWAY as error:
+        except (*NOT_MIGRATED, *AWAY) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     async def ready(self) -> bool:
-        """Tell whether the database answers."""
-        async with self.transaction(READY_SECONDS) as connection:
-            await connection.execute("select 1")
-        return True
+        """Tell whether the database answers and can be written to.
+
+        It is asked on a connection of its own: a pool that is busy is no database that is lost.
+        """
+        async with asyncio.timeout(READY_SECONDS), self._probe.connection(READY_SECONDS) as connection:
+            rows = await connection.execute("select current_setting('transaction_read_only')")
+            return await rows.fetchone() == ("off",)
+
+
+def _pool(url: str, password: str, least: int, most: int) -> AsyncConnectionPool[Connection]:
+    return AsyncConnectionPool(
+        url,
+        connection_class=_Connection,
+        kwargs={
+            **ALIVE,
+            "password": password,
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
+            "connect_timeout": 3,
+            "application_name": "gateway",
+        },
+        min_size=least,
+        max_size=most,
+        timeout=TRANSACTION_SECONDS,
+        max_waiting=1024,
+        reconnect_timeout=2.0,
+        check=_check,
+        open=False,
+    )
 
 
 async def _check(connection: Connection) -> None:

@@ -1,8 +1,8 @@
-"""Syncs, their batches and their idempotency keys."""
+"""Syncs and their batches."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -69,37 +69,35 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """What it takes to settle a sync."""
+    """What it takes to settle a sync; `times` counts how often it was tried, this time included."""
 
     id: UUID
     account_id: UUID
     exchange: str
     publications: int
-
-
-class IdempotencyKey(msgspec.Struct, frozen=True):
-    """What a key was first used for: `target_id` is the sync or the batch."""
-
-    fingerprint: str
-    target_id: UUID
+    times: int
 
 
 async def open_sync(connection: Connection, sync_id: UUID, account: Account, seconds: float) -> Sync:
-    """Open a sync under this id that may take so long, or give the one that the account has open already."""
-    (sync,) = await fetch_all(
+    """Open a sync that may take so long, or give the one that the account, which is locked, has open already.
+
+    The row of an open one is not locked: others lock several of those in another order.
+    """
+    opened = await fetch_one(
         connection,
         Sync,
         """insert into syncs (id, user_id, account_id, exchange, deadline)
            values (%(id)s, %(user_id)s, %(account_id)s, %(exchange)s,
                    now() + make_interval(secs => %(seconds)s))
-           on conflict (account_id) where status = 'queued' do update set deadline = syncs.deadline
-           returning *""",
+           on conflict (account_id) where status = 'queued' do nothing returning *""",
         id=sync_id,
         user_id=account.user_id,
         account_id=account.id,
         exchange=account.exchange,
         seconds=seconds,
     )
+    sync = opened or await find_open(connection, account.id)
+    assert sync is not None  # noqa: S101 - none of a locked account ends
     return sync
 
 
@@ -247,10 +245,10 @@ async def take_overdue(
                order by deadline limit %(limit)s for update skip locked),
            noted as (
                insert into sync_settlements as earlier (sync_id) select id from over
-               on conflict (sync_id) do update set settled_at = now()
+               on conflict (sync_id) do update set settled_at = now(), times = earlier.times + 1
                   where earlier.settled_at <= now() - make_interval(secs => %(again)s)
-               returning sync_id)
-           select over.* from over join noted on noted.sync_id = over.id""",
+               returning sync_id, times)
+           select over.*, noted.times from over join noted on noted.sync_id = over.id""",
         exchanges=exchanges,
         over_at=over_at,
         again=again_seconds,
@@ -267,6 +265,17 @@ async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str
     return [row[0] for row in await rows.fetchall()]
 
 
+async def delete_requests_of_ended(connection: Connection, limit: int) -> int:
+    """Delete requests that wait in the outbox although their syncs ended; gives how many."""
+    return await execute(
+        connection,
+        """delete from outbox where id in (
+               select outbox.id from outbox join syncs on syncs.id = outbox.sync_id
+               where syncs.status <> 'queued' limit %(limit)s for update of outbox skip locked)""",
+        limit=limit,
+    )
+
+
 async def delete_old_settlements(connection: Connection, limit: int) -> int:
     """Forget settlements after an hour; gives how many, at most the limit."""
     return await execute(
@@ -278,17 +287,30 @@ async def delete_old_settlements(connection: Connection, limit: int) -> int:
     )
 
 
-async def set_request_seqs(connection: Connection, places: Mapping[UUID, int]) -> None:
-    """Remember where in the stream the last request of each sync stands, and that it does so since now."""
+class Publication(msgspec.Struct, frozen=True):
+    """One of the publications of a sync's request, which are counted from 1."""
+
+    sync_id: UUID
+    number: int
+
+
+async def set_request_seqs(connection: Connection, places: Mapping[Publication, int]) -> None:
+    """Remember where in the stream the last request of each sync stands, and that it does so since now.
+
+    The place of an earlier publication than the last one says nothing any more.
+    """
     await execute(
         connection,
         """with held as materialized (
                select syncs.id, place.seq
-               from unnest(%(ids)s::uuid[], %(seqs)s::bigint[]) as place (id, seq) join syncs using (id)
+               from unnest(%(ids)s::uuid[], %(numbers)s::integer[], %(seqs)s::bigint[])
+                   as place (id, number, seq)
+               join syncs on syncs.id = place.id and syncs.publications = place.number
                order by syncs.id for update of syncs)
            update syncs set request_seq = held.seq, published_at = clock_timestamp()
            from held where syncs.id = held.id""",
-        ids=list(places),
+        ids=[publication.sync_id for publication in places],
+        numbers=[publication.number for publication in places],
         seqs=list(places.values()),
     )
 
@@ -332,56 +354,4 @@ async def find_batch(connection: Connection, user_id: UUID, batch_id: UUID) -> l
         """select syncs.* from syncs join sync_batch_members member on member.sync_id = syncs.id
            where member.batch_id = %(id)s order by syncs.account_id""",
         id=batch_id,
-    )
-
-
-async def claim_idempotency_key(
-    connection: Connection, user_id: UUID, key: str, fingerprint: str, target_id: UUID
-) -> IdempotencyKey | None:
-    """Take a key for a target; gives what it was first used for when it is taken.
-
-    A second request with the key waits here until the first one's transaction is over.
-    """
-    claimed: dict[str, Any] = {
-        "user_id": user_id,
-        "key": key,
-        "fingerprint": fingerprint,
-        "target_id": target_id,
-    }
-    inserted = await execute(
-        connection,
-        """insert into idempotency_keys (user_id, key, fingerprint, target_id)
-           values (%(user_id)s, %(key)s, %(fingerprint)s, %(target_id)s) on conflict do nothing""",
-        **claimed,
-    )
-    if inserted:
-        return None
-    return await fetch_one(
-        connection,
-        IdempotencyKey,
-        "select fingerprint, target_id from idempotency_keys where user_id = %(user_id)s and key = %(key)s",
-        user_id=user_id,
-        key=key,
-    )
-
-
-async def point_idempotency_key(connection: Connection, user_id: UUID, key: str, target_id: UUID) -> None:
-    """Point a key at the open sync that was joined instead of a new one."""
-    await execute(
-        connection,
-        "update idempotency_keys set target_id = %(target_id)s where user_id = %(user_id)s and key = %(key)s",
-        target_id=target_id,
-        user_id=user_id,
-        key=key,
-    )
-
-
-async def delete_old_idempotency_keys(connection: Connection, limit: int) -> int:
-    """Forget keys after 24 hours; gives how many, at most the limit."""
-    return await execute(
-        connection,
-        """delete from idempotency_keys where (user_id, key) in (
-               select user_id, key from idempotency_keys where created_at < now() - interval '24 hours'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
     )
