@@ -14,6 +14,7 @@ EMAIL = "demo@example.com"
 WAIT_SECONDS = 60
 CALL_SECONDS = WAIT_SECONDS + 15
 COLUMNS = ("asset", "total", "available", "locked", "wallets")
+WALLET_COLUMNS = ("wallet", "verdict", "state", "total", "as of")
 
 Row = Sequence[str]
 
@@ -34,7 +35,7 @@ async def demonstrate(api: str) -> bool:
     print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
     print(f"Sync {sync['sync_id']}: {sync['status']}\n")
     print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
-    print(table(("wallet", "verdict", "state", "as of"), _wallets(sync, balances)), end="\n\n")
+    print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
     print(f"Signed in as {EMAIL} with password {password}")
     return bool(sync["status"] == "completed")
 
@@ -81,6 +82,12 @@ def _holding(row: Mapping[str, Any]) -> Row:
 def _wallets(sync: Mapping[str, Any], balances: Mapping[str, Any]) -> list[Row]:
     verdicts = {each["wallet"]: each["error_code"] or each["verdict"] for each in sync["wallets"]}
     return [
-        (each["name"], verdicts.get(each["wallet"], "-"), each["state"], each["as_of"] or "-")
+        (
+            each["name"],
+            verdicts.get(each["wallet"], "-"),
+            each["state"],
+            each["total_check"] or "-",
+            each["as_of"] or "-",
+        )
         for each in balances["wallets"]
     ]
