@@ -147,14 +147,38 @@ def test_an_asset_that_is_back_starts_anew() -> None:
 
 @given(st.lists(st.sets(st.sampled_from("ABCDEF")), min_size=20, max_size=30))
 def test_no_loss_holds_a_list_back_for_more_than_an_hour(lists: list[set[str]]) -> None:
-    """However the assets take turns in going missing, a list is accepted after an hour at the latest."""
+    """However the assets take turns in going missing, a list is shown after an hour at the latest."""
     missing: Missing | None = None
     held_since: datetime | None = None
     for number, assets in enumerate(lists):
         moment = at(number * 290)
-        missing = judge_losses(list("ABCDEF"), listed(*assets), missing, moment).missing
-        if missing is None:
+        losses = judge_losses(list("ABCDEF"), listed(*assets), missing, moment)
+        missing = losses.missing
+        if missing is None or losses.released:
             held_since = None
             continue
         held_since = held_since or moment.recorded_at
         assert moment.recorded_at - held_since < LONGEST_HOLD
+
+
+@pytest.mark.parametrize("seconds", [300, 3700, 86_400, 31_536_000])
+def test_a_loss_that_was_never_seen_before_is_not_believed(seconds: float) -> None:
+    """Whenever another one was, and however long ago: it waits for its own second sighting."""
+    first = judge_losses(["BTC", "ETH", "X"], listed("BTC", "ETH"), None, at(0))
+
+    losses = judge_losses(["BTC", "ETH", "X"], listed("X"), first.missing, at(seconds))
+
+    seen = at(seconds).recorded_at
+    assert losses.gone == frozenset()
+    assert losses.missing == Missing(NOW, {"BTC": seen, "ETH": seen})
+    assert losses.released is (seconds > LONGEST_HOLD.total_seconds())
+
+
+def test_after_an_hour_the_list_is_shown_with_what_is_newly_missing_beside_it() -> None:
+    """A loss that goes on for an hour holds nothing back, and brings no other loss with it."""
+    first = judge_losses(["BTC", "ETH"], listed("BTC"), None, at(0))
+
+    losses = judge_losses(["BTC", "ETH"], listed(), first.missing, at(3700))
+
+    assert (losses.gone, losses.released) == (frozenset({"ETH"}), True)
+    assert losses.missing == Missing(NOW, {"BTC": at(3700).recorded_at})

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from contracts.bus.envelope import Malformed
@@ -165,6 +166,34 @@ async def test_a_loss_that_is_seen_again_later_is_accepted(pool: Pool, account: 
     assert sync.status is Status.COMPLETED
     assert totals((await shown(pool, account))[1]) == {"BTC": "2", "ETH": "5"}
     assert (await shown_wallet(pool, account)).unconfirmed is None
+
+
+async def test_after_an_hour_a_list_is_shown_with_what_is_newly_missing(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """Another asset that vanishes then is not believed at once: it keeps its amount, and nothing is fresh."""
+    funding = read("funding", "2")
+    whole = WalletRead(
+        "trading", Verdict.COMPLETE, BEFORE, tuple(Balance(name, Decimal(1)) for name in ("BTC", "ETH", "X"))
+    )
+    await recorded(pool, outcome(await opened(pool, account), whole, funding))
+    held = msgspec.structs.replace(whole, balances=(Balance("BTC", Decimal(1)), Balance("ETH", Decimal(1))))
+    await recorded(pool, outcome(await opened(pool, account), held, funding))
+    async with await database.connect(SUPERUSER) as connection:
+        await connection.execute(
+            """update account_wallets set detail = jsonb_set(detail, '{missing,since}',
+                   to_jsonb(now() - interval '2 hours')) where wallet = 'trading'"""
+        )
+
+    short = msgspec.structs.replace(whole, balances=(Balance("ETH", Decimal(7)), Balance("X", Decimal(1))))
+    sync = await recorded(pool, outcome(await opened(pool, account), short, funding))
+
+    assert sync is not None
+    assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.UNCONFIRMED_LOSS)
+    wallet = await shown_wallet(pool, account)
+    assert (wallet.state, wallet.unconfirmed) == (WalletState.INCOMPLETE, None)
+    amounts = {each.asset: (each.total, each.stale_as_of) for each in wallet.balances or ()}
+    assert amounts == {"BTC": ("1", BEFORE), "ETH": ("7", None), "X": ("1", None)}
 
 
 async def test_an_amount_that_became_smaller_is_accepted(pool: Pool, account: Account) -> None:

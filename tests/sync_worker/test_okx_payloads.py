@@ -302,35 +302,65 @@ def test_a_total_that_can_not_be_read_is_none(total: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "account_text",
+    ("account_text", "stated"),
     [
-        '"totalEq":"1","totalEq":"2","details":[%s]',
-        '"details":[],"details":[%s]',
-        '"upl":NaN,"details":[%s]',
-        '"more":[{"a":Infinity}],"details":[%s]',
+        ('"totalEq":"1","totalEq":"2","details":[%s]', None),
+        ('"totalEq":"1","upl":NaN,"details":[%s]', 1),
+        ('"totalEq":"1","more":[{"a":Infinity}],"details":[%s]', 1),
     ],
 )
-def test_damage_around_the_rows_is_no_account(account_text: str) -> None:
-    """What is outside of every row is read as a whole or not at all."""
+def test_damage_in_a_field_around_the_rows_costs_that_field(account_text: str, stated: int | None) -> None:
+    """The rows are read; a total that stands twice is not known."""
     row = '{"ccy":"BTC","eq":"1"}'
     envelope = parse_envelope(f'{{"code":"0","data":[{{{account_text % row}}}]}}'.encode())
+
+    assert envelope is not None
+    listed = parse_trading(envelope.data)
+    assert ([each.asset for each in listed.balances], listed.stated) == (["BTC"], stated)
+
+
+def test_a_list_that_stands_twice_is_no_account() -> None:
+    """Neither of two lists is believed."""
+    row = '{"ccy":"BTC","eq":"1"}'
+    envelope = parse_envelope(f'{{"code":"0","data":[{{"details":[],"details":[{row}]}}]}}'.encode())
 
     assert envelope is not None
     with pytest.raises(UnexpectedResponse):
         parse_trading(envelope.data)
 
 
+def test_damage_in_one_total_costs_that_one() -> None:
+    """The valuation of the other wallet is known."""
+    body = b'{"code":"0","data":[{"totalBal":NaN,"details":{"trading":"5","earn":"1","earn":"2"}}]}'
+    envelope = parse_envelope(body)
+
+    assert envelope is not None
+    assert parse_valuation(envelope.data) == {"trading": 5}
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "0", "-1", "soon", ""])
+def test_a_time_that_can_not_be_is_none(text: str) -> None:
+    """However many digits it has."""
+    with pytest.raises(UnexpectedResponse):
+        parse_time([{"ts": text}])
+
+
+def test_a_name_that_no_message_carries_is_not_taken_over() -> None:
+    """Half a character in the id of an account is no id."""
+    with pytest.raises(UnexpectedResponse):
+        parse_config([{"uid": "\ud800", "mainUid": "1", "perm": "read_only", "ip": ""}])
+
+
 WITHOUT_ROWS = {
-    parse_valuation: '"details":{"trading":"5"}',
     parse_config: '"uid":"2","mainUid":"1","perm":"read_only","ip":""',
     parse_time: '"ts":"1597026383085"',
 }
 
 
-@pytest.mark.parametrize("parse", WITHOUT_ROWS, ids=["valuation", "config", "time"])
+@pytest.mark.parametrize("parse", WITHOUT_ROWS, ids=["config", "time"])
 @pytest.mark.parametrize("damage", ['"more":NaN', '"more":1,"more":1', '"more":[{"a":1,"a":1}]'])
 def test_damage_in_an_answer_without_rows_is_no_answer(parse: Any, damage: str) -> None:
-    """Totals, the facts of a key and the time are read as a whole or not at all."""
+    """The facts of a key and the time are read as a whole or not at all."""
     fields = WITHOUT_ROWS[parse]
     whole, damaged = (
         parse_envelope(f'{{"code":"0","data":[{{{text}}}]}}'.encode())

@@ -4,12 +4,14 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.bus.envelope import decode, encode
 from contracts.faults import Code
 from contracts.syncs import TotalCheck, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
@@ -199,12 +201,17 @@ def test_a_row_with_a_field_twice_is_not_read(field: str) -> None:
 
 
 def test_a_currency_that_stands_twice_is_not_read() -> None:
-    """Neither of its rows is believed, not even the one that could be read."""
+    """Neither of its rows is believed, not even the one that could be read.
+
+    The same row twice is worth what it is once; what two different ones are worth is not known.
+    """
     listed = trading(BTC, ETH, BTC | {"eq": "7", "eqUsd": "5"})
+    same = trading(BTC, ETH, BTC)
     beside_garbage = trading(BTC, ETH, BTC | {"eq": "x"})
 
     reason = "the currency stands twice"
-    assert listed.unreadable == tuple(UnreadableRow(reason, "BTC", Decimal(usd)) for usd in (96000, 5))
+    assert listed.unreadable == (UnreadableRow(reason, "BTC"),) * 2
+    assert same.unreadable == tuple(UnreadableRow(reason, "BTC", Decimal(usd)) for usd in (96000, 0))
     assert {row.reason for row in beside_garbage.unreadable} == {reason}
     assert [each.asset for each in (*listed.balances, *beside_garbage.balances)] == ["ETH", "ETH"]
 
@@ -275,9 +282,10 @@ def test_many_unreadable_rows_are_counted_and_not_all_told() -> None:
     read = judged(account(ETH, *rows))
 
     assert (len(read.unreadable), read.unreadable_count) == (MAX_UNREADABLE, MAX_UNREADABLE + 50)
-    assert read.error == "250 of 251 rows could not be read: eq can not be read: not a decimal amount."
+    told = f"{MAX_UNREADABLE + 50} of {MAX_UNREADABLE + 51} rows could not be read: eq can not be read"
+    assert str(read.error).startswith(told)
     assert read.totals is not None
-    assert read.totals.listed == 6650
+    assert read.totals.listed == MAX_UNREADABLE + 50 + 6400
 
 
 def test_a_list_that_no_outcome_carries_is_too_long() -> None:
@@ -457,3 +465,20 @@ def test_every_amount_has_a_verdict(rows: list[dict[str, str]], total: str, valu
     ]
 
     assert [read.wallet for read in reads] == ["trading", "funding"]
+
+
+def test_a_funding_row_that_stands_twice_costs_no_other() -> None:
+    """Its worth, a price times an amount, may have more digits than a message carries."""
+    shib = FUNDING_ROW | {"ccy": "SHIB", "bal": "0.00000001", "availBal": "", "frozenBal": ""}
+    prices = {"SHIB": Decimal("22.7") / Decimal(3_000_000), "BTC": Decimal(64000)}
+
+    read = judge(
+        "funding",
+        partial(parse_funding, prices=prices),
+        Fetched(NOW, [shib, shib, IN_FUNDING]),
+        None,
+    )
+
+    assert (read.verdict, read.unreadable_count) == (Verdict.INCOMPLETE, 2)
+    assert [each.asset for each in read.balances or ()] == ["BTC"]
+    assert decode(encode(read), WalletRead) == read

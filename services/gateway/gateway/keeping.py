@@ -85,11 +85,14 @@ def judge(
     if losses.missing is None:
         return Kept(read, _accepted(number, read), _list(read, before, old))
     told = _told(read, losses.missing)
+    if losses.released:
+        wallet = _accepted(number, told, losses.missing)
+        return Kept(told, wallet, _list(told, before, old, frozenset(losses.missing.assets)))
     rest = [balance for balance in old if balance.asset not in losses.gone]
     return Kept(told, _held_back(number, told, before, losses.missing), rest if losses.gone else None)
 
 
-def _accepted(number: int, read: WalletRead) -> StoredWallet:
+def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> StoredWallet:
     incomplete = read.verdict is Verdict.INCOMPLETE
     return StoredWallet(
         read.wallet,
@@ -98,18 +101,23 @@ def _accepted(number: int, read: WalletRead) -> StoredWallet:
         read.error_code,
         read.error,
         number,
-        _detail(number, read, incomplete=incomplete),
+        msgspec.structs.replace(_detail(number, read, incomplete=incomplete), missing=missing),
     )
 
 
-def _list(read: WalletRead, before: StoredWallet, old: list[StoredBalance]) -> list[StoredBalance]:
-    """Give a list as it is stored; an asset whose row could not be read keeps its amount, marked as stale."""
+def _list(
+    read: WalletRead, before: StoredWallet, old: list[StoredBalance], missing: frozenset[str] = frozenset()
+) -> list[StoredBalance]:
+    """Give a list as it is stored.
+
+    An asset whose row could not be read, or that is missing, keeps its amount, marked as stale.
+    """
     listed = [_stored(read.wallet, balance) for balance in read.balances or ()]
     unreadable = {row.asset for row in read.unreadable} - {balance.asset for balance in listed}
     stale = [
         msgspec.structs.replace(balance, stale_as_of=balance.stale_as_of or before.as_of)
         for balance in old
-        if balance.asset in unreadable
+        if balance.asset in unreadable | missing
     ]
     return [*listed, *stale]
 
@@ -126,8 +134,10 @@ def _told(read: WalletRead, missing: Missing) -> WalletRead:
 
 def _held_back(number: int, told: WalletRead, before: StoredWallet, missing: Missing) -> StoredWallet:
     assert told.as_of is not None  # noqa: S101 - a wallet that was read has a time
-    held = HeldList(told.as_of, told.balances or ())
-    detail = msgspec.structs.replace(_detail(number, told), held=held, missing=missing)
+    held = HeldList(told.as_of, told.balances or (), told.total_check, told.unreadable_count)
+    # What is said of rows and totals stays that of the list that is shown.
+    shown = msgspec.structs.replace(before.known, number=number, incomplete=False)
+    detail = msgspec.structs.replace(shown, held=held, missing=missing)
     return msgspec.structs.replace(
         before, sync_number=number, error_code=told.error_code, error=told.error, detail=detail
     )

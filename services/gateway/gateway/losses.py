@@ -24,10 +24,15 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Losses(msgspec.Struct, frozen=True):
-    """What follows for a list: the assets that are gone, and those that hold it back, if any do."""
+    """What follows for a list: the assets that are gone, and those that are missing, if any are.
+
+    `released` says that lists were held back for as long as they may be: the list is shown, and what is
+    missing from it stays beside it.
+    """
 
     gone: frozenset[str]
     missing: Missing | None
+    released: bool = False
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -46,13 +51,16 @@ def judge_losses(held: Collection[str], read: WalletRead, before: Missing | None
     """
     named = {balance.asset for balance in read.balances or ()} | {row.asset for row in read.unreadable}
     lost = set(held) - named
+    if not lost or is_confirmed(read):
+        return Losses(frozenset(lost), None)
     known: Mapping[str, datetime] = before.assets if before else {}
     since = before.since if before else moment.recorded_at
-    if is_confirmed(read) or moment.requested_at - since >= LONGEST_HOLD:
-        return Losses(frozenset(lost), None)
     gone = {asset for asset in lost & known.keys() if moment.requested_at - known[asset] >= moment.patience}
     waiting = {asset: known.get(asset, moment.recorded_at) for asset in sorted(lost - gone)}
-    return Losses(frozenset(gone), Missing(since, waiting) if waiting else None)
+    if not waiting:
+        return Losses(frozenset(gone), None)
+    released = moment.requested_at - since >= LONGEST_HOLD
+    return Losses(frozenset(gone), Missing(since, waiting), released)
 
 
 def is_confirmed(read: WalletRead) -> bool:
@@ -68,7 +76,8 @@ def is_confirmed(read: WalletRead) -> bool:
         return True
     if totals.valued is None:
         return False
-    if totals.valued == 0 and not any(balance.total for balance in read.balances or ()):
+    empty = not read.unreadable and not any(balance.total for balance in read.balances or ())
+    if totals.valued == 0 and empty:
         return True
     bound = max(VALUATION_USD, abs(totals.valued) * VALUATION_SHARE)
     return totals.listed is not None and abs(totals.valued - totals.listed) <= bound

@@ -109,6 +109,8 @@ class UnconfirmedView(msgspec.Struct, frozen=True):
     since: datetime
     missing: tuple[str, ...]
     balances: tuple[AmountView, ...]
+    total_check: TotalCheck | None
+    unreadable_rows: int
 
 
 class WalletView(msgspec.Struct, frozen=True):
@@ -277,10 +279,17 @@ def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance
 
 
 def _unconfirmed(known: Detail) -> UnconfirmedView | None:
-    if known.held is None or known.missing is None:
+    held, missing = known.held, known.missing
+    if held is None or missing is None:
         return None
-    listed = tuple(map(_amounts, known.held.balances))
-    return UnconfirmedView(known.held.as_of, known.missing.since, tuple(sorted(known.missing.assets)), listed)
+    return UnconfirmedView(
+        as_of=held.as_of,
+        since=missing.since,
+        missing=tuple(sorted(missing.assets)),
+        balances=tuple(map(_amounts, held.balances)),
+        total_check=held.total_check,
+        unreadable_rows=held.unreadable_rows,
+    )
 
 
 def holdings_view(

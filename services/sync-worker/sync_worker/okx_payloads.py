@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.accounts import Verified
-from sync_worker.damage import is_whole, read_json
+from sync_worker.damage import Doubled, is_whole, read_json
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_rows import Rows, amount_of, funding_row, read_rows, trading_row
 from sync_worker.verdicts import Listed
@@ -25,8 +25,6 @@ MAX_TIME_MS = 10**14
 # What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
 MAX_VALUES = 250_000
 NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
-# Damage in these is theirs alone: what can not be read of them is not known.
-LENIENT = frozenset({"details", "totalEq", "uTime"})
 SHAPE = "The answer does not have the documented shape."
 
 Shape = TypeVar("Shape")
@@ -38,12 +36,6 @@ class Envelope(msgspec.Struct, frozen=True):
     code: str
     msg: str = ""
     data: Any = None
-
-
-class ValuationRow(msgspec.Struct, frozen=True):
-    """The exchange's own totals by wallet, in the unit that was asked for."""
-
-    details: dict[str, Any]
 
 
 class ConfigRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,11 +64,12 @@ def parse_envelope(body: bytes) -> Envelope | None:
         document = read_json(body.decode())
     except (ValueError, RecursionError):
         return None
-    around = {name: value for name, value in _fields(document).items() if name != "data"}
+    fields = document if isinstance(document, dict) else {}
+    around = {name: value for name, value in fields.items() if name != "data"}
     code, message = around.get("code"), around.get("msg")
     if not isinstance(code, str) or not is_whole(around):
         return None
-    return Envelope(str(code), message if isinstance(message, str) else "", document.get("data"))
+    return Envelope(str(code), message if isinstance(message, str) else "", fields.get("data"))
 
 
 def parse_trading(data: Any) -> Listed:
@@ -106,7 +99,10 @@ def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Liste
 
 def parse_valuation(data: Any) -> dict[str, Decimal]:
     """Read the data of /api/v5/asset/asset-valuation: the total of each wallet that has a readable one."""
-    amounts = {wallet: _usd(text) for wallet, text in _only(data, ValuationRow).details.items()}
+    details = _fields(_one(data).get("details"))
+    if not details:
+        raise UnexpectedResponse(SHAPE)
+    amounts = {wallet: _usd(text) for wallet, text in details.items()}
     return {wallet: amount for wallet, amount in amounts.items() if amount is not None}
 
 
@@ -115,15 +111,17 @@ def parse_config(data: Any) -> Verified:
     row = _only(data, ConfigRow)
     if not row.uid or not row.main_uid:
         raise UnexpectedResponse("It does not say whose key it is.")
+    if not all(text.isprintable() for text in (row.uid, row.main_uid, row.perm, row.ip)):
+        raise UnexpectedResponse("What it says of the key can not be read.")
     return Verified(str(row.uid), str(row.main_uid), _listed(row.perm), _listed(row.ip))
 
 
 def parse_time(data: Any) -> int:
     """Read the data of /api/v5/public/time."""
-    text = _only(data, TimeRow).ts
-    if not (text.isascii() and text.isdecimal() and int(text) < MAX_TIME_MS):
-        raise UnexpectedResponse("The time is none.")
-    return int(text)
+    said = _time(str(_only(data, TimeRow).ts))
+    if said is None:
+        raise UnexpectedResponse("The time is not a valid time.")
+    return (said - EPOCH) // timedelta(milliseconds=1)
 
 
 def _only(data: Any, shape: type[Shape]) -> Shape:
@@ -138,15 +136,21 @@ def _only(data: Any, shape: type[Shape]) -> Shape:
 
 
 def _account(data: Any) -> dict[str, Any]:
-    """Give the one trading account, around whose rows nothing is damaged."""
-    account = _fields(data[0]) if isinstance(data, list) and len(data) == 1 else {}
-    around = {name: value for name, value in account.items() if name not in LENIENT}
-    if not isinstance(account.get("details"), list) or not is_whole(around):
+    """Give the one trading account with its list; damage in other fields costs those only."""
+    account = _one(data)
+    if not isinstance(account.get("details"), list):
         raise UnexpectedResponse(SHAPE)
     return account
 
 
+def _one(data: Any) -> dict[str, Any]:
+    return _fields(data[0]) if isinstance(data, list) and len(data) == 1 else {}
+
+
 def _fields(value: Any) -> dict[str, Any]:
+    """Give the fields of an object, without those that stand twice; none of anything else."""
+    if isinstance(value, Doubled):
+        return value.once
     return value if isinstance(value, dict) else {}
 
 

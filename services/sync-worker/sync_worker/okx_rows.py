@@ -15,7 +15,7 @@ from contracts.syncs import UnreadableRow
 from contracts.values import Balance, parse_amount
 from sync_worker.damage import Doubled, Number, is_whole
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.verdicts import Worth, why_unreadable
+from sync_worker.verdicts import Worth, sendable, why_unreadable
 
 MAX_NAME = 64
 # More than one outcome carries; reading them takes a tenth of a second.
@@ -78,7 +78,8 @@ def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
         raise failure(Code.TOO_MANY_ASSETS)
     said = [_read(row, read) for row in rows]
     times = Counter(each.asset for each in said)
-    said = [_standing_twice(each) if each.asset and times[each.asset] > 1 else each for each in said]
+    twice = {asset for asset, count in times.items() if asset and count > 1}
+    said = [each for each in said if each.asset not in twice] + _standing_twice(said, twice)
     unreadable = tuple(each for each in said if isinstance(each, UnreadableRow))
     if unreadable and len(unreadable) == len(said):
         raise UnexpectedResponse(why_unreadable(unreadable, len(said)))
@@ -135,8 +136,18 @@ def _fields(row: Any) -> Fields:
     return row
 
 
-def _standing_twice(row: Row | UnreadableRow) -> UnreadableRow:
-    return UnreadableRow("the currency stands twice", row.asset, row.usd)
+def _standing_twice(said: Sequence[Row | UnreadableRow], twice: set[str]) -> list[Row | UnreadableRow]:
+    """Give the rows of currencies that stand twice as unreadable: no row says which of them is meant.
+
+    Rows that say the same are worth what one of them is; what others are worth is not known.
+    """
+    copies = {asset: [each for each in said if each.asset == asset] for asset in twice}
+    rows: list[Row | UnreadableRow] = []
+    for asset, several in copies.items():
+        same = all(each == several[0] for each in several)
+        worths = [sendable(several[0].usd) if same else None, *[ZERO if same else None] * (len(several) - 1)]
+        rows += [UnreadableRow("the currency stands twice", asset, worth) for worth in worths]
+    return rows
 
 
 def _asset(fields: Fields) -> str:

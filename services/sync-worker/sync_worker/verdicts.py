@@ -10,7 +10,7 @@ import msgspec
 from contracts.faults import Code, Failure, fault_of
 from contracts.syncs import TotalCheck, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import MAX_AMOUNT_DIGITS, Balance
-from sync_worker.errors import ContradictoryTotal
+from sync_worker.errors import ContradictoryTotal, UnexpectedResponse
 
 NOT_PERMITTED = frozenset({Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE})
 # Amounts in USD. A list and the total of its own answer are of one moment and priced alike. OKX does not
@@ -26,8 +26,8 @@ USD_PLACES = Decimal("1E-18")
 WIDE = Context(prec=MAX_AMOUNT_DIGITS + 20)
 OLD = timedelta(days=1)
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
-# So many rows, and so many reasons, are told; the others are counted.
-MAX_UNREADABLE = 200
+# So many rows, and so many reasons, are told; the others are counted, and their assets are missing.
+MAX_UNREADABLE = 4000
 MAX_REASONS = 3
 
 Parsed = TypeVar("Parsed")
@@ -112,6 +112,8 @@ def judge(
         checked = check_total(listed, valued, tolerance)
     except Failure as fault:
         return unread(wallet, fault)
+    except (ValueError, ArithmeticError):  # a value that no reader above has thought of
+        return unread(wallet, UnexpectedResponse("A value can not be read."))
     assert isinstance(fetched, Fetched)  # noqa: S101 - a Failure was raised by parsed
     code, words = _what_is_missing(listed, checked)
     return WalletRead(
@@ -155,7 +157,7 @@ def check_total(listed: Listed, valued: Decimal | None, tolerance: Decimal = TOL
             raise ContradictoryTotal("The list is empty.")
     fits, difference = _held_against_its_own(listed, tolerance)
     total_check = TotalCheck.DISAGREES if difference is not None else _held_against(listed.worth, valued)
-    return Checked(total_check, fits, _sendable(difference))
+    return Checked(total_check, fits, sendable(difference))
 
 
 def why_unreadable(unreadable: Sequence[UnreadableRow], rows: int) -> str:
@@ -210,11 +212,11 @@ def _what_is_missing(listed: Listed, checked: Checked) -> tuple[Code | None, str
 
 def _totals(listed: Listed, valued: Decimal | None, checked: Checked) -> Totals:
     worth = listed.worth
-    usd, gross = (_sendable(worth.usd), _sendable(worth.gross)) if worth.whole else (None, None)
+    usd, gross = (sendable(worth.usd), sendable(worth.gross)) if worth.whole else (None, None)
     return Totals(usd, gross, listed.stated, valued, checked.fits)
 
 
-def _sendable(usd: Decimal | None) -> Decimal | None:
+def sendable(usd: Decimal | None) -> Decimal | None:
     """Write a sum so that a message carries it; None for one that no exchange can mean."""
     if usd is None or usd.adjusted() >= MAX_AMOUNT_DIGITS:
         return None

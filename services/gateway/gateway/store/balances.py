@@ -22,6 +22,8 @@ class HeldList(msgspec.Struct, frozen=True):
 
     as_of: datetime
     balances: tuple[Balance, ...]
+    total_check: TotalCheck | None = None
+    unreadable_rows: int = 0
 
 
 class Detail(msgspec.Struct, frozen=True):
