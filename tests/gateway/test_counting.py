@@ -1,6 +1,7 @@
 """What is limited is counted once for all gateways, and what was refused leaves nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -121,11 +122,16 @@ async def test_counts_that_are_over_are_swept(pool: Pool, database: Postgres) ->
 
 
 async def test_many_logins_at_once_are_no_more_than_five(pool: Pool, other_pool: Pool) -> None:
-    """Guessing in parallel, at two gateways, gives no more tries than one after the other."""
-    waits = await asyncio.gather(*(tried(each) for each in (pool, other_pool) * 50))
+    """Guessing in parallel, at two gateways, gives no more tries than one after the other.
 
-    assert waits.count(0.0) == 5
-    assert max(waits) <= 1
+    On a busy machine the first delay of a second may pass meanwhile, which allows one more.
+    """
+    began = time.monotonic()
+    waits = await asyncio.gather(*(tried(each) for each in (pool, other_pool) * 50))
+    passed = int(time.monotonic() - began)
+
+    assert 5 <= waits.count(0.0) <= 5 + passed
+    assert max(waits) <= 2**passed
 
 
 async def test_each_failure_after_the_fifth_doubles_the_delay(pool: Pool, database: Postgres) -> None:
