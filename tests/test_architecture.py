@@ -17,8 +17,27 @@ SERVICES = set(SOURCES) - {"contracts"}
 OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway", "httpx": "sync_worker"}
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
-    "gateway": {"credentials", "errors", "limits", "messages", "prefer", "views"},
-    "sync_worker": {"damage", "okx_faults", "okx_payloads", "okx_rows", "outages", "sync", "verdicts"},
+    "gateway": {
+        "credentials",
+        "errors",
+        "lanes",
+        "limits",
+        "losses",
+        "messages",
+        "prefer",
+        "verdicts",
+        "views",
+    },
+    "sync_worker": {
+        "damage",
+        "okx_faults",
+        "okx_payloads",
+        "okx_rows",
+        "outages",
+        "sync",
+        "timing",
+        "verdicts",
+    },
     "vault_broker": {"signing"},
 }
 SHARED_EDGES = ("bus", "operations")
