@@ -88,3 +88,59 @@ async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) ->
     pull.stop()
     await asyncio.wait({pulling})
     await bus.stop()
+
+
+async def test_a_backlog_is_asked_for_together_and_never_beyond_the_places(
+    admin: Client, new_bus: NewBus
+) -> None:
+    """Many messages take few requests, and no more are begun at once than there are places."""
+    bus, handled, begun, most, requests = new_bus("sync-worker"), set[bytes](), 0, 0, 0
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal begun, most
+        begun, most = begun + 1, max(most, begun + 1)
+        await asyncio.sleep(0)
+        begun -= 1
+        handled.add(delivery.body)
+
+    async def count(_: Msg) -> None:
+        nonlocal requests
+        requests += 1
+
+    await admin.subscribe(f"$JS.API.CONSUMER.MSG.NEXT.{CONSUMER.stream}.{CONSUMER.name}", cb=count)
+    for number in range(400):
+        await admin.jetstream().publish_async(SUBJECT, b"%d" % number)
+    await admin.jetstream().publish_async_completed()
+    consume(bus, CONSUMER, handle, 8)
+    await bus.start()
+    await until(lambda: asyncio.sleep(0, len(handled) == 400))
+    await bus.stop()
+
+    assert most <= 8
+    assert requests < 200
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
+
+
+async def test_a_stop_in_the_middle_of_a_backlog_loses_nothing(admin: Client, new_bus: NewBus) -> None:
+    """What was asked for and not begun is another's within seconds, long before the ack wait."""
+    bus, handled = new_bus("sync-worker"), set[bytes]()
+
+    async def handle(delivery: Delivery) -> None:
+        handled.add(delivery.body)
+
+    for number in range(300):
+        await admin.jetstream().publish_async(SUBJECT, b"%d" % number)
+    await admin.jetstream().publish_async_completed()
+    consume(bus, CONSUMER, handle, 64)
+    await bus.start()
+    await until(lambda: asyncio.sleep(0, len(handled) > 20))
+    await bus.stop()
+    before = len(handled)
+    successor = new_bus("sync-worker")
+    consume(successor, CONSUMER, handle, 64)
+    await successor.start()
+    await until(lambda: asyncio.sleep(0, len(handled) == 300), 4 * SOON)
+    await successor.stop()
+
+    assert before < 300
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
