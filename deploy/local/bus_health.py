@@ -43,8 +43,11 @@ class Doctor:
             while True:
                 await asyncio.sleep(CHECK_SECONDS)
                 self._note(await self._ask(client))
-                if WRITE_ERROR in self._trouble and self._may_restart():
-                    await self._restart()
+                try:
+                    if WRITE_ERROR in self._trouble and self._may_restart():
+                        await self._restart()
+                except (PartFailed, OSError) as failure:  # the disk may be full again, under the logs, too
+                    self._tell(f"NATS could not be restarted: {failure}")
 
     async def _ask(self, client: httpx.AsyncClient) -> str:
         """Give what the server says against its health, nothing when it is well."""
@@ -70,11 +73,8 @@ class Doctor:
         self._tell("restarting NATS: there is space again, and it keeps a write error until then")
         self._pause = min(max(2 * self._pause, FIRST_PAUSE), LAST_PAUSE)
         self._restarted = time.monotonic()
-        try:
-            await self._processes.restart(self._bus.program)
-            await until_it_accepts(self._processes, self._bus)
-        except PartFailed as failure:
-            self._tell(str(failure))
+        await self._processes.restart(self._bus.program)
+        await until_it_accepts(self._processes, self._bus)
 
 
 @asynccontextmanager
