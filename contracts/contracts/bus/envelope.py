@@ -11,7 +11,7 @@ from contracts.values import decode_value, encode_value
 
 SCHEMA_VERSION = "1"
 DEADLINE_HEADER = "butler-deadline"
-# What was left until the deadline when the message was published, by the clock that set the deadline.
+# The seconds until the deadline at the time of publication, by the clock that set the deadline.
 SECONDS_LEFT_HEADER = "butler-seconds-left"
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_value)

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class _Asked:
-    """What was asked for: how many messages, how many of them came, and how the server ended it."""
+    """A pull request: the number of messages asked for, how many came, and how the server ended it."""
 
     def __init__(self, messages: int) -> None:
         self.messages = messages
