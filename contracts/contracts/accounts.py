@@ -46,6 +46,25 @@ class WalletFact(msgspec.Struct, frozen=True):
     total_check: TotalCheck | None = None
 
 
+class AccountPaused(msgspec.Struct, frozen=True):
+    """The public fact that an account is paused: its key is not used until `reason` is mended."""
+
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    reason: CodeText
+    paused_at: AwareTime
+
+
+class AccountResumed(msgspec.Struct, frozen=True):
+    """The public fact that a paused account is synced again."""
+
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    resumed_at: AwareTime
+
+
 class AccountSynced(msgspec.Struct, frozen=True):
     """The public fact that a sync has its outcome; it carries no amounts."""
 

@@ -13,10 +13,11 @@ from uuid import UUID
 import msgspec
 
 from contracts import subjects
-from contracts.accounts import AccountSynced, Verified, Verify, WalletFact
+from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, Verified, Verify, WalletFact
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.syncs import (
+    Rights,
     Status,
     SyncCompleted,
     SyncFailed,
@@ -78,6 +79,7 @@ _FUNDING = WalletRead(
     exchange_code="59999",
     endpoint="asset_balances",
 )
+_RIGHTS = Rights("446556000000000001", ("read_only",))
 _EARN = WalletRead("earn", Verdict.NOT_COVERED)
 
 
@@ -106,13 +108,22 @@ CARDS = (
         subjects.SYNC_COMPLETED_ALL,
         "sync-worker",
         "gateway",
-        SyncCompleted(_SYNC, _ACCOUNT, "okx", Status.PARTIAL, (_TRADING, _FUNDING, _EARN), attempt=2),
+        SyncCompleted(
+            _SYNC, _ACCOUNT, "okx", Status.PARTIAL, (_TRADING, _FUNDING, _EARN), 2, _GRANT, _RIGHTS
+        ),
     ),
     Card(
         subjects.SYNC_FAILED_ALL,
         "sync-worker, gateway",
         "gateway",
-        SyncFailed(_SYNC, _ACCOUNT, "okx", Code.KEY_UNKNOWN, "The exchange does not know this API key."),
+        SyncFailed(
+            _SYNC,
+            _ACCOUNT,
+            "okx",
+            Code.KEY_UNKNOWN,
+            "The exchange does not know this API key.",
+            grant=_GRANT,
+        ),
     ),
     Card(
         "butler.account.synced.<user_id>",
@@ -134,6 +145,18 @@ CARDS = (
             error_code=Code.RATE_LIMITED,
         ),
     ),
+    Card(
+        "butler.account.paused.<user_id>",
+        "gateway",
+        "subscribers",
+        AccountPaused(_ACCOUNT, _USER, "okx", Code.OVER_PRIVILEGED_KEY, _AT),
+    ),
+    Card(
+        "butler.account.resumed.<user_id>",
+        "gateway",
+        "subscribers",
+        AccountResumed(_ACCOUNT, _USER, "okx", _AT),
+    ),
     Card(subjects.KEYS, "gateway", "vault-broker", AskKeys()),
     Card(
         subjects.KEYS,
@@ -145,7 +168,9 @@ CARDS = (
         subjects.STORE,
         "gateway",
         "vault-broker",
-        Store(_REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed", _DEADLINE),
+        Store(
+            _REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed", _DEADLINE, "c2lnbmF0dXJl"
+        ),
     ),
     Card(subjects.STORE, "vault-broker", "gateway", Stored()),
     Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL)),

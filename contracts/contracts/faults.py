@@ -44,6 +44,9 @@ class Code(StrEnum):
     REGION_BLOCKED = "region_blocked"
     CREDENTIAL_MISSING = "credential_missing"
     SECRET_UNUSABLE = "secret_unusable"
+    OVER_PRIVILEGED_KEY = "over_privileged_key"
+    UNKNOWN_RIGHT = "unknown_right"
+    OTHER_ACCOUNT = "other_account"
 
     RATE_LIMITED = "rate_limited"
     EXCHANGE_UNAVAILABLE = "exchange_unavailable"
@@ -148,6 +151,21 @@ FAULTS: Mapping[str, Fault] = {
         "The secret can not be kept: it is shorter than 32 bytes.",
         Actor.USER,
         "Copy the whole secret key from the exchange.",
+    ),
+    Code.OVER_PRIVILEGED_KEY: Fault(
+        "The key may do more than read.",
+        Actor.USER,
+        "Make a key with the Read permission only at the exchange and submit it with PUT /credentials.",
+    ),
+    Code.UNKNOWN_RIGHT: Fault(
+        "The key has a right that is not known here, so it is not used.",
+        Actor.USER,
+        "Make a key with the Read permission only at the exchange and submit it with PUT /credentials.",
+    ),
+    Code.OTHER_ACCOUNT: Fault(
+        "The exchange says that the key belongs to another account than the one connected.",
+        Actor.USER,
+        "Submit a key of the connected account with PUT /credentials.",
     ),
     Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, _WAIT, retryable=True),
     Code.EXCHANGE_UNAVAILABLE: Fault("The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True),

@@ -47,6 +47,16 @@ def account_synced(user_id: UUID) -> str:
     return f"butler.account.synced.{user_id}"
 
 
+def account_paused(user_id: UUID) -> str:
+    """Name the public fact that an account of one user is paused."""
+    return f"butler.account.paused.{user_id}"
+
+
+def account_resumed(user_id: UUID) -> str:
+    """Name the public fact that a paused account of one user is synced again."""
+    return f"butler.account.resumed.{user_id}"
+
+
 def dead(subject: str) -> str:
     """Name where a message that nobody can read is kept for the operator."""
     return f"butler.dead.{subject}"

@@ -12,6 +12,11 @@ from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 
+# The permission under which an outcome was made, as it came with the request; None of a worker of before.
+GrantText = Annotated[str, msgspec.Meta(max_length=1024)]
+# What an exchange calls one right of a key.
+Right = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+
 
 class Status(StrEnum):
     """The states of a sync; all but `queued` are terminal and the first terminal one stays."""
@@ -64,6 +69,16 @@ class SyncRequested(msgspec.Struct, frozen=True):
     region: str
     deadline: AwareTime
     grant: str
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """Whose key a sync was made with, and what the key may do, as the exchange said at that sync.
+
+    `exchange_uid` is the account of the key; `permissions` are the exchange's own words.
+    """
+
+    exchange_uid: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=32)]
 
 
 READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
@@ -134,6 +149,7 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     """At least one covered wallet was read: all (completed) or some (partial).
 
     `status` is the sender's word for programs that look at the message; the gateway derives its own.
+    `rights` are None where they could not be read.
     """
 
     sync_id: UUID
@@ -142,6 +158,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     status: str
     wallets: tuple[WalletRead, ...]
     attempt: int = 1
+    grant: GrantText | None = None
+    rights: Rights | None = None
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
@@ -154,6 +172,8 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     error: str
     wallets: tuple[WalletRead, ...] = ()
     attempt: int = 1
+    grant: GrantText | None = None
+    rights: Rights | None = None
 
     @property
     def status(self) -> str:

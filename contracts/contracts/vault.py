@@ -58,7 +58,9 @@ class Store(msgspec.Struct, frozen=True):
     """Keep a new credential before the deadline; never sent twice with the same `credential_id`.
 
     `wrapped_secret` is the API secret under Vault's wrapping key; `sealed_parts` a CredentialParts under
-    the broker's sealing key, bound to the subject, `credential_id` and `request_id`.
+    the broker's sealing key, bound to the subject, `credential_id` and `request_id`. `signature` is the
+    gateway's, by its grant key, so that a recorded message can not be stored under another id; a gateway of
+    before sends none.
     """
 
     request_id: UUID
@@ -68,6 +70,7 @@ class Store(msgspec.Struct, frozen=True):
     wrapped_secret: SealedBytes
     sealed_parts: SealedBytes
     deadline: AwareTime
+    signature: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):

@@ -67,7 +67,7 @@ async def reached(world: World, bus: Client, step: str) -> bool:
     if step == "recording":
         stream, consumer = ("SYNC_OUTCOMES", "gateway")
     info = await bus.jetstream().consumer_info(stream, consumer)
-    # A worker that is stopped between two of its pull requests is handed nothing: then the request waits for it.
+    # A worker that is stopped between two of its pull requests is handed nothing: the request waits for it.
     waits = step == "handed_over" and info.num_pending
     return bool(info.num_ack_pending or waits)
 

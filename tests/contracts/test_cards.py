@@ -13,6 +13,7 @@ from contracts.values import Secret
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 PARTS = {
     "CredentialParts",
+    "Rights",
     "SignedRead",
     "SignedReads",
     "Totals",

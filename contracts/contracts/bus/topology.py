@@ -162,9 +162,12 @@ SYNC_WORKER = User(
 )
 VAULT_BROKER = User(
     "vault-broker",
-    subscribe=tuple(
-        f"{subject} vault-broker"
-        for subject in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.AUTHORIZE)
+    subscribe=(
+        *(
+            f"{subject} vault-broker"
+            for subject in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.AUTHORIZE)
+        ),
+        subjects.RECORDED_ALL,
     ),
     replies_within=35,
 )
