@@ -13,6 +13,8 @@ SYNC_FAILED_ALL = "butler.sync.failed.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
 DEAD_LETTERS_ALL = "butler.dead.>"
+# What the server writes in the place of a reply subject when a request comes from another account.
+OTHER_ACCOUNT = "_R_."
 MAX_DELIVERIES_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 TERMINATED_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 
@@ -40,6 +42,11 @@ def verify(exchange: str) -> str:
 def recorded(sync_id: UUID) -> str:
     """Name the wake-up call that says that a sync's outcome is in the database."""
     return f"butler.gateway.recorded.{sync_id}"
+
+
+def account_events(user_id: UUID) -> str:
+    """Name all public facts about the accounts of one user."""
+    return f"butler.account.*.{user_id}"
 
 
 def account_synced(user_id: UUID) -> str:

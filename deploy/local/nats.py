@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_bytes
+from typing import Self
 
-import nkeys
-
+from contracts.bus.accounts import server_accounts
 from contracts.bus.provision import provision
-from contracts.bus.topology import MAX_PAYLOAD, STREAMS, USERS, server_permissions
-from deploy.local.keys import kept, write_private
+from contracts.bus.rights import USERS
+from contracts.bus.subscribers import Subscriber
+from contracts.bus.topology import MAX_PAYLOAD, STREAMS
+from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
+from deploy.local.subscribers import SYSTEM, Registry, public_key
 
 READY_SECONDS = 20
 
@@ -27,9 +29,35 @@ class Nats:
     health: str
     program: Program
 
+    @classmethod
+    def at(cls, directory: Path, port: int, monitoring: int) -> Self:
+        """Describe the bus of a stack."""
+        home = directory / "nats"
+        program = Program("nats", [executable("nats-server"), "-c", home / "nats.conf"])
+        health = f"http://{LOOPBACK}:{monitoring}/healthz"
+        return cls(f"nats://{LOOPBACK}:{port}", directory / "keys", home, health, program)
+
+    @classmethod
+    def of(cls, directory: Path) -> Self:
+        """Describe the bus of a stack that was started before; raises OSError where there is none."""
+        home = directory / "nats"
+        return cls.at(
+            directory, int((home / "port").read_text()), int((home / "monitoring-port").read_text())
+        )
+
+    @property
+    def registry(self) -> Registry:
+        """Give the list of its subscribers."""
+        return Registry(self.home / "subscribers.json", self.keys)
+
     def seed_file(self, user: str) -> Path:
         """Name the file with the seed of a user of the topology."""
         return self.keys / f"{user}.nk"
+
+    def configure(self) -> None:
+        """Write the server's configuration, with the subscribers that there are now."""
+        with self.registry.held() as subscribers:
+            write_private(self.home / "nats.conf", _configuration(self, subscribers).encode())
 
 
 @asynccontextmanager
@@ -38,14 +66,12 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     keys, home = directory / "keys", directory / "nats"
     for folder in (keys, home):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    port = kept_port(home / "port")  # subscribers find the bus where it was
-    monitoring = kept_port(home / "monitoring-port")
-    program = Program("nats", [executable("nats-server"), "-c", home / "nats.conf"])
-    bus = Nats(f"nats://{LOOPBACK}:{port}", keys, home, f"http://{LOOPBACK}:{monitoring}/healthz", program)
-    write_private(home / "nats.conf", _configuration(bus, port, monitoring).encode())
-    async with processes.running(program):
+    # Subscribers find the bus where it was.
+    bus = Nats.at(directory, kept_port(home / "port"), kept_port(home / "monitoring-port"))
+    bus.configure()
+    async with processes.running(bus.program):
         await until_it_accepts(processes, bus)
-        await provision(bus.url, str(bus.seed_file("admin")))
+        await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
         yield bus
 
 
@@ -55,27 +81,15 @@ async def until_it_accepts(processes: Processes, bus: Nats) -> None:
     await processes.until("nats", lambda: accepts(port), READY_SECONDS)
 
 
-def _configuration(bus: Nats, port: int, monitoring: int) -> str:
-    public_keys = {
-        name: _public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), "system")
-    }
+def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
+    public_keys = {name: public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), SYSTEM)}
     # Otherwise the server counts on three quarters of the space that is free when it starts.
     space = sum(stream.max_bytes or 0 for stream in STREAMS)
     # `always`: a message that was confirmed survives a power cut.
     return (
-        f'server_name: butler\nlisten: "{LOOPBACK}:{port}"\nhttp: "{LOOPBACK}:{monitoring}"\n'
+        f'server_name: butler\nlisten: "{bus.url.removeprefix("nats://")}"\n'
+        f'http: "{bus.health.removeprefix("http://").removesuffix("/healthz")}"\n'
         f'max_payload: {MAX_PAYLOAD}\nwrite_deadline: "10s"\n'
         f'jetstream {{ store_dir: "{bus.home}", max_file_store: {space}, sync_interval: always }}\n'
-        f"{server_permissions(public_keys)}"
+        f"{server_accounts(public_keys, subscribers)}"
     )
-
-
-def _public_key(seed_file: Path) -> str:
-    seed = kept(seed_file, _new_seed).read_bytes()
-    public_key: bytes = nkeys.from_seed(bytearray(seed)).public_key
-    return public_key.decode()
-
-
-def _new_seed() -> bytes:
-    seed: bytes = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)
-    return seed

@@ -1,11 +1,15 @@
 """Create or update the streams and consumers: `python -m contracts.bus.provision --url URL --nkey-file FILE`.
 
-It is the only part that may do so, with the admin's key; running it again changes nothing.
+It is the only part that may do so, with the admin's key; running it again changes nothing. With
+`--subscribers FILE` it also creates the consumers of that list's subscribers, and deletes those of others.
 """
 
 import argparse
 import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -13,7 +17,8 @@ from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
-from contracts.bus.topology import CONSUMERS, STREAMS, Consumer
+from contracts.bus.subscribers import PREFIX, Subscriber, read_subscribers
+from contracts.bus.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
 
 TIMEOUT = 10
 # Far more than the deadline of a sync: what is older is settled, and reading it first would take minutes.
@@ -25,13 +30,19 @@ ANOTHER_START = 10012
 START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
-async def provision(url: str, nkey_file: str) -> None:
-    """Create or update every stream and consumer of the topology; raises nats.errors.Error."""
+async def provision(url: str, nkey_file: str, subscribers: Iterable[Subscriber] | None = None) -> None:
+    """Create or update every stream and consumer of the topology, and the subscribers' where they are given.
+
+    Raises nats.errors.Error.
+    """
     client = await nats.connect(
         url, nkeys_seed=nkey_file, connect_timeout=TIMEOUT, max_reconnect_attempts=3, name="provision"
     )
     try:
-        await create_streams(client.jetstream(timeout=TIMEOUT))
+        jetstream = client.jetstream(timeout=TIMEOUT)
+        await create_streams(jetstream)
+        if subscribers is not None:
+            await create_subscribers(jetstream, subscribers)
     finally:
         await client.close()
 
@@ -41,6 +52,18 @@ async def create_streams(jetstream: JetStreamContext) -> None:
     for stream in STREAMS:
         await _create_stream(jetstream, stream)
     for consumer in CONSUMERS:
+        await _create_consumer(jetstream, consumer)
+
+
+async def create_subscribers(jetstream: JetStreamContext, subscribers: Iterable[Subscriber]) -> None:
+    """Create or update the consumers of subscribers, and delete those of subscribers that are no more."""
+    wanted = {subscriber.name: subscriber.consumer for subscriber in subscribers}
+    stream = str(ACCOUNT_EVENTS.name)
+    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
+    for name in {each for each in answer["consumers"] or () if each.startswith(PREFIX)} - wanted.keys():
+        with suppress(NotFoundError):  # another provisioning may have deleted it
+            await jetstream.delete_consumer(stream, name)
+    for consumer in wanted.values():
         await _create_consumer(jetstream, consumer)
 
 
@@ -89,8 +112,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="contracts.bus.provision", description=__doc__)
     parser.add_argument("--url", required=True, help="nats://HOST:PORT")
     parser.add_argument("--nkey-file", required=True, help="file with the admin's nkey seed")
+    parser.add_argument("--subscribers", type=Path, help="file with the list of subscribers")
     arguments = parser.parse_args()
-    asyncio.run(provision(arguments.url, arguments.nkey_file))
+    listed = arguments.subscribers and read_subscribers(arguments.subscribers.read_bytes())
+    asyncio.run(provision(arguments.url, arguments.nkey_file, listed))
 
 
 if __name__ == "__main__":

@@ -24,17 +24,17 @@ Responder = Callable[[bytes], Awaitable[msgspec.Struct]]
 def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrency: int) -> None:
     """Declare a subscriber that answers every request on a subject with what the responder gives.
 
-    The third token of the subject is the caller's role; a reply subject outside that role's inbox gets no
-    answer, because the server does not limit where an answer may go.
+    The third token of the subject is the caller's role. The server does not limit where an answer may go: it is
+    sent only to that role's inbox, or where the server has the answers for another account.
     """
-    inbox = subjects.inbox_prefix(subject.split(".")[2])
+    accepted = (subjects.inbox_prefix(subject.split(".")[2]), subjects.OTHER_ACCOUNT)
     subscriber: Any = bus.broker.subscriber(
         subject, queue, ack_policy=AckPolicy.MANUAL, max_workers=concurrency, no_reply=True
     )
 
     async def on_request(message: NatsMessage) -> None:
         raw = message.raw_message
-        if not raw.reply.startswith(inbox):
+        if not raw.reply.startswith(accepted):
             metrics.REPLIES.labels(subject, "reflected").inc()
             log.error("reply_outside_inbox", subject=subject)
             return

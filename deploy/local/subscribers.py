@@ -1,0 +1,59 @@
+"""The list of subscribers of a stack, and the keys of its bus."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+
+import nkeys
+
+from contracts.bus.subscribers import PREFIX, Subscriber, read_subscribers, write_subscribers
+from deploy.local.keys import kept, write_private
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The subscribers in a file, with the public key of each; a seed is needed by the subscriber only.
+
+    A stack begins with one that hears all users.
+    """
+
+    path: Path
+    keys: Path
+
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Read the list; raises msgspec.DecodeError when somebody wrote what is not one."""
+        if not self.path.exists():
+            self.write((Subscriber(PREFIX, public_key(self.seed_file(PREFIX))),))
+        return read_subscribers(self.path.read_bytes())
+
+    def write(self, subscribers: tuple[Subscriber, ...]) -> None:
+        """Write the list; raises msgspec.ValidationError when it is too long or a name is not valid."""
+        write_private(self.path, write_subscribers(subscribers))
+
+    @contextmanager
+    def held(self) -> Iterator[tuple[Subscriber, ...]]:
+        """Give the list, which no other process changes until the end of the block."""
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self.subscribers()
+
+    def seed_file(self, name: str) -> Path:
+        """Name the file with the seed of a subscriber."""
+        return self.keys / f"{name}.nk"
+
+
+def public_key(seed_file: Path) -> str:
+    """Give the public key of a seed, which is made where there is none."""
+    seed = kept(seed_file, _new_seed).read_bytes()
+    public: bytes = nkeys.from_seed(bytearray(seed)).public_key
+    return public.decode()
+
+
+def _new_seed() -> bytes:
+    seed: bytes = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    return seed
