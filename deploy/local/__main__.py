@@ -1,4 +1,7 @@
-"""Start the local stack: `python -m deploy.local up` keeps its data, `... demo` shows a sync and forgets."""
+"""Start the local stack: `python -m deploy.local up` keeps its data, `... demo` shows a sync and forgets.
+
+`... subscriber add | list | revoke` says which programs hear account events, also while the stack runs.
+"""
 
 import argparse
 import asyncio
@@ -6,19 +9,24 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+from uuid import UUID
 
 import httpx
 import psycopg
 
-from deploy.local import tether
+from contracts.bus.subscribers import Subscriber
+from deploy.local import subscribing, tether
 from deploy.local.demo import demonstrate
+from deploy.local.nats import Nats
 from deploy.local.ports import PortTaken, require_free
 from deploy.local.processes import PartFailed
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int | None]]
 
 
 def arguments() -> argparse.Namespace:
@@ -33,7 +41,21 @@ def arguments() -> argparse.Namespace:
     demo.add_argument(
         "--once", action="store_true", help="end after the sync; exit 0 only if it was completed"
     )
+    _subscriber_arguments(commands.add_parser("subscriber", help="programs that hear account events"))
     return parser.parse_args()
+
+
+def _subscriber_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="make a key that hears one user, or all")
+    heard = add.add_mutually_exclusive_group(required=True)
+    heard.add_argument("--user", type=UUID, help="the id of the user, from GET /api/v1/me")
+    heard.add_argument("--all", action="store_true", help="all users: for operators")
+    add.add_argument("--name", default="", help="a-z, 0-9 and -; by default the user's id, or `all`")
+    revoke = actions.add_parser("revoke", help="cut off a subscriber, and delete its key and its consumer")
+    revoke.add_argument("name", help="as `list` shows it")
+    for action in (add, revoke, actions.add_parser("list", help="show all subscribers")):
+        action.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
 
 
 async def up(options: argparse.Namespace) -> None:
@@ -56,6 +78,30 @@ async def demo(options: argparse.Namespace) -> int:
     return 0 if completed else 1
 
 
+async def subscriber(options: argparse.Namespace) -> None:
+    """Add, show or revoke subscribers; raises SubscriberFailed."""
+    directory = options.directory.resolve()
+    if options.action == "add":
+        show_subscriber(directory, subscribing.add(directory, options.user, options.name))
+        await subscribing.take_effect(directory)
+    elif options.action == "revoke":
+        subscribing.revoke(directory, options.name)
+        await subscribing.take_effect(directory)
+        print(f"{options.name} is revoked")
+    else:
+        for each in subscribing.listed(directory):
+            print(f"{each.name}  {each.user_id or 'all users'}")
+
+
+def show_subscriber(directory: Path, added: Subscriber) -> None:
+    """Print what a program needs in order to listen."""
+    bus = Nats.of(directory)
+    print(f"Subscriber    {added.name}, hears {added.user_id or 'all users'}")
+    print(f"NATS          {bus.url}, nkey in {bus.seed_file(added.name)}")
+    print(f"Live          {added.events}")
+    print(f"Missed        consumer {added.name} of the stream {added.consumer.stream}")
+
+
 async def go_on(stack: Stack) -> NoReturn:
     """Watch the stack until a part ends; raises PartFailed."""
     print("\nCtrl-C stops everything.", flush=True)
@@ -67,7 +113,9 @@ def show_addresses(stack: Stack) -> None:
     parts = stack.parts
     print(f"\nAPI           {stack.api}/api/v1, described by {stack.api}/openapi.json")
     print(f"Swagger UI    {stack.api}/swagger-ui")
-    print(f"NATS          {parts.nats.url}, nkey of a subscriber in {parts.nats.seed_file('subscriber')}")
+    seeds = [parts.nats.seed_file(each.name) for each in parts.nats.registry.subscribers()]
+    shown = next((f", nkey of a subscriber in {seed}" for seed in seeds if seed.exists()), "")
+    print(f"NATS          {parts.nats.url}{shown}")
     print(f"Health        {', '.join(f'{name} {stack.url(name)}/readyz' for name in stack.ports)}")
     if parts.exchange is not None:
         print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
@@ -76,7 +124,8 @@ def show_addresses(stack: Stack) -> None:
 
 async def until_signal(options: argparse.Namespace) -> int:
     """Run the command; the first SIGINT or SIGTERM takes the stack down in order, a second one at once."""
-    command = asyncio.ensure_future(up(options) if options.command == "up" else demo(options))
+    commands: dict[str, Command] = {"up": up, "demo": demo, "subscriber": subscriber}
+    command = asyncio.ensure_future(commands[options.command](options))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, command.cancel)
     try:
@@ -92,6 +141,9 @@ def main() -> int:
     tether.tie_to(os.getppid(), signal.SIGTERM)
     try:
         return asyncio.run(until_signal(options))
+    except subscribing.SubscriberFailed as error:
+        print(f"Not done: {error}", file=sys.stderr)
+        return 1
     except (PartFailed, PortTaken, DirectoryInUse, httpx.HTTPError, psycopg.Error, OSError) as error:
         print(f"\nThe stack has stopped: {error}", file=sys.stderr)
         return 1

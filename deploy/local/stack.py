@@ -106,6 +106,15 @@ async def _infrastructure(
     )
 
 
+def in_use(directory: Path) -> bool:
+    """Tell whether a stack runs on a directory."""
+    try:
+        with _alone(directory):
+            return False
+    except DirectoryInUse:
+        return True
+
+
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Hold the directory's lock, which the kernel takes back when this process ends."""

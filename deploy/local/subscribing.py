@@ -1,0 +1,135 @@
+"""Adding and revoking subscribers of a stack, whether it runs or not.
+
+A list, the server's configuration and the consumers follow each other in this order: what could not be done is
+done by the next start, or by the same command again.
+"""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from uuid import UUID
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error
+
+from contracts.bus.provision import provision
+from contracts.bus.subscribers import PREFIX, Subscriber
+from deploy.local.nats import Nats
+from deploy.local.stack import in_use
+from deploy.local.subscribers import SYSTEM, public_key
+
+CALL_SECONDS = 5
+# A stack that starts just now needs as long until its bus answers.
+READY_SECONDS = 30
+# nats-server 2.15.1 does not connect the imports of an account that a reload has made before the next reload.
+RELOADS = 2
+
+
+class SubscriberFailed(Exception):
+    """A subscriber can not be added or revoked; the text says why."""
+
+
+def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
+    """Put a subscriber of one user, or of all, into the list, with a key; raises SubscriberFailed."""
+    bus = _bus(directory)
+    full_name = f"{PREFIX}-{name or user_id or 'all'}"
+    with bus.registry.held() as subscribers:
+        if any(each.name == full_name for each in subscribers):
+            raise SubscriberFailed(f"{full_name} exists already: choose another --name, or revoke it first")
+        bus.registry.seed_file(full_name).unlink(missing_ok=True)  # a key that was taken away stays away
+        subscriber = Subscriber(full_name, public_key(bus.registry.seed_file(full_name)), user_id)
+        _write(bus, (*subscribers, subscriber))
+    return subscriber
+
+
+def revoke(directory: Path, name: str) -> None:
+    """Take a subscriber out of the list, and its key away; raises SubscriberFailed."""
+    bus = _bus(directory)
+    with bus.registry.held() as subscribers:
+        left = tuple(each for each in subscribers if each.name != name)
+        if left == subscribers:
+            raise SubscriberFailed(f"there is no subscriber {name}")
+        _write(bus, left)
+        bus.registry.seed_file(name).unlink(missing_ok=True)
+
+
+def listed(directory: Path) -> tuple[Subscriber, ...]:
+    """Give the subscribers; raises SubscriberFailed."""
+    return _bus(directory).registry.subscribers()
+
+
+async def take_effect(directory: Path) -> None:
+    """Have a bus that runs take over the list, and cut off subscribers that are not in it.
+
+    Raises SubscriberFailed.
+    """
+    bus = _bus(directory)
+    if not in_use(directory):
+        return
+    bus.configure()
+    try:
+        await reload_server(bus)
+        await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
+    except (Error, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise SubscriberFailed(
+            f"the list is written, but the bus did not take it over ({reason}): restart the stack"
+        ) from None
+
+
+async def reload_server(bus: Nats) -> None:
+    """Have the server read its configuration again; raises nats.errors.Error, SubscriberFailed.
+
+    Requests that are under way at that moment are not answered; their senders try again.
+    """
+    client = await _system(bus)
+    try:
+        server = client._server_info["server_id"]
+        for _ in range(RELOADS):
+            answer = await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", timeout=CALL_SECONDS)
+            if error := json.loads(answer.data).get("error"):
+                raise SubscriberFailed(f"the server refuses its configuration: {error.get('description')}")
+    finally:
+        await client.close()
+
+
+async def _system(bus: Nats) -> Client:
+    """Connect as the system's user, also to a bus that is only starting."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            return await nats.connect(
+                bus.url,
+                nkeys_seed=str(bus.seed_file(SYSTEM)),
+                connect_timeout=CALL_SECONDS,
+                allow_reconnect=False,
+                error_cb=_unsaid,
+                name="subscribers",
+            )
+        except (Error, OSError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(CALL_SECONDS / 10)
+
+
+async def _unsaid(error: Exception) -> None:
+    """Leave a failed try to the exception that it ends with."""
+
+
+def _bus(directory: Path) -> Nats:
+    try:
+        bus = Nats.of(directory)
+    except (OSError, ValueError):
+        raise SubscriberFailed(f"no stack was ever started on {directory}") from None
+    if in_use(directory) and not bus.registry.path.exists():
+        raise SubscriberFailed("the stack that runs is of an earlier version: stop it, and start this one")
+    return bus
+
+
+def _write(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
+    try:
+        bus.registry.write(subscribers)
+    except ValueError as error:  # msgspec's errors are
+        raise SubscriberFailed(f"this list of subscribers is not valid: {error}") from None
