@@ -1,7 +1,7 @@
 """Adding and revoking subscribers of a stack, whether it runs or not.
 
-A list, the server's configuration and the consumers follow each other in this order: what could not be done is
-done by the next start, or by the same command again.
+The list is written first, then the server's configuration, then the consumers. What could not be done is done
+by the next start of the stack.
 """
 
 import asyncio

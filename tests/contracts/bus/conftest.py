@@ -1,7 +1,8 @@
-"""A bus of our own, and connections to it as any user of the topology."""
+"""A bus of our own, and connections to it as any user of it: services, and subscribers of one and of all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import nats as nats_client
 import pytest
@@ -9,22 +10,42 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from contracts.bus.connect import Bus
+from contracts.bus.subscribers import Subscriber
 from contracts.bus.topology import STREAMS
 from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes
+from deploy.local.subscribers import public_key
+from tests.tapping import Tap, tapped
 
 NewBus = Callable[[str], Bus]
 Errors = list[str]
 NewClient = Callable[[str], Awaitable[tuple[Client, Errors]]]
 ROLES = {"gateway": "gateway", "sync-worker": "worker", "vault-broker": "broker"}
+SUBSCRIBERS = {"subscriber": None, "subscriber-one": UUID(int=1), "subscriber-other": UUID(int=2)}
 
 
 @pytest_asyncio.fixture(name="nats", scope="package")
 async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
     directory = tmp_path_factory.mktemp("own-bus")
+    for folder in ("keys", "nats"):
+        (directory / folder).mkdir()
+    registry = Nats.at(directory, 0, 0).registry
+    registry.write(
+        tuple(
+            Subscriber(name, public_key(registry.seed_file(name)), heard)
+            for name, heard in SUBSCRIBERS.items()
+        )
+    )
     async with running_nats(Processes(directory / "logs"), directory) as nats:
         yield nats
+
+
+@pytest_asyncio.fixture(name="tap")
+async def _tap(nats: Nats, admin: Client) -> AsyncIterator[Tap]:
+    """Give what hears every account."""
+    async with tapped(nats) as tap:
+        yield tap
 
 
 @pytest_asyncio.fixture(name="new_client")

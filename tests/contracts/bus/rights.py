@@ -5,9 +5,14 @@ from itertools import chain, product
 import msgspec
 
 from contracts import subjects
-from contracts.bus.topology import CONSUMERS, STREAMS, USERS, User
+from contracts.bus.accounts import SERVICE, imports
+from contracts.bus.rights import USERS, User
+from contracts.bus.subscribers import Subscriber
+from contracts.bus.topology import CONSUMERS, STREAMS
+from tests.contracts.bus.conftest import SUBSCRIBERS
 
-TRIED = [user for user in USERS if not user.unrestricted]
+SUBSCRIBED = [Subscriber(name, f"U{'A' * 55}", heard) for name, heard in SUBSCRIBERS.items()]
+TRIED = [*(user for user in USERS if not user.unrestricted), *(each.user for each in SUBSCRIBED)]
 ROLES = ("gateway", "worker", "broker", "admin", "subscriber")
 STREAM_API = (
     *("CREATE", "UPDATE", "DELETE", "INFO", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "RESTORE"),
@@ -30,6 +35,8 @@ WIDE = (
     "$KV.>",
     "butler.>",
     "_INBOX.>",
+    "_R_.>",
+    "$SRV.>",
 )
 
 
@@ -43,6 +50,20 @@ class Ear(msgspec.Struct, frozen=True):
 def may_publish(user: User, subject: str) -> bool:
     """Tell whether the user's row lets it publish."""
     return any(_within(subject, pattern) for pattern in user.publish)
+
+
+def reaches(user: User, subject: str) -> set[str]:
+    """Name the accounts in which something that the user says is heard: its own, and those of its row."""
+    own = {crossing.exporter for crossing in imports(user) if _within(subject, crossing.subject)}
+    others = {
+        other.account
+        for other in TRIED
+        for crossing in imports(other)
+        if crossing.kind != SERVICE
+        and crossing.exporter == user.account
+        and _within(subject, crossing.subject)
+    }
+    return {user.account, *own, *others}
 
 
 def may_subscribe(user: User, ear: Ear) -> bool:
@@ -95,7 +116,8 @@ def _stream_api() -> list[str]:
 
 def _consumer_api() -> list[str]:
     """Name what can be asked of and said to each consumer, in both formats of acknowledgements."""
-    named = [(each.stream, each.name) for each in CONSUMERS] + [(str(each.name), "spy") for each in STREAMS]
+    consumers = [*CONSUMERS, *(each.consumer for each in SUBSCRIBED)]
+    named = [(each.stream, each.name) for each in consumers] + [(str(each.name), "spy") for each in STREAMS]
     asked = [f"$JS.API.CONSUMER.{verb}.{stream}.{name}" for stream, name in named for verb in CONSUMER_API]
     asked += [f"$JS.ACK.{stream}.{name}.1.1.1.1.0" for stream, name in named]
     asked += [f"$JS.ACK._.hash.{stream}.{name}.1.1.1.1.0.x" for stream, name in named]

@@ -2,19 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.bus.topology import CONSUMERS, STREAMS, USERS, User, server_permissions
+from contracts.bus.accounts import server_accounts
+from contracts.bus.rights import USERS, User
+from contracts.bus.topology import CONSUMERS, STREAMS
 from tests.contracts.bus.conftest import Errors, NewClient
 from tests.contracts.bus.rights import (
     ROLES,
+    SUBSCRIBED,
     TRIED,
     Ear,
     all_ears,
@@ -22,7 +24,9 @@ from tests.contracts.bus.rights import (
     may_publish,
     may_subscribe,
     one_of,
+    reaches,
 )
+from tests.tapping import Tap, taken
 from tests.waiting import until
 
 VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]+)"(?: using queue "([^"]+)")?')
@@ -42,40 +46,6 @@ SPEAKERS = {
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SYNC_REQUESTS.sync-worker-okx": set(),
 }
 each_user = pytest.mark.parametrize("user", TRIED, ids=[user.name for user in TRIED])
-
-
-class Witness:
-    """Hears all that goes over the bus, in the order in which the server took it."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._heard: list[Msg] = []
-
-    async def listen(self) -> None:
-        """Begin to hear."""
-        await self._client.subscribe(">", cb=self._hear)
-        await self._client.flush()
-
-    async def heard(self, body: bytes) -> set[str]:
-        """Give the subjects on which a body came, once all that was said before has been heard."""
-        mark = uuid4().bytes
-        await self._client.publish("mark", mark)
-
-        async def all_heard() -> bool:
-            return any(message.data == mark for message in self._heard)
-
-        await until(all_heard)
-        return {message.subject for message in self._heard if message.data == body}
-
-    async def _hear(self, message: Msg) -> None:
-        self._heard.append(message)
-
-
-@pytest_asyncio.fixture(name="witness")
-async def _witness(admin: Client) -> AsyncIterator[Witness]:
-    witness = Witness(admin)
-    await witness.listen()
-    yield witness
 
 
 async def refused(client: Client, errors: Errors, kind: str) -> set[Ear]:
@@ -106,10 +76,8 @@ def noting(heard: set[Ear], queue: str) -> Callable[[Msg], Awaitable[None]]:
 
 
 @each_user
-async def test_a_user_publishes_what_its_row_says(
-    new_client: NewClient, witness: Witness, user: User
-) -> None:
-    """What is allowed arrives; everything else is refused by the server and arrives nowhere."""
+async def test_a_user_publishes_what_its_row_says(new_client: NewClient, tap: Tap, user: User) -> None:
+    """What is allowed arrives where the row says; everything else is refused and arrives nowhere."""
     client, errors = await new_client(user.name)
     body = uuid4().bytes
 
@@ -118,13 +86,15 @@ async def test_a_user_publishes_what_its_row_says(
     violations = await refused(client, errors, "publish")
 
     allowed = {subject for subject in all_subjects() if may_publish(user, subject)}
-    assert await witness.heard(body) == allowed
+    assert await tap.places(body) == {
+        (account, subject) for subject in allowed for account in reaches(user, subject)
+    }
     assert violations == lower(Ear(each) for each in {*all_subjects()} - allowed)
     assert len(all_subjects()) - len(allowed) >= 100
 
 
 @each_user
-async def test_a_user_hears_what_its_row_says(new_client: NewClient, admin: Client, user: User) -> None:
+async def test_a_user_hears_what_its_row_says(new_client: NewClient, tap: Tap, user: User) -> None:
     """What is allowed is heard, in its queue group only; every other subscription is refused."""
     client, errors = await new_client(user.name)
     heard: set[Ear] = set()
@@ -135,7 +105,7 @@ async def test_a_user_hears_what_its_row_says(new_client: NewClient, admin: Clie
 
     expected = {Ear(one_of(ear.subject), ear.queue) for ear in allowed}
     for subject in {ear.subject for ear in expected}:
-        await admin.publish(subject)
+        await tap.say(user.account, subject)
 
     async def all_heard() -> bool:
         return expected <= heard
@@ -161,6 +131,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
     owners = {each: "gateway" if each.name == "gateway" else "sync-worker" for each in CONSUMERS}
+    owners |= {each.consumer: each.name for each in SUBSCRIBED}
     own = {
         (owner, f"$JS.API.CONSUMER.{verb}.{each.stream}.{each.name}")
         for each, owner in owners.items()
@@ -189,7 +160,7 @@ def test_nobody_reads_the_inbox_of_another(role: str) -> None:
 
 @each_user
 async def test_a_request_is_answered_once_by_who_may_answer(
-    new_client: NewClient, admin: Client, witness: Witness, user: User
+    new_client: NewClient, tap: Tap, user: User
 ) -> None:
     """A service that is asked may answer once, where it was told to; the others not at all."""
     client, errors = await new_client(user.name)
@@ -201,16 +172,17 @@ async def test_a_request_is_answered_once_by_who_may_answer(
     for row in user.subscribe:
         subject, _, queue = row.partition(" ")
         await client.subscribe(subject, queue, cb=on_request)
-    await client.flush()
+    await taken(client)
     body = uuid4().bytes
     for number, row in enumerate(user.subscribe):
-        await admin.publish(one_of(row.split(" ")[0]), b"?", reply=f"answer.{number}")
+        await tap.say(user.account, one_of(row.split(" ")[0]), b"?", f"answer.{number}")
     answers = {await asyncio.wait_for(asked.get(), 5) for _ in user.subscribe}
     for answer in sorted(answers) * 2:
         await client.publish(answer, body)
     violations = await refused(client, errors, "publish")
 
-    assert await witness.heard(body) == (answers if user.replies_within else set())
+    said = {(user.account, answer) for answer in answers}
+    assert await tap.places(body) == (said if user.replies_within else set())
     assert violations == {Ear(answer) for answer in answers}
 
 
@@ -242,4 +214,4 @@ def test_a_user_without_a_key_is_missed() -> None:
     keys = {user.name: "U" for user in USERS}
 
     with pytest.raises(KeyError):
-        server_permissions(keys)
+        server_accounts(keys)

@@ -1,0 +1,102 @@
+"""Hearing all that is said in every account of a bus, through users that are added to its configuration."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from secrets import token_bytes
+from uuid import uuid4
+
+import nats as nats_client
+import nkeys
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from deploy.local.keys import write_private
+from deploy.local.nats import Nats
+from deploy.local.subscribing import reload_server
+from tests.waiting import until
+
+ACCOUNT = re.compile(r"^  ([A-Z0-9_]+) \{$(?:\n    .*)*?\n    users = \[", re.MULTILINE)
+
+
+@dataclass
+class Tap:
+    """What was heard so far, in the order of each account."""
+
+    clients: dict[str, Client] = field(default_factory=dict)
+    heard: dict[str, list[Msg]] = field(default_factory=dict)
+
+    async def connect(self, account: str, client: Client) -> None:
+        """Begin to hear an account."""
+        self.clients[account], self.heard[account] = client, []
+        await client.subscribe(">", cb=self._noting(account))
+        await taken(client)
+
+    async def say(self, account: str, subject: str, body: bytes = b"", reply: str = "") -> None:
+        """Say something in an account as a user that may."""
+        await self.clients[account].publish(subject, body, reply=reply)
+
+    async def all(self) -> dict[str, list[Msg]]:
+        """Give what was heard once all that the server has taken is heard."""
+        for account, client in self.clients.items():
+            mark = uuid4().bytes
+            await client.publish("mark", mark)
+
+            async def heard(account: str = account, mark: bytes = mark) -> bool:
+                return any(message.data == mark for message in self.heard[account])
+
+            await until(heard)
+        return self.heard
+
+    async def places(self, body: bytes) -> set[tuple[str, str]]:
+        """Give the accounts in which a body was heard, each with the subject."""
+        heard = await self.all()
+        return {
+            (account, message.subject)
+            for account, messages in heard.items()
+            for message in messages
+            if message.data == body
+        }
+
+    def _noting(self, account: str) -> Callable[[Msg], Awaitable[None]]:
+        async def note(message: Msg) -> None:
+            self.heard[account].append(message)
+
+        return note
+
+
+@asynccontextmanager
+async def tapped(bus: Nats) -> AsyncIterator[Tap]:
+    """Hear every account of a bus until the end of the block."""
+    configuration = bus.home / "nats.conf"
+    before = configuration.read_text()
+    accounts = ACCOUNT.findall(before)
+    keys = {account: nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER) for account in accounts}
+    write_private(configuration, ACCOUNT.sub(lambda found: _with_tap(found, keys), before).encode())
+    await reload_server(bus)
+    tap = Tap()
+    async with AsyncExitStack() as clients:
+        for account, seed in keys.items():
+            client = await nats_client.connect(bus.url, nkeys_seed_str=seed.decode(), allow_reconnect=False)
+            await tap.connect(account, await clients.enter_async_context(client))
+        yield tap
+    write_private(configuration, before.encode())
+    await reload_server(bus)
+
+
+async def taken(*clients: Client) -> None:
+    """Wait until the server has taken what clients said: the ping of a first `flush` may overtake it."""
+    for client in clients:
+        await client.flush()
+        await client.flush()
+
+
+def names(messages: Iterable[Msg]) -> set[str]:
+    """Give the subjects of messages."""
+    return {message.subject for message in messages}
+
+
+def _with_tap(found: re.Match[str], keys: dict[str, bytes]) -> str:
+    public: bytes = nkeys.from_seed(bytearray(keys[found[1]])).public_key
+    return f"{found[0]} {{ nkey: {public.decode()} }},"
