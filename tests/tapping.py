@@ -17,6 +17,7 @@ from deploy.local.nats import Nats
 from deploy.local.subscribing import reload_server
 from tests.waiting import until
 
+MARK = "mark"
 ACCOUNT = re.compile(r"^  ([A-Z0-9_]+) \{$(?:\n    .*)*?\n    users = \[", re.MULTILINE)
 
 
@@ -41,7 +42,7 @@ class Tap:
         """Give what was heard once all that the server has taken is heard."""
         for account, client in self.clients.items():
             mark = uuid4().bytes
-            await client.publish("mark", mark)
+            await client.publish(MARK, mark)
 
             async def heard(account: str = account, mark: bytes = mark) -> bool:
                 return any(message.data == mark for message in self.heard[account])

@@ -24,8 +24,8 @@ Responder = Callable[[bytes], Awaitable[msgspec.Struct]]
 def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrency: int) -> None:
     """Declare a subscriber that answers every request on a subject with what the responder gives.
 
-    The third token of the subject is the caller's role. The server does not limit where an answer may go: it is
-    sent only to that role's inbox, or where the server has the answers for another account.
+    The third token of the subject is the caller's role. The server does not limit where an answer may go: it
+    is sent only to that role's inbox, or to where the server expects it for another account.
     """
     accepted = (subjects.inbox_prefix(subject.split(".")[2]), subjects.OTHER_ACCOUNT)
     subscriber: Any = bus.broker.subscriber(

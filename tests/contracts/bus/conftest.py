@@ -1,7 +1,7 @@
 """A bus of our own, and connections to it as any user of it: services, and subscribers of one and of all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import nats as nats_client
@@ -48,8 +48,8 @@ async def _tap(nats: Nats, admin: Client) -> AsyncIterator[Tap]:
         yield tap
 
 
-@pytest_asyncio.fixture(name="new_client")
-async def _new_client(nats: Nats) -> AsyncIterator[NewClient]:
+@asynccontextmanager
+async def connecting(bus: Nats) -> AsyncIterator[NewClient]:
     """Give a function that connects as a user with nothing of ours around the client."""
     async with AsyncExitStack() as clients:
 
@@ -59,15 +59,22 @@ async def _new_client(nats: Nats) -> AsyncIterator[NewClient]:
             async def on_error(error: Exception) -> None:
                 errors.append(str(error))
 
+            inbox = f"_INBOX_{ROLES[user]}" if user in ROLES else "_INBOX"
             client = await nats_client.connect(
-                nats.url,
-                nkeys_seed=str(nats.seed_file(user)),
+                bus.url,
+                nkeys_seed=str(bus.seed_file(user)),
                 error_cb=on_error,
-                inbox_prefix=f"_INBOX_{ROLES.get(user, user)}".encode(),
+                inbox_prefix=inbox.encode(),
             )
             clients.push_async_callback(client.close)
             return client, errors
 
+        yield connect
+
+
+@pytest_asyncio.fixture(name="new_client")
+async def _new_client(nats: Nats) -> AsyncIterator[NewClient]:
+    async with connecting(nats) as connect:
         yield connect
 
 
