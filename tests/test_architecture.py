@@ -38,7 +38,7 @@ CENTRES = {
         "timing",
         "verdicts",
     },
-    "vault_broker": {"signing"},
+    "vault_broker": {"signed", "signing"},
 }
 SHARED_EDGES = ("bus", "operations")
 EMPTY_NAMES = {"common", "utils", "helpers", "core", "misc", "base", "manager"}

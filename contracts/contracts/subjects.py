@@ -49,6 +49,14 @@ def account_events(user_id: UUID) -> str:
     return f"butler.account.*.{user_id}"
 
 
+def recorded_sync(subject: str) -> UUID | None:
+    """Read which sync a wake-up call names; None where it names none."""
+    try:
+        return UUID(subject.rpartition(".")[2])
+    except ValueError:
+        return None
+
+
 def account_synced(user_id: UUID) -> str:
     """Name the public fact that an account of one user was synced."""
     return f"butler.account.synced.{user_id}"

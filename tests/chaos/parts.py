@@ -146,7 +146,7 @@ class World:
         shop = await exchange.enter(lambda processes: running_exchange(processes, directory, options))
         assert isinstance(database, Postgres)
         assert isinstance(shop, Exchange)
-        kept = OpenBao(vault.url, vault.ca, vault.role_id_file, vault.secret_id_file)
+        kept = OpenBao(vault.url, vault.ca, vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
         world = cls(
             directory, nats, postgres, exchange, vault, Infrastructure(directory, bus, kept, database, shop)
         )

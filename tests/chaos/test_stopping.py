@@ -15,6 +15,7 @@ from tests.chaos.parts import World
 from tests.chaos.test_outages import over, requested
 from tests.conformance.simulated import Admin
 from tests.conformance.table import BALANCE
+from tests.pinning import pinned_in
 from tests.sync_worker.system import Gateway
 from tests.system.person import Person
 from tests.waiting import passed, until
@@ -81,7 +82,8 @@ async def test_what_was_not_begun_stays_in_the_queue(world: World, bus: Client) 
     nats, key = world.parts.nats, (world.directory / "keys" / "grant.pem").read_bytes()
     own = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await own.start()
-    gateway = Gateway(own, load_signing_key(key))
+    pinned = pinned_in(world.parts.vault.fingerprints_file)
+    gateway = Gateway(own, load_signing_key(key), pinned)
     account = load_accounts(world.directory / "accounts.toml")["account-6"]
     credential_id, worker = await gateway.store(account), world.services["sync-worker"]
     async with world.exchange.held():

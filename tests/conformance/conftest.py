@@ -23,6 +23,7 @@ from deploy.local.simulator.accounts import Accounts, load_accounts
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
+from tests.pinning import pinned_in
 from tests.sync_worker.system import Gateway
 
 
@@ -77,7 +78,7 @@ async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
-        gateway = Gateway(bus, key)
+        gateway = Gateway(bus, key, pinned_in(troubled_stack.parts.vault.fingerprints_file))
         await gateway.listen(client)
         yield gateway
     await bus.stop()

@@ -23,10 +23,14 @@ async def _broker(vault: OpenBao) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client that is logged in with the broker's role."""
     trust = ssl.create_default_context(cafile=vault.ca)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=SECONDS) as client:
-        login = {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
-        answer = (await client.post("auth/approle/login", json=login)).raise_for_status().json()
+        answer = (await client.post("auth/approle/login", json=login_of(vault))).raise_for_status().json()
         client.headers["X-Vault-Token"] = answer["auth"]["client_token"]
         yield client
+
+
+def login_of(vault: OpenBao) -> dict[str, str]:
+    """Give the broker's login."""
+    return {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
 
 
 @pytest_asyncio.fixture(name="stored")
@@ -37,13 +41,18 @@ async def _stored(broker: httpx.AsyncClient) -> str:
     return credential
 
 
-async def store(broker: httpx.AsyncClient, credential: str) -> None:
-    """Import the secret and write the rest; raises httpx.HTTPStatusError."""
+async def imported(broker: httpx.AsyncClient) -> dict[str, Any]:
+    """Give what the broker sends to import a secret."""
     wrapping_key = (await broker.get("transit/wrapping_key")).raise_for_status().json()
     wrapped = wrap_secret(Secret(SECRET), wrapping_key["data"]["public_key"])
-    imported = {"type": "hmac", "ciphertext": text(wrapped), "hash_function": "SHA256"}
+    return {"type": "hmac", "ciphertext": text(wrapped), "hash_function": "SHA256", "exportable": False}
+
+
+async def store(broker: httpx.AsyncClient, credential: str) -> None:
+    """Import the secret and write the rest; raises httpx.HTTPStatusError."""
     kept = {"options": {"cas": 0}, "data": {"api_key": "k", "passphrase": "p"}}
-    (await broker.post(f"transit/keys/{credential}/import", json=imported)).raise_for_status()
+    path = f"transit/keys/{credential}/import"
+    (await broker.post(path, json=await imported(broker))).raise_for_status()
     (await broker.post(f"secret/data/credentials/{credential}", json=kept)).raise_for_status()
 
 
@@ -81,6 +90,7 @@ async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, s
         ("POST", "transit/keys/{id}/config", {"deletion_allowed": True, "exportable": True}),
         ("POST", "transit/keys/{id}/config", {"deletion_allowed": False}),
         ("POST", "transit/keys/{id}/rotate", {}),
+        ("POST", "transit/keys/{id}/import_version", {"ciphertext": "x"}),
         ("POST", "transit/hmac/{id}", {"input": "bWVzc2FnZQ=="}),
         ("POST", "transit/hmac/{id}/sha2-512", {"input": "bWVzc2FnZQ=="}),
         ("POST", "transit/restore/{id}", {"backup": "x"}),
@@ -90,6 +100,12 @@ async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, s
         ("POST", "secret/data/credentials/{id}", {"data": {"api_key": "other"}}),
         ("POST", "secret/data/other/{id}", {"data": {}}),
         ("POST", "secret/data/credentials/{id}/below", {"data": {}}),
+        ("POST", "secret/data/sealing-key", {"data": {"private_key": "x"}}),
+        ("POST", "secret/data/sealing-key", {"options": {"cas": 1}, "data": {"private_key": "x"}}),
+        ("DELETE", "secret/data/sealing-key", None),
+        ("DELETE", "secret/metadata/sealing-key", None),
+        ("POST", "secret/data/credentials/sealing-key", {"data": {"private_key": "x"}}),
+        ("DELETE", "secret/metadata/credentials/sealing-key", None),
         ("GET", "auth/token/lookup-self", None),
         ("POST", "auth/token/create", {}),
         ("POST", "auth/approle/role/vault-broker/secret-id", {}),
@@ -107,6 +123,69 @@ async def test_the_broker_can_do_nothing_else(
     answer = await broker.request(method, path.format(id=stored), json=body)
 
     assert answer.status_code == httpx.codes.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"exportable": True},
+        {"exportable": "true"},
+        {"exportable": 1},
+        {"allow_plaintext_backup": True},
+        {"allow_rotation": True},
+        {"derived": True},
+        {"context": "eA=="},
+        {"type": "aes256-gcm96"},
+        {"type": "rsa-4096"},
+        {"hash_function": "SHA1"},
+        {"public_key": "x"},
+    ],
+    ids=lambda altered: " ".join(f"{name}={value}" for name, value in altered.items()),
+)
+async def test_the_broker_imports_only_keys_that_stay(
+    broker: httpx.AsyncClient, altered: dict[str, Any]
+) -> None:
+    """An import as another kind of key, or as one that can be exported or backed up, is refused."""
+    path = f"transit/keys/{uuid4()}/import"
+
+    answer = await broker.post(path, json=await imported(broker) | altered)
+
+    assert answer.status_code == httpx.codes.FORBIDDEN
+
+
+async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.AsyncClient) -> None:
+    """The key pair is there before any broker asks, and the same where the release before looks for it."""
+    paths = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
+    answers = [(await broker.get(path)).raise_for_status().json()["data"]["data"] for path in paths]
+
+    assert answers[0] == answers[1]
+    assert answers[0].keys() == {"private_key"}
+
+
+async def test_a_copied_login_is_of_no_use_on_another_address(
+    broker: httpx.AsyncClient, vault: OpenBao
+) -> None:
+    """Role id, secret id and token of the broker are good on its own address alone."""
+    trust = ssl.create_default_context(cafile=vault.ca)
+    elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=trust)
+    async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", transport=elsewhere) as thief:
+        login = await thief.post("auth/approle/login", json=login_of(vault))
+        used = await thief.get("transit/wrapping_key", headers=broker.headers)
+
+    assert login.status_code == httpx.codes.BAD_REQUEST
+    assert "CIDR" in login.text
+    assert used.status_code == httpx.codes.FORBIDDEN
+    assert (await broker.get("transit/wrapping_key")).is_success
+
+
+async def test_wrong_logins_do_not_lock_the_broker_out(broker: httpx.AsyncClient, vault: OpenBao) -> None:
+    """Whoever knows the role id, which is no secret, can not keep the broker from logging in."""
+    right, wrong = login_of(vault), login_of(vault) | {"secret_id": str(uuid4())}
+
+    refused = [await broker.post("auth/approle/login", json=wrong) for _ in range(10)]
+
+    assert {answer.status_code for answer in refused} == {httpx.codes.BAD_REQUEST}
+    assert (await broker.post("auth/approle/login", json=right)).is_success
 
 
 async def test_the_audit_file_shows_the_call_and_no_secret(

@@ -22,6 +22,7 @@ from deploy.local.processes import Processes, Program
 from deploy.local.simulator.__main__ import ACCOUNTS
 from deploy.local.simulator.accounts import Accounts, load_accounts
 from deploy.local.simulator.app import HOSTS
+from tests.pinning import pinned_in
 from tests.sync_worker.scripted import ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
 
@@ -128,11 +129,13 @@ async def _worker(
 
 
 @pytest_asyncio.fixture(name="gateway", scope="session")
-async def _gateway(bus_server: Nats, broker: Service, grant_key: Ed25519PrivateKey) -> AsyncIterator[Gateway]:
+async def _gateway(
+    bus_server: Nats, vault: OpenBao, broker: Service, grant_key: Ed25519PrivateKey
+) -> AsyncIterator[Gateway]:
     bus = Bus("gateway", "gateway", bus_server.url, Secret(bus_server.seed_file("gateway").read_text()))
     admin = await nats.connect(bus_server.url, nkeys_seed=str(bus_server.seed_file("admin")))
     await bus.start()
-    gateway = Gateway(bus, grant_key)
+    gateway = Gateway(bus, grant_key, pinned_in(vault.fingerprints_file))
     await gateway.listen(admin)
     yield gateway
     await admin.close()

@@ -26,6 +26,7 @@ from contracts.vault import CredentialParts
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.simulator.accounts import Account
+from gateway.credentials import Pinned
 from gateway.vault import Vault
 
 OUTCOME_SECONDS = 20.0
@@ -78,9 +79,9 @@ class Worker(Service):
 class Gateway:
     """Stores credentials, asks for syncs and verifications with grants, and hears every outcome."""
 
-    def __init__(self, bus: Bus, key: Ed25519PrivateKey) -> None:
+    def __init__(self, bus: Bus, key: Ed25519PrivateKey, pinned: Pinned) -> None:
         self._bus = bus
-        self._vault = Vault(bus, None)
+        self._vault = Vault(bus, pinned, key)
         self._key = key
         self._outcomes: dict[UUID, asyncio.Queue[SyncOutcome]] = {}
         self._dead_letters: asyncio.Queue[str] = asyncio.Queue()

@@ -8,17 +8,19 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
 from contracts.operations.metrics import REGISTRY
 from contracts.vault import Refused
-from deploy.local.openbao import BROKER_POLICY
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
+from deploy.local.provisioning import BROKER_POLICY
 from gateway.destroying import Destroyer
 from gateway.store import credentials, users
 from gateway.store.pool import Pool
 from gateway.vault import Vault
+from tests.pinning import pinned_in
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.test_keep import traces
 from tests.vault_broker.vaults import OwnVault
@@ -63,7 +65,9 @@ class Forgetting:
 
 
 @pytest_asyncio.fixture(name="forgetting")
-async def _forgetting(callers: Callers, clean_database: Postgres) -> AsyncIterator[Forgetting]:
+async def _forgetting(
+    callers: Callers, clean_database: Postgres, own_vault: OwnVault, grant_key: Ed25519PrivateKey
+) -> AsyncIterator[Forgetting]:
     pool = Pool(clean_database.url(GATEWAY), clean_database.password_file(GATEWAY).read_text())
     await pool.start()
     credential, user = await callers.gateway.stored(SECRET, "key", "words"), uuid7()
@@ -71,7 +75,9 @@ async def _forgetting(callers: Callers, clean_database: Postgres) -> AsyncIterat
         await users.insert_user(connection, user, "me@example.com", "hash")
         await credentials.insert_pending(connection, credential, user, "okx")
         await credentials.set_live(connection, credential)
-    destroyer = Destroyer(pool, Vault(callers.gateway.bus, None), 600.0)
+    destroyer = Destroyer(
+        pool, Vault(callers.gateway.bus, pinned_in(own_vault.fingerprints_file), grant_key), 600.0
+    )
     running = asyncio.create_task(destroyer.run())
     yield Forgetting(clean_database, pool, destroyer, credential)
     running.cancel()

@@ -1,6 +1,5 @@
 """Keeping credentials: stored whole or not at all, never twice, and destroyed without a trace."""
 
-import asyncio
 import os
 from datetime import timedelta
 from uuid import UUID
@@ -14,9 +13,8 @@ from uuid_utils.compat import uuid7
 from contracts.faults import Code
 from contracts.vault import Destroyed, Keys, Refused, Store, Stored
 from tests.vault_broker.asking import code, wrap
-from tests.vault_broker.conftest import Callers, logged_in
+from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
-from vault_broker.credentials import Credentials
 
 SECRET = b"22582BD0CFF14C41EDBF1AB98506286D"
 
@@ -157,14 +155,21 @@ async def test_half_a_credential_can_not_sign_and_is_destroyed(
     assert await traces(own_vault, credential) == set()
 
 
-async def test_brokers_share_one_sealing_key(own_vault: OwnVault) -> None:
-    """Brokers that start together on a new vault agree on one key pair."""
-    await own_vault.root("DELETE", "secret/metadata/credentials/sealing-key")
-    async with logged_in(own_vault) as one, logged_in(own_vault) as other:
-        brokers = [Credentials(one), Credentials(other)] * 4
-        keys = await asyncio.gather(*(broker.sealing_key() for broker in brokers))
+async def test_a_broker_makes_no_sealing_key(callers: Callers, own_vault: OwnVault) -> None:
+    """In a vault without the key pair the broker says so, and leaves it to provisioning."""
+    places = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
+    kept = {place: (await own_vault.root("GET", place))["data"]["data"] for place in places}
+    for place in places:
+        await own_vault.root("DELETE", place.replace("/data/", "/metadata/"))
 
-    assert len({key.key_id for key in keys}) == 1
+    reply = await callers.gateway.keys()
+    left = [await own_vault.status("GET", place) for place in places]
+    for place, pair in kept.items():
+        await own_vault.root("POST", place, {"data": pair})
+
+    assert code(reply) == Code.VAULT_UNAVAILABLE
+    assert left == [404, 404]
+    assert isinstance(await callers.gateway.keys(), Keys)
 
 
 async def test_a_store_after_its_deadline_is_refused(

@@ -12,7 +12,7 @@ import pytest_asyncio
 from contracts.faults import Code
 from contracts.vault import Authorize
 from deploy.local.certificates import make_authority
-from deploy.local.openbao import BROKER_POLICY
+from deploy.local.provisioning import BROKER_POLICY
 from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
@@ -101,6 +101,11 @@ async def test_sealed_vault_is_unavailable(
         await login.check()
 
 
+def another(callers: Callers, request: Authorize) -> Authorize:
+    """Give a request for the same credential with a grant of its own."""
+    return callers.worker.request(request.credential_id, callers.gateway.grant(request.credential_id))
+
+
 async def test_vault_that_hangs_is_unavailable(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
@@ -108,7 +113,7 @@ async def test_vault_that_hangs_is_unavailable(
     own_vault.process.send_signal(SIGSTOP)
     try:
         started = time.monotonic()
-        asked = [callers.worker.authorize(request_) for _ in range(64)]
+        asked = [callers.worker.authorize(another(callers, request_)) for _ in range(64)]
         replies = await asyncio.gather(*asked)
         assert time.monotonic() - started <= ANSWERED_WITHIN
     finally:
@@ -123,7 +128,7 @@ async def test_revoked_token_leads_to_one_new_login(
     """Requests that find their token revoked are all signed, with one new log-in between them."""
     await own_vault.root("PUT", "sys/leases/revoke-prefix/auth/approle/login")
     assert await tokens(own_vault) == set()
-    signed = await asyncio.gather(*(callers.worker.signed(request_) for _ in range(20)))
+    signed = await asyncio.gather(*(callers.worker.signed(another(callers, request_)) for _ in range(20)))
 
     assert len(signed) == 20
     assert len(await tokens(own_vault)) == 1

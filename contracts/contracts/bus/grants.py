@@ -1,7 +1,8 @@
-"""Grants: the gateway's signed permission to use one credential for one purpose until a deadline."""
+"""What the gateway signs with its grant key: grants to use a credential, and requests to store one."""
 
+import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -10,9 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from contracts.bus.envelope import Malformed, decode, encode
+from contracts.vault import Store
 
 VERIFY = "verify"
 _CONTEXT = b"butler/grant/1\0"
+# A signature of one kind is never one of the other.
+_STORE_CONTEXT = b"butler/store/1\0"
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -22,6 +26,18 @@ class Grant(msgspec.Struct, frozen=True):
     exchange: str
     purpose: str
     exp: datetime
+
+
+class _Storing(msgspec.Struct, frozen=True):
+    """What the signature of a Store covers; a field that a later version adds must be added here, too."""
+
+    request_id: UUID
+    credential_id: UUID
+    exchange: str
+    sealing_key_id: str
+    wrapped_secret_sha256: str
+    sealed_parts_sha256: str
+    deadline: datetime
 
 
 class GrantRefused(Exception):
@@ -59,6 +75,24 @@ def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
     return grant
 
 
+def sign_store(request: Store, key: Ed25519PrivateKey) -> Store:
+    """Give a request to store with the gateway's signature (Ed25519, base64url) over all that it says."""
+    signature = urlsafe_b64encode(key.sign(_storing(request))).decode()
+    return msgspec.structs.replace(request, signature=signature)
+
+
+def check_store(request: Store, key: Ed25519PublicKey) -> None:
+    """Check the signature of a request to store; raises GrantRefused, also where there is none."""
+    signature = (request.signature or "").encode()
+    try:
+        raw = urlsafe_b64decode(signature)
+        if urlsafe_b64encode(raw) != signature:
+            raise GrantRefused("the signature is not written as the gateway writes it")
+        key.verify(raw, _storing(request))
+    except (ValueError, InvalidSignature):
+        raise GrantRefused("the request is not signed by the gateway") from None
+
+
 def load_signing_key(pem: bytes) -> Ed25519PrivateKey:
     """Read an Ed25519 private key; raises ValueError for any other key."""
     key = load_pem_private_key(pem, password=None)
@@ -73,6 +107,21 @@ def load_verifying_key(pem: bytes) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("not an Ed25519 public key")
     return key
+
+
+def _storing(request: Store) -> bytes:
+    """Give the bytes that are signed: nothing of the secret, and the same of equal requests."""
+    return _STORE_CONTEXT + encode(
+        _Storing(
+            request.request_id,
+            request.credential_id,
+            request.exchange,
+            request.sealing_key_id,
+            hashlib.sha256(request.wrapped_secret).hexdigest(),
+            hashlib.sha256(request.sealed_parts).hexdigest(),
+            request.deadline.astimezone(UTC),
+        )
+    )
 
 
 def _written(payload: bytes, signature: bytes) -> str:

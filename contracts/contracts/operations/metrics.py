@@ -43,6 +43,12 @@ EXCHANGE_CALLS = Histogram(
 SIGNATURES = Counter(
     "butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY
 )
+KEYS_REFUSED = Counter(
+    "butler_keys_refused",
+    "Answers to a gateway with a key that is not pinned: wrapping or sealing",
+    ["key"],
+    registry=REGISTRY,
+)
 HTTP_REQUESTS = Histogram(
     "butler_http_request_seconds",
     "Seconds of API requests, by route and status",

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
-from uuid import UUID
 
 from litestar import Litestar
 from litestar.datastructures import ResponseHeader
@@ -109,7 +108,7 @@ def composed(
     """Make what the routes use, and the parts that run beside them."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay = Relay(pool, bus)
-    vault = Vault(bus, settings.wrapping_key_fingerprint)
+    vault = Vault(bus, settings.pinned, key)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     clocks = Clocks()
     sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
@@ -187,7 +186,9 @@ def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Ga
     """Declare what the gateway hears; it consumes nothing that it can not record."""
 
     async def on_recorded(subject: str) -> None:
-        waiters.wake(UUID(subject.rpartition(".")[2]))
+        sync_id = subjects.recorded_sync(subject)
+        if sync_id is not None:
+            waiters.wake(sync_id)
 
     bus.gates.append(gate.is_open)
     recording, burying = gate.guard(outcomes.on_sync_outcome), gate.guard(outcomes.on_buried)

@@ -1,54 +1,59 @@
 """What a submitted credential must be, how its secret is wrapped for the vault, and what it may do."""
 
-import hashlib
 import secrets
 from http import HTTPStatus
 
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from contracts.accounts import Verified
+from contracts.bus.pinning import (
+    NotAWrappingKey,
+    load_wrapping_key,
+    sealing_key_fingerprint,
+    wrapping_key_fingerprint,
+)
 from contracts.catalogue import Exchange
 from contracts.values import Secret
+from contracts.vault import Keys
 from gateway.errors import Problem
 
 HINT_LENGTH = 4
 
 
-class WrappingKeyRefused(Exception):
-    """A wrapping key that is none, or not the one that the operator pinned."""
+class KeysRefused(Exception):
+    """Keys that the operator did not pin; the text names which of the two."""
+
+
+class Pinned(msgspec.Struct, frozen=True):
+    """The fingerprints of the only keys that a credential is handed over with, two while one is rotated."""
+
+    wrapping: frozenset[str]
+    sealing: frozenset[str]
+
+    def check(self, keys: Keys) -> None:
+        """Compare what answers for the broker with what is pinned; raises KeysRefused."""
+        try:
+            wrapping = wrapping_key_fingerprint(keys.wrapping_key)
+        except NotAWrappingKey:
+            raise KeysRefused("wrapping") from None
+        if wrapping not in self.wrapping:
+            raise KeysRefused("wrapping")
+        if sealing_key_fingerprint(keys.sealing_key) not in self.sealing:
+            raise KeysRefused("sealing")
 
 
 def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
     """Wrap a secret for Vault's transit import: RSA-OAEP-SHA256 of an AES key, then AES-KWP of the secret.
 
-    Raises WrappingKeyRefused when the key is not RSA.
+    Raises NotAWrappingKey.
     """
     key = load_wrapping_key(wrapping_key_pem)
     once = secrets.token_bytes(32)
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
     return key.encrypt(once, oaep) + aes_key_wrap_with_padding(once, api_secret.reveal().encode())
-
-
-def load_wrapping_key(pem: str) -> RSAPublicKey:
-    """Read Vault's wrapping key; raises WrappingKeyRefused."""
-    try:
-        key = load_pem_public_key(pem.encode())
-    except ValueError:
-        raise WrappingKeyRefused("the wrapping key can not be read") from None
-    if not isinstance(key, RSAPublicKey):
-        raise WrappingKeyRefused("the wrapping key is not RSA")
-    return key
-
-
-def check_fingerprint(pem: str, pinned: str | None) -> None:
-    """Compare a wrapping key with the pinned SHA-256 of its DER form (hex); raises WrappingKeyRefused."""
-    der = load_wrapping_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if pinned is not None and not secrets.compare_digest(hashlib.sha256(der).hexdigest(), pinned.lower()):
-        raise WrappingKeyRefused("the wrapping key is not the pinned one")
 
 
 def check_read_only(exchange: Exchange, verified: Verified) -> None:

@@ -4,7 +4,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.bus.grants import load_signing_key
+from contracts.bus.pinning import read_fingerprints
 from contracts.operations.settings import (
+    BadSetting,
     Environment,
     Running,
     content,
@@ -15,9 +17,14 @@ from contracts.operations.settings import (
     whole_number,
 )
 from contracts.values import Secret
+from gateway.credentials import Pinned
 from gateway.limits import Limits, Policy
 
 DEFAULT_PORT = 3000
+WHERE_FINGERPRINTS_ARE = (
+    "set it to the SHA-256 (hex) that the vault's provisioning writes into openbao/fingerprints.env, "
+    "or to two with a comma while a key is rotated"
+)
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
@@ -32,7 +39,7 @@ DEFAULTS = {
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one gateway; `database_url` holds no password.
 
-    `egress` are the addresses that calls to exchanges come from, `wrapping_key_fingerprint` pins Vault's key.
+    `egress` are the addresses that calls to exchanges come from, `pinned` says which keys of Vault to trust.
     """
 
     running: Running
@@ -41,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     jwt_key: Ed25519PrivateKey
     grant_key: Ed25519PrivateKey
     egress: tuple[str, ...]
-    wrapping_key_fingerprint: str | None
+    pinned: Pinned
     sync_deadline_seconds: float
     credential_grace_seconds: float
     loss_confirmation_seconds: float
@@ -58,7 +65,10 @@ def load(environ: Environment) -> Settings:
         jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
         grant_key=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_key),
         egress=listed(environ.get("EGRESS_ADDRESSES", "")),
-        wrapping_key_fingerprint=environ.get("WRAPPING_KEY_FINGERPRINT") or None,
+        pinned=Pinned(
+            _fingerprints(environ, "WRAPPING_KEY_FINGERPRINT"),
+            _fingerprints(environ, "SEALING_KEY_FINGERPRINT"),
+        ),
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
@@ -69,6 +79,14 @@ def load(environ: Environment) -> Settings:
             register=Policy("register", parsed(environ, "REGISTRATION_LIMIT_PER_MINUTE", whole_number)),
         ),
     )
+
+
+def _fingerprints(environ: Environment, name: str) -> frozenset[str]:
+    """Read what is pinned of a key; the refusal says where the operator finds it."""
+    try:
+        return parsed(environ, name, read_fingerprints)
+    except BadSetting as error:
+        raise BadSetting(f"{error}; {WHERE_FINGERPRINTS_ARE}") from None
 
 
 def _password(text: str) -> Secret:

@@ -5,13 +5,16 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import encode
+from contracts.bus.grants import sign_store
 from contracts.bus.sealing import seal
-from contracts.faults import Code, TransientError
+from contracts.faults import Code
+from contracts.operations import metrics
 from contracts.values import Secret
 from contracts.vault import (
     MIN_SECRET_BYTES,
@@ -26,20 +29,29 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
-from gateway.credentials import WrappingKeyRefused, check_fingerprint, wrap_secret
+from gateway.credentials import KeysRefused, Pinned, wrap_secret
+from gateway.errors import service_unavailable
 from gateway.store.clock import DatabaseTime
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
+NOT_PINNED = (
+    "The vault answers with keys that the operator of this service did not pin. Your key was not handed over "
+    "and is not kept. The operator must look at the vault and its fingerprints; submit your key again later."
+)
 
 log = structlog.get_logger()
 
 
 class Vault:
-    """The gateway's side of the vault-broker; knows public keys only."""
+    """The gateway's side of the vault-broker; knows public keys only, and of those the pinned ones.
 
-    def __init__(self, bus: Bus, pinned_fingerprint: str | None) -> None:
+    It signs what it hands over with `key`, the one of the grants.
+    """
+
+    def __init__(self, bus: Bus, pinned: Pinned, key: Ed25519PrivateKey) -> None:
         self._bus = bus
-        self._pinned = pinned_fingerprint
+        self._pinned = pinned
+        self._key = key
         self._keys: Keys | None = None
 
     async def store(
@@ -50,16 +62,17 @@ class Vault:
         parts: CredentialParts,
         begun: DatabaseTime | None = None,
     ) -> None:
-        """Put a new credential into the vault; raises Failure, after which the credential must be doomed.
+        """Put a new credential into the vault.
 
-        The deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys
-        that changed makes the next call ask for the keys anew.
+        Raises Failure, or Problem where the vault's keys are not pinned; after both it must be doomed. The
+        deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys that
+        changed makes the next call ask for the keys anew.
         """
         if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
             raise Refused(Code.SECRET_UNUSABLE).failure()
         keys = self._keys or await self._fetch_keys()
         deadline = (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
-        request = _sealed(keys, _New(credential_id, exchange, secret, parts, deadline))
+        request = sign_store(_sealed(keys, _New(credential_id, exchange, secret, parts, deadline)), self._key)
         reply: StoreReply = await self._bus.request(
             subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
         )
@@ -82,12 +95,11 @@ class Vault:
         if isinstance(reply, Refused):
             raise reply.failure()
         try:
-            check_fingerprint(reply.wrapping_key, self._pinned)
-        except WrappingKeyRefused as error:
-            log.error("wrapping_key_refused", reason=str(error))
-            raise TransientError(
-                Code.VAULT_UNAVAILABLE, "The vault's wrapping key is not the expected one."
-            ) from None
+            self._pinned.check(reply)
+        except KeysRefused as refused:
+            metrics.KEYS_REFUSED.labels(str(refused)).inc()
+            log.error("keys_not_pinned", key=str(refused))
+            raise service_unavailable(Code.VAULT_UNAVAILABLE, NOT_PINNED) from None
         self._keys = reply
         return reply
 

@@ -2,7 +2,7 @@
 
 transit/keys/<credential_id>             the API secret, an HMAC key that can not be exported
 secret/data/credentials/<credential_id>  exchange, api key and passphrase; a credential exists when this does
-secret/data/credentials/sealing-key      the key pair that all brokers share
+secret/data/sealing-key                  the key pair that all brokers share, which provisioning makes
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from vault_broker.login import Login
 from vault_broker.vault import Answer, Part, read_answer
 
 UNDO_TIMEOUT = 2.0
+# Brokers of the release before made it at the second; a vault that was not provisioned since has only that.
+SEALING_KEY_PATHS = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
 _SIGNATURE_PREFIX = "vault:v1:"
 
 # The vault answers every failed import with status 500: only its text tells them apart.
@@ -77,13 +79,12 @@ class Credentials:
         return _data(answer, _WrappingKey).public_key
 
     async def sealing_key(self) -> SealingKey:
-        """Give the key pair that all brokers share; the first broker that asks makes it."""
-        with suppress(Absent):
-            return await self._read_sealing_key()
-        made = b64encode(SealingKey.generate().private_bytes()).decode()
-        with suppress(Denied, Rejected):  # another broker was faster: its key is the one
-            await self._create("sealing-key", {"private_key": made})
-        return await self._read_sealing_key()
+        """Give the key pair that all brokers share; raises VaultUnavailable where nothing has made it."""
+        for path in SEALING_KEY_PATHS:
+            with suppress(Absent, Denied):
+                pair = await self._read(path, _KeyPair)
+                return SealingKey.from_bytes(b64decode(pair.private_key.reveal()))
+        raise VaultUnavailable("the vault holds no sealing key: it must be provisioned")
 
     async def store(self, credential_id: UUID, wrapped_secret: bytes, credential: Credential) -> None:
         """Put a new credential into the vault, whole or not at all.
@@ -92,14 +93,7 @@ class Credentials:
         """
         await self._import(credential_id, wrapped_secret)
         try:
-            await self._create(
-                str(credential_id),
-                {
-                    "exchange": credential.exchange,
-                    "api_key": credential.api_key.reveal(),
-                    "passphrase": credential.passphrase.reveal(),
-                },
-            )
+            await self._create(credential_id, credential)
         except BaseException:
             await self._undo(credential_id)
             raise
@@ -107,7 +101,7 @@ class Credentials:
     async def find(self, credential_id: UUID) -> Credential:
         """Give what stands beside the secret; raises Failure(credential_missing)."""
         try:
-            return await self._read(str(credential_id), Credential)
+            return await self._read(f"secret/data/credentials/{credential_id}", Credential)
         except Absent:
             raise failure(Code.CREDENTIAL_MISSING) from None
 
@@ -163,18 +157,19 @@ class Credentials:
             async with asyncio.timeout(UNDO_TIMEOUT):
                 await self.destroy(credential_id)
 
-    async def _read_sealing_key(self) -> SealingKey:
-        pair = await self._read("sealing-key", _KeyPair)
-        return SealingKey.from_bytes(b64decode(pair.private_key.reveal()))
-
-    async def _read(self, name: str, kind: type[Part]) -> Part:
-        answer = await self._login.request("GET", f"secret/data/credentials/{name}")
+    async def _read(self, path: str, kind: type[Part]) -> Part:
+        answer = await self._login.request("GET", path)
         return _data({"data": (answer.get("data") or {}).get("data")}, kind)
 
-    async def _create(self, name: str, data: dict[str, str]) -> None:
+    async def _create(self, credential_id: UUID, credential: Credential) -> None:
         """Write what must not be there yet; raises Rejected or Denied where it is."""
+        data = {
+            "exchange": credential.exchange,
+            "api_key": credential.api_key.reveal(),
+            "passphrase": credential.passphrase.reveal(),
+        }
         body = {"options": {"cas": 0}, "data": data}
-        await self._login.request("POST", f"secret/data/credentials/{name}", body)
+        await self._login.request("POST", f"secret/data/credentials/{credential_id}", body)
 
 
 def _data(answer: Answer, kind: type[Part]) -> Part:

@@ -1,7 +1,7 @@
 """What the broker is asked on the bus, each answered within 2.5 seconds and written to the log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from contracts import subjects
 from contracts.bus.connect import Bus
+from contracts.bus.delivery import listen
 from contracts.bus.envelope import Malformed, decode, encode
-from contracts.bus.grants import Grant, GrantOver, GrantRefused, read_grant
+from contracts.bus.grants import Grant, GrantOver, GrantRefused, check_store, read_grant
 from contracts.bus.replies import respond
 from contracts.bus.sealing import SealBroken, SealingKey, seal
 from contracts.faults import Code, Failure, failure
@@ -28,13 +29,15 @@ from contracts.vault import (
     Destroy,
     Destroyed,
     Keys,
+    SignedRead,
     SignedReads,
     Store,
     Stored,
 )
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
-from vault_broker.signing import draft_reads, sign_reads
+from vault_broker.signed import Ended, Signed
+from vault_broker.signing import Draft, draft_reads, sign_reads
 
 QUEUE = "vault-broker"
 ANSWER_WITHIN = 2.2
@@ -72,13 +75,16 @@ class Handlers:
         self._now = now
         self._disagrees = disagrees
         self._lateness = lateness
+        self._signed = Signed()
+        self._ended = Ended()
 
     def declare(self, bus: Bus) -> None:
-        """Subscribe to the four subjects."""
+        """Subscribe to the four subjects, and to what the gateways say of syncs that have ended."""
         respond(bus, subjects.KEYS, QUEUE, self.keys, KEEPING_CONCURRENCY)
         respond(bus, subjects.STORE, QUEUE, self.store, KEEPING_CONCURRENCY)
         respond(bus, subjects.DESTROY, QUEUE, self.destroy, KEEPING_CONCURRENCY)
         respond(bus, subjects.AUTHORIZE, QUEUE, self.authorize, SIGNING_CONCURRENCY)
+        listen(bus, subjects.RECORDED_ALL, self.on_recorded)
 
     async def keys(self, _body: bytes) -> Keys:
         """Give the public keys to hand over a credential with, as they are in the vault now."""
@@ -95,6 +101,7 @@ class Handlers:
             if request.exchange not in READS:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
+            self._check_signature(request)
             parts = _open_parts(request, await self._credentials.sealing_key())
             credential = Credential(request.exchange, parts.api_key, parts.passphrase)
             await self._credentials.store(request.credential_id, request.wrapped_secret, credential)
@@ -120,20 +127,41 @@ class Handlers:
             )
             grant = self._read_grant(request.grant)
             entry.update(purpose=grant.purpose[:MAX_LOGGED])
+            self._ended.check(grant)
             drafts = draft_reads(request, grant, self._now())
-            credential = await self._credentials.find(request.credential_id)
-            if credential.exchange != request.exchange:
-                raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
-            prehashes = [draft.prehash for draft in drafts]
-            signatures = await self._credentials.sign(request.credential_id, prehashes)
-            reads = sign_reads(request.exchange, drafts, credential.parts, signatures)
+            with self._signed.signing(grant, request.request_id, self._now()):
+                reads = await self._sign(request, drafts)
             return _sealed(SignedReads(reads), request)
+
+    async def on_recorded(self, subject: str) -> None:
+        """Sign nothing more for a sync whose outcome is in the database."""
+        sync_id = subjects.recorded_sync(subject)
+        if sync_id is not None:
+            self._ended.add(sync_id)
+
+    async def _sign(self, request: Authorize, drafts: Sequence[Draft]) -> tuple[SignedRead, ...]:
+        credential = await self._credentials.find(request.credential_id)
+        if credential.exchange != request.exchange:
+            raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
+        prehashes = [draft.prehash for draft in drafts]
+        signatures = await self._credentials.sign(request.credential_id, prehashes)
+        return sign_reads(request.exchange, drafts, credential.parts, signatures)
 
     def _read_grant(self, text: str) -> Grant:
         try:
             return read_grant(text, self._gateway_key, self._now())
         except GrantOver as error:
             raise self._late(Code.GRANT_REFUSED, str(error)) from None
+        except GrantRefused as error:
+            raise failure(Code.GRANT_REFUSED, str(error)) from None
+
+    def _check_signature(self, request: Store) -> None:
+        """Refuse what the gateway did not sign; a gateway of the release before signs nothing."""
+        if request.signature is None:
+            log.warning("store_unsigned", credential_id=request.credential_id)
+            return
+        try:
+            check_store(request, self._gateway_key)
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 

@@ -1,0 +1,168 @@
+"""What the vault must hold before a broker comes: engines, policy, login and keys, the first time or anew.
+
+Each step leaves what is right as it is, so that a provisioning that was cut short is done once more.
+"""
+
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from contracts.bus.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.bus.sealing import SealingKey
+from deploy.local.keys import write_private
+from deploy.local.ports import LOOPBACK
+
+Answer = dict[str, Any]
+
+BROKER = "vault-broker"
+BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
+# Whoever copies the login or a token of a broker can use them on this machine only.
+BROKER_ADDRESSES = [f"{LOOPBACK}/32"]
+# A restarted broker logs in with the same secret id, so its uses are not counted.
+BROKER_ROLE = {
+    "token_policies": [BROKER],
+    "token_no_default_policy": True,
+    "token_period": "15m",
+    "token_bound_cidrs": BROKER_ADDRESSES,
+    "secret_id_bound_cidrs": BROKER_ADDRESSES,
+}
+BROKER_SECRET_ID = {"cidr_list": BROKER_ADDRESSES, "token_bound_cidrs": BROKER_ADDRESSES}
+# Five wrong logins with the role id, which is no secret, would lock the broker out.
+# A secret id is too long to be guessed.
+NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
+ENGINES: dict[str, Answer] = {
+    "sys/mounts/secret": {"type": "kv", "options": {"version": "2"}},
+    "sys/mounts/transit": {"type": "transit"},
+    "sys/auth/approle": {"type": "approle"},
+}
+SEALING_KEY = "secret/data/sealing-key"
+# Where the brokers of the release before made it; their successors read it there until the next release.
+EARLIER_SEALING_KEY = "secret/data/credentials/sealing-key"
+FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
+# Raise it when a step below changes, and nothing that `state` looks at does.
+STEPS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The files that provisioning writes for the services: the broker's login, and what the gateway pins."""
+
+    role_id: Path
+    secret_id: Path
+    fingerprints: Path
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether each file is there."""
+        return all(path.exists() for path in (self.role_id, self.secret_id, self.fingerprints))
+
+
+def state() -> bytes:
+    """Name the state that provisioning brings a vault to: another name means that it must run again."""
+    wanted = [STEPS, BROKER_POLICY.read_text(), BROKER_ROLE, BROKER_SECRET_ID, NO_LOCKOUT, ENGINES]
+    return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
+
+
+async def provision(client: httpx.AsyncClient, files: Handover) -> None:
+    """Bring a vault to its state with root's rights and write the files; raises httpx.HTTPError.
+
+    Tokens other than the caller's are revoked: those of before have rights that they must not have any more.
+    """
+    await _mount_engines(client)
+    await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
+    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": BROKER_POLICY.read_text()})
+    await call(client, "POST", f"auth/approle/role/{BROKER}", BROKER_ROLE)
+    # The first read makes the key, which takes up to a second.
+    wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]
+    sealing_key = await _settle_sealing_key(client)
+    pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
+    lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
+    write_private(files.fingerprints, lines.encode())
+    await _renew_login(client, files)
+    await _revoke_other_tokens(client)
+
+
+def pinned_fingerprints(path: Path) -> Mapping[str, str]:
+    """Read the gateway's two settings as provisioning wrote them; raises ValueError for another file."""
+    pinned = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    for name in FINGERPRINTS:
+        read_fingerprints(pinned.get(name, ""))
+    return {name: pinned[name] for name in FINGERPRINTS}
+
+
+async def call(client: httpx.AsyncClient, method: str, path: str, body: Answer | None = None) -> Answer:
+    """Call the vault's API; raises httpx.HTTPStatusError, whose text names the path and no secret."""
+    response = (await client.request(method, path, json=body)).raise_for_status()
+    answer: Answer = response.json() if response.content else {}
+    return answer
+
+
+async def _mount_engines(client: httpx.AsyncClient) -> None:
+    mounted = {kind: (await call(client, "GET", kind))["data"].keys() for kind in ("sys/mounts", "sys/auth")}
+    for path, engine in ENGINES.items():
+        kind, _, name = path.rpartition("/")
+        if f"{name}/" not in mounted[kind]:
+            await call(client, "POST", path, engine)
+
+
+async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:
+    """Give the key pair of all brokers, the same at both places: that of before, or one that is made here.
+
+    A broker of the release before may make one at the earlier place at the same time: the first one stays.
+    """
+    if await _value(client, SEALING_KEY) is None:
+        made = b64encode(SealingKey.generate().private_bytes()).decode()
+        await _create(client, EARLIER_SEALING_KEY, made)
+        await _create(client, SEALING_KEY, await _value(client, EARLIER_SEALING_KEY) or made)
+    settled = await _value(client, SEALING_KEY)
+    assert settled is not None  # noqa: S101 - it was there, or was just made
+    if await _value(client, EARLIER_SEALING_KEY) != settled:
+        await call(client, "POST", EARLIER_SEALING_KEY, {"data": {"private_key": settled}})
+    return SealingKey.from_bytes(b64decode(settled))
+
+
+async def _value(client: httpx.AsyncClient, path: str) -> str | None:
+    response = await client.get(path)
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return None
+    value: str = response.raise_for_status().json()["data"]["data"]["private_key"]
+    return value
+
+
+async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
+    """Write a key where there is none; one that is there stays."""
+    body = {"options": {"cas": 0}, "data": {"private_key": value}}
+    response = await client.post(path, json=body)
+    if response.status_code != httpx.codes.BAD_REQUEST or "check-and-set" not in response.text:
+        response.raise_for_status()
+
+
+async def _renew_login(client: httpx.AsyncClient, files: Handover) -> None:
+    """Write the broker's login with a new secret id, and destroy those of before once it is written."""
+    role = f"auth/approle/role/{BROKER}"
+    role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
+    login = (await call(client, "POST", f"{role}/secret-id", BROKER_SECRET_ID))["data"]
+    write_private(files.role_id, role_id.encode())
+    write_private(files.secret_id, login["secret_id"].encode())
+    known = (await call(client, "LIST", f"{role}/secret-id"))["data"]["keys"]
+    for accessor in set(known) - {login["secret_id_accessor"]}:
+        await call(client, "POST", f"{role}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
+
+
+async def _revoke_other_tokens(client: httpx.AsyncClient) -> None:
+    """Revoke each token but our own, also a root token that a provisioning cut short has left."""
+    own = (await call(client, "GET", "auth/token/lookup-self"))["data"]["accessor"]
+    known = (await call(client, "LIST", "auth/token/accessors"))["data"]["keys"]
+    for accessor in set(known) - {own}:
+        response = await client.post("auth/token/revoke-accessor", json={"accessor": accessor})
+        if response.status_code not in (
+            httpx.codes.BAD_REQUEST,
+            httpx.codes.NOT_FOUND,
+        ):  # it has ended meanwhile
+            response.raise_for_status()

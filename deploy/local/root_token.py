@@ -1,0 +1,49 @@
+"""A root token of the vault for one provisioning: made by the recovery key, kept in memory, then revoked."""
+
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from deploy.local.processes import PartFailed
+from deploy.local.provisioning import call
+
+ATTEMPT = "sys/generate-root/attempt"
+# The server takes no such request unless a listener of its own configuration says so.
+LISTENER_OPTION = "disable_unauthed_generate_root_endpoints"
+
+
+@asynccontextmanager
+async def as_root(client: httpx.AsyncClient, token: str) -> AsyncIterator[None]:
+    """Use a root token, and revoke it at the end."""
+    client.headers["X-Vault-Token"] = token
+    try:
+        yield
+        await call(client, "POST", "auth/token/revoke-self")
+    finally:
+        del client.headers["X-Vault-Token"]
+
+
+async def recovered_root_token(client: httpx.AsyncClient, recovery_key: Path) -> str:
+    """Make a root token by the recovery key that the first start kept; raises PartFailed where it is missing.
+
+    What another start has begun is given up: it ended before it had the token.
+    """
+    if not recovery_key.exists():
+        raise PartFailed(
+            f"This version needs other rights in the vault, and the file that gives them is missing: "
+            f"{recovery_key}. Put it back, or start with another directory."
+        )
+    await call(client, "DELETE", ATTEMPT)
+    begun = await call(client, "PUT", ATTEMPT, {})
+    answer = {"key": recovery_key.read_text().strip(), "nonce": begun["nonce"]}
+    done = await call(client, "PUT", "sys/generate-root/update", answer)
+    return _decoded(done["encoded_token"], begun["otp"])
+
+
+def _decoded(encoded: str, once: str) -> str:
+    """Take the one-time pad off a token."""
+    raw = b64decode(encoded + "=" * (-len(encoded) % 4))
+    return bytes(left ^ right for left, right in zip(raw, once.encode(), strict=True)).decode()

@@ -1,0 +1,13 @@
+"""What a gateway of the tests pins: the keys of the vault that the test runs."""
+
+from pathlib import Path
+
+from contracts.bus.pinning import read_fingerprints
+from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints
+from gateway.credentials import Pinned
+
+
+def pinned_in(fingerprints_file: Path) -> Pinned:
+    """Give the fingerprints that provisioning wrote into a file."""
+    written = pinned_fingerprints(fingerprints_file)
+    return Pinned(*(read_fingerprints(written[name]) for name in FINGERPRINTS))

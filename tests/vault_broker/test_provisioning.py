@@ -1,0 +1,127 @@
+"""Provisioning may be cut short and done again: it ends in one key, one login and no other token."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from contracts.bus.pinning import sealing_key_fingerprint
+from deploy.local.processes import Processes
+from deploy.local.provisioning import (
+    EARLIER_SEALING_KEY,
+    FINGERPRINTS,
+    SEALING_KEY,
+    Handover,
+    pinned_fingerprints,
+    provision,
+)
+from tests.vault_broker.conftest import logged_in
+from tests.vault_broker.vaults import OwnVault
+from vault_broker.credentials import Credentials
+
+METADATA = [path.replace("/data/", "/metadata/") for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
+ENOUGH = 60
+
+
+class CutShort(Exception):
+    """The process that provisions has ended."""
+
+
+@pytest_asyncio.fixture(name="vault", scope="module")
+async def _vault(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnVault]:
+    vault = OwnVault(processes, tmp_path_factory.mktemp("provisioned"), "provisioned-vault")
+    await vault.start()
+    yield vault
+    await vault.client.aclose()
+    await vault.stop()
+
+
+async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
+    """Provision, and be gone before so many requests are sent; gives how many were."""
+    sent = 0
+
+    async def count(_: httpx.Request) -> None:
+        nonlocal sent
+        if sent == requests:
+            raise CutShort
+        sent += 1
+
+    vault.client.event_hooks = {"request": [count]}
+    files = Handover(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
+    try:
+        with suppress(CutShort):
+            await provision(vault.client, files)
+    finally:
+        vault.client.event_hooks = {}
+    return sent
+
+
+async def keys(vault: OwnVault) -> list[str]:
+    """Give the private keys at the two places."""
+    answers = [await vault.root("GET", path) for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
+    return [answer["data"]["data"]["private_key"] for answer in answers]
+
+
+async def check(vault: OwnVault) -> None:
+    """Fail unless a broker gets in and finds the one key that is pinned."""
+    async with logged_in(vault) as login:
+        key = await Credentials(login).sealing_key()
+    pinned = pinned_fingerprints(vault.fingerprints_file)
+    assert pinned[FINGERPRINTS[1]] == sealing_key_fingerprint(key.public)
+    assert len(set(await keys(vault))) == 1
+    logins = await vault.root("LIST", "auth/approle/role/vault-broker/secret-id")
+    assert len(logins["data"]["keys"]) == 1
+
+
+async def test_cut_short_anywhere_it_is_done_by_the_next(vault: OwnVault) -> None:
+    """However many requests were sent, to a vault without sealing key, the next one comes to the end."""
+    whole = await provisioned(vault)
+    assert 10 < whole < ENOUGH
+    for requests in range(whole + 1):
+        for path in METADATA:
+            await vault.root("DELETE", path)
+        await provisioned(vault, requests)
+        settled = await vault.client.get(SEALING_KEY)
+        await provisioned(vault)
+
+        await check(vault)
+        if settled.is_success:
+            assert (await keys(vault))[0] == settled.json()["data"]["data"]["private_key"]
+
+
+async def test_the_key_of_an_earlier_broker_stays(vault: OwnVault) -> None:
+    """The key that brokers of the release before have made is the one of the new place."""
+    made = (await keys(vault))[0]
+    await vault.root("DELETE", METADATA[0])
+
+    await provisioned(vault)
+
+    assert await keys(vault) == [made, made]
+
+
+async def test_a_key_made_elsewhere_later_does_not_count(vault: OwnVault) -> None:
+    """Where the two places differ the pinned key wins: the earlier place gets it back."""
+    pinned = (await keys(vault))[0]
+    await vault.root("POST", EARLIER_SEALING_KEY, {"data": {"private_key": "AAAA"}})
+
+    await provisioned(vault)
+
+    assert await keys(vault) == [pinned, pinned]
+
+
+async def test_what_was_copied_before_is_worth_nothing_after(vault: OwnVault) -> None:
+    """A root token that was left over, a broker's token and its secret id end with the next provisioning."""
+    left = (await vault.root("POST", "auth/token/create", {"no_parent": True}))["auth"]["client_token"]
+    copied = {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
+    used = (await vault.root("POST", "auth/approle/login", copied))["auth"]["client_token"]
+
+    await provisioned(vault)
+
+    for token, path in ((left, "sys/mounts"), (used, "transit/wrapping_key")):
+        answer = await vault.client.get(path, headers={"X-Vault-Token": token})
+        assert answer.status_code == httpx.codes.FORBIDDEN
+    refused = await vault.client.post("auth/approle/login", json=copied)
+    assert refused.status_code == httpx.codes.BAD_REQUEST
+    await check(vault)
