@@ -83,7 +83,7 @@ class Reverifier:
             asked = Asked(due.credential_id, due.exchange, due.region)
             verified = await verify(self._bus, self._key, asked, begun)
             async with self._pool.transaction() as connection:
-                await self._settle(connection, due, verified)
+                await settle(connection, due, verified)
         except Failure as failure:
             log.warning("pause_not_verified", account_id=due.account_id, code=failure.code)
             return
@@ -93,25 +93,24 @@ class Reverifier:
         self._relay.wake()
         self._destroyer.wake()
 
-    async def _settle(self, connection: Connection, due: Due, verified: Verified) -> None:
-        """Do what was found, unless the key was replaced or the account deleted meanwhile."""
-        account = await accounts.lock_account(connection, due.account_id)
-        if account is None or account.credential_id != due.credential_id:
-            return
-        pause = (await pauses.find(connection, [account.id])).get(account.id)
-        if pause is None:
-            return
-        finding = judge_rights(EXCHANGES[account.exchange], account.exchange_uid, verified)
-        log.info("pause_verified", account_id=account.id, found=str(finding.code) if finding else "read_only")
-        if finding is None:
-            await resume(connection, account)
-        elif finding.code == pause.reason == Code.OVER_PRIVILEGED_KEY:
-            await _give_up_secret(connection, account, pause, finding)
-        else:
-            confirm = finding.code == Code.OVER_PRIVILEGED_KEY
-            await change_reason(
-                connection, account, finding, FIRST_VERIFY_SECONDS if confirm else HOURLY_SECONDS
-            )
+
+async def settle(connection: Connection, due: Due, verified: Verified) -> None:
+    """Do what was found, unless the key was replaced or the account deleted meanwhile."""
+    account = await accounts.lock_account(connection, due.account_id)
+    if account is None or account.credential_id != due.credential_id:
+        return
+    pause = (await pauses.find(connection, [account.id])).get(account.id)
+    if pause is None:
+        return
+    finding = judge_rights(EXCHANGES[account.exchange], account.exchange_uid, verified)
+    log.info("pause_verified", account_id=account.id, found=str(finding.code) if finding else "read_only")
+    if finding is None:
+        await resume(connection, account)
+    elif finding.code == pause.reason == Code.OVER_PRIVILEGED_KEY:
+        await _give_up_secret(connection, account, pause, finding)
+    else:
+        confirm = finding.code == Code.OVER_PRIVILEGED_KEY
+        await change_reason(connection, account, finding, FIRST_VERIFY_SECONDS if confirm else HOURLY_SECONDS)
 
 
 async def _give_up_secret(connection: Connection, account: Account, pause: Pause, finding: Finding) -> None:
