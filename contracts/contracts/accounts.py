@@ -66,7 +66,10 @@ class AccountResumed(msgspec.Struct, frozen=True):
 
 
 class AccountSynced(msgspec.Struct, frozen=True):
-    """The public fact that a sync has its outcome; it carries no amounts."""
+    """The public fact that a sync has its outcome; it carries no amounts.
+
+    `rights_unproven` says that wallets were read and the rights of the key could not be.
+    """
 
     sync_id: UUID
     account_id: UUID
@@ -77,3 +80,4 @@ class AccountSynced(msgspec.Struct, frozen=True):
     wallets: tuple[WalletFact, ...] = ()
     holdings_count: int | None = None
     error_code: CodeText | None = None
+    rights_unproven: bool = False

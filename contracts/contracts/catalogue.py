@@ -28,7 +28,11 @@ class Wallet(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """What the system knows of an exchange before any account is connected."""
+    """What the system knows of an exchange before any account is connected.
+
+    `read_only_permissions` are the rights of a key that may only read, `further_permissions` those that are
+    known to be more. A right that is in neither is not known.
+    """
 
     key: str
     name: str
@@ -36,6 +40,7 @@ class Exchange(msgspec.Struct, frozen=True):
     credential_fields: tuple[CredentialField, ...]
     wallets: tuple[Wallet, ...]
     read_only_permissions: frozenset[str]
+    further_permissions: frozenset[str]
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
@@ -66,6 +71,7 @@ OKX = Exchange(
         Wallet("earn", "Earn", covered=False),
     ),
     read_only_permissions=frozenset({"read_only"}),
+    further_permissions=frozenset({"trade", "withdraw"}),
 )
 
 EXCHANGES: dict[str, Exchange] = {exchange.key: exchange for exchange in (OKX,)}

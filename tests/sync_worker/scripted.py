@@ -49,6 +49,7 @@ class ScriptedExchange:
             BALANCE: trading({"ccy": "BTC", "eq": "1", "eqUsd": "64000"}),
             FUNDING: rows(FUNDING_ROW | {"ccy": "BTC", "bal": "1"}),
             VALUATION: rows({"details": {"trading": "64000", "funding": "64000"}}),
+            CONFIG: config("read_only"),
         }
 
     def targets(self) -> list[str]:
@@ -101,6 +102,11 @@ def rows(*data: Any) -> Script:
 def trading(*details: dict[str, str], total: str = "") -> Script:
     """Answer with a trading account."""
     return rows({"totalEq": total, "details": [TRADING_ROW | row for row in details]})
+
+
+def config(perm: str, uid: str = "1") -> Script:
+    """Answer whose key it is and what it may do."""
+    return rows({"uid": uid, "mainUid": uid, "perm": perm, "ip": ""})
 
 
 def refusal(code: Any, message: str = "", status: str = "200 OK") -> Script:

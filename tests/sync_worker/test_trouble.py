@@ -41,7 +41,7 @@ async def test_the_wallets_are_read_together_as_they_were_signed(
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
 
     assert outcome.status == Status.COMPLETED
-    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION])
+    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION, CONFIG])
     signed = [head for head in scripted.heads if TIME.encode() not in head]
     assert all(b"ok-access-sign: " in head.lower() for head in signed)
     for read in outcome.wallets[:2]:
@@ -297,7 +297,7 @@ async def test_a_broker_that_does_not_answer_is_waited_for(
     outcome = await gateway.outcome(patient)
     assert outcome.status == Status.COMPLETED
     assert outcome.attempt > 1
-    assert len(scripted.targets()) <= 4
+    assert len(scripted.targets()) <= 5
 
 
 async def test_a_stopped_worker_finishes_what_it_has_begun(

@@ -35,6 +35,7 @@ from gateway.progress import Progress
 from gateway.recording import Recorder
 from gateway.relay import Relay
 from gateway.requesting import Requests
+from gateway.reverifying import Reverifier
 from gateway.routes import accounts, auth, documents, exchanges, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.measuring import Measuring
@@ -115,6 +116,7 @@ def composed(
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
+    reverifier = Reverifier(pool, bus, relay, destroyer, key)
     declare_subscribers(bus, outcomes, waiters, gate)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
@@ -133,6 +135,7 @@ def composed(
         "relay": relay.run(),
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
+        "reverifier": reverifier.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,

@@ -9,25 +9,24 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from contracts import subjects
-from contracts.accounts import Verified, Verify, VerifyReply
+from contracts.accounts import Verified
 from contracts.bus.connect import Bus
-from contracts.bus.grants import VERIFY, Grant, sign_grant
 from contracts.catalogue import Exchange
 from contracts.faults import Code, Failure, PermanentError
 from contracts.values import Secret
-from contracts.vault import CredentialParts, Refused
+from contracts.vault import CredentialParts
 from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable
+from gateway.pausing import resume
 from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
 from gateway.store.pool import DatabaseUnavailable, Pool
-from gateway.vault import Vault, in_time
+from gateway.vault import Vault
+from gateway.verifying import Asked, verify
 
-VERIFY_SECONDS = 20.0
 DOOM_SECONDS = 1.0
 MAX_ACCOUNTS = 100
 
@@ -137,18 +136,8 @@ class Connecting:
 
     async def _verify(self, credential_id: UUID, submission: Submission, begun: DatabaseTime) -> Verified:
         """Have a worker read whose key it is and what it may do; raises Failure."""
-        deadline = begun.after(VERIFY_SECONDS)
-        grant = Grant(credential_id, submission.exchange.key, VERIFY, deadline)
-        question = Verify(
-            credential_id, submission.exchange.key, submission.region, sign_grant(grant, self._key), deadline
-        )
-        subject = subjects.verify(submission.exchange.key)
-        reply: VerifyReply = await self._bus.request(
-            subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
-        )
-        if isinstance(reply, Refused):
-            raise in_time(reply).failure()
-        return reply
+        asked = Asked(credential_id, submission.exchange.key, submission.region)
+        return await verify(self._bus, self._key, asked, begun)
 
     async def _insert(self, account: Account, credential_id: UUID) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
@@ -195,7 +184,11 @@ class Connecting:
             # A sync that is open was granted the old credential.
             open_sync = await syncs.find_open(connection, account.id)
             needed_until = open_sync.deadline if open_sync else None
-            await credentials.doom(connection, current.credential_id, "live", needed_until)
+            pause = await resume(connection, current)
+            if pause is not None and pause.is_stand_in(current.credential_id):
+                await credentials.delete_stand_in(connection, current.credential_id)
+            else:
+                await credentials.doom(connection, current.credential_id, "live", needed_until)
             await audit.record(
                 connection,
                 Action.CREDENTIAL_REPLACED,

@@ -7,7 +7,7 @@ from gateway.destroying import Destroyer
 from gateway.errors import not_found
 from gateway.messages import failed_outcome
 from gateway.relay import Relay
-from gateway.store import accounts, audit, credentials, outbox, syncs
+from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
 
@@ -30,7 +30,11 @@ class Deleting:
             if queued is not None:
                 await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED))
             await accounts.delete_account(connection, account_id)
-            await credentials.doom(connection, account.credential_id, "live")
+            pause = await pauses.end(connection, account_id)
+            if pause is not None and pause.is_stand_in(account.credential_id):
+                await credentials.delete_stand_in(connection, account.credential_id)
+            else:
+                await credentials.doom(connection, account.credential_id, "live")
             await audit.record(connection, Action.ACCOUNT_DELETED, user_id=user_id, subject=account_id)
         self._destroyer.wake()
         self._relay.wake()

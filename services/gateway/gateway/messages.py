@@ -1,11 +1,12 @@
 """What the gateway puts into its outbox: sync requests, outcomes it settles itself, and public facts."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
-from contracts.accounts import AccountSynced, WalletFact
+from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, WalletFact
 from contracts.bus.envelope import attributes, encode
 from contracts.bus.grants import Grant, sign_grant, sync_purpose
 from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
@@ -13,6 +14,7 @@ from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
 from gateway.store.accounts import Account
 from gateway.store.outbox import Outgoing
+from gateway.store.pauses import Pause
 from gateway.store.syncs import Overdue, Sync
 
 SOURCE = "gateway"
@@ -81,15 +83,33 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
         ),
         holdings_count=sync.holdings_count,
         error_code=sync.error_code,
+        rights_unproven=sync.rights_unproven,
     )
-    message_id = f"{sync.id}:synced"
-    return Outgoing(
-        message_id,
-        subjects.account_synced(sync.user_id),
-        _name(ACCOUNT_EVENTS.name),
-        attributes(fact, SOURCE, message_id),
-        encode(fact),
-    )
+    return _account_event(subjects.account_synced(sync.user_id), f"{sync.id}:synced", fact)
+
+
+def account_paused(user_id: UUID, exchange: str, pause: Pause) -> Outgoing:
+    """Tell the world that the key of an account is not used, and why."""
+    paused_at = pause.paused_at.astimezone(UTC)
+    fact = AccountPaused(pause.account_id, user_id, exchange, pause.reason, paused_at)
+    message_id = f"{pause.account_id}:paused:{paused_at.isoformat()}:{pause.reason}"
+    return _account_event(subjects.account_paused(user_id), message_id, fact)
+
+
+def account_resumed(
+    account_id: UUID, user_id: UUID, exchange: str, paused_at: datetime, resumed_at: datetime
+) -> Outgoing:
+    """Tell the world that an account that was paused is synced again."""
+    fact = AccountResumed(account_id, user_id, exchange, resumed_at.astimezone(UTC))
+    message_id = f"{account_id}:resumed:{paused_at.astimezone(UTC).isoformat()}"
+    return _account_event(subjects.account_resumed(user_id), message_id, fact)
+
+
+def _account_event(
+    subject: str, message_id: str, fact: AccountSynced | AccountPaused | AccountResumed
+) -> Outgoing:
+    headers = attributes(fact, SOURCE, message_id)
+    return Outgoing(message_id, subject, _name(ACCOUNT_EVENTS.name), headers, encode(fact))
 
 
 def _name(name: str | None) -> str:

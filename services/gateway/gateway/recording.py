@@ -11,9 +11,11 @@ import structlog
 from contracts.bus.envelope import Malformed
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
 from gateway.keeping import keep
 from gateway.messages import account_synced
+from gateway.pausing import find_refused
+from gateway.rights import Finding
 from gateway.store import accounts, audit, outbox, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
@@ -180,7 +182,13 @@ async def _end(
     *,
     keeping: bool = True,
 ) -> list[Sync]:
-    """Give syncs, which are locked, their terminal state, and keep what they say of wallets."""
+    """Give syncs, which are locked, their terminal state, and keep what they say of wallets.
+
+    A sync whose key is not what it must be failed, whatever it read.
+    """
+    judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
+    refused = await find_refused(connection, judged)
+    together = [(_refused(said, refused.get(sync.id)), sync) for said, sync in together]
     reads = {
         sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
         for understood, sync in together
@@ -189,7 +197,12 @@ async def _end(
     if keeping:
         reads |= await keep(connection, alive, patience)
     endings = {sync.id: ending(understood.outcome, reads[sync.id]) for understood, sync in together}
-    ended = await syncs.end_syncs(connection, endings)
+    unproven = {said.outcome.sync_id for said, _ in together if _is_unproven(said)}
+    ended = [
+        msgspec.structs.replace(sync, rights_unproven=sync.id in unproven)
+        for sync in await syncs.end_syncs(connection, endings)
+    ]
+    await syncs.insert_unproven(connection, list(unproven))
     attempts = [
         accounts.Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
         for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
@@ -198,6 +211,19 @@ async def _end(
     await outbox.put_all(connection, [account_synced(sync, ended_at(sync)) for sync in ended])
     await audit.record_all(connection, Action.SYNC_RECORDED, [_audited(sync) for sync in ended])
     return ended
+
+
+def _refused(understood: Understood, finding: Finding | None) -> Understood:
+    """Give what an outcome means whose key is not what it must be: no wallet was read."""
+    if finding is None:
+        return understood
+    said = understood.outcome
+    outcome = SyncFailed(said.sync_id, said.account_id, said.exchange, finding.code, finding.words)
+    return Understood(outcome, wallet_reads(outcome))
+
+
+def _is_unproven(understood: Understood) -> bool:
+    return understood.outcome.rights is None and any(read.verdict in READ for read in understood.reads)
 
 
 def ended_at(sync: Sync) -> datetime:

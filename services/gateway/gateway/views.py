@@ -11,8 +11,10 @@ from contracts.catalogue import EXCHANGES, Exchange, Wallet
 from contracts.faults import Code, CodeText, EndpointName, ExchangeCode, fault_of
 from contracts.syncs import Status, TotalCheck
 from contracts.values import Balance, amount_text
+from gateway.paused import PausedView, paused_view
 from gateway.store.accounts import Account
 from gateway.store.balances import Detail, StoredBalance, StoredWallet
+from gateway.store.pauses import Pause
 from gateway.store.syncs import Sync, WalletVerdict
 
 EXACT_DIGITS = 200
@@ -33,7 +35,7 @@ class WalletState(StrEnum):
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """A connected account."""
+    """A connected account; while it is `paused` its key is not used."""
 
     id: UUID
     exchange: str
@@ -49,10 +51,14 @@ class AccountView(msgspec.Struct, frozen=True):
     last_attempt_at: datetime | None
     last_error_code: CodeText | None
     next_action: str | None
+    paused: PausedView | None
 
 
 class SyncView(msgspec.Struct, frozen=True):
-    """A sync and its outcome; `success` is null while it is queued and true only when it is complete."""
+    """A sync and its outcome; `success` is null while it is queued and true only when it is complete.
+
+    `rights_unproven` says that wallets were read and the rights of the key could not be.
+    """
 
     account_id: UUID
     sync_id: UUID
@@ -65,6 +71,7 @@ class SyncView(msgspec.Struct, frozen=True):
     requested_at: datetime
     finished_at: datetime | None
     wallets: tuple[WalletVerdict, ...]
+    rights_unproven: bool
 
 
 class BatchView(msgspec.Struct, frozen=True):
@@ -191,9 +198,10 @@ def next_action(
     return fault_of(code).next_action
 
 
-def account_view(account: Account, egress: tuple[str, ...]) -> AccountView:
+def account_view(account: Account, egress: tuple[str, ...], pause: Pause | None = None) -> AccountView:
     """Show an account."""
-    exchange = EXCHANGES[account.exchange]
+    exchange, paused = EXCHANGES[account.exchange], paused_view(pause, account.exchange)
+    action = next_action(account.last_error_code, exchange, account.region, egress)
     return AccountView(
         id=account.id,
         exchange=account.exchange,
@@ -208,7 +216,8 @@ def account_view(account: Account, egress: tuple[str, ...]) -> AccountView:
         last_synced_at=account.last_synced_at,
         last_attempt_at=account.last_attempt_at,
         last_error_code=account.last_error_code,
-        next_action=next_action(account.last_error_code, exchange, account.region, egress),
+        next_action=paused.next_action if paused else action,
+        paused=paused,
     )
 
 
@@ -228,6 +237,7 @@ def sync_view(sync: Sync, egress: tuple[str, ...]) -> SyncView:
         requested_at=sync.requested_at,
         finished_at=sync.finished_at,
         wallets=sync.wallets,
+        rights_unproven=sync.rights_unproven,
     )
 
 

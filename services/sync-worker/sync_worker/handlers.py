@@ -62,7 +62,7 @@ class Handlers:
         said = outcome(request, exchange.catalogue, reading, delivery.attempt)
         await self._publish(said)
         self._outages.forget(delivery.message_id)
-        _report(said, time.monotonic() - started)
+        _report(said, reading.rights_code, time.monotonic() - started)
 
     async def verify_credential(self, body: bytes) -> Verified:
         """Read whose credential it is and what it may do; raises Failure, which is answered as a refusal."""
@@ -97,7 +97,8 @@ class Handlers:
             return
         if meets_outage(reading):
             self._outages.add(delivery.message_id)
-        codes = sorted({str(read.error_code) for read in reading.wallets if read.error_code})
+        faults = [*(read.error_code for read in reading.wallets), reading.rights_code]
+        codes = sorted({str(code) for code in faults if code})
         log.debug("trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay)
         raise RetryLater(delay, ", ".join(codes))
 
@@ -121,8 +122,8 @@ def _access(request: SyncRequested | Verify, seconds: float) -> Access:
     return Access(request.credential_id, request.exchange, request.region, request.grant, ends)
 
 
-def _report(said: SyncOutcome, seconds: float) -> None:
-    """Write the one line that an outcome leaves in the log."""
+def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:
+    """Write the one line that an outcome leaves in the log; `rights_code` says why no rights were read."""
     log.info(
         "sync_ended",
         sync_id=said.sync_id,
@@ -131,6 +132,7 @@ def _report(said: SyncOutcome, seconds: float) -> None:
         attempt=said.attempt,
         status=said.status,
         verdicts={read.wallet: str(read.error_code or read.verdict) for read in said.wallets},
+        **({"rights": str(rights_code)} if rights_code else {}),
         **_exchange_errors(said),
         seconds=round(seconds, 3),
     )

@@ -3,6 +3,7 @@
 Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and its neighbours.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.accounts import Verified
+from contracts.catalogue import OKX
+from contracts.rights import named_rights
+from contracts.syncs import Rights
 from sync_worker.damage import Doubled, is_whole, read_json
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_rows import Rows, amount_of, funding_row, read_rows, trading_row
@@ -25,6 +29,8 @@ MAX_TIME_MS = 10**14
 # What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
 MAX_VALUES = 250_000
 NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
+# The id of an account as a message carries it.
+UID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 SHAPE = "The answer does not have the documented shape."
 
 Shape = TypeVar("Shape")
@@ -111,9 +117,21 @@ def parse_config(data: Any) -> Verified:
     row = _only(data, ConfigRow)
     if not row.uid or not row.main_uid:
         raise UnexpectedResponse("It does not say whose key it is.")
-    if not all(text.isprintable() for text in (row.uid, row.main_uid, row.perm, row.ip)):
+    if not UID.fullmatch(row.uid) or not all(text.isprintable() for text in (row.main_uid, row.ip)):
         raise UnexpectedResponse("What it says of the key can not be read.")
-    return Verified(str(row.uid), str(row.main_uid), _listed(row.perm), _listed(row.ip))
+    return Verified(str(row.uid), str(row.main_uid), _rights(row.perm), _listed(row.ip))
+
+
+def parse_rights(data: Any) -> Rights:
+    """Read from the data of /api/v5/account/config whose key it is and what it may do.
+
+    Damage in other fields costs those only. A right that no message can carry is named `unreadable-right`.
+    """
+    fields = _one(data)
+    uid, perm = fields.get("uid"), fields.get("perm")
+    if not isinstance(uid, str) or not isinstance(perm, str) or not UID.fullmatch(uid):
+        raise UnexpectedResponse("It does not say whose key it is and what it may do.")
+    return Rights(str(uid), _rights(perm))
 
 
 def parse_time(data: Any) -> int:
@@ -174,6 +192,10 @@ def _time(value: Any) -> datetime | None:
     if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
         return None
     return EPOCH + timedelta(milliseconds=int(value))
+
+
+def _rights(perm: str) -> tuple[str, ...]:
+    return named_rights(OKX, _listed(perm))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contracts.faults import Actor, Code, Failure, fault_of
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,
     READ,
+    Rights,
     Status,
     SyncCompleted,
     SyncFailed,
@@ -37,12 +38,15 @@ MAX_DELAY = 60.0
 class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` in seconds where the exchange said so.
 
-    `clocks_disagree` says that nothing was asked, because clocks of our own do.
+    `clocks_disagree` says that nothing was asked, because clocks of our own do. `rights` are those of the
+    key; where they could not be read, `rights_code` says why.
     """
 
     wallets: tuple[WalletRead, ...]
     retry_after: float | None = None
     clocks_disagree: bool = False
+    rights: Rights | None = None
+    rights_code: str | None = None
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
@@ -82,7 +86,15 @@ def meets_outage(reading: Reading) -> bool:
 
 
 def _failures(reading: Reading) -> set[str]:
+    """Give the codes that failed.
+
+    Where no wallet was read the rights matter to no number; and rights that stay away for good keep no wallet
+    from another try.
+    """
     failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
+    of_rights = reading.rights_code
+    if of_rights and fault_of(of_rights).retryable and any(read.verdict in READ for read in reading.wallets):
+        failed.add(of_rights)
     return {code for code in failed if code is not None}
 
 
@@ -99,23 +111,26 @@ def _backoff(codes: set[str], tries: int) -> float:
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Write the outcome of a sync; one too large to be sent becomes too_many_assets."""
-    said = _outcome(request, _all_wallets(exchange, reading), attempt)
+    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
     if len(encode(said)) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
-        said = _outcome(request, _all_wallets(exchange, Reading(tuple(wallets))), attempt)
+        unsendable = Reading(tuple(wallets))
+        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading.rights)
     return said
 
 
-def _outcome(request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int) -> SyncOutcome:
-    status = status_of(wallets)
+def _outcome(
+    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
+) -> SyncOutcome:
+    status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
     if status is not Status.FAILED:
-        return SyncCompleted(request.sync_id, request.account_id, request.exchange, status, wallets, attempt)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    return SyncFailed(request.sync_id, request.account_id, request.exchange, code, words, wallets, attempt)
+    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:

@@ -12,7 +12,7 @@ from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.problems import documented
-from gateway.store import accounts, audit, balances
+from gateway.store import accounts, audit, balances, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.balances import StoredBalance, StoredWallet
@@ -67,15 +67,21 @@ async def connect_account(data: Connect, request: SignedInRequest, gateway: Gate
 @get("/api/v1/accounts", responses=documented(401), tags=["accounts"])
 async def list_accounts(request: SignedInRequest, gateway: Gateway) -> tuple[AccountView, ...]:
     """List the connected accounts."""
-    async with gateway.pool.transaction() as connection:
+    async with gateway.pool.transaction(snapshot=True) as connection:
         listed = await accounts.list_accounts(connection, request.user.id)
-    return tuple(account_view(account, gateway.egress) for account in listed)
+        paused = await pauses.find(connection, [account.id for account in listed])
+    return tuple(account_view(account, gateway.egress, paused.get(account.id)) for account in listed)
 
 
 @get("/api/v1/accounts/{account_id:uuid}", responses=documented(401, 404), tags=["accounts"])
 async def show_account(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> AccountView:
     """Show an account."""
-    return account_view(await _found(gateway, request, account_id), gateway.egress)
+    async with gateway.pool.transaction(snapshot=True) as connection:
+        account = await accounts.find_account(connection, request.user.id, account_id)
+        if account is None:
+            raise not_found()
+        paused = await pauses.find(connection, [account_id])
+    return account_view(account, gateway.egress, paused.get(account_id))
 
 
 @patch("/api/v1/accounts/{account_id:uuid}", responses=documented(400, 401, 404), tags=["accounts"])
@@ -88,8 +94,9 @@ async def rename_account(
         account = await accounts.rename(connection, request.user.id, account_id, name)
         if account is None:
             raise not_found()
+        paused = await pauses.find(connection, [account_id])
         await audit.record(connection, Action.ACCOUNT_RENAMED, user_id=request.user.id, subject=account_id)
-    return account_view(account, gateway.egress)
+    return account_view(account, gateway.egress, paused.get(account_id))
 
 
 @delete(

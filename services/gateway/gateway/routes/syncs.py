@@ -42,7 +42,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
     "/api/v1/accounts/{account_id:uuid}/sync",
     status_code=200,
     response_headers=RATE_LIMIT,
-    responses=documented(401, 404, 422, 429) | ACCEPTED_SYNC,
+    responses=documented(401, 404, 409, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
 )
 async def sync_account(
@@ -52,7 +52,10 @@ async def sync_account(
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SyncView]:
-    """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked."""
+    """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked.
+
+    409 when the account is paused: its key is not used.
+    """
     idempotency = _idempotency(idempotency_key, request)
     accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
     sync_id, headers = accepted.target_id, accepted.allowance.headers()
@@ -73,7 +76,10 @@ async def sync_account(
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
 ) -> Response[BatchView]:
-    """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked."""
+    """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked.
+
+    The sync of a paused account has failed at once, for the reason of the pause.
+    """
     accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
     batch_id, headers = accepted.target_id, accepted.allowance.headers()
     members = await _batch(gateway, request, batch_id)

@@ -134,6 +134,16 @@ async def replace_credential(connection: Connection, account: Account) -> Accoun
     return stored
 
 
+async def set_credential(connection: Connection, account_id: UUID, credential_id: UUID) -> None:
+    """Give an account another credential, of which nothing else is known."""
+    await execute(
+        connection,
+        "update accounts set credential_id = %(credential_id)s where id = %(id)s",
+        id=account_id,
+        credential_id=credential_id,
+    )
+
+
 async def delete_account(connection: Connection, account_id: UUID) -> None:
     """Take an account and its balances away; its syncs stay as outcomes that were recorded."""
     await execute(connection, "delete from account_wallets where account_id = %(id)s", id=account_id)

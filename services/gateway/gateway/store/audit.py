@@ -26,6 +26,9 @@ class Action(StrEnum):
     ACCOUNT_CONNECTED = "account_connected"
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_DELETED = "account_deleted"
+    ACCOUNT_PAUSED = "account_paused"
+    ACCOUNT_RESUMED = "account_resumed"
+    SECRET_GIVEN_UP = "secret_given_up"  # noqa: S105 - the same
     SYNC_REQUESTED = "sync_requested"
     SYNC_RECORDED = "sync_recorded"
 

@@ -35,6 +35,23 @@ async def insert_pending(
     return DatabaseTime.just(await database_time(connection))
 
 
+async def insert_stand_in(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> None:
+    """Add a credential of which the vault holds nothing, for an account whose secret is destroyed."""
+    await execute(
+        connection,
+        """insert into credentials (id, user_id, exchange, state)
+           values (%(id)s, %(user_id)s, %(exchange)s, 'live')""",
+        id=credential_id,
+        user_id=user_id,
+        exchange=exchange,
+    )
+
+
+async def delete_stand_in(connection: Connection, credential_id: UUID) -> None:
+    """Forget a stand-in: the vault has nothing of it to destroy."""
+    await execute(connection, "delete from credentials where id = %(id)s", id=credential_id)
+
+
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
     """Make a pending credential the one of an account; False when the sweeper doomed it meanwhile."""
     return (

@@ -32,7 +32,10 @@ class WalletVerdict(msgspec.Struct, frozen=True):
 
 
 class Sync(msgspec.Struct, frozen=True):
-    """A sync as stored; `wallets` is empty until it ended."""
+    """A sync as stored; `wallets` is empty until it ended.
+
+    `rights_unproven` says that it read wallets and not the rights of the key.
+    """
 
     id: UUID
     number: int
@@ -48,6 +51,12 @@ class Sync(msgspec.Struct, frozen=True):
     error_code: CodeText | None
     error: str | None
     wallets: tuple[WalletVerdict, ...]
+    rights_unproven: bool = False
+
+
+# What is shown of a sync; the table beside says whether its rights are proven.
+_SHOWN: LiteralString = """select syncs.*,
+    exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven from syncs"""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -153,7 +162,7 @@ async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Syn
     return await fetch_one(
         connection,
         Sync,
-        "select * from syncs where id = %(id)s and user_id = %(user_id)s",
+        _SHOWN + " where id = %(id)s and user_id = %(user_id)s",
         id=sync_id,
         user_id=user_id,
     )
@@ -164,7 +173,8 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
     return await fetch_all(
         connection,
         Sync,
-        """select * from syncs where account_id = %(account_id)s
+        _SHOWN  # noqa: S608 - constants
+        + """ where account_id = %(account_id)s
            and (%(before)s::uuid is null or number < (select number from syncs where id = %(before)s
                                                        and account_id = %(account_id)s))
            order by number desc limit %(limit)s""",
@@ -195,6 +205,15 @@ async def end_syncs(connection: Connection, endings: Mapping[UUID, Ending]) -> l
     )
 
 
+async def insert_unproven(connection: Connection, sync_ids: list[UUID]) -> None:
+    """Remember which syncs read wallets without the rights of the key."""
+    await execute(
+        connection,
+        """insert into unproven_syncs (sync_id) select unnest(%(ids)s::uuid[]) on conflict do nothing""",
+        ids=sync_ids,
+    )
+
+
 async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
     """Tell which of the syncs have a terminal state."""
     rows = await connection.execute(
@@ -208,6 +227,8 @@ async def take_lost(
 ) -> list[Sync]:
     """Choose open syncs whose request was published before a time and waits nowhere; count a publication.
 
+    Those of paused accounts are left out, which a gateway of the version before has opened.
+
     A request waits in the outbox as long as its row is there, then in the stream.
     """
     return await fetch_all(
@@ -217,6 +238,9 @@ async def take_lost(
            where id in (
                select id from syncs where status = 'queued' and exchange = %(exchange)s and deadline > now()
                   and published_at < %(silent_since)s
+                  and not exists (select from account_pauses join accounts on accounts.id = syncs.account_id
+                                      and accounts.credential_id = account_pauses.credential_id
+                                  where account_pauses.account_id = syncs.account_id)
                   and (request_seq is null or request_seq <= %(above)s or request_seq > %(up_to)s
                        or published_at < %(since)s)
                   and not exists (select from outbox
@@ -351,7 +375,8 @@ async def find_batch(connection: Connection, user_id: UUID, batch_id: UUID) -> l
     return await fetch_all(
         connection,
         Sync,
-        """select syncs.* from syncs join sync_batch_members member on member.sync_id = syncs.id
+        _SHOWN
+        + """ join sync_batch_members member on member.sync_id = syncs.id
            where member.batch_id = %(id)s order by syncs.account_id""",
         id=batch_id,
     )

@@ -19,8 +19,8 @@ from sync_worker.errors import ExchangeTimeout, ExchangeUnreachable, UnexpectedR
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# 256 syncs with three reads each, and verifications beside them.
-MAX_CONNECTIONS = 1024
+# 256 syncs with four reads each, and verifications beside them.
+MAX_CONNECTIONS = 1280
 # asyncio gives each TLS connection a buffer of 256 KiB and has no parameter for it. A TLS record is 16 KiB.
 SSLProtocol.max_size = 32 * 1024
 MAX_RETRY_AFTER = 3600

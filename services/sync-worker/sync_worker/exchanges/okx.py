@@ -27,6 +27,7 @@ from sync_worker.okx_payloads import (
     parse_envelope,
     parse_funding,
     parse_prices,
+    parse_rights,
     parse_time,
     parse_trading,
     parse_valuation,
@@ -38,8 +39,8 @@ from sync_worker.verdicts import Fetched, judge, parsed, retry_after
 # Public: it needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 VALUATION = Read("asset_valuation", {"ccy": "USD"})
-WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION)
 CONFIG_READS = (Read("account_config"),)
+WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION, *CONFIG_READS)
 # OKX admits one valuation a second: the next one is admitted then, if no other is asked for in between.
 AGAIN_SECONDS = 1.1
 # What the second request needs of a try, the wait included.
@@ -68,18 +69,22 @@ class Okx:
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read trading and funding wallet together with the exchange's own totals.
+        """Read trading and funding wallet together with the exchange's own totals and the rights of the key.
 
         Raises Failure when nothing could be asked.
         """
-        trading, funding, valuation = await self._read(access, WALLET_READS)
+        trading, funding, valuation, config = await self._read(access, WALLET_READS)
         totals, prices = _known(parse_valuation, valuation), _known(parse_prices, trading)
         of_funding = partial(parse_funding, prices=prices)
         wallets = (
             judge("trading", parse_trading, trading, totals.get("trading"), self._tolerance),
             judge("funding", of_funding, funding, totals.get("funding"), self._tolerance),
         )
-        return Reading(wallets, retry_after((trading, funding)))
+        asked_to_wait = retry_after((trading, funding, config))
+        try:
+            return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
+        except Failure as fault:
+            return Reading(wallets, asked_to_wait, rights_code=fault.code)
 
     async def verify(self, access: Access) -> Verified:
         """Read whose key it is and what it may do; raises Failure."""

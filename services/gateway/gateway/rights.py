@@ -1,0 +1,37 @@
+"""What the rights of a key mean for its account: whether the key may go on being used. Pure."""
+
+import msgspec
+
+from contracts.accounts import Verified
+from contracts.catalogue import Exchange
+from contracts.faults import Code, CodeText, fault_of
+from contracts.rights import excess_rights, named_rights
+from contracts.syncs import Rights
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Why a key is not used; `rights` are those that it has too many."""
+
+    code: CodeText
+    rights: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Say it, with the rights by name."""
+        named = f" More than reading: {', '.join(self.rights)}." if self.rights else ""
+        return fault_of(self.code).words + named
+
+
+def judge_rights(exchange: Exchange, exchange_uid: str, said: Rights | Verified) -> Finding | None:
+    """Compare what an exchange says of a key with its account; None where the key may only read that one.
+
+    A key of another account is that above all, whatever it may do there. A key that may not even read is no
+    finding: its wallets say so.
+    """
+    if said.exchange_uid != exchange_uid:
+        return Finding(Code.OTHER_ACCOUNT)
+    excess = excess_rights(exchange, named_rights(exchange, said.permissions))
+    if not excess:
+        return None
+    known = exchange.further_permissions.intersection(excess)
+    return Finding(Code.OVER_PRIVILEGED_KEY if known else Code.UNKNOWN_RIGHT, excess)

@@ -1,0 +1,213 @@
+"""Paused accounts, whose credential is not used, and why.
+
+A pause holds as long as its credential is the account's. Columns are named, because a later version may add
+one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from contracts.faults import CodeText
+from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Why the credential of an account is not used, and since when; `rights` are those that it has too many.
+
+    `destroyed_at` is set when the secret was given up: the account then has a stand-in for a credential.
+    """
+
+    account_id: UUID
+    credential_id: UUID
+    reason: CodeText
+    rights: tuple[str, ...]
+    paused_at: datetime
+    destroyed_at: datetime | None
+
+    def is_stand_in(self, credential_id: UUID) -> bool:
+        """Tell whether a credential stands in for one whose secret was given up."""
+        return self.destroyed_at is not None and self.credential_id == credential_id
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A pause that is to begin."""
+
+    account_id: UUID
+    credential_id: UUID
+    reason: str
+    rights: tuple[str, ...]
+
+
+class Key(msgspec.Struct, frozen=True):
+    """The key of an account, whose it is, and since when it is there; `reason` and `rights` of its pause."""
+
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    exchange_uid: str
+    credential_id: UUID
+    since: datetime
+    reason: CodeText | None
+    rights: tuple[str, ...] | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A paused key that is to be verified."""
+
+    account_id: UUID
+    credential_id: UUID
+    exchange: str
+    region: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An account whose pause does not hold any more: its credential was replaced, or deleted with it."""
+
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    paused_at: datetime
+    deleted_at: datetime | None
+
+
+async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Pause]:
+    """Find the pauses that hold."""
+    found = await fetch_all(
+        connection,
+        Pause,
+        """select account_id, account_pauses.credential_id, reason, rights, paused_at, destroyed_at
+           from account_pauses join accounts on accounts.id = account_pauses.account_id
+               and accounts.credential_id = account_pauses.credential_id
+           where account_pauses.account_id = any(%(ids)s)""",
+        ids=list(account_ids),
+    )
+    return {pause.account_id: pause for pause in found}
+
+
+async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
+    """Find the keys of accounts, with the reason where they are paused; deleted accounts have none."""
+    found = await fetch_all(
+        connection,
+        Key,
+        """select accounts.id as account_id, accounts.user_id, accounts.exchange, accounts.exchange_uid,
+                  accounts.credential_id, credentials.created_at as since,
+                  account_pauses.reason, account_pauses.rights
+           from accounts join credentials on credentials.id = accounts.credential_id
+           left join account_pauses on account_pauses.account_id = accounts.id
+               and account_pauses.credential_id = accounts.credential_id
+           where accounts.id = any(%(ids)s)""",
+        ids=list(account_ids),
+    )
+    return {key.account_id: key for key in found}
+
+
+async def begin(connection: Connection, begun: Sequence[Begun], verify_in: float) -> list[Pause]:
+    """Pause accounts, which are locked, and have them verified in so many seconds; gives the new pauses.
+
+    The pause of a credential that was replaced gives way to the new one.
+    """
+    return await fetch_all(
+        connection,
+        Pause,
+        """insert into account_pauses (account_id, credential_id, reason, rights, next_verify_at)
+           select said.*, now() + make_interval(secs => %(seconds)s)
+           from unnest(%(accounts)s::uuid[], %(credentials)s::uuid[], %(reasons)s::text[],
+                       %(rights)s::jsonb[]) as said
+           on conflict (account_id) do update
+           set credential_id = excluded.credential_id, reason = excluded.reason, rights = excluded.rights,
+               paused_at = excluded.paused_at, next_verify_at = excluded.next_verify_at, destroyed_at = null
+           where account_pauses.credential_id <> excluded.credential_id
+           returning account_id, credential_id, reason, rights, paused_at, destroyed_at""",
+        accounts=[each.account_id for each in begun],
+        credentials=[each.credential_id for each in begun],
+        reasons=[each.reason for each in begun],
+        rights=[Jsonb(each.rights) for each in begun],
+        seconds=verify_in,
+    )
+
+
+async def claim_due(connection: Connection, exchanges: list[str], again_in: float, limit: int) -> list[Due]:
+    """Choose pauses that are due to be verified, for this gateway alone, and put off the next try."""
+    return await fetch_all(
+        connection,
+        Due,
+        """with due as (
+               select account_pauses.account_id from account_pauses
+               join accounts on accounts.id = account_pauses.account_id
+                   and accounts.credential_id = account_pauses.credential_id
+               where next_verify_at <= now() and destroyed_at is null
+                   and accounts.exchange = any(%(exchanges)s)
+               order by next_verify_at limit %(limit)s for update of account_pauses skip locked)
+           update account_pauses set next_verify_at = now() + make_interval(secs => %(seconds)s)
+           from accounts
+           where account_pauses.account_id in (select account_id from due)
+               and accounts.id = account_pauses.account_id
+           returning account_pauses.account_id, account_pauses.credential_id, accounts.exchange,
+                     accounts.region""",
+        exchanges=exchanges,
+        limit=limit,
+        seconds=again_in,
+    )
+
+
+async def change(
+    connection: Connection, account_id: UUID, reason: str, rights: tuple[str, ...], verify_in: float
+) -> Pause | None:
+    """Give the pause of a locked account another reason, and say when it is verified next."""
+    return await fetch_one(
+        connection,
+        Pause,
+        """update account_pauses set reason = %(reason)s, rights = %(rights)s,
+                  next_verify_at = now() + make_interval(secs => %(seconds)s)
+           where account_id = %(id)s
+           returning account_id, credential_id, reason, rights, paused_at, destroyed_at""",
+        id=account_id,
+        reason=reason,
+        rights=Jsonb(rights),
+        seconds=verify_in,
+    )
+
+
+async def set_destroyed(connection: Connection, account_id: UUID, stand_in: UUID) -> None:
+    """Say that the secret of a paused account, which is locked, was given up, and what stands in for it."""
+    await execute(
+        connection,
+        """update account_pauses set destroyed_at = now(), credential_id = %(stand_in)s
+           where account_id = %(id)s""",
+        id=account_id,
+        stand_in=stand_in,
+    )
+
+
+async def end(connection: Connection, account_id: UUID) -> Pause | None:
+    """End the pause of a locked account; gives it, None where there was none."""
+    return await fetch_one(
+        connection,
+        Pause,
+        """delete from account_pauses where account_id = %(id)s
+           returning account_id, credential_id, reason, rights, paused_at, destroyed_at""",
+        id=account_id,
+    )
+
+
+async def end_replaced(connection: Connection, limit: int) -> list[Ended]:
+    """End pauses whose credential is not the account's any more; gives them, at most the limit."""
+    return await fetch_all(
+        connection,
+        Ended,
+        """with replaced as (
+               select account_pauses.account_id from account_pauses
+               join accounts on accounts.id = account_pauses.account_id
+               where accounts.credential_id is distinct from account_pauses.credential_id
+               limit %(limit)s for update of account_pauses skip locked)
+           delete from account_pauses using accounts
+           where account_pauses.account_id in (select account_id from replaced)
+               and accounts.id = account_pauses.account_id
+           returning accounts.id as account_id, accounts.user_id, accounts.exchange, account_pauses.paused_at,
+                     accounts.deleted_at""",
+        limit=limit,
+    )

@@ -1,0 +1,39 @@
+"""Having a worker read whose key a credential is and what it may do."""
+
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from contracts import subjects
+from contracts.accounts import Verified, Verify, VerifyReply
+from contracts.bus.connect import Bus
+from contracts.bus.grants import VERIFY, Grant, sign_grant
+from contracts.faults import Code
+from contracts.vault import Refused
+from gateway.store.clock import DatabaseTime
+from gateway.vault import in_time
+
+VERIFY_SECONDS = 20.0
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A credential that is verified, and where."""
+
+    credential_id: UUID
+    exchange: str
+    region: str
+
+
+async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verified:
+    """Verify a credential, which the gateway grants with its key; raises Failure."""
+    deadline = begun.after(VERIFY_SECONDS)
+    grant = Grant(asked.credential_id, asked.exchange, VERIFY, deadline)
+    question = Verify(asked.credential_id, asked.exchange, asked.region, sign_grant(grant, key), deadline)
+    subject = subjects.verify(asked.exchange)
+    reply: VerifyReply = await bus.request(
+        subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+    )
+    if isinstance(reply, Refused):
+        raise in_time(reply).failure()
+    return reply

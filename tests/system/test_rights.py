@@ -1,0 +1,262 @@
+"""A key whose rights changed, or that is another account's, is not used any more: on the whole system."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import nats as nats_client
+import pytest
+import pytest_asyncio
+
+from deploy.local.nats import Nats
+from deploy.local.postgres import SUPERUSER, Postgres
+from tests.conformance.simulated import Admin
+from tests.system.person import Person, credentials
+from tests.system.test_sweeper import run
+from tests.system.vault import Vault
+from tests.waiting import until
+
+CONFIG = "account/config"
+VERIFY_SECONDS = 45.0
+Problem = dict[str, Any]
+
+
+def perm(text: str) -> dict[str, Any]:
+    """Make the exchange say other rights of a key."""
+    return {"fault": "replaced", "field": "perm", "text": json.dumps(text)}
+
+
+class Watched:
+    """An account of a person, and what its user's events are."""
+
+    def __init__(self, person: Person, database: Postgres, account: dict[str, Any], events: Any) -> None:
+        self.person, self.id, self.path = person, account["id"], f"/accounts/{account['id']}"
+        self._database, self._events = database, events
+
+    async def sync(self, status: int = 200) -> Any:
+        """Sync it."""
+        return await self.person.post(f"{self.path}/sync", status=status)
+
+    async def shown(self) -> Any:
+        """Give it as the API shows it."""
+        return await self.person.get(self.path)
+
+    async def amounts(self) -> dict[str, Any]:
+        """Give by wallet its state, why, and what it holds."""
+        wallets = (await self.person.get(f"{self.path}/balances"))["wallets"]
+        return {
+            each["wallet"]: (each["state"], each["error_code"], each["balances"])
+            for each in wallets
+            if each["state"] != "not_covered"
+        }
+
+    async def event(self) -> tuple[str, Any]:
+        """Give the next event but those of syncs: its kind and what it says."""
+        while True:
+            message = await self._events.next_msg(timeout=10)
+            kind = message.subject.split(".")[2]
+            if kind != "synced":
+                return kind, json.loads(message.data)
+
+    async def make_due(self) -> None:
+        """Let its pause be verified now."""
+        async with await self._database.connect(SUPERUSER) as connection:
+            await connection.execute("update account_pauses set next_verify_at = now()")
+
+    async def verified(self) -> None:
+        """Have its pause verified, and wait until that is done."""
+        await self.make_due()
+
+        async def done() -> bool:
+            found = await run(
+                self._database, "select 1 from account_pauses where next_verify_at <= now() + interval '5m'"
+            )
+            return not found
+
+        await until(done, VERIFY_SECONDS)
+
+
+@pytest_asyncio.fixture(name="watched")
+async def _watched(person: Person, database: Postgres, nats: Nats, admin: Admin) -> AsyncIterator[Watched]:
+    """Give an account that was synced; the exchange is itself again afterwards."""
+    user = await person.get("/me")
+    seed = str(nats.seed_file("subscriber"))
+    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+        events = await client.subscribe(f"butler.account.*.{user['id']}")
+        await client.flush()
+        watched = Watched(person, database, await person.connect("plain"), events)
+        assert (await watched.sync())["status"] == "completed"
+        yield watched
+    for endpoint in (CONFIG, "account/balance", "asset/balances", "asset/asset-valuation"):
+        await admin.clear("plain", endpoint)
+
+
+async def test_a_key_that_learned_to_trade_is_paused_and_its_secret_destroyed_once_confirmed(
+    watched: Watched, admin: Admin, vault_admin: Vault
+) -> None:
+    """No number of that sync is stored; nothing is signed; another key repairs it."""
+    before = await watched.amounts()
+    first = await vault_admin.credential_of(watched.id)
+    await admin.put("plain", CONFIG, perm("read_only,trade"))
+
+    sync = await watched.sync()
+
+    assert (sync["status"], sync["error_code"]) == ("failed", "over_privileged_key")
+    assert "trade" in sync["error"]
+    reason = "over_privileged_key"
+    assert await watched.amounts() == {name: ("stale", reason, held[2]) for name, held in before.items()}
+    shown = await watched.shown()
+    assert (shown["paused"]["reason"], shown["paused"]["secret_destroyed"]) == (reason, False)
+    assert (await watched.event())[0] == "paused"
+    problem = await watched.sync(409)
+    assert (problem["code"], problem["reason"], problem["rights"]) == ("account_paused", reason, ["trade"])
+    batch = await watched.person.post("/accounts/sync-all")
+    assert (batch["total"], batch["failed"], batch["results"][0]["error_code"]) == (1, 1, reason)
+    assert await vault_admin.holds_exactly(first)
+
+    await watched.make_due()
+
+    async def destroyed() -> bool:
+        return bool((await watched.shown())["paused"]["secret_destroyed"])
+
+    await until(destroyed, VERIFY_SECONDS)
+    assert "PUT /credentials" in (await watched.shown())["next_action"]
+    await until(lambda: vault_admin.audited("secret_destroyed"))
+    assert (await watched.sync(409))["secret_destroyed"] is True
+
+    await admin.clear("plain", CONFIG)
+    repaired = await watched.person.put(f"{watched.path}/credentials", {"credentials": credentials("plain")})
+    assert repaired["paused"] is None
+    assert (await watched.event())[0] == "resumed"
+    assert (await watched.sync())["status"] == "completed"
+    assert await vault_admin.holds_exactly(await vault_admin.credential_of(watched.id))
+
+
+async def test_a_pause_ends_by_itself_within_a_minute(watched: Watched, admin: Admin) -> None:
+    """One odd answer of the exchange costs a minute, with nobody's help."""
+    await admin.put("plain", CONFIG, perm("read_only,withdraw") | {"times": 1})
+    assert (await watched.sync())["error_code"] == "over_privileged_key"
+
+    async def resumed() -> bool:
+        return (await watched.shown())["paused"] is None
+
+    await until(resumed, 60)
+
+    assert [(await watched.event())[0] for _ in range(2)] == ["paused", "resumed"]
+    assert (await watched.sync())["status"] == "completed"
+
+
+async def test_the_list_of_another_account_is_caught_by_its_uid(
+    watched: Watched, admin: Admin, vault_admin: Vault
+) -> None:
+    """However well its totals fit, none of its numbers is stored; and no verification destroys the key."""
+    before, first = await watched.amounts(), await vault_admin.credential_of(watched.id)
+    for endpoint in (CONFIG, "account/balance", "asset/balances", "asset/asset-valuation"):
+        await admin.put("plain", endpoint, {"fault": "foreign", "account": "margin"})
+
+    sync = await watched.sync()
+
+    assert (sync["status"], sync["error_code"], sync["holdings_count"]) == ("failed", "other_account", None)
+    held = {name: balances for name, (_, _, balances) in (await watched.amounts()).items()}
+    assert held == {name: balances for name, (_, _, balances) in before.items()}
+    for _ in range(2):
+        await watched.verified()
+        assert (await watched.shown())["paused"]["reason"] == "other_account"
+    assert await vault_admin.holds_exactly(first)
+    assert await vault_admin.credential_of(watched.id) == first
+
+
+@pytest.mark.parametrize("text", ["read_only,lend", "read_only,tr\u0430de", "read_only,two words"])
+async def test_a_right_that_is_not_known_pauses_and_is_named(
+    watched: Watched, admin: Admin, vault_admin: Vault, text: str
+) -> None:
+    """Also one whose name no message carries; it never destroys."""
+    first = await vault_admin.credential_of(watched.id)
+    await admin.put("plain", CONFIG, perm(text))
+
+    assert (await watched.sync())["error_code"] == "unknown_right"
+
+    named = "lend" if text.endswith("lend") else "unreadable-right"
+    for _ in range(2):
+        await watched.verified()
+        shown = (await watched.shown())["paused"]
+        assert (shown["reason"], shown["rights"]) == ("unknown_right", [named])
+    assert await vault_admin.holds_exactly(first)
+
+
+async def test_rights_that_can_not_be_read_are_read_again(watched: Watched, admin: Admin) -> None:
+    """The exchange's limit for them is low: like a wallet they get another try, and then are proven."""
+    await admin.put("plain", CONFIG, {"fault": "refusal", "code": "50011", "times": 1})
+
+    sync = await watched.sync()
+
+    assert (sync["status"], sync["rights_unproven"]) == ("completed", False)
+    assert await admin.struck("plain", CONFIG) == 1
+
+
+async def test_rights_that_stay_away_leave_the_numbers_and_say_so(watched: Watched, admin: Admin) -> None:
+    """The status is what the wallets make it."""
+    await admin.put("plain", CONFIG, {"fault": "page"})
+
+    sync = await watched.sync()
+
+    assert (sync["status"], sync["success"], sync["rights_unproven"]) == ("completed", True, True)
+    assert (await watched.person.get(f"/syncs/{sync['sync_id']}"))["rights_unproven"] is True
+    assert (await watched.shown())["paused"] is None
+
+
+async def test_a_verification_that_fails_keeps_the_pause(watched: Watched, admin: Admin) -> None:
+    """The exchange is away: nothing is known, so nothing ends and nothing is destroyed."""
+    await admin.put("plain", CONFIG, perm("trade") | {"times": 1})
+    await watched.sync()
+    await admin.put("plain", CONFIG, {"fault": "page"})
+    await watched.make_due()
+
+    async def asked() -> bool:
+        return await admin.struck("plain", CONFIG) > 0
+
+    await until(asked, VERIFY_SECONDS)
+    shown = (await watched.shown())["paused"]
+    assert (shown["reason"], shown["secret_destroyed"]) == ("over_privileged_key", False)
+
+
+async def test_what_the_old_key_could_do_does_not_pause_the_new_one(watched: Watched, admin: Admin) -> None:
+    """The outcome of a sync that was made with the replaced key comes after the swap."""
+    await admin.put("plain", CONFIG, perm("read_only,trade") | {"times": 1})
+    await admin.put("plain", "account/balance", {"fault": "latency", "seconds": 4, "times": 1})
+    path = f"{watched.path}/sync"
+    sync = await watched.person.post(path, status=202, Prefer="respond-async")
+
+    async def read() -> bool:
+        return await admin.struck("plain", CONFIG) == 1
+
+    await until(read)
+    await watched.person.put(f"{watched.path}/credentials", {"credentials": credentials("plain")})
+
+    async def ended() -> bool:
+        return bool((await watched.person.get(f"/syncs/{sync['sync_id']}"))["status"] != "queued")
+
+    await until(ended)
+    assert (await watched.person.get(f"/syncs/{sync['sync_id']}"))["error_code"] == "over_privileged_key"
+    assert (await watched.shown())["paused"] is None
+    assert (await watched.sync())["status"] == "completed"
+
+
+async def test_an_account_is_deleted_while_its_key_is_verified(
+    watched: Watched, admin: Admin, vault_admin: Vault, database: Postgres
+) -> None:
+    """It is gone at once, its secret soon, and what the verification finds changes nothing."""
+    await admin.put("plain", CONFIG, perm("trade") | {"times": 1})
+    await watched.sync()
+    await admin.put("plain", CONFIG, {"fault": "latency", "seconds": 4})
+    await watched.make_due()
+
+    async def asked() -> bool:
+        return await admin.struck("plain", CONFIG) > 0
+
+    await until(asked, VERIFY_SECONDS)
+    assert (await watched.person.client.delete(watched.path)).status_code == 204
+
+    await until(vault_admin.holds_exactly)
+    assert await run(database, "select 1 from account_pauses") == []
+    assert [kind for kind, _ in [await watched.event()]] == ["paused"]
