@@ -113,7 +113,16 @@ def parse_config(data: Any) -> Verified:
         raise UnexpectedResponse("It does not say whose key it is.")
     if not all(text.isprintable() for text in (row.uid, row.main_uid, row.perm, row.ip)):
         raise UnexpectedResponse("What it says of the key can not be read.")
-    return Verified(str(row.uid), str(row.main_uid), _listed(row.perm), _listed(row.ip))
+    said = {
+        "exchange_uid": str(row.uid),
+        "master_uid": str(row.main_uid),
+        "permissions": _listed(row.perm),
+        "bound_addresses": _listed(row.ip),
+    }
+    try:
+        return msgspec.convert(said, Verified)
+    except msgspec.ValidationError:
+        raise UnexpectedResponse("What it says of the key can not be read.") from None
 
 
 def parse_time(data: Any) -> int:

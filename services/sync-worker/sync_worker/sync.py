@@ -112,10 +112,27 @@ def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attemp
 def _outcome(request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int) -> SyncOutcome:
     status = status_of(wallets)
     if status is not Status.FAILED:
-        return SyncCompleted(request.sync_id, request.account_id, request.exchange, status, wallets, attempt)
+        return SyncCompleted(
+            request.sync_id,
+            request.account_id,
+            request.exchange,
+            status,
+            wallets,
+            attempt,
+            grant=request.grant,
+        )
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    return SyncFailed(request.sync_id, request.account_id, request.exchange, code, words, wallets, attempt)
+    return SyncFailed(
+        request.sync_id,
+        request.account_id,
+        request.exchange,
+        code,
+        words,
+        wallets,
+        attempt,
+        grant=request.grant,
+    )
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
