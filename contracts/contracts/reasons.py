@@ -50,7 +50,6 @@ SENTENCES = (
     "OKX has no such region.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
-    "The proxy of EXCHANGE_PROXY_URL does not answer like a proxy.",
 )
 _MAX_SEARCHED = 1000
 _REASON = f"(?:{'|'.join(re.escape(reason) for reason in sorted(REASONS, key=len, reverse=True))})"

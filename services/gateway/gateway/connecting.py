@@ -147,7 +147,7 @@ class Connecting:
             subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
         )
         if isinstance(reply, Refused):
-            raise in_time(reply).failure()
+            raise in_time(reply, submission.exchange.key).failure()
         return reply
 
     async def _insert(self, account: Account, credential_id: UUID) -> Account:

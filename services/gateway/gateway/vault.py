@@ -28,6 +28,7 @@ from contracts.vault import (
 )
 from gateway.credentials import WrappingKeyRefused, check_fingerprint, wrap_secret
 from gateway.store.clock import DatabaseTime
+from gateway.wording import in_own_words
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
 
@@ -73,14 +74,14 @@ class Vault:
             subjects.DESTROY, Destroy(credential_id), DestroyReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise in_own_words(reply).failure()
 
     async def _fetch_keys(self) -> Keys:
         reply: KeysReply = await self._bus.request(
             subjects.KEYS, AskKeys(), KeysReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise in_own_words(reply).failure()
         try:
             check_fingerprint(reply.wrapping_key, self._pinned)
         except WrappingKeyRefused as error:
@@ -116,8 +117,11 @@ def _sealed(keys: Keys, new: _New) -> Store:
     )
 
 
-def in_time(reply: Refused) -> Refused:
-    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock."""
+def in_time(reply: Refused, exchange: str | None = None) -> Refused:
+    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock.
+
+    Of its words only those are kept that are known.
+    """
     if reply.code != Code.DEADLINE_EXCEEDED:
-        return reply
+        return in_own_words(reply, exchange)
     return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")

@@ -118,6 +118,8 @@ def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> Wallet
     """Keep of a read what this version understands of it; raises Malformed."""
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
+    if "\0" in (read.error or ""):
+        raise Malformed("the words of a wallet can not be words")
     if read.verdict in READ:
         check_bounds(exchange, read)
         read = msgspec.structs.replace(read, unreadable=known_rows(read))
