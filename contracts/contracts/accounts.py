@@ -1,13 +1,18 @@
 """Verifying an account's credential, and the public facts about accounts."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from contracts.faults import CodeText
-from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.syncs import AccountUid, Right, Status, TotalCheck, Verdict
 from contracts.values import AwareTime
 from contracts.vault import Refused
+
+MAX_RIGHTS, MAX_ADDRESSES = 32, 256
+# An address or a network that a key is bound to.
+Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -28,10 +33,10 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
     `bound_addresses` are the addresses that the key is bound to, empty when it is not.
     """
 
-    exchange_uid: str
-    master_uid: str
-    permissions: tuple[str, ...]
-    bound_addresses: tuple[str, ...]
+    exchange_uid: AccountUid
+    master_uid: AccountUid
+    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
+    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
 
 
 VerifyReply = Verified | Refused

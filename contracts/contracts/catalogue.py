@@ -1,6 +1,11 @@
 """The exchanges that a user can connect, self-describing."""
 
+import re
+
 import msgspec
+
+# What a name of an asset is where an exchange's entry does not say otherwise.
+ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -32,6 +37,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
     `read_only_permissions` are the rights of a key that may only read, `further_permissions` those that are
     known to be more. A right that is in neither is not known.
+    `asset_names` is the pattern of what the exchange calls its assets: no other name is shown to a user.
     """
 
     key: str
@@ -41,10 +47,15 @@ class Exchange(msgspec.Struct, frozen=True):
     wallets: tuple[Wallet, ...]
     read_only_permissions: frozenset[str]
     further_permissions: frozenset[str]
+    asset_names: str = ASSET_NAMES
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
         return next((region for region in self.regions if region.key == key), None)
+
+    def names_asset(self, text: str) -> bool:
+        """Tell whether the exchange can call an asset so."""
+        return re.fullmatch(self.asset_names, text) is not None
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:

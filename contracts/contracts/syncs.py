@@ -14,6 +14,8 @@ MAX_OUTCOME_BYTES = 1024 * 1024
 
 # The permission under which an outcome was made, as it came with the request; None of a worker of before.
 GrantText = Annotated[str, msgspec.Meta(max_length=1024)]
+# What an exchange calls an account.
+AccountUid = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
 # What an exchange calls one right of a key.
 Right = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
 
@@ -77,7 +79,7 @@ class Rights(msgspec.Struct, frozen=True):
     `exchange_uid` is the account of the key; `permissions` are the exchange's own words.
     """
 
-    exchange_uid: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+    exchange_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=32)]
 
 
@@ -105,7 +107,10 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class UnreadableRow(msgspec.Struct, frozen=True):
-    """A row of a list that could not be read: why, and its asset and its worth in USD where these could."""
+    """A row of a list that could not be read: why, and its asset and its worth in USD where these could.
+
+    `reason` is one of `contracts.reasons`; another one acts as a general one.
+    """
 
     reason: Annotated[str, msgspec.Meta(max_length=200)]
     asset: AssetCode | None = None

@@ -51,7 +51,7 @@ def parse_amount(text: str) -> Decimal:
     """Read a decimal amount and keep every digit of it.
 
     Accepts what exchanges write, an exponent included; refuses NaN, infinities, white space and amounts of
-    more than 40 digits before or after the point.
+    more than 40 digits.
 
     Raises ValueError with words that do not repeat the input.
     """
@@ -61,12 +61,22 @@ def parse_amount(text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         raise ValueError("not a decimal amount") from None
-    check_amount(amount)
+    check_digits(amount)
     return amount
 
 
+def check_digits(amount: Decimal) -> None:
+    """Refuse an amount that has more than 40 digits in plain notation; raises ValueError."""
+    check_amount(amount)
+    if len(amount.as_tuple().digits) > MAX_AMOUNT_DIGITS:
+        raise ValueError("the amount has too many digits")
+
+
 def check_amount(amount: Decimal) -> None:
-    """Refuse an amount that no exchange can mean; raises ValueError."""
+    """Refuse an amount with more than 40 digits on one side of the point; raises ValueError.
+
+    Amounts that were stored before all digits were counted have up to 40 on each side, and are still read.
+    """
     exponent = amount.as_tuple().exponent
     if not isinstance(exponent, int):
         raise ValueError("the amount is not finite")

@@ -11,7 +11,7 @@ from contracts.bus.envelope import decode, encode
 from contracts.values import Balance, Secret, amount_text, parse_amount
 from contracts.vault import CredentialParts
 
-plain_amounts = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True)
+plain_amounts = st.from_regex(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?", fullmatch=True)
 
 
 @given(plain_amounts)
@@ -47,6 +47,9 @@ def test_no_digit_of_an_amount_is_lost_on_the_bus(text: str) -> None:
         "0x10",
         "1,5",
         "9" * 81,
+        "9" * 41,
+        "9" * 21 + "." + "9" * 20,
+        "1." + "0" * 40,
         "\u0661",
     ],
 )
@@ -56,6 +59,28 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         parse_amount(text)
 
     assert not text.strip() or text not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 40,
+        "9" * 20 + "." + "9" * 20,
+        "0." + "0" * 39 + "1",
+        "1e39",
+        "12345678901234567890.123456789012345678",
+    ],
+)
+def test_an_amount_of_forty_digits_is_read(text: str) -> None:
+    """Eighteen decimals beside twenty digits are within the bound, and so is the smallest of forty."""
+    assert parse_amount(text) == Decimal(text)
+
+
+def test_an_amount_that_was_stored_before_all_digits_were_counted_is_read() -> None:
+    """Forty digits on each side of the point are more than an exchange may say, and stay readable."""
+    stored = "9" * 40 + "." + "9" * 40
+
+    assert str(Balance("BTC", Decimal(stored)).total) == stored
 
 
 def test_an_exponent_is_written_out() -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from contracts.bus.envelope import Malformed
-from contracts.faults import Code
+from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, TotalCheck, Verdict, WalletRead
 from gateway.store.syncs import Ending
 from gateway.verdicts import completed_as_of, unknown_wallets, wallet_reads
@@ -57,7 +57,11 @@ def test_the_status_follows_from_the_wallets_and_not_from_the_message(claimed: s
         ending(completed(complete("trading"), complete("funding"), status=claimed)).status is Status.COMPLETED
     )
     end = ending(completed(FAILED, status=claimed))
-    assert (end.status, end.error_code, end.error) == (Status.FAILED, Code.RATE_LIMITED, "slow down")
+    assert (end.status, end.error_code, end.error) == (
+        Status.FAILED,
+        Code.RATE_LIMITED,
+        FAULTS[Code.RATE_LIMITED].words,
+    )
 
 
 def test_a_failed_outcome_with_wallets_that_were_read_is_partial() -> None:

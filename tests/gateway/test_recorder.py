@@ -1,7 +1,6 @@
 """Outcomes that wait at the same moment are recorded together, and none of them holds up another."""
 
 import asyncio
-from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from gateway.store.syncs import Sync
 from tests.gateway.conftest import opened
 
 MANY = 120
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 async def another(pool: Pool, account: Account, number: int) -> Account:
@@ -51,7 +49,7 @@ def failed(sync: Sync) -> SyncOutcome:
 def completed(sync: Sync, asset: str = "BTC") -> SyncOutcome:
     """Make an outcome with one asset in each wallet."""
     wallets = tuple(
-        WalletRead(name, Verdict.COMPLETE, NOW, (Balance(asset, Decimal(sync.number)),))
+        WalletRead(name, Verdict.COMPLETE, sync.requested_at, (Balance(asset, Decimal(sync.number)),))
         for name in ("trading", "funding")
     )
     return SyncCompleted(sync.id, sync.account_id, "okx", Status.COMPLETED, wallets)
@@ -89,7 +87,8 @@ async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, account: Accoun
     first, second, *others = await open_many(pool, account)
     recorder = Recorder(pool)
     foreign = SyncFailed(second.id, first.account_id, "okx", Code.RATE_LIMITED, "")
-    said = [completed(first, "B\0"), foreign, *map(failed, others)]
+    unstorable = WalletRead("trading", Verdict.FAILED, error_code=Code.RATE_LIMITED, endpoint="\0")
+    said = [msgspec.structs.replace(failed(first), wallets=(unstorable,)), foreign, *map(failed, others)]
 
     ended = await asyncio.gather(*map(recorder.record, said), return_exceptions=True)
 

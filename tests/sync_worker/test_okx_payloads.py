@@ -37,7 +37,7 @@ PARSERS = {
     "account_config": parse_config,
     "public_time": parse_time,
 }
-AMOUNTS = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,18})?", fullmatch=True)
+AMOUNTS = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?", fullmatch=True)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

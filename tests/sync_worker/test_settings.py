@@ -29,6 +29,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
     assert settings.okx_total_tolerance == Decimal("0.001")
+    assert settings.exchange_proxy is None
 
 
 def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> None:
@@ -76,6 +77,18 @@ BAD = {
     ],
     "EXCHANGE_CA_FILE": ["/nowhere/ca.pem", __file__],
     "OKX_TOTAL_TOLERANCE": ["0", "0.0009", "0.11", "1", "-0.001", "NaN", "sNaN", "Infinity", "1%", "canary"],
+    "EXCHANGE_PROXY_URL": [
+        "proxy:3128",
+        "socks5://user:canary@proxy:3128",
+        "http://",
+        "http://user:canary@",
+        "http://user:canary@proxy:99999",
+        "http://user:canary@proxy:0",
+        "http://user:canary@proxy:3128/path",
+        "http://user:canary@proxy:3128?a",
+        "http://user:canary%0d%0a@proxy:3128",
+        "http://user:canary%C3%A4@proxy:3128",
+    ],
     "PORT": ["0", "65536", "http", "-1", "3001.5"],
 }
 

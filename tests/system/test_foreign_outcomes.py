@@ -1,6 +1,7 @@
 """An outcome that names another account than its sync changes nothing of that account, whoever owns it."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +19,8 @@ from tests.system.test_sweeper import queued, run
 from tests.waiting import until
 
 AMOUNT = "666.25"
-READ = {
+READ: dict[str, Any] = {
     "verdict": "complete",
-    "as_of": "2026-01-01T00:00:00Z",
     "balances": [{"asset": "XMR", "total": AMOUNT}],
 }
 WALLETS = [{"wallet": "trading"} | READ, {"wallet": "funding"} | READ]
@@ -35,10 +35,20 @@ READ_ONE = {
 READ_NONE = {"type": "failed", "error_code": "key_unknown", "error": "no such key"}
 
 
+def read_now(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Let the wallets that were read be read now, which is in the life of the sync."""
+    wallets = [
+        wallet | {"as_of": datetime.now(UTC).isoformat()} if "balances" in wallet else wallet
+        for wallet in outcome.get("wallets", [])
+    ]
+    return outcome | {"wallets": wallets}
+
+
 async def said(client: Client, outcome: dict[str, Any], sync_id: str, account_id: str) -> None:
     """Publish an outcome, and wait until the gateways have handled it."""
     jetstream = client.jetstream()
-    body = json.dumps(outcome | {"sync_id": sync_id, "account_id": account_id, "exchange": "okx"}).encode()
+    named = {"sync_id": sync_id, "account_id": account_id, "exchange": "okx"}
+    body = json.dumps(read_now(outcome) | named).encode()
     name = subjects.sync_failed if outcome["type"] == "failed" else subjects.sync_completed
     published = await jetstream.publish(name("okx"), body, headers={"Nats-Msg-Id": str(uuid4())})
 

@@ -1,6 +1,7 @@
 """An Idempotency-Key stands for what its first request got, also when that joined a sync that was open."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -80,3 +81,56 @@ async def test_a_key_of_a_batch_keeps_the_syncs_it_joined(person: Person, databa
 
     assert again["batch_id"] == first["batch_id"]
     assert ([row["sync_id"] for row in again["results"]], again["pending"]) == ([joined], 0)
+
+
+async def replayed(person: Person, path: str, key: str, **headers: str) -> tuple[bool, Any]:
+    """Ask with a key; gives whether the answer is marked as repeated, and the answer."""
+    response = await person.client.post(path, headers={"Idempotency-Key": key} | headers)
+    assert response.status_code in {200, 202}
+    return response.headers.get("Idempotency-Replayed") == "true", response.json()
+
+
+async def test_a_repeated_answer_is_marked(person: Person) -> None:
+    """The first answer is not, whatever its status; a request without a key never is."""
+    account = await person.connect("plain")
+    for path in (f"/accounts/{account['id']}/sync", "/accounts/sync-all"):
+        marks = [(await replayed(person, path, "marked" + path[-8:]))[0] for _ in range(3)]
+        assert marks == [False, True, True]
+        late = [(await replayed(person, path, "late" + path[-8:], **AT_ONCE))[0] for _ in range(2)]
+        assert late == [False, True]
+        response = await person.client.post(path)
+        assert "Idempotency-Replayed" not in response.headers
+
+
+async def test_a_repeated_failure_says_that_a_new_key_tries_again(person: Person, database: Postgres) -> None:
+    """Of one sync and of each in a batch, while what helps with the fault stands behind it."""
+    path, joined = await opened(database, person)
+    for where in (path, "/accounts/sync-all"):
+        mark, answer = await replayed(person, where, where[-8:], **AT_ONCE)
+        assert (mark, "Idempotency-Key" in json.dumps(answer)) == (False, False)
+    await end(database, joined)
+    first = await person.get(f"/syncs/{joined}")
+
+    for where in (path, "/accounts/sync-all"):
+        mark, answer = await replayed(person, where, where[-8:])
+        (sync,) = answer.get("results", [answer])
+        assert mark
+        assert sync["error_code"] == "key_unknown"
+        assert "new Idempotency-Key" in sync["next_action"]
+        assert sync["next_action"].endswith(first["next_action"])
+    assert "Idempotency-Key" not in first["next_action"]
+
+
+async def test_the_mark_of_a_repeated_answer_is_documented(person: Person) -> None:
+    """Each route that takes the key describes the header of its answer."""
+    root = str(person.client.base_url).partition("/api/v1")[0]
+    document = (await person.client.get(f"{root}/openapi.json")).json()
+    taking = [
+        operation["responses"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
+    ]
+
+    assert len(taking) == 2
+    assert all("Idempotency-Replayed" in responses["200"]["headers"] for responses in taking)

@@ -26,6 +26,12 @@ BUS_ERRORS = Counter(
     "butler_bus_errors", "Errors that the bus connection reported", ["error"], registry=REGISTRY
 )
 SYNCS = Counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"], registry=REGISTRY)
+OUTCOMES = Counter(
+    "butler_outcomes",
+    "Outcomes taken from the stream, by their grant: valid, absent or forged",
+    ["grant"],
+    registry=REGISTRY,
+)
 SYNC_SECONDS = Histogram(
     "butler_sync_seconds",
     "Seconds from request to outcome",

@@ -115,7 +115,7 @@ def composed(
     sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
+    outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience), key)
     reverifier = Reverifier(pool, bus, relay, destroyer, key)
     declare_subscribers(bus, outcomes, waiters, gate)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
@@ -124,7 +124,7 @@ def composed(
         passwords=Passwords(),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         connecting=Connecting(pool, bus, vault, destroyer, key),
-        deleting=Deleting(pool, relay, destroyer),
+        deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,

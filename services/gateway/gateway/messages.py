@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts import subjects
 from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, WalletFact
 from contracts.bus.envelope import attributes, encode
-from contracts.bus.grants import Grant, sign_grant, sync_purpose
+from contracts.bus.grants import Grant, grant_mark, sign_grant, sync_purpose
 from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
@@ -18,6 +18,8 @@ from gateway.store.pauses import Pause
 from gateway.store.syncs import Overdue, Sync
 
 SOURCE = "gateway"
+# Stands in a grant for an account that was deleted and has no credential any more.
+NO_CREDENTIAL = UUID(int=0)
 
 
 def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoing | None:
@@ -27,7 +29,6 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     """
     if account.credential_id is None:
         return None
-    grant = Grant(account.credential_id, sync.exchange, sync_purpose(sync.id), sync.deadline)
     request = SyncRequested(
         sync_id=sync.id,
         account_id=account.id,
@@ -35,7 +36,7 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
         exchange=sync.exchange,
         region=account.region,
         deadline=sync.deadline,
-        grant=sign_grant(grant, key),
+        grant=sync_grant(sync, account.credential_id, key),
     )
     message_id = f"{sync.id}:{sync.publications}"
     return Outgoing(
@@ -48,7 +49,13 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     )
 
 
-def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1) -> Outgoing:
+def sync_grant(sync: Sync | Overdue, credential_id: UUID | None, key: Ed25519PrivateKey) -> str:
+    """Permit what a sync needs, until its deadline; whoever has the grant may say how the sync ended."""
+    purpose = sync_purpose(sync.id)
+    return sign_grant(Grant(credential_id or NO_CREDENTIAL, sync.exchange, purpose, sync.deadline), key)
+
+
+def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: str | None = None) -> Outgoing:
     """Settle a sync as a worker would; `times` counts how often that was tried, this time included.
 
     Its message id is not that of a worker's outcome, nor of an earlier settlement: the stream would swallow
@@ -56,9 +63,15 @@ def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1) -> Outgoing
     one that can be recorded stays.
     """
     outcome = SyncFailed(
-        sync.id, sync.account_id, sync.exchange, code, FAULTS[code].words, attempt=sync.publications
+        sync.id,
+        sync.account_id,
+        sync.exchange,
+        code,
+        FAULTS[code].words,
+        attempt=sync.publications,
+        grant=grant,
     )
-    message_id = f"{sync.id}:settled" if times == 1 else f"{sync.id}:settled:{times}"
+    message_id = f"{sync.id}:settled:{times}:{grant_mark(grant)}"
     return Outgoing(
         message_id,
         subjects.sync_failed(sync.exchange),

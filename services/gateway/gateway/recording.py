@@ -1,7 +1,7 @@
 """Recording outcomes: the only place where a sync gets its terminal state, many syncs in one transaction."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,18 +9,20 @@ import msgspec
 import structlog
 
 from contracts.bus.envelope import Malformed
+from contracts.bus.grants import Grant
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
+from gateway.bounds import is_in_life
 from gateway.keeping import keep
 from gateway.messages import account_synced
 from gateway.pausing import find_refused
 from gateway.rights import Finding
-from gateway.store import accounts, audit, outbox, syncs
+from gateway.store import accounts, audit, credentials, outbox, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.syncs import Queued, Sync
-from gateway.verdicts import completed_as_of, ending, read_before, wallet_reads
+from gateway.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 
 LOSS_PATIENCE = timedelta(minutes=5)
 TOGETHER = 50
@@ -31,10 +33,11 @@ log = structlog.get_logger()
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """An outcome with what it says of each wallet that is known here."""
+    """An outcome with what it says of each wallet that is known here, and its grant where it has one."""
 
     outcome: SyncOutcome
     reads: tuple[WalletRead, ...]
+    grant: Grant | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -57,13 +60,13 @@ class Recorder:
         self._flushing: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
 
-    async def record(self, outcome: SyncOutcome) -> Sync | None:
-        """Record an outcome; None when its sync has a terminal state already.
+    async def record(self, outcome: SyncOutcome, grant: Grant | None = None) -> Sync | None:
+        """Record an outcome, whose grant was checked; None when its sync has a terminal state already.
 
         Raises Malformed for one that can not be understood, or is not that of its sync; NotStorable,
         DatabaseUnavailable.
         """
-        understood = Understood(outcome, wallet_reads(outcome))
+        understood = Understood(outcome, wallet_reads(outcome), grant)
         answer: asyncio.Future[Recorded | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((understood, answer))
         if len(self._flushing) < AT_ONCE:
@@ -74,7 +77,7 @@ class Recorder:
         if recorded is not None:
             return recorded.sync
         async with self._alone, self._pool.transaction() as connection:
-            return await record(connection, outcome, self._patience)
+            return await record(connection, outcome, self._patience, grant)
 
     async def _flush(self) -> None:
         """Record what waits, until nothing does; what could not be recorded with others is told so."""
@@ -105,30 +108,33 @@ def _fail(
 
 
 async def record(
-    connection: Connection, outcome: SyncOutcome, patience: timedelta = LOSS_PATIENCE
+    connection: Connection,
+    outcome: SyncOutcome,
+    patience: timedelta = LOSS_PATIENCE,
+    grant: Grant | None = None,
 ) -> Sync | None:
     """Write one outcome with all that follows from it; None when its sync has a terminal state already.
 
     An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
     an outcome that can not be understood, or is not that of its sync.
     """
-    understood = Understood(outcome, wallet_reads(outcome))
+    understood = Understood(outcome, wallet_reads(outcome), grant)
     recorded = await record_all(connection, [understood], patience, wait=True)
     if outcome.sync_id not in recorded:
-        raise Malformed("the outcome names another account or exchange than its sync")
+        raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
 
 
-async def end_unrecorded(pool: Pool, sync_id: UUID) -> Sync | None:
+async def end_unrecorded(pool: Pool, sync_id: UUID, grant: Grant | None = None) -> Sync | None:
     """End a sync, of which an outcome can not be recorded, as failed; None when it ended already.
 
-    Its wallets become stale. Where that is what can not be done, only the sync ends. Raises
-    DatabaseUnavailable.
+    None, too, when the outcome's grant, where it has one, is not of a credential of the sync. The wallets
+    become stale; where that is what can not be done, only the sync ends. Raises DatabaseUnavailable.
     """
     for keeping in (True, False):
         try:
             async with pool.transaction() as connection:
-                return await _end_unrecorded(connection, sync_id, keeping=keeping)
+                return await _end_unrecorded(connection, sync_id, grant, keeping=keeping)
         except DatabaseUnavailable:
             raise
         except Exception:
@@ -138,14 +144,13 @@ async def end_unrecorded(pool: Pool, sync_id: UUID) -> Sync | None:
     return None
 
 
-async def _end_unrecorded(connection: Connection, sync_id: UUID, *, keeping: bool) -> Sync | None:
+async def _end_unrecorded(
+    connection: Connection, sync_id: UUID, grant: Grant | None, *, keeping: bool
+) -> Sync | None:
     locked = (await syncs.lock_queued(connection, [sync_id], wait=True)).get(sync_id)
-    if locked is None:
+    if locked is None or await _granted_elsewhere(connection, [(grant, locked)]):
         return None
-    words = fault_of(Code.INTERNAL_ERROR).words
-    outcome = SyncFailed(sync_id, locked.account_id, locked.exchange, Code.INTERNAL_ERROR, words)
-    reads = wallet_reads(outcome) if locked.exchange in EXCHANGES else ()
-    together = [(Understood(outcome, reads), locked)]
+    together = [(_failed(locked, Code.INTERNAL_ERROR), locked)]
     (sync,) = await _end(connection, together, LOSS_PATIENCE, keeping=keeping)
     return sync
 
@@ -161,7 +166,13 @@ async def record_all(
     said = {each.outcome.sync_id: each for each in reversed(outcomes)}
     queued = await syncs.find_queued(connection, list(said))
     recorded = {sync_id: Recorded(None) for sync_id in said.keys() - queued.keys()}
-    own = [sync_id for sync_id, sync in queued.items() if _is_of(said[sync_id].outcome, sync)]
+    asked = [(said[sync_id].grant, sync) for sync_id, sync in queued.items()]
+    foreign = await _granted_elsewhere(connection, asked)
+    own = [
+        sync_id
+        for sync_id, sync in queued.items()
+        if sync_id not in foreign and _is_of(said[sync_id].outcome, sync)
+    ]
     locked = await syncs.lock_queued(connection, own, wait=wait) if own else {}
     if wait:  # those that are not open any more ended meanwhile
         recorded |= {sync_id: Recorded(None) for sync_id in own if sync_id not in locked}
@@ -173,6 +184,49 @@ async def record_all(
 
 def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
     return (sync.account_id, sync.exchange) == (outcome.account_id, outcome.exchange)
+
+
+async def _granted_elsewhere(
+    connection: Connection, asked: Sequence[tuple[Grant | None, Queued]]
+) -> set[UUID]:
+    """Name the syncs whose outcome has a grant for another exchange, or a credential that was never theirs.
+
+    A credential that was replaced meanwhile is one of the same user. It may be destroyed, and be unknown,
+    as soon as its grant is over.
+    """
+    granted = {sync.id: (grant, sync) for grant, sync in asked if grant is not None}
+    elsewhere = {sync_id for sync_id, (grant, sync) in granted.items() if grant.exchange != sync.exchange}
+    others = {
+        sync_id: (grant, sync)
+        for sync_id, (grant, sync) in granted.items()
+        if sync.credential_id not in (None, grant.credential_id)
+    }
+    if others:
+        ids = [grant.credential_id for grant, _ in others.values()]
+        owners = await credentials.find_owners(connection, ids)
+        elsewhere |= {
+            sync_id for sync_id, (grant, sync) in others.items() if not _was_of(grant, sync, owners)
+        }
+    return elsewhere
+
+
+def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID]) -> bool:
+    unknown = sync.user_id if grant.exp <= sync.now else None
+    return owners.get(grant.credential_id, unknown) == sync.user_id
+
+
+def _failed(sync: Queued, code: Code) -> Understood:
+    """Make the outcome of a sync that failed for a reason of ours."""
+    outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, fault_of(code).words)
+    return Understood(outcome, reads_failed(sync.exchange, code) if sync.exchange in EXCHANGES else ())
+
+
+def _in_life(understood: Understood, sync: Queued) -> Understood:
+    """Give an outcome that was read in the life of its sync; another one tells of clocks that disagree."""
+    if all(is_in_life(read, sync.requested_at, sync.now) for read in understood.reads):
+        return understood
+    log.error("outcome_outside_life", sync_id=sync.id, requested_at=sync.requested_at, now=sync.now)
+    return _failed(sync, Code.CLOCK_DISAGREES)
 
 
 async def _end(
@@ -188,7 +242,7 @@ async def _end(
     """
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     refused = await find_refused(connection, judged)
-    together = [(_refused(said, refused.get(sync.id)), sync) for said, sync in together]
+    together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
     reads = {
         sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
         for understood, sync in together

@@ -32,10 +32,18 @@ class Idempotency(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The sync or the batch that a request stands for, and what the user's limit still allows."""
+    """The sync or the batch that a request stands for, and what the user's limit still allows.
+
+    `replayed` says that its Idempotency-Key was used before: what it stands for is that of the first request.
+    """
 
     target_id: UUID
     allowance: Allowance
+    replayed: bool = False
+
+    def headers(self) -> dict[str, str]:
+        """Give the header fields of the answer."""
+        return self.allowance.headers() | ({"Idempotency-Replayed": "true"} if self.replayed else {})
 
 
 class Requests:
@@ -131,7 +139,7 @@ class Requests:
         if idempotency is not None:
             earlier = await self._claimed(connection, user_id, idempotency, target_id)
             if earlier is not None:
-                return Accepted(earlier, await limits.look(connection, policy, str(user_id)))
+                return Accepted(earlier, await limits.look(connection, policy, str(user_id)), replayed=True)
         allowance = await limits.take(connection, policy, str(user_id))
         if allowance.exceeded:
             raise rate_limit_exceeded(allowance)

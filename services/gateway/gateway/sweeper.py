@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code
-from gateway.messages import failed_outcome, sync_request
+from gateway.messages import failed_outcome, sync_grant, sync_request
 from gateway.progress import Progress
 from gateway.relay import Relay
 from gateway.store import accounts, idempotency, limits, logins, outbox, syncs, users
 from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
-from gateway.store.syncs import Held, Sync
+from gateway.store.syncs import Held, Overdue, Sync
 
 LOST_BATCH = 100
 OVERDUE_BATCH = 500
@@ -162,15 +162,17 @@ class Sweeper:
                 overdue = await syncs.take_overdue(
                     connection, list(EXCHANGES), over_at, AGAIN_SECONDS, OVERDUE_BATCH
                 )
-                await outbox.put_all(
-                    connection, [failed_outcome(sync, self._why(), sync.times) for sync in overdue]
-                )
+                await outbox.put_all(connection, [self._settlement(sync) for sync in overdue])
             for sync in overdue:
                 log.warning("sync_overdue", sync_id=sync.id)
             if overdue:
                 self._relay.wake()
             if len(overdue) < OVERDUE_BATCH:
                 return
+
+    def _settlement(self, sync: Overdue) -> Outgoing:
+        grant = sync_grant(sync, sync.credential_id, self._key)
+        return failed_outcome(sync, self._why(), sync.times, grant=grant)
 
     def _settled_up_to(self) -> datetime | None:
         """Tell which deadlines are to be settled: those before the time given.

@@ -32,6 +32,7 @@ from contracts.vault import (
 from gateway.credentials import KeysRefused, Pinned, wrap_secret
 from gateway.errors import service_unavailable
 from gateway.store.clock import DatabaseTime
+from gateway.wording import in_own_words
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
 NOT_PINNED = (
@@ -86,14 +87,14 @@ class Vault:
             subjects.DESTROY, Destroy(credential_id), DestroyReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise in_own_words(reply).failure()
 
     async def _fetch_keys(self) -> Keys:
         reply: KeysReply = await self._bus.request(
             subjects.KEYS, AskKeys(), KeysReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
-            raise reply.failure()
+            raise in_own_words(reply).failure()
         try:
             self._pinned.check(reply)
         except KeysRefused as refused:
@@ -128,8 +129,11 @@ def _sealed(keys: Keys, new: _New) -> Store:
     )
 
 
-def in_time(reply: Refused) -> Refused:
-    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock."""
+def in_time(reply: Refused, exchange: str | None = None) -> Refused:
+    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock.
+
+    Of its words only those are kept that are known.
+    """
     if reply.code != Code.DEADLINE_EXCEEDED:
-        return reply
+        return in_own_words(reply, exchange)
     return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")

@@ -1,6 +1,6 @@
 """What an outcome means to this gateway: each wallet of the exchange once, as far as known here. Pure."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -19,11 +19,11 @@ from contracts.syncs import (
     status_of,
 )
 from contracts.values import amount_text
+from gateway.bounds import check_bounds
 from gateway.store.syncs import Ending, WalletVerdict
+from gateway.wording import known_rows, words_of
 
-MAX_WORDS = 1000
 MAX_NAMED = 20
-EARLIEST, LATEST = datetime(2009, 1, 3, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
 def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
@@ -31,7 +31,7 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
 
     A wallet that this version does not know, or does not know to be covered, is left out; one that the
     outcome lacks was not covered. Raises Malformed for an exchange that is not known, a wallet that is
-    named twice, and a list that can not be stored.
+    named twice, and a list that can not be stored. No text of an outcome is taken over.
     """
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
@@ -40,8 +40,15 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     if len(said) != len(outcome.wallets):
         raise Malformed("the outcome names a wallet twice")
     if isinstance(outcome, SyncFailed) and not outcome.wallets:
-        said = _failed_whole(outcome, exchange)
-    return tuple(_known(entry, said.get(entry.key)) for entry in exchange.wallets)
+        said = _failed_whole(outcome.error_code, exchange)
+    return tuple(_known(exchange, entry, said.get(entry.key)) for entry in exchange.wallets)
+
+
+def reads_failed(exchange: str, code: Code) -> tuple[WalletRead, ...]:
+    """Give the reads of a sync that failed as a whole."""
+    entry = EXCHANGES[exchange]
+    said = _failed_whole(code, entry)
+    return tuple(_known(entry, wallet, said.get(wallet.key)) for wallet in entry.wallets)
 
 
 def unreadable_rows(read: WalletRead) -> tuple[str, ...]:
@@ -92,7 +99,7 @@ def _fault(
 ) -> tuple[str | None, str | None]:
     if isinstance(outcome, SyncFailed) and status is Status.FAILED:
         first = next((read for read in reads if read.error_code == outcome.error_code), None)
-        return outcome.error_code, first.error if first else outcome.error
+        return outcome.error_code, first.error if first else fault_of(outcome.error_code).words
     for read in reads:
         if read.error_code is not None:
             return read.error_code, read.error
@@ -101,50 +108,35 @@ def _fault(
     return code, fault_of(code).words
 
 
-def _failed_whole(outcome: SyncFailed, exchange: Exchange) -> dict[str, WalletRead]:
+def _failed_whole(code: str, exchange: Exchange) -> dict[str, WalletRead]:
     return {
-        wallet: WalletRead(wallet, Verdict.FAILED, error_code=outcome.error_code, error=outcome.error)
-        for wallet in exchange.covered_wallets
+        wallet: WalletRead(wallet, Verdict.FAILED, error_code=code) for wallet in exchange.covered_wallets
     }
 
 
-def _known(entry: Wallet, read: WalletRead | None) -> WalletRead:
-    """Keep of a read what this version understands of it."""
+def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> WalletRead:
+    """Keep of a read what this version understands of it; raises Malformed."""
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
+    if "\0" in (read.error or ""):
+        raise Malformed("the words of a wallet can not be words")
     if read.verdict in READ:
-        _check(read)
+        check_bounds(exchange, read)
+        read = msgspec.structs.replace(read, unreadable=known_rows(read))
     if read.verdict is Verdict.COMPLETE:
         return msgspec.structs.replace(read, error_code=None, error=None)
     if read.verdict is Verdict.INCOMPLETE:
         code = read.error_code or Code.UNREADABLE_ROWS
-        return msgspec.structs.replace(read, error_code=code, error=_words(read, code))
+        return msgspec.structs.replace(read, error_code=code, error=words_of(read, code, exchange))
     code = read.error_code or Code.INTERNAL_ERROR
     return WalletRead(
         entry.key,
         read.verdict,
         error_code=code,
-        error=_words(read, code),
+        error=words_of(read, code, exchange),
         exchange_code=read.exchange_code,
         endpoint=read.endpoint,
     )
-
-
-def _words(read: WalletRead, code: str) -> str:
-    """Give the words for a fault; those for an error code of the exchange not known here are ours."""
-    if code != Code.EXCHANGE_ERROR:
-        return (read.error or fault_of(code).words)[:MAX_WORDS]
-    number, endpoint = read.exchange_code or "unreadable", read.endpoint or "not named"
-    return f"{fault_of(code).words} (code {number}, read {endpoint})"
-
-
-def _check(read: WalletRead) -> None:
-    """Refuse a read that can not be stored; raises Malformed."""
-    assets = [balance.asset for balance in read.balances or ()]
-    if len(set(assets)) != len(assets):
-        raise Malformed("a wallet holds an asset twice")
-    if read.as_of is None or not EARLIEST <= read.as_of <= LATEST:
-        raise Malformed("a wallet was read at a time that can not be")
 
 
 def _verdict(read: WalletRead) -> WalletVerdict:

@@ -35,5 +35,5 @@ async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: Database
         subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
     )
     if isinstance(reply, Refused):
-        raise in_time(reply).failure()
+        raise in_time(reply, asked.exchange).failure()
     return reply

@@ -21,7 +21,7 @@ from sync_worker.timing import Timing
 async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when the bus is closed for good or a part failed."""
     bus = Bus("sync-worker", "worker", settings.running.nats_url, settings.running.nats_seed)
-    https = Https(settings.exchange_ca_file)
+    https = Https(settings.exchange_ca_file, settings.exchange_proxy)
     clocks = Clocks()
     okx = Okx(https, Broker(bus), settings, clocks)
     server = nats_clock(bus, sync_worker_consumer(okx.catalogue.key))

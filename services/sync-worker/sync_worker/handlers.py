@@ -12,10 +12,11 @@ from contracts.accounts import Verified, Verify
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import Delivery, RetryLater, consume
 from contracts.bus.envelope import Malformed, attributes, decode, encode
+from contracts.bus.grants import grant_mark
 from contracts.bus.replies import respond
 from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code, Failure, failure
-from contracts.syncs import SyncFailed, SyncOutcome, SyncRequested
+from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.okx import Okx
@@ -105,7 +106,7 @@ class Handlers:
     async def _publish(self, said: SyncOutcome) -> None:
         """Put an outcome into its stream; raises BusUnavailable, after which the request comes again."""
         name = subjects.sync_failed if isinstance(said, SyncFailed) else subjects.sync_completed
-        message_id = f"{said.sync_id}:outcome"
+        message_id = f"{said.sync_id}:outcome:{grant_mark(said.grant)}"
         headers = attributes(said, self._bus.service, message_id)
         await self._bus.publish(name(said.exchange), "SYNC_OUTCOMES", encode(said), message_id, headers)
 
@@ -133,14 +134,20 @@ def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:
         status=said.status,
         verdicts={read.wallet: str(read.error_code or read.verdict) for read in said.wallets},
         **({"rights": str(rights_code)} if rights_code else {}),
-        **_exchange_errors(said),
+        **_told(said),
         seconds=round(seconds, 3),
     )
 
 
-def _exchange_errors(said: SyncOutcome) -> dict[str, dict[str, str]]:
-    """Give by wallet the code that the exchange answered, and the read that it answered so."""
-    codes = {read.wallet: read.exchange_code for read in said.wallets if read.exchange_code}
-    endpoints = {read.wallet: read.endpoint for read in said.wallets if read.endpoint}
-    fields = {"exchange_code": codes, "endpoint": endpoints}
+def _told(said: SyncOutcome) -> dict[str, dict[str, str]]:
+    """Give by wallet the code that the exchange answered, the read that it answered so, and why in words.
+
+    The words of a wallet that was read may hold amounts.
+    """
+    unread = [read for read in said.wallets if read.verdict not in READ]
+    fields = {
+        "exchange_code": {read.wallet: read.exchange_code for read in said.wallets if read.exchange_code},
+        "endpoint": {read.wallet: read.endpoint for read in said.wallets if read.endpoint},
+        "words": {read.wallet: read.error for read in unread if read.error},
+    }
     return {name: by_wallet for name, by_wallet in fields.items() if by_wallet}

@@ -11,6 +11,7 @@ import msgspec
 
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
+from contracts.reasons import looked_for_in
 
 _CODES: dict[Code, str] = {
     Code.KEY_UNKNOWN: "50119",
@@ -82,8 +83,7 @@ def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
         return ""
     number = f"(OKX {code})"
     if meant is Code.KEY_UNKNOWN:
-        others = ", ".join(f"{each.key}: {each.name}" for each in OKX.regions if each.key != asked.region)
-        return f"It was looked for in region {asked.region}; others are {others} {number}."
+        return f"{looked_for_in(OKX, asked.region)} {number}"
     if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
         ours = ", ".join(asked.egress) or _address_in(message)
         return f"Our address is {ours} {number}." if ours else number

@@ -119,7 +119,16 @@ def parse_config(data: Any) -> Verified:
         raise UnexpectedResponse("It does not say whose key it is.")
     if not UID.fullmatch(row.uid) or not all(text.isprintable() for text in (row.main_uid, row.ip)):
         raise UnexpectedResponse("What it says of the key can not be read.")
-    return Verified(str(row.uid), str(row.main_uid), _rights(row.perm), _listed(row.ip))
+    said = {
+        "exchange_uid": str(row.uid),
+        "master_uid": str(row.main_uid),
+        "permissions": _rights(row.perm),
+        "bound_addresses": _listed(row.ip),
+    }
+    try:
+        return msgspec.convert(said, Verified)
+    except msgspec.ValidationError:
+        raise UnexpectedResponse("What it says of the key can not be read.") from None
 
 
 def parse_rights(data: Any) -> Rights:

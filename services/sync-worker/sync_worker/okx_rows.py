@@ -10,14 +10,16 @@ from typing import Any
 
 import msgspec
 
+from contracts import reasons
+from contracts.catalogue import OKX
 from contracts.faults import Code, failure
+from contracts.reasons import rows_words
 from contracts.syncs import UnreadableRow
 from contracts.values import Balance, parse_amount
 from sync_worker.damage import Doubled, Number, is_whole
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.verdicts import Worth, sendable, why_unreadable
+from sync_worker.verdicts import Worth, sendable
 
-MAX_NAME = 64
 # More than one outcome carries; reading them takes a tenth of a second.
 MAX_ROWS = 20_000
 ZERO = Decimal(0)
@@ -82,7 +84,8 @@ def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
     said = [each for each in said if each.asset not in twice] + _standing_twice(said, twice)
     unreadable = tuple(each for each in said if isinstance(each, UnreadableRow))
     if unreadable and len(unreadable) == len(said):
-        raise UnexpectedResponse(why_unreadable(unreadable, len(said)))
+        why = [row.reason for row in unreadable]
+        raise UnexpectedResponse(rows_words(why, len(said), len(said)))
     return Rows(tuple(each for each in said if isinstance(each, Row)), unreadable)
 
 
@@ -128,11 +131,11 @@ def _read(row: Any, read: Callable[[Fields], Row]) -> Row | UnreadableRow:
 
 def _fields(row: Any) -> Fields:
     if isinstance(row, Doubled):
-        raise Unreadable("a field stands twice")
+        raise Unreadable(reasons.TWICE)
     if not isinstance(row, dict):
-        raise Unreadable("it is no object")
+        raise Unreadable(reasons.NO_OBJECT)
     if not is_whole(row):
-        raise Unreadable("a value is no JSON")
+        raise Unreadable(reasons.NO_JSON)
     return row
 
 
@@ -146,23 +149,23 @@ def _standing_twice(said: Sequence[Row | UnreadableRow], twice: set[str]) -> lis
     for asset, several in copies.items():
         same = all(each == several[0] for each in several)
         worths = [sendable(several[0].usd) if same else None, *[ZERO if same else None] * (len(several) - 1)]
-        rows += [UnreadableRow("the currency stands twice", asset, worth) for worth in worths]
+        rows += [UnreadableRow(reasons.STANDS_TWICE, asset, worth) for worth in worths]
     return rows
 
 
 def _asset(fields: Fields) -> str:
     name = fields.get("ccy")
-    if not isinstance(name, str) or isinstance(name, Number) or not 0 < len(name) <= MAX_NAME:
-        raise Unreadable("the currency has no name")
-    if not name.isprintable() or " " in name:
-        raise Unreadable("the name of the currency can not be read")
+    if not isinstance(name, str) or isinstance(name, Number) or not name:
+        raise Unreadable(reasons.NO_NAME)
+    if not OKX.names_asset(name):
+        raise Unreadable(reasons.BAD_NAME)
     return name
 
 
 def _needed(fields: Fields, name: str) -> Decimal:
     amount = _amount(fields, name)
     if amount is None:
-        raise Unreadable(f"{name} is missing")
+        raise Unreadable(reasons.MISSING.format(field=name))
     return amount
 
 
@@ -170,7 +173,7 @@ def _amount(fields: Fields, name: str) -> Decimal | None:
     try:
         return amount_of(fields.get(name))
     except ValueError as error:
-        raise Unreadable(f"{name} can not be read: {error}") from None
+        raise Unreadable(reasons.NO_NUMBER.format(field=name, why=error)) from None
 
 
 def _worth(fields: Fields) -> Decimal | None:
@@ -180,7 +183,7 @@ def _worth(fields: Fields) -> Decimal | None:
 def _locked(fields: Fields) -> Decimal | None:
     frozen = _amount(fields, "frozenBal")
     if frozen is not None and frozen < 0:
-        raise Unreadable("frozenBal is negative")
+        raise Unreadable(reasons.NEGATIVE.format(field="frozenBal"))
     return frozen
 
 
@@ -188,7 +191,7 @@ def _check_available(available: Decimal | None, total: Decimal, cash: Decimal) -
     """Refuse a row of which more could be used than is there; a debt may have anything beside it."""
     held = max(total, cash)
     if available is not None and total >= 0 and available - held > NOISE * held:
-        raise Unreadable("more is available than there is")
+        raise Unreadable(reasons.MORE_AVAILABLE)
 
 
 def _or_none(read: Callable[[Fields], Any], fields: Fields) -> Any:

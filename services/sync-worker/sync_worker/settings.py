@@ -2,24 +2,33 @@
 
 import ssl
 from decimal import Decimal, InvalidOperation
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from contracts.catalogue import OKX
 from contracts.operations.settings import Environment, Running, listed, parsed, running
+from contracts.values import Secret
 
 DEFAULT_PORT = 3001
 TOLERANCE = "OKX_TOTAL_TOLERANCE"
+PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    """An HTTP proxy: `http://host:port` or `https://host:port`, and the `user:password` that it wants."""
+
+    url: str
+    login: Secret | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
     `okx_origins` maps each region to `https://host[:port]`; without `exchange_ca_file` the public
-    authorities are trusted. `okx_total_tolerance` is the share by which a list may differ from the total of
-    its own answer.
+    authorities are trusted, and without `exchange_proxy` the worker connects to the exchange itself.
+    `okx_total_tolerance` is the share by which a list may differ from the total of its own answer.
     """
 
     running: Running
@@ -27,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     exchange_ca_file: str | None
     egress_addresses: tuple[str, ...]
     okx_total_tolerance: Decimal = LEAST_TOLERANCE
+    exchange_proxy: Proxy | None = None
 
 
 def load(environ: Environment) -> Settings:
@@ -43,6 +53,7 @@ def load(environ: Environment) -> Settings:
         okx_total_tolerance=parsed(
             {TOLERANCE: environ.get(TOLERANCE) or str(LEAST_TOLERANCE)}, TOLERANCE, _tolerance
         ),
+        exchange_proxy=parsed(environ, PROXY, _proxy) if environ.get(PROXY) else None,
     )
 
 
@@ -53,6 +64,21 @@ def _origin(text: str) -> str:
     if not usable or origin != f"https://{parts.netloc}":
         raise ValueError("not https://HOST or https://HOST:PORT")
     return origin
+
+
+def _proxy(text: str) -> Proxy:
+    """Read the address of a proxy; what stands in the place of user and password may be percent-encoded."""
+    parts = urlsplit(text)
+    login, _, place = parts.netloc.rpartition("@")
+    usable = (
+        parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.path in ("", "/")
+    )
+    if not usable or parts.query or parts.fragment or "@" in login:
+        raise ValueError("not http://HOST:PORT or https://USER:PASSWORD@HOST:PORT")
+    plain = unquote(login)
+    if not plain.isascii() or not plain.isprintable():
+        raise ValueError("not a user and a password that can be sent")
+    return Proxy(f"{parts.scheme}://{place}", Secret(plain) if login else None)
 
 
 def _tolerance(text: str) -> Decimal:

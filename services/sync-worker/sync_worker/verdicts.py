@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.faults import Code, Failure, fault_of
+from contracts.reasons import difference_words, rows_words
 from contracts.syncs import TotalCheck, Totals, UnreadableRow, Verdict, WalletRead
-from contracts.values import MAX_AMOUNT_DIGITS, Balance
+from contracts.values import MAX_AMOUNT_DIGITS, Balance, check_digits
 from sync_worker.errors import ContradictoryTotal, UnexpectedResponse
 
 NOT_PERMITTED = frozenset({Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE})
@@ -21,14 +22,13 @@ TOLERANCE = Decimal("0.001")
 # missing, or that they are somebody else's.
 GAP = Decimal(10)
 GAP_SHARE = Decimal("0.1")
-# Where a sum has more decimals than a message carries, it keeps these.
-USD_PLACES = Decimal("1E-18")
+# Where a sum has more decimals than a message carries, it keeps these, or fewer beside many digits.
+USD_PLACES = 18
 WIDE = Context(prec=MAX_AMOUNT_DIGITS + 20)
 OLD = timedelta(days=1)
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
-# So many rows, and so many reasons, are told; the others are counted, and their assets are missing.
+# So many rows are told; the others are counted, and their assets are missing.
 MAX_UNREADABLE = 4000
-MAX_REASONS = 3
 
 Parsed = TypeVar("Parsed")
 
@@ -160,13 +160,6 @@ def check_total(listed: Listed, valued: Decimal | None, tolerance: Decimal = TOL
     return Checked(total_check, fits, sendable(difference))
 
 
-def why_unreadable(unreadable: Sequence[UnreadableRow], rows: int) -> str:
-    """Say how many rows could not be read, and why."""
-    reasons = list(dict.fromkeys(row.reason for row in unreadable))
-    told = [*reasons[:MAX_REASONS], *(["and more"] if len(reasons) > MAX_REASONS else [])]
-    return f"{len(unreadable)} of {rows} rows could not be read: {'; '.join(told)}."
-
-
 def retry_after(fetched: Sequence[Fetched | Failure]) -> float | None:
     """Give the longest time, in seconds, that the exchange asked us to wait."""
     asked = [each.retry_after for each in fetched if isinstance(each, Failure) and each.retry_after]
@@ -200,13 +193,11 @@ def _what_is_missing(listed: Listed, checked: Checked) -> tuple[Code | None, str
     """Say why a list that was read is not complete."""
     code, words = None, []
     if checked.difference is not None:
-        code, side = Code.TOTAL_DISAGREES, "less" if checked.difference > 0 else "more"
-        words = [
-            f"The list is worth {abs(checked.difference):.2f} USD {side} than the total that came with it."
-        ]
+        code, words = Code.TOTAL_DISAGREES, [difference_words(checked.difference)]
     if listed.unreadable:
         rows = len(listed.balances) + len(listed.unreadable)
-        code, words = Code.UNREADABLE_ROWS, [why_unreadable(listed.unreadable, rows), *words]
+        why = [row.reason for row in listed.unreadable]
+        code, words = Code.UNREADABLE_ROWS, [rows_words(why, len(listed.unreadable), rows), *words]
     return code, " ".join(words) or None
 
 
@@ -220,9 +211,19 @@ def sendable(usd: Decimal | None) -> Decimal | None:
     """Write a sum so that a message carries it; None for one that no exchange can mean."""
     if usd is None or usd.adjusted() >= MAX_AMOUNT_DIGITS:
         return None
-    exponent = usd.as_tuple().exponent
-    short = isinstance(exponent, int) and abs(exponent) <= MAX_AMOUNT_DIGITS
-    return usd if short else usd.quantize(USD_PLACES, context=WIDE)
+    if _is_sendable(usd):
+        return usd
+    places = min(USD_PLACES, MAX_AMOUNT_DIGITS - max(0, usd.adjusted() + 1))
+    rounded = usd.quantize(Decimal(1).scaleb(-places), context=WIDE)
+    return rounded if _is_sendable(rounded) else None
+
+
+def _is_sendable(usd: Decimal) -> bool:
+    try:
+        check_digits(usd)
+    except ValueError:
+        return False
+    return True
 
 
 def _reported_at(fetched: Fetched, updated: datetime | None) -> datetime | None:

@@ -138,11 +138,13 @@ class Sweeping:
         """Let a gateway record outcomes."""
         seed = Secret(self.nats.seed_file("gateway").read_text())
         bus = Bus("gateway", "gateway", self.nats.url, seed)
-        outcomes = Outcomes(self.pool, bus, self.relay, Recorder(self.pool))
-        consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64)
+        outcomes = Outcomes(self.pool, bus, self.relay, Recorder(self.pool), self.key)
+        consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
         await bus.start()
-        yield
-        await bus.stop()
+        try:
+            yield
+        finally:
+            await bus.stop()
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from litestar.types import ExceptionHandlersMap
 from contracts.faults import Failure
 from gateway.errors import Problem, invalid_input, not_found, problem_of, service_unavailable, unauthorized
 from gateway.passwords import TooBusy
-from gateway.store.pool import DatabaseUnavailable
+from gateway.store.pool import DatabaseUnavailable, Overloaded
 
 MEDIA_TYPE = "application/problem+json"
 SECURITY_HEADERS = {
@@ -100,6 +100,13 @@ def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[A
     )
 
 
+def _on_overloaded(_request: AnyRequest, error: Overloaded) -> Response[Any]:
+    log.warning("overloaded", reason=str(error))
+    return problem_response(
+        service_unavailable("overloaded", "Too much is asked of the system at once: try again in a moment.")
+    )
+
+
 def _on_busy(_request: AnyRequest, _error: TooBusy) -> Response[Any]:
     words = "Too many logins at once: try again in a second."
     return problem_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words, retry_after=1))
@@ -151,6 +158,7 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     Problem: _on_problem,
     Failure: _on_failure,
     DatabaseUnavailable: _on_database,
+    Overloaded: _on_overloaded,
     TooBusy: _on_busy,
     HTTPException: _on_http,
     RecursionError: _on_unreadable,

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
 from gateway.prefer import wait_seconds
+from gateway.replays import replayed_batch, replayed_sync
 from gateway.requesting import Idempotency
 from gateway.routes.auth import SignedInRequest
 from gateway.routes.problems import documented
@@ -22,9 +23,14 @@ MAX_KEY = 128
 LATER = "Not ended within the time asked for; Location says where the outcome will be"
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
-RATE_LIMIT = [
+ANSWERED = [
     ResponseHeader(name="RateLimit-Policy", description="How often a user may ask", documentation_only=True),
     ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+    ResponseHeader(
+        name="Idempotency-Replayed",
+        description="true where the Idempotency-Key was used before: this is the answer of that request",
+        documentation_only=True,
+    ),
 ]
 
 Prefer = Annotated[
@@ -33,7 +39,11 @@ Prefer = Annotated[
 ]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(header="Idempotency-Key", description="A key of yours: the request is done once in 24 h"),
+    Parameter(
+        header="Idempotency-Key",
+        description="A key of yours: the request is done once in 24 h, also where it fails. After a failure "
+        "a new key tries again.",
+    ),
 ]
 Limit = Annotated[int, Parameter(ge=1, le=100)]
 
@@ -41,7 +51,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 @post(
     "/api/v1/accounts/{account_id:uuid}/sync",
     status_code=200,
-    response_headers=RATE_LIMIT,
+    response_headers=ANSWERED,
     responses=documented(401, 404, 409, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
 )
@@ -58,9 +68,10 @@ async def sync_account(
     """
     idempotency = _idempotency(idempotency_key, request)
     accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
-    sync_id, headers = accepted.target_id, accepted.allowance.headers()
+    sync_id, headers = accepted.target_id, accepted.headers()
     await gateway.waiters.wait([sync_id], wait_seconds(prefer))
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
+    view = replayed_sync(view) if accepted.replayed else view
     if view.success is None:
         return Response(view, status_code=202, headers=headers | {"Location": f"/api/v1/syncs/{sync_id}"})
     return Response(view, headers=headers)
@@ -69,7 +80,7 @@ async def sync_account(
 @post(
     "/api/v1/accounts/sync-all",
     status_code=200,
-    response_headers=RATE_LIMIT,
+    response_headers=ANSWERED,
     responses=documented(401, 422, 429) | ACCEPTED_BATCH,
     tags=["syncs"],
 )
@@ -81,10 +92,11 @@ async def sync_all(
     The sync of a paused account has failed at once, for the reason of the pause.
     """
     accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
-    batch_id, headers = accepted.target_id, accepted.allowance.headers()
+    batch_id, headers = accepted.target_id, accepted.headers()
     members = await _batch(gateway, request, batch_id)
     await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
     view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
+    view = replayed_batch(view) if accepted.replayed else view
     if view.pending:
         location = {"Location": f"/api/v1/sync-batches/{batch_id}"}
         return Response(view, status_code=202, headers=headers | location)

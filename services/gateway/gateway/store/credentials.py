@@ -108,6 +108,14 @@ async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
     )
 
 
+async def find_owners(connection: Connection, credential_ids: list[UUID]) -> dict[UUID, UUID]:
+    """Tell the users of credentials, those included that are doomed and not destroyed yet."""
+    rows = await connection.execute(
+        "select id, user_id from credentials where id = any(%s)", [credential_ids]
+    )
+    return {row[0]: row[1] for row in await rows.fetchall()}
+
+
 async def take_doomed(connection: Connection, limit: int, pause_seconds: float) -> list[Doomed]:
     """Choose doomed credentials that are due, and put off the next try."""
     return await fetch_all(

@@ -1,6 +1,7 @@
 """The connection pool and how rows become structs."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -28,6 +29,8 @@ CHECK_SECONDS = 1.0
 # With waiting for a connection and for locks; a client has its answer within five seconds.
 TRANSACTION_SECONDS = 4.0
 READY_SECONDS = 1.5
+# Of a pool that gave no connection in time, it is asked for so long whether the database answers.
+FULL_SECONDS = 0.5
 CLOSE_SECONDS = 0.5
 # What the server holds every session to, so that a process that was stopped keeps no lock for longer.
 SESSION = {
@@ -63,6 +66,10 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL can not be reached or does not answer in time."""
 
 
+class Overloaded(DatabaseUnavailable):
+    """PostgreSQL answers, but every connection of the pool is in use, and stayed so."""
+
+
 class NotStorable(Exception):
     """A value that the database does not take; the text is the kind of error, never the value."""
 
@@ -84,6 +91,7 @@ class Pool:
     def __init__(self, url: str, password: str) -> None:
         self._pool = _pool(url, password, 2, MAX_CONNECTIONS)
         self._probe = _pool(url, password, 1, 1)
+        self._probing: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
         """Open the pool without waiting for the database."""
@@ -100,10 +108,14 @@ class Pool:
     ) -> AsyncIterator[Connection]:
         """Give a connection in a transaction that is committed at the end; a snapshot sees one moment only.
 
-        Raises DatabaseUnavailable, also when all takes longer than this, and NotStorable.
+        Raises DatabaseUnavailable, also when all takes longer than this, Overloaded where the time went by
+        before there was a connection, and NotStorable.
         """
+        asked = time.monotonic()
+        waited = None
         try:
             async with asyncio.timeout(seconds), self._pool.connection(seconds) as connection:
+                waited = time.monotonic() - asked
                 if snapshot:
                     await connection.execute("set transaction isolation level repeatable read, read only")
                 try:
@@ -114,7 +126,23 @@ class Pool:
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
         except (*NOT_MIGRATED, *AWAY) as error:
+            late = isinstance(error, PoolTimeout | TooManyRequests | TimeoutError)
+            if late and (waited is None or waited > seconds / 2) and await self._answers():
+                raise Overloaded("every connection is in use") from error
             raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def _answers(self) -> bool:
+        """Tell whether the database answers at once; all who ask at the same moment share one question."""
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probed())
+        return await asyncio.shield(self._probing)
+
+    async def _probed(self) -> bool:
+        try:
+            async with asyncio.timeout(FULL_SECONDS):
+                return await self.ready()
+        except (psycopg.Error, *AWAY):
+            return False
 
     async def ready(self) -> bool:
         """Tell whether the database answers and can be written to.

@@ -78,12 +78,17 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """What it takes to settle a sync; `times` counts how often it was tried, this time included."""
+    """What it takes to settle a sync; `times` counts how often it was tried, this time included.
+
+    `credential_id` is None where the account was deleted.
+    """
 
     id: UUID
     account_id: UUID
     exchange: str
     publications: int
+    deadline: datetime
+    credential_id: UUID | None
     times: int
 
 
@@ -116,7 +121,10 @@ async def find(connection: Connection, sync_id: UUID) -> Sync | None:
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """An open sync, whoever owns it; `now` is the database's time, `deleted` tells of its account."""
+    """An open sync, whoever owns it; `now` is the database's time.
+
+    `deleted` and `credential_id`, which a deleted one lacks, tell of its account.
+    """
 
     id: UUID
     number: int
@@ -125,11 +133,14 @@ class Queued(msgspec.Struct, frozen=True):
     requested_at: datetime
     now: datetime
     deleted: bool
+    user_id: UUID | None = None
+    credential_id: UUID | None = None
 
 
 _QUEUED: LiteralString = """
     select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at,
-        clock_timestamp() as now, accounts.deleted_at is not null as deleted
+        clock_timestamp() as now, accounts.deleted_at is not null as deleted,
+        accounts.user_id, accounts.credential_id
     from accounts join syncs on syncs.account_id = accounts.id
     where syncs.id = any(%(ids)s) and syncs.status = 'queued' order by accounts.id"""
 
@@ -262,7 +273,7 @@ async def take_overdue(
         connection,
         Overdue,
         """with over as (
-               select id, account_id, exchange, publications from syncs
+               select id, account_id, exchange, publications, deadline from syncs
                where status = 'queued' and deadline < %(over_at)s and exchange = any(%(exchanges)s)
                   and not exists (select from sync_settlements where sync_id = syncs.id
                                   and settled_at > now() - make_interval(secs => %(again)s))
@@ -272,7 +283,8 @@ async def take_overdue(
                on conflict (sync_id) do update set settled_at = now(), times = earlier.times + 1
                   where earlier.settled_at <= now() - make_interval(secs => %(again)s)
                returning sync_id, times)
-           select over.*, noted.times from over join noted on noted.sync_id = over.id""",
+           select over.*, accounts.credential_id, noted.times from over
+           join noted on noted.sync_id = over.id join accounts on accounts.id = over.account_id""",
         exchanges=exchanges,
         over_at=over_at,
         again=again_seconds,

@@ -10,12 +10,21 @@ from functools import partial
 import certifi
 import httpx
 import msgspec
-from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientSession,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    TCPConnector,
+)
 from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from contracts.values import Secret
 from sync_worker.errors import ExchangeTimeout, ExchangeUnreachable, UnexpectedResponse
+from sync_worker.settings import Proxy
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -24,6 +33,9 @@ MAX_CONNECTIONS = 1280
 # asyncio gives each TLS connection a buffer of 256 KiB and has no parameter for it. A TLS record is 16 KiB.
 SSLProtocol.max_size = 32 * 1024
 MAX_RETRY_AFTER = 3600
+# A proxy is near.
+PROXY_SECONDS = 4.0
+PROXY_AUTHENTICATION = 407
 
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
@@ -68,12 +80,18 @@ class OneAnswer(ResponseHandler):
 
 
 class Https:
-    """Sends each request on a connection of its own, and keeps no cookies: users share no state here."""
+    """Sends each request on a connection of its own, and keeps no cookies: users share no state here.
 
-    def __init__(self, ca_file: str | None) -> None:
+    Through a proxy each has a tunnel of its own (CONNECT), in which TLS reaches from here to the exchange.
+    """
+
+    def __init__(self, ca_file: str | None, proxy: Proxy | None = None) -> None:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
+        self._proxy = None if proxy is None else _proxy(proxy)
         # The transport is used without httpx's client around it, which would keep cookies and decompress.
-        self._transport = AiohttpTransport(client=self._session, verify=self._tls, trust_env=False)
+        self._transport = AiohttpTransport(
+            client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
+        )
 
     async def get(self, origin: str, target: str, headers: Mapping[str, Secret], seconds: float) -> Answer:
         """Send a GET and read the whole answer, in 10 s at most.
@@ -83,20 +101,33 @@ class Https:
         """
         if not TARGET.fullmatch(target) or not origin.startswith("https://"):
             raise ValueError("this target can not be sent as it is")
-        request = httpx.Request("GET", origin + target, headers=_sent(headers))
+        bounds = {"timeout": {"connect": PROXY_SECONDS}} if self._proxy else {}
+        request = httpx.Request("GET", origin + target, headers=_sent(headers), extensions=bounds)
         try:
             async with asyncio.timeout(min(seconds, CALL_SECONDS)):
                 return await self._answer(request)
         except TimeoutError:
             raise ExchangeTimeout("No whole answer came in time.") from None
         except (httpx.TransportError, OSError) as error:
-            raise ExchangeUnreachable(f"The connection failed: {type(error).__name__}.") from None
+            raise ExchangeUnreachable(self._why_unreachable(error)) from None
         except ClientError:
             raise UnexpectedResponse("The answer is no HTTP.") from None
 
     async def close(self) -> None:
         """Cut off the requests that are under way."""
         await self._transport.aclose()
+
+    def _why_unreachable(self, error: Exception) -> str:
+        """Say whether the exchange or the proxy before it is away; the text of the error may hold a login."""
+        cause = error.__cause__
+        if self._proxy is not None:
+            if isinstance(cause, ClientHttpProxyError):
+                if cause.status == PROXY_AUTHENTICATION:
+                    return "The proxy of EXCHANGE_PROXY_URL does not accept our user and password."
+                return f"The proxy of EXCHANGE_PROXY_URL refuses the connection (HTTP {cause.status})."
+            if _is_of(cause, self._proxy.url) or isinstance(cause, ConnectionTimeoutError):
+                return "The proxy of EXCHANGE_PROXY_URL can not be reached."
+        return f"The connection failed: {type(error).__name__}."
 
     def _session(self) -> ClientSession:
         connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS, force_close=True)
@@ -115,6 +146,19 @@ class Https:
         finally:
             await response.aclose()
         return Answer(response.status_code, body, _retry_after(response), _age(response))
+
+
+def _is_of(error: BaseException | None, url: httpx.URL) -> bool:
+    """Tell whether it is this server that could not be connected to."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return isinstance(error, ClientConnectorError) and (error.host, error.port) == (url.host, port)
+
+
+def _proxy(proxy: Proxy) -> httpx.Proxy:
+    if proxy.login is None:
+        return httpx.Proxy(proxy.url)
+    user, _, password = proxy.login.reveal().partition(":")
+    return httpx.Proxy(proxy.url, auth=(user, password))
 
 
 def _one_answer(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:

@@ -1,0 +1,101 @@
+"""What parts say beside the words of a fault: a closed table, because texts of a message are shown to people.
+
+A part that was taken over can send any text. The gateway shows of it only the sentences that stand here, and
+writes numbers, codes and names of reads from fields of their own.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from contracts.catalogue import EXCHANGES, Exchange
+
+# Why a row of a list could not be read. `{field}` is a field of the exchange's rows.
+TWICE, NO_OBJECT, NO_JSON = "a field stands twice", "it is no object", "a value is no JSON"
+STANDS_TWICE = "the currency stands twice"
+NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
+MORE_AVAILABLE = "more is available than there is"
+UNREADABLE_ROW = "the row can not be read"
+MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
+NUMBERS = ("not a decimal amount", "the amount is not finite", "the amount has too many digits")
+FIELDS = ("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal")
+REASONS = frozenset(
+    {
+        *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
+        *(form.format(field=field) for form in (MISSING, NEGATIVE) for field in FIELDS),
+        *(NO_NUMBER.format(field=field, why=why) for field in FIELDS for why in NUMBERS),
+    }
+)
+# So many reasons of a list are told in its words.
+MAX_REASONS = 3
+
+# What goes wrong at an exchange, on the way to it, or between parts of ours.
+SENTENCES = (
+    "A value can not be read.",
+    "It does not say whose key it is.",
+    "Key or passphrase hold characters that can not be sent.",
+    "No whole answer came in time.",
+    "Not all could be read in time.",
+    "The answer does not have the documented shape.",
+    "The answer is a redirect or compressed, which nobody asked for.",
+    "The answer is no HTTP.",
+    "The credential could not be verified in time.",
+    "The list is empty.",
+    "The list is worth less.",
+    "The list is worth more.",
+    "The request is from the future of the bus.",
+    "The request is over by the clock of the bus alone.",
+    "The time is not a valid time.",
+    "What it says of the key can not be read.",
+    "OKX has no such region.",
+    "The proxy of EXCHANGE_PROXY_URL can not be reached.",
+    "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
+)
+_MAX_SEARCHED = 1000
+_REASON = f"(?:{'|'.join(re.escape(reason) for reason in sorted(REASONS, key=len, reverse=True))})"
+_FORMS = (
+    r"HTTP [1-9][0-9]{2} without an answer of the API\.",
+    r"The answer is longer than [0-9]{1,9} bytes\.",
+    r"The connection failed: [A-Z][A-Za-z]{0,30}(?:Error|Timeout)\.",
+    r"The proxy of EXCHANGE_PROXY_URL refuses the connection \(HTTP [1-9][0-9]{2}\)\.",
+    rf"[0-9]{{1,6}} of [0-9]{{1,6}} rows could not be read: {_REASON}(?:; (?:{_REASON}|and more)){{0,3}}\.",
+)
+
+
+def reason_of(text: str) -> str:
+    """Give a reason as it stands in the table; another one, of a later version perhaps, is a general one."""
+    return text if text in REASONS else UNREADABLE_ROW
+
+
+def sentences_in(text: str) -> str:
+    """Give those sentences of the table that a text holds, in its order, each once; nothing else of it."""
+    found = dict.fromkeys(match[0] for match in _SAID.finditer(text[:_MAX_SEARCHED]))
+    return " ".join(found)
+
+
+def looked_for_in(exchange: Exchange, region: str) -> str:
+    """Say in which region a key is not known, and which others the exchange has."""
+    others = ", ".join(f"{each.key}: {each.name}" for each in exchange.regions if each.key != region)
+    return f"It was looked for in region {region}; others are {others}."
+
+
+def rows_words(reasons: Sequence[str], unreadable: int, rows: int) -> str:
+    """Say how many rows of a list could not be read, and why."""
+    told = list(dict.fromkeys(reasons))
+    more = ["and more"] if len(told) > MAX_REASONS else []
+    why = "; ".join([*told[:MAX_REASONS], *more]) or UNREADABLE_ROW
+    return f"{unreadable} of {rows} rows could not be read: {why}."
+
+
+def difference_words(difference: Decimal) -> str:
+    """Say what a list lacks, or has too much, in USD beside the total that came with it."""
+    side = "less" if difference > 0 else "more"
+    return f"The list is worth {abs(difference):.2f} USD {side} than the total that came with it."
+
+
+_REGIONS = [
+    re.escape(looked_for_in(exchange, region.key))
+    for exchange in EXCHANGES.values()
+    for region in exchange.regions
+]
+_SAID = re.compile("|".join([*map(re.escape, SENTENCES), *_REGIONS, *_FORMS]))

@@ -1,0 +1,56 @@
+"""The bounds of what an outcome may say: beyond them no name, number or time comes before a user. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from contracts.bus.envelope import Malformed
+from contracts.catalogue import Exchange
+from contracts.syncs import READ, WalletRead
+from contracts.values import check_digits
+
+EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
+# By so much a time may lie outside of the life of its sync, because clocks differ.
+LEEWAY = timedelta(seconds=60)
+MAX_ROWS = 1_000_000
+
+
+def check_bounds(exchange: Exchange, read: WalletRead) -> None:
+    """Refuse a wallet that was read with a name or a number that no honest worker sends; raises Malformed."""
+    assets = [balance.asset for balance in read.balances or ()]
+    if len(set(assets)) != len(assets):
+        raise Malformed("a wallet holds an asset twice")
+    named = [*assets, *(row.asset for row in read.unreadable if row.asset is not None)]
+    if not all(map(exchange.names_asset, named)):
+        raise Malformed("the name of an asset can not be one of the exchange")
+    if not 0 <= read.unreadable_count <= MAX_ROWS:
+        raise Malformed("a wallet can not have so many rows")
+    try:
+        for amount in _amounts(read):
+            check_digits(amount)
+        for time in (read.as_of, read.reported_at):
+            _ = time and time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Malformed("an amount or a time can not be one") from None
+
+
+def is_in_life(read: WalletRead, requested_at: datetime, now: datetime) -> bool:
+    """Tell whether a wallet was read between the request of its sync and now, give or take a minute.
+
+    When the exchange last looked at the account may be long before, but not after.
+    """
+    if read.verdict not in READ or read.as_of is None:
+        return True
+    if not requested_at - LEEWAY <= read.as_of <= now + LEEWAY:
+        return False
+    return read.reported_at is None or EARLIEST <= read.reported_at <= now + LEEWAY
+
+
+def _amounts(read: WalletRead) -> Iterator[Decimal]:
+    """Give every number that a wallet was read with."""
+    optional = [read.difference_usd, *(row.usd for row in read.unreadable)]
+    if (totals := read.totals) is not None:
+        optional += [totals.listed, totals.gross, totals.stated, totals.valued]
+    for balance in read.balances or ():
+        optional += [balance.total, balance.available, balance.locked, balance.borrowed]
+    yield from (amount for amount in optional if amount is not None)

@@ -1,0 +1,68 @@
+"""The words for what other parts say: our own for each code, and of theirs only sentences that are known."""
+
+import msgspec
+import structlog
+
+from contracts.catalogue import EXCHANGES, Exchange
+from contracts.faults import Code, fault_of
+from contracts.reasons import difference_words, reason_of, rows_words, sentences_in
+from contracts.syncs import READ, UnreadableRow, WalletRead
+from contracts.vault import Refused
+
+MAX_RETRY_AFTER = 3600.0
+MAX_LOGGED = 200
+
+log = structlog.get_logger()
+
+
+def words_of(read: WalletRead, code: str, exchange: Exchange) -> str:
+    """Give the words for the fault of a wallet, whatever its worker wrote."""
+    if read.verdict in READ:
+        return _words_of_rows(read) or fault_of(code).words
+    if code == Code.EXCHANGE_ERROR:
+        number, endpoint = read.exchange_code or "unreadable", read.endpoint or "not named"
+        return f"{fault_of(code).words} (code {number}, read {endpoint})"
+    said = (fault_of(code).words, sentences_in(read.error or ""), _numbered(exchange, read.exchange_code))
+    return " ".join(part for part in said if part)
+
+
+def known_rows(read: WalletRead) -> tuple[UnreadableRow, ...]:
+    """Give the rows that could not be read, each with a reason of the table."""
+    return tuple(
+        row
+        if (reason := reason_of(row.reason)) == row.reason
+        else msgspec.structs.replace(row, reason=reason)
+        for row in read.unreadable
+    )
+
+
+def in_own_words(refused: Refused, exchange: str | None = None) -> Refused:
+    """Give a refusal with those sentences of its detail that are known, and a bounded time to wait."""
+    sentences = sentences_in(refused.detail)
+    numbered = _numbered(EXCHANGES.get(exchange or ""), refused.exchange_code)
+    if refused.code == Code.EXCHANGE_ERROR:
+        numbered = ""  # the problem has code and endpoint in fields of their own
+    if sentences != refused.detail:
+        log.info("detail_left_out", code=refused.code, detail=refused.detail[:MAX_LOGGED])
+    wait = refused.retry_after
+    return msgspec.structs.replace(
+        refused,
+        detail=" ".join(part for part in (sentences, numbered) if part),
+        retry_after=None if wait is None else min(max(wait, 0.0), MAX_RETRY_AFTER),
+    )
+
+
+def _words_of_rows(read: WalletRead) -> str:
+    """Say what a list that was read lacks."""
+    words = []
+    if read.unreadable_count:
+        rows = len(read.balances or ()) + read.unreadable_count
+        words.append(rows_words([row.reason for row in read.unreadable], read.unreadable_count, rows))
+    if read.difference_usd is not None:
+        words.append(difference_words(read.difference_usd))
+    return " ".join(words)
+
+
+def _numbered(exchange: Exchange | None, code: str | None) -> str:
+    """Name the code that an exchange answered; empty where there is none."""
+    return f"({exchange.name if exchange else 'code'} {code})" if code else ""
