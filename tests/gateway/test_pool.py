@@ -6,7 +6,7 @@ import time
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.store.pool import DatabaseUnavailable, Pool
+from gateway.store.pool import MAX_CONNECTIONS, DatabaseUnavailable, Overloaded, Pool
 from tests.waiting import passed, until
 
 # The bound of the product, and a second more for a busy machine.
@@ -95,3 +95,47 @@ async def test_a_cancelled_wait_ends_at_once(pool: Pool, clean_database: Postgre
         await asyncio.wait(tasks)
         assert time.monotonic() - began < 1.0
     await until(pool.ready)
+
+
+async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> None:
+    """Who waits for a connection in vain is told so, half a second after the time at the latest."""
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with pool.transaction(60.0):
+            await leave.wait()
+
+    async def ask() -> None:
+        async with pool.transaction(1.0) as connection:
+            await connection.execute("select 1")
+
+    holding = [asyncio.create_task(hold()) for _ in range(MAX_CONNECTIONS)]
+    await until(lambda: full(pool))
+    began = time.monotonic()
+    ended = await asyncio.gather(*(ask() for _ in range(50)), return_exceptions=True)
+
+    assert time.monotonic() - began < 1.0 + 0.5 + 0.5
+    assert {type(each) for each in ended} == {Overloaded}
+    assert await pool.ready()
+    leave.set()
+    await asyncio.wait(holding)
+    await ask()
+
+
+async def full(pool: Pool) -> bool:
+    """Tell whether every connection is in use."""
+    stats = pool._pool.get_stats()
+    return (stats["pool_size"], stats["pool_available"]) == (MAX_CONNECTIONS, 0)
+
+
+async def test_a_database_that_is_lost_is_no_pool_that_is_full(clean_database: Postgres) -> None:
+    """Without a server, nothing says overloaded."""
+    away = Pool("postgresql://butler_gateway@127.0.0.1:1/butler", "none")
+    await away.start()
+
+    with pytest.raises(DatabaseUnavailable) as caught:
+        async with away.transaction(1.0):
+            pass
+
+    await away.stop()
+    assert type(caught.value) is DatabaseUnavailable

@@ -1,7 +1,7 @@
-"""EXCHANGE_PROXY_URL: calls go through the proxy, which reads none of them, and whose password is not shown."""
+"""EXCHANGE_PROXY_URL: calls go through the proxy, which reads none of them; its password is not shown."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,13 +43,15 @@ async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
 async def through(authority: Authority, url: str) -> AsyncIterator[Https]:
     """Give the worker's HTTPS with a proxy."""
     https = Https(str(authority.certificate_path), read_setting(url))
-    yield https
-    await https.close()
+    try:
+        yield https
+    finally:
+        await https.close()
 
 
 @pytest.fixture(name="proxy", params=["http", "https"])
-def _proxy(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Proxy]:
-    yield Proxy(authority.issue([LOOPBACK]) if request.param == "https" else None, LOGIN)
+def _proxy(request: pytest.FixtureRequest, authority: Authority) -> Proxy:
+    return Proxy(authority.issue([LOOPBACK]) if request.param == "https" else None, LOGIN)
 
 
 async def test_a_call_goes_through_the_proxy_and_none_of_it_is_read_there(

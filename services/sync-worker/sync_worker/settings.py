@@ -75,7 +75,8 @@ def _proxy(text: str) -> Proxy:
     )
     if not usable or parts.query or parts.fragment or "@" in login:
         raise ValueError("not http://HOST:PORT or https://USER:PASSWORD@HOST:PORT")
-    plain = unquote(login)
+    user, _, password = login.partition(":")
+    plain = f"{unquote(user)}:{unquote(password)}"
     if not plain.isascii() or not plain.isprintable():
         raise ValueError("not a user and a password that can be sent")
     return Proxy(f"{parts.scheme}://{place}", Secret(plain) if login else None)

@@ -27,6 +27,8 @@ USD_PLACES = 18
 WIDE = Context(prec=MAX_AMOUNT_DIGITS + 20)
 OLD = timedelta(days=1)
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
+# The detail of a fault may be of another part.
+MAX_DETAIL = 1000
 # So many rows are told; the others are counted, and their assets are missing.
 MAX_UNREADABLE = 4000
 
@@ -135,7 +137,8 @@ def judge(
 def unread(wallet: str, fault: Failure) -> WalletRead:
     """Say why a wallet was not read."""
     verdict = Verdict.NOT_PERMITTED if fault.code in NOT_PERMITTED else Verdict.FAILED
-    words = " ".join(part for part in (fault_of(fault.code).words, fault.detail) if part)
+    detail = "".join(each for each in fault.detail[:MAX_DETAIL] if each.isprintable())
+    words = " ".join(part for part in (fault_of(fault.code).words, detail) if part)
     return WalletRead(
         wallet,
         verdict,

@@ -4,6 +4,7 @@ import asyncio
 import re
 import ssl
 from asyncio.sslproto import SSLProtocol
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
 
@@ -157,8 +158,8 @@ def _is_of(error: BaseException | None, url: httpx.URL) -> bool:
 def _proxy(proxy: Proxy) -> httpx.Proxy:
     if proxy.login is None:
         return httpx.Proxy(proxy.url)
-    user, _, password = proxy.login.reveal().partition(":")
-    return httpx.Proxy(proxy.url, auth=(user, password))
+    basic = b64encode(proxy.login.reveal().encode()).decode()
+    return httpx.Proxy(proxy.url, headers={"proxy-authorization": f"Basic {basic}"})
 
 
 def _one_answer(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
