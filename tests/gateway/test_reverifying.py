@@ -67,6 +67,10 @@ async def test_the_known_uid_with_reading_only_ends_the_pause(
     await settled(pool, account, said("1", "read_only"))
 
     assert await paused(pool, account) is None
+    async with pool.transaction() as connection:
+        found = await accounts.find_account(connection, account.user_id, account.id)
+    assert found is not None
+    assert found.last_error_code is None
     (event,) = await events(database, "resumed")
     assert event["account_id"] == str(account.id)
     assert await actions(database) == ["account_paused", "account_resumed"]

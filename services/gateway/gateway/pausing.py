@@ -10,7 +10,7 @@ from contracts.catalogue import EXCHANGES
 from contracts.syncs import SyncOutcome
 from gateway.messages import account_paused, account_resumed
 from gateway.rights import Finding, judge_rights
-from gateway.store import audit, outbox, pauses
+from gateway.store import accounts, audit, outbox, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pauses import Begun, Ended, Key, Pause
@@ -83,6 +83,7 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
     """End the pause of an account, which is locked, where it has one, and tell."""
     pause = await pauses.end(connection, account.id)
     if pause is not None:
+        await accounts.forget_error(connection, account.id)
         ended = Ended(account.id, account.user_id, account.exchange, pause.paused_at, account.deleted_at)
         await tell_resumed(connection, ended)
     return pause

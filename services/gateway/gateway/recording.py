@@ -20,6 +20,7 @@ from gateway.pausing import find_refused
 from gateway.rights import Finding
 from gateway.store import accounts, audit, credentials, outbox, syncs
 from gateway.store.audit import Action
+from gateway.store.pauses import Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.syncs import Queued, Sync
 from gateway.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
@@ -123,6 +124,18 @@ async def record(
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
+
+
+async def record_refused(
+    connection: Connection, refused: Sequence[Sync], paused: Mapping[UUID, Pause]
+) -> None:
+    """Let the open syncs of paused accounts, which are locked, fail at once: nothing is signed for them."""
+    outcomes = [
+        SyncFailed(sync.id, sync.account_id, sync.exchange, pause.reason, fault_of(pause.reason).words)
+        for sync, pause in ((sync, paused[sync.account_id]) for sync in refused)
+    ]
+    understood = [Understood(outcome, wallet_reads(outcome)) for outcome in outcomes]
+    await record_all(connection, understood, LOSS_PATIENCE, wait=True)
 
 
 async def end_unrecorded(pool: Pool, sync_id: UUID, grant: Grant | None = None) -> Sync | None:

@@ -7,19 +7,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from contracts.faults import fault_of
-from contracts.syncs import SyncFailed
 from gateway.errors import Problem, not_found
 from gateway.limits import Allowance, Limits, Policy, rate_limit_exceeded
 from gateway.messages import sync_request
 from gateway.paused import account_paused
-from gateway.recording import record
+from gateway.recording import record_refused
 from gateway.relay import Relay
 from gateway.store import accounts, audit, limits, outbox, pauses, syncs
 from gateway.store import idempotency as idempotency_keys
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
-from gateway.store.pauses import Pause
 from gateway.store.pool import Connection, Pool
 from gateway.store.syncs import Sync
 
@@ -90,24 +87,20 @@ class Requests:
 
     async def _open_each(self, connection: Connection, user_id: UUID) -> list[Sync]:
         """Open a sync of every account, or join the open one; that of a paused account has failed at once."""
-        opened = []
-        for listed in await accounts.list_accounts(connection, user_id):
-            account = await accounts.lock_account(connection, listed.id)
-            if account is None or account.deleted_at is not None:
-                continue
-            pause = (await pauses.find(connection, [account.id])).get(account.id)
-            if pause is None:
-                opened.append(await self._open_or_join(connection, account, uuid7()))
-            else:
-                opened.append(await self._failed_at_once(connection, account, pause))
+        locked = [
+            account
+            for listed in await accounts.list_accounts(connection, user_id)
+            if (account := await accounts.lock_account(connection, listed.id)) and account.deleted_at is None
+        ]
+        paused = await pauses.find(connection, [account.id for account in locked])
+        opened = [
+            await syncs.open_sync(connection, uuid7(), account, self._deadline_seconds)
+            if account.id in paused
+            else await self._open_or_join(connection, account, uuid7())
+            for account in locked
+        ]
+        await record_refused(connection, [sync for sync in opened if sync.account_id in paused], paused)
         return opened
-
-    async def _failed_at_once(self, connection: Connection, account: Account, pause: Pause) -> Sync:
-        """Record the sync of a paused account, for which nothing is signed, as failed for that reason."""
-        sync = await syncs.open_sync(connection, uuid7(), account, self._deadline_seconds)
-        words = fault_of(pause.reason).words
-        await record(connection, SyncFailed(sync.id, account.id, account.exchange, pause.reason, words))
-        return sync
 
     async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
         """Open a sync of a locked account, or give the one that is open."""

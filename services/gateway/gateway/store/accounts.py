@@ -144,6 +144,11 @@ async def set_credential(connection: Connection, account_id: UUID, credential_id
     )
 
 
+async def forget_error(connection: Connection, account_id: UUID) -> None:
+    """Forget why the last sync failed, where that is mended without another sync."""
+    await execute(connection, "update accounts set last_error_code = null where id = %(id)s", id=account_id)
+
+
 async def delete_account(connection: Connection, account_id: UUID) -> None:
     """Take an account and its balances away; its syncs stay as outcomes that were recorded."""
     await execute(connection, "delete from account_wallets where account_id = %(id)s", id=account_id)
