@@ -1,19 +1,34 @@
-"""A grant is worth what the gateway signed, and only until its deadline."""
+"""A grant, and a request to store, is worth what the gateway signed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts.bus.grants import VERIFY, Grant, GrantRefused, read_grant, sign_grant
+from contracts.bus.envelope import decode, encode
+from contracts.bus.grants import (
+    VERIFY,
+    Grant,
+    GrantRefused,
+    check_store,
+    read_grant,
+    sign_grant,
+    sign_store,
+)
+from contracts.vault import Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.generate()
 GRANT = Grant(uuid4(), "okx", VERIFY, NOW + timedelta(seconds=120))
 TEXT = sign_grant(GRANT, KEY)
+STORE = sign_store(
+    Store(uuid4(), uuid4(), "okx", "0" * 16, b"wrapped", b"sealed", NOW + timedelta(seconds=8)), KEY
+)
 
 
 def test_a_grant_says_what_was_signed() -> None:
@@ -48,3 +63,47 @@ def test_garbage_is_refused(text: str) -> None:
     """Whatever is sent as a grant is refused in words, never with another error."""
     with pytest.raises(GrantRefused):
         read_grant(text, KEY.public_key(), NOW)
+
+
+def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
+    """The signature holds after the message went over the bus, whatever zone its deadline is written in."""
+    check_store(decode(encode(STORE), Store), KEY.public_key())
+    zone = timezone(timedelta(hours=2))
+    check_store(msgspec.structs.replace(STORE, deadline=STORE.deadline.astimezone(zone)), KEY.public_key())
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"request_id": uuid4()},
+        {"credential_id": uuid4()},
+        {"exchange": "kraken"},
+        {"sealing_key_id": "1" * 16},
+        {"wrapped_secret": b"another"},
+        {"sealed_parts": b"others"},
+        {"deadline": NOW + timedelta(days=1)},
+        {"signature": None},
+        {"signature": ""},
+        {"signature": "?"},
+        {"signature": "\u00fc"},
+        {"signature": f"{STORE.signature}\n"},
+        {"signature": f"!{STORE.signature}"},
+        {"signature": TEXT.split(".")[1]},
+    ],
+    ids=str.split(
+        "request credential exchange sealing-key secret parts deadline "
+        "none empty not-base64 not-ascii longer prefixed a-grant's"
+    ),
+)
+def test_an_altered_request_to_store_is_refused(altered: dict[str, Any]) -> None:
+    """Nothing of it can be changed, and no other signature of the gateway fits."""
+    with pytest.raises(GrantRefused):
+        check_store(msgspec.structs.replace(STORE, **altered), KEY.public_key())
+
+
+def test_every_field_of_a_request_to_store_is_signed() -> None:
+    """A field that is added to the message is added to what the signature covers, or to this list."""
+    signed = {"request_id", "credential_id", "exchange", "sealing_key_id", "deadline"}
+    hashed = {"wrapped_secret", "sealed_parts"}
+
+    assert set(Store.__struct_fields__) == signed | hashed | {"signature"}
