@@ -9,7 +9,6 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
-import nats as nats_client
 import psutil
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import (
@@ -18,14 +17,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from contracts import subjects
+from contracts.bus.rights import GATEWAY, SYNC_WORKER
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin
 from tests.conformance.table import BALANCE, CONFIG, FUNDING_LIST, damaged
 from tests.system.person import PASSWORD, Person, credentials
+from tests.tapping import Tap, taken, tapped
 from tests.waiting import passed, until
 
 FAULTS = (
@@ -41,30 +40,10 @@ FAULTS = (
 CANARY = {name: f"canary-{name}-{uuid4()}" for name in ("api_key", "api_secret", "passphrase", "password")}
 
 
-class Tap:
-    """Hears every message on the bus."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, bytes]] = []
-
-    async def on_message(self, message: Msg) -> None:
-        """Keep a message, with its headers."""
-        self.heard.append((message.subject, json.dumps(message.headers).encode() + message.data))
-
-
-@pytest_asyncio.fixture(name="bus")
-async def _bus(stack: Stack) -> AsyncIterator[Client]:
-    nats = stack.parts.nats
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
-        yield client
-
-
 @pytest_asyncio.fixture(name="tap")
-async def _tap(bus: Client) -> Tap:
-    tap = Tap()
-    await bus.subscribe(">", cb=tap.on_message)
-    await bus.flush()
-    return tap
+async def _tap(stack: Stack) -> AsyncIterator[Tap]:
+    async with tapped(stack.parts.nats) as tap:
+        yield tap
 
 
 def forms(secret: bytes) -> set[bytes]:
@@ -133,16 +112,16 @@ async def answers_to_bad_input(person: Person) -> list[tuple[str, bytes]]:
     return [*answers, ("torn", unreadable.content)]
 
 
-async def say_what_nobody_can_read(bus: Client) -> None:
+async def say_what_nobody_can_read(tap: Tap) -> None:
     """Put messages on the bus that fail to be read at the place of a secret (B22)."""
-    for subject, role in (
-        (subjects.STORE, "gateway"),
-        (subjects.AUTHORIZE, "worker"),
-        (subjects.verify("okx"), "gateway"),
+    for subject, account in (
+        (subjects.STORE, GATEWAY.account),
+        (subjects.AUTHORIZE, SYNC_WORKER.account),
+        (subjects.verify("okx"), GATEWAY.account),
     ):
         body = {"credential_id": CANARY["api_key"], "grant": [CANARY["api_secret"]], **CANARY}
-        await bus.publish(subject, json.dumps(body).encode(), reply=f"_INBOX_{role}.canary")
-    await bus.flush()
+        await tap.say(account, subject, json.dumps(body).encode(), "canary")
+    await taken(*tap.clients.values())
 
 
 async def sync_in_trouble(person: Person, admin: Admin, path: str) -> list[tuple[str, bytes]]:
@@ -162,7 +141,7 @@ async def sync_in_trouble(person: Person, admin: Admin, path: str) -> list[tuple
 
 
 async def test_no_credential_is_written_down_or_said(
-    person: Person, stack: Stack, bus: Client, tap: Tap, admin: Admin
+    person: Person, stack: Stack, tap: Tap, admin: Admin
 ) -> None:
     """After all that can go well or wrong, no message, file, metric, answer or environment holds a secret."""
     account = await person.connect("plain")
@@ -172,8 +151,9 @@ async def test_no_credential_is_written_down_or_said(
     await person.connect("trade-enabled", 422)
     said = await sync_in_trouble(person, admin, path)
     told = [*said, *await answers_to_bad_input(person)]
-    heard = list(tap.heard)
-    await say_what_nobody_can_read(bus)
+    messages = [message for account in (await tap.all()).values() for message in account]
+    heard = [(each.subject, json.dumps(each.headers).encode() + each.data) for each in messages]
+    await say_what_nobody_can_read(tap)
 
     async with httpx.AsyncClient(trust_env=False) as client:
         told += [

@@ -5,56 +5,59 @@ from uuid import uuid4
 import httpx
 import nats as nats_client
 import pytest
-from nats.aio.msg import Msg
 
 from contracts import subjects
+from contracts.bus.rights import GATEWAY, SYNC_WORKER
 from deploy.local.stack import Stack
+from tests.tapping import names, taken, tapped
 from tests.waiting import until
 
 ASKED = {
-    "vault-broker": (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.AUTHORIZE),
-    "sync-worker": (subjects.verify("okx"),),
+    subjects.KEYS: (GATEWAY, "vault-broker"),
+    subjects.STORE: (GATEWAY, "vault-broker"),
+    subjects.DESTROY: (GATEWAY, "vault-broker"),
+    subjects.AUTHORIZE: (SYNC_WORKER, "vault-broker"),
+    subjects.verify("okx"): (GATEWAY, "sync-worker"),
 }
 REPLY_TO = (
-    "butler.dead.{}",
-    "butler.sync.completed.{}",
-    "butler.account.synced.{}",
+    "butler.sync.scheduled.{}",
+    "butler.account.{}",
     "_INBOX_other.{}",
     "_INBOX.{}",
+    "_R_.{}",
+    "$JS.API.STREAM.DELETE.DEAD_LETTERS",
+    "$JS.API.STREAM.PURGE.DEAD_LETTERS",
 )
 
 
-@pytest.mark.parametrize("service", ASKED)
-async def test_no_service_is_a_mirror(stack: Stack, service: str) -> None:
-    """A question whose answer should go anywhere but to the asker's inbox is counted and not answered."""
-    mark, heard = str(uuid4()), []
+@pytest.mark.parametrize("subject", ASKED)
+async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
+    """A question is answered, and no account but the asker's hears the answer where it was to go."""
+    asker, service = ASKED[subject]
+    replies = [reply.format(uuid4()) for reply in REPLY_TO]
+    bus = stack.parts.nats
+    seed = str(bus.seed_file(asker.name))
+    async with tapped(bus) as tap, await nats_client.connect(bus.url, nkeys_seed=seed) as thief:
+        before = await answers(stack.url(service), subject)
+        for reply in replies:
+            await thief.publish(subject, b"{}", reply=reply)
+        await taken(thief)
 
-    async def hear(message: Msg) -> None:
-        heard.append(message.subject)
+        async def all_answered() -> bool:
+            return await answers(stack.url(service), subject) == before + len(replies)
 
-    seed = str(stack.parts.nats.seed_file("admin"))
-    async with await nats_client.connect(stack.parts.nats.url, nkeys_seed=seed) as admin:
-        for reply_to in REPLY_TO:
-            await admin.subscribe(reply_to.format(mark), cb=hear)
-        await admin.flush()
-        before = await reflected(stack.url(service))
-        for subject in ASKED[service]:
-            for reply_to in REPLY_TO:
-                await admin.publish(subject, b"{}", reply=reply_to.format(mark))
-        expected = before + len(ASKED[service]) * len(REPLY_TO)
-
-        async def all_counted() -> bool:
-            return await reflected(stack.url(service)) == expected
-
-        await until(all_counted)
-        await admin.flush()
-    assert heard == []
+        await until(all_answered)
+        heard = await tap.all()
+        assert {*replies} <= names(heard[asker.account])
+        others = [messages for account, messages in heard.items() if account != asker.account]
+        assert not set().union(*map(names, others)) & {*replies}
+    async with await nats_client.connect(bus.url, nkeys_seed=str(bus.seed_file("admin"))) as admin:
+        assert (await admin.jetstream().stream_info("DEAD_LETTERS")).config.name == "DEAD_LETTERS"
 
 
-async def reflected(url: str) -> float:
-    """Give how many questions a service refused to answer."""
+async def answers(url: str, subject: str) -> float:
+    """Give how many questions on a subject a service answered."""
     async with httpx.AsyncClient(trust_env=False) as client:
         lines = (await client.get(f"{url}/metrics")).raise_for_status().text.splitlines()
-    return sum(
-        float(line.rsplit(" ", 1)[1]) for line in lines if 'reply="reflected"' in line and "_total" in line
-    )
+    answered = [line for line in lines if line.startswith("butler_replies_total{") and f'"{subject}"' in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in answered if 'reply="reflected"' not in line)

@@ -1,19 +1,23 @@
 """A request always gets an answer, and only its asker gets it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 import pytest_asyncio
-from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from contracts import subjects
 from contracts.bus.connect import Bus, BusUnavailable
 from contracts.bus.envelope import Malformed, decode
 from contracts.bus.replies import respond
 from contracts.faults import Code, PermanentError
+from contracts.values import Secret
 from contracts.vault import AskKeys, Destroyed, Keys, KeysReply, Refused
+from deploy.local.nats import Nats
+from tests.contracts.bus.conftest import ROLES, NewBus, NewClient, connecting
+from tests.contracts.bus.one_account import running_one_account
+from tests.tapping import taken
 
 ANSWERS: dict[bytes, Exception] = {
     b"malformed": Malformed("malformed at $.x"),
@@ -29,12 +33,35 @@ async def answer(body: bytes) -> msgspec.Struct:
     return Destroyed()
 
 
+@pytest_asyncio.fixture(name="one", scope="module")
+async def _one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """Give a bus as the version before configures it."""
+    async with running_one_account(tmp_path_factory.mktemp("one-account")) as bus:
+        yield bus
+
+
+@pytest.fixture(name="server", params=["an account each", "one account"])
+def _server(request: pytest.FixtureRequest, nats: Nats, one: Nats) -> Nats:
+    return one if request.param == "one account" else nats
+
+
+@pytest.fixture(name="new_bus")
+def _new_bus(server: Nats) -> NewBus:
+    return lambda user: Bus(user, ROLES[user], server.url, Secret(server.seed_file(user).read_text()))
+
+
+@pytest_asyncio.fixture(name="connect")
+async def _connect(server: Nats) -> AsyncIterator[NewClient]:
+    async with connecting(server) as connect:
+        yield connect
+
+
 @pytest_asyncio.fixture(name="broker", autouse=True)
-async def _broker(new_bus: Callable[[str], Bus]) -> AsyncIterator[Bus]:
+async def _broker(new_bus: NewBus) -> AsyncIterator[Bus]:
     bus = new_bus("vault-broker")
     respond(bus, subjects.KEYS, "vault-broker", answer, 4)
     await bus.start()
-    await bus.client.flush()
+    await taken(bus.client)
     yield bus
     await bus.stop()
 
@@ -47,41 +74,40 @@ async def _broker(new_bus: Callable[[str], Bus]) -> AsyncIterator[Bus]:
         (b"bug", Code.INTERNAL_ERROR, ""),
     ],
 )
-async def test_whatever_goes_wrong_is_an_answer(admin: Client, body: bytes, code: Code, detail: str) -> None:
+async def test_whatever_goes_wrong_is_an_answer(
+    connect: NewClient, body: bytes, code: Code, detail: str
+) -> None:
     """A responder that raises answers with a refusal, which shows nothing of an unexpected error."""
-    inbox = "_INBOX_gateway.test"
-    answers = await admin.subscribe(inbox)
-    await admin.publish(subjects.KEYS, body, reply=inbox)
+    asker, _ = await connect("gateway")
 
-    reply: KeysReply = decode((await answers.next_msg(timeout=5)).data, KeysReply)
+    reply: KeysReply = decode((await asker.request(subjects.KEYS, body, timeout=5)).data, KeysReply)
 
     assert reply == Refused(code, detail)
 
 
 @pytest.mark.parametrize(
-    "reply_to", ["butler.dead.forged", "_INBOX_worker.stolen", "butler.account.synced.x", ""]
+    "reply_to", ["butler.sync.scheduled.x", "_INBOX_worker.stolen", "butler.account.x.y.z", ""]
 )
-async def test_an_answer_goes_nowhere_but_to_the_callers_inbox(admin: Client, reply_to: str) -> None:
-    """The server lets the broker answer anywhere; the broker does not."""
-    heard: asyncio.Queue[str] = asyncio.Queue()
+async def test_an_answer_goes_nowhere_but_to_the_callers_inbox(connect: NewClient, reply_to: str) -> None:
+    """The server lets the broker answer anywhere; no listener of the streams' account hears the answer."""
+    heard: set[str] = set()
 
-    async def on_message(message: object) -> None:
-        await heard.put(str(getattr(message, "subject", "")))
+    async def on_message(message: Msg) -> None:
+        heard.add(message.subject)
 
-    if reply_to:
-        await admin.subscribe(reply_to, cb=on_message)
-    await admin.subscribe("_INBOX_gateway.>", cb=on_message)
-    await admin.publish(subjects.KEYS, b"{}", reply=reply_to)
-    for number in range(8):  # more than the broker answers at once
-        await admin.publish(subjects.KEYS, b"{}", reply=f"_INBOX_gateway.{number}")
+    admin, _ = await connect("admin")
+    asker, _ = await connect("gateway")
+    await admin.subscribe(reply_to or "_R_.>", cb=on_message)
+    await taken(admin)
+    await asker.publish(subjects.KEYS, b"{}", reply=reply_to)
+    for _ in range(8):  # more than the broker answers at once
+        await asker.request(subjects.KEYS, b"{}", timeout=5)
 
-    answered = {await asyncio.wait_for(heard.get(), 5) for _ in range(8)}
-
-    assert answered == {f"_INBOX_gateway.{number}" for number in range(8)}
-    assert heard.empty()
+    await taken(admin)
+    assert heard == set()
 
 
-async def test_a_gateway_is_answered(new_bus: Callable[[str], Bus]) -> None:
+async def test_a_gateway_is_answered(new_bus: NewBus) -> None:
     """The asker's own inbox gets the answer."""
     bus = new_bus("gateway")
     await bus.start()
@@ -92,7 +118,7 @@ async def test_a_gateway_is_answered(new_bus: Callable[[str], Bus]) -> None:
     assert reply == Destroyed()
 
 
-async def test_an_answer_that_can_not_be_understood_is_none(new_bus: Callable[[str], Bus]) -> None:
+async def test_an_answer_that_can_not_be_understood_is_none(new_bus: NewBus) -> None:
     """A newer broker may answer with words that are not known here; the caller has its own for that."""
     bus = new_bus("gateway")
     await bus.start()
