@@ -22,8 +22,8 @@ from contracts.bus.watching import Watch
 from contracts.faults import Code
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, merged, running
-from contracts.operations.serve import run_service
+from contracts.operations.health import Checks, health_application, merged, running
+from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
 from gateway.backlog import Backlog
 from gateway.connecting import Admission, Connecting
@@ -58,6 +58,7 @@ WITHOUT_TOKEN = [
     "^/api/v1/exchanges$",
     "^/openapi.json$",
     "^/swagger-ui",
+    # Metrics are on the operations port: here is nothing, for strangers too.
     "^/(healthz|readyz|metrics)$",
 ]
 ROUTES = (
@@ -84,7 +85,6 @@ ROUTES = (
     documents.swagger_start,
     documents.healthz,
     documents.readyz,
-    documents.show_metrics,
 )
 
 
@@ -98,10 +98,18 @@ async def run(settings: Settings) -> int:
     parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
+        return await run_service(bus, listeners(settings, gateway, ending), parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[Listener]:
+    """Give the API, and beside it what only operators see."""
+    return [
+        Listener(application(gateway, ending), settings.address),
+        Listener(health_application(gateway.checks), settings.running.operations),
+    ]
 
 
 def composed(

@@ -5,10 +5,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.bus.grants import load_signing_key
 from contracts.operations.settings import (
+    Address,
+    BadSetting,
     Environment,
     Running,
     content,
     listed,
+    listening,
     parsed,
     running,
     seconds,
@@ -18,6 +21,7 @@ from contracts.values import Secret
 from gateway.limits import DAY, Limits, Policy
 
 DEFAULT_PORT = 3000
+DEFAULT_OPERATIONS_PORT = 3010
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
@@ -38,12 +42,13 @@ DEFAULTS = {
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of one gateway; `database_url` holds no password.
+    """The settings of one gateway; `address` is the API's, `database_url` holds no password.
 
     `egress` are the addresses that calls to exchanges come from, `wrapping_key_fingerprint` pins Vault's key.
     """
 
     running: Running
+    address: Address
     database_url: str
     database_password: Secret
     jwt_key: Ed25519PrivateKey
@@ -61,8 +66,13 @@ class Settings(msgspec.Struct, frozen=True):
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
     environ = {**DEFAULTS, **environ}
+    operations = running(environ, DEFAULT_OPERATIONS_PORT)
+    address = listening(environ, ["PORT"], DEFAULT_PORT)
+    if operations.operations == address:
+        raise BadSetting("OPERATIONS_PORT must not be the port of the API")
     return Settings(
-        running=running(environ, DEFAULT_PORT),
+        running=operations,
+        address=address,
         database_url=parsed(environ, "DATABASE_URL", str),
         database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
         jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),

@@ -1,4 +1,4 @@
-"""What describes and watches the service: Swagger UI, health and metrics."""
+"""What describes the service and tells whether it is there: Swagger UI and health."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 from litestar import MediaType, Response, Router, get
 from litestar.static_files import create_static_files_router
 
-from contracts.operations import metrics
-from contracts.operations.health import Readiness, readiness
+from contracts.operations.health import readiness
 from gateway.context import Gateway
 
 OPENAPI = "/openapi.json"
@@ -51,16 +50,10 @@ async def healthz() -> dict[str, bool]:
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(gateway: Gateway) -> Response[Readiness]:
-    """Tell whether the gateway can do its work, and what it waits for."""
-    state = await readiness(gateway.checks)
-    return Response(state, status_code=200 if state.ready else 503)
-
-
-@get("/metrics", include_in_schema=False)
-async def show_metrics() -> Response[bytes]:
-    """Give the metrics in the Prometheus text format."""
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+async def readyz(gateway: Gateway) -> Response[dict[str, bool]]:
+    """Tell whether the gateway can do its work; the operations port tells what it waits for."""
+    ready = (await readiness(gateway.checks)).ready
+    return Response({"ready": ready}, status_code=200 if ready else 503)
 
 
 def swagger_files() -> Router:
