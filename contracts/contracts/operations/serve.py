@@ -20,6 +20,7 @@ from contracts.operations.settings import Address, BadSetting, Environment
 BACKLOG = 1024
 BACKPRESSURE = 4096
 HEAD_MILLISECONDS = 10_000
+HEAD_BYTES = 64 * 1024
 FINISH_SECONDS = 6.0
 
 log = structlog.get_logger()
@@ -113,7 +114,8 @@ def _server(listener: Listener) -> Server:
         listener.address.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS),
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
+        websockets=False,
         backlog=BACKLOG,
         backpressure=BACKPRESSURE,
         log_enabled=False,

@@ -33,13 +33,14 @@ from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
+from gateway.proxies import Proxies
 from gateway.recording import Recorder
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
+from gateway.routes.entering import Entering
 from gateway.routes.limiting import Limiting, tell_limits
-from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
@@ -58,8 +59,7 @@ WITHOUT_TOKEN = [
     "^/api/v1/exchanges$",
     "^/openapi.json$",
     "^/swagger-ui",
-    # Metrics are on the operations port: here is nothing, for strangers too.
-    "^/(healthz|readyz|metrics)$",
+    "^/(healthz|readyz)$",
 ]
 ROUTES = (
     auth.register,
@@ -81,8 +81,10 @@ ROUTES = (
     syncs.show_sync,
     syncs.show_batch,
     syncs.list_syncs,
+    documents.openapi,
     documents.swagger_ui,
     documents.swagger_start,
+    documents.swagger_file,
     documents.healthz,
     documents.readyz,
 )
@@ -107,7 +109,7 @@ async def run(settings: Settings) -> int:
 def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[Listener]:
     """Give the API, and beside it what only operators see."""
     return [
-        Listener(application(gateway, ending), settings.address),
+        Listener(Entering(application(gateway, ending), Proxies(settings.trusted_proxies)), settings.address),
         Listener(health_application(gateway.checks), settings.running.operations),
     ]
 
@@ -173,13 +175,13 @@ def observation(
 def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
-        route_handlers=[*ROUTES, documents.swagger_files()],
+        route_handlers=ROUTES,
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
         before_send=[tell_limits],
-        middleware=[Measuring(), ending, Receiving()],
+        middleware=[ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
@@ -187,8 +189,9 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Crypto Pocket Butler",
             version="1",
-            path="/",
-            render_plugins=[JsonRenderPlugin(path=documents.OPENAPI)],
+            # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
+            path="/api/litestar",
+            render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
     )

@@ -19,6 +19,7 @@ from contracts.operations.settings import (
 )
 from contracts.values import Secret
 from gateway.limits import DAY, Limits, Policy
+from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
 DEFAULT_OPERATIONS_PORT = 3010
@@ -61,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
+    trusted_proxies: tuple[Network, ...]
 
 
 def load(environ: Environment) -> Settings:
@@ -85,6 +87,7 @@ def load(environ: Environment) -> Settings:
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
+        trusted_proxies=_networks(environ),
     )
 
 
@@ -108,6 +111,12 @@ def limits(environ: Environment) -> Limits:
             policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", window=DAY),
         ),
     )
+
+
+def _networks(environ: Environment) -> tuple[Network, ...]:
+    if not environ.get("TRUSTED_PROXIES"):
+        return ()
+    return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
 
 
 def _password(text: str) -> Secret:

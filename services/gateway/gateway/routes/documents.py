@@ -1,14 +1,20 @@
 """What describes the service and tells whether it is there: Swagger UI and health."""
 
+from functools import cache
 from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, Response, Router, get
-from litestar.static_files import create_static_files_router
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.response import File
+from litestar.serialization import encode_json
 
 from contracts.operations.health import readiness
 from gateway.context import Gateway
+from gateway.errors import not_found
 
+FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
 OPENAPI = "/openapi.json"
 SWAGGER = "/swagger-ui"
 PAGE = f"""<!doctype html>
@@ -29,6 +35,12 @@ START = f'SwaggerUIBundle({{url: "{OPENAPI}", dom_id: "#swagger-ui", validatorUr
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
+
+
+@get(OPENAPI, include_in_schema=False)
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Describe the API."""
+    return Response(_described(request.app), media_type=MediaType.JSON)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False)
@@ -56,9 +68,15 @@ async def readyz(gateway: Gateway) -> Response[dict[str, bool]]:
     return Response({"ready": ready}, status_code=200 if ready else 503)
 
 
-def swagger_files() -> Router:
-    """Serve the files of Swagger UI from the installed package."""
-    directory = Path(str(files("swagger_ui"))) / "static"
-    return create_static_files_router(
-        path=f"{SWAGGER}/files", directories=[directory], include_in_schema=False
-    )
+@get(f"{SWAGGER}/files/{{name:str}}", include_in_schema=False)
+async def swagger_file(name: str) -> File:
+    """Serve a file of Swagger UI; a name only chooses among those that the package has."""
+    path = FILES.get(name)
+    if path is None:
+        raise not_found()
+    return File(path, media_type=guess_type(name)[0], content_disposition_type="inline")
+
+
+@cache
+def _described(app: Litestar) -> bytes:
+    return encode_json(app.openapi_schema.to_schema())
