@@ -23,6 +23,7 @@ from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ports import PortTaken, require_free
 from deploy.local.processes import PartFailed
+from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
@@ -116,7 +117,7 @@ def show_addresses(stack: Stack) -> None:
     seeds = [parts.nats.seed_file(each.name) for each in parts.nats.registry.subscribers()]
     shown = next((f", nkey of a subscriber in {seed}" for seed in seeds if seed.exists()), "")
     print(f"NATS          {parts.nats.url}{shown}")
-    print(f"Health        {', '.join(f'{name} {stack.url(name)}/readyz' for name in stack.ports)}")
+    print(f"Health        {', '.join(f'{name} {stack.operations(name)}/readyz' for name in MODULES)}")
     if parts.exchange is not None:
         print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
         print(f"              simulated; trust {parts.exchange.ca}, accounts in deploy/local/accounts.toml")

@@ -38,13 +38,13 @@ async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
     bus = stack.parts.nats
     seed = str(bus.seed_file(asker.name))
     async with tapped(bus) as tap, await nats_client.connect(bus.url, nkeys_seed=seed) as thief:
-        before = await answers(stack.url(service), subject)
+        before = await answers(stack.operations(service), subject)
         for reply in replies:
             await thief.publish(subject, b"{}", reply=reply)
         await taken(thief)
 
         async def all_answered() -> bool:
-            return await answers(stack.url(service), subject) == before + len(replies)
+            return await answers(stack.operations(service), subject) == before + len(replies)
 
         await until(all_answered)
         heard = await tap.all()

@@ -21,24 +21,26 @@ from contracts.bus.watching import Watch
 from contracts.faults import Code
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, merged, running
-from contracts.operations.serve import run_service
+from contracts.operations.health import Checks, health_application, merged, running
+from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
 from gateway.backlog import Backlog
-from gateway.connecting import Connecting
+from gateway.connecting import Admission, Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
+from gateway.proxies import Proxies
 from gateway.recording import Recorder
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.reverifying import Reverifier
 from gateway.routes import accounts, auth, documents, exchanges, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
-from gateway.routes.measuring import Measuring
+from gateway.routes.entering import Entering
+from gateway.routes.limiting import Limiting, tell_limits
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
@@ -57,7 +59,7 @@ WITHOUT_TOKEN = [
     "^/api/v1/exchanges$",
     "^/openapi.json$",
     "^/swagger-ui",
-    "^/(healthz|readyz|metrics)$",
+    "^/(healthz|readyz)$",
 ]
 ROUTES = (
     auth.register,
@@ -79,11 +81,12 @@ ROUTES = (
     syncs.show_sync,
     syncs.show_batch,
     syncs.list_syncs,
+    documents.openapi,
     documents.swagger_ui,
     documents.swagger_start,
+    documents.swagger_file,
     documents.healthz,
     documents.readyz,
-    documents.show_metrics,
 )
 
 
@@ -97,10 +100,18 @@ async def run(settings: Settings) -> int:
     parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
+        return await run_service(bus, listeners(settings, gateway, ending), parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[Listener]:
+    """Give the API, and beside it what only operators see."""
+    return [
+        Listener(Entering(application(gateway, ending), Proxies(settings.trusted_proxies)), settings.address),
+        Listener(health_application(gateway.checks), settings.running.operations),
+    ]
 
 
 def composed(
@@ -118,12 +129,13 @@ def composed(
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience), key)
     reverifier = Reverifier(pool, bus, relay, destroyer, key)
     declare_subscribers(bus, outcomes, waiters, gate)
+    admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
-        passwords=Passwords(),
+        passwords=Passwords(settings.passwords_at_once),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        connecting=Connecting(pool, bus, vault, destroyer, key),
+        connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
@@ -165,12 +177,13 @@ def observation(
 def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
-        route_handlers=[*ROUTES, documents.swagger_files()],
+        route_handlers=ROUTES,
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[only_json],
-        middleware=[Measuring(), ending, Receiving()],
+        guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
+        before_send=[tell_limits],
+        middleware=[ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
@@ -178,8 +191,9 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Crypto Pocket Butler",
             version="1",
-            path="/",
-            render_plugins=[JsonRenderPlugin(path=documents.OPENAPI)],
+            # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
+            path="/api/litestar",
+            render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
     )

@@ -6,11 +6,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.bus.grants import load_signing_key
 from contracts.bus.pinning import read_fingerprints
 from contracts.operations.settings import (
+    Address,
     BadSetting,
     Environment,
     Running,
     content,
     listed,
+    listening,
     parsed,
     running,
     seconds,
@@ -18,9 +20,11 @@ from contracts.operations.settings import (
 )
 from contracts.values import Secret
 from gateway.credentials import Pinned
-from gateway.limits import Limits, Policy
+from gateway.limits import DAY, Limits, Policy
+from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
+DEFAULT_OPERATIONS_PORT = 3010
 WHERE_FINGERPRINTS_ARE = (
     "set it to the SHA-256 (hex) that the vault's provisioning writes into openbao/fingerprints.env, "
     "or to two with a comma while a key is rotated"
@@ -33,16 +37,25 @@ DEFAULTS = {
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
     "REGISTRATION_LIMIT_PER_MINUTE": "120",
+    "WRITE_LIMIT_PER_MINUTE": "600",
+    "REFRESH_LIMIT_PER_MINUTE": "60",
+    "PASSWORD_CHANGE_LIMIT_PER_MINUTE": "6",
+    "SIGN_IN_LIMIT_PER_MINUTE": "120",
+    "SUBMISSION_LIMIT_PER_MINUTE": "6",
+    "SUBMISSION_LIMIT_PER_DAY": "30",
+    "SUBMISSIONS_AT_ONCE": "32",
+    "PASSWORDS_AT_ONCE": "32",
 }
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of one gateway; `database_url` holds no password.
+    """The settings of one gateway; `address` is the API's, `database_url` holds no password.
 
     `egress` are the addresses that calls to exchanges come from, `pinned` says which keys of Vault to trust.
     """
 
     running: Running
+    address: Address
     database_url: str
     database_password: Secret
     jwt_key: Ed25519PrivateKey
@@ -53,13 +66,21 @@ class Settings(msgspec.Struct, frozen=True):
     credential_grace_seconds: float
     loss_confirmation_seconds: float
     limits: Limits
+    submissions_at_once: int
+    passwords_at_once: int
+    trusted_proxies: tuple[Network, ...]
 
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
     environ = {**DEFAULTS, **environ}
+    operations = running(environ, DEFAULT_OPERATIONS_PORT)
+    address = listening(environ, ["PORT"], DEFAULT_PORT)
+    if operations.operations == address:
+        raise BadSetting("OPERATIONS_PORT must not be the port of the API")
     return Settings(
-        running=running(environ, DEFAULT_PORT),
+        running=operations,
+        address=address,
         database_url=parsed(environ, "DATABASE_URL", str),
         database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
         jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
@@ -72,11 +93,31 @@ def load(environ: Environment) -> Settings:
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
-        limits=Limits(
-            sync=Policy("sync", parsed(environ, "SYNC_LIMIT_PER_MINUTE", whole_number)),
-            sync_all=Policy("sync-all", parsed(environ, "SYNC_ALL_LIMIT_PER_MINUTE", whole_number)),
-            login=Policy("login", parsed(environ, "LOGIN_FAILURE_LIMIT_PER_MINUTE", whole_number)),
-            register=Policy("register", parsed(environ, "REGISTRATION_LIMIT_PER_MINUTE", whole_number)),
+        limits=limits(environ),
+        submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
+        passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
+        trusted_proxies=_networks(environ),
+    )
+
+
+def limits(environ: Environment) -> Limits:
+    """Read how often what may be done; raises BadSetting."""
+
+    def policy(name: str, setting: str, **window: int) -> Policy:
+        return Policy(name, parsed(environ, setting, whole_number), **window)
+
+    return Limits(
+        sync=policy("sync", "SYNC_LIMIT_PER_MINUTE"),
+        sync_all=policy("sync-all", "SYNC_ALL_LIMIT_PER_MINUTE"),
+        login=policy("login", "LOGIN_FAILURE_LIMIT_PER_MINUTE"),
+        register=policy("register", "REGISTRATION_LIMIT_PER_MINUTE"),
+        write=policy("write", "WRITE_LIMIT_PER_MINUTE"),
+        refresh=policy("refresh", "REFRESH_LIMIT_PER_MINUTE"),
+        password=policy("password", "PASSWORD_CHANGE_LIMIT_PER_MINUTE"),
+        signed_in=policy("sign-in", "SIGN_IN_LIMIT_PER_MINUTE"),
+        submissions=(
+            policy("submit", "SUBMISSION_LIMIT_PER_MINUTE"),
+            policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", window=DAY),
         ),
     )
 
@@ -87,6 +128,12 @@ def _fingerprints(environ: Environment, name: str) -> frozenset[str]:
         return parsed(environ, name, read_fingerprints)
     except BadSetting as error:
         raise BadSetting(f"{error}; {WHERE_FINGERPRINTS_ARE}") from None
+
+
+def _networks(environ: Environment) -> tuple[Network, ...]:
+    if not environ.get("TRUSTED_PROXIES"):
+        return ()
+    return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
 
 
 def _password(text: str) -> Secret:

@@ -14,6 +14,7 @@ from gateway.prefer import wait_seconds
 from gateway.replays import replayed_batch, replayed_sync
 from gateway.requesting import Idempotency
 from gateway.routes.auth import SignedInRequest
+from gateway.routes.limiting import COUNTED, RATE_LIMIT
 from gateway.routes.problems import documented
 from gateway.store import accounts, syncs
 from gateway.store.syncs import Sync
@@ -24,8 +25,7 @@ LATER = "Not ended within the time asked for; Location says where the outcome wi
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
 ANSWERED = [
-    ResponseHeader(name="RateLimit-Policy", description="How often a user may ask", documentation_only=True),
-    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+    *RATE_LIMIT,
     ResponseHeader(
         name="Idempotency-Replayed",
         description="true where the Idempotency-Key was used before: this is the answer of that request",
@@ -54,6 +54,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
     response_headers=ANSWERED,
     responses=documented(401, 404, 409, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
+    opt=COUNTED,
 )
 async def sync_account(
     account_id: UUID,
@@ -83,6 +84,7 @@ async def sync_account(
     response_headers=ANSWERED,
     responses=documented(401, 422, 429) | ACCEPTED_BATCH,
     tags=["syncs"],
+    opt=COUNTED,
 )
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
