@@ -33,10 +33,12 @@ from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
+from gateway.proving import Proving
 from gateway.recording import Recorder
+from gateway.refreshing import Refreshing
 from gateway.relay import Relay
 from gateway.requesting import Requests
-from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
@@ -64,7 +66,12 @@ ROUTES = (
     auth.login,
     auth.refresh,
     auth.logout,
-    auth.me,
+    me.show_me,
+    me.change_password,
+    me.list_sessions,
+    me.end_session,
+    me.end_other_sessions,
+    me.delete_me,
     exchanges.list_exchanges,
     accounts.connect_account,
     accounts.list_accounts,
@@ -117,13 +124,16 @@ def composed(
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
     declare_subscribers(bus, outcomes, waiters, gate)
+    passwords, deleting = Passwords(), Deleting(pool, relay, destroyer)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
-        passwords=Passwords(),
+        passwords=passwords,
+        proving=Proving(pool, passwords, settings.limits.login),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
+        refreshing=Refreshing(pool, settings.jwt_key),
         connecting=Connecting(pool, bus, vault, destroyer, key),
-        deleting=Deleting(pool, relay, destroyer),
+        deleting=deleting,
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,
@@ -134,6 +144,7 @@ def composed(
         "relay": relay.run(),
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
+        "deleting": deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,

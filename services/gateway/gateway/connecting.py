@@ -19,7 +19,7 @@ from contracts.values import Secret
 from contracts.vault import CredentialParts, Refused
 from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
-from gateway.errors import Problem, not_found, problem_of, service_unavailable
+from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
 from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
@@ -153,7 +153,8 @@ class Connecting:
     async def _insert(self, account: Account, credential_id: UUID) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
         async with self._pool.transaction() as connection:
-            await users.lock_user(connection, account.user_id)
+            if not await users.lock_user(connection, account.user_id):
+                raise unauthorized()
             if await accounts.count_accounts(connection, account.user_id) >= MAX_ACCOUNTS:
                 words = f"You have {MAX_ACCOUNTS} accounts: delete one first."
                 raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", words)

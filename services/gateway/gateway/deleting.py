@@ -1,19 +1,31 @@
-"""Deleting accounts: at once for the user, in the vault as soon as the destroyer can."""
+"""Deleting accounts and users: at once for the user, in the vault as soon as the destroyer can."""
 
+import asyncio
 from uuid import UUID
+
+import structlog
 
 from contracts.faults import Code
 from gateway.destroying import Destroyer
-from gateway.errors import not_found
+from gateway.errors import not_found, wrong_password
 from gateway.messages import failed_outcome
 from gateway.relay import Relay
-from gateway.store import accounts, audit, credentials, outbox, syncs
+from gateway.store import accounts, audit, credentials, deleted_users, logins, outbox, sessions, syncs
+from gateway.store.accounts import Account
 from gateway.store.audit import Action
-from gateway.store.pool import Pool
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.users import User
+
+SWEEP_SECONDS = 5.0
+USERS_AT_ONCE = 20
+SYNCS_AT_ONCE = 500
+BATCHES = 40
+
+log = structlog.get_logger()
 
 
 class Deleting:
-    """Takes accounts away with their balances; a sync that is open is settled as failed."""
+    """Takes accounts away with their balances, and users; a sync that is open is settled as failed."""
 
     def __init__(self, pool: Pool, relay: Relay, destroyer: Destroyer) -> None:
         self._pool = pool
@@ -26,11 +38,83 @@ class Deleting:
             account = await accounts.lock_account(connection, account_id)
             if account is None or account.user_id != user_id or account.credential_id is None:
                 raise not_found()
-            queued = await syncs.find_open(connection, account_id)
-            if queued is not None:
-                await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED))
-            await accounts.delete_account(connection, account_id)
-            await credentials.doom(connection, account.credential_id, "live")
-            await audit.record(connection, Action.ACCOUNT_DELETED, user_id=user_id, subject=account_id)
+            await _take_away(connection, account)
         self._destroyer.wake()
         self._relay.wake()
+
+    async def delete_user(self, user: User, address: str | None) -> None:
+        """Delete a user whose password was just checked; raises Problem when it was changed meanwhile.
+
+        Two transactions: after the first no token and no password opens anything and the email address is
+        free; the second takes away what the user had. Where that fails, `run` does it, at whichever gateway.
+        """
+        async with self._pool.transaction() as connection:
+            if not await deleted_users.delete_user(connection, user):
+                raise wrong_password()
+            await sessions.delete_all(connection, user.id)
+            for counted_as in (user.email, str(user.id)):
+                await logins.forget(connection, counted_as)
+            await audit.record(
+                connection, Action.USER_DELETED, user_id=user.id, subject=user.id, address=address
+            )
+        await self._empty_or_later(user.id)
+
+    async def run(self) -> None:
+        """Finish what was begun, for ever; any number of these may run at once."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.finish()
+            except DatabaseUnavailable as error:
+                log.warning("deleting_waits", reason=str(error))
+            except Exception:
+                log.exception("deleting_failed")
+
+    async def finish(self) -> None:
+        """Take away what is left of deleted users, also what requests that were under way have added."""
+        async with self._pool.transaction() as connection:
+            user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
+        for user_id in user_ids:
+            await self._empty_or_later(user_id)
+        for _ in range(BATCHES if user_ids else 0):
+            async with self._pool.transaction() as connection:
+                if await deleted_users.forget_reads(connection, SYNCS_AT_ONCE) < SYNCS_AT_ONCE:
+                    break
+        if user_ids:
+            async with self._pool.transaction() as connection:
+                await deleted_users.set_emptied(connection, USERS_AT_ONCE)
+
+    async def _empty_or_later(self, user_id: UUID) -> None:
+        try:
+            await self._empty(user_id)
+        except DatabaseUnavailable as error:
+            log.warning("emptying_waits", user_id=user_id, reason=str(error))
+        except Exception:
+            log.exception("emptying_failed", user_id=user_id)
+
+    async def _empty(self, user_id: UUID) -> None:
+        """Take away the accounts of a deleted user, and all else that came from a person."""
+        async with self._pool.transaction() as connection:
+            if not await deleted_users.lock_to_empty(connection, user_id):
+                return
+            for listed in await accounts.list_accounts(connection, user_id):
+                account = await accounts.lock_account(connection, listed.id)
+                if account is not None and account.credential_id is not None:
+                    await _take_away(connection, account)
+            await credentials.doom_pending_of(connection, user_id)
+            await sessions.delete_all(connection, user_id)
+            await deleted_users.forget_exchange_uids(connection, user_id)
+            await deleted_users.forget_idempotency_keys(connection, user_id)
+        self._destroyer.wake()
+        self._relay.wake()
+
+
+async def _take_away(connection: Connection, account: Account) -> None:
+    """Delete an account, which is locked, and settle its open sync."""
+    assert account.credential_id is not None  # noqa: S101 - it is not deleted yet
+    queued = await syncs.find_open(connection, account.id)
+    if queued is not None:
+        await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED))
+    await accounts.delete_account(connection, account.id)
+    await credentials.doom(connection, account.credential_id, "live")
+    await audit.record(connection, Action.ACCOUNT_DELETED, user_id=account.user_id, subject=account.id)

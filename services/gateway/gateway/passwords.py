@@ -9,6 +9,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from contracts.values import Secret
+from gateway.common_passwords import is_common, is_email
+from gateway.errors import weak_password
 
 MEMORY_KIB = 46 * 1024
 ROUNDS = 2
@@ -30,6 +32,15 @@ class Passwords:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
         self._waiting = 0
         self._nobody = self._hasher.hash("nobody has this password")
+
+    async def check_new(self, password: Secret, email: str) -> None:
+        """Refuse the commonest passwords and the user's own address; raises Problem, TooBusy."""
+        if is_email(password.reveal(), email):
+            raise weak_password("The password is your email address: choose another.")
+        if await self._run(is_common, password.reveal()):
+            raise weak_password(
+                "This password is one of the commonest, which are tried first: choose a longer or rarer one."
+            )
 
     async def hash(self, password: Secret) -> str:
         """Hash a password; the text holds its salt and parameters."""
