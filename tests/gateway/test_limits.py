@@ -16,6 +16,7 @@ from gateway.limits import (
     login_delay,
     login_throttled,
     rate_limit_exceeded,
+    rate_limit_fields,
 )
 
 SYNC = Policy("sync", 60)
@@ -43,7 +44,7 @@ def test_the_table_of_delays_says_what_the_rule_says(failures: int) -> None:
 
 def test_header_fields_are_those_of_the_draft() -> None:
     """Policy and state are structured fields with the policy's name as a string."""
-    assert Allowance(SYNC, 1, 59.2).headers() == {
+    assert rate_limit_fields([Allowance(SYNC, 1, 59.2)]) == {
         "RateLimit-Policy": '"sync";q=60;w=60',
         "RateLimit": '"sync";r=59;t=60',
     }

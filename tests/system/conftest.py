@@ -1,7 +1,6 @@
 """People on the whole running system."""
 
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -12,12 +11,10 @@ from contracts.bus.connect import Bus
 from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
-from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Program
-from deploy.local.services import MODULES, environments
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering
+from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
 
@@ -47,24 +44,7 @@ async def _person(new_person: NewPerson) -> Person:
 @pytest_asyncio.fixture(name="second_api")
 async def _second_api(stack: Stack) -> AsyncIterator[str]:
     """Give the address of a second gateway beside the first, which lets four register a minute."""
-    (port,) = free_ports(1)
-    settings = environments(stack.parts, {**stack.ports, "gateway": port})["gateway"]
-    settings["REGISTRATION_LIMIT_PER_MINUTE"] = "4"
-    program = Program("second-gateway", [sys.executable, "-m", MODULES["gateway"]], settings)
-    address = f"http://{LOOPBACK}:{port}"
-    async with (
-        httpx.AsyncClient(base_url=address, trust_env=False) as client,
-        stack.processes.running(program),
-    ):
-
-        async def ready() -> bool:
-            try:
-                answer = await client.get("/readyz")
-            except httpx.TransportError:
-                return False
-            return answer.is_success and "nats" not in answer.json()["degraded"]
-
-        await stack.processes.until(program.name, ready, 60)
+    async with another_gateway(stack, REGISTRATION_LIMIT_PER_MINUTE="4") as address:
         yield f"{address}/api/v1"
 
 

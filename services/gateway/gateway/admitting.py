@@ -1,31 +1,98 @@
-"""Who may try to sign in or register now, counted per email address and per client address."""
+"""What may be done now, counted per user, per email address or per client address."""
 
-from gateway.limits import Policy, client_network, login_throttled, rate_limit_exceeded
-from gateway.store import limits, logins
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.limits import (
+    Allowance,
+    Limits,
+    Policy,
+    client_network,
+    login_throttled,
+    rate_limit_exceeded,
+)
+from gateway.store import limits, logins, networks, users
 from gateway.store.pool import Connection
+from gateway.store.users import RefreshToken, User
 
 
-async def admit_login(connection: Connection, policy: Policy, email: str, address: str | None) -> None:
+class Attempt(msgspec.Struct, frozen=True):
+    """A login whose password may be checked; `counted` are the subjects for which it is a failure until then.
+
+    `client` is who tries: a user from a network that is `known` for signing in, or just a network. `refusal`
+    are the seconds that a stranger has to wait now: a wrong password gets the answer that they get.
+    """
+
+    user: User | None
+    network: str
+    client: str
+    known: bool
+    counted: tuple[str, ...]
+    refusal: float
+
+
+async def admit_login(connection: Connection, allowed: Limits, email: str, address: str | None) -> Attempt:
     """Let a password be checked, counted as a failure until it is right; raises Problem.
 
-    Counting first is what makes many tries at once no more than a few one after the other. Whether the email
-    address is a user's is not looked at.
+    Counting first is what makes many tries at once no more than a few one after the other. From a network
+    where the user signed in before, only failures of the same user from there delay a login: neither those
+    for the same email address from elsewhere nor those for other users count.
     """
-    failed = await limits.look(connection, policy, client_network(address))
-    if not failed.left:
-        raise login_throttled(failed.seconds)
-    seconds = await logins.begin(connection, email)
-    if seconds:
-        raise login_throttled(seconds)
+    user, network = await users.find_by_email(connection, email), client_network(address)
+    known = await networks.is_known(connection, email, network)
+    client = f"{user.id} {network}" if user and known else network
+    own = await _own_wait(connection, allowed, client) if known else 0.0
+    failed = await limits.look(connection, allowed.login, network)
+    refusal = own or (0.0 if failed.left else failed.seconds) or await logins.begin(connection, email)
+    if own or (refusal and not known):
+        raise login_throttled(refusal)
+    counted = (*([client] if known else []), *([] if refusal else [email]))
+    return Attempt(user, network, client, known, counted, refusal)
 
 
-async def count_failure(connection: Connection, policy: Policy, address: str | None) -> None:
+async def count_failure(connection: Connection, policy: Policy, attempt: Attempt) -> None:
     """Count a failed login of a client address."""
-    await limits.take(connection, policy, client_network(address))
+    await limits.take(connection, policy, attempt.network)
 
 
-async def admit_registration(connection: Connection, policy: Policy, address: str | None) -> None:
-    """Count a registration; raises Problem."""
-    allowance = await limits.take(connection, policy, client_network(address))
-    if allowance.exceeded:
-        raise rate_limit_exceeded(allowance)
+async def count_success(connection: Connection, policy: Policy, attempt: Attempt, user: User) -> None:
+    """Count a login that succeeded, forget the failures before it and remember where it came from."""
+    for subject in attempt.counted:
+        await logins.forget(connection, subject)
+    await limits.take(connection, policy, f"{user.id} {attempt.network}")
+    await networks.remember(connection, user.id, attempt.network)
+
+
+async def forgive(connection: Connection, attempt: Attempt) -> None:
+    """Take back the count of a login whose password was not checked."""
+    for subject in attempt.counted:
+        await logins.forgive(connection, subject)
+
+
+async def admit_refresh(
+    connection: Connection, policy: Policy, token: RefreshToken | None, address: str | None
+) -> None:
+    """Count the use of a refresh token for its login, and of one that is not ours for the client's address.
+
+    Raises Problem, after which the token is as it was.
+    """
+    await admit(connection, [policy], str(token.family_id) if token else client_network(address))
+
+
+async def admit(connection: Connection, policies: Sequence[Policy], subject: str) -> tuple[Allowance, ...]:
+    """Count one time by each policy; gives what is left. Raises Problem, after which nothing is counted."""
+    allowances = []
+    for policy in policies:
+        allowances.append(await limits.take(connection, policy, subject))
+        if allowances[-1].exceeded:
+            raise rate_limit_exceeded(allowances[-1])
+    return tuple(allowances)
+
+
+async def _own_wait(connection: Connection, allowed: Limits, client: str) -> float:
+    """Count a try of a client that is known; gives the seconds to wait when that may not be now."""
+    succeeded = await limits.look(connection, allowed.signed_in, client)
+    if not succeeded.left:
+        raise rate_limit_exceeded(succeeded)
+    return await logins.begin(connection, client)

@@ -26,7 +26,7 @@ from contracts.operations.health import Checks, merged, running
 from contracts.operations.serve import run_service
 from contracts.values import Secret, decode_value
 from gateway.backlog import Backlog
-from gateway.connecting import Connecting
+from gateway.connecting import Admission, Connecting
 from gateway.context import Gateway
 from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
@@ -40,6 +40,7 @@ from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
+from gateway.routes.limiting import Limiting, tell_limits
 from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
@@ -124,15 +125,16 @@ def composed(
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
     declare_subscribers(bus, outcomes, waiters, gate)
-    passwords, deleting = Passwords(), Deleting(pool, relay, destroyer)
+    passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer)
+    admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
         passwords=passwords,
-        proving=Proving(pool, passwords, settings.limits.login),
+        proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        refreshing=Refreshing(pool, settings.jwt_key),
-        connecting=Connecting(pool, bus, vault, destroyer, key),
+        refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
+        connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
         deleting=deleting,
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
@@ -178,7 +180,8 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[only_json],
+        guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
+        before_send=[tell_limits],
         middleware=[Measuring(), ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],

@@ -17,14 +17,17 @@ from contracts.catalogue import Exchange
 from contracts.faults import Code, Failure, PermanentError
 from contracts.values import Secret
 from contracts.vault import CredentialParts, Refused
+from gateway.admitting import admit
 from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
+from gateway.limits import Allowance, Policy
+from gateway.places import Places
 from gateway.store import accounts, audit, credentials, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
-from gateway.store.pool import DatabaseUnavailable, Pool
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.vault import Vault, in_time
 
 VERIFY_SECONDS = 20.0
@@ -46,20 +49,67 @@ class Submission(msgspec.Struct, frozen=True):
     address: str | None
 
 
+class Admission(msgspec.Struct, frozen=True):
+    """How often a user may submit a key, and how many submissions a gateway takes on at once."""
+
+    policies: tuple[Policy, ...]
+    at_once: int
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """An account with its new credential, and what the user's limits still allow."""
+
+    account: Account
+    allowances: tuple[Allowance, ...]
+
+
 class Connecting:
     """Connects accounts and replaces their credentials; nothing refused stays in the vault."""
 
-    def __init__(
-        self, pool: Pool, bus: Bus, vault: Vault, destroyer: Destroyer, key: Ed25519PrivateKey
+    def __init__(  # noqa: PLR0913 - the parts that it works with
+        self,
+        pool: Pool,
+        bus: Bus,
+        vault: Vault,
+        destroyer: Destroyer,
+        key: Ed25519PrivateKey,
+        *,
+        admission: Admission,
     ) -> None:
         self._pool = pool
         self._bus = bus
         self._vault = vault
         self._destroyer = destroyer
         self._key = key
+        self._policies = admission.policies
+        self._places = Places(admission.at_once)
 
-    async def connect(self, submission: Submission, name: str) -> Account:
-        """Connect an account after its key was verified; raises Problem, after which nothing is left."""
+    async def connect(self, submission: Submission, name: str) -> Accepted:
+        """Connect an account after its key was verified.
+
+        Raises Problem, after which nothing is left, and TooBusy.
+        """
+        with self._places.taken(str(submission.user_id)):
+            allowances = await self._admitted(submission, adding=True)
+            return Accepted(await self._connect(submission, name), allowances)
+
+    async def replace(self, submission: Submission, account: Account) -> Accepted:
+        """Put another key of the same account of the exchange in the place of the old one.
+
+        Raises Problem and TooBusy.
+        """
+        with self._places.taken(str(submission.user_id)):
+            allowances = await self._admitted(submission, adding=False)
+            return Accepted(await self._replace(submission, account), allowances)
+
+    async def _admitted(self, submission: Submission, *, adding: bool) -> tuple[Allowance, ...]:
+        """Count a submission before the vault or the exchange hears of it; raises Problem."""
+        async with self._pool.transaction() as connection:
+            if adding:
+                await _check_number(connection, submission.user_id)
+            return await admit(connection, self._policies, str(submission.user_id))
+
+    async def _connect(self, submission: Submission, name: str) -> Account:
         credential_id, verified = await self._accepted(submission)
         account = _account(uuid7(), submission, name, credential_id, verified)
         try:
@@ -68,8 +118,7 @@ class Connecting:
             await self._doom(credential_id, submission)
             raise
 
-    async def replace(self, submission: Submission, account: Account) -> Account:
-        """Put another key of the same account of the exchange in the place of the old one; raises Problem."""
+    async def _replace(self, submission: Submission, account: Account) -> Account:
         credential_id, verified = await self._accepted(submission)
         try:
             return await self._swap(submission, account, credential_id, verified)
@@ -155,9 +204,7 @@ class Connecting:
         async with self._pool.transaction() as connection:
             if not await users.lock_user(connection, account.user_id):
                 raise unauthorized()
-            if await accounts.count_accounts(connection, account.user_id) >= MAX_ACCOUNTS:
-                words = f"You have {MAX_ACCOUNTS} accounts: delete one first."
-                raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", words)
+            await _check_number(connection, account.user_id)
             try:
                 stored = await accounts.insert_account(connection, account)
             except Duplicate:
@@ -232,6 +279,13 @@ class Connecting:
         except DatabaseUnavailable as error:
             log.warning("credential_abandoned", credential_id=credential_id, reason=str(error))
         self._destroyer.wake()
+
+
+async def _check_number(connection: Connection, user_id: UUID) -> None:
+    """Raise Problem when a user has as many accounts as there may be."""
+    if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
+        words = f"You have {MAX_ACCOUNTS} accounts: delete one first."
+        raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", words)
 
 
 def _account(

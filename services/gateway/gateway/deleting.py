@@ -10,7 +10,17 @@ from gateway.destroying import Destroyer
 from gateway.errors import not_found, wrong_password
 from gateway.messages import failed_outcome
 from gateway.relay import Relay
-from gateway.store import accounts, audit, credentials, deleted_users, logins, outbox, sessions, syncs
+from gateway.store import (
+    accounts,
+    audit,
+    credentials,
+    deleted_users,
+    logins,
+    networks,
+    outbox,
+    sessions,
+    syncs,
+)
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
@@ -103,6 +113,7 @@ class Deleting:
                     await _take_away(connection, account)
             await credentials.doom_pending_of(connection, user_id)
             await sessions.delete_all(connection, user_id)
+            await networks.forget_all(connection, user_id)
             await deleted_users.forget_exchange_uids(connection, user_id)
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()

@@ -7,6 +7,7 @@ from typing import Any
 from contracts.faults import Actor, Failure, fault_of
 
 UNAVAILABLE_RETRY_AFTER = 5
+OVERLOADED_RETRY_AFTER = 1
 
 
 class Problem(Exception):
@@ -76,6 +77,12 @@ def wrong_password() -> Problem:
 def service_unavailable(code: str, detail: str) -> Problem:
     """Say that a part of the system is away for now."""
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, UNAVAILABLE_RETRY_AFTER)
+
+
+def overloaded() -> Problem:
+    """Say that too much is being done at once."""
+    words = "This gateway does too much of this at once: send the request again after a second."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", words, OVERLOADED_RETRY_AFTER)
 
 
 def problem_of(failure: Failure) -> Problem:

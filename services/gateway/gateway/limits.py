@@ -4,6 +4,7 @@ The header fields are those of draft-ietf-httpapi-ratelimit-headers.
 """
 
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -11,7 +12,9 @@ import msgspec
 
 from gateway.errors import Problem
 
-WINDOW_SECONDS = 60
+MINUTE = 60
+DAY = 24 * 60 * 60
+WINDOWS = {MINUTE: "a minute", DAY: "a day"}
 CLIENT_PREFIX = 64  # one client of IPv6 has at least this network to choose addresses from
 
 FREE_FAILURES = 4
@@ -20,19 +23,29 @@ DOUBLINGS = LONGEST_DELAY.bit_length()
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """So many times in a window of a minute, which begins with the first time."""
+    """So many times in a window of so many seconds, which begins with the first time."""
 
     name: str
     quota: int
+    window: int = MINUTE
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a gateway allows: syncs per user, failed logins and registrations per client address."""
+    """What a gateway allows one user, or one client address where a request comes with no access token.
+
+    `write` is for every request that changes something and names no policy of its own; `login` counts failed
+    logins of a client address and `signed_in` those that succeed, `submissions` the keys that a user submits.
+    """
 
     sync: Policy
     sync_all: Policy
     login: Policy
     register: Policy
+    write: Policy
+    refresh: Policy
+    password: Policy
+    signed_in: Policy
+    submissions: tuple[Policy, ...]
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -57,23 +70,26 @@ class Allowance(msgspec.Struct, frozen=True):
         """Give the whole seconds until a new window may begin."""
         return max(math.ceil(self.seconds), 0)
 
-    def headers(self) -> dict[str, str]:
-        """Write the header fields that tell a client of the policy and what is left of it."""
-        name = self.policy.name
-        return {
-            "RateLimit-Policy": f'"{name}";q={self.policy.quota};w={WINDOW_SECONDS}',
-            "RateLimit": f'"{name}";r={self.left};t={self.reset}',
-        }
+
+def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
+    """Write the header fields that tell a client of policies and what is left of each."""
+    policies = [each.policy for each in allowances]
+    return {
+        "RateLimit-Policy": ", ".join(f'"{by.name}";q={by.quota};w={by.window}' for by in policies),
+        "RateLimit": ", ".join(f'"{each.policy.name}";r={each.left};t={each.reset}' for each in allowances),
+    }
 
 
 def rate_limit_exceeded(allowance: Allowance) -> Problem:
     """Say that it was one time too many, and when to come again."""
+    policy = allowance.policy
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate_limit_exceeded",
-        f"More than {allowance.policy.quota} of these requests a minute: wait as long as Retry-After says.",
+        f"More than {policy.quota} of these requests {WINDOWS[policy.window]}: "
+        "wait as long as Retry-After says.",
         retry_after=max(allowance.reset, 1),
-        headers=allowance.headers(),
+        headers=rate_limit_fields([allowance]),
     )
 
 

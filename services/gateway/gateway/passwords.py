@@ -11,44 +11,49 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from contracts.values import Secret
 from gateway.common_passwords import is_common, is_email
 from gateway.errors import weak_password
+from gateway.places import Places
 
 MEMORY_KIB = 46 * 1024
 ROUNDS = 2
 AT_ONCE = 2
-MAX_WAITING = 32
 
 Result = TypeVar("Result")
 
 
-class TooBusy(Exception):
-    """More passwords wait to be hashed than can be in a few seconds."""
-
-
 class Passwords:
-    """Hashes and checks passwords, two at a time; what would wait for long is refused with TooBusy."""
+    """Hashes and checks passwords, two at a time; what would wait for long is refused with TooBusy.
 
-    def __init__(self) -> None:
+    Clients that are known have places of their own, which strangers can not take.
+    """
+
+    def __init__(self, most: int) -> None:
         self._hasher = PasswordHasher(time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=1)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
-        self._waiting = 0
+        self._strangers, self._known = Places(most), Places(most)
         self._nobody = self._hasher.hash("nobody has this password")
 
-    async def check_new(self, password: Secret, email: str) -> None:
-        """Refuse the commonest passwords and the user's own address; raises Problem, TooBusy."""
+    async def check_new(self, password: Secret, email: str, client: str, *, known: bool = False) -> None:
+        """Refuse the commonest passwords and the user's own address; raises Problem."""
         if is_email(password.reveal(), email):
             raise weak_password("The password is your email address: choose another.")
-        if await self._run(is_common, password.reveal()):
+        with self._places(known).taken(client):
+            common = await self._run(is_common, password.reveal())
+        if common:
             raise weak_password(
                 "This password is one of the commonest, which are tried first: choose a longer or rarer one."
             )
 
-    async def hash(self, password: Secret) -> str:
-        """Hash a password; the text holds its salt and parameters."""
-        return await self._run(self._hasher.hash, password.reveal())
+    async def hash(self, password: Secret, client: str, *, known: bool = False) -> str:
+        """Hash a password for a client: an address or a user; the text holds its salt and parameters."""
+        with self._places(known).taken(client):
+            return await self._run(self._hasher.hash, password.reveal())
 
-    async def matches(self, password_hash: str | None, password: Secret) -> bool:
-        """Check a password; None, for an unknown user, takes as long and is False."""
-        matched = await self._run(self._verify, password_hash or self._nobody, password.reveal())
+    async def matches(
+        self, password_hash: str | None, password: Secret, client: str, *, known: bool = False
+    ) -> bool:
+        """Check a password for a client; None, for an unknown user, takes as long and is False."""
+        with self._places(known).taken(client):
+            matched = await self._run(self._verify, password_hash or self._nobody, password.reveal())
         return matched and password_hash is not None
 
     def close(self) -> None:
@@ -61,11 +66,8 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
+    def _places(self, known: bool) -> Places:  # noqa: FBT001 - passed on
+        return self._known if known else self._strangers
+
     async def _run(self, work: Callable[..., Result], *arguments: str) -> Result:
-        if self._waiting >= MAX_WAITING:
-            raise TooBusy
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -1,10 +1,10 @@
 """Proving with the password that whoever has an access token is its user."""
 
 from contracts.values import Secret
-from gateway.admitting import admit_login, count_failure
 from gateway.errors import wrong_password
-from gateway.limits import Policy
-from gateway.passwords import Passwords, TooBusy
+from gateway.limits import login_throttled
+from gateway.passwords import Passwords
+from gateway.places import TooBusy
 from gateway.store import audit, logins
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
@@ -18,22 +18,25 @@ class Proving:
     strangers who fail to sign in do not keep a user from changing the password.
     """
 
-    def __init__(self, pool: Pool, passwords: Passwords, policy: Policy) -> None:
+    def __init__(self, pool: Pool, passwords: Passwords) -> None:
         self._pool = pool
         self._passwords = passwords
-        self._policy = policy
 
     async def prove(self, user: User, password: Secret, address: str | None) -> None:
-        """Check a password; raises Problem when it is wrong or too many were, and TooBusy."""
+        """Check a password, counted as a failure until it is right.
+
+        Raises Problem when it is wrong or too many were, and TooBusy.
+        """
         counted_as = str(user.id)
         async with self._pool.transaction() as connection:
-            await admit_login(connection, self._policy, counted_as, address)
+            seconds = await logins.begin(connection, counted_as)
+        if seconds:
+            raise login_throttled(seconds)
         matches = await self._matches(user, password, counted_as)
         async with self._pool.transaction() as connection:
             if matches:
                 await logins.forget(connection, counted_as)
             else:
-                await count_failure(connection, self._policy, address)
                 await audit.record(
                     connection, Action.PASSWORD_REFUSED, user_id=user.id, subject=user.id, address=address
                 )
@@ -43,7 +46,7 @@ class Proving:
     async def _matches(self, user: User, password: Secret, counted_as: str) -> bool:
         """Check a password; when that is not done it does not count as a failure. Raises TooBusy."""
         try:
-            return await self._passwords.matches(user.password_hash, password)
+            return await self._passwords.matches(user.password_hash, password, counted_as, known=True)
         except TooBusy:
             async with self._pool.transaction() as connection:
                 await logins.forgive(connection, counted_as)

@@ -7,8 +7,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from gateway.admitting import admit
 from gateway.errors import Problem, not_found
-from gateway.limits import Allowance, Limits, Policy, rate_limit_exceeded
+from gateway.limits import Allowance, Limits, Policy
 from gateway.messages import sync_request
 from gateway.relay import Relay
 from gateway.store import accounts, audit, limits, outbox, syncs
@@ -46,14 +47,26 @@ class Requests:
         self._limits = allowed
 
     async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
-        """Request a sync of one account; raises Problem, after which nothing was changed or counted."""
+        """Request a sync of one account; raises Problem, after which nothing was changed.
+
+        One too many is not counted; a request for an account that is not there is.
+        """
+        async with self._pool.transaction() as connection:
+            found = await accounts.find_account(connection, user_id, account_id)
+            if found is None:
+                await admit(connection, [self._limits.sync], str(user_id))
+        if found is None:
+            raise not_found()
+        return await self._one(user_id, account_id, idempotency)
+
+    async def _one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
         sync_id = uuid7()
         async with self._pool.transaction() as connection:
             accepted = await self._accepted(connection, user_id, self._limits.sync, idempotency, sync_id)
             if accepted.target_id != sync_id:
                 return accepted
             account = await accounts.lock_account(connection, account_id)
-            if account is None or account.user_id != user_id or account.deleted_at is not None:
+            if account is None or account.deleted_at is not None:
                 raise not_found()
             sync = await self._open_or_join(connection, account, sync_id)
             if idempotency is not None and sync.id != sync_id:
@@ -104,14 +117,16 @@ class Requests:
         idempotency: Idempotency | None,
         target_id: UUID,
     ) -> Accepted:
-        """Count a request that is new; gives the earlier target of one that is not. Raises Problem."""
+        """Count a request that is new; gives the earlier target of one that is not. Raises Problem.
+
+        One that is not new counts like any other request that changes something.
+        """
         if idempotency is not None:
             earlier = await self._claimed(connection, user_id, idempotency, target_id)
             if earlier is not None:
+                await admit(connection, [self._limits.write], str(user_id))
                 return Accepted(earlier, await limits.look(connection, policy, str(user_id)))
-        allowance = await limits.take(connection, policy, str(user_id))
-        if allowance.exceeded:
-            raise rate_limit_exceeded(allowance)
+        (allowance,) = await admit(connection, [policy], str(user_id))
         return Accepted(target_id, allowance)
 
     async def _claimed(

@@ -15,7 +15,7 @@ from contracts.operations.settings import (
     whole_number,
 )
 from contracts.values import Secret
-from gateway.limits import Limits, Policy
+from gateway.limits import DAY, Limits, Policy
 
 DEFAULT_PORT = 3000
 DEFAULTS = {
@@ -26,6 +26,14 @@ DEFAULTS = {
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
     "REGISTRATION_LIMIT_PER_MINUTE": "120",
+    "WRITE_LIMIT_PER_MINUTE": "600",
+    "REFRESH_LIMIT_PER_MINUTE": "60",
+    "PASSWORD_CHANGE_LIMIT_PER_MINUTE": "6",
+    "SIGN_IN_LIMIT_PER_MINUTE": "120",
+    "SUBMISSION_LIMIT_PER_MINUTE": "6",
+    "SUBMISSION_LIMIT_PER_DAY": "30",
+    "SUBMISSIONS_AT_ONCE": "32",
+    "PASSWORDS_AT_ONCE": "32",
 }
 
 
@@ -46,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True):
     credential_grace_seconds: float
     loss_confirmation_seconds: float
     limits: Limits
+    submissions_at_once: int
+    passwords_at_once: int
 
 
 def load(environ: Environment) -> Settings:
@@ -62,11 +72,30 @@ def load(environ: Environment) -> Settings:
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
-        limits=Limits(
-            sync=Policy("sync", parsed(environ, "SYNC_LIMIT_PER_MINUTE", whole_number)),
-            sync_all=Policy("sync-all", parsed(environ, "SYNC_ALL_LIMIT_PER_MINUTE", whole_number)),
-            login=Policy("login", parsed(environ, "LOGIN_FAILURE_LIMIT_PER_MINUTE", whole_number)),
-            register=Policy("register", parsed(environ, "REGISTRATION_LIMIT_PER_MINUTE", whole_number)),
+        limits=limits(environ),
+        submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
+        passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
+    )
+
+
+def limits(environ: Environment) -> Limits:
+    """Read how often what may be done; raises BadSetting."""
+
+    def policy(name: str, setting: str, **window: int) -> Policy:
+        return Policy(name, parsed(environ, setting, whole_number), **window)
+
+    return Limits(
+        sync=policy("sync", "SYNC_LIMIT_PER_MINUTE"),
+        sync_all=policy("sync-all", "SYNC_ALL_LIMIT_PER_MINUTE"),
+        login=policy("login", "LOGIN_FAILURE_LIMIT_PER_MINUTE"),
+        register=policy("register", "REGISTRATION_LIMIT_PER_MINUTE"),
+        write=policy("write", "WRITE_LIMIT_PER_MINUTE"),
+        refresh=policy("refresh", "REFRESH_LIMIT_PER_MINUTE"),
+        password=policy("password", "PASSWORD_CHANGE_LIMIT_PER_MINUTE"),
+        signed_in=policy("sign-in", "SIGN_IN_LIMIT_PER_MINUTE"),
+        submissions=(
+            policy("submit", "SUBMISSION_LIMIT_PER_MINUTE"),
+            policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", window=DAY),
         ),
     )
 

@@ -15,7 +15,7 @@ from contracts.faults import Code
 from gateway.messages import failed_outcome, sync_request
 from gateway.progress import Progress
 from gateway.relay import Relay
-from gateway.store import accounts, idempotency, limits, logins, outbox, syncs, users
+from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users
 from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 from gateway.store.syncs import Held, Sync
@@ -42,6 +42,7 @@ FORGET: tuple[Delete, ...] = (
     syncs.delete_requests_of_ended,
     limits.delete_over,
     logins.delete_old,
+    networks.delete_old,
 )
 
 log = structlog.get_logger()

@@ -3,14 +3,16 @@
 from uuid import UUID
 
 import msgspec
-from litestar import delete, get, patch, post, put
+from litestar import Response, delete, get, patch, post, put
 
 from contracts.catalogue import EXCHANGES, Exchange
 from contracts.values import Secret
-from gateway.connecting import Submission
+from gateway.connecting import Accepted, Submission
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
+from gateway.limits import rate_limit_fields
 from gateway.routes.auth import SignedInRequest, client_address
+from gateway.routes.limiting import RATE_LIMIT
 from gateway.routes.problems import documented
 from gateway.store import accounts, audit, balances
 from gateway.store.accounts import Account
@@ -20,7 +22,7 @@ from gateway.views import AccountView, BalancesView, HoldingsView, account_view,
 
 MAX_NAME = 64
 MAX_SECRET = 256
-CONNECTING = documented(400, 401, 404, 409, 422, 502, 503)
+CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,15 +55,20 @@ class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     region: str | None = None
 
 
-@post("/api/v1/accounts", status_code=201, responses=CONNECTING, tags=["accounts"])
-async def connect_account(data: Connect, request: SignedInRequest, gateway: Gateway) -> AccountView:
+@post(
+    "/api/v1/accounts",
+    status_code=201,
+    response_headers=RATE_LIMIT,
+    responses=CONNECTING,
+    tags=["accounts"],
+)
+async def connect_account(data: Connect, request: SignedInRequest, gateway: Gateway) -> Response[AccountView]:
     """Connect an account after its key was verified to be read-only; a key that is refused is destroyed."""
     exchange = EXCHANGES.get(data.exchange)
     if exchange is None:
         raise invalid_input(f"This exchange is not known: choose one of {', '.join(EXCHANGES)}.")
     submission = _submission(request, exchange, data.region, data.credentials)
-    account = await gateway.connecting.connect(submission, _checked_name(data.name))
-    return account_view(account, gateway.egress)
+    return _shown(gateway, await gateway.connecting.connect(submission, _checked_name(data.name)))
 
 
 @get("/api/v1/accounts", responses=documented(401), tags=["accounts"])
@@ -78,7 +85,7 @@ async def show_account(account_id: UUID, request: SignedInRequest, gateway: Gate
     return account_view(await _found(gateway, request, account_id), gateway.egress)
 
 
-@patch("/api/v1/accounts/{account_id:uuid}", responses=documented(400, 401, 404), tags=["accounts"])
+@patch("/api/v1/accounts/{account_id:uuid}", responses=documented(400, 401, 404, 429), tags=["accounts"])
 async def rename_account(
     account_id: UUID, data: Rename, request: SignedInRequest, gateway: Gateway
 ) -> AccountView:
@@ -93,22 +100,30 @@ async def rename_account(
 
 
 @delete(
-    "/api/v1/accounts/{account_id:uuid}", status_code=204, responses=documented(401, 404), tags=["accounts"]
+    "/api/v1/accounts/{account_id:uuid}",
+    status_code=204,
+    responses=documented(401, 404, 429),
+    tags=["accounts"],
 )
 async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> None:
     """Delete an account with its balances; its secret is destroyed as soon as the vault can be reached."""
     await gateway.deleting.delete(request.user.id, account_id)
 
 
-@put("/api/v1/accounts/{account_id:uuid}/credentials", responses=CONNECTING, tags=["accounts"])
+@put(
+    "/api/v1/accounts/{account_id:uuid}/credentials",
+    response_headers=RATE_LIMIT,
+    responses=CONNECTING,
+    tags=["accounts"],
+)
 async def replace_credentials(
     account_id: UUID, data: ReplaceCredentials, request: SignedInRequest, gateway: Gateway
-) -> AccountView:
+) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old one works until the new one is verified."""
     account = await _found(gateway, request, account_id)
     exchange = EXCHANGES[account.exchange]
     submission = _submission(request, exchange, data.region or account.region, data.credentials)
-    return account_view(await gateway.connecting.replace(submission, account), gateway.egress)
+    return _shown(gateway, await gateway.connecting.replace(submission, account))
 
 
 @get("/api/v1/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
@@ -121,6 +136,12 @@ async def show_balances(account_id: UUID, request: SignedInRequest, gateway: Gat
 async def show_holdings(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> HoldingsView:
     """Show the holdings summed by asset, and what is missing from the sums."""
     return holdings_view(*await _kept(gateway, request, account_id))
+
+
+def _shown(gateway: Gateway, accepted: Accepted) -> Response[AccountView]:
+    return Response(
+        account_view(accepted.account, gateway.egress), headers=rate_limit_fields(accepted.allowances)
+    )
 
 
 async def _kept(

@@ -11,16 +11,23 @@ from litestar import Request, post
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
-from gateway.admitting import admit_login, admit_registration, count_failure
+from gateway.admitting import (
+    Attempt,
+    admit,
+    admit_login,
+    count_failure,
+    count_success,
+    forgive,
+)
 from gateway.context import Gateway
 from gateway.errors import Problem, invalid_input, unauthorized
-from gateway.limits import client_network
-from gateway.passwords import TooBusy
+from gateway.limits import client_network, login_throttled
+from gateway.places import TooBusy
+from gateway.routes.limiting import COUNTED
 from gateway.routes.problems import documented
-from gateway.store import audit, logins, sessions, users
+from gateway.store import audit, sessions, users
 from gateway.store.audit import Action
 from gateway.store.pool import database_time
-from gateway.store.users import User
 from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,190}", re.ASCII)
@@ -63,15 +70,23 @@ class TokenView(msgspec.Struct, frozen=True):
         return "TokenView(***)"
 
 
-@post("/api/v1/auth/register", status_code=201, responses=documented(409, 429), tags=["auth"], security=[{}])
+@post(
+    "/api/v1/auth/register",
+    status_code=201,
+    responses=documented(409, 429),
+    tags=["auth"],
+    security=[{}],
+    opt=COUNTED,
+)
 async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserView:
     """Register a user."""
     email = _checked_email(data.email)
     check_length(data.password)
+    client = client_network(client_address(request))
     async with gateway.pool.transaction() as connection:
-        await admit_registration(connection, gateway.limits.register, client_address(request))
-    await gateway.passwords.check_new(data.password, email)
-    password_hash = await gateway.passwords.hash(data.password)
+        await admit(connection, [gateway.limits.register], client)
+    await gateway.passwords.check_new(data.password, email, client)
+    password_hash = await gateway.passwords.hash(data.password, client)
     user_id = uuid7()
     async with gateway.pool.transaction() as connection:
         user = await users.insert_user(connection, user_id, email, password_hash)
@@ -83,22 +98,28 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     return UserView(user.id, user.email, user.created_at)
 
 
-@post("/api/v1/auth/login", status_code=200, responses=documented(401, 429), tags=["auth"], security=[{}])
+@post(
+    "/api/v1/auth/login",
+    status_code=200,
+    responses=documented(401, 429),
+    tags=["auth"],
+    security=[{}],
+    opt=COUNTED,
+)
 async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView:
     """Sign in; the answer to an unknown address is that to a wrong password, and takes as long."""
     email, address = _checked_email(data.email), client_address(request)
     async with gateway.pool.transaction() as connection:
-        await admit_login(connection, gateway.limits.login, email, address)
-        user = await users.find_by_email(connection, email)
-    matches = await _matches(gateway, email, user, data.password)
+        attempt = await admit_login(connection, gateway.limits, email, address)
+    user, matches = attempt.user, await _matches(gateway, attempt, data.password)
     async with gateway.pool.transaction() as connection:
         if user is None or not matches or not await users.hold_password(connection, user):
-            await count_failure(connection, gateway.limits.login, address)
+            await count_failure(connection, gateway.limits.login, attempt)
             await audit.record(
                 connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
             )
         else:
-            await logins.forget(connection, email)
+            await count_success(connection, gateway.limits.signed_in, attempt, user)
             family_id = uuid7()
             refresh_token = new_refresh_token()
             await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
@@ -109,10 +130,19 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
             )
             now = await database_time(connection)
             return _tokens(gateway, user.id, family_id, refresh_token, now)
+    if attempt.refusal:
+        raise login_throttled(attempt.refusal)
     raise unauthorized("The email address or the password is wrong.")
 
 
-@post("/api/v1/auth/refresh", status_code=200, responses=documented(401), tags=["auth"], security=[{}])
+@post(
+    "/api/v1/auth/refresh",
+    status_code=200,
+    responses=documented(401, 429),
+    tags=["auth"],
+    security=[{}],
+    opt=COUNTED,
+)
 async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> TokenView:
     """Exchange a refresh token for new tokens.
 
@@ -123,7 +153,7 @@ async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> Token
     return _tokens(gateway, renewed.user_id, renewed.family_id, renewed.refresh_token, renewed.now)
 
 
-@post("/api/v1/auth/logout", status_code=204, responses=documented(401), tags=["auth"])
+@post("/api/v1/auth/logout", status_code=204, responses=documented(401, 429), tags=["auth"])
 async def logout(request: SignedInRequest, gateway: Gateway) -> None:
     """Sign out: the access token and the refresh tokens of this login end at once."""
     async with gateway.pool.transaction() as connection:
@@ -151,13 +181,14 @@ def _checked_email(text: str) -> str:
     return email
 
 
-async def _matches(gateway: Gateway, email: str, user: User | None, password: Secret) -> bool:
+async def _matches(gateway: Gateway, attempt: Attempt, password: Secret) -> bool:
     """Check a password; when that is not done the login does not count as a failure. Raises TooBusy."""
+    password_hash = attempt.user.password_hash if attempt.user else None
     try:
-        return await gateway.passwords.matches(user.password_hash if user else None, password)
+        return await gateway.passwords.matches(password_hash, password, attempt.client, known=attempt.known)
     except TooBusy:
         async with gateway.pool.transaction() as connection:
-            await logins.forgive(connection, email)
+            await forgive(connection, attempt)
         raise
 
 

@@ -9,15 +9,18 @@ from litestar import delete, get, post, put
 from contracts.values import Secret
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found, wrong_password
+from gateway.limits import client_network
 from gateway.routes.auth import SignedInRequest, UserView, check_length, client_address
 from gateway.routes.problems import documented
-from gateway.store import audit, sessions, users
+from gateway.store import audit, networks, sessions, users
 from gateway.store.audit import Action
 from gateway.store.sessions import Session
 
 MAX_LISTED = 100
 TAG = ["me"]
 PROVING = documented(401, 403, 429)
+# Both ask for the password, and together no more often than it may be changed.
+BY_PASSWORD = {"limit": "password"}
 
 
 class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,20 +56,21 @@ async def show_me(request: SignedInRequest) -> UserView:
     return UserView(request.user.id, request.user.email, request.user.created_at)
 
 
-@put("/api/v1/me/password", status_code=204, responses=PROVING, tags=TAG)
+@put("/api/v1/me/password", status_code=204, responses=PROVING, tags=TAG, opt=BY_PASSWORD)
 async def change_password(data: ChangePassword, request: SignedInRequest, gateway: Gateway) -> None:
     """Change the password; every other session ends at once, this one goes on."""
     user, address = request.user, client_address(request)
     check_length(data.new_password)
     if data.new_password.reveal() == data.old_password.reveal():
         raise invalid_input("The new password is the old one: choose another.")
-    await gateway.passwords.check_new(data.new_password, user.email)
+    await gateway.passwords.check_new(data.new_password, user.email, str(user.id), known=True)
     await gateway.proving.prove(user, data.old_password, address)
-    password_hash = await gateway.passwords.hash(data.new_password)
+    password_hash = await gateway.passwords.hash(data.new_password, str(user.id), known=True)
     async with gateway.pool.transaction() as connection:
         if not await users.replace_password(connection, user, password_hash):
             raise wrong_password()
         ended = await sessions.end_others(connection, user.id, user.family_id)
+        await networks.forget_others(connection, user.id, client_network(address))
         await audit.record(
             connection,
             Action.PASSWORD_CHANGED,
@@ -86,7 +90,9 @@ async def list_sessions(request: SignedInRequest, gateway: Gateway) -> tuple[Ses
     return tuple(_view(session, user.family_id) for session in listed)
 
 
-@delete("/api/v1/me/sessions/{session_id:uuid}", status_code=204, responses=documented(401, 404), tags=TAG)
+@delete(
+    "/api/v1/me/sessions/{session_id:uuid}", status_code=204, responses=documented(401, 404, 429), tags=TAG
+)
 async def end_session(session_id: UUID, request: SignedInRequest, gateway: Gateway) -> None:
     """End a session: none of its tokens opens anything from now on."""
     user = request.user
@@ -102,7 +108,7 @@ async def end_session(session_id: UUID, request: SignedInRequest, gateway: Gatew
         )
 
 
-@delete("/api/v1/me/sessions", status_code=204, responses=documented(401), tags=TAG)
+@delete("/api/v1/me/sessions", status_code=204, responses=documented(401, 429), tags=TAG)
 async def end_other_sessions(request: SignedInRequest, gateway: Gateway) -> None:
     """End every session but this one."""
     user = request.user
@@ -118,7 +124,7 @@ async def end_other_sessions(request: SignedInRequest, gateway: Gateway) -> None
         )
 
 
-@post("/api/v1/me/deletion", status_code=204, responses=PROVING, tags=TAG)
+@post("/api/v1/me/deletion", status_code=204, responses=PROVING, tags=TAG, opt=BY_PASSWORD)
 async def delete_me(data: DeleteMe, request: SignedInRequest, gateway: Gateway) -> None:
     """Delete the user: sessions end, accounts are disconnected, and their secrets are destroyed.
 

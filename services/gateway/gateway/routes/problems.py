@@ -14,8 +14,16 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
 from contracts.faults import Failure
-from gateway.errors import Problem, invalid_input, not_found, problem_of, service_unavailable, unauthorized
-from gateway.passwords import TooBusy
+from gateway.errors import (
+    Problem,
+    invalid_input,
+    not_found,
+    overloaded,
+    problem_of,
+    service_unavailable,
+    unauthorized,
+)
+from gateway.places import TooBusy
 from gateway.store.pool import DatabaseUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -101,8 +109,7 @@ def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[A
 
 
 def _on_busy(_request: AnyRequest, _error: TooBusy) -> Response[Any]:
-    words = "Too many logins at once: try again in a second."
-    return problem_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words, retry_after=1))
+    return problem_response(overloaded())
 
 
 def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:

@@ -4,15 +4,16 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post
-from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
+from gateway.limits import rate_limit_fields
 from gateway.prefer import wait_seconds
 from gateway.requesting import Idempotency
 from gateway.routes.auth import SignedInRequest
+from gateway.routes.limiting import COUNTED, RATE_LIMIT
 from gateway.routes.problems import documented
 from gateway.store import accounts, syncs
 from gateway.store.syncs import Sync
@@ -22,11 +23,6 @@ MAX_KEY = 128
 LATER = "Not ended within the time asked for; Location says where the outcome will be"
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
-RATE_LIMIT = [
-    ResponseHeader(name="RateLimit-Policy", description="How often a user may ask", documentation_only=True),
-    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
-]
-
 Prefer = Annotated[
     str | None,
     Parameter(header="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async"),
@@ -44,6 +40,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
     response_headers=RATE_LIMIT,
     responses=documented(401, 404, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
+    opt=COUNTED,
 )
 async def sync_account(
     account_id: UUID,
@@ -55,7 +52,7 @@ async def sync_account(
     """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked."""
     idempotency = _idempotency(idempotency_key, request)
     accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
-    sync_id, headers = accepted.target_id, accepted.allowance.headers()
+    sync_id, headers = accepted.target_id, rate_limit_fields([accepted.allowance])
     await gateway.waiters.wait([sync_id], wait_seconds(prefer))
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
     if view.success is None:
@@ -69,13 +66,14 @@ async def sync_account(
     response_headers=RATE_LIMIT,
     responses=documented(401, 422, 429) | ACCEPTED_BATCH,
     tags=["syncs"],
+    opt=COUNTED,
 )
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
 ) -> Response[BatchView]:
     """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked."""
     accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
-    batch_id, headers = accepted.target_id, accepted.allowance.headers()
+    batch_id, headers = accepted.target_id, rate_limit_fields([accepted.allowance])
     members = await _batch(gateway, request, batch_id)
     await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
     view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.limits import WINDOW_SECONDS, Allowance, Policy
+from gateway.limits import Allowance, Policy
 from gateway.store.pool import Connection, execute, fetch_one
 
 
@@ -32,7 +32,7 @@ async def take(connection: Connection, policy: Policy, subject: str) -> Allowanc
            returning used, extract(epoch from ends_at - statement_timestamp())::float8 as seconds""",
         policy=policy.name,
         subject=subject,
-        window=WINDOW_SECONDS,
+        window=policy.window,
         quota=policy.quota,
     )
     assert counter is not None  # noqa: S101 - an insert that updates gives its row

@@ -1,4 +1,7 @@
-"""Failed logins in a row, counted per email address for all gateways together."""
+"""Failed logins in a row, counted for all gateways together.
+
+They are counted per email address, and per user and network where the user signed in before.
+"""
 
 import hashlib
 
@@ -14,7 +17,7 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
-async def begin(connection: Connection, email: str) -> float:
+async def begin(connection: Connection, subject: str) -> float:
     """Count a login as failed until it succeeds; gives the seconds to wait when it may not be tried now."""
     begun = await execute(
         connection,
@@ -26,7 +29,7 @@ async def begin(connection: Connection, email: str) -> float:
                blocked_until = statement_timestamp() + make_interval(
                    secs => (%(delays)s::float8[])[least(kept.failures + 1, %(most)s)])
            where kept.blocked_until <= statement_timestamp()""",
-        hash=_hash(email),
+        hash=_hash(subject),
         delays=LOGIN_DELAYS,
         most=len(LOGIN_DELAYS),
     )
@@ -37,24 +40,24 @@ async def begin(connection: Connection, email: str) -> float:
         Wait,
         """select extract(epoch from blocked_until - statement_timestamp())::float8 as seconds
            from login_failures where email_hash = %(hash)s""",
-        hash=_hash(email),
+        hash=_hash(subject),
     )
     return max(wait.seconds, 1.0) if wait else 1.0
 
 
-async def forgive(connection: Connection, email: str) -> None:
+async def forgive(connection: Connection, subject: str) -> None:
     """Take back the count of a login whose password was not checked."""
     await execute(
         connection,
         """update login_failures set failures = failures - 1, blocked_until = statement_timestamp()
            where email_hash = %(hash)s""",
-        hash=_hash(email),
+        hash=_hash(subject),
     )
 
 
-async def forget(connection: Connection, email: str) -> None:
+async def forget(connection: Connection, subject: str) -> None:
     """Forget the failures before a login that succeeded."""
-    await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(email))
+    await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(subject))
 
 
 async def delete_old(connection: Connection, limit: int) -> int:
@@ -73,6 +76,6 @@ async def delete_old(connection: Connection, limit: int) -> int:
     )
 
 
-def _hash(email: str) -> bytes:
-    """Hash an address, so that one which is no user's is not kept."""
-    return hashlib.sha256(email.encode()).digest()
+def _hash(subject: str) -> bytes:
+    """Hash a subject, so that an email address which is no user's is not kept."""
+    return hashlib.sha256(subject.encode()).digest()

@@ -1,0 +1,33 @@
+"""How much may run at once in this process, of which one client never holds all."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SHARE = 4  # one client holds at most a quarter
+
+
+class TooBusy(Exception):
+    """More is being done, or done for this client, than the process takes on at once."""
+
+
+class Places:
+    """So many places; a client takes one for as long as its work runs, and a quarter of them at most."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._share = max(most // SHARE, 1)
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, client: str) -> Iterator[None]:
+        """Hold a place for a client; raises TooBusy."""
+        if self._taken.total() >= self._most or self._taken[client] >= self._share:
+            raise TooBusy
+        self._taken[client] += 1
+        try:
+            yield
+        finally:
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]

@@ -1,0 +1,62 @@
+"""The limits of requests that change something: none is without one, whatever its handler does."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders, ResponseHeader
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Message, Scope
+
+from gateway.admitting import admit
+from gateway.limits import Limits, client_network, rate_limit_fields
+from gateway.store.pool import Pool
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# What a route says of its limit: the name of a policy in Limits, or that its handler counts by itself.
+OPTION = "limit"
+BY_ITSELF = "by itself"
+COUNTED = {OPTION: BY_ITSELF}
+TOLD = "rate_limit"
+RATE_LIMIT = [
+    ResponseHeader(name="RateLimit-Policy", description="How often you may ask", documentation_only=True),
+    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+]
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Limiting:
+    """Counts requests that change something, before their bodies are read.
+
+    The policy is `write` where a route names no other. A signed-in user is counted as such, so that strangers
+    behind the same address take nothing from them; without a token the client's address counts.
+    """
+
+    def __init__(self, pool: Pool, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    async def guard(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """Count one request; raises Problem when it is one too many."""
+        name = handler.opt.get(OPTION, "write")
+        if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
+            return
+        async with self._pool.transaction() as database:
+            allowances = await admit(database, [getattr(self._limits, name)], _subject(connection))
+        connection.state[TOLD] = rate_limit_fields(allowances)
+
+
+async def tell_limits(message: Message, scope: Scope) -> None:
+    """Add to an answer what is left of the limit of its route, where the route did not tell by itself."""
+    told = scope["state"].get(TOLD)
+    if message["type"] != "http.response.start" or told is None:
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    for name, value in told.items():
+        headers.setdefault(name, value)
+
+
+def _subject(connection: AnyConnection) -> str:
+    user = connection.scope.get("user")
+    address = connection.client.host if connection.client else None
+    return str(user.id) if user else client_network(address)

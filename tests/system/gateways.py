@@ -1,0 +1,39 @@
+"""More gateways beside that of the stack, each with settings of its own."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import httpx
+
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import Program
+from deploy.local.services import MODULES, environments
+from deploy.local.stack import Stack
+
+READY_SECONDS = 60
+NUMBERS = count(2)
+
+
+@asynccontextmanager
+async def another_gateway(stack: Stack, **settings: str) -> AsyncIterator[str]:
+    """Run one more gateway on the stack's database and bus; gives its address when it is ready."""
+    (port,) = free_ports(1)
+    environment = environments(stack.parts, {**stack.ports, "gateway": port})["gateway"] | settings
+    program = Program(f"gateway-{next(NUMBERS)}", [sys.executable, "-m", MODULES["gateway"]], environment)
+    address = f"http://{LOOPBACK}:{port}"
+    async with (
+        httpx.AsyncClient(base_url=address, trust_env=False) as client,
+        stack.processes.running(program),
+    ):
+
+        async def ready() -> bool:
+            try:
+                answer = await client.get("/readyz")
+            except httpx.TransportError:
+                return False
+            return answer.is_success and "nats" not in answer.json()["degraded"]
+
+        await stack.processes.until(program.name, ready, READY_SECONDS)
+        yield address

@@ -1,0 +1,129 @@
+"""Whatever changes something has a limit: the OpenAPI document of a running gateway is walked."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.local.postgres import Postgres
+from deploy.local.stack import Stack
+from tests.system.gateways import another_gateway
+from tests.system.person import CALL_SECONDS, PASSWORD, Person
+from tests.system.routes import Route, all_routes
+from tests.system.test_sweeper import run
+
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+QUOTA = 3
+SETTINGS = (
+    "SYNC_LIMIT_PER_MINUTE",
+    "SYNC_ALL_LIMIT_PER_MINUTE",
+    "LOGIN_FAILURE_LIMIT_PER_MINUTE",
+    "REGISTRATION_LIMIT_PER_MINUTE",
+    "WRITE_LIMIT_PER_MINUTE",
+    "REFRESH_LIMIT_PER_MINUTE",
+    "PASSWORD_CHANGE_LIMIT_PER_MINUTE",
+    "SIGN_IN_LIMIT_PER_MINUTE",
+    "SUBMISSION_LIMIT_PER_MINUTE",
+)
+LOGIN = "/api/v1/auth/login"
+
+
+def body(route: Route) -> dict[str, str]:
+    """Give a body that can be read, of another user each time; `{}` where the limit comes before the body."""
+    if route.path.endswith("/refresh"):
+        return {"refresh_token": "never issued"}
+    if route.path.endswith(("/login", "/register")):
+        return {"email": f"{uuid4()}@example.com", "password": PASSWORD}
+    return {}
+
+
+@asynccontextmanager
+async def strict(stack: Stack, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a gateway that allows everything three times a minute."""
+    quotas = dict.fromkeys(SETTINGS, str(QUOTA))
+    async with (
+        another_gateway(stack, **quotas | settings) as address,
+        httpx.AsyncClient(base_url=address, timeout=CALL_SECONDS, trust_env=False) as client,
+    ):
+        yield client
+
+
+async def written(client: httpx.AsyncClient, person: Person, route: Route) -> httpx.Response:
+    """Call an operation once, signed in anew where it needs that: the call before may have signed out."""
+    headers = {}
+    if route.operation.get("security") != [{}]:
+        login = {"email": person.email, "password": PASSWORD}
+        tokens = (await person.client.post("/auth/login", json=login)).raise_for_status().json()
+        headers["Authorization"] = f"Bearer {tokens['access_token']}"
+    return await client.request(route.method, route.at(str(uuid4())), json=body(route), headers=headers)
+
+
+async def test_every_write_answers_429_after_its_limit(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """Each operation that changes something says so in the document, and does so at the fourth request.
+
+    A new route can not be forgotten: its limit is `write` unless it names another.
+    """
+    async with strict(stack) as client:
+        writes = [route for route in await all_routes(person.client) if route.method in WRITES]
+        for route in writes:
+            await run(database, "update rate_limits set ends_at = now()")
+            answers = [await written(client, person, route) for _ in range(QUOTA + 1)]
+
+            assert [answer.status_code == 429 for answer in answers] == [False] * QUOTA + [True], route
+            assert "429" in route.operation["responses"], route
+            assert int(answers[-1].headers["Retry-After"]) >= 1
+            if route.path != LOGIN:
+                assert answers[-1].headers["RateLimit-Policy"].endswith(f";q={QUOTA};w=60")
+
+    assert len(writes) >= 10
+
+
+async def test_strangers_take_nothing_from_users_behind_the_same_address(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """When strangers have used up an address, a user there renames, refreshes and signs out as ever."""
+    await run(database, "update rate_limits set ends_at = now()")
+    async with strict(stack) as client:
+        for path in ("/api/v1/auth/refresh", LOGIN):
+            for _ in range(QUOTA + 1):
+                stranger = await client.post(path, json=body(Route("POST", path, {})))
+            assert stranger.status_code == 429
+
+        refresh = {"refresh_token": person.tokens["refresh_token"]}
+        assert (await client.post("/api/v1/auth/refresh", json=refresh)).status_code == 200
+        headers = {"Authorization": person.client.headers["Authorization"]}
+        assert (await client.post("/api/v1/auth/logout", headers=headers)).status_code == 204
+
+
+async def test_a_refused_refresh_leaves_the_token_unused(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """A token that comes too often is not used up: it is exchanged when the window is over."""
+    await run(database, "update rate_limits set ends_at = now()")
+    token = person.tokens["refresh_token"]
+    async with strict(stack) as client:
+        for status in [200] * QUOTA + [429]:
+            answer = await client.post("/api/v1/auth/refresh", json={"refresh_token": token})
+            assert answer.status_code == status
+            token = answer.json().get("refresh_token", token)
+        await run(database, "update rate_limits set ends_at = now()")
+
+        again = await client.post("/api/v1/auth/refresh", json={"refresh_token": token})
+
+    assert again.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["rename", "logout"])
+async def test_answers_tell_what_is_left(person: Person, method: str) -> None:
+    """Every answer to a write carries the fields of its limit, failures included."""
+    if method == "rename":
+        answer = await person.client.patch(f"/accounts/{uuid4()}", json={"name": "mine"})
+    else:
+        answer = await person.client.post("/auth/logout")
+
+    assert answer.headers["RateLimit-Policy"] == '"write";q=600;w=60'
+    assert answer.headers["RateLimit"].startswith('"write";r=599;t=')
