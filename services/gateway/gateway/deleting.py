@@ -44,19 +44,14 @@ class Deleting:
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
         """Delete an account; raises Problem when the user has none with this id."""
-        async with self._pool.transaction() as connection:
-            account = await accounts.lock_account(connection, account_id)
-            if account is None or account.user_id != user_id or account.credential_id is None:
-                raise not_found()
-            await _take_away(connection, account)
-        self._destroyer.wake()
-        self._relay.wake()
+        if not await self._deleted(user_id, account_id):
+            raise not_found()
 
     async def delete_user(self, user: User, address: str | None) -> None:
         """Delete a user whose password was just checked; raises Problem when it was changed meanwhile.
 
-        Two transactions: after the first no token and no password opens anything and the email address is
-        free; the second takes away what the user had. Where that fails, `run` does it, at whichever gateway.
+        After the first transaction no token and no password opens anything, and the email address is free;
+        then what the user had is taken away. Where that is cut off, `run` goes on, at whichever gateway.
         """
         async with self._pool.transaction() as connection:
             if not await deleted_users.delete_user(connection, user):
@@ -103,21 +98,29 @@ class Deleting:
             log.exception("emptying_failed", user_id=user_id)
 
     async def _empty(self, user_id: UUID) -> None:
-        """Take away the accounts of a deleted user, and all else that came from a person."""
+        """Take away the accounts of a deleted user, one by one, and all else that came from a person."""
         async with self._pool.transaction() as connection:
-            if not await deleted_users.lock_to_empty(connection, user_id):
-                return
-            for listed in await accounts.list_accounts(connection, user_id):
-                account = await accounts.lock_account(connection, listed.id)
-                if account is not None and account.credential_id is not None:
-                    await _take_away(connection, account)
+            listed = await accounts.list_accounts(connection, user_id)
+        for account in listed:
+            await self._deleted(user_id, account.id)
+        async with self._pool.transaction() as connection:
             await credentials.doom_pending_of(connection, user_id)
             await sessions.delete_all(connection, user_id)
             await networks.forget_all(connection, user_id)
             await deleted_users.forget_exchange_uids(connection, user_id)
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()
+
+    async def _deleted(self, user_id: UUID, account_id: UUID) -> bool:
+        """Delete an account; False when the user has none with this id."""
+        async with self._pool.transaction() as connection:
+            account = await accounts.lock_account(connection, account_id)
+            if account is None or account.user_id != user_id or account.credential_id is None:
+                return False
+            await _take_away(connection, account)
+        self._destroyer.wake()
         self._relay.wake()
+        return True
 
 
 async def _take_away(connection: Connection, account: Account) -> None:

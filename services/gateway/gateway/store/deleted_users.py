@@ -36,16 +36,6 @@ async def list_to_empty(connection: Connection, limit: int) -> list[UUID]:
     return [row[0] for row in await rows.fetchall()]
 
 
-async def lock_to_empty(connection: Connection, user_id: UUID) -> bool:
-    """Let one transaction at a time take away what a deleted user had; False when another one does."""
-    rows = await connection.execute(
-        """select 1 from deleted_users where user_id = %s and emptied_at is null
-           for update skip locked""",
-        [user_id],
-    )
-    return await rows.fetchone() is not None
-
-
 async def forget_exchange_uids(connection: Connection, user_id: UUID) -> None:
     """Take the exchange's names from the deleted accounts of a user."""
     await execute(
