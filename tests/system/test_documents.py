@@ -33,6 +33,8 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
     assert {("get", account), ("patch", account), ("delete", account)} <= routes
     assert {("post", f"{account}/sync"), ("post", "/api/v1/accounts/sync-all")} <= routes
     assert {("put", f"{account}/credentials"), ("get", f"{account}/holdings")} <= routes
+    assert {("put", "/api/v1/me/password"), ("post", "/api/v1/me/deletion")} <= routes
+    assert {("get", "/api/v1/me/sessions"), ("delete", "/api/v1/me/sessions/{session_id}")} <= routes
     for methods in document["paths"].values():
         for route in methods.values():
             problems = [said for status, said in route["responses"].items() if status >= "4"]

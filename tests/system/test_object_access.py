@@ -111,6 +111,7 @@ async def _owners(stack: Stack, new_person: NewPerson) -> Any:
             "account_id": account["id"],
             "sync_id": batch["results"][0]["sync_id"],
             "batch_id": batch["batch_id"],
+            "session_id": (await person.get("/me/sessions"))[0]["id"],
         }
         token = person.client.headers["Authorization"]
         client = httpx.Client(

@@ -1,7 +1,8 @@
-"""A refresh token is good for one use; a second use ends everything that came of it (R-24)."""
+"""A refresh token is good for one successor; using it late, or an older one, ends the login (R-24)."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -17,8 +18,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
 from tests.system.person import CALL_SECONDS, PASSWORD, Person
+from tests.system.test_sweeper import run
 
 REVOKED_WITHIN = 1.0
 RUNS = settings(
@@ -34,9 +37,9 @@ RUNS = settings(
 class Families(RuleBasedStateMachine):
     """One login after another of one person, against what this model expects of its tokens."""
 
-    def __init__(self, client: httpx.Client, email: str) -> None:
+    def __init__(self, client: httpx.Client, email: str, pass_time: Callable[[], None]) -> None:
         super().__init__()
-        self._client, self._email = client, email
+        self._client, self._email, self._pass_time = client, email, pass_time
         self.current = ""
         self.used: list[str] = []
         self.access: list[str] = []
@@ -58,21 +61,36 @@ class Families(RuleBasedStateMachine):
         self._took_over(self._refresh(self.current))
 
     @precondition(lambda self: self.alive and self.used)
+    @rule()
+    def repeat(self) -> None:
+        """Repeat the last token within 20 seconds, which gets the same successor."""
+        answer = self._refresh(self.used[-1]).raise_for_status().json()
+        assert answer["refresh_token"] == self.current
+        self.access = [*self.access, answer["access_token"]]
+
+    @precondition(lambda self: self.alive and self.used)
+    @rule()
+    def repeat_late(self) -> None:
+        """Repeat the last token after 20 seconds, which ends the family."""
+        self._pass_time()
+        self._is_reuse(self.used[-1])
+
+    @precondition(lambda self: self.alive and len(self.used) > 1)
     @rule(data=st.data())
     def reuse(self, data: st.DataObject) -> None:
-        """Any used token, however old, ends the family."""
-        assert self._refresh(data.draw(st.sampled_from(self.used))).status_code == 401
-        self._ended()
+        """Any older token ends the family, however short the time."""
+        self._is_reuse(data.draw(st.sampled_from(self.used[:-1])))
 
     @precondition(lambda self: self.alive)
     @rule(times=st.integers(2, 4))
     def race(self, times: int) -> None:
-        """Of uses at the same time at most one gives tokens, and the family is over."""
+        """Use the newest token many times at once; all get the same successor."""
         with ThreadPoolExecutor(times) as threads:
             answers = list(threads.map(self._refresh, [self.current] * times))
-        (won,) = [answer for answer in answers if answer.status_code != 401]
-        self._took_over(won)
-        self._ended()
+        first, *others = [answer.raise_for_status().json() for answer in answers]
+        assert {other["refresh_token"] for other in others} == {first["refresh_token"]}
+        self._took_over(answers[0])
+        self.access = [*self.access, *(other["access_token"] for other in others)]
 
     @precondition(lambda self: self.alive)
     @rule()
@@ -102,6 +120,11 @@ class Families(RuleBasedStateMachine):
     def _refresh(self, token: str) -> httpx.Response:
         return self._client.post("/auth/refresh", json={"refresh_token": token})
 
+    def _is_reuse(self, token: str) -> None:
+        answer = self._refresh(token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "refresh_token_reused")
+        self._ended()
+
     def _took_over(self, answer: httpx.Response) -> None:
         tokens = answer.raise_for_status().json()
         assert tokens["refresh_token"] not in {self.current, *self.used}
@@ -119,8 +142,15 @@ class Families(RuleBasedStateMachine):
         return self._client.get("/me", headers={"Authorization": f"Bearer {token}"}).status_code
 
 
-async def test_a_refresh_token_is_good_for_one_use(stack: Stack, person: Person) -> None:
+async def test_a_login_lives_or_ends_as_a_whole(stack: Stack, person: Person, database: Postgres) -> None:
     """Whatever is done with tokens in whatever order, a family is alive or dead as a whole."""
+    loop = asyncio.get_running_loop()
+
+    def pass_time() -> None:
+        later = run(database, "update refresh_tokens set used_at = used_at - interval '20 seconds'")
+        asyncio.run_coroutine_threadsafe(later, loop).result(CALL_SECONDS)
+
     with httpx.Client(base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
-        machine: Any = partial(Families, client, person.email)  # typed as a class, but a factory will do
+        # Typed as a class, but a factory will do.
+        machine: Any = partial(Families, client, person.email, pass_time)
         await asyncio.to_thread(run_state_machine_as_test, machine, settings=RUNS)

@@ -25,17 +25,19 @@ async def test_without_a_token_there_is_only_the_way_in(stack: Stack) -> None:
                     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), path
 
 
-async def test_a_used_refresh_token_signs_everyone_out(person: Person) -> None:
-    """Tokens rotate; using an old one again ends the whole family, access tokens included."""
+async def test_an_older_refresh_token_ends_the_login(person: Person) -> None:
+    """Tokens rotate; using one before the last again ends the whole login, access tokens included."""
     first = person.tokens["refresh_token"]
-    renewed = await person.post("/auth/refresh", {"refresh_token": first})
-    assert renewed["refresh_token"] != first
-    person.client.headers["Authorization"] = f"Bearer {renewed['access_token']}"
+    second = await person.post("/auth/refresh", {"refresh_token": first})
+    third = await person.post("/auth/refresh", {"refresh_token": second["refresh_token"]})
+    assert len({first, second["refresh_token"], third["refresh_token"]}) == 3
+    person.client.headers["Authorization"] = f"Bearer {third['access_token']}"
     await person.get("/me")
 
-    await person.post("/auth/refresh", {"refresh_token": first}, 401)
+    problem = await person.post("/auth/refresh", {"refresh_token": first}, 401)
 
-    await person.post("/auth/refresh", {"refresh_token": renewed["refresh_token"]}, 401)
+    assert problem["code"] == "refresh_token_reused"
+    await person.post("/auth/refresh", {"refresh_token": third["refresh_token"]}, 401)
     await person.get("/me", 401)
 
 

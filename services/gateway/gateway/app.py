@@ -32,12 +32,14 @@ from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
+from gateway.proving import Proving
 from gateway.proxies import Proxies
 from gateway.recording import Recorder
+from gateway.refreshing import Refreshing
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.reverifying import Reverifier
-from gateway.routes import accounts, auth, documents, exchanges, syncs
+from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.entering import Entering
 from gateway.routes.limiting import Limiting, tell_limits
@@ -66,7 +68,12 @@ ROUTES = (
     auth.login,
     auth.refresh,
     auth.logout,
-    auth.me,
+    me.show_me,
+    me.change_password,
+    me.list_sessions,
+    me.end_session,
+    me.end_other_sessions,
+    me.delete_me,
     exchanges.list_exchanges,
     accounts.connect_account,
     accounts.list_accounts,
@@ -129,14 +136,17 @@ def composed(
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience), key)
     reverifier = Reverifier(pool, bus, relay, destroyer, key)
     declare_subscribers(bus, outcomes, waiters, gate)
+    passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer, key)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
-        passwords=Passwords(settings.passwords_at_once),
+        passwords=passwords,
+        proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
+        refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
         connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
-        deleting=Deleting(pool, relay, destroyer, key),
+        deleting=deleting,
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,
@@ -148,6 +158,7 @@ def composed(
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
         "reverifier": reverifier.run(),
+        "deleting": deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,

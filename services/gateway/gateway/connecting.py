@@ -18,7 +18,7 @@ from contracts.vault import CredentialParts
 from gateway.admitting import admit
 from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
-from gateway.errors import Problem, not_found, problem_of, service_unavailable
+from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
 from gateway.limits import Allowance, Policy
 from gateway.pausing import resume
 from gateway.places import Places
@@ -191,7 +191,8 @@ class Connecting:
     async def _insert(self, account: Account, credential_id: UUID) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
         async with self._pool.transaction() as connection:
-            await users.lock_user(connection, account.user_id)
+            if not await users.lock_user(connection, account.user_id):
+                raise unauthorized()
             await _check_number(connection, account.user_id)
             try:
                 stored = await accounts.insert_account(connection, account)

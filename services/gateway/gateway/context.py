@@ -7,6 +7,8 @@ from gateway.connecting import Connecting
 from gateway.deleting import Deleting
 from gateway.limits import Limits
 from gateway.passwords import Passwords
+from gateway.proving import Proving
+from gateway.refreshing import Refreshing
 from gateway.requesting import Requests
 from gateway.store.pool import Pool
 from gateway.tokens import AccessTokens
@@ -19,7 +21,9 @@ class Gateway:
 
     pool: Pool
     passwords: Passwords
+    proving: Proving
     tokens: AccessTokens
+    refreshing: Refreshing
     connecting: Connecting
     deleting: Deleting
     requests: Requests

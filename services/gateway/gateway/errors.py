@@ -60,6 +60,20 @@ def unauthorized(
     return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
 
 
+def weak_password(detail: str) -> Problem:
+    """Say why a password that somebody chose is refused."""
+    return Problem(HTTPStatus.BAD_REQUEST, "weak_password", detail)
+
+
+def wrong_password() -> Problem:
+    """Say that a user who is signed in did not prove it with the password."""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "wrong_password",
+        "The password is wrong: nothing was changed. You stay signed in.",
+    )
+
+
 def service_unavailable(code: str, detail: str) -> Problem:
     """Say that a part of the system is away for now."""
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, UNAVAILABLE_RETRY_AFTER)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, post
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
@@ -15,7 +15,6 @@ from gateway.admitting import (
     Attempt,
     admit,
     admit_login,
-    admit_refresh,
     count_failure,
     count_success,
     forgive,
@@ -26,14 +25,13 @@ from gateway.limits import client_network, login_throttled
 from gateway.places import TooBusy
 from gateway.routes.limiting import COUNTED
 from gateway.routes.problems import documented
-from gateway.store import audit, users
+from gateway.store import audit, sessions, users
 from gateway.store.audit import Action
 from gateway.store.pool import database_time
 from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,190}", re.ASCII)
 PASSWORD_LENGTH = range(8, 129)
-MAX_REFRESH_LENGTH = 128
 
 SignedInRequest = Request[SignedIn, Any, Any]
 AnyRequest = Request[Any, Any, Any]
@@ -83,11 +81,12 @@ class TokenView(msgspec.Struct, frozen=True):
 async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserView:
     """Register a user."""
     email = _checked_email(data.email)
-    if len(data.password) not in PASSWORD_LENGTH:
-        raise invalid_input("A password has 8 to 128 characters.")
+    check_length(data.password)
+    client = client_network(client_address(request))
     async with gateway.pool.transaction() as connection:
-        await admit(connection, [gateway.limits.register], client_network(client_address(request)))
-    password_hash = await gateway.passwords.hash(data.password, client_network(client_address(request)))
+        await admit(connection, [gateway.limits.register], client)
+    await gateway.passwords.check_new(data.password, email, client)
+    password_hash = await gateway.passwords.hash(data.password, client)
     user_id = uuid7()
     async with gateway.pool.transaction() as connection:
         user = await users.insert_user(connection, user_id, email, password_hash)
@@ -114,7 +113,7 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
         attempt = await admit_login(connection, gateway.limits, email, address)
     user, matches = attempt.user, await _matches(gateway, attempt, data.password)
     async with gateway.pool.transaction() as connection:
-        if user is None or not matches:
+        if user is None or not matches or not await users.hold_password(connection, user):
             await count_failure(connection, gateway.limits.login, attempt)
             await audit.record(
                 connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
@@ -125,7 +124,10 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
             refresh_token = new_refresh_token()
             await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
             await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
-            await audit.record(connection, Action.LOGIN_SUCCEEDED, user_id=user.id, address=address)
+            await sessions.insert_network(connection, family_id, client_network(address))
+            await audit.record(
+                connection, Action.LOGIN_SUCCEEDED, user_id=user.id, subject=family_id, address=address
+            )
             now = await database_time(connection)
             return _tokens(gateway, user.id, family_id, refresh_token, now)
     if attempt.refusal:
@@ -142,23 +144,13 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
     opt=COUNTED,
 )
 async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> TokenView:
-    """Exchange a refresh token for new tokens; using an old one again signs out everyone who has them."""
-    if len(data.refresh_token) > MAX_REFRESH_LENGTH:
-        raise unauthorized("The refresh token is not valid: sign in again.")
-    async with gateway.pool.transaction() as connection:
-        token = await users.take_refresh_token(connection, refresh_hash(data.refresh_token))
-        await admit_refresh(connection, gateway.limits.refresh, token, client_address(request))
-        if token is not None and token.used and not token.family_over:
-            await users.revoke_family(connection, token.family_id)
-            await audit.record(
-                connection, Action.REFRESH_REUSED, user_id=token.user_id, address=client_address(request)
-            )
-        elif token is not None and not token.family_over:
-            successor = new_refresh_token()
-            await users.insert_refresh_token(connection, refresh_hash(successor), token.family_id)
-            now = await database_time(connection)
-            return _tokens(gateway, token.user_id, token.family_id, successor, now)
-    raise unauthorized("The refresh token is not valid: sign in again.")
+    """Exchange a refresh token for new tokens.
+
+    For 20 seconds a repeat of the last one gets the same successor. A later repeat, or an older token, ends
+    the login, because somebody else may have it.
+    """
+    renewed = await gateway.refreshing.refresh(data.refresh_token, client_address(request))
+    return _tokens(gateway, renewed.user_id, renewed.family_id, renewed.refresh_token, renewed.now)
 
 
 @post("/api/v1/auth/logout", status_code=204, responses=documented(401, 429), tags=["auth"])
@@ -171,15 +163,15 @@ async def logout(request: SignedInRequest, gateway: Gateway) -> None:
         )
 
 
-@get("/api/v1/me", responses=documented(401), tags=["auth"])
-async def me(request: SignedInRequest) -> UserView:
-    """Show who is signed in."""
-    return UserView(request.user.id, request.user.email, request.user.created_at)
-
-
 def client_address(request: AnyRequest) -> str | None:
     """Give the address that a request came from."""
     return request.client.host if request.client else None
+
+
+def check_length(password: Secret) -> None:
+    """Refuse a new password that is too short or too long; raises Problem."""
+    if len(password) not in PASSWORD_LENGTH:
+        raise invalid_input("A password has 8 to 128 characters.")
 
 
 def _checked_email(text: str) -> str:

@@ -19,6 +19,11 @@ class Action(StrEnum):
     LOGIN_FAILED = "login_failed"
     LOGGED_OUT = "logged_out"
     REFRESH_REUSED = "refresh_reused"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an event
+    SESSION_ENDED = "session_ended"
+    OTHER_SESSIONS_ENDED = "other_sessions_ended"
+    USER_DELETED = "user_deleted"
     CREDENTIAL_SUBMITTED = "credential_submitted"
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_REPLACED = "credential_replaced"

@@ -95,6 +95,19 @@ async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
     )
 
 
+async def doom_pending_of(connection: Connection, user_id: UUID) -> None:
+    """Give up every credential of a user that may still be on its way into the vault."""
+    await execute(
+        connection,
+        """update credentials
+           set state = 'doomed',
+               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
+           where user_id = %(user_id)s and state = 'pending'""",
+        user_id=user_id,
+        late=STORED_WITHIN_SECONDS,
+    )
+
+
 async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
     """Give up pending credentials whose gateway died or lost its way."""
     return await execute(

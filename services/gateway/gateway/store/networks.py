@@ -26,7 +26,7 @@ async def remember(connection: Connection, user_id: UUID, network: str) -> None:
         """insert into known_networks (user_id, network_hash) values (%(user_id)s, %(hash)s)
            on conflict (user_id, network_hash) do update set signed_in_at = now()""",
         user_id=user_id,
-        hash=hashlib.sha256(f"{user_id}{network}".encode()).digest(),
+        hash=_hash(user_id, network),
     )
     await execute(
         connection,
@@ -36,6 +36,21 @@ async def remember(connection: Connection, user_id: UUID, network: str) -> None:
         user_id=user_id,
         most=MOST_PER_USER,
     )
+
+
+async def forget_others(connection: Connection, user_id: UUID, kept: str) -> None:
+    """Forget from where a user signed in, but for one network."""
+    await execute(
+        connection,
+        "delete from known_networks where user_id = %(user_id)s and network_hash <> %(kept)s",
+        user_id=user_id,
+        kept=_hash(user_id, kept),
+    )
+
+
+async def forget_all(connection: Connection, user_id: UUID) -> None:
+    """Forget from where a user signed in."""
+    await execute(connection, "delete from known_networks where user_id = %(user_id)s", user_id=user_id)
 
 
 async def delete_old(connection: Connection, limit: int) -> int:
@@ -48,3 +63,7 @@ async def delete_old(connection: Connection, limit: int) -> int:
                limit %(limit)s for update skip locked)""",
         limit=limit,
     )
+
+
+def _hash(user_id: UUID, network: str) -> bytes:
+    return hashlib.sha256(f"{user_id}{network}".encode()).digest()

@@ -9,6 +9,8 @@ from gateway.store.pool import Connection, execute, fetch_one
 
 # Gateways of before wrote their own time into tokens.
 EARLY = timedelta(seconds=120)
+# What stands for the hash of a deleted user; no password has it.
+NO_PASSWORD = "deleted"  # noqa: S105 - see above
 
 
 class User(msgspec.Struct, frozen=True):
@@ -31,11 +33,15 @@ class Times(msgspec.Struct, frozen=True):
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """A refresh token with the state of its family."""
+    """A refresh token as it was before it was taken, with the state of its family.
+
+    `repeated` is one that was used a short time ago and whose successor was not.
+    """
 
     family_id: UUID
     user_id: UUID
     used: bool
+    repeated: bool
     family_over: bool
 
 
@@ -73,9 +79,32 @@ async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID,
     )
 
 
-async def lock_user(connection: Connection, user_id: UUID) -> None:
-    """Let one transaction at a time add to what a user has."""
-    await connection.execute("select 1 from users where id = %s for update", [user_id])
+async def lock_user(connection: Connection, user_id: UUID) -> bool:
+    """Let one transaction at a time add to what a user has; False when the user was deleted."""
+    rows = await connection.execute(
+        "select 1 from users where id = %s and password_hash <> %s for update", [user_id, NO_PASSWORD]
+    )
+    return await rows.fetchone() is not None
+
+
+async def hold_password(connection: Connection, user: User) -> bool:
+    """Keep a password from being changed meanwhile; False when it was changed, or the user deleted."""
+    rows = await connection.execute(
+        "select 1 from users where id = %s and password_hash = %s for share", [user.id, user.password_hash]
+    )
+    return await rows.fetchone() is not None
+
+
+async def replace_password(connection: Connection, user: User, password_hash: str) -> bool:
+    """Give a user another password; False when it was changed meanwhile, or the user deleted."""
+    replaced = await execute(
+        connection,
+        "update users set password_hash = %(new)s where id = %(id)s and password_hash = %(old)s",
+        id=user.id,
+        old=user.password_hash,
+        new=password_hash,
+    )
+    return replaced == 1
 
 
 async def insert_family(connection: Connection, family_id: UUID, user_id: UUID, life: timedelta) -> None:
@@ -100,22 +129,31 @@ async def insert_refresh_token(connection: Connection, token_hash: bytes, family
     )
 
 
-async def take_refresh_token(connection: Connection, token_hash: bytes) -> RefreshToken | None:
-    """Mark a refresh token used and tell whether it already was; locks its row."""
+async def take_refresh_token(
+    connection: Connection, token_hash: bytes, successor_hash: bytes, repeated_within: timedelta
+) -> RefreshToken | None:
+    """Mark a refresh token used and tell how it was before; locks its row.
+
+    The row is locked by a statement of its own, so that the next one sees what those did who had it before.
+    """
+    await connection.execute("select 1 from refresh_tokens where hash = %s for update", [token_hash])
     token = await fetch_one(
         connection,
         RefreshToken,
         """select token.family_id, family.user_id, token.used_at is not null as used,
+                  coalesce(token.used_at > now() - %(within)s, false) and exists (
+                      select from refresh_tokens successor where successor.hash = %(successor)s
+                         and successor.family_id = token.family_id and successor.used_at is null) as repeated,
                   family.revoked_at is not null or family.expires_at <= now() as family_over
            from refresh_tokens token join refresh_families family on family.id = token.family_id
-           where token.hash = %(hash)s for update of token""",
+           where token.hash = %(hash)s""",
         hash=token_hash,
+        successor=successor_hash,
+        within=repeated_within,
     )
-    if token is not None:
+    if token is not None and not token.used:
         await execute(
-            connection,
-            "update refresh_tokens set used_at = coalesce(used_at, now()) where hash = %(hash)s",
-            hash=token_hash,
+            connection, "update refresh_tokens set used_at = now() where hash = %(hash)s", hash=token_hash
         )
     return token
 

@@ -1,0 +1,90 @@
+"""Users who are deleted: the row that stays of them, and what is still to be taken away."""
+
+from uuid import UUID
+
+from gateway.store.pool import Connection, execute
+from gateway.store.users import NO_PASSWORD, User
+
+# Requests that were let in before may go on for a minute, at gateways of the version before, too.
+LOOKED_AT_FOR = "10 minutes"
+
+
+async def delete_user(connection: Connection, user: User) -> bool:
+    """Take address and password from a user; False when the password was changed meanwhile.
+
+    No account is locked before in this transaction: others lock an account first, then look at its user. The
+    address that stays is not one that anybody can register or sign in with.
+    """
+    deleted = await execute(
+        connection,
+        """update users set email = 'deleted ' || id::text, password_hash = %(none)s
+           where id = %(id)s and password_hash = %(hash)s""",
+        id=user.id,
+        hash=user.password_hash,
+        none=NO_PASSWORD,
+    )
+    if deleted:
+        await execute(connection, "insert into deleted_users (user_id) values (%(id)s)", id=user.id)
+    return deleted == 1
+
+
+async def list_to_empty(connection: Connection, limit: int) -> list[UUID]:
+    """List deleted users of whom something may be left, the longest deleted first."""
+    rows = await connection.execute(
+        "select user_id from deleted_users where emptied_at is null order by deleted_at limit %s", [limit]
+    )
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def forget_exchange_uids(connection: Connection, user_id: UUID) -> None:
+    """Take the exchange's names from the deleted accounts of a user."""
+    await execute(
+        connection,
+        """update accounts set exchange_uid = '', master_uid = ''
+           where user_id = %(user_id)s and deleted_at is not null
+              and (exchange_uid <> '' or master_uid <> '')""",
+        user_id=user_id,
+    )
+
+
+async def forget_idempotency_keys(connection: Connection, user_id: UUID) -> None:
+    """Delete the texts that a user chose as keys."""
+    await execute(connection, "delete from idempotency_keys where user_id = %(user_id)s", user_id=user_id)
+
+
+async def forget_reads(connection: Connection, limit: int) -> int:
+    """Take what was read from syncs of users who were deleted some time ago; gives how many.
+
+    It is at most the limit. The syncs stay as outcomes that were recorded.
+    """
+    return await execute(
+        connection,
+        """update syncs set wallets = '[]', holdings_count = null where id in (
+               select syncs.id from deleted_users deleted
+               join accounts on accounts.user_id = deleted.user_id and accounts.deleted_at is not null
+               join syncs on syncs.account_id = accounts.id
+               where deleted.emptied_at is null and deleted.deleted_at < now() - %(time)s::interval
+                  and syncs.status <> 'queued' and (syncs.wallets <> '[]' or syncs.holdings_count is not null)
+               limit %(limit)s for update of syncs skip locked)""",
+        time=LOOKED_AT_FOR,
+        limit=limit,
+    )
+
+
+async def set_emptied(connection: Connection, limit: int) -> int:
+    """Look no more at users of whom nothing is left; gives how many, at most the limit."""
+    return await execute(
+        connection,
+        """update deleted_users set emptied_at = now() where user_id in (
+               select user_id from deleted_users deleted
+               where emptied_at is null and deleted_at < now() - %(time)s::interval
+                  and not exists (select from accounts where accounts.user_id = deleted.user_id
+                                  and accounts.deleted_at is null)
+                  and not exists (select from accounts join syncs on syncs.account_id = accounts.id
+                                  where accounts.user_id = deleted.user_id and accounts.deleted_at is not null
+                                     and (syncs.status = 'queued' or syncs.wallets <> '[]'
+                                          or syncs.holdings_count is not null))
+               limit %(limit)s for update skip locked)""",
+        time=LOOKED_AT_FOR,
+        limit=limit,
+    )
