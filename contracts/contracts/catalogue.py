@@ -11,6 +11,14 @@ class Region(msgspec.Struct, frozen=True):
     host: str
 
 
+class UnservedRegion(msgspec.Struct, frozen=True):
+    """A part of an exchange whose accounts can not be connected, and why."""
+
+    key: str
+    name: str
+    reason: str
+
+
 class CredentialField(msgspec.Struct, frozen=True):
     """One part of an API key as the exchange hands it out."""
 
@@ -36,10 +44,15 @@ class Exchange(msgspec.Struct, frozen=True):
     credential_fields: tuple[CredentialField, ...]
     wallets: tuple[Wallet, ...]
     read_only_permissions: frozenset[str]
+    unserved_regions: tuple[UnservedRegion, ...] = ()
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
         return next((region for region in self.regions if region.key == key), None)
+
+    def unserved_region(self, key: str) -> UnservedRegion | None:
+        """Find a region that is not served by its key, in letters of any case."""
+        return next((each for each in self.unserved_regions if each.key == key.strip().casefold()), None)
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:
@@ -66,6 +79,11 @@ OKX = Exchange(
         Wallet("earn", "Earn", covered=False),
     ),
     read_only_permissions=frozenset({"read_only"}),
+    # Apart from `regions`: programs offer those for choice.
+    unserved_regions=(
+        UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
+        UnservedRegion("demo", "Demo trading", "Its balances are not real."),
+    ),
 )
 
 EXCHANGES: dict[str, Exchange] = {exchange.key: exchange for exchange in (OKX,)}

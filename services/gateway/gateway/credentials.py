@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-from http import HTTPStatus
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -12,14 +11,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from contracts.accounts import Verified
 from contracts.catalogue import Exchange
+from contracts.faults import Code, PermanentError, failure
 from contracts.values import Secret
-from gateway.errors import Problem
 
 HINT_LENGTH = 4
 
 
 class WrappingKeyRefused(Exception):
-    """A wrapping key that is none, or not the one that the operator pinned."""
+    """A wrapping key that can not be used, or is not the one that the operator pinned."""
+
+
+class ExcessRights(PermanentError):
+    """A key that may do more than read; `rights` are the exchange's own words."""
+
+    def __init__(self, rights: list[str]) -> None:
+        super().__init__(Code.OVER_PRIVILEGED_KEY, f"Its other rights are: {', '.join(rights)}.")
+        self.rights = rights
 
 
 def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
@@ -52,22 +59,12 @@ def check_fingerprint(pem: str, pinned: str | None) -> None:
 
 
 def check_read_only(exchange: Exchange, verified: Verified) -> None:
-    """Refuse a key that may do more than read, or not even that; raises Problem."""
+    """Refuse a key that may do more than read (raises ExcessRights), or not even that (raises Failure)."""
     excess = sorted(set(verified.permissions) - exchange.read_only_permissions)
     if excess:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "over_privileged_key",
-            f"This key may do more than read: {', '.join(excess)}. Its secret is destroyed here. "
-            f"Make a key with the Read permission only at {exchange.name} and delete this one there.",
-            rights=excess,
-        )
+        raise ExcessRights(excess)
     if not exchange.read_only_permissions <= set(verified.permissions):
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "permission_missing",
-            f"This key may not read. Give it the Read permission at {exchange.name}.",
-        )
+        raise failure(Code.PERMISSION_MISSING)
 
 
 def api_key_hint(api_key: Secret) -> str:

@@ -120,4 +120,4 @@ def in_time(reply: Refused) -> Refused:
     """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock."""
     if reply.code != Code.DEADLINE_EXCEEDED:
         return reply
-    return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")
+    return Refused(Code.CLOCK_DISAGREES, "A part of the system read this request as a late one.")

@@ -67,7 +67,7 @@ def status_failure(status: int, retry_after: float | None = None) -> Failure:
     A 403 comes from what stands in front of the exchange, for reasons that pass as often as not: it counts as
     unreachable, which is tried again, and not as a blocked region, which OKX says with 50121.
     """
-    detail = f"HTTP {status} without an answer of the API."
+    detail = f"The answer is an HTTP {status} that does not come from the API."
     if status == 429:  # noqa: PLR2004 - an HTTP status
         return failure(Code.RATE_LIMITED, detail, retry_after)
     if status >= 500:  # noqa: PLR2004 - the same
@@ -83,7 +83,7 @@ def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
     number = f"(OKX {code})"
     if meant is Code.KEY_UNKNOWN:
         others = ", ".join(f"{each.key}: {each.name}" for each in OKX.regions if each.key != asked.region)
-        return f"It was looked for in region {asked.region}; others are {others} {number}."
+        return f"We looked for it in region {asked.region}; others are {others} {number}."
     if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
         ours = ", ".join(asked.egress) or _address_in(message)
         return f"Our address is {ours} {number}." if ours else number

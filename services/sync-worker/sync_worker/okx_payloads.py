@@ -110,9 +110,9 @@ def parse_config(data: Any) -> Verified:
     """Read the data of /api/v5/account/config."""
     row = _only(data, ConfigRow)
     if not row.uid or not row.main_uid:
-        raise UnexpectedResponse("It does not say whose key it is.")
+        raise UnexpectedResponse("The answer does not say whose key it is.")
     if not all(text.isprintable() for text in (row.uid, row.main_uid, row.perm, row.ip)):
-        raise UnexpectedResponse("What it says of the key can not be read.")
+        raise UnexpectedResponse("We can not read what the answer says of the key.")
     return Verified(str(row.uid), str(row.main_uid), _listed(row.perm), _listed(row.ip))
 
 

@@ -132,7 +132,7 @@ def _fields(row: Any) -> Fields:
     if not isinstance(row, dict):
         raise Unreadable("it is no object")
     if not is_whole(row):
-        raise Unreadable("a value is no JSON")
+        raise Unreadable("a value is not valid JSON")
     return row
 
 

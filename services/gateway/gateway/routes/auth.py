@@ -68,7 +68,7 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     """Register a user."""
     email = _checked_email(data.email)
     if len(data.password) not in PASSWORD_LENGTH:
-        raise invalid_input("A password has 8 to 128 characters.")
+        raise invalid_input("The password must have 8 to 128 characters.")
     async with gateway.pool.transaction() as connection:
         await admit_registration(connection, gateway.limits.register, client_address(request))
     password_hash = await gateway.passwords.hash(data.password)
@@ -76,7 +76,11 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     async with gateway.pool.transaction() as connection:
         user = await users.insert_user(connection, user_id, email, password_hash)
         if user is None:
-            raise Problem(HTTPStatus.CONFLICT, "email_taken", "This address is registered: sign in instead.")
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "email_taken",
+                "This email address is registered already: sign in instead.",
+            )
         await audit.record(
             connection, Action.USER_REGISTERED, user_id=user_id, address=client_address(request)
         )
@@ -153,7 +157,7 @@ def client_address(request: AnyRequest) -> str | None:
 def _checked_email(text: str) -> str:
     email = text.strip().lower()
     if not EMAIL.fullmatch(email):
-        raise invalid_input("This is no email address.")
+        raise invalid_input("The email address is not valid.")
     return email
 
 

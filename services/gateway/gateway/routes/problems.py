@@ -13,9 +13,10 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
-from contracts.faults import Failure
+from contracts.faults import FAULTS, Code, Failure
 from gateway.errors import Problem, invalid_input, not_found, problem_of, service_unavailable, unauthorized
 from gateway.passwords import TooBusy
+from gateway.routes.situations import afterwards
 from gateway.store.pool import DatabaseUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -71,7 +72,9 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
         raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body as application/json."
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The Content-Type is not application/json: send the body as JSON, with that Content-Type.",
         )
 
 
@@ -93,15 +96,14 @@ def _on_failure(_request: AnyRequest, failure: Failure) -> Response[Any]:
     return problem_response(problem_of(failure))
 
 
-def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
+def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
     log.warning("database_unavailable", reason=str(error))
-    return problem_response(
-        service_unavailable("database_unavailable", "The database is away for now: try again.")
-    )
+    words = f"The database is not available. {afterwards(request.scope)}"
+    return problem_response(service_unavailable("database_unavailable", words))
 
 
 def _on_busy(_request: AnyRequest, _error: TooBusy) -> Response[Any]:
-    words = "Too many logins at once: try again in a second."
+    words = "Too many people sign in at once: sign in again in a second."
     return problem_response(Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words, retry_after=1))
 
 
@@ -113,7 +115,12 @@ def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
         return problem_response(unauthorized())
     if status is HTTPStatus.BAD_REQUEST:
         return problem_response(
-            Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error))
+            Problem(
+                status,
+                "invalid_input",
+                "The request is not valid: `errors` names the fields.",
+                errors=_errors(error),
+            )
         )
     code = CODES.get(status, "request_refused")
     response = problem_response(Problem(status, code, f"{status.phrase}."))
@@ -129,11 +136,11 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
     wrong = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in entries]
     return [
         {"field": field, "message": UNKNOWN.sub("an unknown field", message)} for field, message in wrong
-    ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
+    ] or [{"field": "", "message": "We can not read the request: compare it with the OpenAPI document."}]
 
 
 def _on_unreadable(_request: AnyRequest, _error: Exception) -> Response[Any]:
-    return problem_response(invalid_input("The body is no JSON that can be read."))
+    return problem_response(invalid_input("The body is not valid JSON."))
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -142,7 +149,7 @@ def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
         Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
-            "Something of ours failed; nothing of yours is lost.",
+            f"{FAULTS[Code.INTERNAL_ERROR].words} {afterwards(request.scope)}",
         )
     )
 

@@ -51,7 +51,7 @@ class Body:
             async with asyncio.timeout_at(None if self._whole else self._deadline):
                 return await self._next()
         except TimeoutError:
-            words = f"The body of a request must arrive within {BODY_SECONDS:.0f} seconds."
+            words = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send the request again."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "request_too_slow", words) from None
 
     async def drain(self) -> None:
