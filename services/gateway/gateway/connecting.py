@@ -19,7 +19,7 @@ from contracts.remedies import DELETED, ROUTES, Situation
 from contracts.values import Secret
 from contracts.vault import CredentialParts, Refused
 from gateway.advice import Advice
-from gateway.credentials import ExcessRights, api_key_hint, check_read_only
+from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable
 from gateway.store import accounts, audit, credentials, syncs, users
@@ -85,10 +85,13 @@ class Connecting:
         credential_id, begun = await self._stored(submission)
         try:
             verified = await self._verify(credential_id, submission, begun)
-            check_read_only(submission.exchange, verified)
+            check_read_only(submission.exchange, verified, submission.advice)
         except Failure as failure:
             await self._doom(credential_id, submission, failure.code)
-            raise _refused(failure, submission.advice) from None
+            raise problem_of(failure, submission.advice) from None
+        except Problem as problem:
+            await self._doom(credential_id, submission, problem.code)
+            raise
         except BaseException:
             await self._doom(credential_id, submission)
             raise
@@ -249,14 +252,6 @@ def _account(
         last_attempt_at=None,
         last_error_code=None,
     )
-
-
-def _refused(failure: Failure, advice: Advice) -> Problem:
-    """Say why a key is refused, and for one that may do too much its `rights`."""
-    problem = problem_of(failure, advice)
-    if isinstance(failure, ExcessRights):
-        problem.members["rights"] = failure.rights
-    return problem
 
 
 def _duplicate(existing: Account | None) -> Problem:

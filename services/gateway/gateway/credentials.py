@@ -11,22 +11,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from contracts.accounts import Verified
 from contracts.catalogue import Exchange
-from contracts.faults import Code, PermanentError, failure
+from contracts.faults import Code, failure
 from contracts.values import Secret
+from gateway.advice import Advice
+from gateway.errors import problem_of
 
 HINT_LENGTH = 4
 
 
 class WrappingKeyRefused(Exception):
     """A wrapping key that can not be used, or is not the one that the operator pinned."""
-
-
-class ExcessRights(PermanentError):
-    """A key that may do more than read; `rights` are the exchange's own words."""
-
-    def __init__(self, rights: list[str]) -> None:
-        super().__init__(Code.OVER_PRIVILEGED_KEY, f"Its other rights are: {', '.join(rights)}.")
-        self.rights = rights
 
 
 def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
@@ -58,13 +52,16 @@ def check_fingerprint(pem: str, pinned: str | None) -> None:
         raise WrappingKeyRefused("the wrapping key is not the pinned one")
 
 
-def check_read_only(exchange: Exchange, verified: Verified) -> None:
-    """Refuse a key that may do more than read (raises ExcessRights), or not even that (raises Failure)."""
+def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
+    """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
     excess = sorted(set(verified.permissions) - exchange.read_only_permissions)
     if excess:
-        raise ExcessRights(excess)
+        rights = f"Its other rights are: {', '.join(excess)}."
+        problem = problem_of(failure(Code.OVER_PRIVILEGED_KEY, rights), advice)
+        problem.members["rights"] = excess
+        raise problem
     if not exchange.read_only_permissions <= set(verified.permissions):
-        raise failure(Code.PERMISSION_MISSING)
+        raise problem_of(failure(Code.PERMISSION_MISSING), advice)
 
 
 def api_key_hint(api_key: Secret) -> str:

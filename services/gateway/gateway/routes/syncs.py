@@ -24,7 +24,9 @@ ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_example
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
 RATE_LIMIT = [
     ResponseHeader(name="RateLimit-Policy", description="How often a user may ask", documentation_only=True),
-    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+    ResponseHeader(
+        name="RateLimit", description="How many requests are left, and for how long", documentation_only=True
+    ),
 ]
 
 Prefer = Annotated[
