@@ -18,13 +18,16 @@ OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
     "gateway": {
+        "advice",
         "credentials",
         "errors",
         "lanes",
         "limits",
         "losses",
         "messages",
+        "pasted",
         "prefer",
+        "submitting",
         "verdicts",
         "views",
     },

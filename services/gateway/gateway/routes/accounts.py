@@ -12,6 +12,7 @@ from gateway.advice import Advice
 from gateway.connecting import Submission
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
+from gateway.pasted import trimmed
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.problems import documented
 from gateway.store import accounts, audit, balances
@@ -174,7 +175,7 @@ def _submission(
 
 
 def _checked_name(text: str) -> str:
-    name = text.strip()
+    name = trimmed(text)
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise invalid_input(f"The name must have 1 to {MAX_NAME} printable characters.")
     return name

@@ -15,6 +15,7 @@ from gateway.admitting import admit_login, admit_registration, count_failure
 from gateway.context import Gateway
 from gateway.errors import Problem, invalid_input, unauthorized
 from gateway.passwords import TooBusy
+from gateway.pasted import trimmed
 from gateway.routes.problems import documented
 from gateway.store import audit, logins, users
 from gateway.store.audit import Action
@@ -155,7 +156,7 @@ def client_address(request: AnyRequest) -> str | None:
 
 
 def _checked_email(text: str) -> str:
-    email = text.strip().lower()
+    email = trimmed(text).lower()
     if not EMAIL.fullmatch(email):
         raise invalid_input("The email address is not valid.")
     return email
