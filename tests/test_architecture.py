@@ -18,15 +18,18 @@ OWNERS = {"hvac": "vault_broker", "psycopg": "gateway", "psycopg_pool": "gateway
 EDGE_LIBRARIES = {"litestar", "faststream", "nats", "httpx", "hvac", "psycopg", "psycopg_pool"}
 CENTRES = {
     "gateway": {
+        "advice",
         "credentials",
         "errors",
         "lanes",
         "limits",
         "losses",
         "messages",
+        "pasted",
         "paused",
         "prefer",
         "rights",
+        "submitting",
         "verdicts",
         "views",
     },

@@ -16,6 +16,14 @@ class Region(msgspec.Struct, frozen=True):
     host: str
 
 
+class UnservedRegion(msgspec.Struct, frozen=True):
+    """A part of an exchange whose accounts can not be connected, and why."""
+
+    key: str
+    name: str
+    reason: str
+
+
 class CredentialField(msgspec.Struct, frozen=True):
     """One part of an API key as the exchange hands it out."""
 
@@ -48,6 +56,7 @@ class Exchange(msgspec.Struct, frozen=True):
     read_only_permissions: frozenset[str]
     further_permissions: frozenset[str]
     asset_names: str = ASSET_NAMES
+    unserved_regions: tuple[UnservedRegion, ...] = ()
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
@@ -56,6 +65,10 @@ class Exchange(msgspec.Struct, frozen=True):
     def names_asset(self, text: str) -> bool:
         """Tell whether the exchange can call an asset so."""
         return re.fullmatch(self.asset_names, text) is not None
+
+    def unserved_region(self, key: str) -> UnservedRegion | None:
+        """Find a region that is not served by its key, in letters of any case."""
+        return next((each for each in self.unserved_regions if each.key == key.strip().casefold()), None)
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:
@@ -83,6 +96,11 @@ OKX = Exchange(
     ),
     read_only_permissions=frozenset({"read_only"}),
     further_permissions=frozenset({"trade", "withdraw"}),
+    # Apart from `regions`: programs offer those for choice.
+    unserved_regions=(
+        UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
+        UnservedRegion("demo", "Demo trading", "Its balances are not real."),
+    ),
 )
 
 EXCHANGES: dict[str, Exchange] = {exchange.key: exchange for exchange in (OKX,)}

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from contracts.remedies import Remedy, Situation, written
+
 # A code as it stands in messages, in the database and in the API: a later version may send one that is not
 # in `Code`. It stays as text and acts as internal_error.
 CodeText = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
@@ -74,183 +76,249 @@ class Code(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A fault in words; `next_action` tells the actor what to do."""
+    """A fault in words that are true in every situation, and how it is mended.
+
+    `step` is what the actor does first, and `lasting` what is to be done when that does not help.
+    """
 
     words: str
     actor: Actor
-    next_action: str
+    remedy: Remedy
+    step: str = ""
+    lasting: str = ""
     retryable: bool = False
 
+    def told(self, detail: str) -> str:
+        """Say what is wrong, and a detail of it as a sentence."""
+        if not detail:
+            return self.words
+        end = "" if detail.endswith((".", ")")) else "."
+        return f"{self.words} {detail[:1].upper()}{detail[1:]}{end}"
 
-_WAIT = "Nothing to do: the next sync tries again."
-_CHECK_KEY = "Check the key at the exchange and submit it again with PUT /credentials."
-_OPERATOR = "The operator must look at the service logs; your key and data are safe."
+    def next_action(self, situation: Situation, step: str | None = None) -> str:
+        """Say what happened to the key and what to do now; `step` names it more exactly than ours."""
+        return written(self.remedy, situation, self.step if step is None else step, self.lasting)
+
+
+_LOGS = "If the fault lasts, the operator must look at the service logs."
+_ONLY_READ = "Make a key with the Read permission only at the exchange."
 
 FAULTS: Mapping[str, Fault] = {
     Code.KEY_UNKNOWN: Fault(
         "The exchange does not know this API key.",
         Actor.USER,
-        "The key was deleted or mistyped, or the account was registered in another region: check both.",
+        Remedy.CORRECT,
+        "Copy the API key whole, make a new one if it was deleted at the exchange, or name the region in "
+        "which the account was registered.",
     ),
-    Code.KEY_REJECTED: Fault("The exchange rejects this API key.", Actor.USER, _CHECK_KEY),
+    Code.KEY_REJECTED: Fault(
+        "The exchange rejects this API key.",
+        Actor.USER,
+        Remedy.CORRECT,
+        "Copy the API key whole, or make a new one at the exchange.",
+    ),
     Code.SIGNATURE_REJECTED: Fault(
-        "The exchange rejects the signature: the secret does not belong to this key.", Actor.USER, _CHECK_KEY
+        "The exchange rejects the signature: the secret does not belong to this API key.",
+        Actor.USER,
+        Remedy.CORRECT,
+        "Copy the API key and its whole secret, or make a new key at the exchange.",
     ),
     Code.PASSPHRASE_WRONG: Fault(
-        "The exchange rejects the passphrase of this key.",
+        "The exchange rejects the passphrase of this API key.",
         Actor.USER,
-        "Submit the passphrase that was chosen for this key; if it is lost, make a new key.",
+        Remedy.CORRECT,
+        "Use the passphrase that was chosen when the key was made; if it is lost, make a new key.",
     ),
     Code.WRONG_ENVIRONMENT: Fault(
         "The key belongs to another environment (demo trading or production).",
         Actor.USER,
-        "Make a key in the production environment of the exchange and submit that one.",
+        Remedy.CORRECT,
+        "Make a key in the production environment of the exchange.",
     ),
     Code.IP_NOT_ALLOWED: Fault(
         "The key is bound to addresses that do not include ours.",
         Actor.USER,
+        Remedy.CHANGE,
         "Add our egress address to the key's IP allow-list at the exchange.",
     ),
     Code.IP_BINDING_REQUIRED: Fault(
         "The exchange wants this key to be bound to an IP address.",
         Actor.USER,
+        Remedy.CHANGE,
         "Bind the key to our egress address at the exchange.",
     ),
     Code.PERMISSION_MISSING: Fault(
         "The key does not have the right to read this.",
         Actor.USER,
+        Remedy.CHANGE,
         "Give the key the Read permission, and no other, at the exchange.",
     ),
     Code.NOT_AVAILABLE: Fault(
-        "The exchange does not offer this to the account.", Actor.NOBODY, "Nothing to do for this account."
+        "The exchange does not offer this to the account.",
+        Actor.NOBODY,
+        Remedy.CHANGE,
+        "If the account should have it, activate it at the exchange.",
     ),
     Code.ACCOUNT_BLOCKED: Fault(
-        "The exchange has blocked this account or key.", Actor.USER, "Ask the support of the exchange."
+        "The exchange has blocked this account or key.",
+        Actor.USER,
+        Remedy.CHANGE,
+        "Ask the support of the exchange to unblock it.",
     ),
     Code.ACCOUNT_RESTRICTED: Fault(
         "The exchange has restricted this account for now.",
         Actor.USER,
-        "Look at the account at the exchange; sync again when the restriction is lifted.",
+        Remedy.CHANGE,
+        "Look at the account at the exchange, and wait until the exchange lifts the restriction.",
     ),
     Code.COMPLIANCE_REQUIRED: Fault(
         "The exchange wants a compliance or identity step from the owner of the account.",
         Actor.USER,
-        "Sign in at the exchange and complete the step it asks for.",
+        Remedy.CHANGE,
+        "Sign in at the exchange and complete the step that it asks for.",
     ),
     Code.REGION_BLOCKED: Fault(
         "The exchange does not serve the place that our requests come from.",
         Actor.OPERATOR,
+        Remedy.CHANGE,
         "The operator must give the system an egress address in a country that the exchange serves.",
     ),
-    Code.CREDENTIAL_MISSING: Fault(
-        "The vault holds no credential for this account.",
-        Actor.USER,
-        "Submit the key again with PUT /credentials.",
-    ),
+    Code.CREDENTIAL_MISSING: Fault("The vault does not hold this key.", Actor.USER, Remedy.SUBMIT),
     Code.SECRET_UNUSABLE: Fault(
-        "The secret can not be kept: it is shorter than 32 bytes.",
+        "The vault can not keep this secret: it is shorter than 32 bytes.",
         Actor.USER,
-        "Copy the whole secret key from the exchange.",
+        Remedy.CORRECT,
+        "Copy the whole secret from the exchange.",
     ),
     Code.OVER_PRIVILEGED_KEY: Fault(
         "The key may do more than read.",
         Actor.USER,
-        "Make a key with the Read permission only at the exchange and submit it with PUT /credentials.",
+        Remedy.OTHER_KEY,
+        f"{_ONLY_READ[:-1]} and delete this one there.",
+        "If you take the other rights away at the exchange at once, the pause ends by itself; if a second "
+        "check finds them again, we delete the key.",
     ),
     Code.UNKNOWN_RIGHT: Fault(
-        "The key has a right that is not known here, so it is not used.",
+        "The key has a right that we do not know, so we do not use it.",
         Actor.USER,
-        "Make a key with the Read permission only at the exchange and submit it with PUT /credentials.",
+        Remedy.OTHER_KEY,
+        _ONLY_READ,
+        "If you take the right away at the exchange, the pause ends by itself within the hour.",
     ),
     Code.OTHER_ACCOUNT: Fault(
-        "The exchange says that the key belongs to another account than the one connected.",
+        "The exchange says that the key belongs to another of its accounts.",
         Actor.USER,
-        "Submit a key of the connected account with PUT /credentials.",
+        Remedy.OTHER_KEY,
+        "Make a key of the account that is meant, with the Read permission only.",
+        "If the exchange names the connected account again, the pause ends by itself within the hour.",
     ),
-    Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, _WAIT, retryable=True),
-    Code.EXCHANGE_UNAVAILABLE: Fault("The exchange is not available.", Actor.EXCHANGE, _WAIT, retryable=True),
+    Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, Remedy.WAIT, retryable=True),
+    Code.EXCHANGE_UNAVAILABLE: Fault(
+        "The exchange is not available.", Actor.EXCHANGE, Remedy.WAIT, retryable=True
+    ),
     Code.EXCHANGE_UNREACHABLE: Fault(
-        "The exchange can not be reached.",
+        "We can not reach the exchange.",
         Actor.OPERATOR,
-        "The next sync tries again; if it lasts, the operator must check the network and the address.",
+        Remedy.WAIT,
+        lasting="If the fault lasts, the operator must check the network and the address of the exchange.",
         retryable=True,
     ),
     Code.EXCHANGE_TIMEOUT: Fault(
-        "The exchange did not answer in time.", Actor.EXCHANGE, _WAIT, retryable=True
+        "The exchange did not answer in time.", Actor.EXCHANGE, Remedy.WAIT, retryable=True
     ),
     Code.UNEXPECTED_RESPONSE: Fault(
-        "The exchange answered something that can not be understood.", Actor.OPERATOR, _OPERATOR
+        "We can not read the answer of the exchange.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
     ),
     Code.EXCHANGE_ERROR: Fault(
-        "The exchange answered with an error code that is not known here.",
+        "The exchange answered with an error code that we do not know.",
         Actor.EXCHANGE,
-        "The next sync tries again; if it lasts, tell the operator the code.",
+        Remedy.WAIT,
+        lasting="If the fault lasts, tell the operator the code.",
         retryable=True,
     ),
     Code.UNREADABLE_ROWS: Fault(
-        "Some assets of the wallet could not be read; the others are shown.",
+        "We could not read some assets of the wallet.",
         Actor.OPERATOR,
-        "The next sync tries again; if it lasts, the operator must compare the exchange's answer with its "
-        "documentation.",
+        Remedy.COMPARE,
+        "The others are shown; sync again in a moment.",
+        "If the fault lasts, the operator must compare the exchange's answer with its documentation.",
     ),
     Code.TOTAL_DISAGREES: Fault(
-        "The wallet's list and the exchange's own total for it disagree; the list is shown.",
+        "The wallet's list and the exchange's own total for it disagree.",
         Actor.EXCHANGE,
-        "Compare the balances with those at the exchange; the next sync compares again.",
+        Remedy.COMPARE,
+        "The list is shown: compare it with the balances at the exchange, and sync again.",
     ),
     Code.UNCONFIRMED_LOSS: Fault(
         "Assets are missing from the exchange's list, and no total of it confirms that they are gone.",
         Actor.NOBODY,
+        Remedy.COMPARE,
         "The last confirmed list is shown; a sync in five minutes or later accepts the new one.",
     ),
     Code.CONTRADICTORY_TOTAL: Fault(
         "The wallet's list and the exchange's own total for it contradict each other.",
         Actor.EXCHANGE,
-        _WAIT,
+        Remedy.WAIT,
         retryable=True,
     ),
     Code.TOO_MANY_ASSETS: Fault(
-        "The account holds more assets than one outcome can carry.", Actor.OPERATOR, _OPERATOR
+        "The account holds more assets than one message can carry.",
+        Actor.OPERATOR,
+        Remedy.CHANGE,
+        "The operator must look at the service logs.",
     ),
-    Code.REQUEST_REJECTED: Fault("The exchange rejects our request as malformed.", Actor.OPERATOR, _OPERATOR),
+    Code.REQUEST_REJECTED: Fault(
+        "The exchange rejects our request as malformed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
+    ),
     Code.CLOCK_DISAGREES: Fault(
         "Clocks disagree: that of the exchange, or one of ours.",
         Actor.OPERATOR,
-        "The operator must check the clocks of the machines (NTP).",
+        Remedy.WAIT,
+        lasting="If the fault lasts, the operator must check the clocks of the machines (NTP).",
         retryable=True,
     ),
     Code.VAULT_UNAVAILABLE: Fault(
         "The vault is not available.",
         Actor.OPERATOR,
-        "The operator must unseal or restart the vault.",
+        Remedy.WAIT,
+        lasting="If the fault lasts, the operator must unseal or restart the vault.",
         retryable=True,
     ),
     Code.SIGNING_UNAVAILABLE: Fault(
         "The service that signs requests does not answer.",
         Actor.OPERATOR,
-        "The operator must look at the vault-broker.",
+        Remedy.WAIT,
+        lasting="If the fault lasts, the operator must look at the vault-broker.",
         retryable=True,
     ),
     Code.GRANT_REFUSED: Fault(
-        "The vault-broker does not accept the grant of this request.", Actor.OPERATOR, _OPERATOR
+        "The vault-broker does not accept the grant of this request.",
+        Actor.OPERATOR,
+        Remedy.WAIT,
+        lasting=_LOGS,
     ),
-    Code.READ_NOT_ALLOWED: Fault("The vault-broker does not sign this request.", Actor.OPERATOR, _OPERATOR),
+    Code.READ_NOT_ALLOWED: Fault(
+        "The vault-broker does not sign this request.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
+    ),
     Code.KEYS_CHANGED: Fault(
-        "The keys of the vault changed while the credential was handed over.",
+        "The keys of the vault changed while we handed the credential over.",
         Actor.NOBODY,
-        "Submit the key once more.",
+        Remedy.WAIT,
         retryable=True,
     ),
-    Code.INVALID_REQUEST: Fault("A message between our services is malformed.", Actor.OPERATOR, _OPERATOR),
+    Code.INVALID_REQUEST: Fault(
+        "A message between our services is malformed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
+    ),
     Code.DEADLINE_EXCEEDED: Fault(
-        "The sync did not finish before its deadline.",
+        "The request did not end before its deadline.",
         Actor.NOBODY,
-        "Sync again; if it lasts, tell the operator.",
+        Remedy.WAIT,
+        lasting="If the fault lasts, tell the operator.",
     ),
-    Code.ACCOUNT_DELETED: Fault(
-        "The account was deleted while it was synced.", Actor.NOBODY, "Nothing to do."
+    Code.ACCOUNT_DELETED: Fault("The account was deleted meanwhile.", Actor.NOBODY, Remedy.RECONNECT),
+    Code.INTERNAL_ERROR: Fault(
+        "Something of ours failed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS, retryable=True
     ),
-    Code.INTERNAL_ERROR: Fault("Something of ours failed.", Actor.OPERATOR, _OPERATOR, retryable=True),
 }
 
 

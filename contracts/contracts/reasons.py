@@ -11,7 +11,7 @@ from decimal import Decimal
 from contracts.catalogue import EXCHANGES, Exchange
 
 # Why a row of a list could not be read. `{field}` is a field of the exchange's rows.
-TWICE, NO_OBJECT, NO_JSON = "a field stands twice", "it is no object", "a value is no JSON"
+TWICE, NO_OBJECT, NO_JSON = "a field stands twice", "it is no object", "a value is not valid JSON"
 STANDS_TWICE = "the currency stands twice"
 NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
 MORE_AVAILABLE = "more is available than there is"
@@ -31,22 +31,22 @@ MAX_REASONS = 3
 
 # What goes wrong at an exchange, on the way to it, or between parts of ours.
 SENTENCES = (
-    "A value can not be read.",
-    "It does not say whose key it is.",
-    "Key or passphrase hold characters that can not be sent.",
-    "No whole answer came in time.",
-    "Not all could be read in time.",
+    "We can not read a value.",
+    "The answer does not say whose key it is.",
+    "The API key or the passphrase holds characters that we can not send.",
+    "The exchange did not send a whole answer in time.",
+    "We could not read all of it in time.",
     "The answer does not have the documented shape.",
-    "The answer is a redirect or compressed, which nobody asked for.",
-    "The answer is no HTTP.",
-    "The credential could not be verified in time.",
+    "The answer is a redirect or compressed, and we asked for neither.",
+    "The answer is not valid HTTP.",
+    "We could not verify the key in time.",
     "The list is empty.",
     "The list is worth less.",
     "The list is worth more.",
-    "The request is from the future of the bus.",
-    "The request is over by the clock of the bus alone.",
+    "By the clock of the bus the request was sent in the future.",
+    "Only the clock of the bus says that the request is over.",
     "The time is not a valid time.",
-    "What it says of the key can not be read.",
+    "We can not read what the answer says of the key.",
     "OKX has no such region.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
@@ -54,7 +54,7 @@ SENTENCES = (
 _MAX_SEARCHED = 1000
 _REASON = f"(?:{'|'.join(re.escape(reason) for reason in sorted(REASONS, key=len, reverse=True))})"
 _FORMS = (
-    r"HTTP [1-9][0-9]{2} without an answer of the API\.",
+    r"The answer is an HTTP [1-9][0-9]{2} that does not come from the API\.",
     r"The answer is longer than [0-9]{1,9} bytes\.",
     r"The connection failed: [A-Z][A-Za-z]{0,30}(?:Error|Timeout)\.",
     r"The proxy of EXCHANGE_PROXY_URL refuses the connection \(HTTP [1-9][0-9]{2}\)\.",
@@ -76,7 +76,7 @@ def sentences_in(text: str) -> str:
 def looked_for_in(exchange: Exchange, region: str) -> str:
     """Say in which region a key is not known, and which others the exchange has."""
     others = ", ".join(f"{each.key}: {each.name}" for each in exchange.regions if each.key != region)
-    return f"It was looked for in region {region}; others are {others}."
+    return f"We looked for it in region {region}; others are {others}."
 
 
 def rows_words(reasons: Sequence[str], unreadable: int, rows: int) -> str:

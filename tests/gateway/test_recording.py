@@ -8,6 +8,7 @@ import pytest
 
 from contracts.bus.envelope import Malformed
 from contracts.faults import FAULTS, Code
+from contracts.remedies import Situation
 from contracts.syncs import (
     Status,
     SyncCompleted,
@@ -392,7 +393,7 @@ async def test_a_fault_code_of_a_later_version_is_stored_and_shown(pool: Pool, a
     assert (sync.error_code, found.last_error_code) == ("moon_in_the_way", "moon_in_the_way")
     assert (view.stale_wallets, view.missing_wallets) == ((), ("funding",))
     assert sync_view(sync, ()).wallets[1].error_code == "moon_in_the_way"
-    assert account_view(found, ()).next_action == FAULTS[Code.INTERNAL_ERROR].next_action
+    assert account_view(found, ()).next_action == FAULTS[Code.INTERNAL_ERROR].next_action(Situation.SYNC)
 
 
 async def test_rows_of_a_later_version_are_read(pool: Pool, account: Account, database: Postgres) -> None:

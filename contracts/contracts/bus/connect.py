@@ -233,7 +233,7 @@ class Bus:
         try:
             answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
         except NoRespondersError:
-            raise BusUnavailable("Nobody is there to answer.", unanswered) from None
+            raise BusUnavailable("No service is there to answer.", unanswered) from None
         except (Error, AssertionError) as error:
             raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
         try:

@@ -12,10 +12,12 @@ from uuid_utils.compat import uuid7
 from contracts.accounts import Verified
 from contracts.bus.connect import Bus
 from contracts.catalogue import Exchange
-from contracts.faults import Code, Failure, PermanentError
+from contracts.faults import FAULTS, Code, Failure, PermanentError
+from contracts.remedies import DELETED, ROUTES, Situation
 from contracts.values import Secret
 from contracts.vault import CredentialParts
 from gateway.admitting import admit
+from gateway.advice import Advice
 from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """A credential as a user submits it, and where it is from."""
+    """A credential as a user submits it, where it is from, and what its user is told to do about faults."""
 
     user_id: UUID
     exchange: Exchange
@@ -46,6 +48,7 @@ class Submission(msgspec.Struct, frozen=True):
     api_secret: Secret
     passphrase: Secret
     address: str | None
+    advice: Advice
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -130,10 +133,10 @@ class Connecting:
         credential_id, begun = await self._stored(submission)
         try:
             verified = await self._verify(credential_id, submission, begun)
-            check_read_only(submission.exchange, verified)
+            check_read_only(submission.exchange, verified, submission.advice)
         except Failure as failure:
             await self._doom(credential_id, submission, failure.code)
-            raise problem_of(failure) from None
+            raise problem_of(failure, submission.advice) from None
         except Problem as problem:
             await self._doom(credential_id, submission, problem.code)
             raise
@@ -151,11 +154,11 @@ class Connecting:
             return await self._store(submission)
         except Failure as failure:
             if failure.code != Code.KEYS_CHANGED:
-                raise problem_of(failure) from None
+                raise problem_of(failure, submission.advice) from None
         try:
             return await self._store(submission)
         except Failure as failure:
-            raise problem_of(failure) from None
+            raise problem_of(failure, submission.advice) from None
 
     async def _store(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         credential_id = uuid7()
@@ -202,7 +205,7 @@ class Connecting:
                 )
                 raise _duplicate(existing) from None
             if not await credentials.set_live(connection, credential_id):
-                raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
+                raise _too_slow(Situation.CONNECT)
             await audit.record(
                 connection,
                 Action.ACCOUNT_CONNECTED,
@@ -216,17 +219,13 @@ class Connecting:
         self, submission: Submission, account: Account, credential_id: UUID, verified: Verified
     ) -> Account:
         if verified.exchange_uid != account.exchange_uid:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "different_account",
-                "This key belongs to another account of the exchange: connect it as an account of its own.",
-            )
+            raise _different_account()
         async with self._pool.transaction() as connection:
             current = await accounts.lock_account(connection, account.id)
             if current is None or current.credential_id is None:
-                raise not_found()
+                raise _deleted_meanwhile()
             if not await credentials.set_live(connection, credential_id):
-                raise service_unavailable("too_slow", "Verifying the key took too long: submit it again.")
+                raise _too_slow(Situation.REPLACE)
             replaced = _account(account.id, submission, current.name, credential_id, verified)
             stored = await accounts.replace_credential(connection, replaced)
             # A sync that is open was granted the old credential.
@@ -277,8 +276,7 @@ class Connecting:
 async def _check_number(connection: Connection, user_id: UUID) -> None:
     """Raise Problem when a user has as many accounts as there may be."""
     if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
-        words = f"You have {MAX_ACCOUNTS} accounts: delete one first."
-        raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", words)
+        raise _too_many_accounts()
 
 
 def _account(
@@ -305,9 +303,35 @@ def _account(
 
 
 def _duplicate(existing: Account | None) -> Problem:
-    return Problem(
-        HTTPStatus.CONFLICT,
-        "account_exists",
-        "This account of the exchange is connected: use it, or replace its key with PUT /credentials.",
-        account_id=str(existing.id) if existing else None,
+    """Say that the account is connected; `account_id` names it."""
+    account_id = str(existing.id) if existing else None
+    words = (
+        f"This account of the exchange is connected already. {DELETED[Situation.CONNECT]} Use the account "
+        f"that is there, or give it this key with PUT /api/v1/accounts/{account_id}/credentials."
     )
+    return Problem(HTTPStatus.CONFLICT, "account_exists", words, account_id=account_id)
+
+
+def _too_many_accounts() -> Problem:
+    words = (
+        f"You have {MAX_ACCOUNTS} accounts, the most that a user may connect. {DELETED[Situation.CONNECT]}"
+    )
+    action = f"Delete an account, then submit the key again {ROUTES[Situation.CONNECT]}."
+    return Problem(HTTPStatus.CONFLICT, "too_many_accounts", f"{words} {action}")
+
+
+def _too_slow(situation: Situation) -> Problem:
+    action = FAULTS[Code.EXCHANGE_TIMEOUT].next_action(situation)
+    return service_unavailable("too_slow", f"We could not verify the key in time. {action}")
+
+
+def _different_account() -> Problem:
+    fault = FAULTS[Code.OTHER_ACCOUNT]
+    action = f"{fault.next_action(Situation.REPLACE)} To sync the other one, connect it with POST /accounts."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "different_account", f"{fault.words} {action}")
+
+
+def _deleted_meanwhile() -> Problem:
+    problem, fault = not_found(), FAULTS[Code.ACCOUNT_DELETED]
+    problem.detail = f"{fault.words} {fault.next_action(Situation.REPLACE)}"
+    return problem

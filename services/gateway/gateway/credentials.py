@@ -1,7 +1,6 @@
 """What a submitted credential must be, how its secret is wrapped for the vault, and what it may do."""
 
 import secrets
-from http import HTTPStatus
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
@@ -16,9 +15,11 @@ from contracts.bus.pinning import (
     wrapping_key_fingerprint,
 )
 from contracts.catalogue import Exchange
+from contracts.faults import Code, failure
 from contracts.values import Secret
 from contracts.vault import Keys
-from gateway.errors import Problem
+from gateway.advice import Advice
+from gateway.errors import problem_of
 
 HINT_LENGTH = 4
 
@@ -56,23 +57,16 @@ def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
     return key.encrypt(once, oaep) + aes_key_wrap_with_padding(once, api_secret.reveal().encode())
 
 
-def check_read_only(exchange: Exchange, verified: Verified) -> None:
-    """Refuse a key that may do more than read, or not even that; raises Problem."""
+def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
+    """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
     excess = sorted(set(verified.permissions) - exchange.read_only_permissions)
     if excess:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "over_privileged_key",
-            f"This key may do more than read: {', '.join(excess)}. Its secret is destroyed here. "
-            f"Make a key with the Read permission only at {exchange.name} and delete this one there.",
-            rights=excess,
-        )
+        rights = f"Its other rights are: {', '.join(excess)}."
+        problem = problem_of(failure(Code.OVER_PRIVILEGED_KEY, rights), advice)
+        problem.members["rights"] = excess
+        raise problem
     if not exchange.read_only_permissions <= set(verified.permissions):
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "permission_missing",
-            f"This key may not read. Give it the Read permission at {exchange.name}.",
-        )
+        raise problem_of(failure(Code.PERMISSION_MISSING), advice)
 
 
 def api_key_hint(api_key: Secret) -> str:

@@ -5,9 +5,11 @@ from http import HTTPStatus
 from typing import Any
 
 from contracts.faults import Actor, Failure, fault_of
+from gateway.advice import Advice
 
 UNAVAILABLE_RETRY_AFTER = 5
 OVERLOADED_RETRY_AFTER = 1
+REPEAT = "Send the request again in a moment; if the fault lasts, tell the operator."
 
 
 class Problem(Exception):
@@ -45,7 +47,7 @@ class Problem(Exception):
 
 def not_found() -> Problem:
     """Say that there is no such thing, in the same words for missing and foreign ones."""
-    return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here for you under this address.")
+    return Problem(HTTPStatus.NOT_FOUND, "not_found", "You have nothing under this address.")
 
 
 def invalid_input(detail: str, **members: Any) -> Problem:
@@ -85,10 +87,11 @@ def overloaded() -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", words, OVERLOADED_RETRY_AFTER)
 
 
-def problem_of(failure: Failure) -> Problem:
-    """Map a fault between services to the problem that a client sees."""
+def problem_of(failure: Failure, advice: Advice | None = None) -> Problem:
+    """Map a fault between services to the problem that a client sees; `advice` says what to do about it."""
     fault = fault_of(failure.code)
-    detail = " ".join(part for part in (fault.words, failure.detail, fault.next_action) if part)
+    next_action = REPEAT if advice is None else advice.next_action(failure.code)
+    detail = f"{fault.told(failure.detail)} {next_action}"
     retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
     said = {"exchange_code": failure.exchange_code, "endpoint": failure.endpoint}
     members: dict[str, Any] = {name: value for name, value in said.items() if value is not None}

@@ -86,8 +86,8 @@ def rate_limit_exceeded(allowance: Allowance) -> Problem:
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate_limit_exceeded",
-        f"More than {policy.quota} of these requests {WINDOWS[policy.window]}: "
-        "wait as long as Retry-After says.",
+        f"You sent more than {policy.quota} of these requests {WINDOWS[policy.window]}, and this one changed "
+        "nothing: wait as long as Retry-After says.",
         retry_after=max(allowance.reset, 1),
         headers=rate_limit_fields([allowance]),
     )
@@ -98,7 +98,7 @@ def login_throttled(seconds: float) -> Problem:
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "login_throttled",
-        "Too many failed logins: wait as long as Retry-After says. Who is signed in stays so.",
+        "Too many logins failed: wait as long as Retry-After says. Sessions that are open go on.",
         retry_after=max(math.ceil(seconds), 1),
     )
 

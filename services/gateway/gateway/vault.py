@@ -136,4 +136,4 @@ def in_time(reply: Refused, exchange: str | None = None) -> Refused:
     """
     if reply.code != Code.DEADLINE_EXCEEDED:
         return in_own_words(reply, exchange)
-    return Refused(Code.CLOCK_DISAGREES, "A part of the system takes this request for a late one.")
+    return Refused(Code.CLOCK_DISAGREES, "A part of the system read this request as a late one.")

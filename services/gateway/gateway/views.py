@@ -8,9 +8,11 @@ from uuid import UUID
 import msgspec
 
 from contracts.catalogue import EXCHANGES, Exchange, Wallet
-from contracts.faults import Code, CodeText, EndpointName, ExchangeCode, fault_of
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
 from contracts.values import Balance, amount_text
+from gateway.advice import Advice
 from gateway.paused import PausedView, paused_view
 from gateway.store.accounts import Account
 from gateway.store.balances import Detail, StoredBalance, StoredWallet
@@ -18,7 +20,7 @@ from gateway.store.pauses import Pause
 from gateway.store.syncs import Sync, WalletVerdict
 
 EXACT_DIGITS = 200
-PARTIAL_WORDS = "Some wallets could not be read whole or confirmed; each says what is older or missing."
+PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 
 
 class WalletState(StrEnum):
@@ -35,7 +37,10 @@ class WalletState(StrEnum):
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """A connected account; while it is `paused` its key is not used."""
+    """A connected account; while it is `paused` its key is not used.
+
+    `notes` tell what a request changed of the values that it was sent with.
+    """
 
     id: UUID
     exchange: str
@@ -52,6 +57,7 @@ class AccountView(msgspec.Struct, frozen=True):
     last_error_code: CodeText | None
     next_action: str | None
     paused: PausedView | None
+    notes: tuple[str, ...] = ()
 
 
 class SyncView(msgspec.Struct, frozen=True):
@@ -187,18 +193,13 @@ class HoldingsView(msgspec.Struct, frozen=True):
 def next_action(
     code: CodeText | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
 ) -> str | None:
-    """Say what the user can do about a fault: a wrong region and a bound key name what to choose."""
-    if code is None:
-        return None
-    if code == Code.KEY_UNKNOWN and region is not None:
-        others = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions if each.key != region)
-        return f"Check that the key exists and was copied whole, or use the account's own region: {others}."
-    if code in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED) and egress:
-        return f"Add {', '.join(egress)} to the key's IP allow-list at {exchange.name}."
-    return fault_of(code).next_action
+    """Say what the user can do about the fault of a sync."""
+    return None if code is None else Advice(Situation.SYNC, exchange, region, egress).next_action(code)
 
 
-def account_view(account: Account, egress: tuple[str, ...], pause: Pause | None = None) -> AccountView:
+def account_view(
+    account: Account, egress: tuple[str, ...], pause: Pause | None = None, notes: tuple[str, ...] = ()
+) -> AccountView:
     """Show an account."""
     exchange, paused = EXCHANGES[account.exchange], paused_view(pause, account.exchange)
     action = next_action(account.last_error_code, exchange, account.region, egress)
@@ -218,6 +219,7 @@ def account_view(account: Account, egress: tuple[str, ...], pause: Pause | None 
         last_error_code=account.last_error_code,
         next_action=paused.next_action if paused else action,
         paused=paused,
+        notes=notes,
     )
 
 

@@ -54,7 +54,9 @@ class Broker:
         try:
             return _checked(self._open(await self._ask(request), request), request)
         except (Malformed, SealBroken) as error:
-            raise failure(Code.INTERNAL_ERROR, f"the broker's answer is not usable: {error}") from None
+            raise failure(
+                Code.INTERNAL_ERROR, f"We can not use the answer of the vault-broker: {error}."
+            ) from None
 
     async def _ask(self, request: Authorize) -> bytes:
         reply: AuthorizeReply = await self._bus.request(
@@ -76,5 +78,7 @@ def _checked(signed: tuple[SignedRead, ...], request: Authorize) -> tuple[Signed
     if [(read.name, read.method, read.target) for read in signed] != asked:
         raise Malformed("other reads than those asked for")
     if not all(value.reveal().isprintable() for read in signed for value in read.headers.values()):
-        raise failure(Code.KEY_REJECTED, "Key or passphrase hold characters that can not be sent.")
+        raise failure(
+            Code.KEY_REJECTED, "The API key or the passphrase holds characters that we can not send."
+        )
     return signed

@@ -73,7 +73,7 @@ class Handlers:
             async with asyncio.timeout(VERIFY_SECONDS):
                 return await exchange.verify(_access(request, VERIFY_SECONDS))
         except TimeoutError:
-            raise ExchangeTimeout("The credential could not be verified in time.") from None
+            raise ExchangeTimeout("We could not verify the key in time.") from None
 
     async def _try(self, exchange: Okx, request: SyncRequested, left: Left) -> Reading:
         """Read the wallets once; whatever concerns them all is the fault of each."""
@@ -86,7 +86,7 @@ class Handlers:
             async with asyncio.timeout(seconds):
                 return await exchange.read_wallets(_access(request, seconds))
         except TimeoutError:
-            return nothing_read(exchange.catalogue, ExchangeTimeout("Not all could be read in time."))
+            return nothing_read(exchange.catalogue, ExchangeTimeout("We could not read all of it in time."))
         except Failure as fault:
             return nothing_read(exchange.catalogue, fault)
 

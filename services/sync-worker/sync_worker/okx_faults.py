@@ -68,7 +68,7 @@ def status_failure(status: int, retry_after: float | None = None) -> Failure:
     A 403 comes from what stands in front of the exchange, for reasons that pass as often as not: it counts as
     unreachable, which is tried again, and not as a blocked region, which OKX says with 50121.
     """
-    detail = f"HTTP {status} without an answer of the API."
+    detail = f"The answer is an HTTP {status} that does not come from the API."
     if status == 429:  # noqa: PLR2004 - an HTTP status
         return failure(Code.RATE_LIMITED, detail, retry_after)
     if status >= 500:  # noqa: PLR2004 - the same

@@ -116,9 +116,9 @@ def parse_config(data: Any) -> Verified:
     """Read the data of /api/v5/account/config."""
     row = _only(data, ConfigRow)
     if not row.uid or not row.main_uid:
-        raise UnexpectedResponse("It does not say whose key it is.")
+        raise UnexpectedResponse("The answer does not say whose key it is.")
     if not UID.fullmatch(row.uid) or not all(text.isprintable() for text in (row.main_uid, row.ip)):
-        raise UnexpectedResponse("What it says of the key can not be read.")
+        raise UnexpectedResponse("We can not read what the answer says of the key.")
     said = {
         "exchange_uid": str(row.uid),
         "master_uid": str(row.main_uid),
@@ -128,7 +128,7 @@ def parse_config(data: Any) -> Verified:
     try:
         return msgspec.convert(said, Verified)
     except msgspec.ValidationError:
-        raise UnexpectedResponse("What it says of the key can not be read.") from None
+        raise UnexpectedResponse("We can not read what the answer says of the key.") from None
 
 
 def parse_rights(data: Any) -> Rights:

@@ -47,7 +47,7 @@ class Timing:
         until_deadline = (request.deadline - self._clocks.now()).total_seconds()
         if left.seconds <= 0 and not left.impossible and until_deadline - left.seconds > TOLERANCE:
             log.error(DISAGREES, sync_id=request.sync_id, seconds_until_deadline=round(until_deadline, 1))
-            return Left(until_deadline, "The request is over by the clock of the bus alone.")
+            return Left(until_deadline, "Only the clock of the bus says that the request is over.")
         return left
 
     def _left(self, request: SyncRequested, delivery: Delivery, now: datetime) -> Left:
@@ -56,7 +56,7 @@ class Timing:
         if age < -TOLERANCE:
             log.error(DISAGREES, sync_id=request.sync_id, seconds_in_the_future=round(-age, 1))
             until_deadline = (request.deadline - self._clocks.now()).total_seconds()
-            return Left(until_deadline, "The request is from the future of the bus.")
+            return Left(until_deadline, "By the clock of the bus the request was sent in the future.")
         if published_with is None:
             return Left((request.deadline - now).total_seconds())
         return Left(published_with - max(0.0, age))

@@ -115,7 +115,7 @@ def judge(
     except Failure as fault:
         return unread(wallet, fault)
     except (ValueError, ArithmeticError):  # a value that no reader above has thought of
-        return unread(wallet, UnexpectedResponse("A value can not be read."))
+        return unread(wallet, UnexpectedResponse("We can not read a value."))
     assert isinstance(fetched, Fetched)  # noqa: S101 - a Failure was raised by parsed
     code, words = _what_is_missing(listed, checked)
     return WalletRead(
@@ -138,12 +138,11 @@ def unread(wallet: str, fault: Failure) -> WalletRead:
     """Say why a wallet was not read."""
     verdict = Verdict.NOT_PERMITTED if fault.code in NOT_PERMITTED else Verdict.FAILED
     detail = "".join(each for each in fault.detail[:MAX_DETAIL] if each.isprintable())
-    words = " ".join(part for part in (fault_of(fault.code).words, detail) if part)
     return WalletRead(
         wallet,
         verdict,
         error_code=fault.code,
-        error=words,
+        error=fault_of(fault.code).told(detail),
         exchange_code=fault.exchange_code,
         endpoint=fault.endpoint,
     )

@@ -198,7 +198,7 @@ def _sealed(reads: SignedReads, request: Authorize) -> Authorized:
     try:
         sealed = seal(plain, request.seal_to, subjects.AUTHORIZE, request.credential_id, request.request_id)
     except ValueError:
-        raise failure(Code.INVALID_REQUEST, "the key to seal to is none") from None
+        raise failure(Code.INVALID_REQUEST, "the key to seal to is not a valid key") from None
     return Authorized(sealed)
 
 
@@ -240,7 +240,7 @@ async def _deadline() -> AsyncIterator[None]:
         raise VaultUnavailable("the vault does not answer in time") from None
     except VaultAnswer as error:
         reason = type(error).__name__.lower()
-        raise VaultUnavailable(f"the vault does not do what the broker needs: {reason}") from None
+        raise VaultUnavailable(f"the vault refuses what the broker needs: {reason}") from None
 
 
 def _record(entry: dict[str, Any], outcome: str) -> None:

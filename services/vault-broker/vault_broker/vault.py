@@ -74,7 +74,7 @@ class Vault:
         status = getattr(answer, "status_code", requests.codes.ok)
         if status == requests.codes.no_content:
             return {}
-        raise VaultUnavailable(f"the vault answers with status {status} and no JSON object")
+        raise VaultUnavailable(f"the vault answers with status {status} and without a JSON object")
 
     def _adapter(self, token: Secret | None) -> JSONAdapter:
         """Give hvac's view on the shared session with this token."""

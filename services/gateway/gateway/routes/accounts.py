@@ -5,12 +5,15 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, get, patch, post, put
 
-from contracts.catalogue import EXCHANGES, Exchange
+from contracts.catalogue import EXCHANGES
+from contracts.remedies import Situation
 from contracts.values import Secret
+from gateway.advice import Advice
 from gateway.connecting import Accepted, Submission
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
 from gateway.limits import rate_limit_fields
+from gateway.pasted import trimmed
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.limiting import RATE_LIMIT
 from gateway.routes.problems import documented
@@ -18,10 +21,10 @@ from gateway.store import accounts, audit, balances, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.balances import StoredBalance, StoredWallet
+from gateway.submitting import check_region, find_exchange, read_values
 from gateway.views import AccountView, BalancesView, HoldingsView, account_view, balances_view, holdings_view
 
 MAX_NAME = 64
-MAX_SECRET = 256
 CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)
 
 
@@ -61,14 +64,13 @@ class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     response_headers=RATE_LIMIT,
     responses=CONNECTING,
     tags=["accounts"],
+    situation=Situation.CONNECT,
 )
 async def connect_account(data: Connect, request: SignedInRequest, gateway: Gateway) -> Response[AccountView]:
     """Connect an account after its key was verified to be read-only; a key that is refused is destroyed."""
-    exchange = EXCHANGES.get(data.exchange)
-    if exchange is None:
-        raise invalid_input(f"This exchange is not known: choose one of {', '.join(EXCHANGES)}.")
-    submission = _submission(request, exchange, data.region, data.credentials)
-    return _shown(gateway, await gateway.connecting.connect(submission, _checked_name(data.name)))
+    advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, gateway.egress)
+    submission, notes = _submission(request, advice, data.credentials)
+    return _shown(gateway, await gateway.connecting.connect(submission, _checked_name(data.name)), notes)
 
 
 @get("/api/v1/accounts", responses=documented(401), tags=["accounts"])
@@ -122,15 +124,17 @@ async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Ga
     response_headers=RATE_LIMIT,
     responses=CONNECTING,
     tags=["accounts"],
+    situation=Situation.REPLACE,
 )
 async def replace_credentials(
     account_id: UUID, data: ReplaceCredentials, request: SignedInRequest, gateway: Gateway
 ) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old one works until the new one is verified."""
     account = await _found(gateway, request, account_id)
-    exchange = EXCHANGES[account.exchange]
-    submission = _submission(request, exchange, data.region or account.region, data.credentials)
-    return _shown(gateway, await gateway.connecting.replace(submission, account))
+    exchange, region = EXCHANGES[account.exchange], data.region or account.region
+    advice = Advice(Situation.REPLACE, exchange, region, gateway.egress)
+    submission, notes = _submission(request, advice, data.credentials)
+    return _shown(gateway, await gateway.connecting.replace(submission, account), notes)
 
 
 @get("/api/v1/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
@@ -145,10 +149,9 @@ async def show_holdings(account_id: UUID, request: SignedInRequest, gateway: Gat
     return holdings_view(*await _kept(gateway, request, account_id))
 
 
-def _shown(gateway: Gateway, accepted: Accepted) -> Response[AccountView]:
-    return Response(
-        account_view(accepted.account, gateway.egress), headers=rate_limit_fields(accepted.allowances)
-    )
+def _shown(gateway: Gateway, accepted: Accepted, notes: tuple[str, ...]) -> Response[AccountView]:
+    view = account_view(accepted.account, gateway.egress, notes=notes)
+    return Response(view, headers=rate_limit_fields(accepted.allowances))
 
 
 async def _kept(
@@ -172,39 +175,25 @@ async def _found(gateway: Gateway, request: SignedInRequest, account_id: UUID) -
 
 
 def _submission(
-    request: SignedInRequest, exchange: Exchange, region: str, submitted: Credentials
-) -> Submission:
-    if exchange.region(region) is None:
-        known = ", ".join(each.key for each in exchange.regions)
-        raise invalid_input(f"This region is not known for {exchange.name}: choose one of {known}.")
-    return Submission(
+    request: SignedInRequest, advice: Advice, given: Credentials
+) -> tuple[Submission, tuple[str, ...]]:
+    """Read what is submitted, and the notes on what was trimmed of it; raises Problem."""
+    region = advice.region or ""
+    check_region(advice.exchange, region, advice.situation)
+    submitted = read_values(msgspec.structs.asdict(given), advice.situation)
+    submission = Submission(
         user_id=request.user.id,
-        exchange=exchange,
+        exchange=advice.exchange,
         region=region,
-        api_key=_checked_secret("api_key", submitted.api_key),
-        api_secret=_checked_secret("api_secret", submitted.api_secret),
-        passphrase=_checked_secret("passphrase", submitted.passphrase),
         address=client_address(request),
+        advice=advice,
+        **submitted.values,
     )
-
-
-def _checked_secret(field: str, secret: Secret) -> Secret:
-    """Refuse what can not be a part of a key: header fields of the exchange are printable ASCII."""
-    text = secret.reveal()
-    if (
-        not 0 < len(text) <= MAX_SECRET
-        or not text.isascii()
-        or not text.isprintable()
-        or text != text.strip()
-    ):
-        raise invalid_input(
-            f"{field} must be 1 to {MAX_SECRET} printable characters without spaces around them."
-        )
-    return secret
+    return submission, submitted.notes
 
 
 def _checked_name(text: str) -> str:
-    name = text.strip()
+    name = trimmed(text)
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        raise invalid_input(f"A name has 1 to {MAX_NAME} printable characters.")
+        raise invalid_input(f"The name must have 1 to {MAX_NAME} printable characters.")
     return name

@@ -22,6 +22,7 @@ from gateway.admitting import (
 from gateway.context import Gateway
 from gateway.errors import Problem, invalid_input, unauthorized
 from gateway.limits import client_network, login_throttled
+from gateway.pasted import trimmed
 from gateway.places import TooBusy
 from gateway.routes.limiting import COUNTED
 from gateway.routes.problems import documented
@@ -91,7 +92,11 @@ async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserVi
     async with gateway.pool.transaction() as connection:
         user = await users.insert_user(connection, user_id, email, password_hash)
         if user is None:
-            raise Problem(HTTPStatus.CONFLICT, "email_taken", "This address is registered: sign in instead.")
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "email_taken",
+                "This email address is registered already: sign in instead.",
+            )
         await audit.record(
             connection, Action.USER_REGISTERED, user_id=user_id, address=client_address(request)
         )
@@ -171,13 +176,13 @@ def client_address(request: AnyRequest) -> str | None:
 def check_length(password: Secret) -> None:
     """Refuse a new password that is too short or too long; raises Problem."""
     if len(password) not in PASSWORD_LENGTH:
-        raise invalid_input("A password has 8 to 128 characters.")
+        raise invalid_input("The password must have 8 to 128 characters.")
 
 
 def _checked_email(text: str) -> str:
-    email = text.strip().lower()
+    email = trimmed(text).lower()
     if not EMAIL.fullmatch(email):
-        raise invalid_input("This is no email address.")
+        raise invalid_input("The email address is not valid.")
     return email
 
 

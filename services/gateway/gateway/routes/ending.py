@@ -8,6 +8,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Problem
+from gateway.routes.situations import afterwards
 
 # Requests that wait for an outcome are answered at once; this is for those that wait for something else.
 GRACE_SECONDS = 4.0
@@ -33,7 +34,7 @@ class Ending(ASGIMiddleware):
         except TimeoutError:
             if not limit.expired():
                 raise
-            words = "This gateway is shutting down: send the request again."
+            words = f"This gateway is shutting down. {afterwards(scope)}"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "shutting_down", words, RETRY_AFTER) from None
         finally:
             self._limits.discard(limit)

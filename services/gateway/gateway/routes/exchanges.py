@@ -3,7 +3,7 @@
 import msgspec
 from litestar import get
 
-from contracts.catalogue import EXCHANGES, CredentialField, Exchange, Wallet
+from contracts.catalogue import EXCHANGES, CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.context import Gateway
 from gateway.routes.problems import documented
 
@@ -16,7 +16,10 @@ class RegionView(msgspec.Struct, frozen=True):
 
 
 class ExchangeView(msgspec.Struct, frozen=True):
-    """An exchange; put `egress_addresses` on the IP allow-list of a key where they are given."""
+    """An exchange; put `egress_addresses` on the IP allow-list of a key where they are given.
+
+    Accounts that were registered in one of `unserved_regions` can not be connected.
+    """
 
     key: str
     name: str
@@ -25,6 +28,7 @@ class ExchangeView(msgspec.Struct, frozen=True):
     wallets: tuple[Wallet, ...]
     permissions: tuple[str, ...]
     egress_addresses: tuple[str, ...]
+    unserved_regions: tuple[UnservedRegion, ...]
 
 
 @get("/api/v1/exchanges", responses=documented(), tags=["exchanges"], security=[{}])
@@ -42,4 +46,5 @@ def _view(exchange: Exchange, egress: tuple[str, ...]) -> ExchangeView:
         wallets=exchange.wallets,
         permissions=tuple(sorted(exchange.read_only_permissions)),
         egress_addresses=egress,
+        unserved_regions=exchange.unserved_regions,
     )

@@ -19,7 +19,9 @@ COUNTED = {OPTION: BY_ITSELF}
 TOLD = "rate_limit"
 RATE_LIMIT = [
     ResponseHeader(name="RateLimit-Policy", description="How often you may ask", documentation_only=True),
-    ResponseHeader(name="RateLimit", description="What is left, and for how long", documentation_only=True),
+    ResponseHeader(
+        name="RateLimit", description="How many requests are left, and for how long", documentation_only=True
+    ),
 ]
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]

@@ -12,7 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, HTTPScope
 
-from contracts.faults import Failure
+from contracts.faults import FAULTS, Code, Failure
 from gateway.errors import (
     Problem,
     invalid_input,
@@ -23,6 +23,7 @@ from gateway.errors import (
     unauthorized,
 )
 from gateway.places import TooBusy
+from gateway.routes.situations import afterwards
 from gateway.store.pool import DatabaseUnavailable, Overloaded
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,7 +81,9 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
         raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body as application/json."
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The Content-Type is not application/json: send the body as JSON, with that Content-Type.",
         )
 
 
@@ -124,7 +127,7 @@ def _on_overloaded(request: AnyRequest, error: Overloaded) -> Response[Any]:
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
-    words = "The database is away for now: try again."
+    words = f"The database is not available. {afterwards(request.scope)}"
     return problem_response(request, service_unavailable("database_unavailable", words), error)
 
 
@@ -141,7 +144,7 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     if status is HTTPStatus.UNAUTHORIZED:
         return problem_response(request, unauthorized())
     if status is HTTPStatus.BAD_REQUEST:
-        words = "The request is not valid."
+        words = "The request is not valid: `errors` names the fields."
         return problem_response(request, Problem(status, "invalid_input", words, errors=_errors(error)))
     code = CODES.get(status, "request_refused")
     response = problem_response(request, Problem(status, code, f"{status.phrase}."))
@@ -157,15 +160,15 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
     wrong = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in entries]
     return [
         {"field": field, "message": UNKNOWN.sub("an unknown field", message)} for field, message in wrong
-    ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
+    ] or [{"field": "", "message": "We can not read the request: compare it with the OpenAPI document."}]
 
 
 def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[Any]:
-    return problem_response(request, invalid_input("The body is no JSON that can be read."))
+    return problem_response(request, invalid_input("The body is not valid JSON."))
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
-    words = "Something of ours failed; nothing of yours is lost."
+    words = f"{FAULTS[Code.INTERNAL_ERROR].words} {afterwards(request.scope)}"
     return problem_response(
         request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", words), error
     )

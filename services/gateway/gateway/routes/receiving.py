@@ -55,7 +55,7 @@ class Body:
             async with asyncio.timeout_at(None if whole else self._deadline):
                 message = await self._next()
         except TimeoutError:
-            words = f"The body of a request must arrive within {BODY_SECONDS:.0f} seconds."
+            words = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send the request again."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "request_too_slow", words) from None
         if message["type"] == "http.disconnect" and not whole:
             raise invalid_input("The body of the request can not be read to its end.")

@@ -132,7 +132,9 @@ async def list_syncs(
         if cursor is not None:
             last = await syncs.find_sync(connection, request.user.id, cursor)
             if last is None or last.account_id != account_id:
-                raise invalid_input("This cursor is not of a page of this account: begin again without one.")
+                raise invalid_input(
+                    "This cursor is not from a page of this account: begin again without a cursor."
+                )
         listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
     items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
     return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)

@@ -108,11 +108,11 @@ class Https:
             async with asyncio.timeout(min(seconds, CALL_SECONDS)):
                 return await self._answer(request)
         except TimeoutError:
-            raise ExchangeTimeout("No whole answer came in time.") from None
+            raise ExchangeTimeout("The exchange did not send a whole answer in time.") from None
         except (httpx.TransportError, OSError) as error:
             raise ExchangeUnreachable(self._why_unreachable(error)) from None
         except ClientError:
-            raise UnexpectedResponse("The answer is no HTTP.") from None
+            raise UnexpectedResponse("The answer is not valid HTTP.") from None
 
     async def close(self) -> None:
         """Cut off the requests that are under way."""
@@ -142,7 +142,7 @@ class Https:
         response = await self._transport.handle_async_request(request)
         try:
             if response.is_redirect or response.headers.get("content-encoding", "identity") != "identity":
-                raise UnexpectedResponse("The answer is a redirect or compressed, which nobody asked for.")
+                raise UnexpectedResponse("The answer is a redirect or compressed, and we asked for neither.")
             body = await _body(response)
         finally:
             await response.aclose()
