@@ -10,6 +10,7 @@ import nkeys
 
 from contracts.bus.provision import provision
 from contracts.bus.topology import MAX_PAYLOAD, STREAMS, USERS, server_permissions
+from deploy.local.confinement import Reach
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
@@ -40,9 +41,11 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = kept_port(home / "port")  # subscribers find the bus where it was
     monitoring = kept_port(home / "monitoring-port")
-    program = Program("nats", [executable("nats-server"), "-c", home / "nats.conf"])
+    program = _program(home)
     bus = Nats(f"nats://{LOOPBACK}:{port}", keys, home, f"http://{LOOPBACK}:{monitoring}/healthz", program)
     write_private(home / "nats.conf", _configuration(bus, port, monitoring).encode())
+    for path in (home / "nats.conf", home / "jetstream"):
+        processes.way.hand_over(path, program.name)
     async with processes.running(program):
         await until_it_accepts(processes, bus)
         await provision(bus.url, str(bus.seed_file("admin")))
@@ -53,6 +56,15 @@ async def until_it_accepts(processes: Processes, bus: Nats) -> None:
     """Wait until the server takes connections; raises PartFailed."""
     port = int(bus.url.rpartition(":")[2])
     await processes.until("nats", lambda: accepts(port), READY_SECONDS)
+
+
+def _program(home: Path) -> Program:
+    """Describe the server, which may change its streams and nothing else in its folder."""
+    server, configuration, streams = executable("nats-server"), home / "nats.conf", home / "jetstream"
+    streams.mkdir(mode=0o700, exist_ok=True)
+    home.chmod(0o711)  # its user has to pass
+    reach = Reach("nats", (server, configuration), (streams,))
+    return Program("nats", [server, "-c", configuration], reach=reach)
 
 
 def _configuration(bus: Nats, port: int, monitoring: int) -> str:

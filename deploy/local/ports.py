@@ -5,6 +5,8 @@ import os
 import socket
 from pathlib import Path
 
+from deploy.local.keys import write_private
+
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2
 
@@ -30,7 +32,7 @@ def kept_port(path: Path) -> int:
             port: int = listener.getsockname()[1]
     except OSError:
         (port,) = free_ports(1)
-    path.write_text(str(port))
+    write_private(path, str(port).encode())  # through no link: the folder may be a program's own
     return port
 
 

@@ -5,6 +5,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.bus.grants import load_signing_key
 from contracts.operations.settings import (
+    OPTIONAL as RUNNING,
+)
+from contracts.operations.settings import (
     Environment,
     Running,
     content,
@@ -27,6 +30,8 @@ DEFAULTS = {
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
     "REGISTRATION_LIMIT_PER_MINUTE": "120",
 }
+# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+OPTIONAL = (*RUNNING, *DEFAULTS, "EGRESS_ADDRESSES", "WRAPPING_KEY_FINGERPRINT")
 
 
 class Settings(msgspec.Struct, frozen=True):
