@@ -74,6 +74,7 @@ async def running_stack(
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
             tell("all three services are ready")
+            tell(processes.way.words())
             stack.callback(tell, "stopping")
             yield Stack(processes, parts, ports)
 
