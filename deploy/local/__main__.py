@@ -14,7 +14,7 @@ import psycopg
 
 from deploy.local import tether
 from deploy.local.demo import demonstrate
-from deploy.local.ports import PortTaken, require_free
+from deploy.local.ports import InTheClear, PortTaken, require_free, require_loopback
 from deploy.local.processes import PartFailed
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
@@ -91,8 +91,17 @@ def main() -> int:
     # `make` may be killed without a word to us.
     tether.tie_to(os.getppid(), signal.SIGTERM)
     try:
+        require_loopback(os.environ)
         return asyncio.run(until_signal(options))
-    except (PartFailed, PortTaken, DirectoryInUse, httpx.HTTPError, psycopg.Error, OSError) as error:
+    except (
+        PartFailed,
+        PortTaken,
+        InTheClear,
+        DirectoryInUse,
+        httpx.HTTPError,
+        psycopg.Error,
+        OSError,
+    ) as error:
         print(f"\nThe stack has stopped: {error}", file=sys.stderr)
         return 1
 
