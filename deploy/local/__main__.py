@@ -19,6 +19,7 @@ from deploy.local.processes import PartFailed
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
+REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse)
 
 
 def arguments() -> argparse.Namespace:
@@ -93,15 +94,7 @@ def main() -> int:
     try:
         require_loopback(os.environ)
         return asyncio.run(until_signal(options))
-    except (
-        PartFailed,
-        PortTaken,
-        InTheClear,
-        DirectoryInUse,
-        httpx.HTTPError,
-        psycopg.Error,
-        OSError,
-    ) as error:
+    except (*REFUSALS, httpx.HTTPError, psycopg.Error, OSError) as error:
         print(f"\nThe stack has stopped: {error}", file=sys.stderr)
         return 1
 

@@ -28,6 +28,7 @@ USERS = {
 # PostgreSQL's data have belonged to this one from the beginning.
 DATABASE, DATABASE_USER = "postgres", "nobody"
 ROOT = Path(__file__).parents[2]
+CODE = (ROOT / "contracts", ROOT / "services")
 SYSTEM = (
     *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/nix/store", "/gnu/store"),
     *("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager"),
@@ -92,6 +93,11 @@ class Way:
             _chown(str(path), None, owner)
         return path
 
+    def let_pass(self, directory: Path) -> None:
+        """Let users of their own enter, not list, the folder of the stack, where there are no mounts."""
+        if os.geteuid() == 0 and not self.mounts:
+            directory.chmod(0o711)
+
     def confining(self, reach: Reach) -> Callable[[], None]:
         """Give what a child calls between fork and exec to give up all that its role does not need.
 
@@ -118,8 +124,7 @@ def python() -> tuple[Path, ...]:
     """Name what an interpreter reads to run our code."""
     packages = (Path(each) for each in sys.path if each.endswith(("site-packages", "dist-packages")))
     own = (sys.executable, sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"))
-    code = (ROOT / "contracts", ROOT / "services")
-    return tuple(dict.fromkeys((*map(Path, own), *packages, *code)))
+    return tuple(dict.fromkeys((*map(Path, own), *packages, *CODE)))
 
 
 @cache

@@ -19,6 +19,10 @@ POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
 TAIL_BYTES = 4000
 TAIL_LINES = 15
+CLOSED = (
+    "{} can not be started: its user may not run {}. Make the virtual environment again so that others may "
+    "read it (`umask 022; make clean`), or start as another user than root"
+)
 # What the caller's environment says to the programs of others (PG*, BAO_*) must not change what they do.
 PLAIN_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
@@ -114,16 +118,20 @@ class Processes:
             log.replace(log.with_suffix(".log.old"))
         prepare = self._preparing(program)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *program.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=program.environment,
-                start_new_session=True,  # Ctrl-C is the starter's alone
-                preexec_fn=prepare,
-            )
-        log.with_suffix(".pid").write_text(str(process.pid))
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *program.command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=asyncio.subprocess.STDOUT,
+                    env=program.environment,
+                    start_new_session=True,  # Ctrl-C is the starter's alone
+                    preexec_fn=prepare,
+                )
+            except PermissionError:
+                raise PartFailed(CLOSED.format(program.name, program.command[0])) from None
+        with suppress(OSError):  # a full disk must not leave a process that is forgotten
+            log.with_suffix(".pid").write_text(str(process.pid))
         return process
 
     def _preparing(self, program: Program) -> Callable[[], None]:

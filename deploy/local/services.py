@@ -1,5 +1,7 @@
 """The three services as programs of the stack, each told by its environment what it needs."""
 
+import asyncio
+import compileall
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from deploy.local.confinement import Reach, Way, best_way, python
+from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.exchange import Exchange
 from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
@@ -90,6 +92,8 @@ async def running_services(
     processes: Processes, parts: Infrastructure, ports: Mapping[str, int]
 ) -> AsyncIterator[None]:
     """Run the three services until they are ready; the gateway stops first. Raises PartFailed."""
+    for folder in CODE:  # a service of another user can not keep what it compiles
+        await asyncio.to_thread(compileall.compile_dir, folder, quiet=2)
     async with AsyncExitStack() as stack:
         for program in programs(parts, ports, processes.way):
             await stack.enter_async_context(processes.running(program))

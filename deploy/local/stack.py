@@ -66,6 +66,7 @@ async def running_stack(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(directory):
         processes = Processes(directory / "logs")
+        processes.way.let_pass(directory)
         async with AsyncExitStack() as stack:
             parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
             await stack.enter_async_context(watched(processes, parts.nats, tell))

@@ -18,12 +18,9 @@ from tests.deploy.test_stack import STOP_SECONDS, command
 
 NAME = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|PORT")
 ROOT = Path(__file__).parents[2]
+RUNNING = ROOT / "contracts" / "contracts" / "operations" / "settings.py"
 READERS = {
-    name: (
-        ROOT / "services" / name / module / "settings.py",
-        ROOT / "contracts/contracts/operations/settings.py",
-    )
-    for name, module in MODULES.items()
+    name: (RUNNING, ROOT / "services" / name / module / "settings.py") for name, module in MODULES.items()
 }
 STRAY = {
     "AWS_SECRET_ACCESS_KEY": "x",
