@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from deploy.local import kernel
-from deploy.local.veil import draw, needed_veils
+from deploy.local.veil import draw, needed_veils, show_as_own
 
 # No user of these numbers needs to exist. Neither Debian nor systemd gives them out.
 USERS = {
@@ -61,11 +61,15 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How programs are kept apart: by users, by mounts where those are closed out, by Landlock's version."""
+    """How programs are kept apart: by users, by mounts where those are closed out, by Landlock's version.
+
+    `mapped` mounts also show a user what root made for itself alone, as with a umask of 077.
+    """
 
     users: bool
     mounts: bool
     landlock: int
+    mapped: bool = False
 
     def user(self, role: str) -> Identity | None:
         """Give user and group of a role, None where it runs as the starter does."""
@@ -106,12 +110,16 @@ class Way:
         user = self.user(reach.role)
         paths = (*reach.readable, *reach.writable)
         veils = needed_veils(paths, *user) if user else []
+        mapped = self.mapped and user is not None
         if veils and not self.mounts:
             raise OutOfReach(f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}")
 
         def confine() -> None:
-            if veils:
+            if veils or mapped:
+                kernel.unshare_mounts()
                 draw(veils)
+            if mapped and user:
+                show_as_own(reach.readable, *user)
             _give_up_rights(user)
             if self.landlock:
                 readable, writable = [*_system(user), *reach.readable], [*map(Path, DEVICES), *reach.writable]
@@ -137,8 +145,8 @@ def _ways() -> Iterator[Way]:
     landlock = kernel.landlock_version() if kernel.LINUX else 0
     versions = dict.fromkeys((landlock, 0))
     if kernel.LINUX and os.geteuid() == 0:
-        for mounts in (True, False):
-            yield from (Way(users=True, mounts=mounts, landlock=version) for version in versions)
+        for mounts, mapped in ((True, False), (True, True), (False, False)):
+            yield from (Way(users=True, mounts=mounts, landlock=each, mapped=mapped) for each in versions)
     mounts = kernel.LINUX and os.geteuid() == 0
     yield from (Way(users=False, mounts=mounts, landlock=version) for version in versions if version)
 

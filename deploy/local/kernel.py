@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,12 @@ CAPABILITIES = 64
 CLONE_NEWNS = 0x00020000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
 
+# The newer calls of mounts have the same numbers on every architecture.
+SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
+CLONE_NEWUSER = 0x10000000
+AT_FDCWD, AT_EMPTY_PATH, OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH = -100, 0x1000, 1, 4
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_IDMAP = 0x1, 0x00100000
+
 # linux/landlock.h; the numbers of its system calls are the same on every architecture
 SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF = 444, 445, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -34,6 +41,15 @@ FILE_RIGHTS = {2: 14, 3: 15, 4: 15}
 NEWEST_FILE_RIGHTS = 16
 SCOPES_SINCE = 6
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1, 2
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
 
 
 class _Ruleset(ctypes.Structure):
@@ -71,6 +87,41 @@ def bind(source: int, target: Path) -> None:
     _mount(f"/proc/self/fd/{source}", str(target), None, MS_BIND | MS_REC)
 
 
+def mapping_of_root(user: int, group: int) -> int:
+    """Open a user namespace in which root's files belong to a user and a group; raises OSError."""
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            _call("unshare", ctypes.c_int(CLONE_NEWUSER))
+            os.write(tell, b"x")
+            signal.pause()
+        finally:
+            os._exit(1)
+    os.close(tell)
+    try:
+        if not os.read(ready, 1):
+            raise OSError("this kernel gives no user namespace")
+        Path(f"/proc/{child}/uid_map").write_text(f"0 {user} 1")
+        Path(f"/proc/{child}/gid_map").write_text(f"0 {group} 1")
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(ready)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def mount_mapped(path: Path, mapping: int) -> None:
+    """Show a file or folder over itself, to be read only, with owners as a user namespace maps them."""
+    name, here, empty = os.fsencode(path), ctypes.c_int(AT_FDCWD), ctypes.c_uint(AT_EMPTY_PATH)
+    attributes = _MountAttributes(MOUNT_ATTR_RDONLY | MOUNT_ATTR_IDMAP, 0, 0, mapping)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    tree = ctypes.c_int(_syscall(SYS_OPEN_TREE, here, name, ctypes.c_uint(OPEN_TREE_CLONE)))
+    _syscall(SYS_MOUNT_SETATTR, tree, b"", empty, ctypes.byref(attributes), size)
+    _syscall(SYS_MOVE_MOUNT, tree, b"", here, name, ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH))
+    os.close(tree.value)
+
+
 def drop_bounding_set() -> None:
     """Let no program that this process runs gain a capability, whatever its file says."""
     for capability in range(CAPABILITIES):
@@ -90,13 +141,8 @@ def drop_capabilities() -> None:
 def landlock_version() -> int:
     """Give the version of Landlock, 0 where there is none that databases can live with."""
     try:
-        version = _call(
-            "syscall",
-            ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET),
-            None,
-            ctypes.c_size_t(0),
-            ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION),
-        )
+        ask = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
+        version = _syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ask)
     except OSError:
         return 0
     return version if version >= min(FILE_RIGHTS) else 0
@@ -114,12 +160,8 @@ def landlock(
     scoped = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS if version >= SCOPES_SINCE else 0
     size = ctypes.sizeof(_Ruleset) if scoped else ctypes.sizeof(ctypes.c_uint64)
     attributes = _Ruleset(rights, 0, scoped)
-    ruleset = _call(
-        "syscall",
-        ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET),
-        ctypes.byref(attributes),
-        ctypes.c_size_t(size),
-        ctypes.c_uint32(0),
+    ruleset = _syscall(
+        SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0)
     )
     for path in readable:
         _allow(ruleset, path, READING & rights)
@@ -128,7 +170,7 @@ def landlock(
     for path in listed:
         _allow(ruleset, path, READ_DIR)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    _call("syscall", ctypes.c_long(SYS_LANDLOCK_RESTRICT_SELF), ctypes.c_int(ruleset), ctypes.c_uint32(0))
+    _syscall(SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     os.close(ruleset)
 
 
@@ -138,20 +180,18 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     except OSError:
         return
     rule = _PathBeneath(rights if path.is_dir() else rights & OF_FILES, opened)
-    _call(
-        "syscall",
-        ctypes.c_long(SYS_LANDLOCK_ADD_RULE),
-        ctypes.c_int(ruleset),
-        ctypes.c_int(LANDLOCK_RULE_PATH_BENEATH),
-        ctypes.byref(rule),
-        ctypes.c_uint32(0),
-    )
+    kind, none = ctypes.c_int(LANDLOCK_RULE_PATH_BENEATH), ctypes.c_uint32(0)
+    _syscall(SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), kind, ctypes.byref(rule), none)
     os.close(opened)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     words = [each.encode() if each is not None else None for each in (source, target, kind)]
     _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data is not None else None)
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    return _call("syscall", ctypes.c_long(number), *arguments)
 
 
 def _call(function: str, *arguments: object) -> int:

@@ -42,7 +42,6 @@ def needed_veils(paths: Iterable[Path], user: int, group: int) -> list[Veil]:
 
 def draw(veils: Iterable[Veil]) -> None:
     """Mount the veils, for this process and its children only; raises OSError."""
-    kernel.unshare_mounts()
     opened = [
         (veil, {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in _outermost(veil.shown)})
         for veil in veils
@@ -56,6 +55,18 @@ def draw(veils: Iterable[Veil]) -> None:
             if not link.is_symlink():
                 link.symlink_to(target)
     os.chdir("/")
+
+
+def show_as_own(paths: Iterable[Path], user: int, group: int) -> None:
+    """Show a user what root alone may read as if it were the user's own, to be read only; raises OSError.
+
+    It comes after the veils, and changes what this process and its children see, not the files.
+    """
+    real = {_walked(path)[0] for path in paths if path.exists()}
+    mapping = kernel.mapping_of_root(user, group)
+    for path in _outermost({path for path in real if path.stat().st_uid == 0}):
+        kernel.mount_mapped(path, mapping)
+    os.close(mapping)
 
 
 def _show(source: int, path: Path) -> None:

@@ -109,6 +109,7 @@ def unprivileged(directory: Path) -> Callable[[], None] | None:
     os.chown(directory, STRANGER, STRANGER)
 
     def become() -> None:
+        kernel.unshare_mounts()
         draw(veils)
         os.setgroups([])
         os.setresgid(STRANGER, STRANGER, STRANGER)

@@ -70,6 +70,24 @@ async def test_what_symbolic_links_lead_to_is_shown(tmp_path: Path) -> None:
 
 
 @by_root
+async def test_what_root_made_for_itself_alone_is_shown_to_be_read(tmp_path: Path) -> None:
+    """Code of a umask of 077 is read by another user as if it were that one's own, and stays root's."""
+    folder = closed(tmp_path / "code")
+    file = closed(folder / "deep") / "file"
+    file.write_text("found")
+    file.chmod(0o600)
+    processes = Processes(tmp_path / "logs", replace(USERS_ALONE, mapped=True))
+    script = f"cat {file}; echo changed > {file}; true"
+    program = Program("seer", ["/bin/sh", "-c", script], reach=Reach("exchange", (folder,)))
+
+    await processes.run(program, SECONDS)
+
+    assert said(processes, "seer").startswith("found")
+    assert "Read-only" in said(processes, "seer")
+    assert (file.read_text(), file.stat().st_uid, file.stat().st_mode & 0o777) == ("found", 0, 0o600)
+
+
+@by_root
 async def test_what_is_closed_is_named_where_mounts_are_not_to_be_had(tmp_path: Path) -> None:
     """Without mounts of its own a program is not started on less than it needs."""
     path = closed(tmp_path / "closed") / "file"
