@@ -89,16 +89,20 @@ class Way:
         return "WARNING: neither users nor Landlock keep the services apart here: each can read every key"
 
     def hand_over(self, path: Path, role: str) -> Path:
-        """Make a role the owner of a file, or of a folder and all that is in it, where root starts it."""
+        """Make a role the owner of a file, or of a folder and all that is in it, where root starts it.
+
+        The starter's own link to a place elsewhere is followed, another's is not.
+        """
         if os.geteuid() == 0:
             owner = self.user(role) or (os.geteuid(), os.getegid())
-            for name, folder in _below(path):
+            place = path.resolve() if path.lstat().st_uid == os.geteuid() else path
+            for name, folder in _below(place):
                 _chown(name, folder, owner)
-            _chown(str(path), None, owner)
+            _chown(str(place), None, owner)
         return path
 
     def let_pass(self, directory: Path) -> None:
-        """Let users of their own enter, not list, the folder of the stack, where there are no mounts."""
+        """Let users of their own enter, not list, a folder of the stack where there are no mounts."""
         if os.geteuid() == 0 and not self.mounts:
             directory.chmod(0o711)
 

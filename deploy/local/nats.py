@@ -44,6 +44,7 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     program = _program(home)
     bus = Nats(f"nats://{LOOPBACK}:{port}", keys, home, f"http://{LOOPBACK}:{monitoring}/healthz", program)
     write_private(home / "nats.conf", _configuration(bus, port, monitoring).encode())
+    processes.way.let_pass(home)
     for path in (home / "nats.conf", home / "jetstream"):
         processes.way.hand_over(path, program.name)
     async with processes.running(program):
@@ -62,7 +63,6 @@ def _program(home: Path) -> Program:
     """Describe the server, which may change its streams and nothing else in its folder."""
     server, configuration, streams = executable("nats-server"), home / "nats.conf", home / "jetstream"
     streams.mkdir(mode=0o700, exist_ok=True)
-    home.chmod(0o711)  # its user has to pass
     reach = Reach("nats", (server, configuration), (streams,))
     return Program("nats", [server, "-c", configuration], reach=reach)
 

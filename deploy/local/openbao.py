@@ -71,7 +71,7 @@ def _program(processes: Processes, home: Path, server: Identity, configuration: 
     writable = (home / "raft", audit)
     for path in (*readable, *writable):
         processes.way.hand_over(path, "openbao")
-    home.chmod(0o711)  # its user has to pass
+    processes.way.let_pass(home)
     reach = Reach("openbao", (binary, *readable), writable)
     return Program("openbao", [binary, "server", f"-config={configuration}"], reach=reach)
 

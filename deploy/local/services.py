@@ -114,7 +114,8 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
     What can not be read is left as it is: the service says which setting that is.
     """
     folder = own_folder(directory, service)
-    folder.parent.mkdir(mode=0o711, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    way.let_pass(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
     named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
     own = {name: str(_copied(path, folder)) for name, path in named.items() if os.access(path, os.R_OK)}

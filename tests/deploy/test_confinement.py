@@ -147,14 +147,18 @@ def test_only_what_lies_in_a_folder_is_handed_over(tmp_path: Path) -> None:
 
 @by_root
 def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
-    """A server that puts a link where a file of its own was does not get the file that it names."""
-    secret, link = tmp_path / "secret", tmp_path / "link"
-    secret.write_text("x")
-    link.symlink_to(secret)
+    """What a server links to in the place of its own file stays; what root links to is handed over."""
+    secret, data = tmp_path / "secret", tmp_path / "data"
+    links = tmp_path / "link-of-server", tmp_path / "link-of-root"
+    for link, path in zip(links, (secret, data), strict=True):
+        path.write_text("x")
+        link.symlink_to(path)
+    os.chown(links[0], USER, USER, follow_symlinks=False)
 
-    USERS_ALONE.hand_over(link, "exchange")
+    for link in links:
+        USERS_ALONE.hand_over(link, "exchange")
 
-    assert secret.stat().st_uid == 0
+    assert (secret.stat().st_uid, data.stat().st_uid) == (0, USER)
 
 
 def test_a_person_is_told_what_holds() -> None:
