@@ -118,14 +118,18 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
     way.let_pass(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
     named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
-    own = {name: str(_copied(path, folder)) for name, path in named.items() if os.access(path, os.R_OK)}
+    own = {
+        name: str(_copied(path, folder / (name.lower() + path.suffix)))
+        for name, path in named.items()
+        if os.access(path, os.R_OK)
+    }
     way.hand_over(folder, service)
     return {**settings, **own}
 
 
-def _copied(path: Path, folder: Path) -> Path:
+def _copied(path: Path, copy: Path) -> Path:
     """Copy a file where it is new or has changed: a service that runs reads its own meanwhile."""
-    content, copy = path.read_bytes(), folder / path.name
+    content = path.read_bytes()
     return copy if copy.exists() and copy.read_bytes() == content else write_private(copy, content)
 
 

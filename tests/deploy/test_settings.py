@@ -95,7 +95,7 @@ def test_a_file_that_the_caller_names_is_the_services_own(tmp_path: Path) -> Non
     authority.write_text("second")
     again = with_own_files(tmp_path, "sync-worker", settings, best_way())
 
-    copy = tmp_path / "services" / "sync-worker" / "authority.pem"
+    copy = tmp_path / "services" / "sync-worker" / "exchange_ca_file.pem"
     assert own == again == {**settings, "EXCHANGE_CA_FILE": str(copy)}
     assert copy.read_text() == "second"
     assert copy.stat().st_mode & 0o777 == 0o600
