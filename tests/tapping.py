@@ -12,7 +12,6 @@ import nkeys
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from deploy.local.keys import write_private
 from deploy.local.nats import Nats
 from deploy.local.subscribing import reload_server
 from tests.waiting import until
@@ -70,11 +69,10 @@ class Tap:
 @asynccontextmanager
 async def tapped(bus: Nats) -> AsyncIterator[Tap]:
     """Hear every account of a bus until the end of the block."""
-    configuration = bus.home / "nats.conf"
-    before = configuration.read_text()
+    before = bus.configuration.read_text()
     accounts = ACCOUNT.findall(before)
     keys = {account: nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER) for account in accounts}
-    write_private(configuration, ACCOUNT.sub(lambda found: _with_tap(found, keys), before).encode())
+    bus.write(ACCOUNT.sub(lambda found: _with_tap(found, keys), before))
     await reload_server(bus)
     tap = Tap()
     async with AsyncExitStack() as clients:
@@ -82,7 +80,7 @@ async def tapped(bus: Nats) -> AsyncIterator[Tap]:
             client = await nats_client.connect(bus.url, nkeys_seed_str=seed.decode(), allow_reconnect=False)
             await tap.connect(account, await clients.enter_async_context(client))
         yield tap
-    write_private(configuration, before.encode())
+    bus.write(before)
     await reload_server(bus)
 
 

@@ -21,12 +21,13 @@ from contracts.bus.subscribers import Subscriber
 from deploy.local import subscribing, tether
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
-from deploy.local.ports import PortTaken, require_free
+from deploy.local.ports import InTheClear, PortTaken, require_free, require_loopback
 from deploy.local.processes import PartFailed
 from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
+REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse)
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int | None]]
 
 
@@ -141,11 +142,12 @@ def main() -> int:
     # `make` may be killed without a word to us.
     tether.tie_to(os.getppid(), signal.SIGTERM)
     try:
+        require_loopback(os.environ)
         return asyncio.run(until_signal(options))
     except subscribing.SubscriberFailed as error:
         print(f"Not done: {error}", file=sys.stderr)
         return 1
-    except (PartFailed, PortTaken, DirectoryInUse, httpx.HTTPError, psycopg.Error, OSError) as error:
+    except (*REFUSALS, httpx.HTTPError, psycopg.Error, OSError) as error:
         print(f"\nThe stack has stopped: {error}", file=sys.stderr)
         return 1
 

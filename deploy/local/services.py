@@ -1,5 +1,7 @@
 """The three services as programs of the stack, each told by its environment what it needs."""
 
+import asyncio
+import compileall
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -17,19 +19,25 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.exchange import Exchange
 from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
-from deploy.local.processes import Processes, Program
+from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
+from gateway.settings import OPTIONAL as OF_GATEWAY
+from sync_worker.settings import OPTIONAL as OF_WORKER
+from vault_broker.settings import OPTIONAL as OF_BROKER
 
 READY_SECONDS = 60
 CALL_SECONDS = 5
 MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gateway": "gateway"}
 # The name of the gateway's second port among those of the services.
 OPERATIONS = "operations"
+OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": OF_WORKER, "vault-broker": OF_BROKER}
+FILES = ("_FILE", "_CACERT")  # how settings end that are paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +62,19 @@ def operations_port(ports: Mapping[str, int], service: str) -> int:
     return ports[OPERATIONS] if service == "gateway" else ports[service]
 
 
-def environments(parts: Infrastructure, ports: Mapping[str, int]) -> dict[str, dict[str, str]]:
-    """Give each service its settings; the caller's environment may add those that are optional."""
+def environments(
+    parts: Infrastructure, ports: Mapping[str, int], way: Way | None = None
+) -> dict[str, dict[str, str]]:
+    """Give each service its settings and copies of its files; the caller's environment adds optional ones."""
     own = {
         "gateway": _gateway(parts),
         "sync-worker": _sync_worker(parts),
         "vault-broker": _vault_broker(parts),
     }
-    return {
+    told = {
         name: {
-            **os.environ,
+            **PLAIN_ENVIRONMENT,
+            **{each: os.environ[each] for each in OPTIONAL[name] if each in os.environ},
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
             "OPERATIONS_PORT": str(operations_port(ports, name)),
@@ -73,6 +84,21 @@ def environments(parts: Infrastructure, ports: Mapping[str, int]) -> dict[str, d
         }
         for name, settings in own.items()
     }
+    return {name: with_own_files(parts.directory, name, told[name], way or best_way()) for name in told}
+
+
+def programs(parts: Infrastructure, ports: Mapping[str, int], way: Way) -> list[Program]:
+    """Describe the three services, each of which can read its code and its own files."""
+    settings = environments(parts, ports, way)
+    return [
+        Program(
+            name,
+            [sys.executable, "-m", module],
+            settings[name],
+            Reach(name, (*python(), own_folder(parts.directory, name))),
+        )
+        for name, module in MODULES.items()
+    ]
 
 
 @asynccontextmanager
@@ -80,16 +106,46 @@ async def running_services(
     processes: Processes, parts: Infrastructure, ports: Mapping[str, int]
 ) -> AsyncIterator[None]:
     """Run the three services until they are ready; the gateway stops first. Raises PartFailed."""
-    settings = environments(parts, ports)
+    for folder in CODE:  # a service of another user can not keep what it compiles
+        await asyncio.to_thread(compileall.compile_dir, folder, quiet=2)
     async with AsyncExitStack() as stack:
-        for name, module in MODULES.items():
-            program = Program(name, [sys.executable, "-m", module], settings[name])
+        for program in programs(parts, ports, processes.way):
             await stack.enter_async_context(processes.running(program))
         async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
             for name in MODULES:
                 port = operations_port(ports, name)
                 await processes.until(name, lambda port=port: _ready(client, port), READY_SECONDS)  # type: ignore[misc]
         yield
+
+
+def own_folder(directory: Path, service: str) -> Path:
+    """Name the folder with the files of a service."""
+    return directory / "services" / service
+
+
+def with_own_files(directory: Path, service: str, settings: Mapping[str, str], way: Way) -> dict[str, str]:
+    """Copy the files that settings name to the service's folder, and have the settings name the copies.
+
+    What can not be read is left as it is: the service says which setting that is.
+    """
+    folder = own_folder(directory, service)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    way.let_pass(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
+    own = {
+        name: str(_copied(path, folder / (name.lower() + path.suffix)))
+        for name, path in named.items()
+        if os.access(path, os.R_OK)
+    }
+    way.hand_over(folder, service)
+    return {**settings, **own}
+
+
+def _copied(path: Path, copy: Path) -> Path:
+    """Copy a file where it is new or has changed: a service that runs reads its own meanwhile."""
+    content = path.read_bytes()
+    return copy if copy.exists() and copy.read_bytes() == content else write_private(copy, content)
 
 
 async def _ready(client: httpx.AsyncClient, port: int) -> bool:

@@ -70,6 +70,7 @@ async def running_stack(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(directory):
         processes = Processes(directory / "logs")
+        processes.way.let_pass(directory)
         async with AsyncExitStack() as stack:
             parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
             await stack.enter_async_context(watched(processes, parts.nats, tell))
@@ -77,6 +78,7 @@ async def running_stack(
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
             tell("all three services are ready")
+            tell(processes.way.words())
             stack.callback(tell, "stopping")
             yield Stack(processes, parts, ports)
 

@@ -101,7 +101,7 @@ async def test_a_bus_that_knows_nobody_for_a_while_is_tried_again(
     world: World, person: Person, path: str, bus: Client
 ) -> None:
     """Authorization violations while reconnecting end no connection for good (B5)."""
-    configuration = world.directory / "nats" / "nats.conf"
+    configuration = world.parts.nats.configuration
     right = configuration.read_text()
     strangers = right
     for name in world.services:

@@ -23,6 +23,7 @@ from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.pinning import pinned_in
+from tests.processes import process_writing
 from tests.sync_worker.system import Gateway
 
 
@@ -85,13 +86,4 @@ async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
 
 @pytest.fixture(name="worker_process", scope="session")
 def _worker_process(troubled_stack: Stack) -> psutil.Process:
-    port = troubled_stack.ports["sync-worker"]
-    return next(
-        process
-        for process in psutil.Process().children()
-        if any(
-            listening.laddr.port == port
-            for listening in process.net_connections()
-            if listening.status == "LISTEN"
-        )
-    )
+    return process_writing(troubled_stack.processes.logs / "sync-worker.log")

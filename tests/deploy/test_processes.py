@@ -1,8 +1,6 @@
 """Programs of the stack live as long as their starter, and are missed when they end."""
 
 import asyncio
-import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -11,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.processes import UNPRIVILEGED_USER, PartFailed, Processes, Program
+from deploy.local.processes import PartFailed, Processes, Program
 
 PYTHON = sys.executable
 DEADLINE = 10
@@ -21,9 +19,11 @@ STUBBORN = [PYTHON, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN
 STARTER = """
 import asyncio, sys
 from pathlib import Path
+from deploy.local.confinement import Reach, python
 from deploy.local.processes import Processes, Program
 async def main():
-    program = Program("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], unprivileged=%s)
+    reach = Reach("sync-worker", python()) if %s else None
+    program = Program("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], reach=reach)
     async with Processes(Path(sys.argv[1])).running(program) as process:
         print(process.pid, flush=True)
         await asyncio.sleep(600)
@@ -36,10 +36,10 @@ def _own(tmp_path: Path) -> Processes:
     return Processes(tmp_path)
 
 
-@pytest.mark.parametrize("unprivileged", [False, True])
-def test_a_program_ends_when_its_starter_is_killed(tmp_path: Path, *, unprivileged: bool) -> None:
+@pytest.mark.parametrize("confined", [False, True])
+def test_a_program_ends_when_its_starter_is_killed(tmp_path: Path, *, confined: bool) -> None:
     """Kill -9 of the starter is the death of what it started, also of what runs as another user."""
-    command = [PYTHON, "-c", STARTER % unprivileged, str(tmp_path)]
+    command = [PYTHON, "-c", STARTER % confined, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
         started = psutil.Process(int(starter.stdout.readline()))
@@ -94,21 +94,3 @@ async def test_the_log_of_the_run_before_is_kept(own: Processes) -> None:
 
     assert (own.logs / "step.log").read_text() == "second\n"
     assert (own.logs / "step.log.old").read_text() == "first\n"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_a_program_that_refuses_root_can_reach_roots_files(own: Processes, tmp_path: Path) -> None:
-    """Started by root it is another user, whose one right beyond that is to open files."""
-    hidden = tmp_path / "hidden"
-    hidden.write_text("found")
-    hidden.chmod(0o600)
-    tmp_path.chmod(0o700)
-    script = (
-        f"import os, re; f = {str(hidden)!r}; print(os.getuid(), os.access(f, os.R_OK), open(f).read()); "
-        "print(re.findall('CapEff:.*', open('/proc/self/status').read()))"
-    )
-
-    await own.run(Program("other", [PYTHON, "-c", script], unprivileged=True), DEADLINE)
-
-    expected = f"{pwd.getpwnam(UNPRIVILEGED_USER).pw_uid} True found\n['CapEff:\\t0000000000000002']\n"
-    assert (own.logs / "other.log").read_text() == expected

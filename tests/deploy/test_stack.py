@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from deploy.local.confinement import best_way
 from deploy.local.ports import LOOPBACK, free_ports
 
 START_SECONDS = 90
@@ -119,6 +120,11 @@ def test_keys_are_readable_by_their_owner_only(running: tuple[Up, Path]) -> None
     assert len(private) > 15
     assert {name: mode for name, mode in modes.items() if mode != "0o600"} == {}
     assert (directory / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_start_says_what_keeps_the_services_apart(running: tuple[Up, Path]) -> None:
+    """A person reads whether users, Landlock or neither keep services from each other's keys."""
+    assert best_way().words() in running[0].said.read_text()
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:

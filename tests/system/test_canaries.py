@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -83,7 +84,8 @@ def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
                 yield f"{folder}/{path.name}", path.read_bytes()
     for process in psutil.Process().children(recursive=True):
         told = Path(f"/proc/{process.pid}")
-        yield f"environment of {process.name()}", (told / "environ").read_bytes()
+        with suppress(PermissionError):  # a service hides it from its own user, but not from root
+            yield f"environment of {process.name()}", (told / "environ").read_bytes()
         yield f"command of {process.name()}", (told / "cmdline").read_bytes()
 
 

@@ -15,6 +15,7 @@ from granian.server.embed import Server
 
 from contracts.bus.connect import Bus
 from contracts.operations import logs
+from contracts.operations.hardening import harden
 from contracts.operations.settings import Address, BadSetting, Environment
 
 BACKLOG = 1024
@@ -43,7 +44,8 @@ def start(
     load: Callable[[Environment], Settings],
     run: Callable[[Settings], Coroutine[Any, Any, int]],
 ) -> int:
-    """Read the settings, send logs where they belong and run the service; gives the exit code."""
+    """Give up rights, read the settings, send logs where they belong and run; gives the exit code."""
+    harden()  # first: a key that is read is in memory
     try:
         logs.configure(service, environ.get("LOG_LEVEL") or "info")
         settings = load(environ)

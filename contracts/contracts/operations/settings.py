@@ -14,6 +14,8 @@ MAX_PORT = 65535
 MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
 MAX_NUMBER = 1_000_000
+# What `running` reads and need not be told, beside where the service listens.
+OPTIONAL = ("LOG_LEVEL",)
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")

@@ -6,6 +6,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.bus.grants import load_signing_key
 from contracts.bus.pinning import read_fingerprints
 from contracts.operations.settings import (
+    OPTIONAL as RUNNING,
+)
+from contracts.operations.settings import (
     Address,
     BadSetting,
     Environment,
@@ -46,6 +49,8 @@ DEFAULTS = {
     "SUBMISSIONS_AT_ONCE": "32",
     "PASSWORDS_AT_ONCE": "32",
 }
+# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+OPTIONAL = (*RUNNING, *DEFAULTS, "EGRESS_ADDRESSES", "TRUSTED_PROXIES")
 
 
 class Settings(msgspec.Struct, frozen=True):

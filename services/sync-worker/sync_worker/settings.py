@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from contracts.catalogue import OKX
+from contracts.operations.settings import OPTIONAL as RUNNING
 from contracts.operations.settings import Environment, Running, listed, parsed, running
 from contracts.values import Secret
 
@@ -14,6 +15,9 @@ DEFAULT_PORT = 3001
 TOLERANCE = "OKX_TOTAL_TOLERANCE"
 PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
+HOSTS = {f"OKX_{region.key.upper()}_URL": region.host for region in OKX.regions}
+# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+OPTIONAL = (*RUNNING, *HOSTS, "EXCHANGE_CA_FILE", "EGRESS_ADDRESSES", TOLERANCE, PROXY)
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -41,9 +45,8 @@ class Settings(msgspec.Struct, frozen=True):
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
-    hosts = {f"OKX_{region.key.upper()}_URL": region.host for region in OKX.regions}
-    told = {name: environ.get(name) or host for name, host in hosts.items()}
-    origins = [parsed(told, name, _origin) for name in hosts]
+    told = {name: environ.get(name) or host for name, host in HOSTS.items()}
+    origins = [parsed(told, name, _origin) for name in HOSTS]
     has_authorities = environ.get("EXCHANGE_CA_FILE")
     return Settings(
         running=running(environ, DEFAULT_PORT, also=["PORT"]),

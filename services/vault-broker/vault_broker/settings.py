@@ -6,9 +6,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from contracts.bus.grants import load_verifying_key
+from contracts.operations.settings import OPTIONAL as RUNNING
 from contracts.operations.settings import Environment, Running, content, parsed, readable, running
 
 DEFAULT_PORT = 3002
+# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+OPTIONAL = RUNNING
 
 
 class Settings(msgspec.Struct, frozen=True):

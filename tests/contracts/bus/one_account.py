@@ -8,7 +8,6 @@ from contracts import subjects
 from contracts.bus.accounts import _permissions
 from contracts.bus.rights import GATEWAY, SYNC_WORKER, VAULT_BROKER, User
 from contracts.bus.subscribers import PREFIX
-from deploy.local.keys import write_private
 from deploy.local.nats import Nats, running_nats, until_it_accepts
 from deploy.local.processes import Processes
 from deploy.local.subscribers import SYSTEM, public_key
@@ -31,7 +30,7 @@ def one_account(bus: Nats) -> str:
         f"      {{ nkey: {key(user.name)}{_permissions(user)} }}"
         for user in (GATEWAY, SYNC_WORKER, BROKER, SUBSCRIBER)
     )
-    before, _, _ = (bus.home / "nats.conf").read_text().partition("accounts {")
+    before, _, _ = bus.configuration.read_text().partition("accounts {")
     return (
         f"{before}accounts {{\n  BUTLER {{\n    jetstream: enabled\n"
         f"    users = [\n{users}\n      {{ nkey: {key('admin')} }}\n    ]\n  }}\n"
@@ -44,7 +43,7 @@ async def running_one_account(directory: Path) -> AsyncIterator[Nats]:
     """Run a bus on which all users meet in one account."""
     processes = Processes(directory / "logs")
     async with running_nats(processes, directory) as bus:
-        write_private(bus.home / "nats.conf", one_account(bus).encode())
+        bus.write(one_account(bus))
         await processes.restart(bus.program)
         await until_it_accepts(processes, bus)
         yield bus

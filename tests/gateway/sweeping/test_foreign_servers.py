@@ -77,7 +77,7 @@ async def test_a_server_with_the_rights_of_before_costs_the_feature_only(
 ) -> None:
     """A silent request is published again after three quarters, once; the refusal is met once a minute."""
     async with sweeping_on(clean_database, pool, await start_nats(server, tmp_path)) as sweeping:
-        configuration = tmp_path / "nats" / "nats.conf"
+        configuration = tmp_path / "nats" / "conf" / "nats.conf"
         rights = configuration.read_text()
         for right in NEW_RIGHTS:
             assert f'"{right}", ' in rights or f', "{right}"' in rights

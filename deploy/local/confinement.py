@@ -1,0 +1,211 @@
+"""Keeping the programs of the stack apart: which user each one runs as, and which files it can reach."""
+
+import os
+import pwd
+import resource
+import stat
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from deploy.local import kernel
+from deploy.local.veil import draw, needed_veils, show_as_own
+
+# No user of these numbers needs to exist. Neither Debian nor systemd gives them out.
+USERS = {
+    "gateway": 61000,
+    "sync-worker": 61001,
+    "vault-broker": 61002,
+    "nats": 61003,
+    "openbao": 61004,
+    "exchange": 61005,
+    "dbmate": 61006,
+}
+# PostgreSQL's data have belonged to this one from the beginning.
+DATABASE, DATABASE_USER = "postgres", "nobody"
+ROOT = Path(__file__).parents[2]
+CODE = (ROOT / "contracts", ROOT / "services")
+SYSTEM = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/nix/store", "/gnu/store"),
+    *("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager"),
+    # What belongs to other processes in /proc stays closed: Landlock lets no process trace one outside.
+    *("/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm"),
+)
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+PROBE = "import gateway, sync_worker, vault_broker, contracts, granian"
+PROBE_SECONDS = 30
+
+Identity = tuple[int, int]
+
+
+class OutOfReach(OSError):
+    """A program can not reach what it needs as the user that it has to run as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a program needs: a role, which names its user, and paths to read and run, to change, to list only.
+
+    Landlock has a listed folder show the names of all that is in it.
+    """
+
+    role: str
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    listed: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How programs are kept apart: by users, by mounts where those are closed out, by Landlock's version.
+
+    `mapped` mounts also show a user what root made for itself alone, as with a umask of 077.
+    """
+
+    users: bool
+    mounts: bool
+    landlock: int
+    mapped: bool = False
+
+    def user(self, role: str) -> Identity | None:
+        """Give user and group of a role, None where it runs as the starter does."""
+        if os.geteuid() == 0 and role == DATABASE:  # which refuses root
+            found = pwd.getpwnam(DATABASE_USER)
+            return found.pw_uid, found.pw_gid
+        return (USERS[role], USERS[role]) if self.users else None
+
+    def words(self) -> str:
+        """Say to a person what holds."""
+        landlock = f"Landlock (version {self.landlock}) limits each service to its own files"
+        if self.users:
+            users = f"each service runs as a user of its own (uids {min(USERS.values())} and following)"
+            return f"{users}, and {landlock}" if self.landlock else users
+        if self.landlock:
+            return f"{landlock}; all run as one user"
+        return "WARNING: neither users nor Landlock keep the services apart here: each can read every key"
+
+    def hand_over(self, path: Path, role: str) -> Path:
+        """Make a role the owner of a file, or of a folder and all that is in it, where root starts it.
+
+        The starter's own link to a place elsewhere is followed, another's is not.
+        """
+        if os.geteuid() == 0:
+            owner = self.user(role) or (os.geteuid(), os.getegid())
+            place = path.resolve() if path.lstat().st_uid == os.geteuid() else path
+            for name, folder in _below(place):
+                _chown(name, folder, owner)
+            _chown(str(place), None, owner)
+        return path
+
+    def let_pass(self, directory: Path) -> None:
+        """Let users of their own enter, not list, a folder of the stack where there are no mounts."""
+        if os.geteuid() == 0 and not self.mounts:
+            directory.chmod(0o711)
+
+    def confining(self, reach: Reach) -> Callable[[], None]:
+        """Give what a child calls between fork and exec to give up all that its role does not need.
+
+        Raises OutOfReach when its user can not reach a path, and mounts of its own are not to be had.
+        """
+        user = self.user(reach.role)
+        paths = (*reach.readable, *reach.writable)
+        veils = needed_veils(paths, *user) if user else []
+        mapped = self.mapped and user is not None
+        if veils and not self.mounts:
+            raise OutOfReach(f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}")
+
+        def confine() -> None:
+            if veils or mapped:
+                kernel.unshare_mounts()
+                draw(veils)
+            if mapped and user:
+                show_as_own(reach.readable, *user)
+            _give_up_rights(user)
+            if self.landlock:
+                readable, writable = [*_system(user), *reach.readable], [*map(Path, DEVICES), *reach.writable]
+                kernel.landlock(self.landlock, readable, writable, reach.listed)
+
+        return confine
+
+
+def python() -> tuple[Path, ...]:
+    """Name what an interpreter reads to run our code."""
+    packages = (Path(each) for each in sys.path if each.endswith(("site-packages", "dist-packages")))
+    own = (sys.executable, sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"))
+    return tuple(dict.fromkeys((*map(Path, own), *packages, *CODE)))
+
+
+@cache
+def best_way() -> Way:
+    """Find the strongest way that works on this machine, with this interpreter and this code."""
+    return next((way for way in _ways() if _works(way)), Way(users=False, mounts=False, landlock=0))
+
+
+def _ways() -> Iterator[Way]:
+    landlock = kernel.landlock_version() if kernel.LINUX else 0
+    versions = dict.fromkeys((landlock, 0))
+    if kernel.LINUX and os.geteuid() == 0:
+        for mounts, mapped in ((True, False), (True, True), (False, False)):
+            yield from (Way(users=True, mounts=mounts, landlock=each, mapped=mapped) for each in versions)
+    mounts = kernel.LINUX and os.geteuid() == 0
+    yield from (Way(users=False, mounts=mounts, landlock=version) for version in versions if version)
+
+
+def _works(way: Way) -> bool:
+    """Try a way on an interpreter that imports every service."""
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            preexec_fn=way.confining(Reach("gateway", python())),
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return tried.returncode == 0
+
+
+def _system(user: Identity | None) -> list[Path]:
+    """Name what every program may read of the system; root, who owns it, not what is closed to others."""
+    paths = [Path(path) for path in SYSTEM]
+    if os.geteuid() == 0 and user is None:
+        etc = Path("/etc")
+        open_to_all = [path for path in etc.iterdir() if path.exists() and path.stat().st_mode & stat.S_IROTH]
+        paths = [*(path for path in paths if path != etc), *open_to_all]
+    return paths
+
+
+def _give_up_rights(user: Identity | None) -> None:
+    """Become the user, if one is given, without capabilities, groups, core dumps and what exec may add."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if kernel.LINUX:
+        kernel.drop_bounding_set()
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user[1], user[1], user[1])
+        os.setresuid(user[0], user[0], user[0])
+    if kernel.LINUX:
+        kernel.drop_capabilities()
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _below(path: Path) -> Iterator[tuple[str, int]]:
+    """Give each name in a folder, at any depth, with the opened folder that holds it; follow no link."""
+    if path.is_symlink() or not path.is_dir():
+        return
+    for _, folders, files, opened in os.fwalk(path):
+        yield from ((name, opened) for name in (*folders, *files))
+
+
+def _chown(name: str, folder: int | None, owner: Identity) -> None:
+    """Change the owner of what is ours, but not of a file with a second name, which may stand elsewhere."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    second_name = found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)
+    if (found.st_uid, found.st_gid) != owner and not second_name:
+        os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
