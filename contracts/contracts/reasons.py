@@ -33,6 +33,7 @@ MAX_REASONS = 3
 SENTENCES = (
     "We can not read a value.",
     "The answer does not say whose key it is.",
+    "The answer does not say whose key it is and what it may do.",
     "The API key or the passphrase holds characters that we can not send.",
     "The exchange did not send a whole answer in time.",
     "We could not read all of it in time.",

@@ -56,7 +56,7 @@ class Nats:
 
     @property
     def configuration(self) -> Path:
-        """Name the server's configuration; the server may read its folder, where a reload finds a new file."""
+        """Name the configuration; the server may read its folder, where a reload finds a new file."""
         return self.home / "conf" / "nats.conf"
 
     @property

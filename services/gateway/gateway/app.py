@@ -19,7 +19,7 @@ from contracts.bus.server_time import NATS, nats_clock
 from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from contracts.bus.watching import Watch
 from contracts.faults import Code
-from contracts.operations.clocks import DISAGREES, Clocks
+from contracts.operations.clocks import DISAGREES, Ask, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, health_application, merged, running
 from contracts.operations.serve import Listener, run_service
@@ -132,9 +132,8 @@ def composed(
     clocks = Clocks()
     sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
-    patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience), key)
-    reverifier = Reverifier(pool, bus, relay, destroyer, key)
+    recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
+    outcomes = Outcomes(pool, bus, relay, recorder, key)
     declare_subscribers(bus, outcomes, waiters, gate)
     passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer, key)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
@@ -157,15 +156,17 @@ def composed(
         "relay": relay.run(),
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
-        "reverifier": reverifier.run(),
+        "reverifier": Reverifier(pool, bus, relay, destroyer, key).run(),
         "deleting": deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
-        "clocks": clocks.keep(
-            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
-        ),
+        "clocks": clocks.keep(_others_clocks(pool, bus)),
     }
+
+
+def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:
+    return {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
 
 
 def _why_over(clocks: Clocks) -> Code:

@@ -139,7 +139,7 @@ def parse_rights(data: Any) -> Rights:
     fields = _one(data)
     uid, perm = fields.get("uid"), fields.get("perm")
     if not isinstance(uid, str) or not isinstance(perm, str) or not UID.fullmatch(uid):
-        raise UnexpectedResponse("It does not say whose key it is and what it may do.")
+        raise UnexpectedResponse("The answer does not say whose key it is and what it may do.")
     return Rights(str(uid), _rights(perm))
 
 
