@@ -126,17 +126,14 @@ def composed(
 ) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
     """Make what the routes use, and the parts that run beside them."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
-    relay = Relay(pool, bus)
-    vault = Vault(bus, settings.pinned, key)
-    destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
-    clocks = Clocks()
-    sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
+    relay, vault = Relay(pool, bus), Vault(bus, settings.pinned, key)
+    destroyer, clocks = Destroyer(pool, vault, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
-    outcomes = Outcomes(pool, bus, relay, recorder, key)
-    declare_subscribers(bus, outcomes, waiters, gate)
+    declare_subscribers(bus, Outcomes(pool, bus, relay, recorder, key), waiters, gate)
     passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer, key)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
+    patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
         pool=pool,
@@ -154,7 +151,7 @@ def composed(
     )
     return gateway, {
         "relay": relay.run(),
-        "sweeper": sweeper.run(),
+        "sweeper": Sweeper(pool, relay, key, patience, Progress(bus)).run(),
         "destroyer": destroyer.run(),
         "reverifier": Reverifier(pool, bus, relay, destroyer, key).run(),
         "deleting": deleting.run(),
