@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import decode, encode
-from contracts.bus.grants import Grant, sign_grant, sync_purpose
+from contracts.bus.grants import Grant, sign_grant, sign_store, sync_purpose
 from contracts.bus.sealing import SealingKey, seal
 from contracts.faults import Code
 from contracts.reads import Read
@@ -84,15 +84,9 @@ class Gateway:
         plain = encode(CredentialParts(Secret(api_key), Secret(passphrase)))
         sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
         wrapped = wrap(secret, keys.wrapping_key)
-        return Store(
-            request_id,
-            credential_id,
-            "okx",
-            keys.sealing_key_id,
-            wrapped,
-            sealed,
-            self._now() + timedelta(seconds=8),
-        )
+        deadline = self._now() + timedelta(seconds=8)
+        request = Store(request_id, credential_id, "okx", keys.sealing_key_id, wrapped, sealed, deadline)
+        return sign_store(request, self._grant_key)
 
     async def store(self, request: Store) -> StoreReply:
         """Send a request to store."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +68,9 @@ async def _login(own_vault: OwnVault) -> AsyncIterator[Login]:
 @pytest_asyncio.fixture(name="callers")
 async def _callers(nats: Nats, login: Login, grant_key: Ed25519PrivateKey) -> AsyncIterator[Callers]:
     clock = Clock()
+    handlers = Handlers(Credentials(login), grant_key.public_key(), clock)
     async with (
-        connected(
-            nats, "vault-broker", "broker", Handlers(Credentials(login), grant_key.public_key(), clock)
-        ),
+        connected(nats, "vault-broker", "broker", handlers.declare),
         connected(nats, "gateway", "gateway") as gateway,
         connected(nats, "sync-worker", "worker") as worker,
     ):
@@ -113,11 +112,13 @@ async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
 
 
 @asynccontextmanager
-async def connected(nats: Nats, user: str, role: str, handlers: Handlers | None = None) -> AsyncIterator[Bus]:
-    """Connect to the bus as one user of the topology, with the broker's handlers where there are any."""
+async def connected(
+    nats: Nats, user: str, role: str, declare: Callable[[Bus], None] | None = None
+) -> AsyncIterator[Bus]:
+    """Connect to the bus as one user of the topology, with what is declared on it, if anything."""
     bus = Bus(user, role, nats.url, Secret(nats.seed_file(user).read_text()))
-    if handlers is not None:
-        handlers.declare(bus)
+    if declare is not None:
+        declare(bus)
     await bus.start()
     yield bus
     await bus.stop()

@@ -41,7 +41,7 @@ async def _callers(
         Credentials(login), grant_key.public_key(), clock, lambda: bool(disagreeing), STORE_LATENESS
     )
     async with (
-        connected(nats, "vault-broker", "broker", handlers),
+        connected(nats, "vault-broker", "broker", handlers.declare),
         connected(nats, "gateway", "gateway") as gateway,
         connected(nats, "sync-worker", "worker") as worker,
     ):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts.faults import Code
@@ -23,6 +24,11 @@ async def traces(own_vault: OwnVault, credential: UUID) -> set[str]:
     """Name what the vault holds of a credential."""
     paths = {"key": f"transit/keys/{credential}", "parts": f"secret/metadata/credentials/{credential}"}
     return {name for name, path in paths.items() if await own_vault.status("GET", path) == 200}
+
+
+def unsigned(request: Store, **altered: object) -> Store:
+    """Give a request with something altered, and without signature as the release before sends it."""
+    return msgspec.structs.replace(request, signature=None, **altered)
 
 
 @pytest.fixture(name="request_")
@@ -70,7 +76,7 @@ async def test_other_wrapping_key_means_that_the_keys_changed(
     """A secret under a key that the vault does not have any more makes the gateway fetch the keys anew."""
     other = rsa.generate_private_key(65537, 4096).public_key()
     pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    stale = msgspec.structs.replace(request_, wrapped_secret=wrap(SECRET, pem))
+    stale = unsigned(request_, wrapped_secret=wrap(SECRET, pem))
 
     assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
     assert await traces(own_vault, request_.credential_id) == set()
@@ -78,7 +84,7 @@ async def test_other_wrapping_key_means_that_the_keys_changed(
 
 async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, request_: Store) -> None:
     """Parts sealed to a key that the brokers do not have any more make the gateway fetch the keys anew."""
-    stale = msgspec.structs.replace(request_, sealing_key_id="0" * 16)
+    stale = unsigned(request_, sealing_key_id="0" * 16)
 
     assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
 
@@ -100,7 +106,7 @@ async def test_damaged_request_is_invalid(
     callers: Callers, own_vault: OwnVault, request_: Store, damage: dict[str, object]
 ) -> None:
     """What is cut, altered, or sealed for another request is refused before anything is kept."""
-    damaged = msgspec.structs.replace(request_, **damage)
+    damaged = unsigned(request_, **damage)
 
     assert code(await callers.gateway.store(damaged)) == Code.INVALID_REQUEST
     assert await traces(own_vault, damaged.credential_id) == set()
@@ -181,3 +187,27 @@ async def test_a_store_after_its_deadline_is_refused(
     assert code(await callers.gateway.store(request_)) == Code.DEADLINE_EXCEEDED
 
     assert await traces(own_vault, request_.credential_id) == set()
+
+
+async def test_a_recorded_secret_is_not_stored_under_another_id(
+    callers: Callers, own_vault: OwnVault, request_: Store
+) -> None:
+    """Who records a message and seals parts of their own for a new id has no signature for it."""
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    own = callers.gateway.store_request(keys, SECRET)
+    for signature in (request_.signature, own.signature, "AAAA"):
+        forged = msgspec.structs.replace(own, wrapped_secret=request_.wrapped_secret, signature=signature)
+        assert code(await callers.gateway.store(forged)) == Code.GRANT_REFUSED
+
+    assert await traces(own_vault, own.credential_id) == set()
+    assert isinstance(await callers.gateway.store(request_), Stored)
+
+
+async def test_a_store_of_the_release_before_is_kept_and_told(callers: Callers, request_: Store) -> None:
+    """While gateways of the release before run, a message without signature is kept, and is one warning."""
+    with capture_logs() as logs:
+        assert isinstance(await callers.gateway.store(unsigned(request_)), Stored)
+
+    warnings = [line for line in logs if line["event"] == "store_unsigned"]
+    assert [line["credential_id"] for line in warnings] == [request_.credential_id]

@@ -38,7 +38,10 @@ class OwnVault:
         self.secret_id_file = directory / "secret_id"
         self.fingerprints_file = directory / "fingerprints.env"
         self.client = httpx.AsyncClient(
-            base_url=f"{self.url}/v1/", verify=ssl.create_default_context(cafile=self.ca), trust_env=False
+            base_url=f"{self.url}/v1/",
+            verify=ssl.create_default_context(cafile=self.ca),
+            trust_env=False,
+            timeout=SECONDS,  # a wrapping key takes its time to make on a busy machine
         )
 
     async def start(self) -> None:

@@ -1,0 +1,169 @@
+"""A thief who answers for the broker gets no credential: the gateway hands it over with pinned keys only."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import msgspec
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import capture_logs
+from uuid_utils.compat import uuid7
+
+from contracts import subjects
+from contracts.bus.connect import Bus
+from contracts.bus.envelope import decode
+from contracts.bus.grants import check_store
+from contracts.bus.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.bus.replies import respond
+from contracts.bus.sealing import SealingKey
+from contracts.faults import Code, Failure
+from contracts.operations.metrics import REGISTRY
+from contracts.values import Secret
+from contracts.vault import CredentialParts, Keys, Refused, Store, Stored
+from deploy.local.nats import Nats
+from gateway.credentials import Pinned
+from gateway.errors import Problem
+from gateway.vault import Vault
+from tests.vault_broker.conftest import connected
+from vault_broker.handlers import QUEUE
+
+SECRET = Secret("22582BD0CFF14C41EDBF1AB98506286D")
+PARTS = CredentialParts(Secret("key"), Secret("words"))
+
+
+def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
+    """Write a public key."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def keys() -> Keys:
+    """Make the keys of a vault."""
+    sealing = SealingKey.generate()
+    return Keys(pem(rsa.generate_private_key(65537, 2048).public_key()), sealing.public, sealing.key_id)
+
+
+def pinned(*trusted: Keys) -> Pinned:
+    """Pin the keys of vaults."""
+    return Pinned(
+        frozenset(wrapping_key_fingerprint(each.wrapping_key) for each in trusted),
+        frozenset(sealing_key_fingerprint(each.sealing_key) for each in trusted),
+    )
+
+
+RIGHT, OTHER, OWN = keys(), keys(), keys()
+
+
+class Thief:
+    """Answers on the bus with the broker's nkey, and keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.keys = OWN
+        self.refuses = False
+        self.stored: list[Store] = []
+
+    async def answer_keys(self, _: bytes) -> Keys:
+        """Give the keys that were chosen."""
+        return self.keys
+
+    async def answer_store(self, body: bytes) -> Stored | Refused:
+        """Take a credential."""
+        self.stored.append(decode(body, Store))
+        return Refused(Code.KEYS_CHANGED) if self.refuses else Stored()
+
+
+@pytest.fixture(name="thief")
+def _thief() -> Thief:
+    return Thief()
+
+
+@pytest_asyncio.fixture(name="gateway")
+async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> AsyncIterator[Vault]:
+    """Give the vault of a gateway that pins the right keys and those of a rotation."""
+
+    def declare(bus: Bus) -> None:
+        respond(bus, subjects.KEYS, QUEUE, thief.answer_keys, 1)
+        respond(bus, subjects.STORE, QUEUE, thief.answer_store, 1)
+
+    broker = connected(nats, "vault-broker", "broker", declare)
+    async with broker, connected(nats, "gateway", "gateway") as bus:
+        yield Vault(bus, pinned(RIGHT, OTHER), grant_key)
+
+
+def refusals(key: str) -> float:
+    """Give how many keys of a kind were refused in this process."""
+    return REGISTRY.get_sample_value("butler_keys_refused_total", {"key": key}) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [
+        (OWN, "wrapping"),
+        (msgspec.structs.replace(RIGHT, wrapping_key=OWN.wrapping_key), "wrapping"),
+        (msgspec.structs.replace(RIGHT, sealing_key=OWN.sealing_key), "sealing"),
+        (msgspec.structs.replace(OWN, wrapping_key=RIGHT.wrapping_key), "sealing"),
+        (msgspec.structs.replace(RIGHT, sealing_key=b""), "sealing"),
+        (msgspec.structs.replace(RIGHT, wrapping_key=""), "wrapping"),
+        (
+            msgspec.structs.replace(
+                RIGHT, wrapping_key=pem(ec.generate_private_key(ec.SECP256R1()).public_key())
+            ),
+            "wrapping",
+        ),
+    ],
+    ids=[
+        "both of its own",
+        "a wrapping key of its own",
+        "a sealing key of its own",
+        "a sealing key of its own with its id",
+        "no sealing key",
+        "no wrapping key",
+        "another kind of key",
+    ],
+)
+async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
+    thief: Thief, gateway: Vault, answer: Keys, key: str
+) -> None:
+    """The caller is told that it is the operator's to look; there is one log line, and the metric counts."""
+    thief.keys, counted = answer, refusals(key)
+
+    with capture_logs() as logs, pytest.raises(Problem) as problem:
+        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+
+    assert (problem.value.status, problem.value.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
+    assert "not handed over" in problem.value.detail
+    assert problem.value.headers["Retry-After"]
+    assert [line for line in logs if line["event"] == "keys_not_pinned"] == [
+        {"event": "keys_not_pinned", "log_level": "error", "key": key}
+    ]
+    assert refusals(key) == counted + 1
+    assert thief.stored == []
+
+
+@pytest.mark.parametrize("answer", [RIGHT, OTHER])
+async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_signed(
+    thief: Thief, gateway: Vault, grant_key: Ed25519PrivateKey, answer: Keys
+) -> None:
+    """While keys are rotated the gateway takes the old and the new; each Store has its signature."""
+    thief.keys = answer
+
+    await gateway.store(uuid7(), "okx", SECRET, PARTS)
+
+    (stored,) = thief.stored
+    assert stored.sealing_key_id == answer.sealing_key_id
+    check_store(stored, grant_key.public_key())
+
+
+async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: Vault) -> None:
+    """A thief who comes when keys are known already can make the gateway ask anew, and gets nothing by it."""
+    thief.keys, thief.refuses = RIGHT, True
+    with pytest.raises(Failure):
+        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+    thief.keys = OWN
+
+    with pytest.raises(Problem):
+        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+
+    assert len(thief.stored) == 1
