@@ -14,10 +14,9 @@ from contracts.bus.topology import STREAMS
 from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
-from deploy.local.ports import free_ports
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
-from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.stack import Stack
 from tests.waiting import until
 
@@ -63,7 +62,7 @@ async def _shared_stack(
     processes: Processes, directory: Path, nats: Nats, vault: OpenBao, database: Postgres, exchange: Exchange
 ) -> AsyncIterator[Stack]:
     parts = Infrastructure(directory, nats, vault, database, exchange)
-    ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+    ports = service_ports()
     with pytest.MonkeyPatch.context() as environment:
         # What the logs say at their most talkative is looked through for credentials.
         environment.setenv("LOG_LEVEL", "debug")

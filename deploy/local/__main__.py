@@ -16,6 +16,7 @@ from deploy.local import tether
 from deploy.local.demo import demonstrate
 from deploy.local.ports import PortTaken, require_free
 from deploy.local.processes import PartFailed
+from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
@@ -68,7 +69,7 @@ def show_addresses(stack: Stack) -> None:
     print(f"\nAPI           {stack.api}/api/v1, described by {stack.api}/openapi.json")
     print(f"Swagger UI    {stack.api}/swagger-ui")
     print(f"NATS          {parts.nats.url}, nkey of a subscriber in {parts.nats.seed_file('subscriber')}")
-    print(f"Health        {', '.join(f'{name} {stack.url(name)}/readyz' for name in stack.ports)}")
+    print(f"Health        {', '.join(f'{name} {stack.operations(name)}/readyz' for name in MODULES)}")
     if parts.exchange is not None:
         print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
         print(f"              simulated; trust {parts.exchange.ca}, accounts in deploy/local/accounts.toml")

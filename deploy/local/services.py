@@ -21,13 +21,15 @@ from deploy.local.exchange import Exchange
 from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import Processes, Program
 
 READY_SECONDS = 60
 CALL_SECONDS = 5
 MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gateway": "gateway"}
+# The name of the gateway's second port among those of the services.
+OPERATIONS = "operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class Infrastructure:
     vault: OpenBao
     database: Postgres
     exchange: Exchange | None
+
+
+def service_ports(gateway: int | None = None) -> dict[str, int]:
+    """Find a free port for each service, and for the gateway, whose port may be given, one of operations."""
+    ports = dict(zip((*MODULES, OPERATIONS), free_ports(len(MODULES) + 1), strict=True))
+    return ports | ({"gateway": gateway} if gateway else {})
+
+
+def operations_port(ports: Mapping[str, int], service: str) -> int:
+    """Give the port of a service that has its metrics and tells how it is."""
+    return ports[OPERATIONS] if service == "gateway" else ports[service]
 
 
 def environments(parts: Infrastructure, ports: Mapping[str, int]) -> dict[str, dict[str, str]]:
@@ -53,6 +66,7 @@ def environments(parts: Infrastructure, ports: Mapping[str, int]) -> dict[str, d
             **os.environ,
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
+            "OPERATIONS_PORT": str(operations_port(ports, name)),
             "NATS_URL": parts.nats.url,
             "NATS_NKEY_FILE": str(parts.nats.seed_file(name)),
             **settings,
@@ -72,7 +86,8 @@ async def running_services(
             program = Program(name, [sys.executable, "-m", module], settings[name])
             await stack.enter_async_context(processes.running(program))
         async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
-            for name, port in ports.items():
+            for name in MODULES:
+                port = operations_port(ports, name)
                 await processes.until(name, lambda port=port: _ready(client, port), READY_SECONDS)  # type: ignore[misc]
         yield
 

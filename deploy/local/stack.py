@@ -13,10 +13,10 @@ from deploy.local.bus_health import watched
 from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
-from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
-from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.services import Infrastructure, operations_port, running_services, service_ports
 
 Part = TypeVar("Part")
 Tell = Callable[[str], None]
@@ -28,7 +28,7 @@ class DirectoryInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running system: its processes, what it stands on, and the port of each service."""
+    """A running system: its processes, what it stands on, and the ports of its services."""
 
     processes: Processes
     parts: Infrastructure
@@ -42,6 +42,10 @@ class Stack:
     def url(self, service: str) -> str:
         """Give the address of a service."""
         return f"http://{LOOPBACK}:{self.ports[service]}"
+
+    def operations(self, service: str) -> str:
+        """Give the address where a service tells how it is, with its metrics."""
+        return f"http://{LOOPBACK}:{operations_port(self.ports, service)}"
 
 
 class Progress:
@@ -69,8 +73,7 @@ async def running_stack(
         async with AsyncExitStack() as stack:
             parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
             await stack.enter_async_context(watched(processes, parts.nats, tell))
-            ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
-            ports["gateway"] = port or ports["gateway"]
+            ports = service_ports(port)
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
             tell("all three services are ready")

@@ -14,10 +14,10 @@ import psutil
 from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao
-from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes, Program
-from deploy.local.services import MODULES, Infrastructure, environments
+from deploy.local.services import MODULES, Infrastructure, environments, service_ports
 from tests.processes import process_writing
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
@@ -81,12 +81,13 @@ class Part:
 
 
 class Service(Part):
-    """One process of a service, with its settings and its own port."""
+    """One process of a service, with its settings and its own ports."""
 
     def __init__(self, directory: Path, name: str, environment: dict[str, str]) -> None:
         super().__init__(directory, name)
         self._environment = environment
         self.url = f"http://{LOOPBACK}:{environment['PORT']}"
+        self.operations = f"http://{LOOPBACK}:{environment['OPERATIONS_PORT']}"
 
     async def start(self) -> None:
         """Start it and do not wait until it is ready."""
@@ -109,7 +110,7 @@ class Service(Part):
     async def _parts(self) -> tuple[list[str], list[str]]:
         try:
             async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-                said = (await client.get(f"{self.url}/readyz")).json()
+                said = (await client.get(f"{self.operations}/readyz")).json()
         except httpx.TransportError:
             return [self.name], []
         return said["not_ready"], said["degraded"]
@@ -117,7 +118,7 @@ class Service(Part):
     async def metric(self, sample: str) -> float:
         """Give a metric by its name and labels as they stand in the exposition; 0 where there is none."""
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            lines = (await client.get(f"{self.url}/metrics")).text.splitlines()
+            lines = (await client.get(f"{self.operations}/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 
 
@@ -158,8 +159,7 @@ class World:
 
     def replica(self, name: str, **settings: str) -> Service:
         """Describe another process of a service."""
-        ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
-        return Service(self.directory, name, environments(self.parts, ports)[name] | settings)
+        return Service(self.directory, name, environments(self.parts, service_ports())[name] | settings)
 
     async def ready(self) -> bool:
         """Tell whether all services are ready."""

@@ -56,7 +56,7 @@ async def serves(service: Service) -> bool:
 async def offsets(service: Service) -> dict[str, float]:
     """Give the seconds by which other clocks are ahead of a service's, as its metrics say."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-        text = (await client.get(f"{service.url}/metrics")).text
+        text = (await client.get(f"{service.operations}/metrics")).text
     found = re.findall(r'^butler_clock_offset_seconds\{clock="(\w+)"\} (\S+)$', text, re.MULTILINE)
     return {name: float(value) for name, value in found}
 

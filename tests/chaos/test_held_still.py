@@ -112,7 +112,7 @@ async def test_a_database_that_hangs_is_said_in_time(world: World, person: Perso
         answers = asyncio.gather(*(timed(person.client.get(f"{path}/balances")) for _ in range(40)))
         async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
             for _ in range(3):
-                ready, seconds = await timed(client.get(f"{world.services['gateway'].url}/readyz"))
+                ready, seconds = await timed(client.get(f"{world.services['gateway'].operations}/readyz"))
                 assert seconds < READINESS_SECONDS
                 assert (ready.status_code, "database" in ready.text) == (503, True)
         for answer, seconds in await answers:
@@ -130,7 +130,7 @@ async def test_a_bus_that_hangs_does_not_hold_readiness(world: World, person: Pe
     """Each check has a time of its own, and all are made at once."""
     async with world.nats.held(), httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
         for service in ("gateway", "sync-worker"):
-            _, seconds = await timed(client.get(f"{world.services[service].url}/readyz"))
+            _, seconds = await timed(client.get(f"{world.services[service].operations}/readyz"))
             assert seconds < READINESS_SECONDS
 
 

@@ -15,10 +15,9 @@ from contracts.values import Secret
 from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
-from deploy.local.ports import free_ports
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
-from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.simulator.accounts import Accounts, load_accounts
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering, write_accounts
@@ -55,7 +54,7 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
         running_exchange(processes, directory, options) as exchange,
     ):
         parts = Infrastructure(directory, nats, vault, database, exchange)
-        ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
+        ports = service_ports()
         async with AsyncExitStack() as services:
             with pytest.MonkeyPatch.context() as environment:  # of this stack only, others start meanwhile
                 environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a fault that stays is told soon

@@ -25,7 +25,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     settings = load(environment)
 
     assert settings.okx_origins == {region.key: region.host for region in OKX.regions}
-    assert settings.running.address == Address("127.0.0.1", 3001)
+    assert settings.running.operations == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
     assert settings.okx_total_tolerance == Decimal("0.001")
@@ -51,7 +51,7 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.okx_origins["us"] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
     assert settings.okx_total_tolerance == Decimal("0.02")
-    assert settings.running.address == Address("0.0.0.0", 4001)  # noqa: S104 - the same
+    assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:

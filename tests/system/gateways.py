@@ -7,9 +7,9 @@ from itertools import count
 
 import httpx
 
-from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
-from deploy.local.services import MODULES, environments
+from deploy.local.services import MODULES, environments, operations_port, service_ports
 from deploy.local.stack import Stack
 
 READY_SECONDS = 60
@@ -19,12 +19,12 @@ NUMBERS = count(2)
 @asynccontextmanager
 async def another_gateway(stack: Stack, **settings: str) -> AsyncIterator[str]:
     """Run one more gateway on the stack's database and bus; gives its address when it is ready."""
-    (port,) = free_ports(1)
-    environment = environments(stack.parts, {**stack.ports, "gateway": port})["gateway"] | settings
+    ports = service_ports()
+    environment = environments(stack.parts, ports)["gateway"] | settings
     program = Program(f"gateway-{next(NUMBERS)}", [sys.executable, "-m", MODULES["gateway"]], environment)
-    address = f"http://{LOOPBACK}:{port}"
+    operations = f"http://{LOOPBACK}:{operations_port(ports, 'gateway')}"
     async with (
-        httpx.AsyncClient(base_url=address, trust_env=False) as client,
+        httpx.AsyncClient(base_url=operations, trust_env=False) as client,
         stack.processes.running(program),
     ):
 
@@ -36,4 +36,4 @@ async def another_gateway(stack: Stack, **settings: str) -> AsyncIterator[str]:
             return answer.is_success and "nats" not in answer.json()["degraded"]
 
         await stack.processes.until(program.name, ready, READY_SECONDS)
-        yield address
+        yield f"http://{LOOPBACK}:{ports['gateway']}"

@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
+from deploy.local.services import MODULES
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin
 from tests.conformance.table import BALANCE, CONFIG, FUNDING_LIST, damaged
@@ -177,8 +178,8 @@ async def test_no_credential_is_written_down_or_said(
 
     async with httpx.AsyncClient(trust_env=False) as client:
         told += [
-            ("metrics", (await client.get(f"{stack.url(service)}/metrics")).content)
-            for service in stack.ports
+            ("metrics", (await client.get(f"{stack.operations(service)}/metrics")).content)
+            for service in MODULES
         ]
     hunted = {form: name for name, secret in secrets_of(stack, person).items() for form in forms(secret)}
     places = [*written(stack), *told, *heard]
@@ -187,5 +188,5 @@ async def test_no_credential_is_written_down_or_said(
     assert found == set()
     assert {subjects.STORE, subjects.AUTHORIZE, "butler.sync.requested.okx"} <= {name for name, _ in heard}
     logs = {place: content for place, content in places if place.startswith("logs/")}
-    assert all(b'"debug"' in logs[f"logs/{service}.log"] for service in stack.ports)
+    assert all(b'"debug"' in logs[f"logs/{service}.log"] for service in MODULES)
     assert b"malformed" in logs["logs/vault-broker.log"]

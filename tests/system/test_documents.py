@@ -52,12 +52,26 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
 @pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])
 async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
     """Health, readiness and metrics are at the same addresses, with the same names."""
-    async with httpx.AsyncClient(base_url=stack.url(service), trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=stack.operations(service), trust_env=False) as client:
         assert (await client.get("/healthz")).is_success
         assert (await client.get("/readyz")).json() == {"ready": True, "not_ready": [], "degraded": []}
         metrics = (await client.get("/metrics")).text
 
     assert 'butler_ready{part="nats"} 1.0' in metrics
+
+
+async def test_the_api_says_no_more_than_whether_it_is_ready(stack: Stack) -> None:
+    """Metrics and the parts that a gateway waits for are on its operations port, which has no API."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        healthy, ready, metrics = [
+            await client.get(f"{stack.api}/{path}") for path in ("healthz", "readyz", "metrics")
+        ]
+        api = await client.get(f"{stack.operations('gateway')}/api/v1/exchanges")
+
+    assert (healthy.status_code, healthy.json()) == (200, {"healthy": True})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True})
+    assert (metrics.status_code, metrics.json()["code"]) == (404, "not_found")
+    assert api.status_code == 404
 
 
 async def test_the_exchanges_describe_themselves(stack: Stack) -> None:

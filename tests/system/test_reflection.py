@@ -37,14 +37,14 @@ async def test_no_service_is_a_mirror(stack: Stack, service: str) -> None:
         for reply_to in REPLY_TO:
             await admin.subscribe(reply_to.format(mark), cb=hear)
         await admin.flush()
-        before = await reflected(stack.url(service))
+        before = await reflected(stack.operations(service))
         for subject in ASKED[service]:
             for reply_to in REPLY_TO:
                 await admin.publish(subject, b"{}", reply=reply_to.format(mark))
         expected = before + len(ASKED[service]) * len(REPLY_TO)
 
         async def all_counted() -> bool:
-            return await reflected(stack.url(service)) == expected
+            return await reflected(stack.operations(service)) == expected
 
         await until(all_counted)
         await admin.flush()

@@ -36,7 +36,7 @@ def test_defaults(environ: dict[str, str]) -> None:
     """What is not said is port 3002 on the loopback interface, and no secret shows."""
     settings = load({name: environ[name] for name in REQUIRED})
 
-    assert (settings.running.address, settings.running.log_level) == (Address("127.0.0.1", 3002), "info")
+    assert (settings.running.operations, settings.running.log_level) == (Address("127.0.0.1", 3002), "info")
     assert Path(environ["NATS_NKEY_FILE"]).read_text().strip() not in repr(settings)
 
 

@@ -68,7 +68,7 @@ def running(stopping: asyncio.Event) -> Check:
 
 
 def health_application(checks: Checks) -> Application:
-    """Make the ASGI application of a service that has no other HTTP interface."""
+    """Make the ASGI application of an operations port."""
 
     async def application(scope: Scope, _receive: Receive, send: Send) -> None:
         status, content_type, body = await _respond(scope.get("path", ""), checks)

@@ -4,7 +4,8 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -19,12 +20,21 @@ from contracts.operations.settings import Address, BadSetting, Environment
 BACKLOG = 1024
 BACKPRESSURE = 4096
 HEAD_MILLISECONDS = 10_000
+HEAD_BYTES = 64 * 1024
 FINISH_SECONDS = 6.0
 
 log = structlog.get_logger()
 
 
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An ASGI application and where it listens."""
+
+    application: Any
+    address: Address
 
 
 def start(
@@ -45,8 +55,7 @@ def start(
 
 async def run_service(
     bus: Bus,
-    application: Any,
-    address: Address,
+    listeners: Sequence[Listener],
     parts: Mapping[str, Coroutine[Any, Any, None]],
     stopping: asyncio.Event,
 ) -> int:
@@ -55,7 +64,7 @@ async def run_service(
     At the end requests and what the bus has handed over are finished, each within a time; the parts are
     cancelled last.
     """
-    works = {"http": serve(application, address, stopping), "bus": bus.run(), **parts}
+    works = {"http": serve(listeners, stopping), "bus": bus.run(), **parts}
     tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     lost = [task for task in ended if task.get_name() != "http" or task.exception()]
@@ -70,40 +79,47 @@ async def run_service(
     return int(bool(lost))
 
 
-async def serve(application: Any, address: Address, stopping: asyncio.Event) -> None:
-    """Serve an ASGI application until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
+async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
+    """Serve ASGI applications until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
 
-    The server stops taking connections at the signal; `stopping` is set first, so that waits can end early.
+    The servers stop taking connections at the signal; `stopping` is set first, so that waits can end early.
     Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is
     cut off, also who is silent. That is why there is no HTTP/2: granian keeps silent connections for ever
-    where it waits for both. Raises OSError when the port is taken.
+    where it waits for both. When one server ends all end. Raises OSError when a port is taken.
     """
-    _require_free(address)
-    server = Server(
-        application,
-        address.host,
-        address.port,
+    for listener in listeners:
+        _require_free(listener.address)
+    servers = [_server(listener) for listener in listeners]
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    serving = [asyncio.ensure_future(server.serve()) for server in servers]
+    waiting = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({*serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    waiting.cancel()
+    for server in servers:
+        server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+    ended, unfinished = await asyncio.wait(serving, timeout=FINISH_SECONDS)
+    for server_task in unfinished:
+        log.warning("requests_cut_off")
+        server_task.cancel()
+    for server_task in ended:
+        server_task.result()
+
+
+def _server(listener: Listener) -> Server:
+    return Server(
+        listener.application,
+        listener.address.host,
+        listener.address.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS),
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
+        websockets=False,
         backlog=BACKLOG,
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    serving = asyncio.ensure_future(server.serve())
-    waiting = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.set()
-    waiting.cancel()
-    server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
-    ended, _ = await asyncio.wait({serving}, timeout=FINISH_SECONDS)
-    if ended:
-        serving.result()
-    else:
-        log.warning("requests_cut_off")
-        serving.cancel()
 
 
 def _require_free(address: Address) -> None:

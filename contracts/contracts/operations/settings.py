@@ -1,6 +1,6 @@
 """What a service is told by its environment; a setting that is missing or bad is named, its content never."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,24 +31,32 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What every service is told: its place on the bus, where it listens, and how much it says."""
+    """What every service is told: its place on the bus, where it says how it is, and how much it logs."""
 
     nats_url: str
     nats_seed: Secret
-    address: Address
+    operations: Address
     log_level: str
 
 
-def running(environ: Environment, port: int) -> Running:
-    """Read what every service is told, with its own default port; raises BadSetting."""
+def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Running:
+    """Read what every service is told, with its own default port for operations; raises BadSetting.
+
+    `also` are other settings that may name that port.
+    """
     return Running(
         nats_url=parsed(environ, "NATS_URL", str),
         nats_seed=parsed(environ, "NATS_NKEY_FILE", _seed),
-        address=Address(
-            environ.get("LISTEN_HOST") or "127.0.0.1", parsed({"PORT": str(port), **environ}, "PORT", _port)
-        ),
+        operations=listening(environ, ("OPERATIONS_PORT", *also), port),
         log_level=environ.get("LOG_LEVEL") or "info",
     )
+
+
+def listening(environ: Environment, names: Sequence[str], port: int) -> Address:
+    """Read where to listen: the port is that of the first setting that is there; raises BadSetting."""
+    name = next((name for name in names if environ.get(name)), names[0])
+    wanted = {name: environ.get(name) or str(port)}
+    return Address(environ.get("LISTEN_HOST") or "127.0.0.1", parsed(wanted, name, _port))
 
 
 def parsed(environ: Environment, name: str, parse: Callable[[str], Value]) -> Value:

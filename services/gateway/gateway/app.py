@@ -22,8 +22,8 @@ from contracts.bus.watching import Watch
 from contracts.faults import Code
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, merged, running
-from contracts.operations.serve import run_service
+from contracts.operations.health import Checks, health_application, merged, running
+from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
 from gateway.backlog import Backlog
 from gateway.connecting import Admission, Connecting
@@ -34,14 +34,15 @@ from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
 from gateway.progress import Progress
 from gateway.proving import Proving
+from gateway.proxies import Proxies
 from gateway.recording import Recorder
 from gateway.refreshing import Refreshing
 from gateway.relay import Relay
 from gateway.requesting import Requests
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.routes.ending import GRACE_SECONDS, Ending
+from gateway.routes.entering import Entering
 from gateway.routes.limiting import Limiting, tell_limits
-from gateway.routes.measuring import Measuring
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
@@ -60,7 +61,7 @@ WITHOUT_TOKEN = [
     "^/api/v1/exchanges$",
     "^/openapi.json$",
     "^/swagger-ui",
-    "^/(healthz|readyz|metrics)$",
+    "^/(healthz|readyz)$",
 ]
 ROUTES = (
     auth.register,
@@ -87,11 +88,12 @@ ROUTES = (
     syncs.show_sync,
     syncs.show_batch,
     syncs.list_syncs,
+    documents.openapi,
     documents.swagger_ui,
     documents.swagger_start,
+    documents.swagger_file,
     documents.healthz,
     documents.readyz,
-    documents.show_metrics,
 )
 
 
@@ -105,10 +107,18 @@ async def run(settings: Settings) -> int:
     parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, application(gateway, ending), settings.running.address, parts, stopping)
+        return await run_service(bus, listeners(settings, gateway, ending), parts, stopping)
     finally:
         await pool.stop()
         gateway.passwords.close()
+
+
+def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[Listener]:
+    """Give the API, and beside it what only operators see."""
+    return [
+        Listener(Entering(application(gateway, ending), Proxies(settings.trusted_proxies)), settings.address),
+        Listener(health_application(gateway.checks), settings.running.operations),
+    ]
 
 
 def composed(
@@ -116,8 +126,7 @@ def composed(
 ) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
     """Make what the routes use, and the parts that run beside them."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
-    relay = Relay(pool, bus)
-    vault = Vault(bus, settings.wrapping_key_fingerprint)
+    relay, vault = Relay(pool, bus), Vault(bus, settings.wrapping_key_fingerprint)
     destroyer = Destroyer(pool, vault, settings.credential_grace_seconds)
     clocks = Clocks()
     sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
@@ -125,7 +134,7 @@ def composed(
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
     outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
     declare_subscribers(bus, outcomes, waiters, gate)
-    passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer)
+    passwords = Passwords(settings.passwords_at_once)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
@@ -135,7 +144,7 @@ def composed(
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
         connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
-        deleting=deleting,
+        deleting=Deleting(pool, relay, destroyer),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,
@@ -146,14 +155,17 @@ def composed(
         "relay": relay.run(),
         "sweeper": sweeper.run(),
         "destroyer": destroyer.run(),
-        "deleting": deleting.run(),
+        "deleting": gateway.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
-        "clocks": clocks.keep(
-            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
-        ),
+        "clocks": _kept(clocks, pool, bus),
     }
+
+
+def _kept(clocks: Clocks, pool: Pool, bus: Bus) -> Coroutine[None, None, None]:
+    """Compare our clock with those of the bus and the database, for ever."""
+    return clocks.keep({NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)})
 
 
 def _why_over(clocks: Clocks) -> Code:
@@ -176,13 +188,13 @@ def observation(
 def application(gateway: Gateway, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
-        route_handlers=[*ROUTES, documents.swagger_files()],
+        route_handlers=ROUTES,
         dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
         on_app_init=[gateway.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
         before_send=[tell_limits],
-        middleware=[Measuring(), ending, Receiving()],
+        middleware=[ending, Receiving()],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
@@ -190,8 +202,9 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Crypto Pocket Butler",
             version="1",
-            path="/",
-            render_plugins=[JsonRenderPlugin(path=documents.OPENAPI)],
+            # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
+            path="/api/litestar",
+            render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
     )

@@ -5,10 +5,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.bus.grants import load_signing_key
 from contracts.operations.settings import (
+    Address,
+    BadSetting,
     Environment,
     Running,
     content,
     listed,
+    listening,
     parsed,
     running,
     seconds,
@@ -16,8 +19,10 @@ from contracts.operations.settings import (
 )
 from contracts.values import Secret
 from gateway.limits import DAY, Limits, Policy
+from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
+DEFAULT_OPERATIONS_PORT = 3010
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
@@ -38,12 +43,13 @@ DEFAULTS = {
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings of one gateway; `database_url` holds no password.
+    """The settings of one gateway; `address` is the API's, `database_url` holds no password.
 
     `egress` are the addresses that calls to exchanges come from, `wrapping_key_fingerprint` pins Vault's key.
     """
 
     running: Running
+    address: Address
     database_url: str
     database_password: Secret
     jwt_key: Ed25519PrivateKey
@@ -56,13 +62,19 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
+    trusted_proxies: tuple[Network, ...]
 
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
     environ = {**DEFAULTS, **environ}
+    operations = running(environ, DEFAULT_OPERATIONS_PORT)
+    address = listening(environ, ["PORT"], DEFAULT_PORT)
+    if operations.operations == address:
+        raise BadSetting("OPERATIONS_PORT must not be the port of the API")
     return Settings(
-        running=running(environ, DEFAULT_PORT),
+        running=operations,
+        address=address,
         database_url=parsed(environ, "DATABASE_URL", str),
         database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
         jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
@@ -75,6 +87,7 @@ def load(environ: Environment) -> Settings:
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
+        trusted_proxies=_networks(environ),
     )
 
 
@@ -98,6 +111,12 @@ def limits(environ: Environment) -> Limits:
             policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", window=DAY),
         ),
     )
+
+
+def _networks(environ: Environment) -> tuple[Network, ...]:
+    if not environ.get("TRUSTED_PROXIES"):
+        return ()
+    return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
 
 
 def _password(text: str) -> Secret:

@@ -9,7 +9,7 @@ from contracts.bus.watching import Watch
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, health_application, merged, running
-from contracts.operations.serve import run_service
+from contracts.operations.serve import Listener, run_service
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.okx import Okx
@@ -32,6 +32,7 @@ async def run(settings: Settings) -> int:
     checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
     parts = {"metrics": collect(checks, watch.sample), "clocks": clocks.keep({NATS: server})}
     try:
-        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
+        operations = Listener(health_application(checks), settings.running.operations)
+        return await run_service(bus, [operations], parts, stopping)
     finally:
         await https.close()

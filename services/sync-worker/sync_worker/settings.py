@@ -36,7 +36,7 @@ def load(environ: Environment) -> Settings:
     origins = [parsed(told, name, _origin) for name in hosts]
     has_authorities = environ.get("EXCHANGE_CA_FILE")
     return Settings(
-        running=running(environ, DEFAULT_PORT),
+        running=running(environ, DEFAULT_PORT, also=["PORT"]),
         okx_origins=dict(zip((region.key for region in OKX.regions), origins, strict=True)),
         exchange_ca_file=parsed(environ, "EXCHANGE_CA_FILE", _authorities) if has_authorities else None,
         egress_addresses=listed(environ.get("EGRESS_ADDRESSES", "")),

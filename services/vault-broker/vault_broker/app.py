@@ -8,7 +8,7 @@ from contracts.bus.connect import Bus
 from contracts.operations.clocks import DISAGREES, Clocks
 from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, health_application, running
-from contracts.operations.serve import run_service
+from contracts.operations.serve import Listener, run_service
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.login import Login
@@ -36,6 +36,7 @@ async def run(settings: Settings) -> int:
     # What the vault says of its time comes with each answer: there is nothing to ask for.
     parts = {"vault": login.keep(), "metrics": collect(checks), "clocks": clocks.keep({})}
     try:
-        return await run_service(bus, health_application(checks), settings.running.address, parts, stopping)
+        operations = Listener(health_application(checks), settings.running.operations)
+        return await run_service(bus, [operations], parts, stopping)
     finally:
         vault.close()

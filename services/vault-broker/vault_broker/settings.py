@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
     return Settings(
-        running=running(environ, DEFAULT_PORT),
+        running=running(environ, DEFAULT_PORT, also=["PORT"]),
         vault_address=parsed(environ, "VAULT_ADDR", _https),
         vault_ca_file=str(parsed(environ, "VAULT_CACERT", readable)),
         role_id_file=parsed(environ, "VAULT_ROLE_ID_FILE", readable),

@@ -1,15 +1,20 @@
-"""What describes and watches the service: Swagger UI, health and metrics."""
+"""What describes the service and tells whether it is there: Swagger UI and health."""
 
+from functools import cache
 from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, Response, Router, get
-from litestar.static_files import create_static_files_router
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.response import File
+from litestar.serialization import encode_json
 
-from contracts.operations import metrics
-from contracts.operations.health import Readiness, readiness
+from contracts.operations.health import readiness
 from gateway.context import Gateway
+from gateway.errors import not_found
 
+FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
 OPENAPI = "/openapi.json"
 SWAGGER = "/swagger-ui"
 PAGE = f"""<!doctype html>
@@ -32,6 +37,12 @@ PAGE_POLICY = (
 )
 
 
+@get(OPENAPI, include_in_schema=False)
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Describe the API."""
+    return Response(_described(request.app), media_type=MediaType.JSON)
+
+
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False)
 async def swagger_ui() -> Response[str]:
     """Show the API to a person; every file comes from here."""
@@ -51,21 +62,21 @@ async def healthz() -> dict[str, bool]:
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(gateway: Gateway) -> Response[Readiness]:
-    """Tell whether the gateway can do its work, and what it waits for."""
-    state = await readiness(gateway.checks)
-    return Response(state, status_code=200 if state.ready else 503)
+async def readyz(gateway: Gateway) -> Response[dict[str, bool]]:
+    """Tell whether the gateway can do its work; the operations port tells what it waits for."""
+    ready = (await readiness(gateway.checks)).ready
+    return Response({"ready": ready}, status_code=200 if ready else 503)
 
 
-@get("/metrics", include_in_schema=False)
-async def show_metrics() -> Response[bytes]:
-    """Give the metrics in the Prometheus text format."""
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+@get(f"{SWAGGER}/files/{{name:str}}", include_in_schema=False)
+async def swagger_file(name: str) -> File:
+    """Serve a file of Swagger UI; a name only chooses among those that the package has."""
+    path = FILES.get(name)
+    if path is None:
+        raise not_found()
+    return File(path, media_type=guess_type(name)[0], content_disposition_type="inline")
 
 
-def swagger_files() -> Router:
-    """Serve the files of Swagger UI from the installed package."""
-    directory = Path(str(files("swagger_ui"))) / "static"
-    return create_static_files_router(
-        path=f"{SWAGGER}/files", directories=[directory], include_in_schema=False
-    )
+@cache
+def _described(app: Litestar) -> bytes:
+    return encode_json(app.openapi_schema.to_schema())

@@ -5,13 +5,12 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, HTTPScope
 
 from contracts.faults import Failure
 from gateway.errors import (
@@ -46,7 +45,9 @@ UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 # A name that is not known may be a secret in the wrong place.
 UNKNOWN = re.compile(r"unknown field `.*`", re.DOTALL)
 
-log = structlog.get_logger()
+# Where the answer's code and cause are kept until the request is logged.
+TROUBLE = "trouble"
+
 AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
@@ -83,8 +84,16 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         )
 
 
-def problem_response(problem: Problem) -> Response[dict[str, Any]]:
-    """Answer with a problem document."""
+def problem_fields(problem: Problem) -> dict[str, str]:
+    """Give the header fields of a problem document."""
+    return SECURITY_HEADERS | problem.headers | {"Content-Type": MEDIA_TYPE}
+
+
+def problem_response(
+    request: AnyRequest, problem: Problem, error: Exception | None = None
+) -> Response[dict[str, Any]]:
+    """Answer with a problem document, and note for the log what it is about."""
+    request.scope["state"][TROUBLE] = {"code": problem.code} | (_cause(error) if error else {})
     headers = SECURITY_HEADERS | problem.headers
     if problem.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -93,37 +102,45 @@ def problem_response(problem: Problem) -> Response[dict[str, Any]]:
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _on_problem(_request: AnyRequest, problem: Problem) -> Response[Any]:
-    return problem_response(problem)
+def trouble(scope: HTTPScope) -> dict[str, Any]:
+    """Give what the log should say of a request that failed: the code, and the cause where we know one."""
+    return dict(scope["state"].get(TROUBLE, {}))
 
 
-def _on_failure(_request: AnyRequest, failure: Failure) -> Response[Any]:
-    return problem_response(problem_of(failure))
+def _cause(error: Exception) -> dict[str, Any]:
+    return {"reason": str(error)} if isinstance(error, DatabaseUnavailable) else {"exc_info": error}
 
 
-def _on_database(_request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
-    log.warning("database_unavailable", reason=str(error))
-    return problem_response(
-        service_unavailable("database_unavailable", "The database is away for now: try again.")
-    )
+def _on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
+    return problem_response(request, problem)
 
 
-def _on_busy(_request: AnyRequest, _error: TooBusy) -> Response[Any]:
-    return problem_response(overloaded())
+def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
+    return problem_response(request, problem_of(failure))
 
 
-def _on_http(_request: AnyRequest, error: HTTPException) -> Response[Any]:
+def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
+    words = "The database is away for now: try again."
+    return problem_response(request, service_unavailable("database_unavailable", words), error)
+
+
+def _on_busy(request: AnyRequest, _error: TooBusy) -> Response[Any]:
+    return problem_response(request, overloaded())
+
+
+def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _on_unexpected(request, error)
     if status is HTTPStatus.NOT_FOUND:
-        return problem_response(not_found())
+        return problem_response(request, not_found())
     if status is HTTPStatus.UNAUTHORIZED:
-        return problem_response(unauthorized())
+        return problem_response(request, unauthorized())
     if status is HTTPStatus.BAD_REQUEST:
-        return problem_response(
-            Problem(status, "invalid_input", "The request is not valid.", errors=_errors(error))
-        )
+        words = "The request is not valid."
+        return problem_response(request, Problem(status, "invalid_input", words, errors=_errors(error)))
     code = CODES.get(status, "request_refused")
-    response = problem_response(Problem(status, code, f"{status.phrase}."))
+    response = problem_response(request, Problem(status, code, f"{status.phrase}."))
     for name, value in (error.headers or {}).items():
         response.set_header(name, value)  # Allow, of a wrong method
     return response
@@ -139,18 +156,14 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
     ] or [{"field": "", "message": "The request can not be read: see the OpenAPI document."}]
 
 
-def _on_unreadable(_request: AnyRequest, _error: Exception) -> Response[Any]:
-    return problem_response(invalid_input("The body is no JSON that can be read."))
+def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[Any]:
+    return problem_response(request, invalid_input("The body is no JSON that can be read."))
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
-    log.error("unexpected_error", exc_info=error, method=request.method, path=request.scope["path"])
+    words = "Something of ours failed; nothing of yours is lost."
     return problem_response(
-        Problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "Something of ours failed; nothing of yours is lost.",
-        )
+        request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", words), error
     )
 
 

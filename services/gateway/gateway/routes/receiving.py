@@ -15,7 +15,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from gateway.errors import Problem
+from gateway.errors import Problem, invalid_input
 
 BODY_SECONDS = 10.0
 DRAIN_SECONDS = 1.0
@@ -46,13 +46,20 @@ class Body:
         self._whole = False
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        """Receive what comes next; raises Problem when the body takes too long."""
+        """Receive what comes next; raises Problem when the body takes too long or is broken off.
+
+        The server tells of a chunk that it can not read as of a client that is gone.
+        """
+        whole = self._whole
         try:
-            async with asyncio.timeout_at(None if self._whole else self._deadline):
-                return await self._next()
+            async with asyncio.timeout_at(None if whole else self._deadline):
+                message = await self._next()
         except TimeoutError:
             words = f"The body of a request must arrive within {BODY_SECONDS:.0f} seconds."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "request_too_slow", words) from None
+        if message["type"] == "http.disconnect" and not whole:
+            raise invalid_input("The body of the request can not be read to its end.")
+        return message
 
     async def drain(self) -> None:
         """Read on for a second and a mebibyte: what nobody reads resets the connection, answer and all."""

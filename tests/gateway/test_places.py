@@ -1,0 +1,39 @@
+"""Places for work that runs at once: bounded in total, and none for one client alone."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from gateway.places import Places, TooBusy
+
+
+def test_one_client_holds_a_quarter_at_most() -> None:
+    """The third of one client is refused where there are eight places, and another client gets one."""
+    places = Places(8)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(places.taken("me"))
+        with pytest.raises(TooBusy), places.taken("me"):
+            pass
+        with places.taken("you"):
+            pass
+
+
+def test_all_clients_together_hold_no_more_than_there_are() -> None:
+    """When every place is held the next client is refused, until one is given back."""
+    places = Places(4)
+    with ExitStack() as held:
+        for number in range(4):
+            held.enter_context(places.taken(str(number)))
+        with pytest.raises(TooBusy), places.taken("late"):
+            pass
+    with places.taken("late"):
+        pass
+
+
+def test_a_place_is_given_back_when_its_work_fails() -> None:
+    """Whatever ends the work, the place is free again."""
+    places = Places(1)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="failed"), places.taken("me"):
+            raise ValueError("failed")

@@ -1,0 +1,85 @@
+"""The client's address: only proxies that are trusted can name another than the peer's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.operations.settings import BadSetting, listed, parsed
+from gateway.proxies import Proxies, network
+
+BEHIND = Proxies([network("10.0.0.0/8"), network("2001:db8:ffff::/48")])
+OPEN = Proxies([])
+PROXY, CLIENT = "10.0.0.1", "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        # Who is no proxy speaks for nobody else.
+        (CLIENT, "192.0.2.1", CLIENT),
+        (CLIENT, "10.0.0.9, 192.0.2.1", CLIENT),
+        # One proxy, and a chain of them.
+        (PROXY, CLIENT, CLIENT),
+        (PROXY, f"{CLIENT}, 10.2.2.2", CLIENT),
+        (PROXY, f"{CLIENT},10.2.2.2,  10.3.3.3", CLIENT),
+        # What stands to the left of the first stranger is made up.
+        (PROXY, f"192.0.2.1, {CLIENT}", CLIENT),
+        (PROXY, f"10.0.0.5, 192.0.2.1, {CLIENT}, 10.2.2.2", CLIENT),
+        (PROXY, f"garbage, {CLIENT}", CLIENT),
+        # Nothing but proxies, or nothing.
+        (PROXY, "", PROXY),
+        (PROXY, "   ", PROXY),
+        (PROXY, "10.2.2.2", "10.2.2.2"),
+        # What is no address leaves it at the proxy that wrote it.
+        (PROXY, "unknown", PROXY),
+        (PROXY, f"{CLIENT}, unknown", PROXY),
+        (PROXY, f"{CLIENT}, _hidden, 10.2.2.2", "10.2.2.2"),
+        (PROXY, f"{CLIENT},", PROXY),
+        (PROXY, f"{CLIENT}, , 10.2.2.2", "10.2.2.2"),
+        (PROXY, "203.0.113.007", PROXY),
+        (PROXY, "203.0.113.7.8", PROXY),
+        (PROXY, "fe80::1%eth0", PROXY),
+        (PROXY, "1" * 10_000, PROXY),
+        # Ports, brackets and addresses of IPv4 in IPv6.
+        (PROXY, f"{CLIENT}:4711", CLIENT),
+        (PROXY, f"{CLIENT}:http", PROXY),
+        (PROXY, "[2001:db8::1]:4711", "2001:db8::1"),
+        (PROXY, "[2001:db8::1]", "2001:db8::1"),
+        (PROXY, "[2001:db8::1]x", PROXY),
+        (PROXY, "[2001:db8::1", PROXY),
+        (PROXY, "2001:DB8:0::1", "2001:db8::1"),
+        (PROXY, f"::ffff:{CLIENT}", CLIENT),
+        ("::ffff:10.0.0.1", CLIENT, CLIENT),
+        ("2001:db8:ffff::1", CLIENT, CLIENT),
+        ("2001:db8:ffff::1", f"{CLIENT}, ::ffff:10.9.9.9", CLIENT),
+        ("2001:db8:fffe::1", CLIENT, "2001:db8:fffe::1"),
+    ],
+)
+def test_the_client_is_the_rightmost_hop_that_is_no_proxy(peer: str, forwarded: str, client: str) -> None:
+    """Read from the right, the first address outside the proxies' networks counts."""
+    assert BEHIND.client(peer, forwarded) == client
+
+
+@given(st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=20)), max_size=8))
+def test_what_a_client_sends_changes_nothing(forged: list[str]) -> None:
+    """A proxy appends the client's address, and whatever stood before it has no effect."""
+    assert BEHIND.client(PROXY, ", ".join([*forged, CLIENT])) == CLIENT
+    assert BEHIND.client(CLIENT, ", ".join(forged)) == CLIENT
+    assert OPEN.client(PROXY, ", ".join([*forged, CLIENT])) == PROXY
+
+
+def test_a_chain_is_not_followed_for_ever() -> None:
+    """Of a header full of proxies only the last 32 hops are read."""
+    hops = ", ".join(["192.0.2.1", *(["10.9.9.9"] * 32)])
+
+    assert BEHIND.client(PROXY, hops) == "10.9.9.9"
+    assert BEHIND.client(PROXY, hops.replace(", 10.9.9.9", "", 1)) == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1/8", "0.0.0.0/0", "::/0", "proxy", "10.0.0.0/33", "10.0.0.0-10.0.0.9"]
+)
+def test_networks_are_named_exactly(text: str) -> None:
+    """A network with host bits, of all addresses, or that is no network is refused by the setting's name."""
+    with pytest.raises(BadSetting, match="TRUSTED_PROXIES"):
+        parsed({"TRUSTED_PROXIES": text}, "TRUSTED_PROXIES", lambda said: [*map(network, listed(said))])

@@ -1,0 +1,154 @@
+"""Submitting keys has limits that come first: a thief learns little from it, and the vault hears little."""
+
+import asyncio
+from collections import Counter
+from uuid import uuid4
+
+import httpx
+
+from deploy.local.postgres import Postgres
+from deploy.local.stack import Stack
+from tests.system.conftest import NewPerson
+from tests.system.gateways import another_gateway
+from tests.system.person import CALL_SECONDS, Person, credentials
+from tests.system.test_sweeper import run
+
+MINUTE = {"SUBMISSION_LIMIT_PER_MINUTE": "6", "SUBMISSION_LIMIT_PER_DAY": "30"}
+WRONG = "0" * 32
+
+
+def submission(name: str = "plain", **changed: str) -> dict[str, object]:
+    """Write a submission of a simulated account."""
+    given = credentials(name) | changed
+    return {"exchange": "okx", "name": name, "region": "global", "credentials": given}
+
+
+def signed_in(address: str, person: Person) -> httpx.AsyncClient:
+    """Give a client of another gateway with a person's token."""
+    return httpx.AsyncClient(
+        base_url=f"{address}/api/v1",
+        headers={"Authorization": person.client.headers["Authorization"]},
+        timeout=CALL_SECONDS,
+        trust_env=False,
+    )
+
+
+async def submitted(database: Postgres) -> int:
+    """Count what was about to be stored in the vault."""
+    ((count,),) = await run(database, "select count(*) from audit where action = 'credential_submitted'")
+    assert isinstance(count, int)
+    return count
+
+
+async def test_the_seventh_key_in_a_minute_is_refused_before_the_vault_hears_of_it(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """Connecting and replacing count together, right keys and wrong ones; 429 tells when to come again."""
+    async with another_gateway(stack, **MINUTE) as address, signed_in(address, person) as client:
+        connected = await client.post("/accounts", json=submission())
+        path = f"/accounts/{connected.json()['id']}/credentials"
+        replaced = [
+            await client.put(path, json={"credentials": credentials("plain", api_secret=WRONG)})
+            for _ in range(3)
+        ]
+        refused = [await client.post("/accounts", json=submission(api_secret=WRONG)) for _ in range(2)]
+        before = await submitted(database)
+        beyond = [
+            await client.post("/accounts", json=submission()),
+            await client.put(path, json={"credentials": credentials("plain")}),
+        ]
+
+    assert connected.status_code == 201
+    assert 429 not in {answer.status_code for answer in [*replaced, *refused]}
+    assert connected.headers["RateLimit-Policy"] == '"submit";q=6;w=60, "submit-daily";q=30;w=86400'
+    for answer in beyond:
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limit_exceeded")
+        assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert await submitted(database) == before == 6
+
+
+async def test_parallel_submissions_count_each(
+    stack: Stack, person: Person, new_person: NewPerson, database: Postgres
+) -> None:
+    """Of thirty at once no more than six reach the vault, and another user's is not touched by them."""
+    other = await new_person()
+    async with (
+        another_gateway(stack, **MINUTE) as address,
+        signed_in(address, person) as client,
+        signed_in(address, other) as second,
+    ):
+        answers, another = await asyncio.gather(
+            asyncio.gather(*(client.post("/accounts", json=submission(api_secret=WRONG)) for _ in range(30))),
+            second.post("/accounts", json=submission("margin", api_secret=WRONG)),
+        )
+
+    assert another.status_code != 429
+    statuses = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
+    assert statuses[429, "rate_limit_exceeded"] + statuses[503, "overloaded"] >= 24
+    assert await submitted(database) <= 6 + 1
+
+
+async def test_thirty_keys_a_day(stack: Stack, person: Person, database: Postgres) -> None:
+    """However slowly they come, the thirty-first of a day is refused, with the time until it is over."""
+    user = (await person.get("/me"))["id"]
+    await run(
+        database,
+        "insert into rate_limits values ('submit-daily', %s, 30, now() + interval '10 hours')",
+        user,
+    )
+    async with another_gateway(stack, **MINUTE) as address, signed_in(address, person) as client:
+        refused = await client.post("/accounts", json=submission())
+
+    assert refused.status_code == 429
+    assert "30 of these requests a day" in refused.json()["detail"]
+    assert 9 * 3600 < int(refused.headers["Retry-After"]) <= 10 * 3600
+    assert await run(database, "select 1 from rate_limits where policy = 'submit'") == []
+    assert await submitted(database) == 0
+
+
+async def test_the_hundred_and_first_account_is_refused_first(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """Who has a hundred accounts hears that before the key is stored; nothing is counted."""
+    account = await person.connect("plain")
+    await run(database, "delete from rate_limits")
+    before = await submitted(database)
+    await run(
+        database,
+        """insert into accounts (id, user_id, exchange, region, name, credential_id, exchange_uid, master_uid,
+                                 permissions, ip_bound, api_key_hint)
+           select gen_random_uuid(), user_id, exchange, region, name, credential_id, 'uid-' || n, master_uid,
+                  permissions, ip_bound, api_key_hint
+           from accounts, generate_series(1, 99) as n where id = %s""",
+        account["id"],
+    )
+
+    problem = await person.connect("margin", 409)
+
+    assert problem["code"] == "too_many_accounts"
+    assert await submitted(database) == before
+    assert await run(database, "select 1 from rate_limits where policy like 'submit%%'") == []
+
+
+async def test_what_runs_at_once_is_bounded_and_no_stranger_has_it_all(
+    stack: Stack, person: Person, new_person: NewPerson
+) -> None:
+    """With places for eight a user holds two; more are told to come again, while others are served."""
+    other = await new_person()
+    settings = {"SUBMISSIONS_AT_ONCE": "8", "SUBMISSION_LIMIT_PER_MINUTE": "1000"}
+    async with (
+        another_gateway(stack, **settings) as address,
+        signed_in(address, person) as client,
+        signed_in(address, other) as second,
+    ):
+        crowd = [client.post("/accounts", json=submission(api_secret=WRONG)) for _ in range(40)]
+        answers, another = await asyncio.gather(
+            asyncio.gather(*crowd), second.put(f"/accounts/{uuid4()}/credentials", json={"credentials": {}})
+        )
+        own = await second.post("/accounts", json=submission("margin", api_secret=WRONG))
+
+    overloaded = [answer for answer in answers if answer.json()["code"] == "overloaded"]
+    assert overloaded
+    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in overloaded} == {(503, "1")}
+    assert another.status_code == 400
+    assert own.json()["code"] != "overloaded"
