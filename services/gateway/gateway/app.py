@@ -131,7 +131,7 @@ def composed(
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, bus, relay, recorder, key), waiters, gate)
-    passwords, deleting = Passwords(settings.passwords_at_once), Deleting(pool, relay, destroyer, key)
+    passwords = Passwords(settings.passwords_at_once)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
@@ -142,7 +142,7 @@ def composed(
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
         connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
-        deleting=deleting,
+        deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
         limits=settings.limits,
@@ -154,7 +154,7 @@ def composed(
         "sweeper": Sweeper(pool, relay, key, patience, Progress(bus)).run(),
         "destroyer": destroyer.run(),
         "reverifier": Reverifier(pool, bus, relay, destroyer, key).run(),
-        "deleting": deleting.run(),
+        "deleting": gateway.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
