@@ -99,7 +99,7 @@ OKX = Exchange(
     # Apart from `regions`: programs offer those for choice.
     unserved_regions=(
         UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
-        UnservedRegion("demo", "Demo trading", "Its balances are not real."),
+        UnservedRegion("demo", "OKX demo trading", "Its balances are not real."),
     ),
 )
 

@@ -58,7 +58,7 @@ def check_region(exchange: Exchange, region: str, situation: Situation) -> None:
     if unserved is None:
         reason = f"We do not know this region of {exchange.name}: choose one of {known}."
         raise invalid_input(_not_stored(reason, situation))
-    reason = f"We do not serve {unserved.name} yet: {unserved.reason} The regions that we serve are {known}."
+    reason = f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}."
     words = f"{reason} {NOT_STORED[situation]}"
     raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served", words)
 
