@@ -13,7 +13,7 @@ from contracts.accounts import Verified
 from contracts.bus.connect import Bus
 from contracts.catalogue import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
-from contracts.remedies import DELETED, ROUTES, Situation
+from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
 from contracts.values import Secret
 from contracts.vault import CredentialParts
 from gateway.admitting import admit
@@ -108,7 +108,7 @@ class Connecting:
         """Count a submission before the vault or the exchange hears of it; raises Problem."""
         async with self._pool.transaction() as connection:
             if adding:
-                await _check_number(connection, submission.user_id)
+                await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
             return await admit(connection, self._policies, str(submission.user_id))
 
     async def _connect(self, submission: Submission, name: str) -> Account:
@@ -196,7 +196,7 @@ class Connecting:
         async with self._pool.transaction() as connection:
             if not await users.lock_user(connection, account.user_id):
                 raise unauthorized()
-            await _check_number(connection, account.user_id)
+            await _check_number(connection, account.user_id, DELETED[Situation.CONNECT])
             try:
                 stored = await accounts.insert_account(connection, account)
             except Duplicate:
@@ -273,10 +273,12 @@ class Connecting:
         self._destroyer.wake()
 
 
-async def _check_number(connection: Connection, user_id: UUID) -> None:
-    """Raise Problem when a user has as many accounts as there may be."""
+async def _check_number(connection: Connection, user_id: UUID, happened: str) -> None:
+    """Raise Problem when a user has as many accounts as there may be; `happened` tells of the key."""
     if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
-        raise _too_many_accounts()
+        words = f"You have {MAX_ACCOUNTS} accounts, the most that a user may connect. {happened}"
+        action = f"Delete an account, then submit the key again {ROUTES[Situation.CONNECT]}."
+        raise Problem(HTTPStatus.CONFLICT, "too_many_accounts", f"{words} {action}")
 
 
 def _account(
@@ -310,14 +312,6 @@ def _duplicate(existing: Account | None) -> Problem:
         f"that is there, or give it this key with PUT /api/v1/accounts/{account_id}/credentials."
     )
     return Problem(HTTPStatus.CONFLICT, "account_exists", words, account_id=account_id)
-
-
-def _too_many_accounts() -> Problem:
-    words = (
-        f"You have {MAX_ACCOUNTS} accounts, the most that a user may connect. {DELETED[Situation.CONNECT]}"
-    )
-    action = f"Delete an account, then submit the key again {ROUTES[Situation.CONNECT]}."
-    return Problem(HTTPStatus.CONFLICT, "too_many_accounts", f"{words} {action}")
 
 
 def _too_slow(situation: Situation) -> Problem:

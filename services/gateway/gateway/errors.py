@@ -81,9 +81,9 @@ def service_unavailable(code: str, detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, UNAVAILABLE_RETRY_AFTER)
 
 
-def overloaded() -> Problem:
-    """Say that too much is being done at once."""
-    words = "This gateway does too much of this at once: send the request again after a second."
+def overloaded(action: str = "Send the request again after a second.") -> Problem:
+    """Say that too much is being done at once, and what to do now."""
+    words = f"This gateway does too much of this at once. {action}"
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", words, OVERLOADED_RETRY_AFTER)
 
 

@@ -6,7 +6,8 @@ from http import HTTPStatus
 import msgspec
 
 from contracts.catalogue import EXCHANGES
-from contracts.faults import Code, CodeText, fault_of
+from contracts.faults import CodeText, fault_of
+from contracts.remedies import Situation
 from gateway.errors import Problem
 from gateway.rights import Finding
 from gateway.store.pauses import Pause
@@ -61,8 +62,4 @@ def _next_action(pause: Pause, exchange: str) -> str:
             f"more than read. Delete the key at {exchange}, make one with the Read permission only and "
             "submit that with PUT /credentials."
         )
-    if pause.reason == Code.OTHER_ACCOUNT:
-        condition = f"{exchange} names the connected account again"
-    else:
-        condition = f"you take every right but Read from the key at {exchange}"
-    return f"{fault_of(pause.reason).next_action} If {condition}, the pause ends by itself within an hour."
+    return fault_of(pause.reason).next_action(Situation.SYNC)

@@ -123,7 +123,7 @@ def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
 
 
 def _on_overloaded(request: AnyRequest, error: Overloaded) -> Response[Any]:
-    return problem_response(request, overloaded(), error)
+    return problem_response(request, overloaded(afterwards(request.scope)), error)
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
