@@ -68,7 +68,7 @@ async def running_stack(
     Raises DirectoryInUse, and PartFailed when a part can not be started.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(directory):
+    with alone(directory):
         processes = Processes(directory / "logs")
         processes.way.let_pass(directory)
         async with AsyncExitStack() as stack:
@@ -114,14 +114,14 @@ async def _infrastructure(
 def in_use(directory: Path) -> bool:
     """Tell whether a stack runs on a directory."""
     try:
-        with _alone(directory):
+        with alone(directory):
             return False
     except DirectoryInUse:
         return True
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path) -> Iterator[None]:
     """Hold the directory's lock, which the kernel takes back when this process ends."""
     with (directory / "lock").open("w") as lock:
         try:

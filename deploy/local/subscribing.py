@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
 from contracts.bus.provision import provision
-from contracts.bus.subscribers import PREFIX, Subscriber
+from contracts.bus.subscribers import MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
 from deploy.local.subscribers import SYSTEM, public_key
@@ -34,13 +35,16 @@ class SubscriberFailed(Exception):
 def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
     """Put a subscriber of one user, or of all, into the list, with a key; raises SubscriberFailed."""
     bus = _bus(directory)
-    full_name = f"{PREFIX}-{name or user_id or 'all'}"
+    full_name = _checked(f"{PREFIX}-{name or user_id or 'all'}")
+    seed_file = bus.seed_file(full_name)
     with bus.registry.held() as subscribers:
         if any(each.name == full_name for each in subscribers):
             raise SubscriberFailed(f"{full_name} exists already: choose another --name, or revoke it first")
-        bus.registry.seed_file(full_name).unlink(missing_ok=True)  # a key that was taken away stays away
-        subscriber = Subscriber(full_name, public_key(bus.registry.seed_file(full_name)), user_id)
-        _write(bus, (*subscribers, subscriber))
+        if len(subscribers) >= MAX_SUBSCRIBERS:
+            raise SubscriberFailed(f"there are {MAX_SUBSCRIBERS} subscribers, and no place for another")
+        seed_file.unlink(missing_ok=True)  # a key that was taken away stays away
+        subscriber = Subscriber(full_name, public_key(seed_file), user_id)
+        bus.registry.write((*subscribers, subscriber))
     return subscriber
 
 
@@ -51,8 +55,8 @@ def revoke(directory: Path, name: str) -> None:
         left = tuple(each for each in subscribers if each.name != name)
         if left == subscribers:
             raise SubscriberFailed(f"there is no subscriber {name}")
-        _write(bus, left)
-        bus.registry.seed_file(name).unlink(missing_ok=True)
+        bus.registry.write(left)
+        bus.seed_file(name).unlink(missing_ok=True)
 
 
 def listed(directory: Path) -> tuple[Subscriber, ...]:
@@ -128,8 +132,8 @@ def _bus(directory: Path) -> Nats:
     return bus
 
 
-def _write(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
+def _checked(name: str) -> str:
     try:
-        bus.registry.write(subscribers)
-    except ValueError as error:  # msgspec's errors are
-        raise SubscriberFailed(f"this list of subscribers is not valid: {error}") from None
+        return msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise SubscriberFailed(f"{name!r} is not valid: a name has a-z, 0-9 and - between them") from None

@@ -24,7 +24,6 @@ REPLY_TO = (
     "butler.account.{}",
     "_INBOX_other.{}",
     "_INBOX.{}",
-    "_R_.{}",
     "$JS.API.STREAM.DELETE.DEAD_LETTERS",
     "$JS.API.STREAM.PURGE.DEAD_LETTERS",
 )

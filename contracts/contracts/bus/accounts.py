@@ -14,6 +14,9 @@ from contracts.bus.subscribers import Subscriber
 
 SERVICE, STREAM = "service", "stream"
 MANY_ANSWERS = "$JS.API.CONSUMER.MSG.NEXT."
+# The server gives an account without JetStream an import of `$JS.API.>` from its system account, which would
+# answer each question as well, and first, unless the account imports this subject from elsewhere (2.15.1).
+INSTEAD_OF_SERVER = "$JS.API.INFO"
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -47,8 +50,10 @@ def imports(user: User) -> Iterator[Crossing]:
     The server hands nothing on to a third account: a stream is imported from the account of the user who
     publishes it. A user hears its own account without an import.
     """
+    if user.unrestricted:
+        return
     answering = {subject: other.account for other in USERS for subject in other.answers}
-    for subject in user.publish:
+    for subject in (*user.publish, INSTEAD_OF_SERVER):
         yield Crossing(SERVICE, subject, answering.get(subject, STREAMS_ACCOUNT))
     for subject in user.hears:
         speakers = {other.account for other in USERS if any(overlap(said, subject) for said in other.publish)}
