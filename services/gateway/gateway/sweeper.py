@@ -21,7 +21,8 @@ from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_t
 from gateway.store.syncs import Held, Overdue, Sync
 
 LOST_BATCH = 100
-OVERDUE_BATCH = 500
+# Each is granted while it is locked: smaller batches hold their locks for a shorter time.
+OVERDUE_BATCH, OVERDUE_BATCHES = 250, 80
 FORGET_BATCH = 500
 BATCHES = 40
 SWEEP_SECONDS = 5.0
@@ -158,7 +159,7 @@ class Sweeper:
         over_at = self._settled_up_to()
         if over_at is None:
             return
-        for _ in range(BATCHES):
+        for _ in range(OVERDUE_BATCHES):
             async with self._pool.transaction() as connection:
                 overdue = await syncs.take_overdue(
                     connection, list(EXCHANGES), over_at, AGAIN_SECONDS, OVERDUE_BATCH

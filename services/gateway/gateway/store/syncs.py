@@ -283,8 +283,9 @@ async def take_overdue(
                on conflict (sync_id) do update set settled_at = now(), times = earlier.times + 1
                   where earlier.settled_at <= now() - make_interval(secs => %(again)s)
                returning sync_id, times)
-           select over.*, accounts.credential_id, noted.times from over
-           join noted on noted.sync_id = over.id join accounts on accounts.id = over.account_id""",
+           select over.*, noted.times,
+               (select credential_id from accounts where accounts.id = over.account_id) as credential_id
+           from over join noted on noted.sync_id = over.id""",
         exchanges=exchanges,
         over_at=over_at,
         again=again_seconds,
