@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from deploy.local.postgres import GATEWAY, Postgres
+from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from gateway.store import accounts, credentials, syncs, users
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
@@ -32,6 +32,16 @@ async def _account(pool: Pool) -> Account:
         await accounts.insert_account(connection, ACCOUNT)
         await credentials.set_live(connection, ACCOUNT.credential_id)
     return ACCOUNT
+
+
+@pytest_asyncio.fixture(name="unpublished")
+async def _unpublished(clean_database: Postgres) -> AsyncIterator[None]:
+    """Keep what is put into the outbox there: a gateway of another test may run on the same database."""
+    async with await clean_database.connect(SUPERUSER) as connection:
+        await connection.execute("alter table outbox alter column next_at set default 'infinity'")
+        await connection.commit()
+        yield
+        await connection.execute("alter table outbox alter column next_at set default now()")
 
 
 async def opened(pool: Pool, account: Account) -> Sync:

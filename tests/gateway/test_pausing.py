@@ -27,7 +27,7 @@ from gateway.store.syncs import Sync
 from gateway.verifying import VERIFY_SECONDS
 from tests.gateway.conftest import opened
 
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+pytestmark = pytest.mark.usefixtures("unpublished")
 KEY = Ed25519PrivateKey.generate()
 READ_ONLY = Rights("1", ("read_only",))
 TRADING = Rights("1", ("read_only", "trade"))
@@ -47,7 +47,7 @@ def outcome(
 ) -> SyncOutcome:
     """Make an outcome that read both wallets; with a grant where it says what it was made with."""
     wallets = tuple(
-        WalletRead(name, Verdict.COMPLETE, NOW, (Balance("BTC", Decimal(total)),))
+        WalletRead(name, Verdict.COMPLETE, datetime.now(UTC), (Balance("BTC", Decimal(total)),))
         for name in ("trading", "funding")
     )
     text = None

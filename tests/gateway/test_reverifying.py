@@ -17,6 +17,7 @@ from gateway.store.pool import Connection, Pool
 from tests.gateway.test_pausing import TRADING, events, paused, replaced, rows, synced
 from tests.gateway.test_recorder import another
 
+pytestmark = pytest.mark.usefixtures("unpublished")
 UNKNOWN = Rights("1", ("lend",))
 OTHER = Rights("2", ("read_only",))
 STATES = "select state from credentials order by created_at"

@@ -286,7 +286,7 @@ def _refused(understood: Understood, finding: Finding | None) -> Understood:
         return understood
     said = understood.outcome
     outcome = SyncFailed(said.sync_id, said.account_id, said.exchange, finding.code, finding.words)
-    return Understood(outcome, wallet_reads(outcome))
+    return Understood(outcome, reads_failed(said.exchange, finding.code, finding.words))
 
 
 def _is_unproven(understood: Understood) -> bool:

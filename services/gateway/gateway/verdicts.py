@@ -44,11 +44,14 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     return tuple(_known(exchange, entry, said.get(entry.key)) for entry in exchange.wallets)
 
 
-def reads_failed(exchange: str, code: Code) -> tuple[WalletRead, ...]:
-    """Give the reads of a sync that failed as a whole."""
+def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[WalletRead, ...]:
+    """Give the reads of a sync that failed as a whole, with words of ours where the code's do not say all."""
     entry = EXCHANGES[exchange]
     said = _failed_whole(code, entry)
-    return tuple(_known(entry, wallet, said.get(wallet.key)) for wallet in entry.wallets)
+    reads = tuple(_known(entry, wallet, said.get(wallet.key)) for wallet in entry.wallets)
+    if words is None:
+        return reads
+    return tuple(msgspec.structs.replace(read, error=words) if read.error_code else read for read in reads)
 
 
 def unreadable_rows(read: WalletRead) -> tuple[str, ...]:
