@@ -18,6 +18,7 @@ from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
 from tests.system.person import Person
+from tests.tapping import taken
 from tests.waiting import until
 
 # The last commit before issue A.
@@ -108,7 +109,7 @@ async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Pers
     user = await person.get("/me")
     async with on_bus(updated.directory, "subscriber") as bus:
         events = await bus.subscribe(f"butler.account.synced.{user['id']}")
-        await bus.flush()
+        await taken(bus)
         for account, held in updated.kept.amounts.items():
             sync = await person.post(f"/accounts/{account}/sync", Prefer="wait=60")
 

@@ -6,6 +6,7 @@ import nats as nats_client
 
 from deploy.local.nats import Nats
 from tests.system.person import Person
+from tests.tapping import taken
 
 
 async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, nats: Nats) -> None:
@@ -15,7 +16,7 @@ async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, 
     seed = str(nats.seed_file("subscriber"))
     async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
         events = await client.subscribe(f"butler.account.synced.{user['id']}")
-        await client.flush()
+        await taken(client)
 
         sync = await person.post(f"/accounts/{account['id']}/sync")
         event = await events.next_msg(timeout=10)
@@ -40,7 +41,7 @@ async def test_a_failed_sync_is_an_event_as_well(person: Person, nats: Nats) -> 
     seed = str(nats.seed_file("subscriber"))
     async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
         events = await client.subscribe(f"butler.account.*.{user['id']}")
-        await client.flush()
+        await taken(client)
 
         await person.client.post(f"/accounts/{account['id']}/sync", headers={"Prefer": "respond-async"})
         await person.client.delete(f"/accounts/{account['id']}")

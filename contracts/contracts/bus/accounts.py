@@ -16,15 +16,19 @@ SERVICE, STREAM = "service", "stream"
 MANY_ANSWERS = "$JS.API.CONSUMER.MSG.NEXT."
 # The server gives an account without JetStream an import of `$JS.API.>` from its system account, which would
 # answer each question as well, and first, unless the account imports this subject from elsewhere (2.15.1).
-INSTEAD_OF_SERVER = "$JS.API.INFO"
+JETSTREAM_INFO, NOWHERE = "$JS.API.INFO", "butler.nowhere"
 
 
 class Crossing(msgspec.Struct, frozen=True):
-    """A subject that one account exports and others import, for requests or as a stream of messages."""
+    """A subject that one account exports and others import, for requests or as a stream of messages.
+
+    The importer calls it `imported_as` where that is not empty.
+    """
 
     kind: str
     subject: str
     exporter: str
+    imported_as: str = ""
 
 
 def server_accounts(public_keys: Mapping[str, str], subscribers: Iterable[Subscriber] = ()) -> str:
@@ -53,7 +57,8 @@ def imports(user: User) -> Iterator[Crossing]:
     if user.unrestricted:
         return
     answering = {subject: other.account for other in USERS for subject in other.answers}
-    for subject in (*user.publish, INSTEAD_OF_SERVER):
+    yield Crossing(SERVICE, NOWHERE, STREAMS_ACCOUNT, JETSTREAM_INFO)
+    for subject in user.publish:
         yield Crossing(SERVICE, subject, answering.get(subject, STREAMS_ACCOUNT))
     for subject in user.hears:
         speakers = {other.account for other in USERS if any(overlap(said, subject) for said in other.publish)}
@@ -85,7 +90,8 @@ def _export(crossing: Crossing, importers: list[str]) -> str:
 
 
 def _import(crossing: Crossing) -> str:
-    return f'{{ {crossing.kind}: {{ account: {crossing.exporter}, subject: "{crossing.subject}" }} }}'
+    name = f', to: "{crossing.imported_as}"' if crossing.imported_as else ""
+    return f'{{ {crossing.kind}: {{ account: {crossing.exporter}, subject: "{crossing.subject}" }}{name} }}'
 
 
 def _listed(name: str, rows: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from nats.aio.msg import Msg
 
 from contracts import subjects
 from contracts.bus.connect import Bus, BusUnavailable
+from contracts.bus.delivery import listen
 from contracts.bus.envelope import Malformed, decode
 from contracts.bus.replies import respond
 from contracts.faults import Code, PermanentError
@@ -31,6 +32,10 @@ async def answer(body: bytes) -> msgspec.Struct:
     if body in ANSWERS:
         raise ANSWERS[body]
     return Destroyed()
+
+
+async def ignore(subject: str) -> None:
+    """Hear an announcement."""
 
 
 @pytest_asyncio.fixture(name="one", scope="module")
@@ -60,6 +65,8 @@ async def _connect(server: Nats) -> AsyncIterator[NewClient]:
 async def _broker(new_bus: NewBus) -> AsyncIterator[Bus]:
     bus = new_bus("vault-broker")
     respond(bus, subjects.KEYS, "vault-broker", answer, 4)
+    # The server of before refuses this right, which must cost nothing else.
+    listen(bus, subjects.RECORDED_ALL, ignore)
     await bus.start()
     await taken(bus.client)
     yield bus

@@ -11,6 +11,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from contracts import subjects
+from contracts.bus.accounts import NOWHERE
 from contracts.bus.provision import create_streams, create_subscribers
 from contracts.bus.rights import STREAMS_ACCOUNT, SYNC_WORKER, User
 from contracts.bus.topology import CONSUMERS, STREAMS, Consumer
@@ -104,7 +105,7 @@ def expected(user: User, account: str, subject: str) -> bool:
 
     It hears what is said, and the streams' account also what is handed over from it and about that.
     """
-    said = may_publish(user, subject) or subject == MARK or subject.startswith("_R_.")
+    said = may_publish(user, subject) or subject in {MARK, NOWHERE} or subject.startswith("_R_.")
     told = subject in STORED or (subject.startswith("$JS.EVENT.") and subject not in all_subjects())
     return said or (told and account == STREAMS_ACCOUNT)
 
