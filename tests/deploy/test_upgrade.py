@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
+from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints, state
 from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
@@ -158,3 +159,21 @@ async def test_the_gateway_before_reads_what_today_records(updated: Updated, per
         shown = [await each.get("/accounts") for each in (person, earlier)]
 
     assert [account["id"] for account in shown[0]] == [account["id"] for account in shown[1]]
+
+
+async def test_a_key_submitted_at_the_gateway_before_is_kept_and_used(updated: Updated) -> None:
+    """It pins no keys and signs no Store: while both run, its users connect and sync as before."""
+    async with gateway_before(updated) as address, calling(address) as newcomer:
+        account = await newcomer.connect("plain")
+        assert (await newcomer.post(f"/accounts/{account['id']}/sync", Prefer="wait=60"))[
+            "status"
+        ] == "completed"
+
+
+def test_the_vault_is_provisioned_for_today(updated: Updated) -> None:
+    """The gateway runs with the fingerprints that were written, and nothing is due any more."""
+    settings = part(updated.running, "gateway").environ()
+    written = pinned_fingerprints(updated.directory / "openbao" / "fingerprints.env")
+
+    assert {name: settings[name] for name in FINGERPRINTS} == dict(written)
+    assert (updated.directory / "openbao" / "provisioned").read_bytes() == state()

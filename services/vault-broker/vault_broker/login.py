@@ -13,7 +13,8 @@ from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 from vault_broker.vault import Answer, Vault, read_answer
 
 CHECK_EVERY = 2.0
-# The vault locks a role out after five bad log-ins, and forgets them only after 15 minutes without any.
+# A vault that our provisioning has not told otherwise locks a role out after five bad log-ins, and forgets
+# them only after 15 minutes without any.
 PAUSE_AFTER_REFUSAL = 16 * 60.0
 MAX_CREDENTIAL = 4096
 

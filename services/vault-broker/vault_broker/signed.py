@@ -70,7 +70,8 @@ class Signed:
         if abs(now - self._forgot_at) < FORGET_EVERY:
             return
         self._forgot_at = now
-        for grant in [grant for grant in self._grants if grant.exp + KEPT_LONGER <= now]:
+        over = now - KEPT_LONGER
+        for grant in [grant for grant in self._grants if grant.exp <= over]:
             self._requests -= self._grants.pop(grant)
 
 

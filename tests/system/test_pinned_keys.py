@@ -1,0 +1,101 @@
+"""A gateway hands keys over to the pinned vault only, and does not start without knowing which that is."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import Program
+from deploy.local.provisioning import FINGERPRINTS
+from deploy.local.services import MODULES, environments
+from deploy.local.stack import Stack
+from tests.system.person import CALL_SECONDS, Person, credentials
+from tests.waiting import until
+
+WRAPPING, SEALING = FINGERPRINTS
+OTHER = "0" * 64
+SUBMITTED = {"exchange": "okx", "name": "one", "region": "global", "credentials": credentials("plain")}
+READY_SECONDS = 60.0
+ENDED_SECONDS = 20.0
+
+
+def settings_of(stack: Stack, changed: Mapping[str, str]) -> dict[str, str]:
+    """Give the settings of another gateway of the stack, some of them changed."""
+    (port,) = free_ports(1)
+    return environments(stack.parts, {**stack.ports, "gateway": port})["gateway"] | dict(changed)
+
+
+@asynccontextmanager
+async def other_gateway(stack: Stack, changed: Mapping[str, str]) -> AsyncIterator[Person]:
+    """Run another gateway, and give a person who is signed up there."""
+    settings = settings_of(stack, changed)
+    program = Program("pinned-gateway", [sys.executable, "-m", MODULES["gateway"]], settings)
+    address = f"http://{LOOPBACK}:{settings['PORT']}"
+    async with (
+        stack.processes.running(program),
+        httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client,
+    ):
+
+        async def ready() -> bool:
+            try:
+                return (await client.get(f"{address}/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await stack.processes.until(program.name, ready, READY_SECONDS)
+        person = Person(client)
+        await person.sign_up()
+        yield person
+
+
+def lines(stack: Stack, event: str) -> list[dict[str, object]]:
+    """Give the other gateway's log lines of one kind."""
+    log = stack.processes.logs / "pinned-gateway.log"
+    said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in said if line["event"] == event]
+
+
+@pytest.mark.parametrize(("name", "key"), [(WRAPPING, "wrapping"), (SEALING, "sealing")])
+async def test_a_key_is_not_handed_to_a_vault_that_is_not_pinned(stack: Stack, name: str, key: str) -> None:
+    """The submission ends with 503 and words; no account is made, and one line tells the operator."""
+    async with other_gateway(stack, {name: OTHER}) as person:
+        problem = await person.post("/accounts", SUBMITTED, 503)
+        accounts = await person.get("/accounts")
+
+    assert problem["code"] == "vault_unavailable"
+    assert "not handed over" in problem["detail"]
+    assert accounts == []
+    assert [line["key"] for line in lines(stack, "keys_not_pinned")] == [key]
+
+
+async def test_a_rotation_pins_two_keys(stack: Stack) -> None:
+    """With the present key and another one pinned an account is connected and synced."""
+    pinned = stack.parts.vault.fingerprints
+    two = {WRAPPING: f"{OTHER},{pinned[WRAPPING]}", SEALING: f"{pinned[SEALING].upper()}, {OTHER}"}
+    async with other_gateway(stack, two) as person:
+        account = await person.connect("plain")
+        assert (await person.post(f"/accounts/{account['id']}/sync"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+@pytest.mark.parametrize("value", ["", "abc", f"{OTHER},{OTHER},{OTHER}"], ids=["none", "no hash", "three"])
+async def test_a_gateway_does_not_start_without_its_pins(stack: Stack, name: str, value: str) -> None:
+    """The exit code is 2, and one line names the setting and says where its value is written."""
+    log = stack.processes.logs / "unpinned-gateway.log"
+    command = [sys.executable, "-m", MODULES["gateway"]]
+    program = Program("unpinned-gateway", command, settings_of(stack, {name: value}))
+    async with stack.processes.running(program) as process:
+
+        async def ended() -> bool:
+            return process.returncode is not None
+
+        await until(ended, ENDED_SECONDS)
+
+    assert process.returncode == 2
+    (line,) = log.read_text().splitlines()
+    assert name in line
+    assert "fingerprints.env" in line
