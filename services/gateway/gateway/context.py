@@ -7,6 +7,7 @@ from gateway.connecting import Connecting
 from gateway.deleting import Deleting
 from gateway.limits import Limits
 from gateway.passwords import Passwords
+from gateway.places import Places
 from gateway.requesting import Requests
 from gateway.store.pool import Pool
 from gateway.tokens import AccessTokens
@@ -24,6 +25,7 @@ class Gateway:
     deleting: Deleting
     requests: Requests
     waiters: Waiters
+    waits: Places
     limits: Limits
     checks: Checks
     egress: tuple[str, ...]
