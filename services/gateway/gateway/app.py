@@ -31,6 +31,7 @@ from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.places import Places
 from gateway.progress import Progress
 from gateway.proving import Proving
 from gateway.proxies import Proxies
@@ -145,6 +146,7 @@ def composed(
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
+        waits=Places(settings.waits_at_once),
         limits=settings.limits,
         checks=checks,
         egress=settings.egress,

@@ -1,5 +1,7 @@
 """Syncs: requesting them, waiting for their outcome, and looking it up."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +12,7 @@ from litestar.params import Parameter
 
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
+from gateway.places import TooBusy
 from gateway.prefer import wait_seconds
 from gateway.replays import replayed_batch, replayed_sync
 from gateway.requesting import Idempotency
@@ -70,7 +73,7 @@ async def sync_account(
     idempotency = _idempotency(idempotency_key, request)
     accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
     sync_id, headers = accepted.target_id, accepted.headers()
-    await gateway.waiters.wait([sync_id], wait_seconds(prefer))
+    await _wait(gateway, request, [sync_id], prefer)
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
     view = replayed_sync(view) if accepted.replayed else view
     if view.success is None:
@@ -96,7 +99,7 @@ async def sync_all(
     accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
     batch_id, headers = accepted.target_id, accepted.headers()
     members = await _batch(gateway, request, batch_id)
-    await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
+    await _wait(gateway, request, [sync.id for sync in members], prefer)
     view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
     view = replayed_batch(view) if accepted.replayed else view
     if view.pending:
@@ -138,6 +141,14 @@ async def list_syncs(
         listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
     items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
     return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)
+
+
+async def _wait(
+    gateway: Gateway, request: SignedInRequest, sync_ids: Sequence[UUID], prefer: str | None
+) -> None:
+    """Wait as long as is asked for; not at all when too many wait, because the syncs are accepted already."""
+    with suppress(TooBusy), gateway.waits.taken(str(request.user.id)):
+        await gateway.waiters.wait(sync_ids, wait_seconds(prefer))
 
 
 async def _sync(gateway: Gateway, request: SignedInRequest, sync_id: UUID) -> Sync:

@@ -1,0 +1,72 @@
+"""What a gateway is told: two ports, the proxies in front of it, and its limits."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from secrets import token_bytes
+
+import nkeys
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from contracts.operations.settings import Address, BadSetting
+from gateway.limits import DAY, Policy
+from gateway.settings import load
+
+
+@pytest.fixture(name="environment")
+def _environment(tmp_path: Path) -> dict[str, str]:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "seed").write_bytes(nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER))
+    return {
+        "NATS_URL": "nats://127.0.0.1:4222",
+        "NATS_NKEY_FILE": str(tmp_path / "seed"),
+        "DATABASE_URL": "postgresql://butler_gateway@127.0.0.1/butler",
+        "DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
+        "JWT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+        "GRANT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+    }
+
+
+def test_defaults(environment: dict[str, str]) -> None:
+    """The API is on 3000 and operations on 3010, no proxy is trusted, and keys are submitted rarely."""
+    settings = load(environment)
+
+    assert settings.address == Address("127.0.0.1", 3000)
+    assert settings.running.operations == Address("127.0.0.1", 3010)
+    assert settings.trusted_proxies == ()
+    assert settings.limits.submissions == (Policy("submit", 6), Policy("submit-daily", 30, DAY))
+
+
+def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> None:
+    """A list with commas, of IPv4 and IPv6."""
+    settings = load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32,192.0.2.1"})
+
+    assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32")))
+
+
+def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
+    """The server would share a port without a word, and half of the requests would go astray."""
+    with pytest.raises(BadSetting, match="OPERATIONS_PORT"):
+        load(environment | {"PORT": "3010"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPERATIONS_PORT", "0"),
+        ("PORT", "http"),
+        ("TRUSTED_PROXIES", "proxy"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;192.0.2.1"),
+        ("SUBMISSION_LIMIT_PER_DAY", "0"),
+        ("WRITE_LIMIT_PER_MINUTE", "none"),
+        ("SUBMISSIONS_AT_ONCE", "-1"),
+    ],
+)
+def test_a_bad_setting_is_named(environment: dict[str, str], name: str, value: str) -> None:
+    """None is taken for no limit or for trust in everybody."""
+    with pytest.raises(BadSetting, match=name):
+        load(environment | {name: value})
