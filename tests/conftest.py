@@ -1,6 +1,6 @@
 """The real servers that tests share: each is started once, by the local stack's code, when one asks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,15 @@ from deploy.local.stack import Stack
 from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _many_submissions() -> Iterator[None]:
+    """Let tests submit keys again and again while the exchange limits them; those of the limit say so."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SUBMISSION_LIMIT_PER_MINUTE", "1000")
+        environment.setenv("SUBMISSION_LIMIT_PER_DAY", "10000")
+        yield
 
 
 @pytest.fixture(name="directory", scope="session")

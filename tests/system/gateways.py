@@ -17,8 +17,11 @@ NUMBERS = count(2)
 
 
 @asynccontextmanager
-async def another_gateway(stack: Stack, **settings: str) -> AsyncIterator[str]:
-    """Run one more gateway on the stack's database and bus; gives its address when it is ready."""
+async def another_gateway(stack: Stack, ready: str = "/readyz", **settings: str) -> AsyncIterator[str]:
+    """Run one more gateway on the stack's database and bus; gives its address when it is ready.
+
+    `ready` is what it must answer for that.
+    """
     ports = service_ports()
     environment = environments(stack.parts, ports)["gateway"] | settings
     program = Program(f"gateway-{next(NUMBERS)}", [sys.executable, "-m", MODULES["gateway"]], environment)
@@ -28,12 +31,12 @@ async def another_gateway(stack: Stack, **settings: str) -> AsyncIterator[str]:
         stack.processes.running(program),
     ):
 
-        async def ready() -> bool:
+        async def answers() -> bool:
             try:
-                answer = await client.get("/readyz")
+                answer = await client.get(ready)
             except httpx.TransportError:
                 return False
-            return answer.is_success and "nats" not in answer.json()["degraded"]
+            return answer.is_success and "nats" not in answer.json().get("degraded", [])
 
-        await stack.processes.until(program.name, ready, READY_SECONDS)
+        await stack.processes.until(program.name, answers, READY_SECONDS)
         yield f"http://{LOOPBACK}:{ports['gateway']}"

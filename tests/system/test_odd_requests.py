@@ -152,7 +152,7 @@ async def test_a_length_beside_chunks_does_not_count(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("request_line", "statuses"),
     [
-        (b"OPTIONS * HTTP/1.1", {204}),
+        (b"OPTIONS * HTTP/1.1", {404}),
         (b"GET * HTTP/1.1", {404}),
         (b"CONNECT test:80 HTTP/1.1", {400, 404, 405}),
         (b"TRACE /healthz HTTP/1.1", {405}),

@@ -152,3 +152,20 @@ async def test_what_runs_at_once_is_bounded_and_no_stranger_has_it_all(
     assert {(answer.status_code, answer.headers["Retry-After"]) for answer in overloaded} == {(503, "1")}
     assert another.status_code == 400
     assert own.json()["code"] != "overloaded"
+
+
+async def test_who_can_not_wait_hears_where_the_outcome_will_be(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """With places for four a user waits for one sync at a time; the others are accepted and answered 202."""
+    accounts = [(await person.connect(name))["id"] for name in ("plain", "margin", "sub-account")]
+    await run(database, "update rate_limits set ends_at = now()")
+    async with another_gateway(stack, WAITS_AT_ONCE="4") as address, signed_in(address, person) as client:
+        answers = await asyncio.gather(*(client.post(f"/accounts/{each}/sync") for each in accounts))
+
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses[0] == 200
+        assert set(statuses[1:]) <= {200, 202}
+        assert 202 in statuses
+        for answer in answers:
+            assert answer.status_code == 200 or answer.headers["Location"].startswith("/api/v1/syncs/")

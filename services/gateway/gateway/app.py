@@ -32,6 +32,7 @@ from gateway.deleting import Deleting
 from gateway.destroying import Destroyer
 from gateway.outcomes import Outcomes
 from gateway.passwords import Passwords
+from gateway.places import Places
 from gateway.progress import Progress
 from gateway.proving import Proving
 from gateway.proxies import Proxies
@@ -147,6 +148,7 @@ def composed(
         deleting=Deleting(pool, relay, destroyer),
         requests=Requests(pool, relay, key, deadline, settings.limits),
         waiters=waiters,
+        waits=Places(settings.waits_at_once),
         limits=settings.limits,
         checks=checks,
         egress=settings.egress,

@@ -7,6 +7,7 @@ from gateway.connecting import Connecting
 from gateway.deleting import Deleting
 from gateway.limits import Limits
 from gateway.passwords import Passwords
+from gateway.places import Places
 from gateway.proving import Proving
 from gateway.refreshing import Refreshing
 from gateway.requesting import Requests
@@ -28,6 +29,7 @@ class Gateway:
     deleting: Deleting
     requests: Requests
     waiters: Waiters
+    waits: Places
     limits: Limits
     checks: Checks
     egress: tuple[str, ...]

@@ -39,6 +39,7 @@ DEFAULTS = {
     "SUBMISSION_LIMIT_PER_DAY": "30",
     "SUBMISSIONS_AT_ONCE": "32",
     "PASSWORDS_AT_ONCE": "32",
+    "WAITS_AT_ONCE": "2048",
 }
 
 
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
+    waits_at_once: int
     trusted_proxies: tuple[Network, ...]
 
 
@@ -87,6 +89,7 @@ def load(environ: Environment) -> Settings:
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
+        waits_at_once=parsed(environ, "WAITS_AT_ONCE", whole_number),
         trusted_proxies=_networks(environ),
     )
 

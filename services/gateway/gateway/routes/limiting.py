@@ -1,5 +1,6 @@
 """The limits of requests that change something: none is without one, whatever its handler does."""
 
+from http import HTTPStatus
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -47,9 +48,9 @@ class Limiting:
 
 
 async def tell_limits(message: Message, scope: Scope) -> None:
-    """Add to an answer what is left of the limit of its route, where the route did not tell by itself."""
+    """Add to an answer of success what is left of the limit of its route, where the route does not tell."""
     told = scope["state"].get(TOLD)
-    if message["type"] != "http.response.start" or told is None:
+    if message["type"] != "http.response.start" or message["status"] >= HTTPStatus.BAD_REQUEST or not told:
         return
     headers = MutableScopeHeaders.from_message(message)
     for name, value in told.items():

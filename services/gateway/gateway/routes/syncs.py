@@ -1,5 +1,7 @@
 """Syncs: requesting them, waiting for their outcome, and looking it up."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +12,7 @@ from litestar.params import Parameter
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found
 from gateway.limits import rate_limit_fields
+from gateway.places import TooBusy
 from gateway.prefer import wait_seconds
 from gateway.requesting import Idempotency
 from gateway.routes.auth import SignedInRequest
@@ -53,7 +56,7 @@ async def sync_account(
     idempotency = _idempotency(idempotency_key, request)
     accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
     sync_id, headers = accepted.target_id, rate_limit_fields([accepted.allowance])
-    await gateway.waiters.wait([sync_id], wait_seconds(prefer))
+    await _wait(gateway, request, [sync_id], prefer)
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
     if view.success is None:
         return Response(view, status_code=202, headers=headers | {"Location": f"/api/v1/syncs/{sync_id}"})
@@ -75,7 +78,7 @@ async def sync_all(
     accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
     batch_id, headers = accepted.target_id, rate_limit_fields([accepted.allowance])
     members = await _batch(gateway, request, batch_id)
-    await gateway.waiters.wait([sync.id for sync in members], wait_seconds(prefer))
+    await _wait(gateway, request, [sync.id for sync in members], prefer)
     view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
     if view.pending:
         location = {"Location": f"/api/v1/sync-batches/{batch_id}"}
@@ -114,6 +117,14 @@ async def list_syncs(
         listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
     items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
     return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)
+
+
+async def _wait(
+    gateway: Gateway, request: SignedInRequest, sync_ids: Sequence[UUID], prefer: str | None
+) -> None:
+    """Wait as long as is asked for; not at all when too many wait, because the syncs are accepted already."""
+    with suppress(TooBusy), gateway.waits.taken(str(request.user.id)):
+        await gateway.waiters.wait(sync_ids, wait_seconds(prefer))
 
 
 async def _sync(gateway: Gateway, request: SignedInRequest, sync_id: UUID) -> Sync:
