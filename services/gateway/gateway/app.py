@@ -132,9 +132,7 @@ def composed(
     clocks = Clocks()
     sweeper = Sweeper(pool, relay, key, Patience(deadline, why=partial(_why_over, clocks)), Progress(bus))
     waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
-    patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    outcomes = Outcomes(pool, bus, relay, Recorder(pool, patience))
-    declare_subscribers(bus, outcomes, waiters, gate)
+    declare_subscribers(bus, _outcomes(settings, pool, bus, relay), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
@@ -163,6 +161,11 @@ def composed(
         "metrics": collecting,
         "clocks": _kept(clocks, pool, bus),
     }
+
+
+def _outcomes(settings: Settings, pool: Pool, bus: Bus, relay: Relay) -> Outcomes:
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    return Outcomes(pool, bus, relay, Recorder(pool, patience))
 
 
 def _kept(clocks: Clocks, pool: Pool, bus: Bus) -> Coroutine[None, None, None]:
