@@ -18,7 +18,7 @@ from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints, state
 from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
-from tests.system.person import Person
+from tests.system.person import PASSWORD, Person
 from tests.tapping import taken
 from tests.waiting import until
 
@@ -177,3 +177,20 @@ def test_the_vault_is_provisioned_for_today(updated: Updated) -> None:
 
     assert {name: settings[name] for name in FINGERPRINTS} == dict(written)
     assert (updated.directory / "openbao" / "provisioned").read_bytes() == state()
+
+
+async def test_the_gateway_before_knows_no_deleted_user(updated: Updated) -> None:
+    """Logins and tokens go from one to the other; a user who is deleted at today's is unknown to both."""
+    async with gateway_before(updated) as address, calling(address) as earlier:
+        token = earlier.tokens["refresh_token"]
+        async with calling(updated.running.api, earlier.email) as today:
+            assert [each["current"] for each in await today.get("/me/sessions")] == [True, False]
+            for person in (today, earlier):
+                token = (await person.post("/auth/refresh", {"refresh_token": token}))["refresh_token"]
+
+            await today.post("/me/deletion", {"password": PASSWORD}, 204)
+
+        await earlier.get("/me", 401)
+        await earlier.post("/auth/refresh", {"refresh_token": token}, 401)
+        await earlier.post("/auth/login", {"email": earlier.email, "password": PASSWORD}, 401)
+        await earlier.sign_up()

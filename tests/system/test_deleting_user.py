@@ -7,6 +7,7 @@ from uuid import uuid4
 from deploy.local.postgres import Postgres
 from tests.conformance.simulated import Admin
 from tests.conformance.table import CONFIG
+from tests.system.changing import changing
 from tests.system.conftest import NewPerson
 from tests.system.person import PASSWORD, Person, credentials
 from tests.system.test_sweeper import queued, run
@@ -197,6 +198,20 @@ async def test_a_key_that_is_being_verified_is_destroyed(
     await person.post("/me/deletion", DELETION, 204)
 
     assert (await connecting).status_code in {401, 503}
+    assert await run(database, "select 1 from accounts") == []
+    await until(vault_admin.holds_exactly, seconds=45)
+
+
+async def test_a_key_that_comes_after_the_deletion_is_destroyed(
+    person: Person, database: Postgres, vault_admin: Vault
+) -> None:
+    """A request that was let in before the deletion, and submits its key after it, makes no account."""
+    deletion = "update users set email = 'deleted', password_hash = 'deleted'"
+    async with changing(database, deletion) as change:
+        connecting = asyncio.create_task(person.connect("plain", 401))
+        await until(change.keeps_waiting)
+
+    assert (await connecting)["code"] == "unauthorized"
     assert await run(database, "select 1 from accounts") == []
     await until(vault_admin.holds_exactly, seconds=45)
 

@@ -11,8 +11,10 @@ import pytest_asyncio
 
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
+from tests.system.changing import changing
 from tests.system.person import CALL_SECONDS, PASSWORD, Person
 from tests.system.test_sweeper import run
+from tests.waiting import until
 
 NEW_PASSWORD = "another horse battery"
 CHANGE = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -138,16 +140,14 @@ async def test_of_two_changes_at_once_one_counts(person: Person) -> None:
 async def test_a_login_with_the_old_password_does_not_outlive_its_change(
     person: Person, database: Postgres
 ) -> None:
-    """A login that was being checked while the password was changed opens nothing afterwards."""
-    body = {"email": person.email, "password": PASSWORD}
-    answers = await asyncio.gather(
-        *(person.client.post("/auth/login", json=body) for _ in range(6)),
-        person.client.put("/me/password", json=CHANGE),
-    )
+    """A login whose password was right, and was changed before the session began, opens nothing."""
+    sessions = await run(database, "select count(*) from refresh_families")
+    async with changing(database, "update users set password_hash = 'another hash'") as change:
+        signing_in = asyncio.create_task(login(person, PASSWORD))
+        await until(change.keeps_waiting)
 
-    assert answers[-1].status_code == 204
-    lasting = await run(database, "select id from refresh_families where revoked_at is null")
-    assert len(lasting) == 1
+    assert await signing_in == 401
+    assert await run(database, "select count(*) from refresh_families") == sessions
 
 
 async def test_the_sessions_are_listed(person: Person, device: Device) -> None:
