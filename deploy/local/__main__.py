@@ -84,8 +84,9 @@ async def subscriber(options: argparse.Namespace) -> None:
     """Add, show or revoke subscribers; raises SubscriberFailed."""
     directory = options.directory.resolve()
     if options.action == "add":
-        show_subscriber(directory, subscribing.add(directory, options.user, options.name))
+        added = subscribing.add(directory, options.user, options.name)
         await subscribing.take_effect(directory)
+        show_subscriber(directory, added)
     elif options.action == "revoke":
         subscribing.revoke(directory, options.name)
         await subscribing.take_effect(directory)

@@ -102,17 +102,20 @@ async def test_no_user_names_a_reply_as_the_server_does(new_client: NewClient) -
     await until(told)
 
 
-async def test_a_subscriber_sends_nothing_large(new_client: NewClient) -> None:
+async def test_a_subscriber_sends_nothing_large(nats: Nats) -> None:
     """The server ends a connection that sends more than any question or acknowledgement needs."""
-    client, errors = await new_client("subscriber-one")
+    client, seed = Client(), str(nats.seed_file("subscriber-one"))
+    await client.connect(nats.url, nkeys_seed=seed, allow_reconnect=False)
     subject = "$JS.API.CONSUMER.MSG.NEXT.ACCOUNT_EVENTS.subscriber-one"
+    await client.publish(subject, bytes(LIMITS.payload))
+    await taken(client)
 
     await client.publish(subject, bytes(LIMITS.payload + 1))
 
-    async def told() -> bool:
-        return bool(errors)
+    async def closed() -> bool:
+        return client.is_closed
 
-    await until(told)
+    await until(closed)
 
 
 async def test_a_subscriber_has_a_bounded_number_of_connections(nats: Nats, new_client: NewClient) -> None:
