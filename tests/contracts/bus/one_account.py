@@ -39,9 +39,8 @@ def one_account(bus: Nats) -> str:
 
 
 @asynccontextmanager
-async def running_one_account(directory: Path) -> AsyncIterator[Nats]:
+async def running_one_account(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
     """Run a bus on which all users meet in one account."""
-    processes = Processes(directory / "logs")
     async with running_nats(processes, directory) as bus:
         bus.write(one_account(bus))
         await processes.restart(bus.program)

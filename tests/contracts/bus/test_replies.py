@@ -16,6 +16,7 @@ from contracts.faults import Code, PermanentError
 from contracts.values import Secret
 from contracts.vault import AskKeys, Destroyed, Keys, KeysReply, Refused
 from deploy.local.nats import Nats
+from deploy.local.processes import Processes
 from tests.contracts.bus.conftest import ROLES, NewBus, NewClient, connecting
 from tests.contracts.bus.one_account import running_one_account
 from tests.tapping import taken
@@ -41,7 +42,8 @@ async def ignore(subject: str) -> None:
 @pytest_asyncio.fixture(name="one", scope="module")
 async def _one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
     """Give a bus as the version before configures it."""
-    async with running_one_account(tmp_path_factory.mktemp("one-account")) as bus:
+    directory = tmp_path_factory.mktemp("one-account")
+    async with running_one_account(Processes(directory / "logs"), directory) as bus:
         yield bus
 
 

@@ -15,6 +15,7 @@ from contracts.bus.accounts import NOWHERE
 from contracts.bus.provision import create_streams, create_subscribers
 from contracts.bus.rights import STREAMS_ACCOUNT, SYNC_WORKER, User
 from contracts.bus.topology import CONSUMERS, STREAMS, Consumer
+from deploy.local.processes import Processes
 from tests.contracts.bus.conftest import NewClient, connecting
 from tests.contracts.bus.one_account import running_one_account
 from tests.contracts.bus.rights import SUBSCRIBED, TRIED, all_subjects, may_publish, one_of
@@ -143,7 +144,7 @@ async def test_a_reply_subject_reaches_nothing_that_its_user_may_not(
 
 async def test_in_one_account_a_reply_subject_reaches_everything(tmp_path: Path) -> None:
     """What the test above looks for is what happens where all users meet in one account."""
-    async with running_one_account(tmp_path) as bus, connecting(bus) as connect:
+    async with running_one_account(Processes(tmp_path / "logs"), tmp_path) as bus, connecting(bus) as connect:
         admin, _ = await connect("admin")
         before = await state(admin.jetstream())
         thief, _ = await connect(SYNC_WORKER.name)

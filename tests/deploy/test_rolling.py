@@ -1,0 +1,51 @@
+"""Services roll first in an update: they work on the old configuration of the server and on the new one."""
+
+from pathlib import Path
+
+import httpx
+
+from deploy.local.exchange import Exchange
+from deploy.local.openbao import OpenBao
+from deploy.local.ports import free_ports
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Processes
+from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.stack import Stack
+from tests.contracts.bus.one_account import running_one_account
+from tests.deploy.lives import calling
+from tests.system.person import Person
+from tests.waiting import until
+
+READY_SECONDS = 60.0
+
+
+async def syncs(person: Person, account: str) -> None:
+    """Sync an account to a good end."""
+    assert (await person.post(f"/accounts/{account}/sync", Prefer="wait=60"))["status"] == "completed"
+
+
+async def ready(stack: Stack) -> bool:
+    """Tell whether all services have the bus."""
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        told = [(await client.get(f"{stack.url(name)}/readyz")).json() for name in stack.ports]
+    return not any(part != "syncs" for each in told for part in (*each["not_ready"], *each["degraded"]))
+
+
+async def test_services_outlive_the_change_to_an_account_each(
+    tmp_path: Path, vault: OpenBao, clean_database: Postgres, exchange: Exchange
+) -> None:
+    """They connect, verify and sync in the one account of before, and again when each has its own."""
+    processes = Processes(tmp_path / "logs")
+    async with running_one_account(processes, tmp_path) as bus:
+        parts = Infrastructure(tmp_path, bus, vault, clean_database, exchange)
+        stack = Stack(processes, parts, dict(zip(MODULES, free_ports(len(MODULES)), strict=True)))
+        async with running_services(processes, parts, stack.ports), calling(stack.api) as person:
+            account = (await person.connect("plain"))["id"]
+            await syncs(person, account)
+
+            bus.configure()
+            await processes.restart(bus.program)
+            await until(lambda: ready(stack), READY_SECONDS)
+
+            await syncs(person, account)
+            await person.connect("margin")
