@@ -185,7 +185,7 @@ async def test_a_clock_that_was_set_is_learnt_at_once(
     credential_id = await gateway.store(accounts["in-eea"])
     assert (await gateway.sync(gateway.request(credential_id, "eea"))).status == Status.COMPLETED
     await until(passed(MIN_AGE))
-    places = ["account/balance", "asset/balances", VALUATION]
+    places = ["account/balance", "asset/balances", "account/config", VALUATION]
     await admin.put("eea", "public/time", {"fault": "skew", "seconds": -45})
     for place in places:
         await admin.put("in-eea", place, {"fault": "skew", "seconds": -45})
