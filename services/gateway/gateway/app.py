@@ -45,7 +45,6 @@ from gateway.routes.ending import GRACE_SECONDS, Ending
 from gateway.routes.entering import Entering
 from gateway.routes.limiting import Limiting, tell_limits
 from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
-from gateway.routes.receiving import Receiving
 from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
@@ -194,7 +193,7 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
         before_send=[tell_limits],
-        middleware=[ending, Receiving()],
+        middleware=[ending],
         plugins=[SecretSchema()],
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],

@@ -12,9 +12,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from contracts.operations import metrics
-from gateway.errors import Problem, invalid_input
+from gateway.errors import Problem, invalid_input, unauthorized
 from gateway.proxies import Proxies
 from gateway.routes.problems import problem_fields, trouble
+from gateway.routes.receiving import Body
 
 LONGEST_HEADER = 16 * 1024
 LONGEST_TARGET = 8 * 1024
@@ -39,11 +40,14 @@ class Entering:
             return
         started, status = time.monotonic(), 0
         self._find_client(scope)
+        body = Body(receive)
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status >= HTTPStatus.BAD_REQUEST:
+                    await body.drain()
                 if scope["scheme"] == "https":
                     MutableScopeHeaders.from_message(message)["Strict-Transport-Security"] = A_YEAR
             await send(message)
@@ -51,7 +55,7 @@ class Entering:
         try:
             refusal = refused(scope)
             if refusal is None:
-                await self._application(scope, receive, answer)
+                await self._application(scope, body.receive, answer)
             else:
                 await _refuse(refusal, answer)
         finally:
@@ -73,7 +77,10 @@ def refused(scope: HTTPScope) -> Problem | None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
         return invalid_input("A request has one Host header that names a host.")
-    if any(len(name) + len(value) > LONGEST_HEADER for name, value in scope["headers"]):
+    too_long = {name for name, value in scope["headers"] if len(name) + len(value) > LONGEST_HEADER}
+    if too_long == {b"authorization"}:
+        return unauthorized()
+    if too_long:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return Problem(status, "header_too_large", "A header has 16 KiB at most.")
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_TARGET:
@@ -83,9 +90,11 @@ def refused(scope: HTTPScope) -> Problem | None:
 
 
 async def _refuse(problem: Problem, send: Send) -> None:
-    """Answer without reading on: the connection can not be used again."""
+    """Answer before anything else looks at the request, and close the connection."""
     body = msgspec.json.encode(problem.document())
-    fields = problem_fields(problem) | {"Connection": "close", "Content-Length": str(len(body))}
+    fields = problem_fields(problem) | {"Content-Length": str(len(body))}
+    if problem.status is not HTTPStatus.UNAUTHORIZED:  # which is the same wherever it is found out
+        fields["Connection"] = "close"
     headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": int(problem.status), "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -89,7 +89,10 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
 
 def problem_fields(problem: Problem) -> dict[str, str]:
     """Give the header fields of a problem document."""
-    return SECURITY_HEADERS | problem.headers | {"Content-Type": MEDIA_TYPE}
+    fields = SECURITY_HEADERS | problem.headers | {"Content-Type": MEDIA_TYPE}
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        fields["WWW-Authenticate"] = "Bearer"
+    return fields
 
 
 def problem_response(
@@ -97,9 +100,7 @@ def problem_response(
 ) -> Response[dict[str, Any]]:
     """Answer with a problem document, and note for the log what it is about."""
     request.scope["state"][TROUBLE] = {"code": problem.code} | (_cause(error) if error else {})
-    headers = SECURITY_HEADERS | problem.headers
-    if problem.status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = problem_fields(problem)
     if problem.status in UNREAD:
         headers["Connection"] = "close"  # it can not be used again: the rest of the body is in it
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

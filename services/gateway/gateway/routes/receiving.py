@@ -4,16 +4,7 @@ import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 
-from litestar.middleware import ASGIMiddleware
-from litestar.types import (
-    ASGIApp,
-    HTTPReceiveMessage,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    WebSocketReceiveMessage,
-)
+from litestar.types import HTTPReceiveMessage, Receive, WebSocketReceiveMessage
 
 from gateway.errors import Problem, invalid_input
 
@@ -22,23 +13,11 @@ DRAIN_SECONDS = 1.0
 DRAIN_BYTES = 1024 * 1024
 
 
-class Receiving(ASGIMiddleware):
-    """Bounds the time of a request's body, and reads on before a refusal, so that its sender can hear it."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Handle one request."""
-        body = Body(receive)
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
-                await body.drain()
-            await send(message)
-
-        await next_app(scope, body.receive, answer)
-
-
 class Body:
-    """The body of one request, which may take ten seconds from the request's beginning."""
+    """The body of one request, which may take ten seconds from the request's beginning.
+
+    Before a refusal the rest of it is read, so that its sender can hear the answer.
+    """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
