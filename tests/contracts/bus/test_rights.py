@@ -201,7 +201,8 @@ async def test_a_request_is_answered_once_by_who_may_answer(
     for row in user.subscribe:
         subject, _, queue = row.partition(" ")
         await client.subscribe(subject, queue, cb=on_request)
-    await client.flush()
+    for _ in range(2):  # the ping of a first flush may overtake what waits in the client
+        await client.flush()
     body = uuid4().bytes
     for number, row in enumerate(user.subscribe):
         await admin.publish(one_of(row.split(" ")[0]), b"?", reply=f"answer.{number}")
