@@ -23,6 +23,7 @@ from contracts.values import Balance
 from sync_worker.errors import ClocksDisagree
 from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (
+    MAX_DELAY,
     MAX_DELIVERIES,
     MAX_TRIES,
     OF_ONE_WALLET,
@@ -121,6 +122,27 @@ def test_an_outage_of_ours_is_waited_for_with_the_deliveries_there_are(deadline:
 
     assert delivery < MAX_DELIVER
     assert left <= max(OWN_PARTS_DELAY, deadline / MAX_DELIVERIES) + TRY_SECONDS
+
+
+@given(deadline=st.floats(120, 86400), jitter=st.floats(0.8, 1.2), delivery=st.integers(1, 2))
+def test_a_far_deadline_does_not_make_an_outage_the_last_word(
+    deadline: float, jitter: float, delivery: int
+) -> None:
+    """The bus brings a message back within a minute: so long is waited at most, and another try follows."""
+    out = nothing_read(OKX, failure(Code.SIGNING_UNAVAILABLE))
+
+    delay = next_try(out, Attempt(delivery, delivery - 1), deadline, jitter)
+
+    assert delay is not None
+    assert 0.8 * OWN_PARTS_DELAY <= delay <= MAX_DELAY
+
+
+def test_the_deliveries_that_are_left_are_not_overdrawn() -> None:
+    """The last of them publishes what there is to say, before the server gives the message up."""
+    out = nothing_read(OKX, failure(Code.VAULT_UNAVAILABLE))
+
+    assert next_try(out, Attempt(MAX_DELIVERIES - 1, MAX_DELIVERIES - 2), 86400, 1.2) == MAX_DELAY
+    assert next_try(out, Attempt(MAX_DELIVERIES, MAX_DELIVERIES - 1), 86400, 1.0) is None
 
 
 def test_outages_are_counted_for_so_many_messages_only() -> None:

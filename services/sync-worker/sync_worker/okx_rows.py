@@ -20,7 +20,7 @@ from sync_worker.damage import Doubled, Number, is_whole
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.verdicts import Worth, sendable
 
-# More than one outcome carries; reading them takes a tenth of a second.
+# More than one outcome carries; reading them takes some tenths of a second.
 MAX_ROWS = 20_000
 ZERO = Decimal(0)
 # OKX computes in floats: two fields of one amount differ in their last digit.
@@ -144,7 +144,10 @@ def _standing_twice(said: Sequence[Row | UnreadableRow], twice: set[str]) -> lis
 
     Rows that say the same are worth what one of them is; what others are worth is not known.
     """
-    copies = {asset: [each for each in said if each.asset == asset] for asset in twice}
+    copies: dict[str, list[Row | UnreadableRow]] = {}
+    for each in said:
+        if each.asset is not None and each.asset in twice:
+            copies.setdefault(each.asset, []).append(each)
     rows: list[Row | UnreadableRow] = []
     for asset, several in copies.items():
         same = all(each == several[0] for each in several)

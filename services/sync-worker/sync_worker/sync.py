@@ -33,6 +33,8 @@ MAX_DELIVERIES = 45
 OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
 # The bus brings a message back within a minute.
 MAX_DELAY = 60.0
+# Jitter adds a fifth at most.
+LONGEST_BACKOFF = 50.0
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -68,8 +70,7 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
     `jitter` is a factor around 1.
     """
     if meets_outage(reading):
-        # However long the outage, the deliveries last until the deadline.
-        backoff = max(OWN_PARTS_DELAY, seconds_left / max(1, MAX_DELIVERIES - attempt.delivery))
+        backoff = _outage_backoff(MAX_DELIVERIES - attempt.delivery, seconds_left)
     else:
         backoff = _backoff(_failures(reading), max(1, attempt.delivery - attempt.outages))
     if not backoff:
@@ -77,6 +78,17 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
     # Not before the exchange wants it.
     delay = max(backoff * jitter, (reading.retry_after or 0.0) * max(1.0, jitter))
     return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
+
+
+def _outage_backoff(deliveries: int, seconds_left: float) -> float:
+    """Give the seconds to wait for a part of ours, so that the deliveries last until the deadline.
+
+    Each wait is bounded: of a deadline that is further away they cover some 37 minutes; 0 when none is
+    left.
+    """
+    if deliveries <= 0:
+        return 0.0
+    return min(max(OWN_PARTS_DELAY, seconds_left / deliveries), LONGEST_BACKOFF)
 
 
 def meets_outage(reading: Reading) -> bool:
