@@ -135,14 +135,14 @@ def test_the_rows_that_could_not_be_read_are_told_in_words_of_the_table() -> Non
 
 def test_sentences_that_are_known_are_kept() -> None:
     """Of the words of a worker those stay that stand in the table; the code stands in a field of its own."""
-    error = f"{LURE} HTTP 503 without an answer of the API. {LURE} (OKX 50001)"
+    error = f"{LURE} The answer is an HTTP 503 that does not come from the API. {LURE} (OKX 50001)"
     read = WalletRead("trading", Verdict.FAILED, error_code=Code.EXCHANGE_UNAVAILABLE, error=error)
     said = outcome_of(msgspec.structs.replace(read, exchange_code="50001"))
 
     (wallet, *_) = ending(said, wallet_reads(said)).wallets
 
     words = FAULTS[Code.EXCHANGE_UNAVAILABLE].words
-    assert wallet.error == f"{words} HTTP 503 without an answer of the API. (OKX 50001)"
+    assert wallet.error == f"{words} The answer is an HTTP 503 that does not come from the API. (OKX 50001)"
 
 
 def test_a_refusal_is_told_in_words_of_the_table() -> None:

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 
 import nkeys
 import pytest
@@ -27,6 +27,8 @@ def _environment(tmp_path: Path) -> dict[str, str]:
         "DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
         "JWT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
         "GRANT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+        "WRAPPING_KEY_FINGERPRINT": token_hex(32),
+        "SEALING_KEY_FINGERPRINT": token_hex(32),
     }
 
 
