@@ -117,11 +117,11 @@ async def test_a_key_that_is_not_what_it_must_be_stores_nothing_and_pauses(
     """The sync fails with the reason, what was there before stays as stale, and the world is told once."""
     await synced(pool, account, READ_ONLY)
 
-    sync = await synced(pool, account, rights, total="666")
+    sync = await synced(pool, account, rights, total="666.123456789")
 
     assert (sync.status, sync.error_code, sync.holdings_count) == (Status.FAILED, reason, None)
     assert await wallets(pool, account) == {"trading": (reason, ["1"]), "funding": (reason, ["1"])}
-    assert "666" not in json.dumps(await rows(database, "select wallets::text from syncs"))
+    assert "666.123456789" not in json.dumps(await rows(database, "select wallets::text from syncs"))
     pause = await paused(pool, account)
     assert pause is not None
     assert (pause.reason, pause.destroyed_at) == (reason, None)
@@ -223,7 +223,7 @@ async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Accou
     await synced(pool, account, READ_ONLY)
     await synced(pool, account, Rights("2", ("read_only",)))
 
-    unproven = await synced(pool, account, None, total="666")
+    unproven = await synced(pool, account, None, total="666.123456789")
     proven = await synced(pool, account, READ_ONLY, total="2")
 
     assert (unproven.status, unproven.error_code) == (Status.FAILED, Code.OTHER_ACCOUNT)

@@ -259,14 +259,14 @@ async def test_a_verification_is_answered_in_time(
 async def test_256_syncs_are_in_flight_at_once(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """None of them is answered before all of them have asked, once each.
+    """None of them is answered before all of them have asked, once a try.
 
     One whose signatures were late in this crowd has come again before it asked.
     """
     answer, released = scripted.scripts[BALANCE], asyncio.Event()
 
     async def held(writer: asyncio.StreamWriter) -> None:
-        if scripted.targets().count(BALANCE) == SYNCS:
+        if scripted.targets().count(BALANCE) >= SYNCS:
             released.set()
         await released.wait()
         await answer(writer)
@@ -277,7 +277,7 @@ async def test_256_syncs_are_in_flight_at_once(
     outcomes = await asyncio.gather(*(gateway.outcome(request) for request in requests))
 
     assert {outcome.status for outcome in outcomes} == {Status.COMPLETED}
-    assert scripted.targets().count(BALANCE) == SYNCS
+    assert SYNCS <= scripted.targets().count(BALANCE) <= sum(outcome.attempt for outcome in outcomes)
 
 
 async def test_a_broker_that_does_not_answer_is_waited_for(
