@@ -225,7 +225,8 @@ def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
         stderr=subprocess.DEVNULL,
         preexec_fn=way.confining(reach),  # noqa: PLW1509 - as the stack does it
     ) as tried:
-        tried.send_signal(0)  # another user's process can be sent one, or it could not be stopped
+        if way.users:
+            tried.send_signal(0)  # without CAP_KILL the services could not be stopped
         try:
             tried.communicate(timeout=PROBE_SECONDS)
         finally:
