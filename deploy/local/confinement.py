@@ -139,7 +139,11 @@ class Way:
         veils = needed_veils(paths, *user) if user else []
         mapped = self.mapped and user is not None
         if veils and not self.mounts:
-            raise OutOfReach(f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}")
+            raise OutOfReach(
+                f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}, and nothing can "
+                "be mounted here (CAP_SYS_ADMIN is missing): move the clone and the data to folders that "
+                "others may enter, or start as another user than root"
+            )
 
         def confine() -> None:
             if veils or mapped:

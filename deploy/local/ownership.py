@@ -17,7 +17,7 @@ def require_own(directory: Path) -> None:
     """Raise NotRoots when root starts a stack in a folder that another user made, may change or leads to.
 
     In the folder lies what root made, and what belongs to the users of its programs. Of the folders above
-    only the links are looked at: whose they are owns the code that root runs there, too.
+    only the links are looked at: their owners own the code that root runs there, too.
     """
     if os.geteuid() != 0:
         return
