@@ -53,7 +53,7 @@ $(BIN)/python:
 $(RUN): requirements/run.txt | $(BIN)/python
 	@echo 'Installing the run-time requirements'
 	@$(PIP_INSTALL) -r requirements/run.txt
-	@printf '%s\n' $(abspath $(ROOTS)) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/butler.pth"
+	@for root in $(ROOTS); do (CDPATH= cd "$$root" && pwd) || exit; done > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/butler.pth"
 	@touch $@
 
 $(TEST): requirements/test.txt $(RUN)

@@ -21,13 +21,14 @@ from contracts.bus.subscribers import Subscriber
 from deploy.local import subscribing, tether
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
+from deploy.local.ownership import NotRoots, require_own
 from deploy.local.ports import InTheClear, PortTaken, require_free, require_loopback
 from deploy.local.processes import PartFailed
 from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
 
 INTERRUPTED = 130
-REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse)
+REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse, NotRoots)
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int | None]]
 
 
@@ -63,6 +64,7 @@ def _subscriber_arguments(parser: argparse.ArgumentParser) -> None:
 async def up(options: argparse.Namespace) -> None:
     """Run the stack until a signal."""
     require_free(options.port)
+    require_own(options.directory)
     directory = options.directory.resolve()
     async with running_stack(directory, Progress(), port=options.port, simulated=options.simulated) as stack:
         show_addresses(stack)
@@ -81,7 +83,8 @@ async def demo(options: argparse.Namespace) -> int:
 
 
 async def subscriber(options: argparse.Namespace) -> None:
-    """Add, show or revoke subscribers; raises SubscriberFailed."""
+    """Add, show or revoke subscribers; raises SubscriberFailed, NotRoots."""
+    require_own(options.directory)
     directory = options.directory.resolve()
     if options.action == "add":
         added = subscribing.add(directory, options.user, options.name)

@@ -7,12 +7,15 @@ import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deploy.local import kernel
+from deploy.local.keys import write_private
 from deploy.local.veil import draw, needed_veils, show_as_own
 
 # No user of these numbers needs to exist. Neither Debian nor systemd gives them out.
@@ -36,7 +39,9 @@ SYSTEM = (
     *("/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm"),
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-PROBE = "import gateway, sync_worker, vault_broker, contracts, granian"
+CAT = "/bin/cat"
+PROBE = "import sys; open(sys.argv[1], 'rb').read(); sys.stdin.read()"
+IMPORTS = "import gateway, sync_worker, vault_broker, contracts, granian"
 PROBE_SECONDS = 30
 
 Identity = tuple[int, int]
@@ -96,13 +101,31 @@ class Way:
         if os.geteuid() == 0:
             owner = self.user(role) or (os.geteuid(), os.getegid())
             place = path.resolve() if path.lstat().st_uid == os.geteuid() else path
+            if owner[0] == os.geteuid():  # root enters what is its own also where it may not enter all
+                _chown(str(place), None, owner)
             for name, folder in _below(place):
                 _chown(name, folder, owner)
             _chown(str(place), None, owner)
         return path
 
+    def take_back(self, path: Path) -> None:
+        """Make root the owner of a file or a folder, not of what is in it, that it gave away before."""
+        if os.geteuid() == 0:
+            with suppress(FileNotFoundError):
+                _chown(str(path), None, (os.geteuid(), os.getegid()))
+
+    def take_all_back(self, directory: Path) -> None:
+        """Where programs run as root, make root the owner of what an earlier start gave to their users.
+
+        Root without CAP_DAC_OVERRIDE could not enter it otherwise.
+        """
+        if os.geteuid() == 0 and not self.users:
+            for name, folder in _below(directory):
+                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid in USERS.values():
+                    _chown(name, folder, (os.geteuid(), os.getegid()))
+
     def let_pass(self, directory: Path) -> None:
-        """Let users of their own enter, not list, a folder of the stack where there are no mounts."""
+        """Let other users enter, not list, a folder of the stack where there are no mounts."""
         if os.geteuid() == 0 and not self.mounts:
             directory.chmod(0o711)
 
@@ -116,7 +139,11 @@ class Way:
         veils = needed_veils(paths, *user) if user else []
         mapped = self.mapped and user is not None
         if veils and not self.mounts:
-            raise OutOfReach(f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}")
+            raise OutOfReach(
+                f"{reach.role} can not enter {veils[0].folder} as user {(user or (0,))[0]}, and nothing can "
+                "be mounted here (CAP_SYS_ADMIN is missing): move the clone and the data to folders that "
+                "others may enter, or start as another user than root"
+            )
 
         def confine() -> None:
             if veils or mapped:
@@ -140,34 +167,74 @@ def python() -> tuple[Path, ...]:
 
 
 @cache
-def best_way() -> Way:
-    """Find the strongest way that works on this machine, with this interpreter and this code."""
-    return next((way for way in _ways() if _works(way)), Way(users=False, mounts=False, landlock=0))
+def best_way(directory: Path | None = None) -> Way:
+    """Find the strongest way that works here, with this interpreter, this code and data in this folder."""
+    neither = Way(users=False, mounts=False, landlock=0)
+    return next((way for way in _ways() if _works(way, directory)), neither)
 
 
 def _ways() -> Iterator[Way]:
+    """Give all ways that this kernel may know, the strongest first."""
     landlock = kernel.landlock_version() if kernel.LINUX else 0
     versions = dict.fromkeys((landlock, 0))
-    if kernel.LINUX and os.geteuid() == 0:
+    by_root = kernel.LINUX and os.geteuid() == 0
+    if by_root:
         for mounts, mapped in ((True, False), (True, True), (False, False)):
             yield from (Way(users=True, mounts=mounts, landlock=each, mapped=mapped) for each in versions)
-    mounts = kernel.LINUX and os.geteuid() == 0
-    yield from (Way(users=False, mounts=mounts, landlock=version) for version in versions if version)
+    mounts_of_database = (True, False) if by_root else (False,)  # it has a user of its own nevertheless
+    for version in versions:
+        yield from (Way(users=False, mounts=each, landlock=version) for each in mounts_of_database)
 
 
-def _works(way: Way) -> bool:
-    """Try a way on an interpreter that imports every service."""
+def _works(way: Way, directory: Path | None) -> bool:
+    """Try a way on what the stack does: in a new folder of the starter's alone, programs read their own.
+
+    What the database needs is tried first, which is quick.
+    """
+    import_all = (sys.executable, "-c", f"{IMPORTS}; {PROBE}")
+    with TemporaryDirectory(prefix="probe-", dir=directory) as name:
+        place = Path(name)
+        for folder in (directory, place):
+            if folder is not None:
+                way.let_pass(folder)
+        if os.geteuid() == 0 and not _runs(way, Reach(DATABASE), place, (CAT,)):
+            return False
+        return _runs(way, Reach("gateway", python()), place, import_all)
+
+
+def _runs(way: Way, reach: Reach, place: Path, command: Sequence[str]) -> bool:
+    """Tell whether a program can read its file, and the starter write another one and send it a signal."""
+    folder = place / reach.role
+    folder.mkdir(mode=0o700, exist_ok=True)
     try:
-        tried = subprocess.run(
-            [sys.executable, "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            preexec_fn=way.confining(Reach("gateway", python())),
-            check=False,
-        )
+        file = write_private(folder / "file", b"", way.user(reach.role))
+        way.hand_over(folder, reach.role)
+        if reach.role != DATABASE:  # whose folder the starter does not enter
+            write_private(folder / "other", b"")
+        own = replace(reach, readable=(*reach.readable, folder))
+        return _ended_well(way, own, [*command, str(file), "-"])
     except (OSError, subprocess.SubprocessError):
         return False
+    finally:
+        with suppress(OSError):
+            way.take_back(folder)
+
+
+def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
+    """Run a program that ends with its input; raises OSError, SubprocessError."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=way.confining(reach),  # noqa: PLW1509 - as the stack does it
+    ) as tried:
+        if way.users:
+            tried.send_signal(0)  # without CAP_KILL the services could not be stopped
+        try:
+            tried.communicate(timeout=PROBE_SECONDS)
+        finally:
+            tried.kill()
     return tried.returncode == 0
 
 
@@ -196,8 +263,11 @@ def _give_up_rights(user: Identity | None) -> None:
 
 
 def _below(path: Path) -> Iterator[tuple[str, int]]:
-    """Give each name in a folder, at any depth, with the opened folder that holds it; follow no link."""
-    if path.is_symlink() or not path.is_dir():
+    """Give each name in a folder, at any depth, with the opened folder that holds it; follow no link.
+
+    What root may not enter, without CAP_DAC_OVERRIDE, is left out.
+    """
+    if path.is_symlink() or not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
         return
     for _, folders, files, opened in os.fwalk(path):
         yield from ((name, opened) for name in (*folders, *files))

@@ -75,10 +75,9 @@ class Nats:
 
     def write(self, configuration: str) -> None:
         """Put a configuration in place; it is read at the next start or reload."""
-        write_private(self.configuration, configuration.encode())
-        if os.geteuid() == 0:  # the server runs as the user that the folder was handed over to
-            folder = self.configuration.parent.stat()
-            os.chown(self.configuration, folder.st_uid, folder.st_gid)
+        folder = self.configuration.parent.stat()  # the server runs as the user that it was handed over to
+        owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
+        write_private(self.configuration, configuration.encode(), owner)
 
 
 @asynccontextmanager

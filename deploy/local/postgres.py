@@ -61,7 +61,9 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
     keys, home = directory / "keys", directory / "postgres"
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
-    processes.way.hand_over(home, ROLE)
+    for path in (home, home / "port"):  # the commits before gave all of the folder away
+        processes.way.take_back(path)
+    processes.way.let_pass(home)
     port = kept_port(home / "port")  # a gateway that goes on finds a database that was started anew
     server = Postgres(port, keys)
     for role in (SUPERUSER, OWNER, GATEWAY):
@@ -83,27 +85,31 @@ def _binary(name: str) -> Path:
     return Path(package.origin).parent / "pginstall" / "bin" / name
 
 
-def _reach(home: Path) -> Reach:
-    """Let the database read its programs, change its folder and share memory among its processes."""
+def _reach(data: Path, *readable: Path) -> Reach:
+    """Let the database read its programs, change its data and share memory among its processes."""
     packages = _binary("postgres").parents[3]  # its libraries lie beside its package
-    return Reach(ROLE, (packages,), (home, Path("/dev/shm")))  # noqa: S108  # not for files
+    return Reach(ROLE, (packages, *readable), (data, Path("/dev/shm")))  # noqa: S108  # not for files
 
 
 async def _initialise(processes: Processes, home: Path, server: Postgres) -> None:
     """Make the data folder, whole or not at all."""
     data, draft = home / "data", home / "data.new"
     if data.exists():
+        processes.way.hand_over(data, ROLE)
         return
+    processes.way.take_back(draft)
     shutil.rmtree(draft, ignore_errors=True)
-    told = write_private(home / "superuser.password", server.password_file(SUPERUSER).read_bytes())
-    processes.way.hand_over(told, ROLE)
+    draft.mkdir(mode=0o700)
+    processes.way.hand_over(draft, ROLE)
+    secret = server.password_file(SUPERUSER).read_bytes()
+    told = write_private(home / "superuser.password", secret, processes.way.user(ROLE))
     command: list[str | Path] = [
         *(_binary("initdb"), "--pgdata", draft, "--username", SUPERUSER, "--auth", "scram-sha-256"),
         *("--pwfile", told, "--encoding", "UTF8", "--data-checksums"),
         *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     ]
     try:
-        await processes.run(Program("initdb", command, reach=_reach(home)), INITDB_SECONDS)
+        await processes.run(Program("initdb", command, reach=_reach(draft, told)), INITDB_SECONDS)
     finally:
         told.unlink(missing_ok=True)
     draft.rename(data)
@@ -118,7 +124,7 @@ def _program(data: Path, port: int) -> Program:
         *(f"--{name}={value}" for name, value in settings.items()),
     ]
     # A fast shutdown when told; an immediate one, which leaves no shared memory, when the starter is gone.
-    return Program("postgres", command, reach=_reach(data.parent), stop_signal=SIGINT, death_signal=SIGQUIT)
+    return Program("postgres", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)
 
 
 async def _answers(server: Postgres) -> bool:

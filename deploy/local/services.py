@@ -143,8 +143,13 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
 
 
 def _copied(path: Path, copy: Path) -> Path:
-    """Copy a file where it is new or has changed: a service that runs reads its own meanwhile."""
-    content = path.read_bytes()
+    """Copy a file where it is new or has changed: a service that runs reads its own meanwhile.
+
+    Root follows its own links alone: the file may lie in the folder of a program. Raises OSError.
+    """
+    followed = os.geteuid() != 0 or path.lstat().st_uid == 0
+    with os.fdopen(os.open(path, os.O_RDONLY | (0 if followed else os.O_NOFOLLOW)), "rb") as file:
+        content = file.read()
     return copy if copy.exists() and copy.read_bytes() == content else write_private(copy, content)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from deploy.local.bus_health import watched
+from deploy.local.confinement import best_way
 from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
+from deploy.local.ownership import require_own
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
@@ -65,12 +68,14 @@ async def running_stack(
 ) -> AsyncIterator[Stack]:
     """Run everything with its data in `directory`, the gateway on `port` or on a free one.
 
-    Raises DirectoryInUse, and PartFailed when a part can not be started.
+    Raises DirectoryInUse, NotRoots, and PartFailed when a part can not be started.
     """
+    require_own(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone(directory):
-        processes = Processes(directory / "logs")
+        processes = Processes(directory / "logs", best_way(directory))
         processes.way.let_pass(directory)
+        processes.way.take_all_back(directory)
         async with AsyncExitStack() as stack:
             parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
             await stack.enter_async_context(watched(processes, parts.nats, tell))
@@ -112,7 +117,7 @@ async def _infrastructure(
 
 
 def in_use(directory: Path) -> bool:
-    """Tell whether a stack runs on a directory."""
+    """Tell whether a stack runs on a directory; raises NotRoots."""
     try:
         with alone(directory):
             return False
@@ -122,8 +127,10 @@ def in_use(directory: Path) -> bool:
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the kernel takes back when this process ends."""
-    with (directory / "lock").open("w") as lock:
+    """Hold the directory's lock, which the kernel takes back when this process ends; raises NotRoots."""
+    require_own(directory)
+    opened = os.open(directory / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(opened, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -96,6 +96,11 @@ def _may_enter(folder: os.stat_result, user: int, group: int) -> bool:
     return bool(folder.st_mode & (stat.S_IXGRP if folder.st_gid == group else stat.S_IXOTH))
 
 
+def links_on_the_way(path: Path) -> list[Path]:
+    """Name the symbolic links that a path passes; raises OSError where they go in circles."""
+    return list(_walked(path)[1])
+
+
 def _walked(path: Path) -> tuple[Path, dict[Path, str]]:
     """Give where a path leads, and each symbolic link on the way; raises OSError where they go in circles."""
     links: dict[Path, str] = {}

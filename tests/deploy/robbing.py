@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deploy.local.confinement import Reach, Way, python
-from deploy.local.ports import free_ports
 from deploy.local.processes import Processes, Program
-from deploy.local.services import MODULES, own_folder, programs
+from deploy.local.services import MODULES, own_folder, programs, service_ports
 from deploy.local.stack import Stack, running_stack
 
 THIEF = Path(__file__).with_name("thief.py")
@@ -32,8 +31,7 @@ class Loot:
 
 async def robbed(stack: Stack, service: str, way: Way) -> Loot:
     """Run the thief in the place of a service, kept apart in this way, and give what it got."""
-    ports = dict(zip(MODULES, free_ports(len(MODULES)), strict=True))
-    program = next(each for each in programs(stack.parts, ports, way) if each.name == service)
+    program = next(each for each in programs(stack.parts, service_ports(), way) if each.name == service)
     return await attempted(stack, program, way)
 
 

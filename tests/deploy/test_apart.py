@@ -65,7 +65,7 @@ async def test_the_bus_opens_no_key_of_a_service(
 @as_root
 async def test_the_database_reads_nothing_of_roots(shared_stack: Stack) -> None:
     """PostgreSQL's user has its own folder, and not what root alone may read."""
-    home = shared_stack.parts.directory / "postgres"
+    home = shared_stack.parts.directory / "postgres" / "data"
     program = Program("postgres", [], reach=Reach("postgres", (), (home,)))
 
     loot = await attempted(shared_stack, with_python(program), Way(users=True, mounts=True, landlock=0))

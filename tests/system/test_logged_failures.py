@@ -34,7 +34,7 @@ async def test_each_5xx_is_one_line(stack: Stack, tmp_path: Path, request_id: st
         ) as address,
         httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=30, trust_env=False) as client,
     ):
-        (log,) = (tmp_path / "logs").iterdir()
+        (log,) = (tmp_path / "logs").glob("*.log")
         before = len(failed(log))
         client.headers["X-Request-ID"] = request_id
         answer = await client.post(f"/auth/refresh?q={CANARY}", json={"refresh_token": CANARY})

@@ -39,7 +39,7 @@ async def test_a_full_pool_answers_overloaded_and_is_ready(person: Person, datab
         await asyncio.wait(writing)
 
     refused = answers[-1]
-    assert (refused.json()["code"], refused.headers["retry-after"]) == ("overloaded", "5")
+    assert (refused.json()["code"], refused.headers["retry-after"]) == ("overloaded", "1")
     assert {each.status_code for each in answers} <= {200, 503}
 
     async def well() -> bool:

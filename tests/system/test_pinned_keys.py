@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.provisioning import FINGERPRINTS
-from deploy.local.services import MODULES, environments
+from deploy.local.services import MODULES, environments, service_ports
 from deploy.local.stack import Stack
 from tests.system.person import CALL_SECONDS, Person, credentials
 from tests.waiting import until
@@ -25,8 +25,7 @@ ENDED_SECONDS = 20.0
 
 def settings_of(stack: Stack, changed: Mapping[str, str]) -> dict[str, str]:
     """Give the settings of another gateway of the stack, some of them changed."""
-    (port,) = free_ports(1)
-    return environments(stack.parts, {**stack.ports, "gateway": port})["gateway"] | dict(changed)
+    return environments(stack.parts, service_ports())["gateway"] | dict(changed)
 
 
 @asynccontextmanager
