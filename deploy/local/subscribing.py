@@ -15,7 +15,7 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
-from contracts.bus.provision import provision
+from contracts.bus.provision import delete_consumers_of_others, provision
 from contracts.bus.subscribers import MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
@@ -40,6 +40,11 @@ def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
     with bus.registry.held() as subscribers:
         if any(each.name == full_name for each in subscribers):
             raise SubscriberFailed(f"{full_name} exists already: choose another --name, or revoke it first")
+        if full_name in bus.registry.revoked() and not in_use(directory):
+            raise SubscriberFailed(
+                f"{full_name} was revoked while the stack was down, and its events are deleted at the next "
+                f"start: start the stack first, or choose another --name"
+            )
         if len(subscribers) >= MAX_SUBSCRIBERS:
             raise SubscriberFailed(f"there are {MAX_SUBSCRIBERS} subscribers, and no place for another")
         seed_file.unlink(missing_ok=True)  # a key that was taken away stays away
@@ -55,6 +60,7 @@ def revoke(directory: Path, name: str) -> None:
         left = tuple(each for each in subscribers if each.name != name)
         if left == subscribers:
             raise SubscriberFailed(f"there is no subscriber {name}")
+        bus.registry.revoke(name)
         bus.registry.write(left)
         bus.seed_file(name).unlink(missing_ok=True)
 
@@ -74,8 +80,12 @@ async def take_effect(directory: Path) -> None:
         return
     bus.configure()
     try:
+        subscribers, admin = bus.registry.subscribers(), str(bus.seed_file("admin"))
+        # Neither who had a name before nor who has it now finds the other one's events.
+        await delete_consumers_of_others(bus.url, admin, subscribers)
         await reload_server(bus)
-        await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
+        await provision(bus.url, admin, subscribers)
+        bus.registry.settle()
     except (Error, OSError) as error:
         reason = str(error) or type(error).__name__
         raise SubscriberFailed(

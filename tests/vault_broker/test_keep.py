@@ -242,7 +242,7 @@ async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
 async def test_a_destroy_of_the_release_before_is_done_and_told(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """Without signature it is done while gateways of the release before run, is one warning and is counted."""
+    """Without signature it is done while gateways of the release before run, is told and counted."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     before = count_unsigned()
 
