@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 
 from contracts.bus.grants import grant_mark
+from gateway.messages import sync_grant
+from gateway.store import syncs
 from tests.gateway.sweeping.conftest import Sweeping
 from tests.gateway.sweeping.test_forged_outcomes import Scene, opened, said, state
 from tests.waiting import until
@@ -97,8 +99,10 @@ async def test_the_id_of_a_settlement_can_not_be_taken(sweeping: Sweeping) -> No
     """Garbage with the ids that a settlement had, and with the grant's mark, keeps none out."""
     scene = await opened(sweeping)
     await sweeping.rows("update syncs set deadline = now() - interval '7 s' where id = %s", scene.sync_id)
-    ((deadline,),) = await sweeping.rows("select deadline from syncs where id = %s", scene.sync_id)
-    marks = {grant_mark(scene.grant(exp=deadline)), grant_mark(None)}
+    async with sweeping.pool.transaction() as connection:
+        sync = await syncs.find(connection, scene.sync_id)
+    assert sync is not None
+    marks = {grant_mark(sync_grant(sync, scene.credential_id, sweeping.key)), grant_mark(None)}
     for times in range(1, 4):
         for end in ("", *(f":{mark}" for mark in marks)):
             await said(sweeping, scene.outcome("click.here"), f"{scene.sync_id}:settled:{times}{end}")
