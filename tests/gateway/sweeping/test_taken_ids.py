@@ -42,9 +42,8 @@ async def ended(sweeping: Sweeping, scene: Scene) -> bool:
     return (await sweeping.rows("select status from syncs where id = %s", scene.sync_id)) != [("queued",)]
 
 
-async def over(sweeping: Sweeping, scene: Scene) -> None:
-    """Let the deadline of a sync be over, and the sweeper settle what is open."""
-    await sweeping.rows("update syncs set deadline = now() - interval '7 s' where id = %s", scene.sync_id)
+async def settle(sweeping: Sweeping, scene: Scene) -> None:
+    """Let the sweeper settle a sync whose deadline is over."""
     sweeper = sweeping.sweeper(latest=2)
 
     async def settled() -> bool:
@@ -89,7 +88,8 @@ async def test_who_was_handed_the_grant_can_at_most_let_the_deadline_pass(
     assert await sweeping.state("SYNC_OUTCOMES") == (1, 1)
 
     async with sweeping.recording():
-        await over(sweeping, scene)
+        await sweeping.rows("update syncs set deadline = now() - interval '7 s' where id = %s", scene.sync_id)
+        await settle(sweeping, scene)
 
     assert await state(sweeping, scene.sync_id) != ("failed", HONEST)
     assert await recorded(sweeping) == 1
@@ -108,7 +108,7 @@ async def test_the_id_of_a_settlement_can_not_be_taken(sweeping: Sweeping) -> No
             await said(sweeping, scene.outcome("click.here"), f"{scene.sync_id}:settled:{times}{end}")
 
     async with sweeping.recording():
-        await over(sweeping, scene)
+        await settle(sweeping, scene)
 
     assert await state(sweeping, scene.sync_id) == ("failed", "deadline_exceeded")
     assert await recorded(sweeping) == 1
