@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from contracts.bus.provision import delete_consumers_of_others, provision
-from contracts.bus.subscribers import MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
+from contracts.bus.subscribers import MAX_NAME, MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
 from deploy.local.subscribers import SYSTEM, public_key
@@ -35,7 +35,7 @@ class SubscriberFailed(Exception):
 def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
     """Put a subscriber of one user, or of all, into the list, with a key; raises SubscriberFailed."""
     bus = _bus(directory)
-    full_name = _checked(f"{PREFIX}-{name or user_id or 'all'}")
+    full_name = _checked(full(name or str(user_id or "all")))
     seed_file = bus.seed_file(full_name)
     with bus.registry.held() as subscribers:
         if any(each.name == full_name for each in subscribers):
@@ -55,11 +55,11 @@ def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
 
 def revoke(directory: Path, name: str) -> None:
     """Take a subscriber out of the list, and its key away; raises SubscriberFailed."""
-    bus = _bus(directory)
+    bus, name = _bus(directory), full(name)
     with bus.registry.held() as subscribers:
         left = tuple(each for each in subscribers if each.name != name)
         if left == subscribers:
-            raise SubscriberFailed(f"there is no subscriber {name}")
+            raise SubscriberFailed(f"there is no subscriber {name}: `list` shows all")
         bus.registry.revoke(name)
         bus.registry.write(left)
         bus.seed_file(name).unlink(missing_ok=True)
@@ -142,8 +142,14 @@ def _bus(directory: Path) -> Nats:
     return bus
 
 
+def full(name: str) -> str:
+    """Give the whole name of a subscriber, which may be said without its beginning."""
+    return name if name.partition("-")[0] == PREFIX else f"{PREFIX}-{name}"
+
+
 def _checked(name: str) -> str:
     try:
         return msgspec.convert(name, Name)
     except msgspec.ValidationError:
-        raise SubscriberFailed(f"{name!r} is not valid: a name has a-z, 0-9 and - between them") from None
+        words = f"a name has a-z, 0-9 and - between them, {MAX_NAME} characters at most"
+        raise SubscriberFailed(f"{name!r} is not valid: {words}") from None
