@@ -129,9 +129,8 @@ def composed(
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay, vault = Relay(pool, bus), Vault(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, vault, settings.credential_grace_seconds), Clocks()
-    waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
+    waiters, gate, announcer = Waiters(pool, stopping), Gate("database", pool.ready), Announcer(bus, relay)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
-    announcer = Announcer(bus, relay)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
