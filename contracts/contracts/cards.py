@@ -173,7 +173,7 @@ CARDS = (
         ),
     ),
     Card(subjects.STORE, "vault-broker", "gateway", Stored()),
-    Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL)),
+    Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL, _REQUEST, "c2lnbmF0dXJl")),
     Card(subjects.DESTROY, "vault-broker", "gateway", Destroyed()),
     Card(
         subjects.AUTHORIZE,

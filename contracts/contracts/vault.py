@@ -78,9 +78,15 @@ class Stored(msgspec.Struct, frozen=True, tag="stored"):
 
 
 class Destroy(msgspec.Struct, frozen=True):
-    """Destroy a credential; asking again is harmless."""
+    """Destroy a credential; asking again is harmless.
+
+    `signature` is the gateway's, by its grant key, over both ids, because outcomes and grants name
+    credentials, too; a gateway of before sends neither `request_id` nor `signature`.
+    """
 
     credential_id: UUID
+    request_id: UUID | None = None
+    signature: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 
 
 class Destroyed(msgspec.Struct, frozen=True, tag="destroyed"):

@@ -54,9 +54,13 @@ def _subscriber_arguments(parser: argparse.ArgumentParser) -> None:
     heard = add.add_mutually_exclusive_group(required=True)
     heard.add_argument("--user", type=UUID, help="the id of the user, from GET /api/v1/me")
     heard.add_argument("--all", action="store_true", help="all users: for operators")
-    add.add_argument("--name", default="", help="a-z, 0-9 and -; by default the user's id, or `all`")
+    add.add_argument(
+        "--name",
+        default="",
+        help="a-z, 0-9 and -; by default the user's id, or `all`; `subscriber-` is put before it",
+    )
     revoke = actions.add_parser("revoke", help="cut off a subscriber, and delete its key and its consumer")
-    revoke.add_argument("name", help="as `list` shows it")
+    revoke.add_argument("name", help="as `list` shows it, or as --name gave it")
     for action in (add, revoke, actions.add_parser("list", help="show all subscribers")):
         action.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
 
@@ -93,7 +97,7 @@ async def subscriber(options: argparse.Namespace) -> None:
     elif options.action == "revoke":
         subscribing.revoke(directory, options.name)
         await subscribing.take_effect(directory)
-        print(f"{options.name} is revoked")
+        print(f"{subscribing.full(options.name)} is revoked")
     else:
         for each in subscribing.listed(directory):
             print(f"{each.name}  {each.user_id or 'all users'}")

@@ -97,6 +97,7 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     async with processes.running(bus.program):
         await until_it_accepts(processes, bus)
         await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
+        bus.registry.settle()
         yield bus
 
 

@@ -35,6 +35,22 @@ class Registry:
         """Write the list; raises msgspec.ValidationError when it is too long or a name is not valid."""
         write_private(self.path, write_subscribers(subscribers))
 
+    def revoked(self) -> frozenset[str]:
+        """Give the names of those that were revoked and whose consumer may still be there."""
+        return frozenset(self._revoked.read_text().split()) if self._revoked.exists() else frozenset()
+
+    def revoke(self, name: str) -> None:
+        """Remember that the consumer of a subscriber must be deleted before its name may be used again."""
+        write_private(self._revoked, "\n".join(sorted(self.revoked() | {name})).encode())
+
+    def settle(self) -> None:
+        """Forget the revoked: no consumer of theirs is left."""
+        self._revoked.unlink(missing_ok=True)
+
+    @property
+    def _revoked(self) -> Path:
+        return self.path.with_name("revoked")
+
     @contextmanager
     def held(self) -> Iterator[tuple[Subscriber, ...]]:
         """Give the list, which no other process changes until the end of the block."""

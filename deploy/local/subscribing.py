@@ -15,8 +15,8 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
-from contracts.bus.provision import provision
-from contracts.bus.subscribers import MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
+from contracts.bus.provision import delete_consumers_of_others, provision
+from contracts.bus.subscribers import MAX_NAME, MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
 from deploy.local.subscribers import SYSTEM, public_key
@@ -35,11 +35,16 @@ class SubscriberFailed(Exception):
 def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
     """Put a subscriber of one user, or of all, into the list, with a key; raises SubscriberFailed."""
     bus = _bus(directory)
-    full_name = _checked(f"{PREFIX}-{name or user_id or 'all'}")
+    full_name = _checked(full(name or str(user_id or "all")))
     seed_file = bus.seed_file(full_name)
     with bus.registry.held() as subscribers:
         if any(each.name == full_name for each in subscribers):
             raise SubscriberFailed(f"{full_name} exists already: choose another --name, or revoke it first")
+        if full_name in bus.registry.revoked() and not in_use(directory):
+            raise SubscriberFailed(
+                f"{full_name} was revoked while the stack was down, and its events are deleted at the next "
+                f"start: start the stack first, or choose another --name"
+            )
         if len(subscribers) >= MAX_SUBSCRIBERS:
             raise SubscriberFailed(f"there are {MAX_SUBSCRIBERS} subscribers, and no place for another")
         seed_file.unlink(missing_ok=True)  # a key that was taken away stays away
@@ -50,11 +55,12 @@ def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
 
 def revoke(directory: Path, name: str) -> None:
     """Take a subscriber out of the list, and its key away; raises SubscriberFailed."""
-    bus = _bus(directory)
+    bus, name = _bus(directory), full(name)
     with bus.registry.held() as subscribers:
         left = tuple(each for each in subscribers if each.name != name)
         if left == subscribers:
-            raise SubscriberFailed(f"there is no subscriber {name}")
+            raise SubscriberFailed(f"there is no subscriber {name}: `list` shows all")
+        bus.registry.revoke(name)
         bus.registry.write(left)
         bus.seed_file(name).unlink(missing_ok=True)
 
@@ -74,8 +80,12 @@ async def take_effect(directory: Path) -> None:
         return
     bus.configure()
     try:
+        subscribers, admin = bus.registry.subscribers(), str(bus.seed_file("admin"))
+        # Neither who had a name before nor who has it now finds the other one's events.
+        await delete_consumers_of_others(bus.url, admin, subscribers)
         await reload_server(bus)
-        await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
+        await provision(bus.url, admin, subscribers)
+        bus.registry.settle()
     except (Error, OSError) as error:
         reason = str(error) or type(error).__name__
         raise SubscriberFailed(
@@ -132,8 +142,14 @@ def _bus(directory: Path) -> Nats:
     return bus
 
 
+def full(name: str) -> str:
+    """Give the whole name of a subscriber, which may be said without its beginning."""
+    return name if name.partition("-")[0] == PREFIX else f"{PREFIX}-{name}"
+
+
 def _checked(name: str) -> str:
     try:
         return msgspec.convert(name, Name)
     except msgspec.ValidationError:
-        raise SubscriberFailed(f"{name!r} is not valid: a name has a-z, 0-9 and - between them") from None
+        words = f"a name has a-z, 0-9 and - between them, {MAX_NAME} characters at most"
+        raise SubscriberFailed(f"{name!r} is not valid: {words}") from None

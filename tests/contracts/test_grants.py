@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -15,12 +15,16 @@ from contracts.bus.grants import (
     VERIFY,
     Grant,
     GrantRefused,
+    check_destroy,
     check_store,
+    granted_sync,
     read_grant,
+    sign_destroy,
     sign_grant,
     sign_store,
+    sync_purpose,
 )
-from contracts.vault import Store
+from contracts.vault import Destroy, Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.generate()
@@ -29,6 +33,7 @@ TEXT = sign_grant(GRANT, KEY)
 STORE = sign_store(
     Store(uuid4(), uuid4(), "okx", "0" * 16, b"wrapped", b"sealed", NOW + timedelta(seconds=8)), KEY
 )
+DESTROY = sign_destroy(Destroy(STORE.credential_id, STORE.request_id), KEY)
 
 
 def test_a_grant_says_what_was_signed() -> None:
@@ -107,3 +112,55 @@ def test_every_field_of_a_request_to_store_is_signed() -> None:
     hashed = {"wrapped_secret", "sealed_parts"}
 
     assert set(Store.__struct_fields__) == signed | hashed | {"signature"}
+
+
+@pytest.mark.parametrize("request_id", [uuid4(), None])
+def test_a_signed_request_to_destroy_is_read_as_it_was_sent(request_id: UUID | None) -> None:
+    """The signature holds after the message went over the bus."""
+    request = sign_destroy(Destroy(uuid4(), request_id), KEY)
+
+    check_destroy(decode(encode(request), Destroy), KEY.public_key())
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"request_id": uuid4()},
+        {"request_id": None},
+        {"credential_id": uuid4()},
+        {"signature": None},
+        {"signature": ""},
+        {"signature": f"{DESTROY.signature}\n"},
+        {"signature": STORE.signature},
+        {"signature": TEXT.split(".")[1]},
+        {"signature": sign_destroy(DESTROY, Ed25519PrivateKey.generate()).signature},
+    ],
+    ids=str.split("request no-request credential none empty longer a-store's a-grant's another-key's"),
+)
+def test_an_altered_request_to_destroy_is_refused(altered: dict[str, Any]) -> None:
+    """Nothing of it can be changed, and no other signature of the gateway fits."""
+    with pytest.raises(GrantRefused):
+        check_destroy(msgspec.structs.replace(DESTROY, **altered), KEY.public_key())
+
+
+def test_a_signature_to_destroy_stores_nothing() -> None:
+    """Store and Destroy of the same ids have signatures that never pass for each other."""
+    with pytest.raises(GrantRefused):
+        check_store(msgspec.structs.replace(STORE, signature=DESTROY.signature), KEY.public_key())
+
+
+def test_every_field_of_a_request_to_destroy_is_signed() -> None:
+    """A field that is added to the message is added to what the signature covers, or to this list."""
+    assert set(Destroy.__struct_fields__) == {"request_id", "credential_id", "signature"}
+
+
+def test_a_grant_tells_its_sync() -> None:
+    """Its purpose names it; other purposes, and words that are no id, name none."""
+    sync_id = uuid4()
+    for purpose, told in (
+        (sync_purpose(sync_id), sync_id),
+        (VERIFY, None),
+        ("sync x", None),
+        ("sync ", None),
+    ):
+        assert granted_sync(msgspec.structs.replace(GRANT, purpose=purpose)) == told

@@ -222,7 +222,12 @@ def test_a_list_that_can_not_be_had_is_refused_in_words(directory: Path) -> None
     """A name that is taken, not valid or unknown; and more subscribers than the bus has places for."""
     before = subscribing.listed(directory)
     taken_name = subscribing.add(directory, None, "twice").name
-    for name, words in (("twice", "exists already"), ("UPPER", "not valid"), ("a b", "not valid")):
+    for name, words in (
+        ("twice", "exists already"),
+        ("UPPER", "not valid"),
+        ("a b", "not valid"),
+        ("a" * 60, "64 characters"),
+    ):
         with pytest.raises(SubscriberFailed, match=words):
             subscribing.add(directory, None, name)
     subscribing.revoke(directory, taken_name)
@@ -268,6 +273,15 @@ def test_the_command_adds_lists_and_revokes(directory: Path) -> None:
     assert command(directory, "revoke", f"{PREFIX}-{user}").returncode == 0
     again = command(directory, "revoke", f"{PREFIX}-{user}")
     assert (again.returncode, "there is no subscriber" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("named", "revoked"), [("short", "short"), ("short", f"{PREFIX}-short")])
+def test_a_name_is_said_with_its_beginning_or_without(directory: Path, named: str, revoked: str) -> None:
+    """What `--name` was given is understood by `revoke`, and what `list` shows by both."""
+    for name in (named, f"{PREFIX}-{named}"):
+        assert subscribing.add(directory, None, name).name == f"{PREFIX}-{named}"
+        subscribing.revoke(directory, revoked)
+    assert f"{PREFIX}-{named}" not in {each.name for each in subscribing.listed(directory)}
 
 
 def command(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import decode, encode
-from contracts.bus.grants import Grant, sign_grant, sign_store, sync_purpose
+from contracts.bus.grants import Grant, sign_destroy, sign_grant, sign_store, sync_purpose
 from contracts.bus.sealing import SealingKey, seal
 from contracts.faults import Code
 from contracts.reads import Read
@@ -95,7 +95,11 @@ class Gateway:
 
     async def destroy(self, credential_id: UUID) -> DestroyReply:
         """Ask to destroy a credential."""
-        reply: DestroyReply = await _ask(self.bus, subjects.DESTROY, Destroy(credential_id), DestroyReply)
+        return await self.send_destroy(sign_destroy(Destroy(credential_id, uuid7()), self._grant_key))
+
+    async def send_destroy(self, request: Destroy) -> DestroyReply:
+        """Send a request to destroy."""
+        reply: DestroyReply = await _ask(self.bus, subjects.DESTROY, request, DestroyReply)
         return reply
 
     def grant(

@@ -7,12 +7,15 @@ from uuid import UUID
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
+from contracts.bus.grants import sign_destroy
 from contracts.faults import Code
-from contracts.vault import Destroyed, Keys, Refused, Store, Stored
+from contracts.operations.metrics import REGISTRY
+from contracts.vault import Destroy, Destroyed, Keys, Refused, Store, Stored
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
@@ -211,3 +214,46 @@ async def test_a_store_of_the_release_before_is_kept_and_told(callers: Callers, 
 
     warnings = [line for line in logs if line["event"] == "store_unsigned"]
     assert [line["credential_id"] for line in warnings] == [request_.credential_id]
+
+
+@pytest.mark.parametrize("signature", ["AAAA", "", "another's", "a store's"])
+async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
+    callers: Callers, own_vault: OwnVault, request_: Store, signature: str
+) -> None:
+    """Outcomes and grants name credentials: knowing one is no right."""
+    assert isinstance(await callers.gateway.store(request_), Stored)
+    others = {
+        "another's": sign_destroy(
+            Destroy(uuid7(), request_.request_id), Ed25519PrivateKey.generate()
+        ).signature
+    }
+    others["a store's"] = request_.signature
+    forged = Destroy(request_.credential_id, request_.request_id, others.get(signature, signature))
+
+    with capture_logs() as logs:
+        assert code(await callers.gateway.send_destroy(forged)) == Code.GRANT_REFUSED
+
+    assert await traces(own_vault, request_.credential_id) == {"key", "parts"}
+    (audit,) = [line for line in logs if line["event"] == "audit"]
+    assert (audit["credential_id"], audit["outcome"]) == (request_.credential_id, "grant_refused")
+    assert isinstance(await callers.gateway.destroy(request_.credential_id), Destroyed)
+
+
+async def test_a_destroy_of_the_release_before_is_done_and_told(
+    callers: Callers, own_vault: OwnVault, request_: Store
+) -> None:
+    """Without signature it is done while gateways of the release before run, is told and counted."""
+    assert isinstance(await callers.gateway.store(request_), Stored)
+    before = count_unsigned()
+
+    with capture_logs() as logs:
+        assert isinstance(await callers.gateway.send_destroy(Destroy(request_.credential_id)), Destroyed)
+
+    assert await traces(own_vault, request_.credential_id) == set()
+    warnings = [line["credential_id"] for line in logs if line["event"] == "destroy_unsigned"]
+    assert (warnings, count_unsigned()) == ([request_.credential_id], before + 1)
+
+
+def count_unsigned() -> float:
+    """Give how many requests to destroy came without a signature."""
+    return REGISTRY.get_sample_value("butler_unsigned_requests_total", {"action": "destroy"}) or 0.0

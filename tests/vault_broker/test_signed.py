@@ -1,14 +1,15 @@
-"""What a broker remembers of what it signed is bounded, and forgotten only when the grants are over."""
+"""What a broker remembers of what it signed is bounded, and forgotten only when it is good for nothing."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import pytest
+from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import VERIFY, Grant, sync_purpose
+from contracts.bus.grants import VERIFY, Grant, granted_sync, sync_purpose
 from contracts.faults import Code, Failure
+from contracts.operations.metrics import REGISTRY
 from vault_broker.signed import MAX_BATCHES, Ended, Signed
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -90,26 +91,91 @@ def test_a_clock_that_was_far_ahead_does_not_keep_the_memory_full() -> None:
     assert sign(signed, granted(seconds=100_000), at=timedelta(seconds=90_100)) == ""
 
 
+def test_what_was_signed_for_a_sync_is_dropped_at_its_end() -> None:
+    """With deadlines of a day, too, the memory holds only syncs that are open; other grants stay counted."""
+    signed, day, open_one = Signed(most=18), timedelta(days=1).total_seconds(), granted()
+    sign(signed, open_one)
+    for _ in range(100):
+        sync_id = uuid7()
+        for purpose_twice in (granted(day, sync_purpose(sync_id)), granted(day, sync_purpose(sync_id))):
+            assert [sign(signed, purpose_twice) for _ in range(8)] == [""] * 8
+        signed.drop(sync_id)
+
+    assert [sign(signed, open_one) for _ in range(16)] == [""] * 15 + [Code.GRANT_REFUSED]
+
+
+def test_a_batch_that_ends_after_its_sync_leaves_nothing() -> None:
+    """Whether the vault signed it or not, the memory is as it was before."""
+    for error in (TimeoutError, None):
+        signed, grant, request_id = Signed(most=1), granted(), uuid7()
+        sync_id = granted_sync(grant)
+        assert sync_id is not None
+        with suppress(TimeoutError), signed.signing(grant, request_id, NOW):
+            signed.drop(sync_id)
+            if error is not None:
+                raise error
+
+        assert sign(signed, granted(), request_id) == ""
+
+
+def refused(ended: Ended, sync_id: UUID) -> str:
+    """Give the code by which the grant of a sync is refused, or nothing."""
+    try:
+        ended.check(granted(purpose=sync_purpose(sync_id)))
+    except Failure as failure:
+        return failure.code
+    return ""
+
+
 def test_a_grant_whose_sync_has_ended_is_refused() -> None:
     """Other syncs, and verifications of keys, go on."""
     ended, sync_id = Ended(), uuid7()
-    ended.add(sync_id)
+    ended.add(sync_id, NOW)
 
-    with pytest.raises(Failure) as refused:
-        ended.check(granted(purpose=sync_purpose(sync_id)))
-    assert refused.value.code == Code.GRANT_REFUSED
-    ended.check(granted())
+    assert refused(ended, sync_id) == Code.GRANT_REFUSED
+    assert refused(ended, uuid7()) == ""
     ended.check(granted(purpose=VERIFY))
 
 
-def test_the_oldest_end_is_forgotten_first() -> None:
-    """However many syncs end, no more than the bound are remembered."""
-    ended, ids = Ended(most=10), [uuid7() for _ in range(25)]
+def test_an_end_that_is_forgotten_makes_no_grant_good_again() -> None:
+    """No more ends than the bound are remembered; a sync as old as a forgotten one is not signed for."""
+    now, ended, ids = datetime.now(UTC), Ended(most=10), [uuid7() for _ in range(25)]
+    open_one = uuid7()
+    before = full("ends")
     for each in ids:
-        ended.add(each)
+        ended.add(each, now + LIFE)
 
-    for each in ids[:15]:
-        ended.check(granted(purpose=sync_purpose(each)))
-    for each in ids[15:]:
-        with pytest.raises(Failure):
-            ended.check(granted(purpose=sync_purpose(each)))
+    assert [refused(ended, each) for each in ids] == [Code.SIGNING_UNAVAILABLE] * 15 + [
+        Code.GRANT_REFUSED
+    ] * 10
+    assert [refused(ended, each) for each in (open_one, uuid7())] == ["", ""]
+    ended.check(granted(purpose=VERIFY))
+    assert full("ends") == before + 15
+
+
+def test_an_end_from_the_future_does_not_stop_what_comes() -> None:
+    """The id of a gateway whose clock was ahead stops nothing that is requested later."""
+    ended = Ended(most=1)
+    for number in (2**128 - 1, 2**128 - 2):
+        ended.add(UUID(int=number), datetime.now(UTC) - timedelta(seconds=1))
+
+    assert refused(ended, uuid7()) == ""
+
+
+def test_a_full_memory_is_told_and_counted() -> None:
+    """The operator reads in the log and in the metric why nothing is signed."""
+    signed, before = Signed(most=1), full("requests")
+    sign(signed, granted())
+
+    with capture_logs() as logs:
+        assert sign(signed, granted()) == Code.SIGNING_UNAVAILABLE
+
+    assert [(line["event"], line["memory"], line["log_level"]) for line in logs] == [
+        ("signing_memory_full", "requests", "error")
+    ]
+    assert full("requests") == before + 1
+
+
+def full(memory: str) -> float:
+    """Give how often something was not signed because this memory was full."""
+    return REGISTRY.get_sample_value("butler_signing_memory_full_total", {"memory": memory}) or 0.0

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
+from contracts.bus.envelope import encode
 from contracts.bus.grants import sync_purpose
-from contracts.faults import Code
+from contracts.faults import Code, Failure
 from contracts.vault import Authorize, Refused
 from deploy.local.nats import Nats
 from deploy.local.processes import Program
@@ -104,6 +105,23 @@ async def test_a_sync_that_has_ended_is_not_signed_for(callers: Callers) -> None
     assert "has ended" in await refused(callers, callers.worker.request(credential, grant))
     other = callers.worker.request(credential, callers.gateway.grant(credential))
     assert (await callers.worker.signed(other)).reads
+
+
+async def test_a_batch_is_not_handed_out_whose_sync_ends_while_the_vault_signs(
+    callers: Callers, login: Login, grant_key: Ed25519PrivateKey
+) -> None:
+    """What the vault has signed by then stays in the broker, and the next request is refused at once."""
+    credential, sync_id = await callers.gateway.stored(SECRET, "key", "words"), uuid7()
+    handlers = Handlers(Credentials(login), grant_key.public_key(), callers.clock)
+    grant = callers.gateway.grant(credential, sync_purpose(sync_id))
+    signing = asyncio.create_task(handlers.authorize(encode(callers.worker.request(credential, grant))))
+    await asyncio.sleep(0)  # the vault is asked now
+    await handlers.on_recorded(subjects.recorded(sync_id))
+
+    with pytest.raises(Failure, match="has ended"):
+        await signing
+    with pytest.raises(Failure, match="has ended"):
+        await handlers.authorize(encode(callers.worker.request(credential, grant)))
 
 
 @pytest.mark.parametrize("last", ["x", "0", "%00", "é", "*", "{" + "0" * 32 + "}", "-" * 5000])

@@ -1,7 +1,8 @@
-"""What the gateway signs with its grant key: grants to use a credential, and requests to store one."""
+"""What the gateway signs with its grant key: grants to use a credential, requests to store or destroy one."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from contracts.bus.envelope import Malformed, decode, encode
-from contracts.vault import Store
+from contracts.vault import Destroy, Store
 
 VERIFY = "verify"
+_SYNC = "sync "
 _CONTEXT = b"butler/grant/1\0"
-# A signature of one kind is never one of the other.
+# A signature of one kind is never one of another.
 _STORE_CONTEXT = b"butler/store/1\0"
+_DESTROY_CONTEXT = b"butler/destroy/1\0"
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -40,6 +43,13 @@ class _Storing(msgspec.Struct, frozen=True):
     deadline: datetime
 
 
+class _Destroying(msgspec.Struct, frozen=True):
+    """What the signature of a Destroy covers; a field that a later version adds must be added here, too."""
+
+    request_id: UUID | None
+    credential_id: UUID
+
+
 class GrantRefused(Exception):
     """A grant that was altered, signed by another key, or is over."""
 
@@ -50,7 +60,14 @@ class GrantOver(GrantRefused):
 
 def sync_purpose(sync_id: UUID) -> str:
     """Name the purpose of a grant for one sync."""
-    return f"sync {sync_id}"
+    return f"{_SYNC}{sync_id}"
+
+
+def granted_sync(grant: Grant) -> UUID | None:
+    """Tell for which sync a grant is; None for a grant of another purpose."""
+    with suppress(ValueError):
+        return UUID(grant.purpose.removeprefix(_SYNC)) if grant.purpose.startswith(_SYNC) else None
+    return None
 
 
 def sign_grant(grant: Grant, key: Ed25519PrivateKey) -> str:
@@ -91,20 +108,22 @@ def read_signed(text: str, key: Ed25519PublicKey) -> Grant:
 
 def sign_store(request: Store, key: Ed25519PrivateKey) -> Store:
     """Give a request to store with the gateway's signature (Ed25519, base64url) over all that it says."""
-    signature = urlsafe_b64encode(key.sign(_storing(request))).decode()
-    return msgspec.structs.replace(request, signature=signature)
+    return msgspec.structs.replace(request, signature=_signature(_storing(request), key))
 
 
 def check_store(request: Store, key: Ed25519PublicKey) -> None:
     """Check the signature of a request to store; raises GrantRefused, also where there is none."""
-    signature = (request.signature or "").encode()
-    try:
-        raw = urlsafe_b64decode(signature)
-        if urlsafe_b64encode(raw) != signature:
-            raise GrantRefused("the signature is not written as the gateway writes it")
-        key.verify(raw, _storing(request))
-    except (ValueError, InvalidSignature):
-        raise GrantRefused("the request is not signed by the gateway") from None
+    _check_signature(request.signature, _storing(request), key)
+
+
+def sign_destroy(request: Destroy, key: Ed25519PrivateKey) -> Destroy:
+    """Give a request to destroy with the gateway's signature (Ed25519, base64url) over all that it says."""
+    return msgspec.structs.replace(request, signature=_signature(_destroying(request), key))
+
+
+def check_destroy(request: Destroy, key: Ed25519PublicKey) -> None:
+    """Check the signature of a request to destroy; raises GrantRefused, also where there is none."""
+    _check_signature(request.signature, _destroying(request), key)
 
 
 def granted_credential(text: str) -> UUID:
@@ -133,6 +152,21 @@ def load_verifying_key(pem: bytes) -> Ed25519PublicKey:
     return key
 
 
+def _signature(signed: bytes, key: Ed25519PrivateKey) -> str:
+    return urlsafe_b64encode(key.sign(signed)).decode()
+
+
+def _check_signature(signature: str | None, signed: bytes, key: Ed25519PublicKey) -> None:
+    written = (signature or "").encode()
+    try:
+        raw = urlsafe_b64decode(written)
+        if urlsafe_b64encode(raw) != written:
+            raise GrantRefused("the signature is not written as the gateway writes it")
+        key.verify(raw, signed)
+    except (ValueError, InvalidSignature):
+        raise GrantRefused("the request is not signed by the gateway") from None
+
+
 def _storing(request: Store) -> bytes:
     """Give the bytes that are signed: nothing of the secret, and the same of equal requests."""
     return _STORE_CONTEXT + encode(
@@ -146,6 +180,11 @@ def _storing(request: Store) -> bytes:
             request.deadline.astimezone(UTC),
         )
     )
+
+
+def _destroying(request: Destroy) -> bytes:
+    """Give the bytes that are signed of a request to destroy."""
+    return _DESTROY_CONTEXT + encode(_Destroying(request.request_id, request.credential_id))
 
 
 def _written(payload: bytes, signature: bytes) -> str:

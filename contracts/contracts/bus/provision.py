@@ -6,15 +6,15 @@ It is the only part that may do so, with the admin's key; running it again chang
 
 import argparse
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import nats
 from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy, RetentionPolicy, StreamConfig
+from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
 from contracts.bus.subscribers import PREFIX, Subscriber, read_subscribers
@@ -35,14 +35,28 @@ async def provision(url: str, nkey_file: str, subscribers: Iterable[Subscriber] 
 
     Raises nats.errors.Error.
     """
+    async with _administering(url, nkey_file) as jetstream:
+        await create_streams(jetstream)
+        if subscribers is not None:
+            await create_subscribers(jetstream, subscribers)
+
+
+async def delete_consumers_of_others(url: str, nkey_file: str, subscribers: Iterable[Subscriber]) -> None:
+    """Delete the consumers that are not of these subscribers, before the server lets new ones in.
+
+    Raises nats.errors.Error.
+    """
+    async with _administering(url, nkey_file) as jetstream:
+        await _delete_others(jetstream, {subscriber.name: subscriber.consumer for subscriber in subscribers})
+
+
+@asynccontextmanager
+async def _administering(url: str, nkey_file: str) -> AsyncIterator[JetStreamContext]:
     client = await nats.connect(
         url, nkeys_seed=nkey_file, connect_timeout=TIMEOUT, max_reconnect_attempts=3, name="provision"
     )
     try:
-        jetstream = client.jetstream(timeout=TIMEOUT)
-        await create_streams(jetstream)
-        if subscribers is not None:
-            await create_subscribers(jetstream, subscribers)
+        yield client.jetstream(timeout=TIMEOUT)
     finally:
         await client.close()
 
@@ -56,15 +70,24 @@ async def create_streams(jetstream: JetStreamContext) -> None:
 
 
 async def create_subscribers(jetstream: JetStreamContext, subscribers: Iterable[Subscriber]) -> None:
-    """Create or update the consumers of subscribers, and delete those of subscribers that are no more."""
+    """Create or update the consumers of subscribers, after those are deleted that are none of theirs."""
     wanted = {subscriber.name: subscriber.consumer for subscriber in subscribers}
-    stream = str(ACCOUNT_EVENTS.name)
-    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
-    for name in {each for each in answer["consumers"] or () if each.startswith(PREFIX)} - wanted.keys():
-        with suppress(NotFoundError):  # another provisioning may have deleted it
-            await jetstream.delete_consumer(stream, name)
+    await _delete_others(jetstream, wanted)
     for consumer in wanted.values():
         await _create_consumer(jetstream, consumer)
+
+
+async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consumer]) -> None:
+    """Delete the consumers of subscribers that are no more, also where another one has its name now.
+
+    An update of such a consumer would hand the events that wait in it to the other one.
+    """
+    stream = str(ACCOUNT_EVENTS.name)
+    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
+    for name in [each for each in answer["consumers"] or () if each.startswith(PREFIX)]:
+        with suppress(NotFoundError):  # another provisioning may have deleted it
+            if name not in wanted or await _filter(jetstream, wanted[name]) != wanted[name].filter_subject:
+                await jetstream.delete_consumer(stream, name)
 
 
 async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig) -> None:
@@ -84,6 +107,12 @@ async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> N
         except ServerError as error:
             if error.err_code != ANOTHER_START or attempt == TRIES:
                 raise
+
+
+async def _filter(jetstream: JetStreamContext, consumer: Consumer) -> str | None:
+    """Give what an existing consumer reads; raises NotFoundError."""
+    config: ConsumerConfig = (await jetstream.consumer_info(consumer.stream, consumer.name)).config
+    return config.filter_subject
 
 
 async def _existing_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from contracts.bus.topology import ACCOUNT_EVENTS, KIB, Consumer
 PREFIX = "subscriber"
 # An account on the server and a consumer each: so many are written and reloaded within a second.
 MAX_SUBSCRIBERS = 256
+MAX_NAME = 64
 # One that acknowledges nothing is handed so many events, and no more.
 MAX_UNACKNOWLEDGED = 256
 LIMITS = Limits(connections=16, subscriptions=256, payload=4 * KIB)
 
-Name = Annotated[str, msgspec.Meta(pattern=f"^{PREFIX}(-[a-z0-9]+)*$", max_length=64)]
+Name = Annotated[str, msgspec.Meta(pattern=f"^{PREFIX}(-[a-z0-9]+)*$", max_length=MAX_NAME)]
 PublicKey = Annotated[str, msgspec.Meta(pattern="^U[A-Z2-7]{55}$")]
 
 

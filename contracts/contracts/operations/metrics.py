@@ -49,6 +49,18 @@ EXCHANGE_CALLS = Histogram(
 SIGNATURES = Counter(
     "butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY
 )
+SIGNING_MEMORY_FULL = Counter(
+    "butler_signing_memory_full",
+    "Requests to sign that were refused because the broker can not remember more requests or ends of syncs",
+    ["memory"],
+    registry=REGISTRY,
+)
+UNSIGNED = Counter(
+    "butler_unsigned_requests",
+    "Requests to store or destroy a credential that carry no signature of the gateway",
+    ["action"],
+    registry=REGISTRY,
+)
 KEYS_REFUSED = Counter(
     "butler_keys_refused",
     "Answers to a gateway with a key that is not pinned: wrapping or sealing",

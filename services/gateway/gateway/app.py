@@ -24,6 +24,7 @@ from contracts.operations.collecting import collect
 from contracts.operations.health import Checks, health_application, merged, running
 from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
+from gateway.announcing import Announcer
 from gateway.backlog import Backlog
 from gateway.connecting import Admission, Connecting
 from gateway.context import Gateway
@@ -128,9 +129,9 @@ def composed(
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay, vault = Relay(pool, bus), Vault(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, vault, settings.credential_grace_seconds), Clocks()
-    waiters, gate = Waiters(pool, stopping), Gate("database", pool.ready)
+    waiters, gate, announcer = Waiters(pool, stopping), Gate("database", pool.ready), Announcer(bus, relay)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
-    declare_subscribers(bus, Outcomes(pool, bus, relay, recorder, key), waiters, gate)
+    declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     admission = Admission(settings.limits.submissions, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
@@ -143,7 +144,7 @@ def composed(
         refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
         connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
-        requests=Requests(pool, relay, key, deadline, settings.limits),
+        requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=settings.limits),
         waiters=waiters,
         waits=Places(settings.waits_at_once),
         limits=settings.limits,

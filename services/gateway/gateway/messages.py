@@ -1,6 +1,7 @@
 """What the gateway puts into its outbox: sync requests, outcomes it settles itself, and public facts."""
 
 from datetime import UTC, datetime
+from secrets import token_hex
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts import subjects
 from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, WalletFact
 from contracts.bus.envelope import attributes, encode
-from contracts.bus.grants import Grant, grant_mark, sign_grant, sync_purpose
+from contracts.bus.grants import Grant, sign_grant, sync_purpose
 from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
@@ -59,8 +60,9 @@ def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: s
     """Settle a sync as a worker would; `times` counts how often that was tried, this time included.
 
     Its message id is not that of a worker's outcome, nor of an earlier settlement: the stream would swallow
-    it, although the other one may be lost, or could not be read or recorded. Of several outcomes the first
-    one that can be recorded stays.
+    it, although the other one may be lost, or could not be read or recorded. It ends in what cannot be known
+    before: a worker that was handed the grant would take the id first. Of several outcomes the first one that
+    can be recorded stays.
     """
     outcome = SyncFailed(
         sync.id,
@@ -71,7 +73,7 @@ def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: s
         attempt=sync.publications,
         grant=grant,
     )
-    message_id = f"{sync.id}:settled:{times}:{grant_mark(grant)}"
+    message_id = f"{sync.id}:settled:{times}:{token_hex(8)}"
     return Outgoing(
         message_id,
         subjects.sync_failed(sync.exchange),

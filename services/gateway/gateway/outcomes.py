@@ -8,17 +8,16 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts import subjects
-from contracts.bus.connect import Bus
 from contracts.bus.delivery import Delivery, RetryLater
 from contracts.bus.envelope import Malformed, decode
 from contracts.bus.grants import Grant
 from contracts.faults import Code
 from contracts.operations import metrics
 from contracts.syncs import SyncOutcome
+from gateway.announcing import Announcer
 from gateway.granted import Forged, granted
 from gateway.messages import failed_outcome, sync_grant
-from gateway.recording import Recorder, end_unrecorded, ended_at
+from gateway.recording import Recorder, end_unrecorded
 from gateway.relay import Relay
 from gateway.store import accounts, outbox, syncs
 from gateway.store.outbox import Outgoing
@@ -27,7 +26,6 @@ from gateway.store.syncs import Sync
 from gateway.verdicts import unknown_wallets
 
 DATABASE_AWAY_DELAY = 5.0
-MAX_NAMED = 16
 EARLY_ADVISORIES, EARLY_DELAY = 2, 2.0
 
 log = structlog.get_logger()
@@ -44,12 +42,17 @@ class Outcomes:
     """Handles outcomes and the server's advisories about requests that it gave up."""
 
     def __init__(
-        self, pool: Pool, bus: Bus, relay: Relay, recorder: Recorder, key: Ed25519PrivateKey
+        self,
+        pool: Pool,
+        announcer: Announcer,
+        relay: Relay,
+        recorder: Recorder,
+        key: Ed25519PrivateKey,
     ) -> None:
         self._key = key
         self._pool = pool
         self._recorder = recorder
-        self._bus = bus
+        self._announcer = announcer
         self._relay = relay
 
     async def on_sync_outcome(self, delivery: Delivery) -> None:
@@ -66,14 +69,17 @@ class Outcomes:
             raise Malformed(f"the outcome can not be stored: {error}") from None
         if sync is None:
             log.info("outcome_ignored", sync_id=outcome.sync_id)
+            await self._tell_again(outcome.sync_id)
             return
-        await self._announce(sync, unknown_wallets(outcome))
+        await self._announcer.ended(sync, unknown_wallets(outcome))
 
-    async def _announce(self, sync: Sync, left_out: list[str]) -> None:
-        """Wake those who wait for a sync, and say that it ended."""
-        self._relay.wake()
-        await self._bus.announce(subjects.recorded(sync.id))
-        _report(sync, left_out)
+    async def _tell_again(self, sync_id: UUID) -> None:
+        """Tell of an end that this outcome did not bring about."""
+        with suppress(DatabaseUnavailable):
+            async with self._pool.transaction() as connection:
+                over = await syncs.ended(connection, [sync_id])
+            if over:
+                await self._announcer.ended_before(sync_id)
 
     async def on_buried(self, delivery: Delivery) -> None:
         """End the sync of an outcome that becomes a dead letter, as far as it says whose it is.
@@ -88,8 +94,10 @@ class Outcomes:
                 sync = await end_unrecorded(self._pool, claim.sync_id, claim.grant)
             except DatabaseUnavailable as error:
                 raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
-            if sync is not None:
-                await self._announce(sync, [])
+            if sync is None:
+                await self._tell_again(claim.sync_id)
+            else:
+                await self._announcer.ended(sync)
 
     def _claimed(self, delivery: Delivery) -> "_Claim | None":
         """Find out which sync a message is of, and by which grant; raises Forged.
@@ -154,21 +162,3 @@ def _id_of(text: object) -> UUID | None:
     with suppress(ValueError):
         return UUID(text) if isinstance(text, str) else None
     return None
-
-
-def _report(sync: Sync, left_out: list[str]) -> None:
-    """Log and count a recorded outcome; `left_out` are wallets that this version does not know."""
-    if left_out:
-        log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
-    metrics.SYNCS.labels(sync.exchange, sync.status).inc()
-    seconds = (ended_at(sync) - sync.requested_at).total_seconds()
-    metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
-    log.info(
-        "sync_recorded",
-        sync_id=sync.id,
-        account_id=sync.account_id,
-        status=sync.status,
-        error_code=sync.error_code,
-        exchange_codes={each.wallet: each.exchange_code for each in sync.wallets if each.exchange_code},
-        seconds=round(seconds, 3),
-    )

@@ -18,7 +18,7 @@ from gateway.keeping import keep
 from gateway.messages import account_synced
 from gateway.pausing import find_refused
 from gateway.rights import Finding
-from gateway.store import accounts, audit, credentials, outbox, syncs
+from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
 from gateway.store.audit import Action
 from gateway.store.pauses import Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
@@ -128,14 +128,15 @@ async def record(
 
 async def record_refused(
     connection: Connection, refused: Sequence[Sync], paused: Mapping[UUID, Pause]
-) -> None:
+) -> list[Sync]:
     """Let the open syncs of paused accounts, which are locked, fail at once: nothing is signed for them."""
     outcomes = [
         SyncFailed(sync.id, sync.account_id, sync.exchange, pause.reason, fault_of(pause.reason).words)
         for sync, pause in ((sync, paused[sync.account_id]) for sync in refused)
     ]
     understood = [Understood(outcome, wallet_reads(outcome)) for outcome in outcomes]
-    await record_all(connection, understood, LOSS_PATIENCE, wait=True)
+    recorded = await record_all(connection, understood, LOSS_PATIENCE, wait=True)
+    return [each.sync for each in recorded.values() if each.sync is not None]
 
 
 async def end_unrecorded(pool: Pool, sync_id: UUID, grant: Grant | None = None) -> Sync | None:
@@ -205,7 +206,7 @@ async def _granted_elsewhere(
     """Name the syncs whose outcome has a grant for another exchange, or a credential that was never theirs.
 
     A credential that was replaced meanwhile is one of the same user. It may be destroyed, and be unknown,
-    as soon as its grant is over.
+    as soon as its grant is over, or at once where its secret was given up and a stand-in has its place.
     """
     granted = {sync.id: (grant, sync) for grant, sync in asked if grant is not None}
     elsewhere = {sync_id for sync_id, (grant, sync) in granted.items() if grant.exchange != sync.exchange}
@@ -217,14 +218,18 @@ async def _granted_elsewhere(
     if others:
         ids = [grant.credential_id for grant, _ in others.values()]
         owners = await credentials.find_owners(connection, ids)
+        paused = await pauses.find(connection, [sync.account_id for _, sync in others.values()])
         elsewhere |= {
-            sync_id for sync_id, (grant, sync) in others.items() if not _was_of(grant, sync, owners)
+            sync_id
+            for sync_id, (grant, sync) in others.items()
+            if not _was_of(grant, sync, owners, paused.get(sync.account_id))
         }
     return elsewhere
 
 
-def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID]) -> bool:
-    unknown = sync.user_id if grant.exp <= sync.now else None
+def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID], pause: Pause | None) -> bool:
+    given_up = pause is not None and pause.destroyed_at is not None
+    unknown = sync.user_id if given_up or grant.exp <= sync.now else None
     return owners.get(grant.credential_id, unknown) == sync.user_id
 
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from gateway.admitting import admit
+from gateway.announcing import Announcer
 from gateway.errors import Problem, not_found
 from gateway.limits import Allowance, Limits, Policy, rate_limit_fields
 from gateway.messages import sync_request
@@ -48,11 +49,19 @@ class Accepted(msgspec.Struct, frozen=True):
 class Requests:
     """Opens syncs, or joins those that are open, as often as a user may."""
 
-    def __init__(
-        self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, deadline_seconds: float, allowed: Limits
+    def __init__(  # noqa: PLR0913 - the parts that it works with
+        self,
+        pool: Pool,
+        relay: Relay,
+        announcer: Announcer,
+        key: Ed25519PrivateKey,
+        *,
+        deadline_seconds: float,
+        allowed: Limits,
     ) -> None:
         self._pool = pool
         self._relay = relay
+        self._announcer = announcer
         self._key = key
         self._deadline_seconds = deadline_seconds
         self._limits = allowed
@@ -94,13 +103,18 @@ class Requests:
             accepted = await self._accepted(connection, user_id, self._limits.sync_all, idempotency, batch_id)
             if accepted.target_id != batch_id:
                 return accepted
-            opened = await self._open_each(connection, user_id)
+            opened, refused = await self._open_each(connection, user_id)
             await syncs.insert_batch(connection, batch_id, user_id, [sync.id for sync in opened])
         self._relay.wake()
+        for sync in refused:
+            await self._announcer.ended(sync)
         return accepted
 
-    async def _open_each(self, connection: Connection, user_id: UUID) -> list[Sync]:
-        """Open a sync of every account, or join the open one; that of a paused account has failed at once."""
+    async def _open_each(self, connection: Connection, user_id: UUID) -> tuple[list[Sync], list[Sync]]:
+        """Open a sync of every account, or join the open one; gives them, and those that failed at once.
+
+        These are of paused accounts. One that was joined may have been granted before the pause.
+        """
         locked = [
             account
             for listed in await accounts.list_accounts(connection, user_id)
@@ -113,8 +127,8 @@ class Requests:
             else await self._open_or_join(connection, account, uuid7())
             for account in locked
         ]
-        await record_refused(connection, [sync for sync in opened if sync.account_id in paused], paused)
-        return opened
+        refusing = [sync for sync in opened if sync.account_id in paused]
+        return opened, await record_refused(connection, refusing, paused)
 
     async def _open_or_join(self, connection: Connection, account: Account, sync_id: UUID) -> Sync:
         """Open a sync of a locked account, or give the one that is open."""

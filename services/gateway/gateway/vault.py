@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.envelope import encode
-from contracts.bus.grants import sign_store
+from contracts.bus.grants import sign_destroy, sign_store
 from contracts.bus.sealing import seal
 from contracts.faults import Code
 from contracts.operations import metrics
@@ -83,8 +83,9 @@ class Vault:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Destroy a credential; raises Failure when that is not certain."""
+        request = sign_destroy(Destroy(credential_id, uuid7()), self._key)
         reply: DestroyReply = await self._bus.request(
-            subjects.DESTROY, Destroy(credential_id), DestroyReply, STORE_SECONDS, UNANSWERED
+            subjects.DESTROY, request, DestroyReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
             raise in_own_words(reply).failure()

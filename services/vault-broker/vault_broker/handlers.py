@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from contracts import subjects
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import listen
 from contracts.bus.envelope import Malformed, decode, encode
-from contracts.bus.grants import Grant, GrantOver, GrantRefused, check_store, read_grant
+from contracts.bus.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
 from contracts.bus.replies import respond
 from contracts.bus.sealing import SealBroken, SealingKey, seal
 from contracts.faults import Code, Failure, failure
@@ -45,9 +45,13 @@ SIGNING_CONCURRENCY = 64
 KEEPING_CONCURRENCY = 16
 MAX_LOGGED = 64
 NOT_GRANTED = "none that is granted"
+UNSIGNED = {"store": "store_unsigned", "destroy": "destroy_unsigned"}
 CLOCK_WORDS = "the broker's clock and the vault's disagree"
 
 log = structlog.get_logger()
+
+Signable = TypeVar("Signable", Store, Destroy)
+Check = Callable[[Signable, Ed25519PublicKey], None]
 
 
 class _Claim(msgspec.Struct, frozen=True):
@@ -101,7 +105,7 @@ class Handlers:
             if request.exchange not in READS:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
-            self._check_signature(request)
+            self._check_signature("store", request, check_store)
             parts = _open_parts(request, await self._credentials.sealing_key())
             credential = Credential(request.exchange, parts.api_key, parts.passphrase)
             await self._credentials.store(request.credential_id, request.wrapped_secret, credential)
@@ -112,6 +116,7 @@ class Handlers:
         async with _audited("destroy", body) as entry:
             request: Destroy = decode(body, Destroy)
             entry.update(credential_id=request.credential_id)
+            self._check_signature("destroy", request, check_destroy)
             await self._credentials.destroy(request.credential_id)
             return Destroyed()
 
@@ -131,13 +136,15 @@ class Handlers:
             drafts = draft_reads(request, grant, self._now())
             with self._signed.signing(grant, request.request_id, self._now()):
                 reads = await self._sign(request, drafts)
+                self._ended.check(grant)  # its end may have been heard meanwhile
             return _sealed(SignedReads(reads), request)
 
     async def on_recorded(self, subject: str) -> None:
         """Sign nothing more for a sync whose outcome is in the database."""
         sync_id = subjects.recorded_sync(subject)
         if sync_id is not None:
-            self._ended.add(sync_id)
+            self._signed.drop(sync_id)
+            self._ended.add(sync_id, self._now())
 
     async def _sign(self, request: Authorize, drafts: Sequence[Draft]) -> tuple[SignedRead, ...]:
         credential = await self._credentials.find(request.credential_id)
@@ -155,13 +162,14 @@ class Handlers:
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
-    def _check_signature(self, request: Store) -> None:
+    def _check_signature(self, action: str, request: Signable, check: Check[Signable]) -> None:
         """Refuse what the gateway did not sign; a gateway of the release before signs nothing."""
         if request.signature is None:
-            log.warning("store_unsigned", credential_id=request.credential_id)
+            log.warning(UNSIGNED[action], credential_id=request.credential_id)
+            metrics.UNSIGNED.labels(action).inc()
             return
         try:
-            check_store(request, self._gateway_key)
+            check(request, self._gateway_key)
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 

@@ -1,15 +1,20 @@
 """What this process has signed of late, and which syncs have ended: bounds on what a grant is good for.
 
-Each process counts for itself, so N brokers sign N times as many batches for a grant. Pure.
+Each process counts for itself, so N brokers sign N times as many batches for a grant. What it can not
+remember it does not sign: that is told in the log and counted.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from contracts.bus.grants import Grant, sync_purpose
-from contracts.faults import Code, TransientError, failure
+import structlog
+
+from contracts.bus.grants import Grant, granted_sync, sync_purpose
+from contracts.faults import Code, Failure, TransientError, failure
+from contracts.operations import metrics
 
 # A sync has 4 tries, and each may measure the exchange's time anew.
 MAX_BATCHES = 16
@@ -19,16 +24,18 @@ FORGET_EVERY = timedelta(seconds=5)
 # Our clock may be set back by less than that, and make a grant good again.
 KEPT_LONGER = timedelta(seconds=60)
 
+log = structlog.get_logger()
+
 
 class Signed:
-    """Which requests were signed for which grant, until the grants are over.
+    """Which requests were signed for which grant, until its sync has ended or the grant is over.
 
     At most `most` requests are remembered; while there are so many, nothing more is signed here.
     """
 
     def __init__(self, most: int = MAX_REMEMBERED) -> None:
         self._most = most
-        self._grants: dict[Grant, set[UUID]] = {}
+        self._purposes: dict[str, dict[Grant, set[UUID]]] = {}
         self._requests: set[UUID] = set()
         self._forgot_at = datetime.min.replace(tzinfo=UTC)
 
@@ -40,13 +47,13 @@ class Signed:
         signing_unavailable where no more is remembered.
         """
         self._forget(now)
-        batches = self._grants.get(grant, set())
+        batches = self._purposes.get(grant.purpose, {}).get(grant, set())
         if request_id in self._requests:
             raise failure(Code.GRANT_REFUSED, "this request was signed before")
         if len(batches) >= MAX_BATCHES:
             raise failure(Code.GRANT_REFUSED, f"the grant was used for {MAX_BATCHES} batches")
         if len(self._requests) >= self._most:
-            raise TransientError(Code.SIGNING_UNAVAILABLE, "the broker has signed all that it can remember")
+            raise _full("requests", "the broker has signed all that it can remember")
         self._add(grant, request_id)
         try:
             yield
@@ -54,16 +61,29 @@ class Signed:
             self._remove(grant, request_id)
             raise
 
+    def drop(self, sync_id: UUID) -> None:
+        """Forget what was signed for a sync that has ended: for its grants nothing is signed any more."""
+        for batches in self._purposes.pop(sync_purpose(sync_id), {}).values():
+            self._requests -= batches
+
     def _add(self, grant: Grant, request_id: UUID) -> None:
-        self._grants.setdefault(grant, set()).add(request_id)
+        self._purposes.setdefault(grant.purpose, {}).setdefault(grant, set()).add(request_id)
         self._requests.add(request_id)
 
     def _remove(self, grant: Grant, request_id: UUID) -> None:
+        batches = self._purposes.get(grant.purpose, {}).get(grant, set())
+        if request_id not in batches:  # dropped meanwhile
+            return
         self._requests.discard(request_id)
-        batches = self._grants.get(grant, set())
         batches.discard(request_id)
         if not batches:
-            self._grants.pop(grant, None)
+            self._give_up(grant)
+
+    def _give_up(self, grant: Grant) -> None:
+        grants = self._purposes[grant.purpose]
+        self._requests -= grants.pop(grant)
+        if not grants:
+            del self._purposes[grant.purpose]
 
     def _forget(self, now: datetime) -> None:
         """Forget what was signed for grants that are over; the clock may have gone back meanwhile."""
@@ -71,28 +91,52 @@ class Signed:
             return
         self._forgot_at = now
         over = now - KEPT_LONGER
-        for grant in [grant for grant in self._grants if grant.exp <= over]:
-            self._requests -= self._grants.pop(grant)
+        for grant in [grant for grants in self._purposes.values() for grant in grants if grant.exp <= over]:
+            self._give_up(grant)
 
 
 class Ended:
-    """The syncs that have ended, as gateways say; the oldest is forgotten when there are more than `most`.
+    """The syncs that have ended, as gateways say: the last `most` of them.
 
-    A grant for a sync lasts for the two minutes of its deadline; it takes more than 800 syncs a second until
-    one is forgotten before.
+    Ids of syncs are in the order of time. When an end is forgotten, nothing more is signed for syncs that
+    are as old as that one: each may have ended. With deadlines of two minutes it takes more than 800 syncs a
+    second until one is among them whose grant is not over.
     """
 
     def __init__(self, most: int = MAX_ENDED) -> None:
         self._most = most
-        self._purposes: dict[str, None] = {}
+        self._syncs: OrderedDict[UUID, None] = OrderedDict()
+        self._forgotten_up_to = UUID(int=0)
 
-    def add(self, sync_id: UUID) -> None:
+    def add(self, sync_id: UUID, now: datetime) -> None:
         """Remember a sync that has ended."""
-        self._purposes[sync_purpose(sync_id)] = None
-        if len(self._purposes) > self._most:
-            del self._purposes[next(iter(self._purposes))]
+        self._syncs[sync_id] = None
+        if len(self._syncs) > self._most:
+            oldest, _ = self._syncs.popitem(last=False)
+            # An id from the future must not stop what is requested from now on.
+            self._forgotten_up_to = max(self._forgotten_up_to, min(oldest, _first_id(now)))
 
     def check(self, grant: Grant) -> None:
-        """Raise Failure(grant_refused) for the grant of a sync that has ended."""
-        if grant.purpose in self._purposes:
+        """Refuse the grant of a sync that has ended.
+
+        Raises Failure: grant_refused, signing_unavailable where it is not known any more whether it has.
+        """
+        sync_id = granted_sync(grant)
+        if sync_id is None:
+            return
+        if sync_id in self._syncs:
             raise failure(Code.GRANT_REFUSED, "the sync of this grant has ended")
+        if sync_id <= self._forgotten_up_to:
+            raise _full("ends", "the broker can not remember whether the sync of this grant has ended")
+
+
+def _first_id(now: datetime) -> UUID:
+    """Give the lowest id (UUIDv7) of this millisecond."""
+    return UUID(int=int(now.timestamp() * 1000) << 80)
+
+
+def _full(memory: str, words: str) -> Failure:
+    """Tell the operator that something is not signed for want of memory, and give the refusal."""
+    log.error("signing_memory_full", memory=memory)
+    metrics.SIGNING_MEMORY_FULL.labels(memory).inc()
+    return TransientError(Code.SIGNING_UNAVAILABLE, words)

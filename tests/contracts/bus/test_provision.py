@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -12,8 +14,16 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 
 from contracts import subjects
-from contracts.bus.provision import create_streams, provision
-from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER, STREAMS, Consumer
+from contracts.bus.provision import create_streams, create_subscribers, provision
+from contracts.bus.subscribers import Subscriber
+from contracts.bus.topology import (
+    ACCOUNT_EVENTS,
+    ADVISORIES_CONSUMER,
+    CONSUMERS,
+    OUTCOMES_CONSUMER,
+    STREAMS,
+    Consumer,
+)
 from deploy.local.nats import Nats
 
 QUEUES = {stream.name for stream in STREAMS if stream.retention is RetentionPolicy.WORK_QUEUE}
@@ -144,3 +154,57 @@ async def test_several_at_once_do_not_fail(jetstream: JetStreamContext, nats: Na
         await asyncio.gather(*(provision(nats.url, seed) for _ in range(4)))
 
         assert (await made(jetstream, OUTCOMES_CONSUMER)).opt_start_time is not None
+
+
+NAME = "subscriber-reused"
+
+
+def subscriber(user_id: UUID | None) -> Subscriber:
+    """Give the subscriber of a user, or of all, under the one name."""
+    return Subscriber(NAME, f"U{'A' * 55}", user_id)
+
+
+async def waiting(jetstream: JetStreamContext) -> list[str]:
+    """Read what waits in the consumer of that name."""
+    reading = await jetstream.pull_subscribe_bind(NAME, stream=str(ACCOUNT_EVENTS.name))
+    read: list[str] = []
+    with suppress(TimeoutError):
+        while True:
+            for event in await reading.fetch(16, timeout=1):
+                read.append(event.subject)
+                await event.ack_sync()
+    return read
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["new", "handed out"])
+@pytest.mark.parametrize("first_hears_all", [False, True])
+async def test_the_second_user_of_a_name_does_not_read_the_first_ones_events(
+    jetstream: JetStreamContext, *, first_hears_all: bool, taken: bool
+) -> None:
+    """The consumer of a name that means another user now is made anew, with nothing that waited in it."""
+    one, other = uuid4(), uuid4()
+    await create_subscribers(jetstream, [subscriber(None if first_hears_all else one)])
+    for user in (one, other):
+        await jetstream.publish(subjects.account_synced(user), b"{}")
+    if taken:  # what was handed out and not acknowledged would come again
+        reading = await jetstream.pull_subscribe_bind(NAME, stream=str(ACCOUNT_EVENTS.name))
+        for event in await reading.fetch(2 if first_hears_all else 1, timeout=5):
+            await event.nak()
+
+    await create_subscribers(jetstream, [subscriber(other)])
+
+    assert await waiting(jetstream) == [subjects.account_synced(other)]
+    await create_subscribers(jetstream, [])
+
+
+async def test_a_subscriber_that_stays_keeps_its_place(jetstream: JetStreamContext) -> None:
+    """The consumer of the same user is not made anew, whatever else of it is updated."""
+    user = uuid4()
+    await create_subscribers(jetstream, [subscriber(user)])
+    await jetstream.publish(subjects.account_synced(user), b"{}")
+    assert await waiting(jetstream) == [subjects.account_synced(user)]
+
+    await create_subscribers(jetstream, [subscriber(user)])
+
+    assert await waiting(jetstream) == []
+    await create_subscribers(jetstream, [])

@@ -22,6 +22,7 @@ from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres, running_postgres
 from deploy.local.processes import Processes
+from gateway.announcing import Announcer
 from gateway.messages import sync_request
 from gateway.outcomes import Outcomes
 from gateway.progress import Progress
@@ -138,7 +139,8 @@ class Sweeping:
         """Let a gateway record outcomes."""
         seed = Secret(self.nats.seed_file("gateway").read_text())
         bus = Bus("gateway", "gateway", self.nats.url, seed)
-        outcomes = Outcomes(self.pool, bus, self.relay, Recorder(self.pool), self.key)
+        announcer = Announcer(bus, self.relay)
+        outcomes = Outcomes(self.pool, announcer, self.relay, Recorder(self.pool), self.key)
         consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
         await bus.start()
         try:

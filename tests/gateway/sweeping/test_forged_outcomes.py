@@ -155,6 +155,38 @@ async def test_an_outcome_of_a_credential_that_was_replaced_is_recorded(
         await until(ended)
 
 
+@pytest.mark.parametrize("foreign", [False, True])
+async def test_an_outcome_of_a_secret_that_was_given_up_is_recorded(
+    sweeping: Sweeping, *, foreign: bool
+) -> None:
+    """It is destroyed at once, and a stand-in has its place; another user's credential is foreign."""
+    scene = await opened(sweeping)
+    await sweeping.rows(
+        """with stand_in as (insert into credentials (id, user_id, exchange, state)
+               select gen_random_uuid(), user_id, 'okx', 'live' from accounts where id = %s returning id),
+           paused as (
+               insert into account_pauses
+                   (account_id, credential_id, reason, rights, next_verify_at, destroyed_at)
+               select %s, id, 'over_privileged_key', '["trade"]', now() + interval '1 h', now() from stand_in)
+           update accounts set credential_id = (select id from stand_in) where id = %s""",
+        *[scene.account_id] * 3,
+    )
+    await sweeping.rows("delete from credentials where id = %s", scene.credential_id)
+    grant = scene.grant()
+    if foreign:
+        other = await opened(sweeping)
+        grant = scene.grant(credential_id=other.credential_id)
+    async with sweeping.recording():
+        await said(sweeping, scene.outcome(grant), "any")
+
+        async def handled() -> bool:
+            return await state(sweeping, scene.sync_id) != ("queued", None) or await buried(sweeping)
+
+        await until(handled)
+    expected = ("queued", None) if foreign else ("failed", "over_privileged_key")
+    assert await state(sweeping, scene.sync_id) == expected
+
+
 @pytest.mark.parametrize("granted", [True, False])
 async def test_an_honest_outcome_that_can_not_be_read_ends_its_sync(
     sweeping: Sweeping, *, granted: bool

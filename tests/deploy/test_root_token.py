@@ -1,0 +1,124 @@
+"""The root token of a provisioning ends with it, whatever fails between."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from typing import NoReturn
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from deploy.local.processes import Processes
+from deploy.local.root_token import as_root
+from tests.vault_broker.vaults import OwnVault
+
+
+class Failed(Exception):
+    """What a step of provisioning ends with."""
+
+
+@pytest_asyncio.fixture(name="vault", scope="module")
+async def _vault(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnVault]:
+    vault = OwnVault(processes, tmp_path_factory.mktemp("root-token"), "root-token-vault")
+    await vault.start()
+    yield vault
+    await vault.client.aclose()
+    await vault.stop()
+
+
+async def root_token(vault: OwnVault) -> str:
+    """Make another root token."""
+    made = await vault.root("POST", "auth/token/create", {"no_parent": True})
+    token: str = made["auth"]["client_token"]
+    return token
+
+
+async def refuses(vault: OwnVault, token: str) -> bool:
+    """Tell whether the vault knows a token no more."""
+    answer = await vault.client.get("sys/mounts", headers={"X-Vault-Token": token})
+    return answer.status_code == httpx.codes.FORBIDDEN
+
+
+def client_of(vault: OwnVault) -> httpx.AsyncClient:
+    """Give a client as a start of the stack has one."""
+    return httpx.AsyncClient(
+        base_url=vault.client.base_url, verify=ssl.create_default_context(cafile=vault.ca), trust_env=False
+    )
+
+
+async def refused(client: httpx.AsyncClient) -> None:
+    """Ask for what the vault refuses."""
+    (await client.get("secret/data/nothing")).raise_for_status()
+
+
+async def failed(_: httpx.AsyncClient) -> NoReturn:
+    """Fail for a reason of ours."""
+    raise Failed
+
+
+async def cancelled(_: httpx.AsyncClient) -> None:
+    """Be cancelled, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def done(client: httpx.AsyncClient) -> None:
+    """Fail at nothing."""
+    (await client.get("sys/mounts")).raise_for_status()
+
+
+STEPS = (
+    (refused, httpx.HTTPStatusError),
+    (failed, Failed),
+    (cancelled, asyncio.CancelledError),
+    (done, None),
+)
+
+
+@pytest.mark.parametrize(("step", "error"), STEPS, ids=lambda step: getattr(step, "__name__", ""))
+async def test_the_root_token_is_revoked_whatever_happens(
+    vault: OwnVault, step: object, error: type[BaseException] | None
+) -> None:
+    """The failure is the one that is told, and the client has no token any more."""
+    assert callable(step)
+    token = await root_token(vault)
+    caught: BaseException | None = None
+    async with client_of(vault) as client:
+
+        async def provision() -> None:
+            async with as_root(client, token):
+                await step(client)
+
+        (caught,) = await asyncio.gather(provision(), return_exceptions=True)
+        assert "X-Vault-Token" not in client.headers
+
+    assert type(caught) is (error or type(None))
+    assert await refuses(vault, token)
+
+
+async def test_a_failure_is_told_where_the_token_can_not_be_revoked(vault: OwnVault) -> None:
+    """A vault that went away takes the token along until the next provisioning revokes it."""
+    token = await root_token(vault)
+    async with client_of(vault) as client:
+
+        async def provision() -> None:
+            async with as_root(client, token):
+                client.base_url = httpx.URL("https://127.0.0.1:1/v1/")
+                raise Failed
+
+        with pytest.raises(Failed):
+            await provision()
+
+    assert not await refuses(vault, token)
+    await vault.root("POST", "auth/token/revoke", {"token": token})
+
+
+async def test_a_token_that_can_not_be_revoked_is_a_failure(vault: OwnVault) -> None:
+    """When all else went well the start says that a root token is left."""
+    async with client_of(vault) as client:
+        with pytest.raises(httpx.HTTPStatusError):
+            async with as_root(client, "no token"):
+                pass
