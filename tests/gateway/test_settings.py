@@ -27,17 +27,36 @@ def _environment(tmp_path: Path) -> dict[str, str]:
         "DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
         "JWT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
         "GRANT_PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+        "WRAPPING_KEY_FINGERPRINT": "0" * 64,
+        "SEALING_KEY_FINGERPRINT": "1" * 64,
     }
 
 
 def test_defaults(environment: dict[str, str]) -> None:
-    """The API is on 3000 and operations on 3010, no proxy is trusted, and keys are submitted rarely."""
+    """The API is on 3000 and operations on 3010, no proxy is trusted, keys and users come rarely."""
     settings = load(environment)
 
     assert settings.address == Address("127.0.0.1", 3000)
     assert settings.running.operations == Address("127.0.0.1", 3010)
     assert settings.trusted_proxies == ()
-    assert settings.limits.submissions == (Policy("submit", 6), Policy("submit-daily", 30, DAY))
+    limits = settings.limits
+    assert limits.submissions == (Policy("submit", 6), Policy("submit-daily", 30, DAY))
+    assert [policy.quota for policy in limits.register] == [20, 200]
+    assert (limits.address.quota, limits.address_submissions[1].quota) == (4 * 600, 4 * 30)
+
+
+def test_one_address_may_do_so_many_times_what_a_user_may(environment: dict[str, str]) -> None:
+    """The limits of an address follow those of a user, by a factor; no quota is over a million."""
+    changed = {
+        "SUBMISSION_LIMIT_PER_DAY": "7",
+        "WRITE_LIMIT_PER_MINUTE": "600000",
+        "ADDRESS_LIMIT_FACTOR": "2",
+    }
+    limits = load(environment | changed).limits
+
+    daily = Policy("submit-daily-address", 14, DAY, shared=True)
+    assert limits.address_submissions == (Policy("submit-address", 12, shared=True), daily)
+    assert limits.address == Policy("write-address", 1_000_000, shared=True)
 
 
 def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> None:
@@ -62,6 +81,7 @@ def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8;192.0.2.1"),
         ("SUBMISSION_LIMIT_PER_DAY", "0"),
+        ("ADDRESS_LIMIT_FACTOR", "0"),
         ("WRITE_LIMIT_PER_MINUTE", "none"),
         ("SUBMISSIONS_AT_ONCE", "-1"),
     ],

@@ -9,8 +9,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from contracts.values import Secret
-from gateway.common_passwords import is_common, is_email
-from gateway.errors import weak_password
 from gateway.places import Places
 
 MEMORY_KIB = 46 * 1024
@@ -31,17 +29,6 @@ class Passwords:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
         self._strangers, self._known = Places(most), Places(most)
         self._nobody = self._hasher.hash("nobody has this password")
-
-    async def check_new(self, password: Secret, email: str, client: str, *, known: bool = False) -> None:
-        """Refuse the commonest passwords and the user's own address; raises Problem."""
-        if is_email(password.reveal(), email):
-            raise weak_password("The password is your email address: choose another.")
-        with self._places(known).taken(client):
-            common = await self._run(is_common, password.reveal())
-        if common:
-            raise weak_password(
-                "This password is one of the commonest, which are tried first: choose a longer or rarer one."
-            )
 
     async def hash(self, password: Secret, client: str, *, known: bool = False) -> str:
         """Hash a password for a client: an address or a user; the text holds its salt and parameters."""
