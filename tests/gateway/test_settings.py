@@ -66,6 +66,12 @@ def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> Non
     assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32")))
 
 
+def test_a_network_of_proxies_that_is_too_wide_is_refused_in_words(environment: dict[str, str]) -> None:
+    """The refusal says which widths may be."""
+    with pytest.raises(BadSetting, match=r"TRUSTED_PROXIES .*wider than /8 \(IPv4\) or /16 \(IPv6\)"):
+        load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8,::ffff:0:0/96"})
+
+
 def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
     """The server would share a port without a word, and half of the requests would go astray."""
     with pytest.raises(BadSetting, match="OPERATIONS_PORT"):

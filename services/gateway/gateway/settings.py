@@ -33,6 +33,10 @@ WHERE_FINGERPRINTS_ARE = (
     "set it to the SHA-256 (hex) that the vault's provisioning writes into openbao/fingerprints.env, "
     "or to two with a comma while a key is rotated"
 )
+HOW_PROXIES_ARE_NAMED = (
+    "list networks with commas, such as 10.0.0.0/8 or 2001:db8::/48: their host bits are 0, and none is "
+    "wider than /8 (IPv4) or /16 (IPv6)"
+)
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
@@ -156,7 +160,10 @@ def _fingerprints(environ: Environment, name: str) -> frozenset[str]:
 def _networks(environ: Environment) -> tuple[Network, ...]:
     if not environ.get("TRUSTED_PROXIES"):
         return ()
-    return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
+    try:
+        return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
+    except BadSetting as error:
+        raise BadSetting(f"{error}; {HOW_PROXIES_ARE_NAMED}") from None
 
 
 def _password(text: str) -> Secret:
