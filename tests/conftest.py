@@ -25,10 +25,12 @@ MIGRATIONS_TABLE = "schema_migrations"
 
 @pytest.fixture(autouse=True, scope="session")
 def _many_submissions() -> Iterator[None]:
-    """Let tests submit keys again and again while the exchange limits them; those of the limit say so."""
+    """Let tests submit keys and register again and again from one address; those of the limits say so."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SUBMISSION_LIMIT_PER_MINUTE", "1000")
         environment.setenv("SUBMISSION_LIMIT_PER_DAY", "10000")
+        environment.setenv("REGISTRATION_LIMIT_PER_MINUTE", "1000")
+        environment.setenv("REGISTRATION_LIMIT_PER_DAY", "10000")
         yield
 
 

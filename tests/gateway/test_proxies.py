@@ -60,6 +60,29 @@ def test_the_client_is_the_rightmost_hop_that_is_no_proxy(peer: str, forwarded: 
     assert BEHIND.client(peer, forwarded) == client
 
 
+@pytest.mark.parametrize(
+    ("text", "peer", "trusted"),
+    [
+        ("::ffff:10.0.0.0/104", "10.1.2.3", True),
+        ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", True),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:c000:201/128", "::ffff:192.0.2.1", True),
+        ("::ffff:192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:c000:201", True),
+        ("10.0.0.0/8", "10.255.255.255", True),
+        ("2001::/16", "2001:ffff::1", True),
+        ("2001::/16", "192.0.2.1", False),
+    ],
+)
+def test_an_ipv4_address_is_the_same_inside_ipv6(text: str, peer: str, trusted: bool) -> None:  # noqa: FBT001 - a case
+    """Networks and peers may be written either way; the client behind them is found in each."""
+    proxies = Proxies([network(text)])
+
+    assert proxies.trusts(peer) is trusted
+    assert proxies.client(peer, f"192.0.2.99, ::ffff:{CLIENT}") == (CLIENT if trusted else peer)
+
+
 @given(st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=20)), max_size=8))
 def test_what_a_client_sends_changes_nothing(forged: list[str]) -> None:
     """A proxy appends the client's address, and whatever stood before it has no effect."""
@@ -77,9 +100,15 @@ def test_a_chain_is_not_followed_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.1/8", "0.0.0.0/0", "::/0", "proxy", "10.0.0.0/33", "10.0.0.0-10.0.0.9"]
+    "text",
+    [
+        *("10.0.0.1/8", "proxy", "10.0.0.0/33", "10.0.0.0-10.0.0.9", "::ffff:10.0.0.1/104"),
+        *("0.0.0.0/0", "0.0.0.0/1", "10.0.0.0/7", "::/0", "2000::/3", "2000::/15", "::/15"),
+        *("::ffff:0:0/96", "::ffff:0.0.0.0/97", "::ffff:10.0.0.0/103"),
+        "10.0.0.0/8,128.0.0.0/1",
+    ],
 )
 def test_networks_are_named_exactly(text: str) -> None:
-    """A network with host bits, of all addresses, or that is no network is refused by the setting's name."""
+    """A network with host bits, a too wide one, or what is no network is refused by the setting's name."""
     with pytest.raises(BadSetting, match="TRUSTED_PROXIES"):
         parsed({"TRUSTED_PROXIES": text}, "TRUSTED_PROXIES", lambda said: [*map(network, listed(said))])

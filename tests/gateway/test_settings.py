@@ -33,13 +33,30 @@ def _environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_defaults(environment: dict[str, str]) -> None:
-    """The API is on 3000 and operations on 3010, no proxy is trusted, and keys are submitted rarely."""
+    """The API is on 3000 and operations on 3010, no proxy is trusted, keys and users come rarely."""
     settings = load(environment)
 
     assert settings.address == Address("127.0.0.1", 3000)
     assert settings.running.operations == Address("127.0.0.1", 3010)
     assert settings.trusted_proxies == ()
-    assert settings.limits.submissions == (Policy("submit", 6), Policy("submit-daily", 30, DAY))
+    limits = settings.limits
+    assert limits.submissions == (Policy("submit", 6), Policy("submit-daily", 30, DAY))
+    assert [policy.quota for policy in limits.register] == [20, 200]
+    assert (limits.address.quota, limits.address_submissions[1].quota) == (4 * 600, 4 * 30)
+
+
+def test_one_address_may_do_so_many_times_what_a_user_may(environment: dict[str, str]) -> None:
+    """The limits of an address follow those of a user, by a factor; no quota is over a million."""
+    changed = {
+        "SUBMISSION_LIMIT_PER_DAY": "7",
+        "WRITE_LIMIT_PER_MINUTE": "600000",
+        "ADDRESS_LIMIT_FACTOR": "2",
+    }
+    limits = load(environment | changed).limits
+
+    daily = Policy("submit-daily-address", 14, DAY, shared=True)
+    assert limits.address_submissions == (Policy("submit-address", 12, shared=True), daily)
+    assert limits.address == Policy("write-address", 1_000_000, shared=True)
 
 
 def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> None:
@@ -47,6 +64,12 @@ def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> Non
     settings = load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32,192.0.2.1"})
 
     assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32")))
+
+
+def test_a_network_of_proxies_that_is_too_wide_is_refused_in_words(environment: dict[str, str]) -> None:
+    """The refusal says which widths may be."""
+    with pytest.raises(BadSetting, match=r"TRUSTED_PROXIES .*wider than /8 \(IPv4\) or /16 \(IPv6\)"):
+        load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8,::ffff:0:0/96"})
 
 
 def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
@@ -64,6 +87,7 @@ def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8;192.0.2.1"),
         ("SUBMISSION_LIMIT_PER_DAY", "0"),
+        ("ADDRESS_LIMIT_FACTOR", "0"),
         ("WRITE_LIMIT_PER_MINUTE", "none"),
         ("SUBMISSIONS_AT_ONCE", "-1"),
     ],

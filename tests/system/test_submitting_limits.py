@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import httpx
@@ -86,6 +87,30 @@ async def test_parallel_submissions_count_each(
     statuses = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
     assert statuses[429, "rate_limit_exceeded"] + statuses[503, "overloaded"] >= 24
     assert await submitted(database) <= 6 + 1
+
+
+async def test_one_address_submits_no_more_keys_for_having_many_users(
+    stack: Stack, new_person: NewPerson, database: Postgres
+) -> None:
+    """A thief who registers users from one address gets no more keys tried there than four times six."""
+    people = [await new_person() for _ in range(5)]
+    await run(database, "update rate_limits set ends_at = now()")
+    async with (
+        another_gateway(stack, **MINUTE, ADDRESS_LIMIT_FACTOR="2") as address,
+        AsyncExitStack() as open_,
+    ):
+        clients = [await open_.enter_async_context(signed_in(address, person)) for person in people]
+        answers = [
+            await client.post("/accounts", json=submission(api_secret=WRONG))
+            for client in clients
+            for _ in range(4)
+        ]
+
+    counted = [answer.status_code != 429 for answer in answers]
+    assert counted == [True] * 12 + [False] * 8
+    assert answers[-1].headers["RateLimit-Policy"] == '"submit-address";q=12;w=60'
+    assert "Your network address" in answers[-1].json()["detail"]
+    assert await submitted(database) == 12
 
 
 async def test_thirty_keys_a_day(stack: Stack, person: Person, database: Postgres) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
+from gateway.limits import FREE_FAILURES
+from tests.system.conftest import NewPerson
 from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, PASSWORD, Person
 from tests.system.routes import Route, all_routes
@@ -27,6 +29,7 @@ SETTINGS = (
     "SIGN_IN_LIMIT_PER_MINUTE",
     "SUBMISSION_LIMIT_PER_MINUTE",
 )
+WRONG = "wrong horse battery"
 LOGIN = "/api/v1/auth/login"
 
 
@@ -50,13 +53,33 @@ async def strict(stack: Stack, **settings: str) -> AsyncIterator[httpx.AsyncClie
         yield client
 
 
+async def tokens_of(person: Person) -> dict[str, str]:
+    """Sign in anew: the call before may have signed out."""
+    login = {"email": person.email, "password": PASSWORD}
+    answer = await person.client.post("/auth/login", json=login)
+    return dict(answer.raise_for_status().json())
+
+
+async def once(
+    client: httpx.AsyncClient, by: tuple[Person, dict[str, str]], route: Route, password: str = PASSWORD
+) -> httpx.Response:
+    """Call an operation as a user whose tokens are those, or with what that user has."""
+    person, tokens = by
+    bodies = {
+        "/refresh": {"refresh_token": tokens["refresh_token"]},
+        "/login": {"email": person.email, "password": password},
+        "/register": {"email": f"{uuid4()}@example.com", "password": PASSWORD},
+    }
+    sent = next((each for end, each in bodies.items() if route.path.endswith(end)), {})
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return await client.request(route.method, route.at(str(uuid4())), json=sent, headers=headers)
+
+
 async def written(client: httpx.AsyncClient, person: Person, route: Route) -> httpx.Response:
     """Call an operation once, signed in anew where it needs that: the call before may have signed out."""
     headers = {}
     if route.operation.get("security") != [{}]:
-        login = {"email": person.email, "password": PASSWORD}
-        tokens = (await person.client.post("/auth/login", json=login)).raise_for_status().json()
-        headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        headers["Authorization"] = f"Bearer {(await tokens_of(person))['access_token']}"
     return await client.request(route.method, route.at(str(uuid4())), json=body(route), headers=headers)
 
 
@@ -80,6 +103,53 @@ async def test_every_write_answers_429_after_its_limit(
                 assert answers[-1].headers["RateLimit-Policy"].endswith(f";q={QUOTA};w=60")
 
     assert len(writes) >= 10
+
+
+async def test_every_write_of_users_is_limited_per_address(
+    stack: Stack, new_person: NewPerson, database: Postgres
+) -> None:
+    """Four users behind one address, of whom each may do so three times, do so three times together."""
+    people = [await new_person() for _ in range(QUOTA + 1)]
+    async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
+        writes = [route for route in await all_routes(people[0].client) if route.method in WRITES]
+        for route in writes:
+            await run(database, "update rate_limits set ends_at = now()")
+            await run(database, "delete from login_failures")
+            tokens = [await tokens_of(each) for each in people]
+            await run(database, "update rate_limits set ends_at = now()")
+
+            answers = [await once(client, each, route) for each in zip(people, tokens, strict=True)]
+
+            assert [answer.status_code == 429 for answer in answers] == [False] * QUOTA + [True], route
+            assert answers[-1].json()["code"] == "rate_limit_exceeded"
+            assert "Your network address" in answers[-1].json()["detail"]
+
+    assert len(writes) >= 10
+
+
+async def test_every_write_is_limited_per_user_from_however_many_addresses(
+    stack: Stack, person: Person, database: Postgres
+) -> None:
+    """The fourth of one user is refused although each comes from another address."""
+    async with strict(stack, ADDRESS_LIMIT_FACTOR="1000", TRUSTED_PROXIES="127.0.0.0/8") as client:
+        writes = [route for route in await all_routes(person.client) if route.method in WRITES]
+        for route in writes:
+            if route.path.endswith("/register"):
+                continue  # of no user yet
+            await run(database, "update rate_limits set ends_at = now()")
+            await run(database, "delete from login_failures")
+            tokens, statuses = await tokens_of(person), []
+            for number in range(FREE_FAILURES + 2):
+                client.headers["X-Forwarded-For"] = f"198.51.100.{number}"
+                answer = await once(client, (person, tokens), route, WRONG)
+                statuses.append(answer.status_code)
+                if route.path.endswith("/logout"):
+                    tokens = await tokens_of(person)
+                elif route.path.endswith("/refresh") and answer.is_success:
+                    tokens = answer.json()
+
+            assert 429 in statuses, route
+            assert statuses[0] != 429, route
 
 
 async def test_strangers_take_nothing_from_users_behind_the_same_address(

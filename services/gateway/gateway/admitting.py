@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.limits import (
     Allowance,
+    Charge,
     Limits,
     Policy,
     client_network,
@@ -37,10 +38,12 @@ async def admit_login(connection: Connection, allowed: Limits, email: str, addre
 
     Counting first is what makes many tries at once no more than a few one after the other. From a network
     where the user signed in before, only failures of the same user from there delay a login: neither those
-    for the same email address from elsewhere nor those for other users count.
+    for the same email address from elsewhere nor those for other users count. All that users who are signed
+    in change from one address counts for it, their logins included.
     """
     user, network = await users.find_by_email(connection, email), client_network(address)
     known = await networks.is_known(connection, email, network)
+    await look_for_room(connection, allowed.by_address(address))
     client = f"{user.id} {network}" if user and known else network
     own = await _own_wait(connection, allowed, client) if known else 0.0
     failed = await limits.look(connection, allowed.login, network)
@@ -56,11 +59,12 @@ async def count_failure(connection: Connection, policy: Policy, attempt: Attempt
     await limits.take(connection, policy, attempt.network)
 
 
-async def count_success(connection: Connection, policy: Policy, attempt: Attempt, user: User) -> None:
+async def count_success(connection: Connection, allowed: Limits, attempt: Attempt, user: User) -> None:
     """Count a login that succeeded, forget the failures before it and remember where it came from."""
     for subject in attempt.counted:
         await logins.forget(connection, subject)
-    await limits.take(connection, policy, f"{user.id} {attempt.network}")
+    await limits.take(connection, allowed.signed_in, f"{user.id} {attempt.network}")
+    await limits.take(connection, allowed.address, attempt.network)
     await networks.remember(connection, user.id, attempt.network)
 
 
@@ -71,28 +75,37 @@ async def forgive(connection: Connection, attempt: Attempt) -> None:
 
 
 async def admit_refresh(
-    connection: Connection, policy: Policy, token: RefreshToken | None, address: str | None
+    connection: Connection, allowed: Limits, token: RefreshToken | None, address: str | None
 ) -> None:
     """Count the use of a refresh token for its login, and of one that is not ours for the client's address.
 
     Raises Problem, after which the token is as it was.
     """
-    await admit(connection, [policy], str(token.family_id) if token else client_network(address))
+    if token is None:
+        await admit(connection, [(allowed.refresh, client_network(address))])
+    else:
+        await admit(connection, [(allowed.refresh, str(token.family_id)), *allowed.by_address(address)])
 
 
-async def admit(connection: Connection, policies: Sequence[Policy], subject: str) -> tuple[Allowance, ...]:
-    """Count one time by each policy; gives what is left. Raises Problem, after which nothing is counted."""
+async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allowance, ...]:
+    """Count one time for each charge; gives what is left. Raises Problem; then the caller rolls all back."""
     allowances = []
-    for policy in policies:
+    for policy, subject in charges:
         allowances.append(await limits.take(connection, policy, subject))
         if allowances[-1].exceeded:
             raise rate_limit_exceeded(allowances[-1])
     return tuple(allowances)
 
 
+async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> None:
+    """Raise Problem when one more of a charge would be one too many; counts nothing."""
+    for policy, subject in charges:
+        allowance = await limits.look(connection, policy, subject)
+        if not allowance.left:
+            raise rate_limit_exceeded(allowance)
+
+
 async def _own_wait(connection: Connection, allowed: Limits, client: str) -> float:
     """Count a try of a client that is known; gives the seconds to wait when that may not be now."""
-    succeeded = await limits.look(connection, allowed.signed_in, client)
-    if not succeeded.left:
-        raise rate_limit_exceeded(succeeded)
+    await look_for_room(connection, [(allowed.signed_in, client)])
     return await logins.begin(connection, client)

@@ -133,7 +133,8 @@ def composed(
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
-    admission = Admission(settings.limits.submissions, settings.submissions_at_once)
+    allowed = settings.limits
+    admission = Admission(allowed.submissions, allowed.address_submissions, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
@@ -141,13 +142,13 @@ def composed(
         passwords=passwords,
         proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
-        refreshing=Refreshing(pool, settings.jwt_key, settings.limits.refresh),
+        refreshing=Refreshing(pool, settings.jwt_key, allowed),
         connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
-        requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=settings.limits),
+        requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=allowed),
         waiters=waiters,
         waits=Places(settings.waits_at_once),
-        limits=settings.limits,
+        limits=allowed,
         checks=checks,
         egress=settings.egress,
     )

@@ -23,11 +23,18 @@ DOUBLINGS = LONGEST_DELAY.bit_length()
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """So many times in a window of so many seconds, which begins with the first time."""
+    """So many times in a window of so many seconds, which begins with the first time.
+
+    A `shared` one counts all who come from one client address together.
+    """
 
     name: str
     quota: int
     window: int = MINUTE
+    shared: bool = False
+
+
+Charge = tuple[Policy, str]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -35,17 +42,25 @@ class Limits(msgspec.Struct, frozen=True):
 
     `write` is for every request that changes something and names no policy of its own; `login` counts failed
     logins of a client address and `signed_in` those that succeed, `submissions` the keys that a user submits.
+    Whatever signed-in users change from one client address counts for that address, too: `address`, and
+    `address_submissions` for keys. Requests without a token do not, so that strangers use up nothing of it.
     """
 
     sync: Policy
     sync_all: Policy
     login: Policy
-    register: Policy
+    register: tuple[Policy, ...]
     write: Policy
     refresh: Policy
     password: Policy
     signed_in: Policy
     submissions: tuple[Policy, ...]
+    address: Policy
+    address_submissions: tuple[Policy, ...]
+
+    def by_address(self, address: str | None) -> list[Charge]:
+        """Give what a user who changes something is charged for the address that the request came from."""
+        return [(self.address, client_network(address))]
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -83,11 +98,12 @@ def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
 def rate_limit_exceeded(allowance: Allowance) -> Problem:
     """Say that it was one time too many, and when to come again."""
     policy = allowance.policy
+    number = f"more than {policy.quota} of these requests {WINDOWS[policy.window]}"
+    sent = f"Your network address sent {number}" if policy.shared else f"You sent {number}"
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate_limit_exceeded",
-        f"You sent more than {policy.quota} of these requests {WINDOWS[policy.window]}, and this one changed "
-        "nothing: wait as long as Retry-After says.",
+        f"{sent}, and this one changed nothing: wait as long as Retry-After says.",
         retry_after=max(allowance.reset, 1),
         headers=rate_limit_fields([allowance]),
     )

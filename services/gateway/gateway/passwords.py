@@ -1,4 +1,4 @@
-"""Password hashing with argon2id in a bounded pool, because one hash takes 46 MiB."""
+"""Password hashing with argon2id in bounded pools, because one hash takes 46 MiB."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from contracts.values import Secret
-from gateway.common_passwords import is_common, is_email
-from gateway.errors import weak_password
 from gateway.places import Places
 
 MEMORY_KIB = 46 * 1024
@@ -20,45 +18,51 @@ AT_ONCE = 2
 Result = TypeVar("Result")
 
 
-class Passwords:
-    """Hashes and checks passwords, two at a time; what would wait for long is refused with TooBusy.
+class Hashing:
+    """Threads that hash, two at a time, and the places of those who use them or wait for them."""
 
-    Clients that are known have places of their own, which strangers can not take.
+    def __init__(self, name: str, most: int) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"argon2-{name}")
+        self._places = Places(most)
+
+    async def run(self, client: str, work: Callable[..., Result], *arguments: str) -> Result:
+        """Do the work for a client in a thread; raises TooBusy."""
+        with self._places.taken(client):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Passwords:
+    """Hashes and checks passwords; what would wait for long is refused with TooBusy.
+
+    Clients that are known have places and threads of their own: strangers can neither take them nor make
+    those who wait for them wait longer.
     """
 
     def __init__(self, most: int) -> None:
         self._hasher = PasswordHasher(time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=1)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
-        self._strangers, self._known = Places(most), Places(most)
+        self._strangers, self._known = Hashing("strangers", most), Hashing("known", most)
         self._nobody = self._hasher.hash("nobody has this password")
-
-    async def check_new(self, password: Secret, email: str, client: str, *, known: bool = False) -> None:
-        """Refuse the commonest passwords and the user's own address; raises Problem."""
-        if is_email(password.reveal(), email):
-            raise weak_password("The password is your email address: choose another.")
-        with self._places(known).taken(client):
-            common = await self._run(is_common, password.reveal())
-        if common:
-            raise weak_password(
-                "This password is one of the commonest, which are tried first: choose a longer or rarer one."
-            )
 
     async def hash(self, password: Secret, client: str, *, known: bool = False) -> str:
         """Hash a password for a client: an address or a user; the text holds its salt and parameters."""
-        with self._places(known).taken(client):
-            return await self._run(self._hasher.hash, password.reveal())
+        return await self._hashing(known).run(client, self._hasher.hash, password.reveal())
 
     async def matches(
         self, password_hash: str | None, password: Secret, client: str, *, known: bool = False
     ) -> bool:
         """Check a password for a client; None, for an unknown user, takes as long and is False."""
-        with self._places(known).taken(client):
-            matched = await self._run(self._verify, password_hash or self._nobody, password.reveal())
+        expected = password_hash or self._nobody
+        matched = await self._hashing(known).run(client, self._verify, expected, password.reveal())
         return matched and password_hash is not None
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for hashing in (self._strangers, self._known):
+            hashing.close()
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:
@@ -66,8 +70,5 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    def _places(self, known: bool) -> Places:  # noqa: FBT001 - passed on
+    def _hashing(self, known: bool) -> Hashing:  # noqa: FBT001 - passed on
         return self._known if known else self._strangers
-
-    async def _run(self, work: Callable[..., Result], *arguments: str) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

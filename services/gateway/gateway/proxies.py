@@ -8,6 +8,11 @@ Network = IPv4Network | IPv6Network
 
 MOST_HOPS = 32
 LONGEST_HOP = 64
+# The shortest prefix by version of IP: whoever has an address in a trusted network chooses what theirs is.
+WIDEST = {4: 8, 6: 16}
+# IPv4 addresses as a socket of IPv6 tells them.
+MAPPED = IPv6Network("::ffff:0:0/96")
+IPV4_BITS = (1 << 32) - 1
 
 
 class Proxies:
@@ -44,10 +49,16 @@ class Proxies:
 
 
 def network(text: str) -> Network:
-    """Read a network of proxies; raises ValueError, also for one that holds every address."""
+    """Read a network of proxies; raises ValueError, also for one that is too wide to be of proxies alone.
+
+    One of IPv4 addresses in IPv6 is the network of those addresses, because that is how peers are compared.
+    """
     found = ip_network(text)
-    if not found.prefixlen:
-        raise ValueError("a network of all addresses")
+    if isinstance(found, IPv6Network) and found.subnet_of(MAPPED):
+        host = IPv4Address(int(found.network_address) & IPV4_BITS)
+        found = IPv4Network((host, found.prefixlen - MAPPED.prefixlen))
+    if found.prefixlen < WIDEST[found.version]:
+        raise ValueError("a network that is too wide")
     return found
 
 

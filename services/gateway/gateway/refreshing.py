@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from contracts.values import Secret
 from gateway.admitting import admit_refresh
 from gateway.errors import Problem, unauthorized
-from gateway.limits import Policy
+from gateway.limits import Limits
 from gateway.store import audit, users
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, Pool, database_time
@@ -43,9 +43,9 @@ class Refreshing:
     token tells nothing of its successor, and with the key but without a token there is nothing to derive.
     """
 
-    def __init__(self, pool: Pool, key: Ed25519PrivateKey, policy: Policy) -> None:
+    def __init__(self, pool: Pool, key: Ed25519PrivateKey, allowed: Limits) -> None:
         self._pool = pool
-        self._policy = policy
+        self._limits = allowed
         self._key = HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
 
     async def refresh(self, presented: Secret, address: str | None) -> Renewed:
@@ -56,7 +56,7 @@ class Refreshing:
         hashes = refresh_hash(presented), refresh_hash(successor)
         async with self._pool.transaction() as connection:
             token = await users.take_refresh_token(connection, *hashes, REPEATED_WITHIN)
-            await admit_refresh(connection, self._policy, token, address)
+            await admit_refresh(connection, self._limits, token, address)
             problem = _refusal(token)
             if token is not None and problem is None:
                 if not token.used:

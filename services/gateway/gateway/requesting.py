@@ -1,5 +1,7 @@
 """Accepting requests for syncs: the sync, its outbox row and its audit in one transaction."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from uuid import UUID
 
@@ -7,9 +9,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from gateway.admitting import admit
+from gateway.admitting import admit, look_for_room
 from gateway.announcing import Announcer
-from gateway.errors import Problem, not_found
+from gateway.errors import Problem, invalid_input, not_found
 from gateway.limits import Allowance, Limits, Policy, rate_limit_fields
 from gateway.messages import sync_request
 from gateway.paused import account_paused
@@ -22,12 +24,22 @@ from gateway.store.audit import Action
 from gateway.store.pool import Connection, Pool
 from gateway.store.syncs import Sync
 
+MAX_KEY = 128
+
 
 class Idempotency(msgspec.Struct, frozen=True):
     """A client's key and what it was used for: method and path, because these requests have no body."""
 
     key: str
     fingerprint: str
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """The user of a request for syncs, the address that it came from, and its key where it has one."""
+
+    user_id: UUID
+    address: str | None
+    idempotency: Idempotency | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -66,49 +78,69 @@ class Requests:
         self._deadline_seconds = deadline_seconds
         self._limits = allowed
 
-    async def one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
+    async def one(self, asking: Asking, account_id: UUID) -> Accepted:
         """Request a sync of one account; raises Problem, after which nothing was changed.
 
-        One too many is not counted; a request for an account that is not there is.
+        One too many is not counted; every other request is, also where it is refused.
         """
-        async with self._pool.transaction() as connection:
-            found = await accounts.find_account(connection, user_id, account_id)
-            if found is None:
-                await admit(connection, [self._limits.sync], str(user_id))
-        if found is None:
-            raise not_found()
-        return await self._one(user_id, account_id, idempotency)
-
-    async def _one(self, user_id: UUID, account_id: UUID, idempotency: Idempotency | None) -> Accepted:
-        sync_id = uuid7()
-        async with self._pool.transaction() as connection:
-            accepted = await self._accepted(connection, user_id, self._limits.sync, idempotency, sync_id)
-            if accepted.target_id != sync_id:
-                return accepted
-            account = await accounts.lock_account(connection, account_id)
-            if account is None or account.deleted_at is not None:
-                raise not_found()
-            if pause := (await pauses.find(connection, [account.id])).get(account.id):
-                raise account_paused(pause, account.exchange)
-            sync = await self._open_or_join(connection, account, sync_id)
-            if idempotency is not None and sync.id != sync_id:
-                await idempotency_keys.point(connection, user_id, idempotency.key, sync.id)
+        async with self._counted(asking, self._limits.sync) as connection:
+            accepted = await self._one(connection, asking, account_id)
         self._relay.wake()
-        return Accepted(sync.id, accepted.allowance)
+        return accepted
 
-    async def all(self, user_id: UUID, idempotency: Idempotency | None) -> Accepted:
-        """Request a sync of every account; raises Problem, after which nothing was changed or counted."""
-        batch_id = uuid7()
-        async with self._pool.transaction() as connection:
-            accepted = await self._accepted(connection, user_id, self._limits.sync_all, idempotency, batch_id)
-            if accepted.target_id != batch_id:
-                return accepted
-            opened, refused = await self._open_each(connection, user_id)
-            await syncs.insert_batch(connection, batch_id, user_id, [sync.id for sync in opened])
+    async def all(self, asking: Asking) -> Accepted:
+        """Request a sync of every account; raises Problem as `one` does."""
+        async with self._counted(asking, self._limits.sync_all) as connection:
+            accepted, refused = await self._all(connection, asking)
         self._relay.wake()
         for sync in refused:
             await self._announcer.ended(sync)
         return accepted
+
+    @asynccontextmanager
+    async def _counted(self, asking: Asking, policy: Policy) -> AsyncIterator[Connection]:
+        """Give a transaction that counts for the client's address, and last, because many wait for that row.
+
+        A refusal has rolled back what was counted with all else, and is counted in a transaction of its own.
+        """
+        of_address = self._limits.by_address(asking.address)
+        try:
+            async with self._pool.transaction() as connection:
+                await look_for_room(connection, of_address)
+                yield connection
+                await admit(connection, of_address)
+        except Problem as problem:
+            if problem.status is not HTTPStatus.TOO_MANY_REQUESTS:
+                async with self._pool.transaction() as connection:
+                    await admit(connection, [(policy, str(asking.user_id)), *of_address])
+            raise
+
+    async def _one(self, connection: Connection, asking: Asking, account_id: UUID) -> Accepted:
+        sync_id, user_id, idempotency = uuid7(), asking.user_id, asking.idempotency
+        if await accounts.find_account(connection, user_id, account_id) is None:
+            raise not_found()
+        accepted = await self._accepted(connection, asking, self._limits.sync, sync_id)
+        if accepted.target_id != sync_id:
+            return accepted
+        account = await accounts.lock_account(connection, account_id)
+        if account is None or account.deleted_at is not None:
+            raise not_found()
+        if pause := (await pauses.find(connection, [account.id])).get(account.id):
+            raise account_paused(pause, account.exchange)
+        sync = await self._open_or_join(connection, account, sync_id)
+        if idempotency is not None and sync.id != sync_id:
+            await idempotency_keys.point(connection, user_id, idempotency.key, sync.id)
+        return Accepted(sync.id, accepted.allowance)
+
+    async def _all(self, connection: Connection, asking: Asking) -> tuple[Accepted, list[Sync]]:
+        """Open a sync of every account; gives also those that failed at once."""
+        batch_id = uuid7()
+        accepted = await self._accepted(connection, asking, self._limits.sync_all, batch_id)
+        if accepted.target_id != batch_id:
+            return accepted, []
+        opened, refused = await self._open_each(connection, asking.user_id)
+        await syncs.insert_batch(connection, batch_id, asking.user_id, [sync.id for sync in opened])
+        return accepted, refused
 
     async def _open_each(self, connection: Connection, user_id: UUID) -> tuple[list[Sync], list[Sync]]:
         """Open a sync of every account, or join the open one; gives them, and those that failed at once.
@@ -149,32 +181,32 @@ class Requests:
         return sync
 
     async def _accepted(
-        self,
-        connection: Connection,
-        user_id: UUID,
-        policy: Policy,
-        idempotency: Idempotency | None,
-        target_id: UUID,
+        self, connection: Connection, asking: Asking, policy: Policy, target_id: UUID
     ) -> Accepted:
         """Count a request that is new; gives the earlier target of one that is not. Raises Problem.
 
         One that is not new counts like any other request that changes something.
         """
-        if idempotency is not None:
-            earlier = await self._claimed(connection, user_id, idempotency, target_id)
+        if asking.idempotency is not None:
+            earlier = await self._claimed(connection, asking.user_id, asking.idempotency, target_id)
             if earlier is not None:
-                await admit(connection, [self._limits.write], str(user_id))
-                return Accepted(earlier, await limits.look(connection, policy, str(user_id)), replayed=True)
-        (allowance,) = await admit(connection, [policy], str(user_id))
+                await admit(connection, [(self._limits.write, str(asking.user_id))])
+                left = await limits.look(connection, policy, str(asking.user_id))
+                return Accepted(earlier, left, replayed=True)
+        (allowance,) = await admit(connection, [(policy, str(asking.user_id))])
         return Accepted(target_id, allowance)
 
     async def _claimed(
         self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID
     ) -> UUID | None:
-        """Take the key; gives what it stands for when it was used before. Raises Problem for another use."""
-        earlier = await idempotency_keys.claim(
-            connection, user_id, idempotency.key, idempotency.fingerprint, target_id
-        )
+        """Take the key; gives what it stands for when it was used before.
+
+        Raises Problem for another use, and for a key that can not be one.
+        """
+        key = idempotency.key
+        if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+            raise invalid_input(f"Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
+        earlier = await idempotency_keys.claim(connection, user_id, key, idempotency.fingerprint, target_id)
         if earlier is None:
             return None
         if earlier.fingerprint != idempotency.fingerprint:

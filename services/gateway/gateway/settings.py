@@ -6,9 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.bus.grants import load_signing_key
 from contracts.bus.pinning import read_fingerprints
 from contracts.operations.settings import (
-    OPTIONAL as RUNNING,
-)
-from contracts.operations.settings import (
+    MAX_NUMBER,
     Address,
     BadSetting,
     Environment,
@@ -21,9 +19,12 @@ from contracts.operations.settings import (
     seconds,
     whole_number,
 )
+from contracts.operations.settings import (
+    OPTIONAL as RUNNING,
+)
 from contracts.values import Secret
 from gateway.credentials import Pinned
-from gateway.limits import DAY, Limits, Policy
+from gateway.limits import DAY, MINUTE, Limits, Policy
 from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
@@ -32,6 +33,10 @@ WHERE_FINGERPRINTS_ARE = (
     "set it to the SHA-256 (hex) that the vault's provisioning writes into openbao/fingerprints.env, "
     "or to two with a comma while a key is rotated"
 )
+HOW_PROXIES_ARE_NAMED = (
+    "list networks with commas, such as 10.0.0.0/8 or 2001:db8::/48: their host bits are 0, and none is "
+    "wider than /8 (IPv4) or /16 (IPv6)"
+)
 DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
@@ -39,13 +44,15 @@ DEFAULTS = {
     "SYNC_LIMIT_PER_MINUTE": "60",
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
-    "REGISTRATION_LIMIT_PER_MINUTE": "120",
+    "REGISTRATION_LIMIT_PER_MINUTE": "20",
+    "REGISTRATION_LIMIT_PER_DAY": "200",
     "WRITE_LIMIT_PER_MINUTE": "600",
     "REFRESH_LIMIT_PER_MINUTE": "60",
     "PASSWORD_CHANGE_LIMIT_PER_MINUTE": "6",
     "SIGN_IN_LIMIT_PER_MINUTE": "120",
     "SUBMISSION_LIMIT_PER_MINUTE": "6",
     "SUBMISSION_LIMIT_PER_DAY": "30",
+    "ADDRESS_LIMIT_FACTOR": "4",
     "SUBMISSIONS_AT_ONCE": "32",
     "PASSWORDS_AT_ONCE": "32",
     "WAITS_AT_ONCE": "2048",
@@ -110,23 +117,35 @@ def load(environ: Environment) -> Settings:
 
 def limits(environ: Environment) -> Limits:
     """Read how often what may be done; raises BadSetting."""
+    factor = parsed(environ, "ADDRESS_LIMIT_FACTOR", whole_number)
 
-    def policy(name: str, setting: str, **window: int) -> Policy:
-        return Policy(name, parsed(environ, setting, whole_number), **window)
+    def policy(name: str, setting: str, window: int = MINUTE, *, shared: bool = False) -> Policy:
+        return Policy(name, parsed(environ, setting, whole_number), window, shared)
 
+    def of_address(own: Policy) -> Policy:
+        quota = min(own.quota * factor, MAX_NUMBER)
+        return msgspec.structs.replace(own, name=f"{own.name}-address", quota=quota, shared=True)
+
+    write = policy("write", "WRITE_LIMIT_PER_MINUTE")
+    submissions = (
+        policy("submit", "SUBMISSION_LIMIT_PER_MINUTE"),
+        policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", DAY),
+    )
     return Limits(
         sync=policy("sync", "SYNC_LIMIT_PER_MINUTE"),
         sync_all=policy("sync-all", "SYNC_ALL_LIMIT_PER_MINUTE"),
         login=policy("login", "LOGIN_FAILURE_LIMIT_PER_MINUTE"),
-        register=policy("register", "REGISTRATION_LIMIT_PER_MINUTE"),
-        write=policy("write", "WRITE_LIMIT_PER_MINUTE"),
+        register=(
+            policy("register", "REGISTRATION_LIMIT_PER_MINUTE", shared=True),
+            policy("register-daily", "REGISTRATION_LIMIT_PER_DAY", DAY, shared=True),
+        ),
+        write=write,
         refresh=policy("refresh", "REFRESH_LIMIT_PER_MINUTE"),
         password=policy("password", "PASSWORD_CHANGE_LIMIT_PER_MINUTE"),
         signed_in=policy("sign-in", "SIGN_IN_LIMIT_PER_MINUTE"),
-        submissions=(
-            policy("submit", "SUBMISSION_LIMIT_PER_MINUTE"),
-            policy("submit-daily", "SUBMISSION_LIMIT_PER_DAY", window=DAY),
-        ),
+        submissions=submissions,
+        address=of_address(write),
+        address_submissions=tuple(map(of_address, submissions)),
     )
 
 
@@ -141,7 +160,10 @@ def _fingerprints(environ: Environment, name: str) -> frozenset[str]:
 def _networks(environ: Environment) -> tuple[Network, ...]:
     if not environ.get("TRUSTED_PROXIES"):
         return ()
-    return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
+    try:
+        return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
+    except BadSetting as error:
+        raise BadSetting(f"{error}; {HOW_PROXIES_ARE_NAMED}") from None
 
 
 def _password(text: str) -> Secret:

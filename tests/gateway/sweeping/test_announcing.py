@@ -18,7 +18,7 @@ from gateway.destroying import Destroyer
 from gateway.limits import Limits, Policy
 from gateway.outcomes import Outcomes
 from gateway.recording import Recorder, end_unrecorded
-from gateway.requesting import Requests
+from gateway.requesting import Asking, Requests
 from gateway.vault import Vault
 from tests.gateway.sweeping.conftest import Sweeping
 from tests.gateway.sweeping.test_forged_outcomes import Scene, opened, said
@@ -108,7 +108,7 @@ async def by_a_pause(sweeping: Sweeping, scene: Scene) -> None:
     requests = Requests(
         sweeping.pool, sweeping.relay, announcer, sweeping.key, deadline_seconds=120, allowed=ALLOWED
     )
-    await requests.all(await owner(sweeping, scene), None)
+    await requests.all(Asking(await owner(sweeping, scene), None))
 
 
 WAYS: tuple[Callable[[Sweeping, Scene], Awaitable[None]], ...] = (

@@ -13,14 +13,14 @@ from uuid_utils.compat import uuid7
 from contracts.values import Secret
 from gateway.admitting import (
     Attempt,
-    admit,
     admit_login,
     count_failure,
     count_success,
     forgive,
 )
+from gateway.common_passwords import is_common, is_email
 from gateway.context import Gateway
-from gateway.errors import Problem, invalid_input, unauthorized
+from gateway.errors import Problem, invalid_input, unauthorized, weak_password
 from gateway.limits import client_network, login_throttled
 from gateway.pasted import trimmed
 from gateway.places import TooBusy
@@ -77,17 +77,13 @@ class TokenView(msgspec.Struct, frozen=True):
     responses=documented(409, 429),
     tags=["auth"],
     security=[{}],
-    opt=COUNTED,
+    opt={"limit": "register"},
 )
 async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserView:
     """Register a user."""
     email = _checked_email(data.email)
-    check_length(data.password)
-    client = client_network(client_address(request))
-    async with gateway.pool.transaction() as connection:
-        await admit(connection, [gateway.limits.register], client)
-    await gateway.passwords.check_new(data.password, email, client)
-    password_hash = await gateway.passwords.hash(data.password, client)
+    check_new_password(data.password, email)
+    password_hash = await gateway.passwords.hash(data.password, client_network(client_address(request)))
     user_id = uuid7()
     async with gateway.pool.transaction() as connection:
         user = await users.insert_user(connection, user_id, email, password_hash)
@@ -124,7 +120,7 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
                 connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
             )
         else:
-            await count_success(connection, gateway.limits.signed_in, attempt, user)
+            await count_success(connection, gateway.limits, attempt, user)
             family_id = uuid7()
             refresh_token = new_refresh_token()
             await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
@@ -173,10 +169,16 @@ def client_address(request: AnyRequest) -> str | None:
     return request.client.host if request.client else None
 
 
-def check_length(password: Secret) -> None:
-    """Refuse a new password that is too short or too long; raises Problem."""
+def check_new_password(password: Secret, email: str) -> None:
+    """Refuse a password that is too short or too long, common, or the user's own address; raises Problem."""
     if len(password) not in PASSWORD_LENGTH:
         raise invalid_input("The password must have 8 to 128 characters.")
+    if is_email(password.reveal(), email):
+        raise weak_password("The password is your email address: choose another.")
+    if is_common(password.reveal()):
+        raise weak_password(
+            "This password is one of the commonest, which are tried first: choose a longer or rarer one."
+        )
 
 
 def _checked_email(text: str) -> str:

@@ -9,11 +9,11 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
 from gateway.admitting import admit
-from gateway.limits import Limits, client_network, rate_limit_fields
+from gateway.limits import Charge, Limits, Policy, client_network, rate_limit_fields
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# What a route says of its limit: the name of a policy in Limits, or that its handler counts by itself.
+# What a route says of its limit: the name of what is in Limits, or that its handler counts by itself.
 OPTION = "limit"
 BY_ITSELF = "by itself"
 COUNTED = {OPTION: BY_ITSELF}
@@ -31,8 +31,9 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 class Limiting:
     """Counts requests that change something, before their bodies are read.
 
-    The policy is `write` where a route names no other. A signed-in user is counted as such, so that strangers
-    behind the same address take nothing from them; without a token the client's address counts.
+    The policy is `write` where a route names no other. A signed-in user is counted as such, and all users
+    behind one address together; strangers there take nothing from them, because without a token the client's
+    address counts apart.
     """
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
@@ -45,8 +46,20 @@ class Limiting:
         if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
             return
         async with self._pool.transaction() as database:
-            allowances = await admit(database, [getattr(self._limits, name)], _subject(connection))
-        connection.state[TOLD] = rate_limit_fields(allowances)
+            policies = self._policies(name)
+            allowances = await admit(database, self._charges(connection, policies))
+        connection.state[TOLD] = rate_limit_fields(allowances[: len(policies)])
+
+    def _policies(self, name: str) -> tuple[Policy, ...]:
+        named: Policy | tuple[Policy, ...] = getattr(self._limits, name)
+        return (named,) if isinstance(named, Policy) else named
+
+    def _charges(self, connection: AnyConnection, policies: tuple[Policy, ...]) -> list[Charge]:
+        user = connection.scope.get("user")
+        address = connection.client.host if connection.client else None
+        subject = str(user.id) if user else client_network(address)
+        of_address = self._limits.by_address(address) if user else []
+        return [*((policy, subject) for policy in policies), *of_address]
 
 
 async def tell_limits(message: Message, scope: Scope) -> None:
@@ -57,9 +70,3 @@ async def tell_limits(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     for name, value in told.items():
         headers.setdefault(name, value)
-
-
-def _subject(connection: AnyConnection) -> str:
-    user = connection.scope.get("user")
-    address = connection.client.host if connection.client else None
-    return str(user.id) if user else client_network(address)

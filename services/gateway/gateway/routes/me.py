@@ -10,7 +10,7 @@ from contracts.values import Secret
 from gateway.context import Gateway
 from gateway.errors import invalid_input, not_found, wrong_password
 from gateway.limits import client_network
-from gateway.routes.auth import SignedInRequest, UserView, check_length, client_address
+from gateway.routes.auth import SignedInRequest, UserView, check_new_password, client_address
 from gateway.routes.problems import documented
 from gateway.store import audit, networks, sessions, users
 from gateway.store.audit import Action
@@ -60,10 +60,9 @@ async def show_me(request: SignedInRequest) -> UserView:
 async def change_password(data: ChangePassword, request: SignedInRequest, gateway: Gateway) -> None:
     """Change the password; every other session ends at once, this one goes on."""
     user, address = request.user, client_address(request)
-    check_length(data.new_password)
+    check_new_password(data.new_password, user.email)
     if data.new_password.reveal() == data.old_password.reveal():
         raise invalid_input("The new password is the old one: choose another.")
-    await gateway.passwords.check_new(data.new_password, user.email, str(user.id), known=True)
     await gateway.proving.prove(user, data.old_password, address)
     password_hash = await gateway.passwords.hash(data.new_password, str(user.id), known=True)
     async with gateway.pool.transaction() as connection:

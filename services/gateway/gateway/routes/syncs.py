@@ -15,15 +15,14 @@ from gateway.errors import invalid_input, not_found
 from gateway.places import TooBusy
 from gateway.prefer import wait_seconds
 from gateway.replays import replayed_batch, replayed_sync
-from gateway.requesting import Idempotency
-from gateway.routes.auth import SignedInRequest
+from gateway.requesting import Asking, Idempotency
+from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.limiting import COUNTED, RATE_LIMIT
 from gateway.routes.problems import documented
 from gateway.store import accounts, syncs
 from gateway.store.syncs import Sync
 from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 
-MAX_KEY = 128
 LATER = "Not ended within the time asked for; Location says where the outcome will be"
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
@@ -70,8 +69,7 @@ async def sync_account(
 
     409 when the account is paused: its key is not used.
     """
-    idempotency = _idempotency(idempotency_key, request)
-    accepted = await gateway.requests.one(request.user.id, account_id, idempotency)
+    accepted = await gateway.requests.one(_asking(idempotency_key, request), account_id)
     sync_id, headers = accepted.target_id, accepted.headers()
     await _wait(gateway, request, [sync_id], prefer)
     view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
@@ -96,7 +94,7 @@ async def sync_all(
 
     The sync of a paused account has failed at once, for the reason of the pause.
     """
-    accepted = await gateway.requests.all(request.user.id, _idempotency(idempotency_key, request))
+    accepted = await gateway.requests.all(_asking(idempotency_key, request))
     batch_id, headers = accepted.target_id, accepted.headers()
     members = await _batch(gateway, request, batch_id)
     await _wait(gateway, request, [sync.id for sync in members], prefer)
@@ -167,9 +165,7 @@ async def _batch(gateway: Gateway, request: SignedInRequest, batch_id: UUID) -> 
     return found
 
 
-def _idempotency(key: str | None, request: SignedInRequest) -> Idempotency | None:
-    if key is None:
-        return None
-    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
-        raise invalid_input(f"Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
-    return Idempotency(key, f"{request.method} {request.scope['path']}")
+def _asking(key: str | None, request: SignedInRequest) -> Asking:
+    used_for = f"{request.method} {request.scope['path']}"
+    idempotency = None if key is None else Idempotency(key, used_for)
+    return Asking(request.user.id, client_address(request), idempotency)
