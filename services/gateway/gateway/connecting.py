@@ -13,7 +13,7 @@ from contracts.accounts import Verified
 from contracts.bus.connect import Bus
 from contracts.catalogue import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
-from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
+from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation, became
 from contracts.values import Secret
 from contracts.vault import CredentialParts
 from gateway.admitting import admit
@@ -151,19 +151,25 @@ class Connecting:
         return credential_id, verified
 
     async def _stored(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
-        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile.
+        """Store a credential; gives its id and when that began, by the database's clock. Raises Problem."""
+        try:
+            return await self._store_or_again(submission)
+        except Failure as failure:
+            raise problem_of(failure, await self._advice(submission)) from None
+        except Problem as problem:
+            advice = await self._advice(submission)
+            happened = became(advice.situation, advice.standing, stored=False)
+            problem.detail = f"{problem.detail} {happened}"
+            raise
 
-        Gives its id and when that was begun, by the database's clock.
-        """
+    async def _store_or_again(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
+        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile."""
         try:
             return await self._store(submission)
         except Failure as failure:
             if failure.code != Code.KEYS_CHANGED:
-                raise problem_of(failure, await self._advice(submission)) from None
-        try:
-            return await self._store(submission)
-        except Failure as failure:
-            raise problem_of(failure, await self._advice(submission)) from None
+                raise
+        return await self._store(submission)
 
     async def _store(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         credential_id = uuid7()

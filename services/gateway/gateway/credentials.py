@@ -63,8 +63,7 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
     finding = judge_key(exchange, verified.permissions)
     if finding is None:
         return
-    rights = f"Its other rights are: {', '.join(finding.rights)}." if finding.rights else ""
-    problem = problem_of(failure(finding.code, rights), advice)
+    problem = problem_of(failure(finding.code, finding.detail), advice)
     if finding.rights:
         problem.members["rights"] = list(finding.rights)
     raise problem

@@ -18,10 +18,14 @@ class Finding(msgspec.Struct, frozen=True):
     rights: tuple[str, ...] = ()
 
     @property
+    def detail(self) -> str:
+        """Name the rights in a sentence; empty where there are none."""
+        return f"Its other rights are: {', '.join(self.rights)}." if self.rights else ""
+
+    @property
     def words(self) -> str:
         """Say it, with the rights by name."""
-        named = f" More than reading: {', '.join(self.rights)}." if self.rights else ""
-        return fault_of(self.code).words + named
+        return fault_of(self.code).told(self.detail)
 
 
 def judge_rights(exchange: Exchange, exchange_uid: str, said: Rights | Verified) -> Finding | None:
