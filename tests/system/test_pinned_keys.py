@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from deploy.local.ports import LOOPBACK, free_ports
+from contracts.remedies import Situation, became
+from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.provisioning import FINGERPRINTS
-from deploy.local.services import MODULES, environments
+from deploy.local.services import MODULES, environments, service_ports
 from deploy.local.stack import Stack
 from tests.system.person import CALL_SECONDS, Person, credentials
 from tests.waiting import until
@@ -25,8 +26,7 @@ ENDED_SECONDS = 20.0
 
 def settings_of(stack: Stack, changed: Mapping[str, str]) -> dict[str, str]:
     """Give the settings of another gateway of the stack, some of them changed."""
-    (port,) = free_ports(1)
-    return environments(stack.parts, {**stack.ports, "gateway": port})["gateway"] | dict(changed)
+    return environments(stack.parts, service_ports())["gateway"] | dict(changed)
 
 
 @asynccontextmanager
@@ -68,6 +68,7 @@ async def test_a_key_is_not_handed_to_a_vault_that_is_not_pinned(stack: Stack, n
 
     assert problem["code"] == "vault_unavailable"
     assert "not handed over" in problem["detail"]
+    assert became(Situation.CONNECT, stored=False) in problem["detail"]
     assert accounts == []
     assert [line["key"] for line in lines(stack, "keys_not_pinned")] == [key]
 
