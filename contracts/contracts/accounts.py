@@ -29,14 +29,15 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
     """What the exchange says of a credential.
 
     `exchange_uid` is the account of the key, `master_uid` its master: equal for a master account.
+    `master_uid` and `bound_addresses` are None where they could not be read: they say nothing of its rights.
     `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
     `bound_addresses` are the addresses that the key is bound to, empty when it is not.
     """
 
     exchange_uid: AccountUid
-    master_uid: AccountUid
+    master_uid: AccountUid | None
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
-    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
+    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)] | None
 
 
 VerifyReply = Verified | Refused

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from contracts.remedies import Remedy, Situation, written
+from contracts.remedies import Remedy, Situation, Standing, written
 
 # A code as it stands in messages, in the database and in the API: a later version may send one that is not
 # in `Code`. It stays as text and acts as internal_error.
@@ -95,9 +95,15 @@ class Fault(msgspec.Struct, frozen=True):
         end = "" if detail.endswith((".", ")")) else "."
         return f"{self.words} {detail[:1].upper()}{detail[1:]}{end}"
 
-    def next_action(self, situation: Situation, step: str | None = None) -> str:
-        """Say what happened to the key and what to do now; `step` names it more exactly than ours."""
-        return written(self.remedy, situation, self.step if step is None else step, self.lasting)
+    def next_action(
+        self, situation: Situation, step: str | None = None, standing: Standing = Standing.ACTIVE
+    ) -> str:
+        """Say what happened to the key and what to do now; `step` names it more exactly than ours.
+
+        `standing` is how the account stands: other words are true while it is paused, and when it is deleted.
+        """
+        first = self.step if step is None else step
+        return written(self.remedy, situation, first, self.lasting, standing)
 
 
 _LOGS = "If the fault lasts, the operator must look at the service logs."

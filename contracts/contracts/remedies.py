@@ -15,6 +15,15 @@ class Situation(StrEnum):
     SYNC = "sync"
 
 
+class Standing(StrEnum):
+    """How an account stands: with a key in use, paused, paused without a key, or deleted."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    KEYLESS = "keyless"
+    DELETED = "deleted"
+
+
 class Remedy(StrEnum):
     """What mends a fault: another key, the same key, a change, a key that may only read, time, a look."""
 
@@ -36,6 +45,13 @@ NOT_STORED: Mapping[Situation, str] = {
     Situation.CONNECT: "No account was connected, and we did not store this key.",
     Situation.REPLACE: "The old key stays in use as it was, and we did not store the new one.",
 }
+# The same where it was to replace another one, by how the account stands.
+_REPLACING: Mapping[Standing, str] = {
+    Standing.ACTIVE: "The old key stays in use as it was, and we {did} the new one.",
+    Standing.PAUSED: "The account stays paused: we do not use its old key, and we {did} the new one.",
+    Standing.KEYLESS: "The account stays paused: it has no key, and we {did} the new one.",
+    Standing.DELETED: "The account was deleted meanwhile, and we {did} this key.",
+}
 # How it is submitted again.
 ROUTES: Mapping[Situation, str] = {
     Situation.CONNECT: "with POST /accounts",
@@ -56,22 +72,53 @@ _SYNCED: Mapping[Remedy, str] = {
     Remedy.CORRECT: "{step} Submit a corrected key {route}; until then each sync uses the stored one again.",
     Remedy.SUBMIT: "Submit the key again {route}; until then a sync reads nothing.",
     Remedy.CHANGE: "{step} Then sync again: " + _KEPT,
-    Remedy.OTHER_KEY: (
-        "The account is paused, and we do not sync with its key. {step} Submit that key {route}. {lasting}"
-    ),
+    Remedy.OTHER_KEY: "The account is not paused now, and we use its key: sync again.",
     Remedy.WAIT: "{step} Sync again in a moment: " + _KEPT + " {lasting}",
     Remedy.COMPARE: "{step} We keep the key. {lasting}",
     Remedy.RECONNECT: "We delete its key and its balances. To sync it again, connect it with POST /accounts.",
 }
+_PAUSED = "The account is paused, and we do not sync with its key."
+_WHILE_PAUSED: Mapping[Remedy, str] = {
+    Remedy.OTHER_KEY: _PAUSED + " {step} Submit that key {route}. {lasting}",
+    Remedy.CHANGE: _PAUSED
+    + " {step} The pause then ends by itself within the hour. Or submit another key of "
+    "the same account {route}.",
+}
+_WHILE_PAUSED_FOR_ELSE = _PAUSED + " Submit another key of the same account, which may only read, {route}."
 
 
-def written(remedy: Remedy, situation: Situation, step: str, lasting: str) -> str:
-    """Write what happened to the key and what to do now."""
-    synced = situation is Situation.SYNC
-    route = ROUTES[situation]
-    if remedy is Remedy.RECONNECT:
-        route = ROUTES[Situation.CONNECT]
-    text = (_SYNCED if synced else _SUBMITTED)[remedy].format(
-        happened=DELETED.get(situation, ""), step=step, route=route, lasting=lasting
+def became(situation: Situation, standing: Standing = Standing.ACTIVE, *, stored: bool = True) -> str:
+    """Say what became of a key that was submitted, and of the one that it was to replace.
+
+    `stored` says whether it came as far as the vault. Empty at a sync, where none was submitted.
+    """
+    if situation is Situation.REPLACE:
+        return _REPLACING[standing].format(did="delete" if stored else "did not store")
+    return (DELETED if stored else NOT_STORED).get(situation, "")
+
+
+def route_of(situation: Situation, standing: Standing = Standing.ACTIVE) -> str:
+    """Say how a key is submitted: a deleted account is connected anew."""
+    gone = standing is Standing.DELETED
+    return ROUTES[Situation.CONNECT if gone else situation]
+
+
+def written(
+    remedy: Remedy, situation: Situation, step: str, lasting: str, standing: Standing = Standing.ACTIVE
+) -> str:
+    """Write what happened to the key and what to do now, as the account stands."""
+    route = route_of(situation, Standing.DELETED if remedy is Remedy.RECONNECT else standing)
+    text = _form(remedy, situation, standing).format(
+        happened=became(situation, standing), step=step, route=route, lasting=lasting
     )
     return " ".join(text.split())
+
+
+def _form(remedy: Remedy, situation: Situation, standing: Standing) -> str:
+    if situation is not Situation.SYNC:
+        return _SUBMITTED[remedy]
+    if standing is Standing.ACTIVE:
+        return _SYNCED[remedy]
+    if standing is Standing.DELETED:
+        return _SYNCED[Remedy.RECONNECT]
+    return _WHILE_PAUSED.get(remedy, _WHILE_PAUSED_FOR_ELSE)

@@ -24,9 +24,10 @@ from gateway.verdicts import ending, wallet_reads
 from sync_worker.damage import read_json
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_faults import OKX_CODES, Asked, okx_failure, status_failure
-from sync_worker.okx_payloads import parse_config, parse_funding, parse_prices, parse_trading, parse_valuation
+from sync_worker.okx_payloads import parse_config
+from sync_worker.okx_wallets import judge_wallets
 from sync_worker.sync import Reading, outcome
-from sync_worker.verdicts import Fetched, judge, parsed
+from sync_worker.verdicts import Fetched
 
 NOW = datetime.now(UTC)
 REQUEST = SyncRequested(uuid4(), uuid4(), uuid4(), "okx", "global", NOW + timedelta(minutes=2), "a.grant")
@@ -57,16 +58,7 @@ def sent(data: Any) -> Any:
 
 def read(trading: Fetched | Failure, funding: Fetched | Failure, valuation: Any) -> Reading:
     """Judge what was fetched, as the worker does."""
-    try:
-        totals, prices = parse_valuation(valuation), parsed(parse_prices, trading)
-    except Failure:
-        totals, prices = {}, {}
-    return Reading(
-        (
-            judge("trading", parse_trading, trading, totals.get("trading")),
-            judge("funding", lambda data: parse_funding(data, prices), funding, totals.get("funding")),
-        )
-    )
+    return Reading(judge_wallets(trading, funding, Fetched(NOW, valuation)))
 
 
 def accepted(reading: Reading) -> SyncOutcome:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.faults import FAULTS, Code, fault_of
-from contracts.remedies import DELETED, NOT_STORED, ROUTES, Remedy, Situation, written
+from contracts.remedies import DELETED, NOT_STORED, ROUTES, Remedy, Situation, Standing, became, written
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 CONNECT, REPLACE, SYNC = Situation
@@ -62,11 +62,59 @@ def test_a_replaced_key_is_not_submitted_as_an_account(code: Code) -> None:
 @pytest.mark.parametrize("code", sorted(PAUSED))
 def test_a_paused_account_is_told_so(code: Code) -> None:
     """At a sync these codes mean that the key is not used, that another one helps, and how the pause ends."""
-    text = FAULTS[code].next_action(SYNC)
+    text = FAULTS[code].next_action(SYNC, standing=Standing.PAUSED)
 
     assert "The account is paused, and we do not sync with its key." in text
     assert "with PUT /credentials" in text
     assert "the pause ends by itself" in text
+
+
+@pytest.mark.parametrize("code", sorted({*Code} - {GONE}))
+def test_no_fault_of_a_paused_account_is_mended_by_a_sync(code: Code) -> None:
+    """A sync is refused until the pause ends, whatever fault the last one had."""
+    text = FAULTS[code].next_action(SYNC, standing=Standing.PAUSED)
+
+    assert text.startswith("The account is paused, and we do not sync with its key.")
+    assert "ync again" not in text
+    assert "PUT /credentials" in text
+
+
+@pytest.mark.parametrize("code", sorted(PAUSED))
+def test_a_pause_that_ended_is_not_said_to_last(code: Code) -> None:
+    """The sync that paused the account is looked at later, when its key is used again."""
+    text = FAULTS[code].next_action(SYNC)
+
+    assert text == "The account is not paused now, and we use its key: sync again."
+
+
+@pytest.mark.parametrize("code", sorted({*Code} - {GONE}))
+@pytest.mark.parametrize("standing", set(Standing) - {Standing.ACTIVE})
+def test_a_refused_replacement_tells_how_the_account_stands(code: Code, standing: Standing) -> None:
+    """No old key stays in use where the account is paused, has no key or was deleted."""
+    text = FAULTS[code].next_action(REPLACE, standing=standing)
+
+    assert "stays in use" not in text
+    assert text.startswith(became(REPLACE, standing))
+    assert ("stays paused" in text) == (standing is not Standing.DELETED)
+    assert ("with POST /accounts" in text) == (standing is Standing.DELETED)
+    assert ("with PUT /credentials" in text) == (standing is not Standing.DELETED)
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_what_is_refused_before_it_is_stored_is_not_said_to_be_deleted(standing: Standing) -> None:
+    """However the account stands."""
+    assert "we did not store" in became(REPLACE, standing, stored=False)
+    assert "we delete" not in became(REPLACE, standing, stored=False)
+
+
+@pytest.mark.parametrize("standing", set(Standing) - {Standing.ACTIVE})
+def test_every_standing_is_explained(standing: Standing) -> None:
+    """docs/troubleshooting.md has the words of each, where they are not those of an account in use."""
+    (row,) = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith(f"| {standing} |")]
+
+    assert f"| {became(REPLACE, standing)} |" in row
+    if standing is not Standing.KEYLESS:
+        assert f"| {written(Remedy.OTHER_KEY, SYNC, '*first*', '*else*', standing)} |" in row
 
 
 @pytest.mark.parametrize("situation", Situation)

@@ -17,6 +17,7 @@ from contracts.vault import Refused
 from gateway.recording import record
 from gateway.store import balances
 from gateway.store.accounts import Account
+from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
 from gateway.store.syncs import Sync
 from gateway.verdicts import ending, wallet_reads
@@ -199,7 +200,7 @@ async def test_a_time_outside_of_the_sync_s_life_ends_it_as_clock_disagrees(
 
     assert (ended.status, ended.error_code) == ("failed", Code.CLOCK_DISAGREES)
     assert {each.error_code for each in ended.wallets} == {Code.CLOCK_DISAGREES, None}
-    assert sync_view(ended, ()).error == FAULTS[Code.CLOCK_DISAGREES].words
+    assert sync_view(ended, (), Stand()).error == FAULTS[Code.CLOCK_DISAGREES].words
     async with pool.transaction() as connection:
         stored = await balances.list_wallets(connection, account.id)
         listed = await balances.list_balances(connection, account.id)

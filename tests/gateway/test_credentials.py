@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from contracts.accounts import Verified
 from contracts.bus.pinning import NotAWrappingKey
 from contracts.catalogue import OKX
+from contracts.faults import Failure
 from contracts.values import Secret
-from gateway.credentials import api_key_hint, check_read_only, wrap_secret
+from gateway.credentials import api_key_hint, check_read_only, check_whole, wrap_secret
 from gateway.errors import Problem
 
 VAULT = rsa.generate_private_key(65537, 2048)
@@ -40,26 +41,26 @@ def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("permissions", "rights"),
+    ("permissions", "code", "rights"),
     [
-        (("read_only", "trade"), ["trade"]),
-        (("read_only", "withdraw", "trade"), ["trade", "withdraw"]),
-        (("withdraw",), ["withdraw"]),
-        (("read_only", "something_new"), ["something_new"]),
+        (("read_only", "trade"), "over_privileged_key", ["trade"]),
+        (("read_only", "withdraw", "trade"), "over_privileged_key", ["trade", "withdraw"]),
+        (("withdraw",), "over_privileged_key", ["withdraw"]),
+        (("read_only", "trade", "lend"), "over_privileged_key", ["lend", "trade"]),
+        (("read_only", "lend"), "unknown_right", ["lend"]),
+        (("unreadable-right",), "unknown_right", ["unreadable-right"]),
     ],
 )
 def test_a_key_that_may_do_more_than_read_is_refused_by_name(
-    permissions: tuple[str, ...], rights: list[str]
+    permissions: tuple[str, ...], code: str, rights: list[str]
 ) -> None:
-    """The refusal says which right is too much; a right that nobody knows is too much as well."""
+    """The refusal says which right is too much, and whether we know it: by the same code as at a sync."""
     with pytest.raises(Problem) as caught:
         check_read_only(OKX, Verified("1", "1", permissions, ()))
 
-    assert (caught.value.status, caught.value.code, caught.value.members["rights"]) == (
-        422,
-        "over_privileged_key",
-        rights,
-    )
+    problem = caught.value
+    assert (problem.status, problem.code, problem.members["rights"]) == (422, code, rights)
+    assert all(right in problem.detail for right in rights)
 
 
 def test_a_key_that_may_not_read_is_refused() -> None:
@@ -71,6 +72,15 @@ def test_a_key_that_may_not_read_is_refused() -> None:
 def test_a_read_only_key_is_accepted() -> None:
     """Exactly the Read permission passes."""
     check_read_only(OKX, Verified("1", "1", ("read_only",), ()))
+
+
+@pytest.mark.parametrize(("master", "bound"), [(None, ()), ("1", None)])
+def test_a_key_of_which_not_all_is_said_is_not_connected(
+    master: str | None, bound: tuple[str, ...] | None
+) -> None:
+    """Its rights may be known: but nothing is kept that was guessed."""
+    with pytest.raises(Failure, match="unexpected_response"):
+        check_whole(Verified("1", master, ("read_only",), bound))
 
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:

@@ -224,9 +224,11 @@ async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Accou
     await synced(pool, account, Rights("2", ("read_only",)))
 
     unproven = await synced(pool, account, None, total="666.123456789")
+    rightless = await synced(pool, account, Rights("1", ()), total="666")
     proven = await synced(pool, account, READ_ONLY, total="2")
 
-    assert (unproven.status, unproven.error_code) == (Status.FAILED, Code.OTHER_ACCOUNT)
+    for sync in (unproven, rightless):
+        assert (sync.status, sync.error_code) == (Status.FAILED, Code.OTHER_ACCOUNT)
     assert proven.status is Status.COMPLETED
     assert await wallets(pool, account) == {"trading": (None, ["2"]), "funding": (None, ["2"])}
     assert await paused(pool, account) is not None

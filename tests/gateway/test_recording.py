@@ -27,6 +27,7 @@ from gateway.keeping import keep
 from gateway.recording import record
 from gateway.store import accounts, balances, syncs
 from gateway.store.accounts import Account
+from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
 from gateway.store.syncs import Queued, Sync
 from gateway.views import (
@@ -392,7 +393,7 @@ async def test_a_fault_code_of_a_later_version_is_stored_and_shown(pool: Pool, a
 
     assert (sync.error_code, found.last_error_code) == ("moon_in_the_way", "moon_in_the_way")
     assert (view.stale_wallets, view.missing_wallets) == ((), ("funding",))
-    assert sync_view(sync, ()).wallets[1].error_code == "moon_in_the_way"
+    assert sync_view(sync, (), Stand()).wallets[1].error_code == "moon_in_the_way"
     assert account_view(found, ()).next_action == FAULTS[Code.INTERNAL_ERROR].next_action(Situation.SYNC)
 
 

@@ -5,15 +5,17 @@ from uuid import UUID
 import pytest
 
 from contracts.accounts import Verified
-from contracts.faults import Code
+from contracts.faults import Code, failure, fault_of
 from contracts.syncs import Rights
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.paused import paused_view
-from gateway.reverifying import AT_ONCE, HOURLY_SECONDS, RETRY_SECONDS, settle
+from gateway.pausing import FIRST_VERIFY_SECONDS
+from gateway.reverifying import AT_ONCE, CLAIM_SECONDS, HOURLY_SECONDS, RETRY_SECONDS, retry_seconds, settle
 from gateway.store import accounts, pauses
 from gateway.store.accounts import Account
 from gateway.store.pauses import Due
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import TRANSACTION_SECONDS, Connection, Pool
+from gateway.verifying import VERIFY_SECONDS
 from tests.gateway.test_pausing import TRADING, events, paused, replaced, rows, synced
 from tests.gateway.test_recorder import another
 
@@ -123,6 +125,68 @@ async def test_nothing_else_destroys_anything(
     pause = await paused(pool, account)
     assert pause is not None
     assert (pause.credential_id, pause.destroyed_at) == (account.credential_id, None)
+
+
+@pytest.mark.parametrize("rights", [TRADING, UNKNOWN, OTHER])
+async def test_a_key_that_may_not_even_read_stays_paused(
+    pool: Pool, account: Account, database: Postgres, rights: Rights
+) -> None:
+    """Only the right to read ends a pause; none at all is told, destroys nothing and confirms nothing."""
+    await synced(pool, account, rights)
+
+    await settled(pool, account, said("1"))
+
+    pause = await paused(pool, account)
+    assert pause is not None
+    assert (pause.reason, pause.rights, pause.destroyed_at) == (Code.PERMISSION_MISSING, (), None)
+    assert HOURLY_SECONDS - 60 < await wait_until_due(database) <= HOURLY_SECONDS
+    assert await events(database, "resumed") == []
+
+    await settled(pool, account, said("1", "trade"))
+
+    assert await rows(database, STATES) == [("live",)]
+    await settled(pool, account, said("1", "read_only"))
+    assert await paused(pool, account) is None
+
+
+@pytest.mark.parametrize("code", [*Code, "a_code_of_tomorrow"])
+def test_a_verification_that_fails_for_a_moment_is_soon_tried_again(code: str) -> None:
+    """Every 15 s in the first minutes of the pause; a fault that stays waits for the hourly one."""
+    fault = failure(code)
+
+    waits = [retry_seconds(fault, age) for age in (30.0, 60.0, 170.0, 7200.0)]
+
+    passing = fault_of(code).retryable
+    assert waits == ([15.0, 15.0, 15.0, RETRY_SECONDS] if passing else [HOURLY_SECONDS] * 4)
+
+
+def test_no_verification_is_tried_before_the_exchange_wants_it() -> None:
+    """It said how long it is busy."""
+    assert retry_seconds(failure(Code.RATE_LIMITED, retry_after=120), 30.0) == 120
+
+
+def test_a_claim_outlasts_its_verification() -> None:
+    """Two gateways that verified one key at once could confirm to each other what was seen once."""
+    assert CLAIM_SECONDS > VERIFY_SECONDS + TRANSACTION_SECONDS
+
+
+async def test_a_failed_verification_puts_off_its_own_key_only(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """A key that replaced it, and is paused as well, is verified when it is its turn."""
+    await synced(pool, account, TRADING)
+    assert account.credential_id is not None
+    due = Due(account.id, account.credential_id, "okx", "global")
+    async with pool.transaction() as connection:
+        await pauses.postpone(connection, due, 15.0)
+    assert await wait_until_due(database) <= 15
+
+    new = await replaced(pool, account)
+    await synced(pool, account, TRADING, made_with=new)
+    async with pool.transaction() as connection:
+        await pauses.postpone(connection, due, HOURLY_SECONDS)
+
+    assert await wait_until_due(database) <= FIRST_VERIFY_SECONDS
 
 
 async def test_another_reason_is_told_and_what_is_to_be_confirmed_comes_soon(

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.catalogue import OKX
 from contracts.faults import Code
 from contracts.syncs import Status
 from gateway.store.accounts import Account
 from gateway.store.balances import StoredBalance, StoredWallet
+from gateway.store.pauses import Stand
 from gateway.store.syncs import Sync
-from gateway.views import WalletState, balances_view, batch_view, holdings_view, next_action, sync_view
+from gateway.views import WalletState, balances_view, batch_view, holdings_view, sync_view
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 WIDE = Context(prec=60)
@@ -168,26 +168,13 @@ def exact(amount: Decimal) -> int:
 )
 def test_only_a_complete_sync_is_a_success(status: Status, *, success: bool | None) -> None:
     """A partial sync is no success, and a queued one is nothing yet."""
-    assert sync_view(sync(status), ()).success is success
+    assert sync_view(sync(status), (), Stand()).success is success
 
 
 def test_a_batch_counts_every_sync_once() -> None:
     """Successful, failed and pending add up to the total."""
-    view = batch_view(uuid4(), [sync(status) for status in Status], ())
+    ended = [sync(status) for status in Status]
+
+    view = batch_view(uuid4(), ended, (), {each.account_id: Stand() for each in ended})
 
     assert (view.total, view.successful, view.failed, view.pending) == (4, 1, 2, 1)
-
-
-def test_an_unknown_key_names_the_other_regions() -> None:
-    """A valid key at the wrong host is unknown there, so the other regions are what to try."""
-    words = next_action(Code.KEY_UNKNOWN, OKX, "eea", ())
-
-    assert words is not None
-    assert "global" in words
-    assert "us" in words
-    assert "eea" not in words
-
-
-def test_a_bound_key_names_our_address() -> None:
-    """The user is told which address to put on the allow-list."""
-    assert "203.0.113.7" in (next_action(Code.IP_NOT_ALLOWED, OKX, "global", ("203.0.113.7",)) or "")

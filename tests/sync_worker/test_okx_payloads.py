@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.accounts import VerifyReply
 from contracts.bus.envelope import decode, encode
 from contracts.catalogue import OKX
 from contracts.faults import Failure
@@ -20,7 +21,6 @@ from sync_worker.okx_payloads import (
     parse_config,
     parse_envelope,
     parse_funding,
-    parse_prices,
     parse_time,
     parse_trading,
     parse_valuation,
@@ -140,7 +140,9 @@ def test_the_funding_list_is_priced_by_the_trading_list() -> None:
     """Its own rows have no prices; one currency that is in neither leaves the sum unknown."""
     debt = {**ROW, "ccy": "ETH", "eq": "-2", "eqUsd": "-5"}
     nonsense = {**ROW, "ccy": "Y", "eqUsd": "-5"}
-    prices = parse_prices(data_of(account({**ROW, "eqUsd": "15"}, debt, nonsense, {**ROW, "ccy": "X"})))
+    prices = parse_trading(
+        data_of(account({**ROW, "eqUsd": "15"}, debt, nonsense, {**ROW, "ccy": "X"}))
+    ).prices
 
     def worth(*amounts: tuple[str, str]) -> Worth:
         rows = [FUNDING_ROW | {"ccy": ccy, "bal": amount} for ccy, amount in amounts]
@@ -274,15 +276,38 @@ def test_the_rights_of_a_key(
     assert (verified.permissions, verified.bound_addresses) == (permissions, addresses)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"uid": ""}, {"mainUid": ""}, {"perm": None}, {"uid": None}, {"ip": None}]
-)
+@pytest.mark.parametrize("fields", [{"uid": ""}, {"perm": None}, {"uid": None}, {"uid": "a b"}])
 def test_a_key_of_nobody_is_not_verified(fields: dict[str, Any]) -> None:
-    """Without owner, rights or binding there is nothing to accept."""
+    """Without owner or rights there is nothing to say of a key."""
     row = {"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "", **fields}
 
     with pytest.raises(Failure):
         parse_config(data_of({"code": "0", "data": [row]}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "unread"),
+    [
+        ({"mainUid": ""}, "master_uid"),
+        ({"mainUid": None}, "master_uid"),
+        ({"mainUid": "\ud800"}, "master_uid"),
+        ({"ip": None}, "bound_addresses"),
+        ({"ip": "here"}, "bound_addresses"),
+        ({"ip": ",".join(["192.0.2.1"] * 257)}, "bound_addresses"),
+    ],
+)
+def test_the_rights_of_a_key_are_read_without_what_stands_beside_them(
+    fields: dict[str, Any], unread: str
+) -> None:
+    """They are read as at a sync, so that a pause ends; what can not be read is None, and is no guess."""
+    row = {"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "", **fields}
+
+    verified = parse_config([row])
+
+    assert (verified.exchange_uid, verified.permissions) == ("2", ("read_only",))
+    assert getattr(verified, unread) is None
+    received: VerifyReply = decode(encode(verified), VerifyReply)
+    assert received == verified
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "soon", "9" * 15, "\u0661"])
@@ -351,27 +376,20 @@ def test_a_name_that_no_message_carries_is_not_taken_over() -> None:
         parse_config([{"uid": "\ud800", "mainUid": "1", "perm": "read_only", "ip": ""}])
 
 
-WITHOUT_ROWS = {
-    parse_config: '"uid":"2","mainUid":"1","perm":"read_only","ip":""',
-    parse_time: '"ts":"1597026383085"',
-}
-
-
-@pytest.mark.parametrize("parse", WITHOUT_ROWS, ids=["config", "time"])
 @pytest.mark.parametrize("damage", ['"more":NaN', '"more":1,"more":1', '"more":[{"a":1,"a":1}]'])
-def test_damage_in_an_answer_without_rows_is_no_answer(parse: Any, damage: str) -> None:
-    """The facts of a key and the time are read as a whole or not at all."""
-    fields = WITHOUT_ROWS[parse]
-    whole, damaged = (
-        parse_envelope(f'{{"code":"0","data":[{{{text}}}]}}'.encode())
-        for text in (fields, f"{fields},{damage}")
-    )
+def test_damage_costs_the_time_and_not_the_rights(damage: str) -> None:
+    """A time is read as a whole or not at all; the rights of a key are read as at a sync."""
+    rights = '"uid":"2","mainUid":"1","perm":"read_only","ip":""'
+    whole = parse_envelope(f'{{"code":"0","data":[{{{rights}}}]}}'.encode())
+    config = parse_envelope(f'{{"code":"0","data":[{{{rights},{damage}}}]}}'.encode())
+    time = parse_envelope(f'{{"code":"0","data":[{{"ts":"1597026383085",{damage}}}]}}'.encode())
 
     assert whole is not None
-    assert parse(whole.data)
-    assert damaged is not None
+    assert config is not None
+    assert time is not None
+    assert parse_config(config.data) == parse_config(whole.data)
     with pytest.raises(UnexpectedResponse):
-        parse(damaged.data)
+        parse_time(time.data)
 
 
 def test_a_total_of_the_valuation_that_can_not_be_read_costs_no_other() -> None:

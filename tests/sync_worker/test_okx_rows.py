@@ -17,7 +17,7 @@ from contracts.syncs import TotalCheck, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
 from deploy.local.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_payloads import parse_envelope, parse_funding, parse_prices, parse_trading
+from sync_worker.okx_payloads import parse_envelope, parse_funding, parse_trading
 from sync_worker.okx_rows import MAX_ROWS
 from sync_worker.verdicts import MAX_UNREADABLE, Fetched, Listed, judge
 from tests.sync_worker.wording import NOW
@@ -429,8 +429,6 @@ def test_whatever_comes_is_a_list_or_no_answer(data: Any) -> None:
             listed = parse(understood)
             assert listed.balances or not listed.unreadable
         judge("trading", parse, Fetched(NOW, understood), Decimal(1))
-    with suppress(UnexpectedResponse):
-        parse_prices(understood)
 
 
 @given(field=st.sampled_from(sorted(BTC)), value=JSON)
@@ -454,7 +452,7 @@ def test_every_amount_has_a_verdict(rows: list[dict[str, str]], total: str, valu
     """However large or small the amounts and prices, there is a verdict, and all of it can be sent."""
     data = data_of(account(*rows, totalEq=total))
     try:
-        prices = parse_prices(data)
+        prices = parse_trading(data).prices
     except UnexpectedResponse:
         prices = {}
     in_funding = [{"ccy": row["ccy"], "bal": row["eq"]} for row in rows]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import httpx
+import nats as nats_client
 import pytest_asyncio
 
 from contracts.bus.connect import Bus
@@ -17,6 +18,7 @@ from tests.conformance.simulated import Admin, administering
 from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
+from tests.system.watching import CONFIG, Watched
 
 NewPerson = Callable[[], Awaitable[Person]]
 
@@ -67,3 +69,18 @@ async def _admin(stack: Stack) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
     async with administering(stack.parts.exchange) as admin:
         yield admin
+
+
+@pytest_asyncio.fixture(name="watched")
+async def _watched(person: Person, database: Postgres, nats: Nats, admin: Admin) -> AsyncIterator[Watched]:
+    """Give an account that was synced; the exchange is itself again afterwards."""
+    user = await person.get("/me")
+    seed = str(nats.seed_file("subscriber"))
+    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+        events = await client.subscribe(f"butler.account.*.{user['id']}")
+        await client.flush()
+        watched = Watched(person, database, await person.connect("plain"), events)
+        assert (await watched.sync())["status"] == "completed"
+        yield watched
+    for endpoint in (CONFIG, "account/balance", "asset/balances", "asset/asset-valuation"):
+        await admin.clear("plain", endpoint)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from contracts.remedies import Situation, became
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.provisioning import FINGERPRINTS
@@ -67,6 +68,7 @@ async def test_a_key_is_not_handed_to_a_vault_that_is_not_pinned(stack: Stack, n
 
     assert problem["code"] == "vault_unavailable"
     assert "not handed over" in problem["detail"]
+    assert became(Situation.CONNECT, stored=False) in problem["detail"]
     assert accounts == []
     assert [line["key"] for line in lines(stack, "keys_not_pinned")] == [key]
 

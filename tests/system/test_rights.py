@@ -1,94 +1,14 @@
 """A key whose rights changed, or that is another account's, is not used any more: on the whole system."""
 
-import json
-from collections.abc import AsyncIterator
-from typing import Any
-
-import nats as nats_client
 import pytest
-import pytest_asyncio
 
-from deploy.local.nats import Nats
-from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.postgres import Postgres
 from tests.conformance.simulated import Admin
-from tests.system.person import Person, credentials
+from tests.system.person import credentials
 from tests.system.test_sweeper import run
 from tests.system.vault import Vault
+from tests.system.watching import CONFIG, VERIFY_SECONDS, Watched, perm
 from tests.waiting import until
-
-CONFIG = "account/config"
-VERIFY_SECONDS = 45.0
-Problem = dict[str, Any]
-
-
-def perm(text: str) -> dict[str, Any]:
-    """Make the exchange say other rights of a key."""
-    return {"fault": "replaced", "field": "perm", "text": json.dumps(text)}
-
-
-class Watched:
-    """An account of a person, and what its user's events are."""
-
-    def __init__(self, person: Person, database: Postgres, account: dict[str, Any], events: Any) -> None:
-        self.person, self.id, self.path = person, account["id"], f"/accounts/{account['id']}"
-        self._database, self._events = database, events
-
-    async def sync(self, status: int = 200) -> Any:
-        """Sync it."""
-        return await self.person.post(f"{self.path}/sync", status=status)
-
-    async def shown(self) -> Any:
-        """Give it as the API shows it."""
-        return await self.person.get(self.path)
-
-    async def amounts(self) -> dict[str, Any]:
-        """Give by wallet its state, why, and what it holds."""
-        wallets = (await self.person.get(f"{self.path}/balances"))["wallets"]
-        return {
-            each["wallet"]: (each["state"], each["error_code"], each["balances"])
-            for each in wallets
-            if each["state"] != "not_covered"
-        }
-
-    async def event(self) -> tuple[str, Any]:
-        """Give the next event but those of syncs: its kind and what it says."""
-        while True:
-            message = await self._events.next_msg(timeout=10)
-            kind = message.subject.split(".")[2]
-            if kind != "synced":
-                return kind, json.loads(message.data)
-
-    async def make_due(self) -> None:
-        """Let its pause be verified now."""
-        async with await self._database.connect(SUPERUSER) as connection:
-            await connection.execute("update account_pauses set next_verify_at = now()")
-
-    async def verified(self) -> None:
-        """Have its pause verified, and wait until that is done."""
-        await self.make_due()
-
-        async def done() -> bool:
-            found = await run(
-                self._database, "select 1 from account_pauses where next_verify_at <= now() + interval '5m'"
-            )
-            return not found
-
-        await until(done, VERIFY_SECONDS)
-
-
-@pytest_asyncio.fixture(name="watched")
-async def _watched(person: Person, database: Postgres, nats: Nats, admin: Admin) -> AsyncIterator[Watched]:
-    """Give an account that was synced; the exchange is itself again afterwards."""
-    user = await person.get("/me")
-    seed = str(nats.seed_file("subscriber"))
-    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
-        events = await client.subscribe(f"butler.account.*.{user['id']}")
-        await client.flush()
-        watched = Watched(person, database, await person.connect("plain"), events)
-        assert (await watched.sync())["status"] == "completed"
-        yield watched
-    for endpoint in (CONFIG, "account/balance", "asset/balances", "asset/asset-valuation"):
-        await admin.clear("plain", endpoint)
 
 
 async def test_a_key_that_learned_to_trade_is_paused_and_its_secret_destroyed_once_confirmed(

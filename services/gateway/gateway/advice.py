@@ -4,20 +4,24 @@ import msgspec
 
 from contracts.catalogue import Exchange
 from contracts.faults import Code, fault_of
-from contracts.remedies import Situation
+from contracts.remedies import Situation, Standing
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """Where a user meets faults; `region` is None where it is not known, `egress` are our own addresses."""
+    """Where a user meets faults; `region` is None where it is not known, `egress` are our own addresses.
+
+    `standing` is how the account stands to which the fault happened.
+    """
 
     situation: Situation
     exchange: Exchange
     region: str | None
     egress: tuple[str, ...]
+    standing: Standing = Standing.ACTIVE
 
     def next_action(self, code: str) -> str:
         """Say what happened to the key and what to do now."""
-        return fault_of(code).next_action(self.situation, self._step(code))
+        return fault_of(code).next_action(self.situation, self._step(code), self.standing)
 
     def _step(self, code: str) -> str | None:
         """Name the first step where more is known than the table of faults knows."""

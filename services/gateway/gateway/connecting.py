@@ -13,18 +13,18 @@ from contracts.accounts import Verified
 from contracts.bus.connect import Bus
 from contracts.catalogue import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
-from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
+from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation, became
 from contracts.values import Secret
 from contracts.vault import CredentialParts
 from gateway.admitting import admit
 from gateway.advice import Advice
-from gateway.credentials import api_key_hint, check_read_only
+from gateway.credentials import api_key_hint, check_read_only, check_whole
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
 from gateway.limits import Allowance, Charge, Policy, client_network
 from gateway.pausing import resume
 from gateway.places import Places
-from gateway.store import accounts, audit, credentials, syncs, users
+from gateway.store import accounts, audit, credentials, pauses, syncs, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
@@ -39,7 +39,10 @@ log = structlog.get_logger()
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """A credential as a user submits it, where it is from, and what its user is told to do about faults."""
+    """A credential as a user submits it, where it is from, and what its user is told to do about faults.
+
+    `account_id` is the account whose key it is to replace; None where one is to be connected.
+    """
 
     user_id: UUID
     exchange: Exchange
@@ -49,6 +52,7 @@ class Submission(msgspec.Struct, frozen=True):
     passphrase: Secret
     address: str | None
     advice: Advice
+    account_id: UUID | None = None
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -124,7 +128,7 @@ class Connecting:
         credential_id, verified = await self._accepted(submission)
         account = _account(uuid7(), submission, name, credential_id, verified)
         try:
-            return await self._insert(account, credential_id)
+            return await self._insert(account, credential_id, submission.advice)
         except BaseException:
             await self._doom(credential_id, submission)
             raise
@@ -142,10 +146,11 @@ class Connecting:
         credential_id, begun = await self._stored(submission)
         try:
             verified = await self._verify(credential_id, submission, begun)
-            check_read_only(submission.exchange, verified, submission.advice)
+            check_read_only(submission.exchange, verified, await self._advice(submission))
+            check_whole(verified)
         except Failure as failure:
             await self._doom(credential_id, submission, failure.code)
-            raise problem_of(failure, submission.advice) from None
+            raise problem_of(failure, await self._advice(submission)) from None
         except Problem as problem:
             await self._doom(credential_id, submission, problem.code)
             raise
@@ -155,19 +160,25 @@ class Connecting:
         return credential_id, verified
 
     async def _stored(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
-        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile.
+        """Store a credential; gives its id and when that began, by the database's clock. Raises Problem."""
+        try:
+            return await self._store_or_again(submission)
+        except Failure as failure:
+            raise problem_of(failure, await self._advice(submission)) from None
+        except Problem as problem:
+            advice = await self._advice(submission)
+            happened = became(advice.situation, advice.standing, stored=False)
+            problem.detail = f"{problem.detail} {happened}"
+            raise
 
-        Gives its id and when that was begun, by the database's clock.
-        """
+    async def _store_or_again(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
+        """Store a credential; once more, under a new id, when the vault's keys changed meanwhile."""
         try:
             return await self._store(submission)
         except Failure as failure:
             if failure.code != Code.KEYS_CHANGED:
-                raise problem_of(failure, submission.advice) from None
-        try:
-            return await self._store(submission)
-        except Failure as failure:
-            raise problem_of(failure, submission.advice) from None
+                raise
+        return await self._store(submission)
 
     async def _store(self, submission: Submission) -> tuple[UUID, DatabaseTime]:
         credential_id = uuid7()
@@ -200,7 +211,7 @@ class Connecting:
         asked = Asked(credential_id, submission.exchange.key, submission.region)
         return await verify(self._bus, self._key, asked, begun)
 
-    async def _insert(self, account: Account, credential_id: UUID) -> Account:
+    async def _insert(self, account: Account, credential_id: UUID, advice: Advice) -> Account:
         """Insert the account and make its credential live, or say which account it duplicates."""
         async with self._pool.transaction() as connection:
             if not await users.lock_user(connection, account.user_id):
@@ -212,9 +223,9 @@ class Connecting:
                 existing = await accounts.find_by_exchange_uid(
                     connection, account.user_id, account.exchange, account.exchange_uid
                 )
-                raise _duplicate(existing) from None
+                raise await _duplicate(connection, existing) from None
             if not await credentials.set_live(connection, credential_id):
-                raise _too_slow(Situation.CONNECT)
+                raise _too_slow(advice)
             await audit.record(
                 connection,
                 Action.ACCOUNT_CONNECTED,
@@ -228,23 +239,16 @@ class Connecting:
         self, submission: Submission, account: Account, credential_id: UUID, verified: Verified
     ) -> Account:
         if verified.exchange_uid != account.exchange_uid:
-            raise _different_account()
+            raise _different_account(await self._advice(submission))
         async with self._pool.transaction() as connection:
             current = await accounts.lock_account(connection, account.id)
             if current is None or current.credential_id is None:
                 raise _deleted_meanwhile()
             if not await credentials.set_live(connection, credential_id):
-                raise _too_slow(Situation.REPLACE)
+                raise _too_slow(await _as_it_stands(connection, submission.advice, account.id))
             replaced = _account(account.id, submission, current.name, credential_id, verified)
             stored = await accounts.replace_credential(connection, replaced)
-            # A sync that is open was granted the old credential.
-            open_sync = await syncs.find_open(connection, account.id)
-            needed_until = open_sync.deadline if open_sync else None
-            pause = await resume(connection, current)
-            if pause is not None and pause.is_stand_in(current.credential_id):
-                await credentials.delete_stand_in(connection, current.credential_id)
-            else:
-                await credentials.doom(connection, current.credential_id, "live", needed_until)
+            await _let_go(connection, current, current.credential_id)
             await audit.record(
                 connection,
                 Action.CREDENTIAL_REPLACED,
@@ -254,6 +258,16 @@ class Connecting:
             )
         self._destroyer.wake()
         return stored
+
+    async def _advice(self, submission: Submission) -> Advice:
+        """Give the advice for the account as it stands now; as it stood, when the database is away."""
+        if submission.account_id is None:
+            return submission.advice
+        try:
+            async with self._pool.transaction(DOOM_SECONDS) as connection:
+                return await _as_it_stands(connection, submission.advice, submission.account_id)
+        except DatabaseUnavailable:
+            return submission.advice
 
     async def _doom(
         self, credential_id: UUID, submission: Submission, code: str | None = None, *, certain: bool = True
@@ -282,6 +296,24 @@ class Connecting:
         self._destroyer.wake()
 
 
+async def _as_it_stands(connection: Connection, advice: Advice, account_id: UUID) -> Advice:
+    """Give the advice for an account as it stands now."""
+    stand = (await pauses.find_stands(connection, [account_id]))[account_id]
+    return msgspec.structs.replace(advice, standing=stand.standing)
+
+
+async def _let_go(connection: Connection, account: Account, old: UUID) -> None:
+    """End the pause of an account, which is locked, with its old credential, and give that up."""
+    # A sync that is open was granted the old credential.
+    open_sync = await syncs.find_open(connection, account.id)
+    needed_until = open_sync.deadline if open_sync else None
+    pause = await resume(connection, account)
+    if pause is not None and pause.is_stand_in(old):
+        await credentials.delete_stand_in(connection, old)
+    else:
+        await credentials.doom(connection, old, "live", needed_until)
+
+
 async def _check_number(connection: Connection, user_id: UUID, happened: str) -> None:
     """Raise Problem when a user has as many accounts as there may be; `happened` tells of the key."""
     if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
@@ -293,6 +325,7 @@ async def _check_number(connection: Connection, user_id: UUID, happened: str) ->
 def _account(
     account_id: UUID, submission: Submission, name: str, credential_id: UUID, verified: Verified
 ) -> Account:
+    assert verified.master_uid is not None  # noqa: S101 - check_whole has seen it
     return Account(
         id=account_id,
         user_id=submission.user_id,
@@ -313,25 +346,30 @@ def _account(
     )
 
 
-def _duplicate(existing: Account | None) -> Problem:
-    """Say that the account is connected; `account_id` names it."""
-    account_id = str(existing.id) if existing else None
+async def _duplicate(connection: Connection, existing: Account | None) -> Problem:
+    """Say that the account is connected; `account_id` names it. None is one that was deleted just now."""
+    if existing is None:
+        action = f"{DELETED[Situation.CONNECT]} Submit the key again {ROUTES[Situation.CONNECT]}."
+        words = f"This account of the exchange was connected until a moment ago. {action}"
+        return Problem(HTTPStatus.CONFLICT, "account_exists", words)
+    paused = existing.id in await pauses.find(connection, [existing.id])
+    there = "It is paused: give" if paused else "Use the account that is there, or give"
     words = (
-        f"This account of the exchange is connected already. {DELETED[Situation.CONNECT]} Use the account "
-        f"that is there, or give it this key with PUT /api/v1/accounts/{account_id}/credentials."
+        f"This account of the exchange is connected already. {DELETED[Situation.CONNECT]} {there} it this "
+        f"key with PUT /api/v1/accounts/{existing.id}/credentials."
     )
-    return Problem(HTTPStatus.CONFLICT, "account_exists", words, account_id=account_id)
+    return Problem(HTTPStatus.CONFLICT, "account_exists", words, account_id=str(existing.id))
 
 
-def _too_slow(situation: Situation) -> Problem:
-    action = FAULTS[Code.EXCHANGE_TIMEOUT].next_action(situation)
+def _too_slow(advice: Advice) -> Problem:
+    action = advice.next_action(Code.EXCHANGE_TIMEOUT)
     return service_unavailable("too_slow", f"We could not verify the key in time. {action}")
 
 
-def _different_account() -> Problem:
-    fault = FAULTS[Code.OTHER_ACCOUNT]
-    action = f"{fault.next_action(Situation.REPLACE)} To sync the other one, connect it with POST /accounts."
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "different_account", f"{fault.words} {action}")
+def _different_account(advice: Advice) -> Problem:
+    fault, action = FAULTS[Code.OTHER_ACCOUNT], advice.next_action(Code.OTHER_ACCOUNT)
+    words = f"{fault.words} {action} To sync the other one, connect it {ROUTES[Situation.CONNECT]}."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "different_account", words)
 
 
 def _deleted_meanwhile() -> Problem:

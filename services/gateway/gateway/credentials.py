@@ -20,6 +20,7 @@ from contracts.values import Secret
 from contracts.vault import Keys
 from gateway.advice import Advice
 from gateway.errors import problem_of
+from gateway.rights import judge_key
 
 HINT_LENGTH = 4
 
@@ -59,14 +60,19 @@ def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
 
 def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
     """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
-    excess = sorted(set(verified.permissions) - exchange.read_only_permissions)
-    if excess:
-        rights = f"Its other rights are: {', '.join(excess)}."
-        problem = problem_of(failure(Code.OVER_PRIVILEGED_KEY, rights), advice)
-        problem.members["rights"] = excess
-        raise problem
-    if not exchange.read_only_permissions <= set(verified.permissions):
-        raise problem_of(failure(Code.PERMISSION_MISSING), advice)
+    finding = judge_key(exchange, verified.permissions)
+    if finding is None:
+        return
+    problem = problem_of(failure(finding.code, finding.detail), advice)
+    if finding.rights:
+        problem.members["rights"] = list(finding.rights)
+    raise problem
+
+
+def check_whole(verified: Verified) -> None:
+    """Refuse a key of which the exchange did not say all that is kept of it; raises Failure."""
+    if verified.master_uid is None or verified.bound_addresses is None:
+        raise failure(Code.UNEXPECTED_RESPONSE, "We can not read what the answer says of the key.")
 
 
 def api_key_hint(api_key: Secret) -> str:

@@ -1,4 +1,4 @@
-"""What the API says of a paused account."""
+"""What the API says of a paused account, and of faults as their account stands now. Pure."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -6,11 +6,12 @@ from http import HTTPStatus
 import msgspec
 
 from contracts.catalogue import EXCHANGES
-from contracts.faults import CodeText, fault_of
-from contracts.remedies import Situation
+from contracts.faults import FAULTS, Code, CodeText, fault_of
+from contracts.remedies import Situation, Standing
+from gateway.advice import Advice
 from gateway.errors import Problem
 from gateway.rights import Finding
-from gateway.store.pauses import Pause
+from gateway.store.pauses import Pause, Stand
 
 
 class PausedView(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def account_paused(pause: Pause, exchange: str) -> Problem:
     return Problem(
         HTTPStatus.CONFLICT,
         "account_paused",
-        f"This account is paused: its key is not used. {words} {view.next_action}",
+        f"{words} {view.next_action}",
         reason=view.reason,
         since=view.since.isoformat(),
         rights=view.rights,
@@ -55,11 +56,23 @@ def account_paused(pause: Pause, exchange: str) -> Problem:
     )
 
 
+def next_action(code: CodeText | None, advice: Advice, stand: Stand) -> str | None:
+    """Say what the user can do about the fault of a sync, as its account stands now; None without a fault."""
+    if code is None:
+        return None
+    if stand.deleted:
+        fault = FAULTS[Code.ACCOUNT_DELETED]
+        return f"{fault.words} {fault.next_action(Situation.SYNC)}"
+    if stand.pause is not None:
+        return _next_action(stand.pause, advice.exchange.name)
+    return advice.next_action(code)
+
+
 def _next_action(pause: Pause, exchange: str) -> str:
     if pause.destroyed_at is not None:
         return (
-            "The secret of this key is destroyed here, because the exchange said twice that the key may do "
-            f"more than read. Delete the key at {exchange}, make one with the Read permission only and "
-            "submit that with PUT /credentials."
+            "The account is paused, and it has no key: we delete the secret, because the exchange said twice "
+            f"that the key may do more than read. Delete the key at {exchange}, make one with the Read "
+            "permission only and submit that with PUT /credentials."
         )
-    return fault_of(pause.reason).next_action(Situation.SYNC)
+    return fault_of(pause.reason).next_action(Situation.SYNC, standing=Standing.PAUSED)

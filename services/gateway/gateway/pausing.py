@@ -7,6 +7,7 @@ from uuid import UUID
 from contracts.bus.envelope import Malformed
 from contracts.bus.grants import granted_credential
 from contracts.catalogue import EXCHANGES
+from contracts.faults import Code
 from contracts.syncs import SyncOutcome
 from gateway.messages import account_paused, account_resumed
 from gateway.rights import Finding, judge_rights
@@ -46,9 +47,14 @@ async def find_refused(
 
 
 def _finding(outcome: SyncOutcome, key: Key) -> Finding | None:
-    """Judge the rights of an outcome; without any, a pause of the account stays believed."""
+    """Judge the rights of an outcome; without the right to read, a pause of the account stays believed.
+
+    A key that is not paused and may not read is no finding: its wallets say so.
+    """
     if outcome.rights is not None:
-        return judge_rights(EXCHANGES[key.exchange], key.exchange_uid, outcome.rights)
+        finding = judge_rights(EXCHANGES[key.exchange], key.exchange_uid, outcome.rights)
+        if finding is None or finding.code != Code.PERMISSION_MISSING:
+            return finding
     return Finding(key.reason, key.rights or ()) if key.reason else None
 
 

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from contracts.accounts import Verified
 from contracts.bus.connect import Bus
 from contracts.catalogue import EXCHANGES
-from contracts.faults import Code, Failure
+from contracts.faults import Code, Failure, fault_of
 from gateway.destroying import Destroyer
 from gateway.limits import Policy
 from gateway.pausing import FIRST_VERIFY_SECONDS, change_reason, resume, tell_resumed
@@ -27,7 +27,11 @@ LOOK_SECONDS = 5.0
 AT_ONCE = 8
 BATCHES = 40
 HOURLY_SECONDS = 3600.0
-# After a verification that failed, or whose gateway died.
+# How long a gateway has a pause to itself: more than a verification and its settling take.
+CLAIM_SECONDS = 60.0
+# After a verification that failed for a moment: soon while the pause is young, and then less often.
+SOON_SECONDS = 15.0
+YOUNG_SECONDS = 180.0
 RETRY_SECONDS = 300.0
 # A worker that lies twice costs a secret: all gateways together give up so many a minute and no more.
 DESTRUCTIONS = Policy("secrets-given-up", 1)
@@ -64,7 +68,7 @@ class Reverifier:
         """Verify the keys that are due, a few at once."""
         for _ in range(BATCHES):
             async with self._pool.transaction() as connection:
-                due = await pauses.claim_due(connection, list(EXCHANGES), RETRY_SECONDS, AT_ONCE)
+                due = await pauses.claim_due(connection, list(EXCHANGES), CLAIM_SECONDS, AT_ONCE)
                 begun = DatabaseTime.just(await database_time(connection))
             await asyncio.gather(*(self._verify(each, begun) for each in due))
             if len(due) < AT_ONCE:
@@ -80,18 +84,35 @@ class Reverifier:
     async def _verify(self, due: Due, begun: DatabaseTime) -> None:
         """Verify a key; where that fails the account stays paused, and it is tried again later."""
         try:
-            asked = Asked(due.credential_id, due.exchange, due.region)
-            verified = await verify(self._bus, self._key, asked, begun)
-            async with self._pool.transaction() as connection:
-                await settle(connection, due, verified)
-        except Failure as failure:
-            log.warning("pause_not_verified", account_id=due.account_id, code=failure.code)
-            return
+            await self._settle(due, begun)
         except DatabaseUnavailable as error:
             log.warning("pause_not_settled", account_id=due.account_id, reason=str(error))
             return
         self._relay.wake()
         self._destroyer.wake()
+
+    async def _settle(self, due: Due, begun: DatabaseTime) -> None:
+        try:
+            asked = Asked(due.credential_id, due.exchange, due.region)
+            verified = await verify(self._bus, self._key, asked, begun)
+        except Failure as failure:
+            again_in = retry_seconds(failure, due.age)
+            log.warning("pause_not_verified", account_id=due.account_id, code=failure.code, again_in=again_in)
+            async with self._pool.transaction() as connection:
+                await pauses.postpone(connection, due, again_in)
+            return
+        async with self._pool.transaction() as connection:
+            await settle(connection, due, verified)
+
+
+def retry_seconds(failure: Failure, age: float) -> float:
+    """Give the seconds until a verification that failed is tried again, of a pause of so many seconds.
+
+    A fault that stays waits for the hourly one; no try comes before the exchange wants it.
+    """
+    if not fault_of(failure.code).retryable:
+        return HOURLY_SECONDS
+    return max(SOON_SECONDS if age < YOUNG_SECONDS else RETRY_SECONDS, failure.retry_after or 0.0)
 
 
 async def settle(connection: Connection, due: Due, verified: Verified) -> None:

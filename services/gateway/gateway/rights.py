@@ -1,5 +1,7 @@
 """What the rights of a key mean for its account: whether the key may go on being used. Pure."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from contracts.accounts import Verified
@@ -16,22 +18,32 @@ class Finding(msgspec.Struct, frozen=True):
     rights: tuple[str, ...] = ()
 
     @property
+    def detail(self) -> str:
+        """Name the rights in a sentence; empty where there are none."""
+        return f"Its other rights are: {', '.join(self.rights)}." if self.rights else ""
+
+    @property
     def words(self) -> str:
         """Say it, with the rights by name."""
-        named = f" More than reading: {', '.join(self.rights)}." if self.rights else ""
-        return fault_of(self.code).words + named
+        return fault_of(self.code).told(self.detail)
 
 
 def judge_rights(exchange: Exchange, exchange_uid: str, said: Rights | Verified) -> Finding | None:
     """Compare what an exchange says of a key with its account; None where the key may only read that one.
 
-    A key of another account is that above all, whatever it may do there. A key that may not even read is no
-    finding: its wallets say so.
+    A key of another account is that above all, whatever it may do there.
     """
     if said.exchange_uid != exchange_uid:
         return Finding(Code.OTHER_ACCOUNT)
-    excess = excess_rights(exchange, named_rights(exchange, said.permissions))
+    return judge_key(exchange, said.permissions)
+
+
+def judge_key(exchange: Exchange, permissions: Iterable[str]) -> Finding | None:
+    """Tell why a key is not used, whoever's it is: it may do more than read, or not even that."""
+    named = named_rights(exchange, permissions)
+    excess = excess_rights(exchange, named)
     if not excess:
-        return None
+        reads = exchange.read_only_permissions <= set(named)
+        return None if reads else Finding(Code.PERMISSION_MISSING)
     known = exchange.further_permissions.intersection(excess)
     return Finding(Code.OVER_PRIVILEGED_KEY if known else Code.UNKNOWN_RIGHT, excess)

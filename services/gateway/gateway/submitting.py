@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from contracts.catalogue import EXCHANGES, Exchange
-from contracts.remedies import NOT_STORED, ROUTES, Situation
+from contracts.remedies import Situation, Standing, became, route_of
 from contracts.values import Secret
 from gateway.errors import Problem, invalid_input
 from gateway.pasted import BadPaste, read_pasted
@@ -19,7 +19,9 @@ class Submitted(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def read_values(given: Mapping[str, Secret], situation: Situation) -> Submitted:
+def read_values(
+    given: Mapping[str, Secret], situation: Situation, standing: Standing = Standing.ACTIVE
+) -> Submitted:
     """Read the values that were pasted; raises Problem, which names each field that can not be used."""
     values, notes, wrong = {}, [], []
     for field, secret in given.items():
@@ -33,7 +35,10 @@ def read_values(given: Mapping[str, Secret], situation: Situation) -> Submitted:
         reasons = " ".join(each["message"] for each in wrong)
         raise invalid_input(
             _not_stored(
-                reasons, situation, "Copy it again from the exchange, or make a new key there, and s"
+                reasons,
+                situation,
+                standing,
+                "Copy it again from the exchange, or make a new key there, and s",
             ),
             errors=wrong,
         )
@@ -49,7 +54,9 @@ def find_exchange(key: str) -> Exchange:
     return exchange
 
 
-def check_region(exchange: Exchange, region: str, situation: Situation) -> None:
+def check_region(
+    exchange: Exchange, region: str, situation: Situation, standing: Standing = Standing.ACTIVE
+) -> None:
     """Refuse a region that is not the exchange's, or whose accounts we do not serve; raises Problem."""
     if exchange.region(region) is not None:
         return
@@ -57,11 +64,14 @@ def check_region(exchange: Exchange, region: str, situation: Situation) -> None:
     unserved = exchange.unserved_region(region)
     if unserved is None:
         reason = f"We do not know this region of {exchange.name}: choose one of {known}."
-        raise invalid_input(_not_stored(reason, situation))
+        raise invalid_input(_not_stored(reason, situation, standing))
     reason = f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}."
-    words = f"{reason} {NOT_STORED[situation]}"
+    words = f"{reason} {became(situation, standing, stored=False)}"
     raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served", words)
 
 
-def _not_stored(reason: str, situation: Situation, submit: str = "S") -> str:
-    return f"{reason} {NOT_STORED[situation]} {submit}ubmit the key again {ROUTES[situation]}."
+def _not_stored(
+    reason: str, situation: Situation, standing: Standing = Standing.ACTIVE, submit: str = "S"
+) -> str:
+    happened = became(situation, standing, stored=False)
+    return f"{reason} {happened} {submit}ubmit the key again {route_of(situation, standing)}."

@@ -36,8 +36,8 @@ from gateway.wording import in_own_words
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
 NOT_PINNED = (
-    "The vault answers with keys that the operator of this service did not pin. Your key was not handed over "
-    "and is not kept. The operator must look at the vault and its fingerprints; submit your key again later."
+    "The vault answers with keys that the operator of this service did not pin: the key was not handed over. "
+    "The operator must look at the vault and its fingerprints; submit the key again later."
 )
 
 log = structlog.get_logger()

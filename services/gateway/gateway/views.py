@@ -1,5 +1,6 @@
 """What the API shows of accounts, syncs and balances; amounts are decimal strings, times are UTC."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
@@ -7,16 +8,16 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.catalogue import EXCHANGES, Exchange, Wallet
+from contracts.catalogue import EXCHANGES, Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
 from contracts.values import Balance, amount_text
 from gateway.advice import Advice
-from gateway.paused import PausedView, paused_view
+from gateway.paused import PausedView, next_action, paused_view
 from gateway.store.accounts import Account
 from gateway.store.balances import Detail, StoredBalance, StoredWallet
-from gateway.store.pauses import Pause
+from gateway.store.pauses import Pause, Stand
 from gateway.store.syncs import Sync, WalletVerdict
 
 EXACT_DIGITS = 200
@@ -190,19 +191,12 @@ class HoldingsView(msgspec.Struct, frozen=True):
     holdings: tuple[HoldingView, ...] | None
 
 
-def next_action(
-    code: CodeText | None, exchange: Exchange, region: str | None, egress: tuple[str, ...]
-) -> str | None:
-    """Say what the user can do about the fault of a sync."""
-    return None if code is None else Advice(Situation.SYNC, exchange, region, egress).next_action(code)
-
-
 def account_view(
     account: Account, egress: tuple[str, ...], pause: Pause | None = None, notes: tuple[str, ...] = ()
 ) -> AccountView:
     """Show an account."""
-    exchange, paused = EXCHANGES[account.exchange], paused_view(pause, account.exchange)
-    action = next_action(account.last_error_code, exchange, account.region, egress)
+    advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
+    paused = paused_view(pause, account.exchange)
     return AccountView(
         id=account.id,
         exchange=account.exchange,
@@ -217,14 +211,15 @@ def account_view(
         last_synced_at=account.last_synced_at,
         last_attempt_at=account.last_attempt_at,
         last_error_code=account.last_error_code,
-        next_action=paused.next_action if paused else action,
+        next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
         paused=paused,
         notes=notes,
     )
 
 
-def sync_view(sync: Sync, egress: tuple[str, ...]) -> SyncView:
-    """Show a sync."""
+def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
+    """Show a sync; what is to be done about its fault holds for its account as it stands now."""
+    advice = Advice(Situation.SYNC, EXCHANGES[sync.exchange], None, egress)
     queued = sync.status is Status.QUEUED
     partial = sync.status is Status.PARTIAL
     return SyncView(
@@ -235,7 +230,7 @@ def sync_view(sync: Sync, egress: tuple[str, ...]) -> SyncView:
         holdings_count=sync.holdings_count,
         error=f"{PARTIAL_WORDS} {sync.error or ''}".strip() if partial else sync.error,
         error_code=sync.error_code,
-        next_action=next_action(sync.error_code, EXCHANGES[sync.exchange], None, egress),
+        next_action=next_action(sync.error_code, advice, stand),
         requested_at=sync.requested_at,
         finished_at=sync.finished_at,
         wallets=sync.wallets,
@@ -243,9 +238,11 @@ def sync_view(sync: Sync, egress: tuple[str, ...]) -> SyncView:
     )
 
 
-def batch_view(batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...]) -> BatchView:
+def batch_view(
+    batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...], stands: Mapping[UUID, Stand]
+) -> BatchView:
     """Show the syncs of a batch; a partial one counts as failed."""
-    results = tuple(sync_view(sync, egress) for sync in syncs)
+    results = tuple(sync_view(sync, egress, stands[sync.account_id]) for sync in syncs)
     return BatchView(
         batch_id=batch_id,
         total=len(results),

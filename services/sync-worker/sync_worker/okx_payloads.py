@@ -8,19 +8,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
-from contracts.accounts import Verified
+from contracts.accounts import MAX_ADDRESSES, Verified
 from contracts.catalogue import OKX
 from contracts.rights import named_rights
 from contracts.syncs import Rights
 from sync_worker.damage import Doubled, is_whole, read_json
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_rows import Rows, amount_of, funding_row, read_rows, trading_row
-from sync_worker.verdicts import Listed
+from sync_worker.verdicts import NO_PRICES, Listed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # No exchange has looked at an account before.
@@ -28,9 +27,9 @@ MIN_TIME_MS = 1_230_940_800_000
 MAX_TIME_MS = 10**14
 # What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
 MAX_VALUES = 250_000
-NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
-# The id of an account as a message carries it.
+# The id of an account, and an address or a network that a key is bound to, as a message carries them.
 UID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
 SHAPE = "The answer does not have the documented shape."
 
 Shape = TypeVar("Shape")
@@ -42,15 +41,6 @@ class Envelope(msgspec.Struct, frozen=True):
     code: str
     msg: str = ""
     data: Any = None
-
-
-class ConfigRow(msgspec.Struct, frozen=True, rename="camel"):
-    """Whose key it is and what it may do."""
-
-    uid: str
-    main_uid: str
-    perm: str
-    ip: str
 
 
 class TimeRow(msgspec.Struct, frozen=True):
@@ -81,16 +71,16 @@ def parse_envelope(body: bytes) -> Envelope | None:
 def parse_trading(data: Any) -> Listed:
     """Read the data of /api/v5/account/balance; its worth is known where every row has a price."""
     account = _account(data)
-    rows = _trading_rows(account)
-    updated = _time(account.get("uTime"))
-    return Listed(rows.balances, rows.worth, _usd(account.get("totalEq")), rows.unreadable, updated)
+    rows = read_rows(account["details"], trading_row)
+    updated, stated = _time(account.get("uTime")), _usd(account.get("totalEq"))
+    return Listed(rows.balances, rows.worth, stated, rows.unreadable, updated, _prices(rows))
 
 
-def parse_prices(data: Any) -> dict[str, Decimal]:
-    """Read from the data of /api/v5/account/balance what a unit of each currency there is worth in USD."""
-    rows = _trading_rows(_account(data)).read
+def _prices(rows: Rows) -> dict[str, Decimal]:
     prices = {
-        row.asset: row.usd / row.balance.total for row in rows if row.balance.total and row.usd is not None
+        row.asset: row.usd / row.balance.total
+        for row in rows.read
+        if row.balance.total and row.usd is not None
     }
     return {asset: price for asset, price in prices.items() if price >= 0}
 
@@ -113,22 +103,23 @@ def parse_valuation(data: Any) -> dict[str, Decimal]:
 
 
 def parse_config(data: Any) -> Verified:
-    """Read the data of /api/v5/account/config."""
-    row = _only(data, ConfigRow)
-    if not row.uid or not row.main_uid:
-        raise UnexpectedResponse("The answer does not say whose key it is.")
-    if not UID.fullmatch(row.uid) or not all(text.isprintable() for text in (row.main_uid, row.ip)):
-        raise UnexpectedResponse("We can not read what the answer says of the key.")
-    said = {
-        "exchange_uid": str(row.uid),
-        "master_uid": str(row.main_uid),
-        "permissions": _rights(row.perm),
-        "bound_addresses": _listed(row.ip),
-    }
-    try:
-        return msgspec.convert(said, Verified)
-    except msgspec.ValidationError:
-        raise UnexpectedResponse("We can not read what the answer says of the key.") from None
+    """Read from the data of /api/v5/account/config whose key it is, what it may do, and what else is kept.
+
+    What else is kept is None where it can not be read: whose key it is and what it may do stay true.
+    """
+    rights, fields = parse_rights(data), _one(data)
+    master, bound = fields.get("mainUid"), fields.get("ip")
+    addresses = _listed(bound) if isinstance(bound, str) else None
+    return Verified(
+        rights.exchange_uid,
+        str(master) if isinstance(master, str) and UID.fullmatch(master) else None,
+        rights.permissions,
+        addresses if addresses is not None and _are_bound(addresses) else None,
+    )
+
+
+def _are_bound(addresses: tuple[str, ...]) -> bool:
+    return len(addresses) <= MAX_ADDRESSES and all(map(ADDRESS.fullmatch, addresses))
 
 
 def parse_rights(data: Any) -> Rights:
@@ -179,10 +170,6 @@ def _fields(value: Any) -> dict[str, Any]:
     if isinstance(value, Doubled):
         return value.once
     return value if isinstance(value, dict) else {}
-
-
-def _trading_rows(account: dict[str, Any]) -> Rows:
-    return read_rows(account["details"], trading_row)
 
 
 def _usd(value: Any) -> Decimal | None:

@@ -1,8 +1,9 @@
 """What was fetched of a wallet, and the verdict on it. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,8 @@ EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
 MAX_DETAIL = 1000
 # So many rows are told; the others are counted, and their assets are missing.
 MAX_UNREADABLE = 4000
+
+NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
 
 Parsed = TypeVar("Parsed")
 
@@ -71,7 +74,7 @@ class Listed(msgspec.Struct, frozen=True):
     """A wallet's list: its readable rows, what all rows are worth, and those that could not be read.
 
     `stated` is the total of the same answer in USD, None where it says none; `updated` when the exchange says
-    that it last looked at the account.
+    that it last looked at the account. `prices` are what a unit of a currency is worth in USD.
     """
 
     balances: tuple[Balance, ...]
@@ -79,6 +82,7 @@ class Listed(msgspec.Struct, frozen=True):
     stated: Decimal | None = None
     unreadable: tuple[UnreadableRow, ...] = ()
     updated: datetime | None = None
+    prices: Mapping[str, Decimal] = NO_PRICES
 
     @property
     def has_amounts(self) -> bool:

@@ -21,6 +21,7 @@ from gateway.store import accounts, audit, balances, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.balances import StoredBalance, StoredWallet
+from gateway.store.pauses import Stand
 from gateway.submitting import check_region, find_exchange, read_values
 from gateway.views import AccountView, BalancesView, HoldingsView, account_view, balances_view, holdings_view
 
@@ -130,10 +131,10 @@ async def replace_credentials(
     account_id: UUID, data: ReplaceCredentials, request: SignedInRequest, gateway: Gateway
 ) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old one works until the new one is verified."""
-    account = await _found(gateway, request, account_id)
+    account, stand = await _found(gateway, request, account_id)
     exchange, region = EXCHANGES[account.exchange], data.region or account.region
-    advice = Advice(Situation.REPLACE, exchange, region, gateway.egress)
-    submission, notes = _submission(request, advice, data.credentials)
+    advice = Advice(Situation.REPLACE, exchange, region, gateway.egress, stand.standing)
+    submission, notes = _submission(request, advice, data.credentials, account_id)
     return _shown(gateway, await gateway.connecting.replace(submission, account), notes)
 
 
@@ -166,27 +167,30 @@ async def _kept(
         return account, wallets, await balances.list_balances(connection, account_id)
 
 
-async def _found(gateway: Gateway, request: SignedInRequest, account_id: UUID) -> Account:
-    async with gateway.pool.transaction() as connection:
+async def _found(gateway: Gateway, request: SignedInRequest, account_id: UUID) -> tuple[Account, Stand]:
+    """Give an account and how it stands; raises Problem."""
+    async with gateway.pool.transaction(snapshot=True) as connection:
         account = await accounts.find_account(connection, request.user.id, account_id)
-    if account is None:
-        raise not_found()
-    return account
+        if account is None:
+            raise not_found()
+        stands = await pauses.find_stands(connection, [account_id])
+    return account, stands[account_id]
 
 
 def _submission(
-    request: SignedInRequest, advice: Advice, given: Credentials
+    request: SignedInRequest, advice: Advice, given: Credentials, account_id: UUID | None = None
 ) -> tuple[Submission, tuple[str, ...]]:
     """Read what is submitted, and the notes on what was trimmed of it; raises Problem."""
     region = advice.region or ""
-    check_region(advice.exchange, region, advice.situation)
-    submitted = read_values(msgspec.structs.asdict(given), advice.situation)
+    check_region(advice.exchange, region, advice.situation, advice.standing)
+    submitted = read_values(msgspec.structs.asdict(given), advice.situation, advice.standing)
     submission = Submission(
         user_id=request.user.id,
         exchange=advice.exchange,
         region=region,
         address=client_address(request),
         advice=advice,
+        account_id=account_id,
         **submitted.values,
     )
     return submission, submitted.notes

@@ -13,8 +13,8 @@ UNSURE = {
         f"in a moment {ROUTES[Situation.CONNECT]}."
     ),
     Situation.REPLACE: (
-        "The account has the old key or the new one, and we delete the other. Submit the new key again in a "
-        f"moment {ROUTES[Situation.REPLACE]}."
+        "Either the account has the new key, or it stands as it did and we delete the new one. Submit the "
+        f"new key again in a moment {ROUTES[Situation.REPLACE]}."
     ),
 }
 

@@ -19,7 +19,8 @@ from gateway.requesting import Asking, Idempotency
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.limiting import COUNTED, RATE_LIMIT
 from gateway.routes.problems import documented
-from gateway.store import accounts, syncs
+from gateway.store import accounts, pauses, syncs
+from gateway.store.pauses import Stand
 from gateway.store.syncs import Sync
 from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 
@@ -72,8 +73,9 @@ async def sync_account(
     accepted = await gateway.requests.one(_asking(idempotency_key, request), account_id)
     sync_id, headers = accepted.target_id, accepted.headers()
     await _wait(gateway, request, [sync_id], prefer)
-    view = sync_view(await _sync(gateway, request, sync_id), gateway.egress)
-    view = replayed_sync(view) if accepted.replayed else view
+    sync, stand = await _sync(gateway, request, sync_id)
+    view = sync_view(sync, gateway.egress, stand)
+    view = replayed_sync(view, stand) if accepted.replayed else view
     if view.success is None:
         return Response(view, status_code=202, headers=headers | {"Location": f"/api/v1/syncs/{sync_id}"})
     return Response(view, headers=headers)
@@ -96,10 +98,11 @@ async def sync_all(
     """
     accepted = await gateway.requests.all(_asking(idempotency_key, request))
     batch_id, headers = accepted.target_id, accepted.headers()
-    members = await _batch(gateway, request, batch_id)
+    members, _ = await _batch(gateway, request, batch_id)
     await _wait(gateway, request, [sync.id for sync in members], prefer)
-    view = batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
-    view = replayed_batch(view) if accepted.replayed else view
+    ended, stands = await _batch(gateway, request, batch_id)
+    view = batch_view(batch_id, ended, gateway.egress, stands)
+    view = replayed_batch(view, stands) if accepted.replayed else view
     if view.pending:
         location = {"Location": f"/api/v1/sync-batches/{batch_id}"}
         return Response(view, status_code=202, headers=headers | location)
@@ -109,13 +112,15 @@ async def sync_all(
 @get("/api/v1/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
 async def show_sync(sync_id: UUID, request: SignedInRequest, gateway: Gateway) -> SyncView:
     """Show a sync."""
-    return sync_view(await _sync(gateway, request, sync_id), gateway.egress)
+    sync, stand = await _sync(gateway, request, sync_id)
+    return sync_view(sync, gateway.egress, stand)
 
 
 @get("/api/v1/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
 async def show_batch(batch_id: UUID, request: SignedInRequest, gateway: Gateway) -> BatchView:
     """Show the syncs of one sync-all."""
-    return batch_view(batch_id, await _batch(gateway, request, batch_id), gateway.egress)
+    members, stands = await _batch(gateway, request, batch_id)
+    return batch_view(batch_id, members, gateway.egress, stands)
 
 
 @get("/api/v1/accounts/{account_id:uuid}/syncs", responses=documented(400, 401, 404), tags=["syncs"])
@@ -127,7 +132,7 @@ async def list_syncs(
     cursor: UUID | None = None,
 ) -> SyncPage:
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the page before."""
-    async with gateway.pool.transaction() as connection:
+    async with gateway.pool.transaction(snapshot=True) as connection:
         if await accounts.find_account(connection, request.user.id, account_id) is None:
             raise not_found()
         if cursor is not None:
@@ -137,7 +142,8 @@ async def list_syncs(
                     "This cursor is not from a page of this account: begin again without a cursor."
                 )
         listed = await syncs.list_syncs(connection, account_id, cursor, limit + 1)
-    items = tuple(sync_view(sync, gateway.egress) for sync in listed[:limit])
+        stand = (await pauses.find_stands(connection, [account_id]))[account_id]
+    items = tuple(sync_view(sync, gateway.egress, stand) for sync in listed[:limit])
     return SyncPage(items, items[-1].sync_id if len(listed) > limit else None)
 
 
@@ -149,20 +155,25 @@ async def _wait(
         await gateway.waiters.wait(sync_ids, wait_seconds(prefer))
 
 
-async def _sync(gateway: Gateway, request: SignedInRequest, sync_id: UUID) -> Sync:
-    async with gateway.pool.transaction() as connection:
+async def _sync(gateway: Gateway, request: SignedInRequest, sync_id: UUID) -> tuple[Sync, Stand]:
+    """Give a sync and how its account stands now."""
+    async with gateway.pool.transaction(snapshot=True) as connection:
         sync = await syncs.find_sync(connection, request.user.id, sync_id)
-    if sync is None:
-        raise not_found()
-    return sync
+        if sync is None:
+            raise not_found()
+        stands = await pauses.find_stands(connection, [sync.account_id])
+    return sync, stands[sync.account_id]
 
 
-async def _batch(gateway: Gateway, request: SignedInRequest, batch_id: UUID) -> list[Sync]:
-    async with gateway.pool.transaction() as connection:
+async def _batch(
+    gateway: Gateway, request: SignedInRequest, batch_id: UUID
+) -> tuple[list[Sync], dict[UUID, Stand]]:
+    """Give the syncs of a batch and how their accounts stand now."""
+    async with gateway.pool.transaction(snapshot=True) as connection:
         found = await syncs.find_batch(connection, request.user.id, batch_id)
-    if found is None:
-        raise not_found()
-    return found
+        if found is None:
+            raise not_found()
+        return found, await pauses.find_stands(connection, [sync.account_id for sync in found])
 
 
 def _asking(key: str | None, request: SignedInRequest) -> Asking:

@@ -66,6 +66,14 @@ async def find_account(connection: Connection, user_id: UUID, account_id: UUID) 
     )
 
 
+async def find_kept(connection: Connection, account_ids: Sequence[UUID]) -> set[UUID]:
+    """Tell which of the accounts are not deleted, whoever owns them."""
+    rows = await connection.execute(
+        "select id from accounts where id = any(%s) and deleted_at is null", [list(account_ids)]
+    )
+    return {account_id for (account_id,) in await rows.fetchall()}
+
+
 async def lock_account(connection: Connection, account_id: UUID) -> Account | None:
     """Find an account, whoever owns it, and keep others from changing it; gives deleted ones too."""
     return await fetch_one(

@@ -12,6 +12,8 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from contracts.faults import CodeText
+from contracts.remedies import Standing
+from gateway.store import accounts
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
@@ -31,6 +33,22 @@ class Pause(msgspec.Struct, frozen=True):
     def is_stand_in(self, credential_id: UUID) -> bool:
         """Tell whether a credential stands in for one whose secret was given up."""
         return self.destroyed_at is not None and self.credential_id == credential_id
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """How an account stands: its pause, where it has one that holds, and whether it was deleted."""
+
+    pause: Pause | None = None
+    deleted: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """Name it."""
+        if self.deleted:
+            return Standing.DELETED
+        if self.pause is None:
+            return Standing.ACTIVE
+        return Standing.PAUSED if self.pause.destroyed_at is None else Standing.KEYLESS
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -56,12 +74,13 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A paused key that is to be verified."""
+    """A paused key that is to be verified; its account has been paused for `age` seconds."""
 
     account_id: UUID
     credential_id: UUID
     exchange: str
     region: str
+    age: float = 0.0
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -86,6 +105,13 @@ async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID
         ids=list(account_ids),
     )
     return {pause.account_id: pause for pause in found}
+
+
+async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Stand]:
+    """Find how accounts stand; one that is not there any more was deleted."""
+    kept = await accounts.find_kept(connection, account_ids)
+    held = await find(connection, account_ids)
+    return {each: Stand(held.get(each), each not in kept) for each in account_ids}
 
 
 async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
@@ -147,10 +173,23 @@ async def claim_due(connection: Connection, exchanges: list[str], again_in: floa
            where account_pauses.account_id in (select account_id from due)
                and accounts.id = account_pauses.account_id
            returning account_pauses.account_id, account_pauses.credential_id, accounts.exchange,
-                     accounts.region""",
+                     accounts.region,
+                     extract(epoch from now() - account_pauses.paused_at)::float8 as age""",
         exchanges=exchanges,
         limit=limit,
         seconds=again_in,
+    )
+
+
+async def postpone(connection: Connection, due: Due, verify_in: float) -> None:
+    """Say when a key whose verification failed is verified next, unless it was replaced meanwhile."""
+    await execute(
+        connection,
+        """update account_pauses set next_verify_at = now() + make_interval(secs => %(seconds)s)
+           where account_id = %(id)s and credential_id = %(credential_id)s""",
+        id=due.account_id,
+        credential_id=due.credential_id,
+        seconds=verify_in,
     )
 
 

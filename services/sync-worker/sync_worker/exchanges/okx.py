@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -22,19 +20,11 @@ from sync_worker.clock import ExchangeClock, Measurement
 from sync_worker.errors import ClocksDisagree
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
 from sync_worker.okx_faults import Asked, okx_failure, status_failure
-from sync_worker.okx_payloads import (
-    parse_config,
-    parse_envelope,
-    parse_funding,
-    parse_prices,
-    parse_rights,
-    parse_time,
-    parse_trading,
-    parse_valuation,
-)
+from sync_worker.okx_payloads import parse_config, parse_envelope, parse_rights, parse_time
+from sync_worker.okx_wallets import judge_wallets
 from sync_worker.settings import Settings
 from sync_worker.sync import Reading
-from sync_worker.verdicts import Fetched, judge, parsed, retry_after
+from sync_worker.verdicts import Fetched, parsed, retry_after
 
 # Public: it needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
@@ -74,12 +64,7 @@ class Okx:
         Raises Failure when nothing could be asked.
         """
         trading, funding, valuation, config = await self._read(access, WALLET_READS)
-        totals, prices = _known(parse_valuation, valuation), _known(parse_prices, trading)
-        of_funding = partial(parse_funding, prices=prices)
-        wallets = (
-            judge("trading", parse_trading, trading, totals.get("trading"), self._tolerance),
-            judge("funding", of_funding, funding, totals.get("funding"), self._tolerance),
-        )
+        wallets = judge_wallets(trading, funding, valuation, self._tolerance)
         asked_to_wait = retry_after((trading, funding, config))
         try:
             return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
@@ -176,11 +161,3 @@ def _data(answer: Answer, asked: Asked, sent: Collection[Secret]) -> Any:
 def _echoes(code: str, sent: Collection[Secret]) -> bool:
     """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
     return len(code) >= LEAST_OF_A_SECRET and any(code in header.reveal() for header in sent)
-
-
-def _known(parse: Callable[[Any], dict[str, Decimal]], fetched: Fetched | Failure) -> dict[str, Decimal]:
-    """Read what the wallets are held against; what can not be read is not known."""
-    try:
-        return parsed(parse, fetched)
-    except Failure:
-        return {}

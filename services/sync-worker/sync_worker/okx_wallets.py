@@ -1,0 +1,51 @@
+"""OKX's wallets out of what was fetched of them: each list beside totals and prices of others. Pure."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+
+from contracts.faults import Failure
+from contracts.syncs import WalletRead
+from sync_worker.errors import UnexpectedResponse
+from sync_worker.okx_payloads import parse_funding, parse_trading, parse_valuation
+from sync_worker.verdicts import NO_PRICES, TOLERANCE, Fetched, Listed, judge, parsed
+
+Parsed = TypeVar("Parsed")
+
+
+def judge_wallets(
+    trading: Fetched | Failure,
+    funding: Fetched | Failure,
+    valuation: Fetched | Failure,
+    tolerance: Decimal = TOLERANCE,
+) -> tuple[WalletRead, WalletRead]:
+    """Give the verdicts on the trading and the funding wallet.
+
+    The valuation, and the prices of the trading account, are what they are held against: where these can not
+    be read they are not known.
+    """
+    account, totals = _read(parse_trading, trading), _read(parse_valuation, valuation)
+    valued = {} if isinstance(totals, Failure) else totals
+    prices = NO_PRICES if isinstance(account, Failure) else account.prices
+    of_funding = partial(parse_funding, prices=prices)
+    return (
+        judge("trading", partial(_listed, account), trading, valued.get("trading"), tolerance),
+        judge("funding", of_funding, funding, valued.get("funding"), tolerance),
+    )
+
+
+def _read(parse: Callable[[Any], Parsed], fetched: Fetched | Failure) -> Parsed | Failure:
+    """Read what was fetched, once for all that need it; gives why it can not be read."""
+    try:
+        return parsed(parse, fetched)
+    except Failure as fault:
+        return fault
+    except (ValueError, ArithmeticError):  # a value that no reader has thought of
+        return UnexpectedResponse("We can not read a value.")
+
+
+def _listed(account: Listed | Failure, _data: Any) -> Listed:
+    if isinstance(account, Failure):
+        raise account
+    return account
