@@ -134,7 +134,6 @@ def composed(
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     allowed = settings.limits
-    admission = Admission(allowed.submissions, allowed.address_submissions, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
@@ -143,7 +142,7 @@ def composed(
         proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         refreshing=Refreshing(pool, settings.jwt_key, allowed),
-        connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
+        connecting=Connecting(pool, bus, vault, destroyer, key, admission=_admission(settings)),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=allowed),
         waiters=waiters,
@@ -163,6 +162,11 @@ def composed(
         "metrics": collecting,
         "clocks": clocks.keep(_others_clocks(pool, bus)),
     }
+
+
+def _admission(settings: Settings) -> Admission:
+    limits = settings.limits
+    return Admission(limits.submissions, limits.address_submissions, settings.submissions_at_once)
 
 
 def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:

@@ -25,8 +25,9 @@ from tests.gateway.sweeping.test_forged_outcomes import Scene, opened, said
 from tests.tapping import taken
 from tests.waiting import until
 
-NAMES = set(Limits.__struct_fields__) - {"submissions"}
-ALLOWED = msgspec.convert({name: Policy(name, 100) for name in NAMES} | {"submissions": ()}, Limits)
+SEVERAL = {"register", "submissions", "address_submissions"}
+NAMES = set(Limits.__struct_fields__) - SEVERAL
+ALLOWED = msgspec.convert({name: Policy(name, 100) for name in NAMES} | dict.fromkeys(SEVERAL, ()), Limits)
 TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 
