@@ -1,15 +1,17 @@
 """What a user is told to do names the region, the address and what became of the key."""
 
+import re
 from typing import Any, cast
 
 import pytest
+from litestar.handlers import HTTPRouteHandler
 
 from contracts.catalogue import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
 from gateway.errors import problem_of
-from gateway.routes import accounts
+from gateway.routes import accounts, auth, me
 from gateway.routes.situations import afterwards
 
 SUBMITTED = [Situation.CONNECT, Situation.REPLACE]
@@ -58,6 +60,41 @@ def test_an_uncertain_end_promises_nothing(handler: object, situation: Situation
     assert ROUTES[situation] in text
     assert "delete the" in text
     assert DELETED[situation] not in text
+
+
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+CHANGING = [
+    handler
+    for module in (accounts, auth, me)
+    for handler in vars(module).values()
+    if isinstance(handler, HTTPRouteHandler) and handler.http_methods & WRITES
+    if handler is not auth.login  # another session does no harm
+]
+
+
+@pytest.mark.parametrize("handler", CHANGING, ids=lambda handler: handler.handler_name)
+def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: HTTPRouteHandler) -> None:
+    """When the connection to the database is lost while it commits, the words say how to see what holds."""
+    text = afterwards(cast("Any", {"route_handler": handler}))
+
+    assert text != "Send the request again in a moment."
+    assert re.search(r"\bmay (be|have) .* or not\b|Look at GET|the old key or the new one", text), text
+
+
+@pytest.mark.parametrize(
+    ("handler", "look"),
+    [
+        (me.change_password, "with the new password; if that is refused, the old one still holds"),
+        (me.delete_me, "GET /me in a moment: the answer 401 says that you are deleted"),
+        (accounts.delete_account, "GET /accounts"),
+        (accounts.rename_account, "GET /accounts"),
+        (me.end_session, "GET /me/sessions"),
+        (auth.refresh, "within 20 seconds"),
+    ],
+)
+def test_the_words_say_where_to_look(handler: HTTPRouteHandler, look: str) -> None:
+    """Each change is seen at an address, or by what is refused then."""
+    assert look in afterwards(cast("Any", {"route_handler": handler}))
 
 
 @pytest.mark.parametrize("scope", [{}, {"route_handler": accounts.list_accounts}], ids=["no route", "a list"])

@@ -18,6 +18,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # All checks run at once, so that /readyz answers within two seconds whatever hangs.
 CHECK_SECONDS = 1.5
+KEPT_SECONDS = 1.0
 _JSON = "application/json"
 
 
@@ -47,6 +48,31 @@ async def readiness(checks: Checks) -> Readiness:
     for name in {*checks.required, *checks.degrading}:
         metrics.READY.labels(name).set(name not in {*missing, *degraded})
     return Readiness(not missing, missing, degraded)
+
+
+class Ready:
+    """Tells whether the required parts pass; all who ask within a second of an answer share it.
+
+    So anybody may ask as often as they like: it costs one look at the required parts a second.
+    """
+
+    def __init__(self, checks: Checks, kept_seconds: float = KEPT_SECONDS) -> None:
+        self.checks = checks
+        self._kept_seconds = kept_seconds
+        self._asking: asyncio.Task[tuple[str, ...]] | None = None
+        self._kept_until = 0.0
+
+    async def ready(self) -> bool:
+        """Give the answer, within two seconds."""
+        over = asyncio.get_running_loop().time() >= self._kept_until
+        if self._asking is None or (self._asking.done() and over):
+            self._asking = asyncio.create_task(self._ask())
+        return not await asyncio.shield(self._asking)
+
+    async def _ask(self) -> tuple[str, ...]:
+        failing = await _failing(self.checks.required)
+        self._kept_until = asyncio.get_running_loop().time() + self._kept_seconds
+        return failing
 
 
 def merged(*groups: Mapping[str, Check]) -> dict[str, Check]:

@@ -21,7 +21,7 @@ from contracts.bus.watching import Watch
 from contracts.faults import Code
 from contracts.operations.clocks import DISAGREES, Ask, Clocks
 from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, health_application, merged, running
+from contracts.operations.health import Checks, Ready, health_application, merged, running
 from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
 from gateway.announcing import Announcer
@@ -118,7 +118,7 @@ def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[List
     """Give the API, and beside it what only operators see."""
     return [
         Listener(Entering(application(gateway, ending), Proxies(settings.trusted_proxies)), settings.address),
-        Listener(health_application(gateway.checks), settings.running.operations),
+        Listener(health_application(gateway.ready.checks), settings.running.operations),
     ]
 
 
@@ -133,7 +133,7 @@ def composed(
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
-    allowed = settings.limits
+    allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
     gateway = Gateway(
@@ -142,13 +142,13 @@ def composed(
         proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
         refreshing=Refreshing(pool, settings.jwt_key, allowed),
-        connecting=Connecting(pool, bus, vault, destroyer, key, admission=_admission(settings)),
+        connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=allowed),
         waiters=waiters,
         waits=Places(settings.waits_at_once),
         limits=allowed,
-        checks=checks,
+        ready=Ready(checks),
         egress=settings.egress,
     )
     return gateway, {
@@ -162,11 +162,6 @@ def composed(
         "metrics": collecting,
         "clocks": clocks.keep(_others_clocks(pool, bus)),
     }
-
-
-def _admission(settings: Settings) -> Admission:
-    limits = settings.limits
-    return Admission(limits.submissions, limits.address_submissions, settings.submissions_at_once)
 
 
 def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:

@@ -21,7 +21,7 @@ from gateway.advice import Advice
 from gateway.credentials import api_key_hint, check_read_only, check_whole
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
-from gateway.limits import Allowance, Charge, Policy, client_network
+from gateway.limits import Allowance, Charge, Limits, client_network
 from gateway.pausing import resume
 from gateway.places import Places
 from gateway.store import accounts, audit, credentials, pauses, syncs, users
@@ -58,15 +58,14 @@ class Submission(msgspec.Struct, frozen=True):
 class Admission(msgspec.Struct, frozen=True):
     """How often a user, and a client address, may submit a key, and how many a gateway takes on at once."""
 
-    policies: tuple[Policy, ...]
-    address_policies: tuple[Policy, ...]
+    limits: Limits
     at_once: int
 
     def charges(self, user_id: UUID, address: str | None) -> list[Charge]:
         """Give what a submission is charged: the user's first."""
         network = client_network(address)
-        own = [(policy, str(user_id)) for policy in self.policies]
-        return own + [(policy, network) for policy in self.address_policies]
+        own = [(policy, str(user_id)) for policy in self.limits.submissions]
+        return own + [(policy, network) for policy in self.limits.address_submissions]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -122,7 +121,7 @@ class Connecting:
                 await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
             charges = self._admission.charges(submission.user_id, submission.address)
             allowances = await admit(connection, charges)
-        return allowances[: len(self._admission.policies)]
+        return allowances[: len(self._admission.limits.submissions)]
 
     async def _connect(self, submission: Submission, name: str) -> Account:
         credential_id, verified = await self._accepted(submission)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contracts.operations.health import Checks
+from contracts.operations.health import Ready
 from gateway.connecting import Connecting
 from gateway.deleting import Deleting
 from gateway.limits import Limits
@@ -31,5 +31,5 @@ class Gateway:
     waiters: Waiters
     waits: Places
     limits: Limits
-    checks: Checks
+    ready: Ready
     egress: tuple[str, ...]

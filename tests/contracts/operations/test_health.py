@@ -13,6 +13,7 @@ from contracts.operations.health import (
     Check,
     Checks,
     Readiness,
+    Ready,
     health_application,
     merged,
     readiness,
@@ -42,6 +43,21 @@ async def hangs() -> bool:
     finally:
         await asyncio.sleep(5)
     return True
+
+
+Counted = tuple[list[None], Check]
+
+
+@pytest.fixture(name="counted")
+def _counted() -> Counted:
+    """Give a check that passes, and the list that it grows by one each time."""
+    looks: list[None] = []
+
+    async def check() -> bool:
+        looks.append(None)
+        return True
+
+    return looks, check
 
 
 PASSES, FAILS = says(passes=True), says(passes=False)
@@ -95,6 +111,34 @@ async def test_a_part_with_several_checks_passes_all_of_them() -> None:
     checks = merged({"nats": PASSES, "consumer": PASSES}, {"consumer": FAILS}, {"consumer": PASSES})
 
     assert await readiness(Checks({}, checks)) == Readiness(ready=True, not_ready=(), degraded=("consumer",))
+
+
+async def test_many_who_ask_for_readiness_cost_one_look(counted: Counted) -> None:
+    """Only required parts are looked at, once for all who ask within the time that the answer is kept."""
+    looks, check = counted
+    ready = Ready(Checks({"own": check}, {"shared": check}), kept_seconds=0.2)
+
+    assert await asyncio.gather(*(ready.ready() for _ in range(100))) == [True] * 100
+    assert await ready.ready()
+    assert len(looks) == 1
+
+    async def looked_again() -> bool:
+        return await ready.ready() and len(looks) > 1
+
+    await until(looked_again)
+
+
+async def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
+    """A request that is cancelled leaves its look to the others, who have their answer within two seconds."""
+    ready = Ready(Checks({"own": PASSES, "lost": hangs}))
+    first = asyncio.create_task(ready.ready())
+    await asyncio.sleep(0)
+    second = asyncio.create_task(ready.ready())
+    first.cancel()
+
+    began = time.monotonic()
+    assert not await second
+    assert time.monotonic() - began < 2
 
 
 async def test_a_service_that_was_told_to_stop_is_not_ready() -> None:

@@ -17,6 +17,7 @@ from gateway.pasted import trimmed
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.limiting import RATE_LIMIT
 from gateway.routes.problems import documented
+from gateway.routes.situations import Doing
 from gateway.store import accounts, audit, balances, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
@@ -94,7 +95,12 @@ async def show_account(account_id: UUID, request: SignedInRequest, gateway: Gate
     return account_view(account, gateway.egress, paused.get(account_id))
 
 
-@patch("/api/v1/accounts/{account_id:uuid}", responses=documented(400, 401, 404, 429), tags=["accounts"])
+@patch(
+    "/api/v1/accounts/{account_id:uuid}",
+    responses=documented(400, 401, 404, 429),
+    tags=["accounts"],
+    situation=Doing.RENAME,
+)
 async def rename_account(
     account_id: UUID, data: Rename, request: SignedInRequest, gateway: Gateway
 ) -> AccountView:
@@ -114,6 +120,7 @@ async def rename_account(
     status_code=204,
     responses=documented(401, 404, 429),
     tags=["accounts"],
+    situation=Doing.DELETE_ACCOUNT,
 )
 async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Gateway) -> None:
     """Delete an account with its balances; its secret is destroyed as soon as the vault can be reached."""

@@ -26,6 +26,7 @@ from gateway.pasted import trimmed
 from gateway.places import TooBusy
 from gateway.routes.limiting import COUNTED
 from gateway.routes.problems import documented
+from gateway.routes.situations import Doing
 from gateway.store import audit, sessions, users
 from gateway.store.audit import Action
 from gateway.store.pool import database_time
@@ -78,6 +79,7 @@ class TokenView(msgspec.Struct, frozen=True):
     tags=["auth"],
     security=[{}],
     opt={"limit": "register"},
+    situation=Doing.REGISTER,
 )
 async def register(data: Login, request: AnyRequest, gateway: Gateway) -> UserView:
     """Register a user."""
@@ -143,6 +145,7 @@ async def login(data: Login, request: AnyRequest, gateway: Gateway) -> TokenView
     tags=["auth"],
     security=[{}],
     opt=COUNTED,
+    situation=Doing.REFRESH,
 )
 async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> TokenView:
     """Exchange a refresh token for new tokens.
@@ -154,7 +157,13 @@ async def refresh(data: Refresh, request: AnyRequest, gateway: Gateway) -> Token
     return _tokens(gateway, renewed.user_id, renewed.family_id, renewed.refresh_token, renewed.now)
 
 
-@post("/api/v1/auth/logout", status_code=204, responses=documented(401, 429), tags=["auth"])
+@post(
+    "/api/v1/auth/logout",
+    status_code=204,
+    responses=documented(401, 429),
+    tags=["auth"],
+    situation=Doing.SIGN_OUT,
+)
 async def logout(request: SignedInRequest, gateway: Gateway) -> None:
     """Sign out: the access token and the refresh tokens of this login end at once."""
     async with gateway.pool.transaction() as connection:

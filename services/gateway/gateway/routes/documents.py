@@ -10,7 +10,6 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.response import File
 from litestar.serialization import encode_json
 
-from contracts.operations.health import readiness
 from gateway.context import Gateway
 from gateway.errors import not_found
 
@@ -63,8 +62,8 @@ async def healthz() -> dict[str, bool]:
 
 @get("/readyz", include_in_schema=False)
 async def readyz(gateway: Gateway) -> Response[dict[str, bool]]:
-    """Tell whether the gateway can do its work; the operations port tells what it waits for."""
-    ready = (await readiness(gateway.checks)).ready
+    """Tell whether the gateway can do its work, as of a second ago; the operations port tells more."""
+    ready = await gateway.ready.ready()
     return Response({"ready": ready}, status_code=200 if ready else 503)
 
 

@@ -12,6 +12,7 @@ from gateway.errors import invalid_input, not_found, wrong_password
 from gateway.limits import client_network
 from gateway.routes.auth import SignedInRequest, UserView, check_new_password, client_address
 from gateway.routes.problems import documented
+from gateway.routes.situations import Doing
 from gateway.store import audit, networks, sessions, users
 from gateway.store.audit import Action
 from gateway.store.sessions import Session
@@ -56,7 +57,14 @@ async def show_me(request: SignedInRequest) -> UserView:
     return UserView(request.user.id, request.user.email, request.user.created_at)
 
 
-@put("/api/v1/me/password", status_code=204, responses=PROVING, tags=TAG, opt=BY_PASSWORD)
+@put(
+    "/api/v1/me/password",
+    status_code=204,
+    responses=PROVING,
+    tags=TAG,
+    opt=BY_PASSWORD,
+    situation=Doing.CHANGE_PASSWORD,
+)
 async def change_password(data: ChangePassword, request: SignedInRequest, gateway: Gateway) -> None:
     """Change the password; every other session ends at once, this one goes on."""
     user, address = request.user, client_address(request)
@@ -90,7 +98,11 @@ async def list_sessions(request: SignedInRequest, gateway: Gateway) -> tuple[Ses
 
 
 @delete(
-    "/api/v1/me/sessions/{session_id:uuid}", status_code=204, responses=documented(401, 404, 429), tags=TAG
+    "/api/v1/me/sessions/{session_id:uuid}",
+    status_code=204,
+    responses=documented(401, 404, 429),
+    tags=TAG,
+    situation=Doing.END_SESSION,
 )
 async def end_session(session_id: UUID, request: SignedInRequest, gateway: Gateway) -> None:
     """End a session: none of its tokens opens anything from now on."""
@@ -107,7 +119,13 @@ async def end_session(session_id: UUID, request: SignedInRequest, gateway: Gatew
         )
 
 
-@delete("/api/v1/me/sessions", status_code=204, responses=documented(401, 429), tags=TAG)
+@delete(
+    "/api/v1/me/sessions",
+    status_code=204,
+    responses=documented(401, 429),
+    tags=TAG,
+    situation=Doing.END_SESSION,
+)
 async def end_other_sessions(request: SignedInRequest, gateway: Gateway) -> None:
     """End every session but this one."""
     user = request.user
@@ -123,7 +141,14 @@ async def end_other_sessions(request: SignedInRequest, gateway: Gateway) -> None
         )
 
 
-@post("/api/v1/me/deletion", status_code=204, responses=PROVING, tags=TAG, opt=BY_PASSWORD)
+@post(
+    "/api/v1/me/deletion",
+    status_code=204,
+    responses=PROVING,
+    tags=TAG,
+    opt=BY_PASSWORD,
+    situation=Doing.DELETE_USER,
+)
 async def delete_me(data: DeleteMe, request: SignedInRequest, gateway: Gateway) -> None:
     """Delete the user: sessions end, accounts are disconnected, and their secrets are destroyed.
 

@@ -1,5 +1,6 @@
 """What a client is told when a request ended in a way that does not say whether it was done."""
 
+from enum import StrEnum
 from typing import Any, cast
 
 from litestar.types import Scope
@@ -7,7 +8,23 @@ from litestar.types import Scope
 from contracts.remedies import ROUTES, Situation
 
 AGAIN = "Send the request again in a moment."
-UNSURE = {
+
+
+class Doing(StrEnum):
+    """What a request changes that submits no key."""
+
+    REGISTER = "register"
+    REFRESH = "refresh"
+    SIGN_OUT = "sign out"
+    CHANGE_PASSWORD = "change password"  # noqa: S105 - an act
+    DELETE_USER = "delete user"
+    END_SESSION = "end session"
+    RENAME = "rename"
+    DELETE_ACCOUNT = "delete account"
+    SYNC = "sync"
+
+
+UNSURE: dict[Situation | Doing, str] = {
     Situation.CONNECT: (
         "Look at GET /accounts: if the account is not there, we delete the key, and you must submit it again "
         f"in a moment {ROUTES[Situation.CONNECT]}."
@@ -16,10 +33,45 @@ UNSURE = {
         "Either the account has the new key, or it stands as it did and we delete the new one. Submit the "
         f"new key again in a moment {ROUTES[Situation.REPLACE]}."
     ),
+    Doing.REGISTER: (
+        "You may be registered or not. Sign in in a moment with this email address and password; if that is "
+        "refused, register again."
+    ),
+    Doing.REFRESH: (
+        "The refresh token may be used up or not. Send it again within 20 seconds: it gets the same "
+        "successor. Later, sign in again."
+    ),
+    Doing.SIGN_OUT: (
+        "You may be signed out or not. Send the request again in a moment: the answer 401 says that you are."
+    ),
+    Doing.CHANGE_PASSWORD: (
+        "The password may be changed or not; if it is, every other session has ended. Sign in in a moment "
+        "with the new password; if that is refused, the old one still holds: send the request again."
+    ),
+    Doing.DELETE_USER: (
+        "You may be deleted or not. GET /me in a moment: the answer 401 says that you are deleted; if you "
+        "are still shown, send the request again."
+    ),
+    Doing.END_SESSION: (
+        "The session may have ended or not. GET /me/sessions in a moment: it lists those that did not end. "
+        "Send the request again for them."
+    ),
+    Doing.RENAME: (
+        "The account may be renamed or not. GET /accounts in a moment: it shows the name. If that is the old "
+        "one, send the request again."
+    ),
+    Doing.DELETE_ACCOUNT: (
+        "The account may be deleted or not. GET /accounts in a moment: if the account is still there, send "
+        "the request again."
+    ),
+    Doing.SYNC: (
+        "A sync may have begun or not. Send the request again in a moment, with the same Idempotency-Key if "
+        "it has one: a sync that is open is joined."
+    ),
 }
 
 
 def afterwards(scope: Scope) -> str:
-    """Say what to do now; where a key was submitted, what happened to it. Routes say so by `situation`."""
+    """Say what may have been done and how to see it. Routes that change something have a `situation`."""
     handler = cast("dict[str, Any]", scope).get("route_handler")  # None while no route has been found
     return AGAIN if handler is None else UNSURE.get(handler.opt.get("situation"), AGAIN)

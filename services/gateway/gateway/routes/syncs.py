@@ -19,6 +19,7 @@ from gateway.requesting import Asking, Idempotency
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.routes.limiting import COUNTED, RATE_LIMIT
 from gateway.routes.problems import documented
+from gateway.routes.situations import Doing
 from gateway.store import accounts, pauses, syncs
 from gateway.store.pauses import Stand
 from gateway.store.syncs import Sync
@@ -58,6 +59,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
     responses=documented(401, 404, 409, 422, 429) | ACCEPTED_SYNC,
     tags=["syncs"],
     opt=COUNTED,
+    situation=Doing.SYNC,
 )
 async def sync_account(
     account_id: UUID,
@@ -88,6 +90,7 @@ async def sync_account(
     responses=documented(401, 422, 429) | ACCEPTED_BATCH,
     tags=["syncs"],
     opt=COUNTED,
+    situation=Doing.SYNC,
 )
 async def sync_all(
     request: SignedInRequest, gateway: Gateway, prefer: Prefer = None, idempotency_key: IdempotencyKey = None
