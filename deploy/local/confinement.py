@@ -187,19 +187,25 @@ def _ways() -> Iterator[Way]:
 
 
 def _works(way: Way, directory: Path | None) -> bool:
-    """Try a way on what the stack does: in a new folder of the starter's alone, programs read their own.
-
-    What the database needs is tried first, which is quick.
-    """
-    import_all = (sys.executable, "-c", f"{IMPORTS}; {PROBE}")
+    """Try a way on what the stack does: in a new folder of the starter's alone, programs read their own."""
     with TemporaryDirectory(prefix="probe-", dir=directory) as name:
-        place = Path(name)
+        place, mode = Path(name), directory.stat().st_mode if directory else 0
         for folder in (directory, place):
             if folder is not None:
                 way.let_pass(folder)
-        if os.geteuid() == 0 and not _runs(way, Reach(DATABASE), place, (CAT,)):
-            return False
-        return _runs(way, Reach("gateway", python()), place, import_all)
+        if _all_run(way, place):
+            return True
+        if directory is not None:
+            directory.chmod(stat.S_IMODE(mode))
+        return False
+
+
+def _all_run(way: Way, place: Path) -> bool:
+    """Tell whether the database's user, which is quick, and an interpreter read what is theirs."""
+    import_all = (sys.executable, "-c", f"{IMPORTS}; {PROBE}")
+    if os.geteuid() == 0 and not _runs(way, Reach(DATABASE), place, (CAT,)):
+        return False
+    return _runs(way, Reach("gateway", python()), place, import_all)
 
 
 def _runs(way: Way, reach: Reach, place: Path, command: Sequence[str]) -> bool:

@@ -68,10 +68,9 @@ class Nats:
         """Name the file with the seed of a user of the topology."""
         return self.keys / f"{user}.nk"
 
-    def configure(self) -> None:
-        """Write the server's configuration, with the subscribers that there are now."""
-        with self.registry.held() as subscribers:
-            self.write(_configuration(self, subscribers))
+    def configure(self, subscribers: tuple[Subscriber, ...]) -> None:
+        """Write the server's configuration with these subscribers, who are those of the list."""
+        self.write(_configuration(self, subscribers))
 
     def write(self, configuration: str) -> None:
         """Put a configuration in place; it is read at the next start or reload."""
@@ -93,7 +92,8 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     processes.way.let_pass(home)
     for path in (bus.configuration.parent, bus.streams):
         processes.way.hand_over(path, bus.program.name)
-    bus.configure()
+    with bus.registry.held() as subscribers:
+        bus.configure(subscribers)
     async with processes.running(bus.program):
         await until_it_accepts(processes, bus)
         await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())

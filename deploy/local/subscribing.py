@@ -78,19 +78,26 @@ async def take_effect(directory: Path) -> None:
     bus = _bus(directory)
     if not in_use(directory):
         return
-    bus.configure()
-    try:
-        subscribers, admin = bus.registry.subscribers(), str(bus.seed_file("admin"))
-        # Neither who had a name before nor who has it now finds the other one's events.
-        await delete_consumers_of_others(bus.url, admin, subscribers)
-        await reload_server(bus)
-        await provision(bus.url, admin, subscribers)
-        bus.registry.settle()
-    except (Error, OSError) as error:
-        reason = str(error) or type(error).__name__
-        raise SubscriberFailed(
-            f"the list is written, but the bus did not take it over ({reason}): restart the stack"
-        ) from None
+    # Held to the end: a command that knew an older list would delete the consumers of a newer one.
+    with bus.registry.held() as subscribers:
+        try:
+            await _taken_over(bus, subscribers)
+        except (Error, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise SubscriberFailed(
+                f"the list is written, but the bus did not take it over ({reason}): restart the stack"
+            ) from None
+
+
+async def _taken_over(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
+    """Bring server and consumers to the list, which is held; raises nats.errors.Error, OSError."""
+    admin = str(bus.seed_file("admin"))
+    bus.configure(subscribers)
+    # Neither who had a name before nor who has it now finds the other one's events.
+    await delete_consumers_of_others(bus.url, admin, subscribers)
+    await reload_server(bus)
+    await provision(bus.url, admin, subscribers)
+    bus.registry.settle()
 
 
 async def reload_server(bus: Nats) -> None:

@@ -43,7 +43,7 @@ async def test_services_outlive_the_change_to_an_account_each(
             account = (await person.connect("plain"))["id"]
             await syncs(person, account)
 
-            bus.configure()
+            bus.configure(bus.registry.subscribers())
             await processes.restart(bus.program)
             await until(lambda: ready(stack), READY_SECONDS)
 

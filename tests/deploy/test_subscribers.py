@@ -284,6 +284,17 @@ def test_a_name_is_said_with_its_beginning_or_without(directory: Path, named: st
     assert f"{PREFIX}-{named}" not in {each.name for each in subscribing.listed(directory)}
 
 
+async def test_commands_at_once_leave_each_others_consumers(bus: Nats, directory: Path) -> None:
+    """Each takes the list as it is then: none deletes what another has just made."""
+    names = [f"crowd-{number}" for number in range(4)]
+    adding = [asyncio.to_thread(command, directory, "add", "--all", "--name", name) for name in names]
+    assert {done.returncode for done in await asyncio.gather(*adding)} == {0}
+
+    async with connected(bus, "admin") as admin:
+        for name in names:
+            await admin.jetstream().consumer_info(STREAM, f"{PREFIX}-{name}")
+
+
 def command(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command."""
     full = [sys.executable, "-m", "deploy.local", "subscriber", *words, "--directory", str(directory)]

@@ -112,3 +112,9 @@ def test_networks_are_named_exactly(text: str) -> None:
     """A network with host bits, a too wide one, or what is no network is refused by the setting's name."""
     with pytest.raises(BadSetting, match="TRUSTED_PROXIES"):
         parsed({"TRUSTED_PROXIES": text}, "TRUSTED_PROXIES", lambda said: [*map(network, listed(said))])
+
+
+@pytest.mark.parametrize("text", ["fc00::/7", "fd00::/8", "fe80::/10", "10.0.0.0/8", "2001::/16"])
+def test_local_networks_may_be_named_whole(text: str) -> None:
+    """No client on the Internet has an address of them."""
+    assert str(network(text)) == text

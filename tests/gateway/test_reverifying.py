@@ -1,5 +1,6 @@
 """A verification ends a pause, keeps it, or costs the secret: that only where it confirms extra rights."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -33,7 +34,7 @@ def said(uid: str, *permissions: str) -> Verified:
 async def settled(pool: Pool, account: Account, *answers: Verified) -> None:
     """Settle verifications of the account's key, one after the other."""
     assert account.credential_id is not None
-    due = Due(account.id, account.credential_id, "okx", "global")
+    due = Due(account.id, account.credential_id, "okx", "global", datetime.now(UTC))
     for verified in answers:
         async with pool.transaction() as connection:
             await settle(connection, due, verified)
@@ -173,12 +174,16 @@ def test_a_claim_outlasts_its_verification() -> None:
 async def test_a_failed_verification_puts_off_its_own_key_only(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """A key that replaced it, and is paused as well, is verified when it is its turn."""
+    """A key that replaced it is verified when it is its turn; so is one that a sync has put forward."""
     await synced(pool, account, TRADING)
     assert account.credential_id is not None
-    due = Due(account.id, account.credential_id, "okx", "global")
+    ((claimed,),) = await rows(database, "select next_verify_at from account_pauses")
+    due = Due(account.id, account.credential_id, "okx", "global", claimed)
     async with pool.transaction() as connection:
         await pauses.postpone(connection, due, 15.0)
+    assert await wait_until_due(database) <= 15
+    async with pool.transaction() as connection:  # the time was set by another meanwhile
+        await pauses.postpone(connection, due, HOURLY_SECONDS)
     assert await wait_until_due(database) <= 15
 
     new = await replaced(pool, account)

@@ -153,6 +153,20 @@ def test_an_end_that_is_forgotten_makes_no_grant_good_again() -> None:
     assert full("ends") == before + 15
 
 
+def test_the_clock_of_a_gateway_may_be_ahead() -> None:
+    """What was forgotten by a broker whose clock is behind is refused as well, however often it is told."""
+    behind, ended, ids = (
+        datetime.now(UTC) - timedelta(seconds=45),
+        Ended(most=10),
+        [uuid7() for _ in range(25)],
+    )
+    for each in (*ids, ids[0]):
+        ended.add(each, behind)
+
+    assert [refused(ended, each) for each in ids[:15]] == [Code.SIGNING_UNAVAILABLE] * 15
+    assert [refused(ended, each) for each in ids[15:]] == [Code.GRANT_REFUSED] * 10
+
+
 def test_an_end_from_the_future_does_not_stop_what_comes() -> None:
     """The id of a gateway whose clock was ahead stops nothing that is requested later."""
     ended = Ended(most=1)

@@ -10,6 +10,8 @@ MOST_HOPS = 32
 LONGEST_HOP = 64
 # The shortest prefix by version of IP: whoever has an address in a trusted network chooses what theirs is.
 WIDEST = {4: 8, 6: 16}
+# Wider, but never the address of a client on the Internet: unique local and link-local.
+LOCAL = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
 # IPv4 addresses as a socket of IPv6 tells them.
 MAPPED = IPv6Network("::ffff:0:0/96")
 IPV4_BITS = (1 << 32) - 1
@@ -57,7 +59,8 @@ def network(text: str) -> Network:
     if isinstance(found, IPv6Network) and found.subnet_of(MAPPED):
         host = IPv4Address(int(found.network_address) & IPV4_BITS)
         found = IPv4Network((host, found.prefixlen - MAPPED.prefixlen))
-    if found.prefixlen < WIDEST[found.version]:
+    local = isinstance(found, IPv6Network) and any(found.subnet_of(each) for each in LOCAL)
+    if found.prefixlen < WIDEST[found.version] and not local:
         raise ValueError("a network that is too wide")
     return found
 

@@ -23,6 +23,8 @@ MAX_ENDED = 100_000
 FORGET_EVERY = timedelta(seconds=5)
 # Our clock may be set back by less than that, and make a grant good again.
 KEPT_LONGER = timedelta(seconds=60)
+# A gateway's clock may be ahead of ours by so much.
+CLOCKS_DIFFER = timedelta(seconds=60)
 
 log = structlog.get_logger()
 
@@ -109,12 +111,15 @@ class Ended:
         self._forgotten_up_to = UUID(int=0)
 
     def add(self, sync_id: UUID, now: datetime) -> None:
-        """Remember a sync that has ended."""
+        """Remember a sync that has ended; one as old as those that were forgotten is refused already."""
+        if sync_id <= self._forgotten_up_to:
+            return
         self._syncs[sync_id] = None
         if len(self._syncs) > self._most:
             oldest, _ = self._syncs.popitem(last=False)
-            # An id from the future must not stop what is requested from now on.
-            self._forgotten_up_to = max(self._forgotten_up_to, min(oldest, _first_id(now)))
+            # An id from further in the future must not stop what is requested from now on.
+            if oldest <= _first_id(now + CLOCKS_DIFFER):
+                self._forgotten_up_to = max(self._forgotten_up_to, oldest)
 
     def check(self, grant: Grant) -> None:
         """Refuse the grant of a sync that has ended.

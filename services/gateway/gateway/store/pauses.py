@@ -74,12 +74,16 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A paused key that is to be verified; its account has been paused for `age` seconds."""
+    """A paused key that is to be verified; its account has been paused for `age` seconds.
+
+    No other gateway verifies it until `claimed_until`.
+    """
 
     account_id: UUID
     credential_id: UUID
     exchange: str
     region: str
+    claimed_until: datetime
     age: float = 0.0
 
 
@@ -173,7 +177,7 @@ async def claim_due(connection: Connection, exchanges: list[str], again_in: floa
            where account_pauses.account_id in (select account_id from due)
                and accounts.id = account_pauses.account_id
            returning account_pauses.account_id, account_pauses.credential_id, accounts.exchange,
-                     accounts.region,
+                     accounts.region, account_pauses.next_verify_at as claimed_until,
                      extract(epoch from now() - account_pauses.paused_at)::float8 as age""",
         exchanges=exchanges,
         limit=limit,
@@ -182,13 +186,18 @@ async def claim_due(connection: Connection, exchanges: list[str], again_in: floa
 
 
 async def postpone(connection: Connection, due: Due, verify_in: float) -> None:
-    """Say when a key whose verification failed is verified next, unless it was replaced meanwhile."""
+    """Say when a key whose verification failed is verified next.
+
+    Not where the key was replaced meanwhile, or a sync has said when.
+    """
     await execute(
         connection,
         """update account_pauses set next_verify_at = now() + make_interval(secs => %(seconds)s)
-           where account_id = %(id)s and credential_id = %(credential_id)s""",
+           where account_id = %(id)s and credential_id = %(credential_id)s
+               and next_verify_at = %(claimed_until)s""",
         id=due.account_id,
         credential_id=due.credential_id,
+        claimed_until=due.claimed_until,
         seconds=verify_in,
     )
 
