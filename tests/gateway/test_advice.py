@@ -78,14 +78,18 @@ def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: 
     text = afterwards(cast("Any", {"route_handler": handler}))
 
     assert text != "Send the request again in a moment."
-    assert re.search(r"\bmay (be|have) .* or not\b|Look at GET|the old key or the new one", text), text
+    assert re.search(r"\bmay (be|have) .* or not\b|Look at GET|Either the account has the new key", text), (
+        text
+    )
 
 
 @pytest.mark.parametrize(
     ("handler", "look"),
     [
         (me.change_password, "with the new password; if that is refused, the old one still holds"),
-        (me.delete_me, "GET /me in a moment: the answer 401 says that you are deleted"),
+        (me.delete_me, "Sign in in a moment with the password: if that is refused, you are deleted"),
+        (auth.logout, "the session has ended once its refresh token is refused"),
+        (auth.logout, "GET /me/sessions after a new login"),
         (accounts.delete_account, "GET /accounts"),
         (accounts.rename_account, "GET /accounts"),
         (me.end_session, "GET /me/sessions"),
@@ -95,6 +99,12 @@ def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: 
 def test_the_words_say_where_to_look(handler: HTTPRouteHandler, look: str) -> None:
     """Each change is seen at an address, or by what is refused then."""
     assert look in afterwards(cast("Any", {"route_handler": handler}))
+
+
+@pytest.mark.parametrize("handler", CHANGING, ids=lambda handler: handler.handler_name)
+def test_no_words_take_an_expired_access_token_for_a_sign(handler: HTTPRouteHandler) -> None:
+    """The answer 401 comes to every request whose access token expired; it tells of no change."""
+    assert "401" not in afterwards(cast("Any", {"route_handler": handler}))
 
 
 @pytest.mark.parametrize("scope", [{}, {"route_handler": accounts.list_accounts}], ids=["no route", "a list"])

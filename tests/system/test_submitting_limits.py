@@ -113,6 +113,33 @@ async def test_one_address_submits_no_more_keys_for_having_many_users(
     assert await submitted(database) == 12
 
 
+async def test_others_at_an_address_keep_no_user_from_connecting_for_a_day_nor_from_a_repair(
+    stack: Stack, person: Person, new_person: NewPerson, database: Postgres
+) -> None:
+    """A repair is not refused while others use the address up, and connecting not after their minute."""
+    account = await person.connect("plain")
+    path = f"/accounts/{account['id']}/credentials"
+    other = await new_person()
+    few = {"SUBMISSION_LIMIT_PER_MINUTE": "3", "SUBMISSION_LIMIT_PER_DAY": "3", "WRITE_LIMIT_PER_MINUTE": "6"}
+    await run(database, "update rate_limits set ends_at = now()")
+    async with (
+        another_gateway(stack, **few, ADDRESS_LIMIT_FACTOR="1") as address,
+        signed_in(address, person) as client,
+        signed_in(address, other) as crowd,
+    ):
+        for _ in range(3):
+            await crowd.post("/accounts", json=submission(api_secret=WRONG))
+        kept_out = await client.post("/accounts", json=submission("margin"))
+        for _ in range(6):
+            await crowd.delete(f"/accounts/{uuid4()}")
+        repaired = await client.put(path, json={"credentials": credentials("plain")})
+        await run(database, "update rate_limits set ends_at = now() where policy not like '%%daily%%'")
+        connected = await client.post("/accounts", json=submission("margin"))
+
+    assert kept_out.headers["RateLimit-Policy"] == '"submit-address";q=3;w=60'
+    assert (repaired.status_code, connected.status_code) == (200, 201)
+
+
 async def test_thirty_keys_a_day(stack: Stack, person: Person, database: Postgres) -> None:
     """However slowly they come, the thirty-first of a day is refused, with the time until it is over."""
     user = (await person.get("/me"))["id"]

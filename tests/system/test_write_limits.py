@@ -105,10 +105,18 @@ async def test_every_write_answers_429_after_its_limit(
     assert len(writes) >= 10
 
 
-async def test_every_write_of_users_is_limited_per_address(
+def is_of_its_user_alone(route: Route) -> bool:
+    """Tell whether a write is not for the users of one address together: to come in, to stay, to repair."""
+    return route.path.endswith(("/login", "/refresh", "/credentials"))
+
+
+async def test_every_other_write_of_users_is_limited_per_address(
     stack: Stack, new_person: NewPerson, database: Postgres
 ) -> None:
-    """Four users behind one address, of whom each may do so three times, do so three times together."""
+    """Four users behind one address, of whom each may do so three times, do so three times together.
+
+    They sign in, refresh and repair an account each for themselves.
+    """
     people = [await new_person() for _ in range(QUOTA + 1)]
     async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
         writes = [route for route in await all_routes(people[0].client) if route.method in WRITES]
@@ -120,7 +128,12 @@ async def test_every_write_of_users_is_limited_per_address(
 
             answers = [await once(client, each, route) for each in zip(people, tokens, strict=True)]
 
-            assert [answer.status_code == 429 for answer in answers] == [False] * QUOTA + [True], route
+            last = not is_of_its_user_alone(route)
+            assert [answer.status_code == 429 for answer in answers] == [False] * QUOTA + [last], route
+            if not last:
+                shared = "select 1 from rate_limits where policy = 'write-address' and ends_at > now()"
+                assert await run(database, shared) == [], route
+                continue
             assert answers[-1].json()["code"] == "rate_limit_exceeded"
             assert "Your network address" in answers[-1].json()["detail"]
 
@@ -167,6 +180,48 @@ async def test_strangers_take_nothing_from_users_behind_the_same_address(
         assert (await client.post("/api/v1/auth/refresh", json=refresh)).status_code == 200
         headers = {"Authorization": person.client.headers["Authorization"]}
         assert (await client.post("/api/v1/auth/logout", headers=headers)).status_code == 204
+
+
+async def test_one_user_with_many_logins_keeps_no_other_from_coming_in(
+    stack: Stack, person: Person, new_person: NewPerson, database: Postgres
+) -> None:
+    """However often one refreshes, it counts for that user, and the others at the address go on as ever."""
+    other = await new_person()
+    tokens = [(await tokens_of(person))["refresh_token"] for _ in range(QUOTA + 1)]
+    await run(database, "update rate_limits set ends_at = now()")
+    async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
+        statuses = [
+            (await client.post("/api/v1/auth/refresh", json={"refresh_token": token})).status_code
+            for token in tokens
+        ]
+        login = await client.post(LOGIN, json={"email": other.email, "password": PASSWORD})
+        refresh = {"refresh_token": other.tokens["refresh_token"]}
+        refreshed = await client.post("/api/v1/auth/refresh", json=refresh)
+        headers = {"Authorization": other.client.headers["Authorization"]}
+        written = await client.delete("/api/v1/me/sessions", headers=headers)
+
+    assert statuses == [200] * QUOTA + [429]
+    assert (login.status_code, refreshed.status_code, written.status_code) == (200, 200, 204)
+
+
+async def test_users_who_use_an_address_up_keep_none_from_coming_in(
+    stack: Stack, person: Person, new_person: NewPerson, database: Postgres
+) -> None:
+    """While the writes of all at the address are used up, logins and refreshes go on."""
+    other = await new_person()
+    await run(database, "update rate_limits set ends_at = now()")
+    async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
+        headers = {"Authorization": person.client.headers["Authorization"]}
+        for _ in range(QUOTA):
+            await client.delete(f"/api/v1/accounts/{uuid4()}", headers=headers)
+        headers = {"Authorization": other.client.headers["Authorization"]}
+        refused = await client.delete(f"/api/v1/accounts/{uuid4()}", headers=headers)
+        login = await client.post(LOGIN, json={"email": other.email, "password": PASSWORD})
+        refresh = {"refresh_token": other.tokens["refresh_token"]}
+        refreshed = await client.post("/api/v1/auth/refresh", json=refresh)
+
+    assert refused.headers["RateLimit-Policy"].startswith('"write-address"')
+    assert (login.status_code, refreshed.status_code) == (200, 200)
 
 
 async def test_a_refused_refresh_leaves_the_token_unused(

@@ -38,12 +38,11 @@ async def admit_login(connection: Connection, allowed: Limits, email: str, addre
 
     Counting first is what makes many tries at once no more than a few one after the other. From a network
     where the user signed in before, only failures of the same user from there delay a login: neither those
-    for the same email address from elsewhere nor those for other users count. All that users who are signed
-    in change from one address counts for it, their logins included.
+    for the same email address from elsewhere nor those for other users count, and nothing that other users
+    change from the same address refuses or delays it.
     """
     user, network = await users.find_by_email(connection, email), client_network(address)
     known = await networks.is_known(connection, email, network)
-    await look_for_room(connection, allowed.by_address(address))
     client = f"{user.id} {network}" if user and known else network
     own = await _own_wait(connection, allowed, client) if known else 0.0
     failed = await limits.look(connection, allowed.login, network)
@@ -64,7 +63,6 @@ async def count_success(connection: Connection, allowed: Limits, attempt: Attemp
     for subject in attempt.counted:
         await logins.forget(connection, subject)
     await limits.take(connection, allowed.signed_in, f"{user.id} {attempt.network}")
-    await limits.take(connection, allowed.address, attempt.network)
     await networks.remember(connection, user.id, attempt.network)
 
 
@@ -77,14 +75,16 @@ async def forgive(connection: Connection, attempt: Attempt) -> None:
 async def admit_refresh(
     connection: Connection, allowed: Limits, token: RefreshToken | None, address: str | None
 ) -> None:
-    """Count the use of a refresh token for its login, and of one that is not ours for the client's address.
+    """Count the use of a refresh token for its login and its user, never for all who share their address.
 
-    Raises Problem, after which the token is as it was.
+    One that is not ours counts for the client's address, apart from what users do there. Raises Problem,
+    after which the token is as it was.
     """
     if token is None:
         await admit(connection, [(allowed.refresh, client_network(address))])
     else:
-        await admit(connection, [(allowed.refresh, str(token.family_id)), *allowed.by_address(address)])
+        own = [(allowed.refresh, str(token.family_id)), (allowed.write, str(token.user_id))]
+        await admit(connection, own)
 
 
 async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allowance, ...]:

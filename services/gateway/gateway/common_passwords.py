@@ -1,7 +1,7 @@
 """Passwords that are among the first to be tried, by the word lists of zxcvbn; its own search is not used.
 
 That search costs up to two seconds for a password that somebody chose for it. Here each question is a look
-into a set or one walk over the password: microseconds for the longest that may be.
+into a set or one walk over the password: under a millisecond for the longest that may be.
 """
 
 import re
@@ -9,10 +9,6 @@ import unicodedata
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-# The 30,000 commonest passwords, and the words and names that most others are made of.
-WORDS = frozenset(word.casefold() for words in FREQUENCY_LISTS.values() for word in words)
-# A few letters are spelled out to some thousand where they are compared; no word is so long.
-LONGEST_SPELLED = 128
 # How fingers and the alphabet go; what is written backwards goes the same way.
 WAYS = (
     "01234567890123456789",
@@ -27,16 +23,33 @@ WAYS = (
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/",
     "abcdefghijklmnopqrstuvwxyz",
 )
-ROWS = tuple(row for way in WAYS for row in (way, way[::-1]))
 SHORTEST_ROW = 3
+ROWS = frozenset(
+    row[start:end]
+    for way in WAYS
+    for row in (way, way[::-1])
+    for start in range(len(row))
+    for end in range(start + SHORTEST_ROW, len(row) + 1)
+)
+# The 30,000 commonest passwords, the words and names that most others are made of, and the rows.
+NAMED = frozenset(word.casefold() for words in FREQUENCY_LISTS.values() for word in words)
+WORDS = NAMED | ROWS
+LONGEST_NAMED = max(map(len, NAMED))
+# A few letters are spelled out to some thousand where they are compared; no word is so long.
+LONGEST_SPELLED = 128
 DATE = re.compile(
     r"(?:\d{1,2}[-./_]?\d{1,2}[-./_]?)?(?:19|20)\d\d|(?:19|20)\d\d[-./_]?\d{1,2}[-./_]?\d{1,2}", re.ASCII
 )
-# What people add to a word, and how much of it is no secret.
-ADDED = "0123456789!?.,:;-_*+#@$&%=()/\"' "
-MOST_ADDED = 4
+# What people add to a word, however much of it.
+SIGNS = "!?.,:;-_*+#@$&%=()/\"' "
+DIGITS = "0123456789"
+ADDED = DIGITS + SIGNS
 SHORTEST_WORD = 3
-LONGEST_UNIT = 4
+# So few different letters are no secret, nor are these many around one that is held down, nor is a unit that
+# is shorter than a password and repeated.
+FEWEST_LETTERS, FEWEST_AROUND_RUN = 3, 5
+RUN = re.compile(r"(.)\1{3}", re.DOTALL)
+SHORTEST_UNIT = 8
 # Figures in the place of letters; 1 stands for two.
 FIGURES = (str.maketrans("@4301$57!", "aaeoisstl"), str.maketrans("@4301$57!", "aaeolssti"))
 
@@ -44,17 +57,19 @@ FIGURES = (str.maketrans("@4301$57!", "aaeoisstl"), str.maketrans("@4301$57!", "
 def is_common(password: str) -> bool:
     """Tell whether a password is on the lists, or what people make of what is on them."""
     folded = _folded(password)
+    if _is_uniform(folded):
+        return True
     unit = folded[: _period(folded)]
-    if len(unit) < len(folded) and (len(unit) <= LONGEST_UNIT or _is_listed(unit)):
+    if len(unit) < len(folded) and (len(unit) < SHORTEST_UNIT or is_common(unit)):
         return True
     if len(folded) > LONGEST_SPELLED:
         return False
-    return any(_is_listed(each) or _is_lengthened(each) for each in _spellings(folded))
+    return any(map(_is_guessable, _readings(folded)))
 
 
 def is_email(password: str, email: str) -> bool:
     """Tell whether a password is the user's email address, or the part of it before the @."""
-    address = email.casefold()
+    address = _folded(email)
     return _folded(password) in (address, address.partition("@")[0])
 
 
@@ -62,28 +77,36 @@ def _folded(password: str) -> str:
     return unicodedata.normalize("NFKC", password).casefold().strip()
 
 
-def _spellings(folded: str) -> tuple[str, ...]:
-    return (folded, *(folded.translate(figures) for figures in FIGURES))
+def _is_uniform(text: str) -> bool:
+    fewest = FEWEST_AROUND_RUN if RUN.search(text) else FEWEST_LETTERS
+    return len(set(text)) < fewest
+
+
+def _readings(folded: str) -> set[str]:
+    """Give what a text may have been made of: without what was added, and letters in the place of figures."""
+    cut = {folded, *(folded.strip(added) for added in (DIGITS, SIGNS, ADDED))}
+    cut |= {folded.lstrip(ADDED), folded.rstrip(ADDED)}
+    spelled = cut.union(each.translate(figures) for each in cut for figures in FIGURES)
+    read = spelled.union(each.strip(ADDED) for each in spelled)
+    return {each for each in read if len(each) >= SHORTEST_WORD}
+
+
+def _is_guessable(text: str) -> bool:
+    """Tell whether a text is listed, two listed words or something short or listed that is repeated."""
+    if _is_listed(text) or _is_pair(text):
+        return True
+    unit = text[: _period(text)]
+    return len(unit) < len(text) and (len(unit) < SHORTEST_UNIT or _is_listed(unit) or _is_pair(unit))
 
 
 def _is_listed(text: str) -> bool:
-    return text in WORDS or _is_row(text) or DATE.fullmatch(text) is not None
+    return text in WORDS or DATE.fullmatch(text) is not None
 
 
-def _is_row(text: str) -> bool:
-    return len(text) >= SHORTEST_ROW and any(text in row for row in ROWS)
-
-
-def _is_lengthened(text: str) -> bool:
-    """Tell whether a text is a word with a few figures or signs, a row or a date before it or behind it."""
-    before, behind = text.lstrip(ADDED), text.rstrip(ADDED)
-    return _is_added(text[: len(text) - len(before)], before) or _is_added(text[len(behind) :], behind)
-
-
-def _is_added(added: str, word: str) -> bool:
-    if len(word) < SHORTEST_WORD or not (word in WORDS or _is_row(word)):
-        return False
-    return len(added) <= MOST_ADDED or _is_row(added) or DATE.fullmatch(added) is not None
+def _is_pair(text: str) -> bool:
+    """Tell whether a text is two listed words, with or without something between them."""
+    ends = range(SHORTEST_WORD, min(len(text) - SHORTEST_WORD, LONGEST_NAMED) + 1)
+    return any(text[:end] in WORDS and text[end:].lstrip(ADDED) in WORDS for end in ends)
 
 
 def _period(text: str) -> int:

@@ -56,16 +56,21 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """How often a user, and a client address, may submit a key, and how many a gateway takes on at once."""
+    """How often a user, and a client address, may submit a key, and how many a gateway takes on at once.
+
+    Whoever has an account and repairs it is not refused for others at the same address.
+    """
 
     limits: Limits
     at_once: int
 
-    def charges(self, user_id: UUID, address: str | None) -> list[Charge]:
-        """Give what a submission is charged: the user's first."""
-        network = client_network(address)
-        own = [(policy, str(user_id)) for policy in self.limits.submissions]
-        return own + [(policy, network) for policy in self.limits.address_submissions]
+    def charges(self, user_id: UUID) -> list[Charge]:
+        """Give what a submission is charged for its user."""
+        return [(policy, str(user_id)) for policy in self.limits.submissions]
+
+    def charges_of_address(self, address: str | None) -> list[Charge]:
+        """Give what connecting an account is charged for the client's address."""
+        return [(self.limits.address_submissions, client_network(address))]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -119,9 +124,10 @@ class Connecting:
         async with self._pool.transaction() as connection:
             if adding:
                 await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
-            charges = self._admission.charges(submission.user_id, submission.address)
-            allowances = await admit(connection, charges)
-        return allowances[: len(self._admission.limits.submissions)]
+            allowances = await admit(connection, self._admission.charges(submission.user_id))
+            if adding:
+                await admit(connection, self._admission.charges_of_address(submission.address))
+        return allowances
 
     async def _connect(self, submission: Submission, name: str) -> Account:
         credential_id, verified = await self._accepted(submission)

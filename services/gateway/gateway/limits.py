@@ -42,8 +42,9 @@ class Limits(msgspec.Struct, frozen=True):
 
     `write` is for every request that changes something and names no policy of its own; `login` counts failed
     logins of a client address and `signed_in` those that succeed, `submissions` the keys that a user submits.
-    Whatever signed-in users change from one client address counts for that address, too: `address`, and
-    `address_submissions` for keys. Requests without a token do not, so that strangers use up nothing of it.
+    What signed-in users change from one client address counts for that address, too: `address`, and
+    `address_submissions` for keys of accounts that they connect. Logins, refreshes, repairs of an account and
+    requests without an access token neither count there nor are refused for it.
     """
 
     sync: Policy
@@ -56,7 +57,7 @@ class Limits(msgspec.Struct, frozen=True):
     signed_in: Policy
     submissions: tuple[Policy, ...]
     address: Policy
-    address_submissions: tuple[Policy, ...]
+    address_submissions: Policy
 
     def by_address(self, address: str | None) -> list[Charge]:
         """Give what a user who changes something is charged for the address that the request came from."""

@@ -38,8 +38,8 @@ class Hashing:
 class Passwords:
     """Hashes and checks passwords; what would wait for long is refused with TooBusy.
 
-    Clients that are known have places and threads of their own: strangers can neither take them nor make
-    those who wait for them wait longer.
+    Clients that are known, who signed in before from their network or are signed in, have places and threads
+    of their own, which no stranger takes. They share them: each holds at most a quarter of the places.
     """
 
     def __init__(self, most: int) -> None:

@@ -145,7 +145,7 @@ def limits(environ: Environment) -> Limits:
         signed_in=policy("sign-in", "SIGN_IN_LIMIT_PER_MINUTE"),
         submissions=submissions,
         address=of_address(write),
-        address_submissions=tuple(map(of_address, submissions)),
+        address_submissions=of_address(submissions[0]),
     )
 
 

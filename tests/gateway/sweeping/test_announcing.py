@@ -25,7 +25,7 @@ from tests.gateway.sweeping.test_forged_outcomes import Scene, opened, said
 from tests.tapping import taken
 from tests.waiting import until
 
-SEVERAL = {"register", "submissions", "address_submissions"}
+SEVERAL = {"register", "submissions"}
 NAMES = set(Limits.__struct_fields__) - SEVERAL
 ALLOWED = msgspec.convert({name: Policy(name, 100) for name in NAMES} | dict.fromkeys(SEVERAL, ()), Limits)
 TRADING = {"exchange_uid": "1", "permissions": ["trade"]}

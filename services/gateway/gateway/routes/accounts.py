@@ -15,7 +15,7 @@ from gateway.errors import invalid_input, not_found
 from gateway.limits import rate_limit_fields
 from gateway.pasted import trimmed
 from gateway.routes.auth import SignedInRequest, client_address
-from gateway.routes.limiting import RATE_LIMIT
+from gateway.routes.limiting import RATE_LIMIT, USER_ALONE
 from gateway.routes.problems import documented
 from gateway.routes.situations import Doing
 from gateway.store import accounts, audit, balances, pauses
@@ -132,6 +132,7 @@ async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Ga
     response_headers=RATE_LIMIT,
     responses=CONNECTING,
     tags=["accounts"],
+    opt=USER_ALONE,
     situation=Situation.REPLACE,
 )
 async def replace_credentials(

@@ -186,7 +186,8 @@ def check_new_password(password: Secret, email: str) -> None:
         raise weak_password("The password is your email address: choose another.")
     if is_common(password.reveal()):
         raise weak_password(
-            "This password is one of the commonest, which are tried first: choose a longer or rarer one."
+            "This password is one of the commonest, or is made of what is tried first: choose a rarer one, "
+            "such as three words or more."
         )
 
 

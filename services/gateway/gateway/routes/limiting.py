@@ -17,6 +17,9 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPTION = "limit"
 BY_ITSELF = "by itself"
 COUNTED = {OPTION: BY_ITSELF}
+# A route may also say that it counts for its user alone, not for all users of one address together.
+SHARED = "shared"
+USER_ALONE = {SHARED: False}
 TOLD = "rate_limit"
 RATE_LIMIT = [
     ResponseHeader(name="RateLimit-Policy", description="How often you may ask", documentation_only=True),
@@ -32,8 +35,8 @@ class Limiting:
     """Counts requests that change something, before their bodies are read.
 
     The policy is `write` where a route names no other. A signed-in user is counted as such, and all users
-    behind one address together; strangers there take nothing from them, because without a token the client's
-    address counts apart.
+    behind one address together, unless the route counts for its user alone; strangers there take nothing from
+    them, because without a token the client's address counts apart.
     """
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
@@ -47,18 +50,21 @@ class Limiting:
             return
         async with self._pool.transaction() as database:
             policies = self._policies(name)
-            allowances = await admit(database, self._charges(connection, policies))
+            shared = handler.opt.get(SHARED, True)
+            allowances = await admit(database, self._charges(connection, policies, shared=shared))
         connection.state[TOLD] = rate_limit_fields(allowances[: len(policies)])
 
     def _policies(self, name: str) -> tuple[Policy, ...]:
         named: Policy | tuple[Policy, ...] = getattr(self._limits, name)
         return (named,) if isinstance(named, Policy) else named
 
-    def _charges(self, connection: AnyConnection, policies: tuple[Policy, ...]) -> list[Charge]:
+    def _charges(
+        self, connection: AnyConnection, policies: tuple[Policy, ...], *, shared: bool
+    ) -> list[Charge]:
         user = connection.scope.get("user")
         address = connection.client.host if connection.client else None
         subject = str(user.id) if user else client_network(address)
-        of_address = self._limits.by_address(address) if user else []
+        of_address = self._limits.by_address(address) if user and shared else []
         return [*((policy, subject) for policy in policies), *of_address]
 
 

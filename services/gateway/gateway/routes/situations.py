@@ -39,22 +39,23 @@ UNSURE: dict[Situation | Doing, str] = {
     ),
     Doing.REFRESH: (
         "The refresh token may be used up or not. Send it again within 20 seconds: it gets the same "
-        "successor. Later, sign in again."
+        "successor. If it is refused, or later, sign in again."
     ),
     Doing.SIGN_OUT: (
-        "You may be signed out or not. Send the request again in a moment: the answer 401 says that you are."
+        "You may be signed out or not: the session has ended once its refresh token is refused. If that gets "
+        "new tokens, sign out with them. GET /me/sessions after a new login lists the session while it lives."
     ),
     Doing.CHANGE_PASSWORD: (
         "The password may be changed or not; if it is, every other session has ended. Sign in in a moment "
         "with the new password; if that is refused, the old one still holds: send the request again."
     ),
     Doing.DELETE_USER: (
-        "You may be deleted or not. GET /me in a moment: the answer 401 says that you are deleted; if you "
-        "are still shown, send the request again."
+        "You may be deleted or not. Sign in in a moment with the password: if that is refused, you are "
+        "deleted; if you are signed in, send the request again."
     ),
     Doing.END_SESSION: (
-        "The session may have ended or not. GET /me/sessions in a moment: it lists those that did not end. "
-        "Send the request again for them."
+        "The session may have ended or not. GET /me/sessions in a moment, after a new login if your access "
+        "token is refused: it lists those that did not end. Send the request again for them."
     ),
     Doing.RENAME: (
         "The account may be renamed or not. GET /accounts in a moment: it shows the name. If that is the old "
