@@ -16,31 +16,43 @@ Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Read who a credential belongs to and what it may do, before it is accepted."""
+    """Read who a credential belongs to and what it may do, before it is accepted.
+
+    With `rights_only` its account is known already, and what stands beside the rights does not matter; a
+    worker of before reads it nevertheless.
+    """
 
     credential_id: UUID
     exchange: str
     region: str
     grant: str
     deadline: AwareTime
+    rights_only: bool = False
 
 
 class Verified(msgspec.Struct, frozen=True, tag="verified"):
     """What the exchange says of a credential.
 
     `exchange_uid` is the account of the key, `master_uid` its master: equal for a master account.
-    `master_uid` and `bound_addresses` are None where they could not be read: they say nothing of its rights.
     `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
     `bound_addresses` are the addresses that the key is bound to, empty when it is not.
     """
 
     exchange_uid: AccountUid
-    master_uid: AccountUid | None
+    master_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
-    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)] | None
+    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
+
+
+class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
+    """What the exchange says of the rights of a credential, in its own words, and whose it is."""
+
+    exchange_uid: AccountUid
+    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
 
 
 VerifyReply = Verified | Refused
+RightsReply = VerifiedRights | Verified | Refused
 
 
 class WalletFact(msgspec.Struct, frozen=True):

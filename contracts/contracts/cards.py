@@ -13,7 +13,15 @@ from uuid import UUID
 import msgspec
 
 from contracts import subjects
-from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, Verified, Verify, WalletFact
+from contracts.accounts import (
+    AccountPaused,
+    AccountResumed,
+    AccountSynced,
+    Verified,
+    VerifiedRights,
+    Verify,
+    WalletFact,
+)
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.syncs import (
@@ -201,6 +209,9 @@ CARDS = (
         "sync-worker",
         "gateway",
         Verified("446556000000000001", "446556000000000001", ("read_only",), ("203.0.113.7",)),
+    ),
+    Card(
+        subjects.verify("*"), "sync-worker", "gateway", VerifiedRights("446556000000000001", ("read_only",))
     ),
     Card(
         "every request",

@@ -9,9 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from contracts.accounts import Verified
 from contracts.bus.pinning import NotAWrappingKey
 from contracts.catalogue import OKX
-from contracts.faults import Failure
 from contracts.values import Secret
-from gateway.credentials import api_key_hint, check_read_only, check_whole, wrap_secret
+from gateway.credentials import api_key_hint, check_read_only, wrap_secret
 from gateway.errors import Problem
 
 VAULT = rsa.generate_private_key(65537, 2048)
@@ -72,15 +71,6 @@ def test_a_key_that_may_not_read_is_refused() -> None:
 def test_a_read_only_key_is_accepted() -> None:
     """Exactly the Read permission passes."""
     check_read_only(OKX, Verified("1", "1", ("read_only",), ()))
-
-
-@pytest.mark.parametrize(("master", "bound"), [(None, ()), ("1", None)])
-def test_a_key_of_which_not_all_is_said_is_not_connected(
-    master: str | None, bound: tuple[str, ...] | None
-) -> None:
-    """Its rights may be known: but nothing is kept that was guessed."""
-    with pytest.raises(Failure, match="unexpected_response"):
-        check_whole(Verified("1", master, ("read_only",), bound))
 
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:

@@ -18,7 +18,7 @@ from contracts.values import Secret
 from contracts.vault import CredentialParts
 from gateway.admitting import admit
 from gateway.advice import Advice
-from gateway.credentials import api_key_hint, check_read_only, check_whole
+from gateway.credentials import api_key_hint, check_read_only
 from gateway.destroying import Destroyer
 from gateway.errors import Problem, not_found, problem_of, service_unavailable, unauthorized
 from gateway.limits import Allowance, Charge, Limits, client_network
@@ -152,7 +152,6 @@ class Connecting:
         try:
             verified = await self._verify(credential_id, submission, begun)
             check_read_only(submission.exchange, verified, await self._advice(submission))
-            check_whole(verified)
         except Failure as failure:
             await self._doom(credential_id, submission, failure.code)
             raise problem_of(failure, await self._advice(submission)) from None
@@ -330,7 +329,6 @@ async def _check_number(connection: Connection, user_id: UUID, happened: str) ->
 def _account(
     account_id: UUID, submission: Submission, name: str, credential_id: UUID, verified: Verified
 ) -> Account:
-    assert verified.master_uid is not None  # noqa: S101 - check_whole has seen it
     return Account(
         id=account_id,
         user_id=submission.user_id,

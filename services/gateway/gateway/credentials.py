@@ -15,7 +15,7 @@ from contracts.bus.pinning import (
     wrapping_key_fingerprint,
 )
 from contracts.catalogue import Exchange
-from contracts.faults import Code, failure
+from contracts.faults import failure
 from contracts.values import Secret
 from contracts.vault import Keys
 from gateway.advice import Advice
@@ -67,12 +67,6 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
     if finding.rights:
         problem.members["rights"] = list(finding.rights)
     raise problem
-
-
-def check_whole(verified: Verified) -> None:
-    """Refuse a key of which the exchange did not say all that is kept of it; raises Failure."""
-    if verified.master_uid is None or verified.bound_addresses is None:
-        raise failure(Code.UNEXPECTED_RESPONSE, "We can not read what the answer says of the key.")
 
 
 def api_key_hint(api_key: Secret) -> str:

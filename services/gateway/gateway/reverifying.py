@@ -6,7 +6,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from contracts.accounts import Verified
+from contracts.accounts import Verified, VerifiedRights
 from contracts.bus.connect import Bus
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
@@ -21,7 +21,7 @@ from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
 from gateway.store.pauses import Due, Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
-from gateway.verifying import Asked, verify
+from gateway.verifying import Asked, verify_rights
 
 LOOK_SECONDS = 5.0
 AT_ONCE = 8
@@ -94,7 +94,7 @@ class Reverifier:
     async def _settle(self, due: Due, begun: DatabaseTime) -> None:
         try:
             asked = Asked(due.credential_id, due.exchange, due.region)
-            verified = await verify(self._bus, self._key, asked, begun)
+            verified = await verify_rights(self._bus, self._key, asked, begun)
         except Failure as failure:
             again_in = retry_seconds(failure, due.age)
             log.warning("pause_not_verified", account_id=due.account_id, code=failure.code, again_in=again_in)
@@ -115,7 +115,7 @@ def retry_seconds(failure: Failure, age: float) -> float:
     return max(SOON_SECONDS if age < YOUNG_SECONDS else RETRY_SECONDS, failure.retry_after or 0.0)
 
 
-async def settle(connection: Connection, due: Due, verified: Verified) -> None:
+async def settle(connection: Connection, due: Due, verified: VerifiedRights | Verified) -> None:
     """Do what was found, unless the key was replaced or the account deleted meanwhile."""
     account = await accounts.lock_account(connection, due.account_id)
     if account is None or account.credential_id != due.credential_id:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.accounts import Verified
+from contracts.accounts import Verified, VerifiedRights
 from contracts.catalogue import Exchange
 from contracts.faults import Code, CodeText, fault_of
 from contracts.rights import excess_rights, named_rights
@@ -28,7 +28,9 @@ class Finding(msgspec.Struct, frozen=True):
         return fault_of(self.code).told(self.detail)
 
 
-def judge_rights(exchange: Exchange, exchange_uid: str, said: Rights | Verified) -> Finding | None:
+def judge_rights(
+    exchange: Exchange, exchange_uid: str, said: Rights | VerifiedRights | Verified
+) -> Finding | None:
     """Compare what an exchange says of a key with its account; None where the key may only read that one.
 
     A key of another account is that above all, whatever it may do there.

@@ -6,7 +6,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
-from contracts.accounts import Verified, Verify, VerifyReply
+from contracts.accounts import RightsReply, Verified, VerifiedRights, Verify, VerifyReply
 from contracts.bus.connect import Bus
 from contracts.bus.grants import VERIFY, Grant, sign_grant
 from contracts.faults import Code
@@ -27,13 +27,29 @@ class Asked(msgspec.Struct, frozen=True):
 
 async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verified:
     """Verify a credential, which the gateway grants with its key; raises Failure."""
-    deadline = begun.after(VERIFY_SECONDS)
-    grant = Grant(asked.credential_id, asked.exchange, VERIFY, deadline)
-    question = Verify(asked.credential_id, asked.exchange, asked.region, sign_grant(grant, key), deadline)
-    subject = subjects.verify(asked.exchange)
+    question = _question(key, asked, begun)
     reply: VerifyReply = await bus.request(
-        subject, question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+        subjects.verify(asked.exchange), question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
     )
     if isinstance(reply, Refused):
         raise in_time(reply, asked.exchange).failure()
     return reply
+
+
+async def verify_rights(
+    bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime
+) -> VerifiedRights | Verified:
+    """Have the rights of a credential read whose account is known; raises Failure."""
+    question = msgspec.structs.replace(_question(key, asked, begun), rights_only=True)
+    reply: RightsReply = await bus.request(
+        subjects.verify(asked.exchange), question, RightsReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+    )
+    if isinstance(reply, Refused):
+        raise in_time(reply, asked.exchange).failure()
+    return reply
+
+
+def _question(key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verify:
+    deadline = begun.after(VERIFY_SECONDS)
+    grant = Grant(asked.credential_id, asked.exchange, VERIFY, deadline)
+    return Verify(asked.credential_id, asked.exchange, asked.region, sign_grant(grant, key), deadline)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 
 from contracts import subjects
-from contracts.accounts import Verified, Verify
+from contracts.accounts import Verified, VerifiedRights, Verify
 from contracts.bus.connect import Bus
 from contracts.bus.delivery import Delivery, RetryLater, consume
 from contracts.bus.envelope import Malformed, attributes, decode, encode
@@ -65,13 +65,16 @@ class Handlers:
         self._outages.forget(delivery.message_id)
         _report(said, reading.rights_code, time.monotonic() - started)
 
-    async def verify_credential(self, body: bytes) -> Verified:
+    async def verify_credential(self, body: bytes) -> Verified | VerifiedRights:
         """Read whose credential it is and what it may do; raises Failure, which is answered as a refusal."""
         request: Verify = decode(body, Verify)
         exchange = self._exchange(request.exchange)
         try:
             async with asyncio.timeout(VERIFY_SECONDS):
-                return await exchange.verify(_access(request, VERIFY_SECONDS))
+                if not request.rights_only:
+                    return await exchange.verify(_access(request, VERIFY_SECONDS))
+                rights = await exchange.read_rights(_access(request, VERIFY_SECONDS))
+                return VerifiedRights(rights.exchange_uid, rights.permissions)
         except TimeoutError:
             raise ExchangeTimeout("We could not verify the key in time.") from None
 

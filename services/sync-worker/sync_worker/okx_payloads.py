@@ -30,6 +30,7 @@ MAX_VALUES = 250_000
 # The id of an account, and an address or a network that a key is bound to, as a message carries them.
 UID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
+UNREADABLE_KEY = "We can not read what the answer says of the key."
 SHAPE = "The answer does not have the documented shape."
 
 Shape = TypeVar("Shape")
@@ -103,19 +104,15 @@ def parse_valuation(data: Any) -> dict[str, Decimal]:
 
 
 def parse_config(data: Any) -> Verified:
-    """Read from the data of /api/v5/account/config whose key it is, what it may do, and what else is kept.
-
-    What else is kept is None where it can not be read: whose key it is and what it may do stay true.
-    """
+    """Read from the data of /api/v5/account/config whose key it is, what it may do, and what else is kept."""
     rights, fields = parse_rights(data), _one(data)
     master, bound = fields.get("mainUid"), fields.get("ip")
-    addresses = _listed(bound) if isinstance(bound, str) else None
-    return Verified(
-        rights.exchange_uid,
-        str(master) if isinstance(master, str) and UID.fullmatch(master) else None,
-        rights.permissions,
-        addresses if addresses is not None and _are_bound(addresses) else None,
-    )
+    if not isinstance(master, str) or not UID.fullmatch(master) or not isinstance(bound, str):
+        raise UnexpectedResponse(UNREADABLE_KEY)
+    addresses = _listed(bound)
+    if not _are_bound(addresses):
+        raise UnexpectedResponse(UNREADABLE_KEY)
+    return Verified(rights.exchange_uid, str(master), rights.permissions, addresses)
 
 
 def _are_bound(addresses: tuple[str, ...]) -> bool:

@@ -13,6 +13,7 @@ from contracts.faults import Code, Failure, failure
 from contracts.operations import metrics
 from contracts.operations.clocks import Clocks
 from contracts.reads import Read
+from contracts.syncs import Rights
 from contracts.values import Secret
 from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
@@ -75,6 +76,11 @@ class Okx:
         """Read whose key it is and what it may do; raises Failure."""
         (config,) = await self._read(access, CONFIG_READS)
         return parsed(parse_config, config)
+
+    async def read_rights(self, access: Access) -> Rights:
+        """Read whose key it is and what it may do, and nothing beside that; raises Failure."""
+        (config,) = await self._read(access, CONFIG_READS)
+        return parsed(parse_rights, config)
 
     async def _read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
         """Have reads signed and send them; when OKX refuses the time, measure it anew and try again."""
