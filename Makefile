@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOTS := contracts services/gateway services/sync-worker services/vault-broker .
+ROOTS := contracts services/chassis services/gateway services/sync-worker services/vault-broker .
 RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
 PORT ?= 3000
@@ -37,7 +37,7 @@ contracts: $(RUN) ## Write the schemas and golden examples of the messages
 
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
-		--extra contracts --extra gateway --extra sync-worker --extra vault-broker --extra local
+		--extra contracts --extra chassis --extra gateway --extra sync-worker --extra vault-broker --extra local
 	$(COMPILE) $(ARGS) --output-file requirements/test.txt --all-extras --constraints requirements/run.txt
 
 clean: ## Remove the virtual environment and caches, not the data in .butler/

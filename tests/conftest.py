@@ -10,7 +10,7 @@ import pytest_asyncio
 from psycopg import sql
 from psycopg.errors import DeadlockDetected
 
-from contracts.bus.topology import STREAMS
+from contracts.wire.topology import STREAMS
 from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from contracts.bus.pinning import read_fingerprints
+from contracts.wire.pinning import read_fingerprints
 from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints
 from gateway.credentials import Pinned
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import httpx
 import psycopg
 
-from contracts.bus.subscribers import Subscriber
+from contracts.wire.subscribers import Subscriber
 from deploy.local import subscribing, tether
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats

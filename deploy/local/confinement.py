@@ -41,7 +41,7 @@ SYSTEM = (
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CAT = "/bin/cat"
 PROBE = "import sys; open(sys.argv[1], 'rb').read(); sys.stdin.read()"
-IMPORTS = "import gateway, sync_worker, vault_broker, contracts, granian"
+IMPORTS = "import gateway, sync_worker, vault_broker, chassis, contracts, granian"
 PROBE_SECONDS = 30
 
 Identity = tuple[int, int]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from contracts.bus.accounts import server_accounts
-from contracts.bus.provision import provision
-from contracts.bus.rights import USERS
-from contracts.bus.subscribers import Subscriber
-from contracts.bus.topology import MAX_PAYLOAD, STREAMS
+from chassis.bus.provision import provision
+from contracts.wire.accounts import server_accounts
+from contracts.wire.rights import USERS
+from contracts.wire.subscribers import Subscriber
+from contracts.wire.topology import MAX_PAYLOAD, STREAMS
 from deploy.local.confinement import Reach
 from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from contracts.bus.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
-from contracts.bus.sealing import SealingKey
+from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.wire.sealing import SealingKey
 from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK
 

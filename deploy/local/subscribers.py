@@ -9,7 +9,7 @@ from secrets import token_bytes
 
 import nkeys
 
-from contracts.bus.subscribers import PREFIX, Subscriber, read_subscribers, write_subscribers
+from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers, write_subscribers
 from deploy.local.keys import kept, write_private
 
 SYSTEM = "system"

@@ -15,8 +15,8 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
-from contracts.bus.provision import delete_consumers_of_others, provision
-from contracts.bus.subscribers import MAX_NAME, MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
+from chassis.bus.provision import delete_consumers_of_others, provision
+from contracts.wire.subscribers import MAX_NAME, MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
 from deploy.local.subscribers import SYSTEM, public_key

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contracts.operations.clocks import DISAGREES
+from chassis.clocks import DISAGREES
 from tests.chaos.parts import READY_SECONDS, Service, World
 from tests.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from contracts.bus.provision import create_streams
+from chassis.bus.provision import create_streams
 from tests.chaos.parts import World
 from tests.chaos.test_outages import requested
 from tests.system.person import Person

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from nats.aio.client import Client
 
-from contracts.operations.clocks import DISAGREES
+from chassis.clocks import DISAGREES
 from deploy.local.simulator.accounts import load_accounts
 from tests.chaos.parts import Service, World
 from tests.chaos.skewed import named, needs_faketime, offsets, replaced, serves, settings

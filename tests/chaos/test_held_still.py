@@ -11,7 +11,7 @@ import psutil
 import pytest_asyncio
 from nats.aio.client import Client
 
-from contracts.bus.provision import create_streams
+from chassis.bus.provision import create_streams
 from deploy.local.postgres import SUPERUSER
 from deploy.local.simulator.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, Service, World

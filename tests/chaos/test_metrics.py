@@ -5,8 +5,8 @@ from signal import SIGKILL
 
 from nats.aio.client import Client
 
+from chassis.bus.provision import create_streams
 from contracts import subjects
-from contracts.bus.provision import create_streams
 from tests.chaos.parts import Service, World
 from tests.chaos.test_outages import ends_well, requested
 from tests.system.person import Person

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from contracts.bus.provision import create_streams
+from chassis.bus.provision import create_streams
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin

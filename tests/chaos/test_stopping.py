@@ -6,9 +6,9 @@ from signal import SIGCONT, SIGTERM
 
 from nats.aio.client import Client
 
-from contracts.bus.connect import Bus
-from contracts.bus.grants import load_signing_key
+from chassis.bus.connection import Bus
 from contracts.values import Secret
+from contracts.wire.grants import load_signing_key
 from deploy.local.simulator.accounts import load_accounts
 from sync_worker.handlers import SYNCS_AT_ONCE
 from tests.chaos.parts import World

@@ -9,9 +9,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from contracts.bus.connect import Bus
-from contracts.bus.grants import load_signing_key
+from chassis.bus.connection import Bus
 from contracts.values import Secret
+from contracts.wire.grants import load_signing_key
 from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao

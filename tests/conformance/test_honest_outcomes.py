@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import sync_worker
 from contracts.accounts import Verified, VerifyReply
-from contracts.bus.envelope import decode, encode
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import REASONS, SENTENCES, looked_for_in, sentences_in
 from contracts.syncs import SyncOutcome, SyncRequested
+from contracts.wire.envelope import decode, encode
 from gateway.bounds import is_in_life
 from gateway.verdicts import ending, wallet_reads
 from sync_worker.damage import read_json

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from contracts import accounts, syncs, vault
-from contracts.bus.envelope import Malformed, decode, encode
 from contracts.cards import CARDS, Card, files
 from contracts.values import Secret
+from contracts.wire.envelope import Malformed, decode, encode
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 PARTS = {

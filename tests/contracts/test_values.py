@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.envelope import decode, encode
 from contracts.values import Balance, Secret, amount_text, parse_amount
 from contracts.vault import CredentialParts
+from contracts.wire.envelope import decode, encode
 
 plain_amounts = st.from_regex(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?", fullmatch=True)
 

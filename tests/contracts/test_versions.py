@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from contracts.accounts import AccountSynced, VerifyReply
-from contracts.bus.envelope import Malformed, decode
 from contracts.cards import CARDS, Card
 from contracts.faults import Code, PermanentError, TransientError, failure, fault_of
 from contracts.syncs import SyncCompleted, SyncOutcome, TotalCheck, Verdict
 from contracts.vault import Refused, StoreReply
+from contracts.wire.envelope import Malformed, decode
 
 YESTERDAY = Path(__file__).parent / "yesterday"
 BEFORE = {path.stem for path in YESTERDAY.iterdir()}

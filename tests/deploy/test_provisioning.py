@@ -18,8 +18,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from contracts.bus.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
-from contracts.bus.sealing import SealingKey
+from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.wire.sealing import SealingKey
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.processes import PartFailed, Processes
 from deploy.local.root_token import ATTEMPT

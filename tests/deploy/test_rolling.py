@@ -11,7 +11,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
 from deploy.local.services import MODULES, Infrastructure, running_services
 from deploy.local.stack import Stack
-from tests.contracts.bus.one_account import running_one_account
+from tests.chassis.bus.one_account import running_one_account
 from tests.deploy.lives import calling
 from tests.system.person import Person
 from tests.waiting import until

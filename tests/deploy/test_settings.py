@@ -18,7 +18,7 @@ from tests.deploy.test_stack import STOP_SECONDS, command
 
 NAME = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|PORT")
 ROOT = Path(__file__).parents[2]
-RUNNING = ROOT / "contracts" / "contracts" / "operations" / "settings.py"
+RUNNING = ROOT / "services" / "chassis" / "chassis" / "settings.py"
 READERS = {
     name: (RUNNING, ROOT / "services" / name / module / "settings.py") for name, module in MODULES.items()
 }

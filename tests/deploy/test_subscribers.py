@@ -16,7 +16,7 @@ from nats.errors import Error
 from nats.js.errors import NotFoundError
 
 from contracts import subjects
-from contracts.bus.subscribers import MAX_SUBSCRIBERS, PREFIX, Subscriber
+from contracts.wire.subscribers import MAX_SUBSCRIBERS, PREFIX, Subscriber
 from deploy.local import subscribing
 from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chassis import metrics
+from chassis.health import Check
 from contracts.faults import Code
-from contracts.operations import metrics
-from contracts.operations.health import Check
 from deploy.local.ports import free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from gateway.backlog import OUTBOX_SECONDS, Backlog

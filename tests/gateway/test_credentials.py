@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.accounts import Verified
-from contracts.bus.pinning import NotAWrappingKey
 from contracts.catalogue import OKX
 from contracts.values import Secret
+from contracts.wire.pinning import NotAWrappingKey
 from gateway.credentials import api_key_hint, check_read_only, wrap_secret
 from gateway.errors import Problem
 

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.bus.envelope import Malformed
 from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, TotalCheck, Verdict, WalletRead
+from contracts.wire.envelope import Malformed
 from gateway.store.syncs import Ending
 from gateway.verdicts import completed_as_of, unknown_wallets, wallet_reads
 from gateway.verdicts import ending as ending_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.operations.settings import BadSetting, parsed, whole_number
+from chassis.settings import BadSetting, parsed, whole_number
 from gateway.limits import (
     LOGIN_DELAYS,
     LONGEST_DELAY,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.bus.envelope import decode
-from contracts.bus.grants import read_grant, sync_purpose
 from contracts.syncs import SyncRequested
+from contracts.wire.envelope import decode
+from contracts.wire.grants import read_grant, sync_purpose
 from gateway.messages import sync_request
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool

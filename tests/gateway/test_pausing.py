@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import Grant, sign_grant, sync_purpose
 from contracts.faults import Code
 from contracts.syncs import Rights, Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead
 from contracts.values import Balance
+from contracts.wire.grants import Grant, sign_grant, sync_purpose
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.pausing import FIRST_VERIFY_SECONDS
 from gateway.recording import Recorder, record

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.operations.settings import BadSetting, listed, parsed
+from chassis.settings import BadSetting, listed, parsed
 from gateway.proxies import Proxies, network
 
 BEHIND = Proxies([network("10.0.0.0/8"), network("2001:db8:ffff::/48")])

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from contracts.bus.envelope import Malformed
 from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead
 from contracts.values import Balance
+from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.recording import Recorder, end_unrecorded
 from gateway.store import accounts, balances, credentials, syncs

@@ -6,7 +6,6 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from contracts.bus.envelope import Malformed
 from contracts.faults import FAULTS, Code
 from contracts.remedies import Situation
 from contracts.syncs import (
@@ -22,6 +21,7 @@ from contracts.syncs import (
     status_of,
 )
 from contracts.values import Balance
+from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.keeping import keep
 from gateway.recording import record

@@ -13,11 +13,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, StreamConfig
 
+from chassis.bus.connection import Bus
+from chassis.bus.provision import create_streams
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.provision import create_streams
-from contracts.bus.topology import STREAMS
 from contracts.values import Secret
+from contracts.wire.topology import STREAMS
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.relay import Relay

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from contracts.operations.settings import Address, BadSetting
+from chassis.settings import Address, BadSetting
 from gateway.limits import DAY, Policy
 from gateway.settings import load
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from contracts.bus.connect import Bus
+from chassis.bus.connection import Bus
 from contracts.values import Secret
 from deploy.local.certificates import Authority
 from deploy.local.exchange import Exchange, running_exchange

@@ -14,15 +14,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.accounts import Verify, VerifyReply
-from contracts.bus.connect import Bus
-from contracts.bus.envelope import attributes, decode, encode
-from contracts.bus.grants import VERIFY, Grant, sign_grant, sync_purpose
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.values import Secret
 from contracts.vault import CredentialParts
+from contracts.wire.envelope import attributes, decode, encode
+from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.simulator.accounts import Account

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.envelope import decode, encode
 from contracts.faults import Code
 from contracts.syncs import TotalCheck, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
+from contracts.wire.envelope import decode, encode
 from deploy.local.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_payloads import parse_envelope, parse_funding, parse_trading

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
+from chassis.bus.provision import create_streams
 from contracts import subjects
-from contracts.bus.envelope import decode
-from contracts.bus.provision import create_streams
-from contracts.bus.topology import SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.syncs import Status, SyncOutcome
+from contracts.wire.envelope import decode
+from contracts.wire.topology import SYNC_OUTCOMES, SYNC_REQUESTS
 from deploy.local.nats import Nats
 from deploy.local.simulator.accounts import Accounts
 from tests.sync_worker.system import Gateway, Worker

@@ -8,11 +8,11 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.envelope import decode, encode
 from contracts.catalogue import OKX
 from contracts.faults import FAULTS, Code
 from contracts.rights import MAX_RIGHTS, UNREADABLE_RIGHT, excess_rights, named_rights
 from contracts.syncs import Rights, Status, SyncOutcome
+from contracts.wire.envelope import decode, encode
 from deploy.local.simulator.accounts import Accounts
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.okx_payloads import parse_rights

@@ -7,8 +7,8 @@ from secrets import token_bytes
 import nkeys
 import pytest
 
+from chassis.settings import Address, BadSetting
 from contracts.catalogue import OKX
-from contracts.operations.settings import Address, BadSetting
 from deploy.local.certificates import make_authority
 from sync_worker.settings import load
 

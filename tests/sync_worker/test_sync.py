@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.envelope import encode
-from contracts.bus.topology import MAX_DELIVER
 from contracts.catalogue import OKX
 from contracts.faults import FAULTS, Actor, Code, failure
 from contracts.syncs import (
@@ -20,6 +18,8 @@ from contracts.syncs import (
     WalletRead,
 )
 from contracts.values import Balance
+from contracts.wire.envelope import encode
+from contracts.wire.topology import MAX_DELIVER
 from sync_worker.errors import ClocksDisagree
 from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (

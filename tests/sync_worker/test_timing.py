@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from contracts.bus.delivery import Delivery, RetryLater
-from contracts.bus.envelope import SECONDS_LEFT_HEADER, Malformed
-from contracts.operations.clocks import Clocks
+from chassis.bus.consume import Delivery, RetryLater
+from chassis.clocks import Clocks
+from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed
 from sync_worker.timing import Left, Timing
 from tests.sync_worker.wording import a_request
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.envelope import decode, encode
 from contracts.faults import Code
 from contracts.syncs import TotalCheck, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
+from contracts.wire.envelope import decode, encode
 from sync_worker.errors import ContradictoryTotal
 from sync_worker.verdicts import Fetched, Listed, Worth, check_total, judge
 from tests.sync_worker.wording import NOW, bitcoin

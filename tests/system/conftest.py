@@ -8,7 +8,7 @@ import httpx
 import nats as nats_client
 import pytest_asyncio
 
-from contracts.bus.connect import Bus
+from chassis.bus.connection import Bus
 from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao

@@ -10,7 +10,7 @@ import pytest
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.bus.topology import OUTCOMES_CONSUMER
+from contracts.wire.topology import OUTCOMES_CONSUMER
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from tests.system.conftest import NewPerson

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import httpx
 
+from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.bus.connect import Bus
 from contracts.faults import Code
 from contracts.vault import Destroy, Destroyed, DestroyReply
 from deploy.local.postgres import SUPERUSER, Postgres

@@ -13,11 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.envelope import decode, encode
-from contracts.bus.grants import Grant, sign_destroy, sign_grant, sign_store, sync_purpose
-from contracts.bus.sealing import SealingKey, seal
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.values import Secret
@@ -35,6 +32,9 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
+from contracts.wire.envelope import decode, encode
+from contracts.wire.grants import Grant, sign_destroy, sign_grant, sign_store, sync_purpose
+from contracts.wire.sealing import SealingKey, seal
 
 SECONDS = 10.0
 ALL_READS = (

@@ -12,7 +12,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from contracts.bus.connect import Bus
+from chassis.bus.connection import Bus
 from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.ports import free_ports

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import VERIFY
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.vault import Authorize
+from contracts.wire.grants import VERIFY
 from tests.vault_broker.asking import ALL_READS, code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault

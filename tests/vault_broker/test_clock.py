@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from chassis.clocks import Clocks
 from contracts.faults import Code
-from contracts.operations.clocks import Clocks
 from contracts.vault import Keys, Refused
 from deploy.local.nats import Nats
 from tests.vault_broker.asking import Clock, Gateway, Worker, code

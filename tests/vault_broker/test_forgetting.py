@@ -11,8 +11,8 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.operations.metrics import REGISTRY
 from contracts.vault import Refused
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from deploy.local.provisioning import BROKER_POLICY

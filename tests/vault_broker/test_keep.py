@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import sign_destroy
+from chassis.metrics import REGISTRY
 from contracts.faults import Code
-from contracts.operations.metrics import REGISTRY
 from contracts.vault import Destroy, Destroyed, Keys, Refused, Store, Stored
+from contracts.wire.grants import sign_destroy
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault

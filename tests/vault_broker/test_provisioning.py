@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from contracts.bus.pinning import sealing_key_fingerprint
+from contracts.wire.pinning import sealing_key_fingerprint
 from deploy.local.processes import Processes
 from deploy.local.provisioning import (
     EARLIER_SEALING_KEY,

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.bus.grants import VERIFY
 from contracts.faults import Code
+from contracts.wire.grants import VERIFY
 from deploy.local.nats import Nats
 from deploy.local.processes import Processes, Program
 from tests.vault_broker.asking import Clock, Gateway, Worker, code

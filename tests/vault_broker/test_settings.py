@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from contracts.operations.settings import Address, BadSetting
+from chassis.settings import Address, BadSetting
 from deploy.local.nats import Nats
 from tests.vault_broker.conftest import environment
 from tests.vault_broker.vaults import OwnVault

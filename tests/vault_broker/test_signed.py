@@ -7,9 +7,9 @@ from uuid import UUID
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
-from contracts.bus.grants import VERIFY, Grant, granted_sync, sync_purpose
+from chassis.metrics import REGISTRY
 from contracts.faults import Code, Failure
-from contracts.operations.metrics import REGISTRY
+from contracts.wire.grants import VERIFY, Grant, granted_sync, sync_purpose
 from vault_broker.signed import MAX_BATCHES, Ended, Signed
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bus.grants import VERIFY
 from contracts.reads import READS
+from contracts.wire.grants import VERIFY
 from vault_broker.signing import PURPOSES, iso_timestamp
 
 

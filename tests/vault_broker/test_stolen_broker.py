@@ -12,17 +12,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
+from chassis.bus.respond import respond
+from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.envelope import decode
-from contracts.bus.grants import check_store
-from contracts.bus.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
-from contracts.bus.replies import respond
-from contracts.bus.sealing import SealingKey
 from contracts.faults import Code, Failure
-from contracts.operations.metrics import REGISTRY
 from contracts.values import Secret
 from contracts.vault import CredentialParts, Keys, Refused, Store, Stored
+from contracts.wire.envelope import decode
+from contracts.wire.grants import check_store
+from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
 from gateway.credentials import Pinned
 from gateway.errors import Problem

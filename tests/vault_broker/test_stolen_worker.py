@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
-from contracts.bus.grants import VERIFY
-from contracts.bus.sealing import SealBroken
 from contracts.faults import Code
 from contracts.reads import Read
 from contracts.vault import Authorize, Authorized, Refused
+from contracts.wire.grants import VERIFY
+from contracts.wire.sealing import SealBroken
 from tests.vault_broker.asking import Gateway, Worker
 from tests.vault_broker.conftest import Callers
 from tests.waiting import until

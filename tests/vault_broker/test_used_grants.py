@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
-from contracts.bus.envelope import encode
-from contracts.bus.grants import sync_purpose
 from contracts.faults import Code, Failure
 from contracts.vault import Authorize, Refused
+from contracts.wire.envelope import encode
+from contracts.wire.grants import sync_purpose
 from deploy.local.nats import Nats
 from deploy.local.processes import Program
 from sync_worker.sync import MAX_TRIES

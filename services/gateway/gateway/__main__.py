@@ -3,7 +3,7 @@
 import os
 import sys
 
-from contracts.operations.serve import start
+from chassis.serve import start
 from gateway.app import run
 from gateway.settings import load
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import structlog
 
+from chassis import metrics
+from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.operations import metrics
 from gateway.recording import ended_at
 from gateway.relay import Relay
 from gateway.store.syncs import Sync

@@ -11,19 +11,19 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from chassis.bus.connection import Bus
+from chassis.bus.consume import consume, listen
+from chassis.bus.gate import Gate
+from chassis.bus.server_time import NATS, nats_clock
+from chassis.bus.watch import Watch
+from chassis.clocks import DISAGREES, Ask, Clocks
+from chassis.health import Checks, Ready, health_application, merged, running
+from chassis.sampling import collect
+from chassis.serve import Listener, run_service
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.delivery import consume, listen
-from contracts.bus.gate import Gate
-from contracts.bus.server_time import NATS, nats_clock
-from contracts.bus.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
-from contracts.bus.watching import Watch
 from contracts.faults import Code
-from contracts.operations.clocks import DISAGREES, Ask, Clocks
-from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, Ready, health_application, merged, running
-from contracts.operations.serve import Listener, run_service
 from contracts.values import Secret, decode_value
+from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from gateway.announcing import Announcer
 from gateway.backlog import Backlog
 from gateway.connecting import Admission, Connecting

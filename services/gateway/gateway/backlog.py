@@ -4,9 +4,9 @@ import math
 
 import structlog
 
-from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
-from contracts.operations import metrics
-from contracts.operations.health import Check
+from chassis import metrics
+from chassis.health import Check
+from contracts.wire.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from gateway.store.backlog import oldest_messages, oldest_sync
 from gateway.store.pool import DatabaseUnavailable, Pool
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from contracts.bus.envelope import Malformed
 from contracts.catalogue import Exchange
 from contracts.syncs import READ, WalletRead
 from contracts.values import check_digits
+from contracts.wire.envelope import Malformed
 
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
 # By so much a time may lie outside of the life of its sync, because clocks differ.

@@ -9,8 +9,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
 from contracts.accounts import Verified
-from contracts.bus.connect import Bus
 from contracts.catalogue import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
 from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation, became

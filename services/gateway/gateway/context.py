@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contracts.operations.health import Ready
+from chassis.health import Ready
 from gateway.connecting import Connecting
 from gateway.deleting import Deleting
 from gateway.limits import Limits

@@ -8,16 +8,16 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
 from contracts.accounts import Verified
-from contracts.bus.pinning import (
+from contracts.catalogue import Exchange
+from contracts.faults import failure
+from contracts.values import Secret
+from contracts.vault import Keys
+from contracts.wire.pinning import (
     NotAWrappingKey,
     load_wrapping_key,
     sealing_key_fingerprint,
     wrapping_key_fingerprint,
 )
-from contracts.catalogue import Exchange
-from contracts.faults import failure
-from contracts.values import Secret
-from contracts.vault import Keys
 from gateway.advice import Advice
 from gateway.errors import problem_of
 from gateway.rights import judge_key

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from contracts.bus.envelope import Malformed
-from contracts.bus.grants import Grant, GrantRefused, read_signed, sync_purpose
+from contracts.wire.envelope import Malformed
+from contracts.wire.grants import Grant, GrantRefused, read_signed, sync_purpose
 
 MAX_GRANT = 1024
 

@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
 from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, WalletFact
-from contracts.bus.envelope import attributes, encode
-from contracts.bus.grants import Grant, sign_grant, sync_purpose
-from contracts.bus.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
+from contracts.wire.envelope import attributes, encode
+from contracts.wire.grants import Grant, sign_grant, sync_purpose
+from contracts.wire.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from gateway.store.accounts import Account
 from gateway.store.outbox import Outgoing
 from gateway.store.pauses import Pause

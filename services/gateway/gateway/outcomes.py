@@ -8,12 +8,12 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.bus.delivery import Delivery, RetryLater
-from contracts.bus.envelope import Malformed, decode
-from contracts.bus.grants import Grant
+from chassis import metrics
+from chassis.bus.consume import Delivery, RetryLater
 from contracts.faults import Code
-from contracts.operations import metrics
 from contracts.syncs import SyncOutcome
+from contracts.wire.envelope import Malformed, decode
+from contracts.wire.grants import Grant
 from gateway.announcing import Announcer
 from gateway.granted import Forged, granted
 from gateway.messages import failed_outcome, sync_grant

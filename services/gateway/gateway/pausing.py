@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from contracts.bus.envelope import Malformed
-from contracts.bus.grants import granted_credential
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome
+from contracts.wire.envelope import Malformed
+from contracts.wire.grants import granted_credential
 from gateway.messages import account_paused, account_resumed
 from gateway.rights import Finding, judge_rights
 from gateway.store import accounts, audit, outbox, pauses

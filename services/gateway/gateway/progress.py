@@ -10,16 +10,16 @@ from typing import TypeVar
 
 import msgspec
 
-from contracts.bus.connect import Bus, BusUnavailable
-from contracts.bus.inspecting import (
+from chassis.bus.connection import Bus, BusUnavailable
+from chassis.bus.inspection import (
     ConsumerStanding,
     NotGranted,
     StreamStanding,
     consumer_standing,
     stream_standing,
 )
-from contracts.bus.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from contracts.catalogue import EXCHANGES
+from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from gateway.store.syncs import Held
 
 SYNC_REQUESTS = "SYNC_REQUESTS"

@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from contracts.bus.envelope import Malformed
-from contracts.bus.grants import Grant
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
+from contracts.wire.envelope import Malformed
+from contracts.wire.grants import Grant
 from gateway.bounds import is_in_life
 from gateway.keeping import keep
 from gateway.messages import account_synced

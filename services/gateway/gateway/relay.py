@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import structlog
 
-from contracts.bus.connect import Bus, BusUnavailable, MessageRefused
-from contracts.bus.topology import ACCOUNT_EVENTS
+from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
+from contracts.wire.topology import ACCOUNT_EVENTS
 from gateway.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.store import outbox, syncs
 from gateway.store.outbox import Claimed

@@ -6,8 +6,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
 from contracts.accounts import Verified, VerifiedRights
-from contracts.bus.connect import Bus
 from contracts.catalogue import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
 from gateway.destroying import Destroyer

@@ -3,9 +3,7 @@
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.bus.grants import load_signing_key
-from contracts.bus.pinning import read_fingerprints
-from contracts.operations.settings import (
+from chassis.settings import (
     MAX_NUMBER,
     Address,
     BadSetting,
@@ -19,10 +17,10 @@ from contracts.operations.settings import (
     seconds,
     whole_number,
 )
-from contracts.operations.settings import (
-    OPTIONAL as RUNNING,
-)
+from chassis.settings import OPTIONAL as RUNNING
 from contracts.values import Secret
+from contracts.wire.grants import load_signing_key
+from contracts.wire.pinning import read_fingerprints
 from gateway.credentials import Pinned
 from gateway.limits import DAY, MINUTE, Limits, Policy
 from gateway.proxies import Network, network

@@ -8,13 +8,10 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from chassis import metrics
+from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.envelope import encode
-from contracts.bus.grants import sign_destroy, sign_store
-from contracts.bus.sealing import seal
 from contracts.faults import Code
-from contracts.operations import metrics
 from contracts.values import Secret
 from contracts.vault import (
     MIN_SECRET_BYTES,
@@ -29,6 +26,9 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
+from contracts.wire.envelope import encode
+from contracts.wire.grants import sign_destroy, sign_store
+from contracts.wire.sealing import seal
 from gateway.credentials import KeysRefused, Pinned, wrap_secret
 from gateway.errors import service_unavailable
 from gateway.store.clock import DatabaseTime

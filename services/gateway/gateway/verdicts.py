@@ -4,7 +4,6 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.bus.envelope import Malformed
 from contracts.catalogue import EXCHANGES, Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
@@ -19,6 +18,7 @@ from contracts.syncs import (
     status_of,
 )
 from contracts.values import amount_text
+from contracts.wire.envelope import Malformed
 from gateway.bounds import check_bounds
 from gateway.store.syncs import Ending, WalletVerdict
 from gateway.wording import known_rows, words_of

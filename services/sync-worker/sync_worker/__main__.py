@@ -3,7 +3,7 @@
 import os
 import sys
 
-from contracts.operations.serve import start
+from chassis.serve import start
 from sync_worker.app import run
 from sync_worker.settings import load
 

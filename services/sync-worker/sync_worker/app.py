@@ -2,14 +2,14 @@
 
 import asyncio
 
-from contracts.bus.connect import Bus
-from contracts.bus.server_time import NATS, nats_clock
-from contracts.bus.topology import SYNC_WORKER_CONSUMERS, sync_worker_consumer
-from contracts.bus.watching import Watch
-from contracts.operations.clocks import DISAGREES, Clocks
-from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, health_application, merged, running
-from contracts.operations.serve import Listener, run_service
+from chassis.bus.connection import Bus
+from chassis.bus.server_time import NATS, nats_clock
+from chassis.bus.watch import Watch
+from chassis.clocks import DISAGREES, Clocks
+from chassis.health import Checks, health_application, merged, running
+from chassis.sampling import collect
+from chassis.serve import Listener, run_service
+from contracts.wire.topology import SYNC_WORKER_CONSUMERS, sync_worker_consumer
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.okx import Okx

@@ -6,13 +6,13 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.envelope import Malformed, decode
-from contracts.bus.sealing import SealBroken, SealingKey
 from contracts.faults import Code, failure
 from contracts.reads import Read, request_line
 from contracts.vault import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
+from contracts.wire.envelope import Malformed, decode
+from contracts.wire.sealing import SealBroken, SealingKey
 from sync_worker.errors import ClocksDisagree
 
 AUTHORIZE_SECONDS = 3.0

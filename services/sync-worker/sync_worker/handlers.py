@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import structlog
 
+from chassis.bus.connection import Bus
+from chassis.bus.consume import Delivery, RetryLater, consume
+from chassis.bus.respond import respond
 from contracts import subjects
 from contracts.accounts import Verified, VerifiedRights, Verify
-from contracts.bus.connect import Bus
-from contracts.bus.delivery import Delivery, RetryLater, consume
-from contracts.bus.envelope import Malformed, attributes, decode, encode
-from contracts.bus.grants import grant_mark
-from contracts.bus.replies import respond
-from contracts.bus.topology import sync_worker_consumer
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
+from contracts.wire.envelope import Malformed, attributes, decode, encode
+from contracts.wire.grants import grant_mark
+from contracts.wire.topology import sync_worker_consumer
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.okx import Okx

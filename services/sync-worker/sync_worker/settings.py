@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from chassis.settings import OPTIONAL as RUNNING
+from chassis.settings import Environment, Running, listed, parsed, running
 from contracts.catalogue import OKX
-from contracts.operations.settings import OPTIONAL as RUNNING
-from contracts.operations.settings import Environment, Running, listed, parsed, running
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from contracts.bus.envelope import encode
 from contracts.catalogue import Exchange
 from contracts.faults import Actor, Code, Failure, fault_of
 from contracts.syncs import (
@@ -18,6 +17,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from contracts.wire.envelope import encode
 from sync_worker.errors import ClocksDisagree
 from sync_worker.verdicts import unread
 
@@ -27,7 +27,7 @@ TRY_SECONDS = 2.0
 # Our own parts come back on their own; waiting for them does not use up the tries at the exchange.
 OWN_PARTS = frozenset({Code.VAULT_UNAVAILABLE, Code.SIGNING_UNAVAILABLE})
 OWN_PARTS_DELAY = 6.25
-# Fewer than the server makes before it gives a message up (contracts.bus.topology.MAX_DELIVER).
+# Fewer than the server makes before it gives a message up (contracts.wire.topology.MAX_DELIVER).
 MAX_DELIVERIES = 45
 # The user must act on these, but the other wallet may come back meanwhile.
 OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})

@@ -7,11 +7,11 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from contracts.bus.delivery import Delivery, RetryLater
-from contracts.bus.envelope import SECONDS_LEFT_HEADER, Malformed
-from contracts.bus.server_time import NATS
-from contracts.operations.clocks import DISAGREES, TOLERANCE, Ask, Clocks
+from chassis.bus.consume import Delivery, RetryLater
+from chassis.bus.server_time import NATS
+from chassis.clocks import DISAGREES, TOLERANCE, Ask, Clocks
 from contracts.syncs import SyncRequested
+from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed
 
 UNKNOWN_DELAY = 2.0
 

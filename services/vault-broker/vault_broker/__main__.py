@@ -3,7 +3,7 @@
 import os
 import sys
 
-from contracts.operations.serve import start
+from chassis.serve import start
 from vault_broker.app import run
 from vault_broker.settings import load
 

@@ -4,11 +4,11 @@ import asyncio
 import time
 from functools import partial
 
-from contracts.bus.connect import Bus
-from contracts.operations.clocks import DISAGREES, Clocks
-from contracts.operations.collecting import collect
-from contracts.operations.health import Checks, health_application, running
-from contracts.operations.serve import Listener, run_service
+from chassis.bus.connection import Bus
+from chassis.clocks import DISAGREES, Clocks
+from chassis.health import Checks, health_application, running
+from chassis.sampling import collect
+from chassis.serve import Listener, run_service
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.login import Login

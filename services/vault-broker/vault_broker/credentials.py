@@ -13,10 +13,10 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.bus.sealing import SealingKey
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from contracts.vault import CredentialParts
+from contracts.wire.sealing import SealingKey
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
 from vault_broker.login import Login
 from vault_broker.vault import Answer, Part, read_answer

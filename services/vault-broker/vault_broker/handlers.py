@@ -11,15 +11,12 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from chassis import metrics
+from chassis.bus.connection import Bus
+from chassis.bus.consume import listen
+from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.bus.connect import Bus
-from contracts.bus.delivery import listen
-from contracts.bus.envelope import Malformed, decode, encode
-from contracts.bus.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
-from contracts.bus.replies import respond
-from contracts.bus.sealing import SealBroken, SealingKey, seal
 from contracts.faults import Code, Failure, failure
-from contracts.operations import metrics
 from contracts.reads import READS
 from contracts.vault import (
     STORE_SECONDS,
@@ -34,6 +31,9 @@ from contracts.vault import (
     Store,
     Stored,
 )
+from contracts.wire.envelope import Malformed, decode, encode
+from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
+from contracts.wire.sealing import SealBroken, SealingKey, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
 from vault_broker.signed import Ended, Signed

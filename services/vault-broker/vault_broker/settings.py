@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from contracts.bus.grants import load_verifying_key
-from contracts.operations.settings import OPTIONAL as RUNNING
-from contracts.operations.settings import Environment, Running, content, parsed, readable, running
+from chassis.settings import OPTIONAL as RUNNING
+from chassis.settings import Environment, Running, content, parsed, readable, running
+from contracts.wire.grants import load_verifying_key
 
 DEFAULT_PORT = 3002
 # What `load` reads and need not be told; a starter passes these on from its caller, and no others.

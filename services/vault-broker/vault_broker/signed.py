@@ -12,9 +12,9 @@ from uuid import UUID
 
 import structlog
 
-from contracts.bus.grants import Grant, granted_sync, sync_purpose
+from chassis import metrics
 from contracts.faults import Code, Failure, TransientError, failure
-from contracts.operations import metrics
+from contracts.wire.grants import Grant, granted_sync, sync_purpose
 
 # A sync has 4 tries, and each may measure the exchange's time anew.
 MAX_BATCHES = 16

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from contracts.bus.grants import VERIFY, Grant
 from contracts.faults import Code, failure
 from contracts.reads import READS, Read, ReadNotAllowed, Scheme, request_line
 from contracts.values import Secret
 from contracts.vault import Authorize, CredentialParts, SignedRead
+from contracts.wire.grants import VERIFY, Grant
 
 MAX_CLOCK_DIFFERENCE_MS = 60_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

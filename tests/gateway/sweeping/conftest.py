@@ -14,11 +14,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
-from contracts.bus.connect import Bus
-from contracts.bus.delivery import consume
-from contracts.bus.provision import create_streams
-from contracts.bus.topology import OUTCOMES_CONSUMER, STREAMS
+from chassis.bus.connection import Bus
+from chassis.bus.consume import consume
+from chassis.bus.provision import create_streams
 from contracts.values import Secret
+from contracts.wire.topology import OUTCOMES_CONSUMER, STREAMS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres, running_postgres
 from deploy.local.processes import Processes

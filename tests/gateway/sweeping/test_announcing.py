@@ -7,8 +7,8 @@ import msgspec
 import nats as nats_client
 import pytest
 
+from chassis.bus.consume import Delivery
 from contracts import subjects
-from contracts.bus.delivery import Delivery
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
 from gateway.announcing import Announcer

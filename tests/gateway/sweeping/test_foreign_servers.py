@@ -8,7 +8,7 @@ from signal import SIGHUP
 
 import pytest_asyncio
 
-from contracts.operations import metrics
+from chassis import metrics
 from deploy.local.postgres import Postgres
 from gateway.store.pool import Pool
 from tests.chaos.parts import Part, start_nats

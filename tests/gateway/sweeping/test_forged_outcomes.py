@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.bus.grants import VERIFY, Grant, grant_mark, sign_grant, sync_purpose
 from contracts.faults import Code
+from contracts.wire.grants import VERIFY, Grant, grant_mark, sign_grant, sync_purpose
 from tests.gateway.sweeping.conftest import Sweeping
 from tests.waiting import until
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from nats.js import JetStreamContext
 
-from contracts.bus.provision import create_streams
+from chassis.bus.provision import create_streams
 from gateway.progress import Progress
 from gateway.store import syncs
 from gateway.store.pool import database_time

@@ -4,10 +4,10 @@ import asyncio
 import time
 from uuid import UUID
 
-from contracts.bus.envelope import encode
-from contracts.bus.inspecting import INFO_SECONDS
+from chassis.bus.inspection import INFO_SECONDS
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
+from contracts.wire.envelope import encode
 from gateway.store.idempotency import delete_old
 from gateway.sweeper import LATEST_SECONDS, SWEEP_SECONDS
 from tests.gateway.sweeping.conftest import Sweeping

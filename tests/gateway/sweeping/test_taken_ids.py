@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.bus.grants import grant_mark
+from contracts.wire.grants import grant_mark
 from gateway.messages import sync_grant
 from gateway.store import syncs
 from tests.gateway.sweeping.conftest import Sweeping

@@ -11,7 +11,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from contracts.operations import metrics
+from chassis import metrics
 from gateway.errors import Problem, invalid_input, unauthorized
 from gateway.proxies import Proxies
 from gateway.routes.problems import problem_fields, trouble

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from contracts.bus.envelope import DEADLINE_HEADER, SECONDS_LEFT_HEADER
+from contracts.wire.envelope import DEADLINE_HEADER, SECONDS_LEFT_HEADER
 from gateway.store.pool import Connection, execute, fetch_all
 
 

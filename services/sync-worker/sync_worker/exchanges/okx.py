@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 
+from chassis import metrics
+from chassis.clocks import Clocks
 from contracts.accounts import Verified
 from contracts.catalogue import OKX
 from contracts.faults import Code, Failure, failure
-from contracts.operations import metrics
-from contracts.operations.clocks import Clocks
 from contracts.reads import Read
 from contracts.syncs import Rights
 from contracts.values import Secret

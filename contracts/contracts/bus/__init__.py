@@ -1,1 +1,0 @@
-"""How the services speak: connection, envelope, delivery, requests, sealing, grants and topology."""

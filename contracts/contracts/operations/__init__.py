@@ -1,1 +1,0 @@
-"""How the services run: logs, metrics, health and the server around them."""

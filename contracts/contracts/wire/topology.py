@@ -1,0 +1,97 @@
+"""Streams and consumers of the bus: the table of DESIGN section 4, from which `provision` creates them.
+
+`contracts.wire.rights` says which user may do what with them.
+"""
+
+import msgspec
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
+
+from contracts import subjects
+from contracts.catalogue import EXCHANGES
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+KIB, MIB = 1024, 1024 * 1024
+MAX_PAYLOAD = MIB + 64 * KIB
+ACK_WAIT = 30
+MAX_DELIVER = 50
+
+SYNC_REQUESTS = StreamConfig(
+    name="SYNC_REQUESTS",
+    subjects=[subjects.SYNC_REQUESTED_ALL],
+    retention=RetentionPolicy.WORK_QUEUE,
+    discard=DiscardPolicy.NEW,
+    max_age=HOUR,
+    max_bytes=256 * MIB,
+    max_msg_size=64 * KIB,
+    duplicate_window=10 * MINUTE,
+)
+SYNC_OUTCOMES = StreamConfig(
+    name="SYNC_OUTCOMES",
+    subjects=[subjects.SYNC_COMPLETED_ALL, subjects.SYNC_FAILED_ALL],
+    discard=DiscardPolicy.OLD,
+    max_age=7 * DAY,
+    max_bytes=1024 * MIB,
+    max_msg_size=MIB + 16 * KIB,
+    duplicate_window=10 * MINUTE,
+)
+ACCOUNT_EVENTS = StreamConfig(
+    name="ACCOUNT_EVENTS",
+    subjects=["butler.account.*.*"],
+    max_age=7 * DAY,
+    max_bytes=256 * MIB,
+    duplicate_window=10 * MINUTE,
+)
+DEAD_LETTERS = StreamConfig(
+    name="DEAD_LETTERS", subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
+)
+ADVISORIES = StreamConfig(
+    name="ADVISORIES",
+    subjects=[subjects.MAX_DELIVERIES_ALL, subjects.TERMINATED_ALL],
+    max_age=30 * DAY,
+    max_bytes=64 * MIB,
+)
+STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIES)
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    """A durable pull consumer: where it reads and what the server holds it to.
+
+    A message of which nothing is heard for `ack_wait` seconds is delivered again.
+    """
+
+    stream: str
+    name: str
+    filter_subject: str | None = None
+    max_deliver: int = -1
+    max_ack_pending: int = 1024
+    ack_wait: float = ACK_WAIT
+
+    @property
+    def path(self) -> str:
+        """Name it as health and metrics do: STREAM/consumer."""
+        return f"{self.stream}/{self.name}"
+
+    def config(self) -> ConsumerConfig:
+        """Give the server's configuration."""
+        return ConsumerConfig(
+            durable_name=self.name,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self.ack_wait,
+            max_deliver=self.max_deliver,
+            max_ack_pending=self.max_ack_pending,
+            max_waiting=16,
+            filter_subject=self.filter_subject,
+        )
+
+
+def sync_worker_consumer(exchange: str) -> Consumer:
+    """Give the consumer of one exchange's sync requests."""
+    return Consumer(
+        "SYNC_REQUESTS", f"sync-worker-{exchange}", subjects.sync_requested(exchange), MAX_DELIVER, 4096
+    )
+
+
+OUTCOMES_CONSUMER = Consumer("SYNC_OUTCOMES", "gateway")
+ADVISORIES_CONSUMER = Consumer("ADVISORIES", "gateway")
+SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
+CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS)

@@ -1,0 +1,1 @@
+"""How any service runs: bus, settings, logs, metrics, health and the server around them."""

@@ -1,0 +1,268 @@
+"""The connection to the bus, with the cures for what nats-py and FastStream leave open."""
+
+import asyncio
+import random
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import structlog
+from faststream.nats import NatsBroker
+from faststream.nats.message import NatsMessage
+from faststream.nats.security import NatsNKey
+from nats.aio.client import Client
+from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
+from nats.js.errors import BadRequestError
+
+from chassis import metrics
+from chassis.bus.pull import Pull
+from chassis.health import Check
+from contracts import subjects
+from contracts.faults import Code, TransientError
+from contracts.values import Secret
+from contracts.wire.envelope import Malformed, Message, attributes, decode, encode
+
+MESSAGE_ID = "Nats-Msg-Id"
+PUBLISH_TIMEOUT = 2.0
+PUBLISH_TRIES = 5
+UNSENT_DATA_TIMEOUT_MS = 6000
+# More than a try of a sync takes, and than any answer.
+SHUTDOWN_GRACE = 25.0
+REPLY_GRACE = 13.0
+DRAIN_SECONDS = 5
+CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
+# The client reports a refused subject in lower case.
+REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
+
+log = structlog.get_logger()
+
+
+class BusUnavailable(TransientError):
+    """The bus did not take a message, or nobody answered in time."""
+
+    def __init__(self, detail: str, code: str = Code.INTERNAL_ERROR) -> None:
+        super().__init__(code, detail)
+
+
+class MessageRefused(BusUnavailable):
+    """The stream is there and does not take this message, however often it is sent: it is too large, say."""
+
+
+class _Broker(NatsBroker):
+    """FastStream's broker, which must not raise inside the client's error callback.
+
+    It would stop the client's reconnecting for ever when the server refuses one login.
+    """
+
+    def _log_connection_broken(
+        self, error_cb: Callable[[Exception], Awaitable[None]] | None = None
+    ) -> Callable[[Exception], Awaitable[None]]:
+        async def report(error: Exception) -> None:
+            if error_cb is not None:
+                await error_cb(error)
+
+        return report
+
+
+class Bus:
+    """One service's connection: publish, request, and what is declared on it before it starts.
+
+    Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
+    one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
+    `grace` are the seconds that handlers have at the end. `refused` are the questions to the server, in lower
+    case, that it did not allow.
+    """
+
+    def __init__(
+        self, service: str, role: str, url: str, seed: Secret, grace: float = SHUTDOWN_GRACE
+    ) -> None:
+        self.service = service
+        self._grace = grace
+        self.inbox_prefix = subjects.inbox_prefix(role)
+        self.closed = asyncio.Event()
+        self.pulls: list[Pull] = []
+        self.gates: list[Callable[[], bool]] = []
+        self.refused: set[str] = set()
+        self._pulling: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.broker = _Broker(
+            url,
+            name=service,
+            security=NatsNKey.from_seed(seed.reveal()),
+            inbox_prefix=self.inbox_prefix.removesuffix("."),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            graceful_timeout=min(REPLY_GRACE, grace),
+            drain_timeout=DRAIN_SECONDS,
+            flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
+            error_cb=self._on_error,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed,
+            decoder=_undecoded,
+            apply_types=False,
+            logger=None,
+        )
+
+    async def start(self) -> None:
+        """Connect and start all that is declared; waits for the server as long as it takes."""
+        await self.broker.start()
+        self._limit_unsent_data()
+        self._pulling = [asyncio.create_task(pull.run(self.client)) for pull in self.pulls]
+
+    async def run(self) -> None:
+        """Connect and stay until stopped; raises BusUnavailable when connection or loop are over for good."""
+        await self.start()
+        closed = asyncio.create_task(self.closed.wait())
+        try:
+            ended, _ = await asyncio.wait({closed, *self._pulling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+        if self._stopping:
+            return
+        cause = next((task.exception() for task in ended - {closed}), None)
+        raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
+
+    async def end_pulls(self) -> None:
+        """Ask for no more and let handlers finish; what is begun may still use the connection."""
+        self._stopping = True
+        for pull in self.pulls:
+            pull.stop()
+        if self._pulling:
+            await asyncio.wait(self._pulling)
+            await asyncio.gather(*(pull.end(self._grace) for pull in self.pulls))
+
+    async def stop(self) -> None:
+        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left."""
+        await self.end_pulls()
+        closing = asyncio.ensure_future(self.broker.stop())
+        await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))
+        if not closing.cancel() and (error := closing.exception()) is not None:
+            log.warning("bus_not_drained", reason=type(error).__name__)
+
+    async def ready(self) -> bool:
+        """Tell whether the connection stands."""
+        return self.broker._connection is not None and self.client.is_connected
+
+    def takes(self) -> bool:
+        """Tell whether messages of streams may be taken: every gate is open."""
+        return all(is_open() for is_open in self.gates)
+
+    def checks(self) -> dict[str, Check]:
+        """Give a check for the connection, and one for each consumer that is pulled from."""
+
+        def pulled(pull: Pull) -> Check:
+            async def check() -> bool:
+                return await self.ready() and await pull.ready(self.client)
+
+            return check
+
+        return {"nats": self.ready, **{pull.name: pulled(pull) for pull in self.pulls}}
+
+    @property
+    def client(self) -> Client:
+        """Give the client of the connection; raises BusUnavailable before there is one."""
+        if self.broker._connection is None:
+            raise BusUnavailable("The bus is not connected yet.")
+        client: Client = self.broker.connection
+        return client
+
+    async def publish(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Put a message into a stream and give its sequence number.
+
+        The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
+        has not confirmed it after five tries.
+        """
+        trouble = ""
+        for attempt in range(PUBLISH_TRIES):
+            try:
+                return await self.publish_once(subject, stream, body, message_id, headers)
+            except BusUnavailable as error:
+                trouble = str(error)
+            await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+        raise BusUnavailable(trouble)
+
+    async def publish_once(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Publish with a single try, for a caller that tries again itself.
+
+        Raises BusUnavailable, and MessageRefused when only this message is at fault.
+        """
+        refused: type[BusUnavailable] = BusUnavailable
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT + 1.0):  # sending may wait for the connection, too
+                jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
+                headers = {**headers, MESSAGE_ID: message_id}
+                acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
+        except (BadRequestError, MaxPayloadError, BadSubjectError, BadHeaderError) as error:
+            refused, trouble = MessageRefused, str(error)
+        except (Error, TimeoutError) as error:
+            trouble = type(error).__name__
+        else:
+            return acknowledged.seq
+        metrics.PUBLISH_FAILURES.labels(stream).inc()
+        raise refused(f"The stream {stream} did not confirm a message ({trouble}).")
+
+    async def announce(self, subject: str, body: bytes = b"") -> None:
+        """Send a message that may be lost."""
+        with suppress(Error, BusUnavailable):
+            await self.client.publish(subject, body)
+
+    async def request(
+        self,
+        subject: str,
+        message: msgspec.Struct,
+        reply: type[Message] | Any,
+        seconds: float,
+        unanswered: Code,
+    ) -> Message:
+        """Ask another service and wait for its answer.
+
+        Raises BusUnavailable with the code `unanswered` when nobody is there, answers in time, or says
+        what can be understood.
+        """
+        headers = attributes(message, self.service)
+        try:
+            answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
+        except NoRespondersError:
+            raise BusUnavailable("No service is there to answer.", unanswered) from None
+        except (Error, AssertionError) as error:
+            raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
+        try:
+            decoded: Message = decode(answer.data, reply)
+        except Malformed as error:
+            raise BusUnavailable(f"The answer can not be read ({error}).", unanswered) from None
+        return decoded
+
+    def _limit_unsent_data(self) -> None:
+        """Have the kernel give up a connection whose data nobody takes; nats-py waits a minute for that."""
+        writer = getattr(self.client._transport, "_io_writer", None)
+        connection = writer.get_extra_info("socket") if writer is not None else None
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_DATA_TIMEOUT_MS)
+
+    async def _on_error(self, error: Exception) -> None:
+        metrics.BUS_ERRORS.labels(type(error).__name__).inc()
+        if refusal := REFUSED_QUESTION.search(str(error)):
+            self.refused.add(refusal[1])
+        log.warning("bus_error", error=str(error)[:200])
+
+    async def _on_reconnected(self) -> None:
+        self._limit_unsent_data()
+        log.info("bus_reconnected")
+
+    async def _on_closed(self) -> None:
+        self.closed.set()
+
+
+async def _undecoded(message: NatsMessage) -> NatsMessage:
+    """Give the handler the message itself: FastStream's own decoding logs what it can not read."""
+    return message

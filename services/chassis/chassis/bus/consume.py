@@ -1,0 +1,236 @@
+"""Consuming a stream, where each delivery ends in exactly one of ack, nak with a delay, or a dead letter."""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from faststream import AckPolicy
+from faststream.nats.message import NatsMessage
+from nats.aio.msg import Msg
+from nats.errors import Error
+from nats.js.errors import APIError
+
+from chassis import metrics
+from chassis.bus.brake import HOLD_SECONDS, Brake
+from chassis.bus.connection import MESSAGE_ID, Bus, BusUnavailable
+from chassis.bus.pull import Pull
+from contracts import subjects
+from contracts.wire.envelope import Malformed
+from contracts.wire.topology import Consumer
+
+ACK_TIMEOUT = 2.0
+INFO_SECONDS = 2.0
+UNBURIED_DELAY = 10.0
+BUS_AWAY_DELAY = 5.0
+# An unexpected error is one of our own: 1, 2, 4, 8 and 16 seconds later it is tried again.
+MAX_RETRIES = 5
+CE_HEADER = re.compile(r"ce-[a-z0-9]{1,32}", re.ASCII)
+CE_VALUE = re.compile(r"[!-~]([ -~]{0,254}[!-~])?", re.ASCII)
+MAX_CE_HEADERS = 16
+MAX_DELAY = 60.0
+
+log = structlog.get_logger()
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One delivery of a message: its raw body and how often it was delivered, this time included.
+
+    `stored_at` is when the stream took the message, by the server's clock.
+    """
+
+    subject: str
+    body: bytes
+    attempt: int
+    headers: dict[str, str]
+    stored_at: datetime | None = None
+
+    @property
+    def message_id(self) -> str:
+        """Give the id of the message, which each publication has of its own; empty where there is none."""
+        return self.headers.get(MESSAGE_ID, "")
+
+
+class RetryLater(Exception):
+    """The delivery could not be carried out now; the message comes again after `delay` seconds."""
+
+    def __init__(self, delay: float, reason: str) -> None:
+        super().__init__(reason)
+        self.delay = min(delay, MAX_DELAY)
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+def consume(
+    bus: Bus, consumer: Consumer, handler: Handler, concurrency: int, buried: Handler | None = None
+) -> None:
+    """Declare that every message of a durable consumer goes to a handler, so many of them at a time.
+
+    A handler that returns has the message acknowledged. RetryLater brings it back after a delay, and so does
+    an unexpected error, five times; after that, and when it is Malformed, the message is a dead letter, and
+    `buried` is told before it is taken out of the stream.
+    """
+    consuming = _Consuming(bus, consumer, handler, buried)
+    pull = Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix, bus.takes)
+    bus.pulls.append(pull)
+
+
+def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
+    """Declare a subscriber for announcements, which may be lost; the handler gets the subject of each."""
+    subscriber: Any = bus.broker.subscriber(subject, ack_policy=AckPolicy.MANUAL, no_reply=True)
+
+    async def on_announcement(message: NatsMessage) -> None:
+        await handler(message.raw_message.subject)
+
+    subscriber(on_announcement)
+
+
+class _Consuming:
+    """How the messages of one consumer are handled, brought back and buried."""
+
+    def __init__(self, bus: Bus, consumer: Consumer, handler: Handler, buried: Handler | None) -> None:
+        self._bus = bus
+        self._consumer = consumer
+        self._handler = handler
+        self._buried = buried
+        self._brake = Brake(consumer.name, consumer.max_ack_pending // 2, self._unacknowledged)
+        self._failures: OrderedDict[int, int] = OrderedDict()
+
+    async def on_message(self, raw: Msg) -> None:
+        """Handle one delivery and count how it ended."""
+        outcome = "unsettled"
+        try:
+            async with _in_progress(raw, self._consumer.ack_wait):
+                outcome = await self._settle(raw)
+        except Error as error:
+            log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
+        except Exception:
+            # The message comes again after the ack wait; its consumer goes on.
+            log.exception("delivery_not_settled", consumer=self._consumer.name)
+        metrics.DELIVERIES.labels(self._consumer.name, outcome).inc()
+
+    async def _settle(self, raw: Msg) -> str:
+        """Run the handler and tell the server how it ended."""
+        try:
+            await self._handler(_delivery(raw))
+        except RetryLater as later:
+            await raw.nak(delay=later.delay)
+            return "retried"
+        except BusUnavailable as error:
+            log.warning("bus_away", consumer=self._consumer.name, reason=str(error))
+            await raw.nak(delay=BUS_AWAY_DELAY)
+            return "retried"
+        except Malformed as error:
+            return await self._unreadable(raw, str(error))
+        except Exception as error:
+            log.exception("handler_failed", subject=raw.subject, attempt=raw.metadata.num_delivered)
+            return await self._unexpected(raw, type(error).__name__)
+        self._failures.pop(raw.metadata.sequence.stream, None)
+        self._brake.saw(readable=True)
+        await raw.ack_sync(timeout=ACK_TIMEOUT)
+        return "done"
+
+    async def _unreadable(self, raw: Msg, reason: str) -> str:
+        """Bury an unreadable message, or leave it to a later version for a while when most are unreadable."""
+        self._brake.saw(readable=False)
+        if await self._brake.holds(raw.metadata.num_delivered):
+            await raw.nak(delay=HOLD_SECONDS)
+            return "held"
+        return await self._bury(raw, reason)
+
+    async def _unexpected(self, raw: Msg, error: str) -> str:
+        """Try a message again after a fault of our own, five times and with growing delays, then bury it."""
+        failures = self._count_failure(raw.metadata.sequence.stream)
+        if failures == 1 or (failures <= MAX_RETRIES and await self._brake.has_room()):
+            await raw.nak(delay=float(2 ** (failures - 1)))
+            return "failed"
+        return await self._bury(raw, f"unexpected error: {error}")
+
+    async def _bury(self, raw: Msg, reason: str) -> str:
+        """Keep a message for the operator and take it out of the stream."""
+        try:
+            await self._tell_buried(raw)
+            message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
+            subject, headers = subjects.dead(raw.subject), _letter_headers(raw, reason)
+            await self._bus.publish(subject, "DEAD_LETTERS", raw.data, message_id, headers)
+        except BusUnavailable:
+            await raw.nak(delay=UNBURIED_DELAY)
+            return "failed"
+        except RetryLater as later:
+            await raw.nak(delay=later.delay)
+            return "failed"
+        log.error("dead_letter", subject=raw.subject, reason=reason)
+        self._failures.pop(raw.metadata.sequence.stream, None)
+        await raw.term()
+        return "dead"
+
+    async def _tell_buried(self, raw: Msg) -> None:
+        """Tell of a burial; an unexpected error of that is tried again like one of the handler, then left.
+
+        Raises RetryLater.
+        """
+        if self._buried is None:
+            return
+        try:
+            await self._buried(_delivery(raw))
+        except (BusUnavailable, RetryLater):
+            raise
+        except Exception as error:
+            log.exception("burial_not_told", subject=raw.subject)
+            failures = self._count_failure(raw.metadata.sequence.stream)
+            if failures <= 2 * MAX_RETRIES:
+                raise RetryLater(UNBURIED_DELAY / 2, type(error).__name__) from None
+
+    def _count_failure(self, sequence: int) -> int:
+        """Count an unexpected error; another process that is handed the message counts anew."""
+        count = self._failures[sequence] = self._failures.pop(sequence, 0) + 1
+        if len(self._failures) > self._consumer.max_ack_pending:
+            self._failures.popitem(last=False)
+        return count
+
+    async def _unacknowledged(self) -> int | None:
+        """Ask how many messages of the consumer wait for their ack, None when the server does not say."""
+        try:
+            jetstream = self._bus.client.jetstream(timeout=INFO_SECONDS)
+            info = await jetstream.consumer_info(self._consumer.stream, self._consumer.name)
+        except (Error, APIError, BusUnavailable):
+            return None
+        return info.num_ack_pending or 0
+
+
+def _delivery(raw: Msg) -> Delivery:
+    metadata = raw.metadata
+    return Delivery(raw.subject, raw.data, metadata.num_delivered, raw.headers or {}, metadata.timestamp)
+
+
+def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
+    """Give the headers of a dead letter: what the message says of itself, and why it is one.
+
+    Another header of it could make the stream refuse the letter, and a value could break its head.
+    """
+    said = {name: value for name, value in (raw.headers or {}).items() if CE_HEADER.fullmatch(name)}
+    kept = {name: value for name, value in said.items() if CE_VALUE.fullmatch(value)}
+    return {**dict(list(kept.items())[:MAX_CE_HEADERS]), "butler-reason": reason}
+
+
+@asynccontextmanager
+async def _in_progress(raw: Msg, ack_wait: float) -> Any:
+    """Tell the server every third of the ack wait that the message is being worked on."""
+
+    async def report() -> None:
+        while True:
+            await asyncio.sleep(ack_wait / 3)
+            with suppress(Error):
+                await raw.in_progress()
+
+    reporting = asyncio.create_task(report())
+    try:
+        yield
+    finally:
+        reporting.cancel()

@@ -1,0 +1,151 @@
+"""Create or update the streams and consumers: `python -m chassis.bus.provision --url URL --nkey-file FILE`.
+
+It is the only part that may do so, with the admin's key; running it again changes nothing. With
+`--subscribers FILE` it also creates the consumers of that list's subscribers, and deletes those of others.
+"""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import NotFoundError, ServerError
+
+from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
+from contracts.wire.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
+
+TIMEOUT = 10
+# Far more than the deadline of a sync: what is older is settled, and reading it first would take minutes.
+NEW_CONSUMER_READS = timedelta(hours=1)
+# Another provisioning may make the same thing between a look at it and its making, but only once.
+TRIES = 3
+# Where a consumer starts is fixed when it is made: the server refuses an update that says otherwise.
+ANOTHER_START = 10012
+START = ("deliver_policy", "opt_start_seq", "opt_start_time")
+
+
+async def provision(url: str, nkey_file: str, subscribers: Iterable[Subscriber] | None = None) -> None:
+    """Create or update every stream and consumer of the topology, and the subscribers' where they are given.
+
+    Raises nats.errors.Error.
+    """
+    async with _administering(url, nkey_file) as jetstream:
+        await create_streams(jetstream)
+        if subscribers is not None:
+            await create_subscribers(jetstream, subscribers)
+
+
+async def delete_consumers_of_others(url: str, nkey_file: str, subscribers: Iterable[Subscriber]) -> None:
+    """Delete the consumers that are not of these subscribers, before the server lets new ones in.
+
+    Raises nats.errors.Error.
+    """
+    async with _administering(url, nkey_file) as jetstream:
+        await _delete_others(jetstream, {subscriber.name: subscriber.consumer for subscriber in subscribers})
+
+
+@asynccontextmanager
+async def _administering(url: str, nkey_file: str) -> AsyncIterator[JetStreamContext]:
+    client = await nats.connect(
+        url, nkeys_seed=nkey_file, connect_timeout=TIMEOUT, max_reconnect_attempts=3, name="provision"
+    )
+    try:
+        yield client.jetstream(timeout=TIMEOUT)
+    finally:
+        await client.close()
+
+
+async def create_streams(jetstream: JetStreamContext) -> None:
+    """Create or update the streams, then the consumers."""
+    for stream in STREAMS:
+        await _create_stream(jetstream, stream)
+    for consumer in CONSUMERS:
+        await _create_consumer(jetstream, consumer)
+
+
+async def create_subscribers(jetstream: JetStreamContext, subscribers: Iterable[Subscriber]) -> None:
+    """Create or update the consumers of subscribers, after those are deleted that are none of theirs."""
+    wanted = {subscriber.name: subscriber.consumer for subscriber in subscribers}
+    await _delete_others(jetstream, wanted)
+    for consumer in wanted.values():
+        await _create_consumer(jetstream, consumer)
+
+
+async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consumer]) -> None:
+    """Delete the consumers of subscribers that are no more, also where another one has its name now.
+
+    An update of such a consumer would hand the events that wait in it to the other one.
+    """
+    stream = str(ACCOUNT_EVENTS.name)
+    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
+    for name in [each for each in answer["consumers"] or () if each.startswith(PREFIX)]:
+        with suppress(NotFoundError):  # another provisioning may have deleted it
+            if name not in wanted or await _filter(jetstream, wanted[name]) != wanted[name].filter_subject:
+                await jetstream.delete_consumer(stream, name)
+
+
+async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig) -> None:
+    try:
+        await jetstream.update_stream(stream)
+    except NotFoundError:
+        await jetstream.add_stream(stream)
+
+
+async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> None:
+    """Create a consumer, or update one where it stands."""
+    for attempt in range(1, TRIES + 1):
+        start = await _existing_start(jetstream, consumer) or await _first_start(jetstream, consumer)
+        try:
+            await jetstream.add_consumer(consumer.stream, consumer.config(), **start)
+            return
+        except ServerError as error:
+            if error.err_code != ANOTHER_START or attempt == TRIES:
+                raise
+
+
+async def _filter(jetstream: JetStreamContext, consumer: Consumer) -> str | None:
+    """Give what an existing consumer reads; raises NotFoundError."""
+    config: ConsumerConfig = (await jetstream.consumer_info(consumer.stream, consumer.name)).config
+    return config.filter_subject
+
+
+async def _existing_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
+    """Give where an existing consumer starts, as the server wrote it; nothing where it does not exist."""
+    subject = f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
+    try:
+        # Not `consumer_info`, which cuts the nanoseconds off a time: it would be another time.
+        config = (await jetstream._api_request(subject, timeout=TIMEOUT))["config"]
+    except NotFoundError:
+        return {}
+    return {field: config[field] for field in START if field in config}
+
+
+async def _first_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
+    """Give where a new consumer starts: an hour back by the server's clock, at the beginning of a queue."""
+    # Not `stream_info`, which leaves out the server's time.
+    answer = await jetstream._api_request(f"$JS.API.STREAM.INFO.{consumer.stream}", timeout=TIMEOUT)
+    if answer["config"]["retention"] == RetentionPolicy.WORK_QUEUE:
+        return {"deliver_policy": DeliverPolicy.ALL}
+    now = datetime.fromisoformat(answer["ts"]).replace(microsecond=0)
+    return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": now - NEW_CONSUMER_READS}
+
+
+def main() -> None:
+    """Read the command line and provision."""
+    parser = argparse.ArgumentParser(prog="chassis.bus.provision", description=__doc__)
+    parser.add_argument("--url", required=True, help="nats://HOST:PORT")
+    parser.add_argument("--nkey-file", required=True, help="file with the admin's nkey seed")
+    parser.add_argument("--subscribers", type=Path, help="file with the list of subscribers")
+    arguments = parser.parse_args()
+    listed = arguments.subscribers and read_subscribers(arguments.subscribers.read_bytes())
+    asyncio.run(provision(arguments.url, arguments.nkey_file, listed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Keeping the metrics true that no event moves: the state of parts, and what waits."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from chassis.health import Checks, readiness
+from chassis.timeouts import finish
+
+COLLECT_SECONDS = 10.0
+SAMPLE_SECONDS = 5.0
+
+Sample = Callable[[], Coroutine[Any, Any, None]]
+
+log = structlog.get_logger()
+
+
+async def collect(checks: Checks, *samples: Sample) -> None:
+    """Ask every check and take every sample about every ten seconds, for ever."""
+    while True:
+        await asyncio.gather(readiness(checks), *map(_take, samples))
+        await asyncio.sleep(COLLECT_SECONDS)
+
+
+async def _take(sample: Sample) -> None:
+    try:
+        await finish(sample(), SAMPLE_SECONDS)
+    except Exception as error:  # noqa: BLE001 - a metric that can not be had ends no service
+        log.warning("sample_failed", error=type(error).__name__)

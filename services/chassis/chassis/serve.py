@@ -1,0 +1,131 @@
+"""Running a service: its HTTP server, its bus and its parts in one loop and one process, until a signal."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from chassis import logs
+from chassis.bus.connection import Bus
+from chassis.hardening import harden
+from chassis.settings import Address, BadSetting, Environment
+
+BACKLOG = 1024
+BACKPRESSURE = 4096
+HEAD_MILLISECONDS = 10_000
+HEAD_BYTES = 64 * 1024
+FINISH_SECONDS = 6.0
+
+log = structlog.get_logger()
+
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An ASGI application and where it listens."""
+
+    application: Any
+    address: Address
+
+
+def start(
+    service: str,
+    environ: Environment,
+    load: Callable[[Environment], Settings],
+    run: Callable[[Settings], Coroutine[Any, Any, int]],
+) -> int:
+    """Give up rights, read the settings, send logs where they belong and run; gives the exit code."""
+    harden()  # first: a key that is read is in memory
+    try:
+        logs.configure(service, environ.get("LOG_LEVEL") or "info")
+        settings = load(environ)
+    except BadSetting as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return 2
+    return asyncio.run(run(settings))
+
+
+async def run_service(
+    bus: Bus,
+    listeners: Sequence[Listener],
+    parts: Mapping[str, Coroutine[Any, Any, None]],
+    stopping: asyncio.Event,
+) -> int:
+    """Serve ASGI, stay on the bus and run the parts until a signal; gives the exit code, 1 when one failed.
+
+    At the end requests and what the bus has handed over are finished, each within a time; the parts are
+    cancelled last.
+    """
+    works = {"http": serve(listeners, stopping), "bus": bus.run(), **parts}
+    tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    lost = [task for task in ended if task.get_name() != "http" or task.exception()]
+    for task in lost:
+        log.error("part_lost", part=task.get_name(), exc_info=task.exception())
+    stopping.set()
+    await asyncio.gather(asyncio.wait(tasks[:1]), bus.end_pulls())
+    await bus.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return int(bool(lost))
+
+
+async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
+    """Serve ASGI applications until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
+
+    The servers stop taking connections at the signal; `stopping` is set first, so that waits can end early.
+    Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is
+    cut off, also who is silent. That is why there is no HTTP/2: granian keeps silent connections for ever
+    where it waits for both. When one server ends all end. Raises OSError when a port is taken.
+    """
+    for listener in listeners:
+        _require_free(listener.address)
+    servers = [_server(listener) for listener in listeners]
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    serving = [asyncio.ensure_future(server.serve()) for server in servers]
+    waiting = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({*serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    waiting.cancel()
+    for server in servers:
+        server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+    ended, unfinished = await asyncio.wait(serving, timeout=FINISH_SECONDS)
+    for server_task in unfinished:
+        log.warning("requests_cut_off")
+        server_task.cancel()
+    for server_task in ended:
+        server_task.result()
+
+
+def _server(listener: Listener) -> Server:
+    return Server(
+        listener.application,
+        listener.address.host,
+        listener.address.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=BACKPRESSURE,
+        log_enabled=False,
+    )
+
+
+def _require_free(address: Address) -> None:
+    """Raise OSError when somebody listens on the port: granian would share it without a word."""
+    with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address.host, address.port))

@@ -1,0 +1,146 @@
+"""A pull that is stopped ends, and loses nothing: what it was handed is begun, or another's at once."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from chassis.bus.connection import Bus
+from chassis.bus.consume import Delivery, consume
+from chassis.bus.pull import Pull
+from contracts import subjects
+from contracts.wire.topology import sync_worker_consumer
+from tests.waiting import until
+
+SUBJECT, CONSUMER = subjects.sync_requested("okx"), sync_worker_consumer("okx")
+NewBus = Callable[[str], Bus]
+# Far more than a stop or a redelivery takes, far less than an ack wait.
+SOON = 3.0
+
+
+async def never(message: Msg) -> None:
+    """Handle what must not come."""
+    raise AssertionError(message.subject)
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus, turns: int) -> None:
+    """However many turns of the loop after a message was sent: it is handled, or another gets it at once."""
+    bus, handled = new_bus("sync-worker"), asyncio.Queue[bytes]()
+
+    async def handle(delivery: Delivery) -> None:
+        handled.put_nowait(delivery.body)
+
+    consume(bus, CONSUMER, handle, 4)
+    await bus.start()
+    await admin.publish(SUBJECT, b"{}")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(bus.stop(), SOON)
+
+    if handled.empty():
+        successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+        (message,) = await successor.fetch(1, timeout=SOON)
+        await message.ack_sync()
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
+
+
+async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus: NewBus) -> None:
+    """A message that arrives too late, or while the loop stops, goes to another process without a wait."""
+    bus = new_bus("sync-worker")
+    await bus.start()
+    await admin.jetstream().publish(SUBJECT, b"{}")
+    late = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    arriving = await bus.client.subscribe(f"{bus.inbox_prefix}late", cb=late._on_message)
+    await bus.client.publish(late._subject, b'{"batch":1}', reply=f"{bus.inbox_prefix}late")
+
+    async def back() -> bool:
+        info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
+        return info.delivered is not None and info.delivered.consumer_seq >= 1 and info.num_pending == 0
+
+    await until(back, SOON)
+    await arriving.unsubscribe()
+    await bus.stop()
+    successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+    (message,) = await successor.fetch(1, timeout=SOON)
+
+    assert message.metadata.num_delivered == 2
+    await message.ack()
+
+
+async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) -> None:
+    """A place that is taken by the loop itself does not make it look busy."""
+    bus = new_bus("sync-worker")
+    await bus.start()
+    pull = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    pulling = asyncio.create_task(pull.run(bus.client))
+
+    async def asks() -> bool:
+        return pull._asked is not None
+
+    await until(asks, SOON)
+    assert await pull.ready(bus.client)
+    pull._turned -= 60
+
+    assert not await pull.ready(bus.client)
+    pull.stop()
+    await asyncio.wait({pulling})
+    await bus.stop()
+
+
+async def test_a_backlog_is_asked_for_together_and_never_beyond_the_places(
+    admin: Client, new_bus: NewBus
+) -> None:
+    """Many messages take fewer requests, and no more are begun at once than there are places."""
+    bus, handled, begun, most, requests = new_bus("sync-worker"), set[bytes](), 0, 0, 0
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal begun, most
+        begun, most = begun + 1, max(most, begun + 1)
+        await asyncio.sleep(0)
+        begun -= 1
+        handled.add(delivery.body)
+
+    async def count(_: Msg) -> None:
+        nonlocal requests
+        requests += 1
+
+    await admin.subscribe(f"$JS.API.CONSUMER.MSG.NEXT.{CONSUMER.stream}.{CONSUMER.name}", cb=count)
+    for number in range(400):
+        await admin.jetstream().publish_async(SUBJECT, b"%d" % number)
+    await admin.jetstream().publish_async_completed()
+    consume(bus, CONSUMER, handle, 8)
+    await bus.start()
+    await until(lambda: asyncio.sleep(0, len(handled) == 400))
+    await bus.stop()
+
+    assert most <= 8
+    assert requests < 400
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
+
+
+async def test_a_stop_in_the_middle_of_a_backlog_loses_nothing(admin: Client, new_bus: NewBus) -> None:
+    """What was asked for and not begun is another's within seconds, long before the ack wait."""
+    bus, handled = new_bus("sync-worker"), set[bytes]()
+
+    async def handle(delivery: Delivery) -> None:
+        handled.add(delivery.body)
+
+    for number in range(300):
+        await admin.jetstream().publish_async(SUBJECT, b"%d" % number)
+    await admin.jetstream().publish_async_completed()
+    consume(bus, CONSUMER, handle, 64)
+    await bus.start()
+    await until(lambda: asyncio.sleep(0, len(handled) > 20))
+    await bus.stop()
+    before = len(handled)
+    successor = new_bus("sync-worker")
+    consume(successor, CONSUMER, handle, 64)
+    await successor.start()
+    await until(lambda: asyncio.sleep(0, len(handled) == 300), 4 * SOON)
+    await successor.stop()
+
+    assert before < 300
+    assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
