@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contracts.wire.pinning import read_fingerprints
-from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints
+from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints
 from gateway.credentials import Pinned
 
 

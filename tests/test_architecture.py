@@ -36,13 +36,14 @@ CENTRES = {
     },
     "sync_worker": {
         "damage",
-        "okx_faults",
-        "okx_payloads",
-        "okx_rows",
+        "faults",
         "outages",
+        "payloads",
+        "rows",
         "sync",
         "timing",
         "verdicts",
+        "wallets",
     },
     "vault_broker": {"signed", "signing"},
 }

@@ -13,7 +13,18 @@ from uuid import UUID
 import msgspec
 
 from contracts import subjects
-from contracts.accounts import (
+from contracts.credentials import (
+    AskKeys,
+    Authorize,
+    Authorized,
+    Destroy,
+    Destroyed,
+    Keys,
+    Refused,
+    Store,
+    Stored,
+)
+from contracts.events import (
     AccountPaused,
     AccountResumed,
     AccountSynced,
@@ -22,8 +33,8 @@ from contracts.accounts import (
     Verify,
     WalletFact,
 )
+from contracts.exchanges.reads import Read
 from contracts.faults import Code
-from contracts.reads import Read
 from contracts.syncs import (
     Rights,
     Status,
@@ -37,17 +48,6 @@ from contracts.syncs import (
     WalletRead,
 )
 from contracts.values import Balance
-from contracts.vault import (
-    AskKeys,
-    Authorize,
-    Authorized,
-    Destroy,
-    Destroyed,
-    Keys,
-    Refused,
-    Store,
-    Stored,
-)
 
 _SYNC = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3201")
 _ACCOUNT = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3202")

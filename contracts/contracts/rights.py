@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from contracts.catalogue import Exchange
+from contracts.exchanges.types import Exchange
 
 MAX_RIGHTS = 32
 # Stands for a text that no message carries as the name of a right; it is in no exchange's table.

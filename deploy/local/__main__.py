@@ -129,7 +129,9 @@ def show_addresses(stack: Stack) -> None:
     print(f"Health        {', '.join(f'{name} {stack.operations(name)}/readyz' for name in MODULES)}")
     if parts.exchange is not None:
         print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
-        print(f"              simulated; trust {parts.exchange.ca}, accounts in deploy/local/accounts.toml")
+        print(
+            f"              simulated; trust {parts.exchange.ca}, accounts in deploy/simulator/accounts.toml"
+        )
 
 
 async def until_signal(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-ACCOUNTS = Path(__file__).with_name("accounts.toml")
+ACCOUNTS = Path(__file__).parents[1] / "simulator" / "accounts.toml"
 ACCOUNT = "plain"
 EMAIL = "demo@example.com"
 WAIT_SECONDS = 60

@@ -45,7 +45,7 @@ async def running_exchange(
     async def listens() -> bool:
         return address.exists()
 
-    command = [sys.executable, "-m", "deploy.local.simulator", "--directory", home, *options]
+    command = [sys.executable, "-m", "deploy.simulator", "--directory", home, *options]
     program = Program("exchange", command, reach=_reach(home, options))
     async with processes.running(program):
         await processes.until("exchange", listens, READY_SECONDS)

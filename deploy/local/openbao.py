@@ -17,8 +17,8 @@ from deploy.local.confinement import Reach
 from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
-from deploy.local.provisioning import Handover, call, pinned_fingerprints, provision, state
 from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
+from deploy.vault.provision import Handover, call, pinned_fingerprints, provision, state
 
 READY_SECONDS = 30
 CALL_SECONDS = 15

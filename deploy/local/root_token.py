@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from deploy.local.processes import PartFailed
-from deploy.local.provisioning import call
+from deploy.vault.provision import call
 
 ATTEMPT = "sys/generate-root/attempt"
 # The server takes no such request unless a listener of its own configuration says so.

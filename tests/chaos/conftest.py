@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from deploy.local.simulator.accounts import load_accounts
+from deploy.simulator.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.system.person import CALL_SECONDS, Person

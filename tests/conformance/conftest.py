@@ -18,8 +18,8 @@ from deploy.local.openbao import running_openbao
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
-from deploy.local.simulator.accounts import Accounts, load_accounts
 from deploy.local.stack import Stack
+from deploy.simulator.accounts import Accounts, load_accounts
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.pinning import pinned_in

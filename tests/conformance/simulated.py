@@ -11,7 +11,7 @@ import httpx
 
 from contracts.syncs import WalletRead
 from deploy.local.exchange import Exchange
-from deploy.local.simulator.__main__ import ACCOUNTS
+from deploy.simulator.__main__ import ACCOUNTS
 
 # More digits than a float keeps.
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}

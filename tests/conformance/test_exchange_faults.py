@@ -9,12 +9,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from contracts.accounts import Verified
+from contracts.credentials import Refused
+from contracts.events import Verified
 from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncOutcome, TotalCheck, Verdict, WalletRead
-from contracts.vault import Refused
-from deploy.local.simulator.accounts import Accounts
-from sync_worker.clock import MIN_AGE
+from deploy.simulator.accounts import Accounts
+from sync_worker.exchanges.clock import MIN_AGE
 from tests.conformance.simulated import Admin, holds_no_other, is_true
 from tests.conformance.table import (
     CONFIG,

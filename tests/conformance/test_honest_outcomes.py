@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sync_worker
-from contracts.accounts import Verified, VerifyReply
-from contracts.catalogue import OKX
+from contracts.events import Verified, VerifyReply
+from contracts.exchanges.types import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import REASONS, SENTENCES, looked_for_in, sentences_in
 from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.wire.envelope import decode, encode
 from gateway.bounds import is_in_life
 from gateway.verdicts import ending, wallet_reads
-from sync_worker.damage import read_json
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_faults import OKX_CODES, Asked, okx_failure, status_failure
-from sync_worker.okx_payloads import parse_config
-from sync_worker.okx_wallets import judge_wallets
+from sync_worker.exchanges.damage import read_json
+from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.payloads import parse_config
+from sync_worker.exchanges.okx.wallets import judge_wallets
 from sync_worker.sync import Reading, outcome
 from sync_worker.verdicts import Fetched
 

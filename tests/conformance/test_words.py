@@ -2,13 +2,13 @@
 
 import pytest
 
-from contracts.catalogue import OKX
+from contracts.credentials import Refused
+from contracts.exchanges.types import OKX
 from contracts.faults import Failure
 from contracts.remedies import DELETED, ROUTES, Situation
-from contracts.vault import Refused
 from gateway.advice import Advice
 from gateway.errors import problem_of
-from sync_worker.okx_faults import OKX_CODES, Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 
 CONFIG = Asked("account_config", "global")
 UNLISTED = ("59999", "1", "-1", "")

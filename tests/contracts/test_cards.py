@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contracts import accounts, syncs, vault
+from contracts import credentials, events, syncs
 from contracts.cards import CARDS, Card, files
 from contracts.values import Secret
 from contracts.wire.envelope import Malformed, decode, encode
@@ -39,7 +39,7 @@ def test_every_message_has_a_card() -> None:
     """A message that was added without a card is missed here."""
     defined = {
         name
-        for module in (accounts, syncs, vault)
+        for module in (events, syncs, credentials)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
     }
@@ -74,7 +74,7 @@ def test_no_message_has_a_field_for_a_secret_in_clear(card: Card) -> None:
 def test_a_malformed_message_is_told_without_its_content() -> None:
     """The words for a message that can not be read name the place and repeat nothing."""
     with pytest.raises(Malformed) as caught:
-        decode(b'{"type":"refused","code":"a canary"}', vault.Refused)
+        decode(b'{"type":"refused","code":"a canary"}', credentials.Refused)
 
     assert "canary" not in str(caught.value)
     assert "$.code" in str(caught.value)

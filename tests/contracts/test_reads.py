@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.reads import READS, Read, ReadNotAllowed, request_line
+from contracts.exchanges.reads import READS, Read, ReadNotAllowed, request_line
 
 
 def test_every_read_is_a_get() -> None:

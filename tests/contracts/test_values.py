@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.credentials import CredentialParts
 from contracts.values import Balance, Secret, amount_text, parse_amount
-from contracts.vault import CredentialParts
 from contracts.wire.envelope import decode, encode
 
 plain_amounts = st.from_regex(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?", fullmatch=True)

@@ -7,11 +7,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from contracts.accounts import AccountSynced, VerifyReply
 from contracts.cards import CARDS, Card
+from contracts.credentials import Refused, StoreReply
+from contracts.events import AccountSynced, VerifyReply
 from contracts.faults import Code, PermanentError, TransientError, failure, fault_of
 from contracts.syncs import SyncCompleted, SyncOutcome, TotalCheck, Verdict
-from contracts.vault import Refused, StoreReply
 from contracts.wire.envelope import Malformed, decode
 
 YESTERDAY = Path(__file__).parent / "yesterday"

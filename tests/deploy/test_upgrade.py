@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
-from deploy.local.provisioning import FINGERPRINTS, pinned_fingerprints, state
+from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints, state
 from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up

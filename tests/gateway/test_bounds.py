@@ -8,11 +8,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from contracts.catalogue import OKX
+from contracts.credentials import Refused
+from contracts.exchanges.types import OKX
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncCompleted, SyncFailed, SyncOutcome, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
-from contracts.vault import Refused
 from contracts.wire.envelope import Malformed, decode, encode
 from gateway.recording import record
 from gateway.store import balances

@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from contracts.credentials import Refused
 from contracts.faults import Code
-from contracts.vault import Refused
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.messages import sync_request

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from contracts.accounts import Verified
-from contracts.catalogue import OKX
+from contracts.events import Verified
+from contracts.exchanges.types import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey
 from gateway.credentials import api_key_hint, check_read_only, wrap_secret

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import pytest
 
-from contracts.catalogue import EXCHANGES, Exchange
+from contracts.exchanges.types import EXCHANGES, Exchange
 from contracts.remedies import NOT_STORED, Situation
 from gateway.errors import Problem
 from gateway.routes.exchanges import _view

@@ -19,9 +19,9 @@ from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes, Program
-from deploy.local.simulator.__main__ import ACCOUNTS
-from deploy.local.simulator.accounts import Accounts, load_accounts
-from deploy.local.simulator.app import HOSTS
+from deploy.simulator.__main__ import ACCOUNTS
+from deploy.simulator.accounts import Accounts, load_accounts
+from deploy.simulator.app import HOSTS
 from tests.pinning import pinned_in
 from tests.sync_worker.scripted import ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker

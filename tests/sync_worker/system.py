@@ -16,16 +16,16 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.accounts import Verify, VerifyReply
+from contracts.credentials import CredentialParts
+from contracts.events import Verify, VerifyReply
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.values import Secret
-from contracts.vault import CredentialParts
 from contracts.wire.envelope import attributes, decode, encode
 from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
-from deploy.local.simulator.accounts import Account
+from deploy.simulator.accounts import Account
 from gateway.credentials import Pinned
 from gateway.vault import Vault
 

@@ -8,14 +8,14 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.catalogue import OKX
+from contracts.exchanges.types import OKX
 from contracts.faults import FAULTS, Code
 from contracts.rights import MAX_RIGHTS, UNREADABLE_RIGHT, excess_rights, named_rights
 from contracts.syncs import Rights, Status, SyncOutcome
 from contracts.wire.envelope import decode, encode
-from deploy.local.simulator.accounts import Accounts
+from deploy.simulator.accounts import Accounts
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_payloads import parse_rights
+from sync_worker.exchanges.okx.payloads import parse_rights
 from sync_worker.sync import Attempt, Reading, next_try, outcome
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, VALUATION, ScriptedExchange

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from contracts.accounts import Verified
+from contracts.credentials import Refused
+from contracts.events import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
-from contracts.vault import Refused
 from contracts.wire.envelope import encode
-from deploy.local.simulator.accounts import Accounts
+from deploy.simulator.accounts import Accounts
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 

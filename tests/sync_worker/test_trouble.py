@@ -12,11 +12,11 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from contracts.accounts import Verified
+from contracts.events import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
-from deploy.local.simulator.accounts import Accounts
-from sync_worker.clock import MIN_AGE
+from deploy.simulator.accounts import Accounts
+from sync_worker.exchanges.clock import MIN_AGE
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker

@@ -11,9 +11,9 @@ import pytest
 from contracts.remedies import Situation, became
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
-from deploy.local.provisioning import FINGERPRINTS
 from deploy.local.services import MODULES, environments, service_ports
 from deploy.local.stack import Stack
+from deploy.vault.provision import FINGERPRINTS
 from tests.system.person import CALL_SECONDS, Person, credentials
 from tests.waiting import until
 

@@ -7,8 +7,8 @@ import httpx
 
 from chassis.bus.connection import Bus
 from contracts import subjects
+from contracts.credentials import Destroy, Destroyed, DestroyReply
 from contracts.faults import Code
-from contracts.vault import Destroy, Destroyed, DestroyReply
 from deploy.local.postgres import SUPERUSER, Postgres
 
 

@@ -15,10 +15,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.faults import Code
-from contracts.reads import Read
-from contracts.values import Secret
-from contracts.vault import (
+from contracts.credentials import (
     AskKeys,
     Authorize,
     Authorized,
@@ -32,6 +29,9 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
+from contracts.exchanges.reads import Read
+from contracts.faults import Code
+from contracts.values import Secret
 from contracts.wire.envelope import decode, encode
 from contracts.wire.grants import Grant, sign_destroy, sign_grant, sign_store, sync_purpose
 from contracts.wire.sealing import SealingKey, seal

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
+from contracts.credentials import Authorize
+from contracts.exchanges.reads import Read
 from contracts.faults import Code
-from contracts.reads import Read
-from contracts.vault import Authorize
 from contracts.wire.grants import VERIFY
 from tests.vault_broker.asking import ALL_READS, code
 from tests.vault_broker.conftest import Callers

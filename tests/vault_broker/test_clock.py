@@ -9,8 +9,8 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.clocks import Clocks
+from contracts.credentials import Keys, Refused
 from contracts.faults import Code
-from contracts.vault import Keys, Refused
 from deploy.local.nats import Nats
 from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import Callers, connected

@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.vault import Refused
+from contracts.credentials import Refused
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
-from deploy.local.provisioning import BROKER_POLICY
+from deploy.vault.provision import BROKER_POLICY
 from gateway.destroying import Destroyer
 from gateway.store import credentials, users
 from gateway.store.pool import Pool

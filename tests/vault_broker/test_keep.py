@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from chassis.metrics import REGISTRY
+from contracts.credentials import Destroy, Destroyed, Keys, Refused, Store, Stored
 from contracts.faults import Code
-from contracts.vault import Destroy, Destroyed, Keys, Refused, Store, Stored
 from contracts.wire.grants import sign_destroy
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers

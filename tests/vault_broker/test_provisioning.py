@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from contracts.wire.pinning import sealing_key_fingerprint
 from deploy.local.processes import Processes
-from deploy.local.provisioning import (
+from deploy.vault.provision import (
     EARLIER_SEALING_KEY,
     FINGERPRINTS,
     SEALING_KEY,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.reads import READS
+from contracts.exchanges.reads import READS
 from contracts.wire.grants import VERIFY
 from vault_broker.signing import PURPOSES, iso_timestamp
 

@@ -16,9 +16,9 @@ from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from chassis.metrics import REGISTRY
 from contracts import subjects
+from contracts.credentials import CredentialParts, Keys, Refused, Store, Stored
 from contracts.faults import Code, Failure
 from contracts.values import Secret
-from contracts.vault import CredentialParts, Keys, Refused, Store, Stored
 from contracts.wire.envelope import decode
 from contracts.wire.grants import check_store
 from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint

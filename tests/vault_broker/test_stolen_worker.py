@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
+from contracts.credentials import Authorize, Authorized, Refused
+from contracts.exchanges.reads import Read
 from contracts.faults import Code
-from contracts.reads import Read
-from contracts.vault import Authorize, Authorized, Refused
 from contracts.wire.grants import VERIFY
 from contracts.wire.sealing import SealBroken
 from tests.vault_broker.asking import Gateway, Worker

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from contracts import subjects
+from contracts.credentials import Authorize, Refused
 from contracts.faults import Code, Failure
-from contracts.vault import Authorize, Refused
 from contracts.wire.envelope import encode
 from contracts.wire.grants import sync_purpose
 from deploy.local.nats import Nats

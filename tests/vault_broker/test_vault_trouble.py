@@ -9,10 +9,10 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 import pytest_asyncio
 
+from contracts.credentials import Authorize
 from contracts.faults import Code
-from contracts.vault import Authorize
 from deploy.local.certificates import make_authority
-from deploy.local.provisioning import BROKER_POLICY
+from deploy.vault.provision import BROKER_POLICY
 from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault

@@ -16,7 +16,7 @@ from deploy.local.certificates import make_authority
 from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
-from deploy.local.provisioning import Handover, provision
+from deploy.vault.provision import Handover, provision
 
 SECONDS = 30
 

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from contracts.vault import Destroy, Store
+from contracts.credentials import Destroy, Store
 from contracts.wire.envelope import Malformed, decode, encode
 
 VERIFY = "verify"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from contracts.catalogue import Exchange
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code, fault_of
 from contracts.remedies import Situation, Standing
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from contracts.catalogue import Exchange
+from contracts.exchanges.types import Exchange
 from contracts.syncs import READ, WalletRead
 from contracts.values import check_digits
 from contracts.wire.envelope import Malformed

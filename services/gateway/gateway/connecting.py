@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
-from contracts.accounts import Verified
-from contracts.catalogue import Exchange
+from contracts.credentials import CredentialParts
+from contracts.events import Verified
+from contracts.exchanges.types import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
 from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation, became
 from contracts.values import Secret
-from contracts.vault import CredentialParts
 from gateway.admitting import admit
 from gateway.advice import Advice
 from gateway.credentials import api_key_hint, check_read_only

@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
-from contracts.accounts import Verified
-from contracts.catalogue import Exchange
+from contracts.credentials import Keys
+from contracts.events import Verified
+from contracts.exchanges.types import Exchange
 from contracts.faults import failure
 from contracts.values import Secret
-from contracts.vault import Keys
 from contracts.wire.pinning import (
     NotAWrappingKey,
     load_wrapping_key,

@@ -7,7 +7,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
-from contracts.accounts import AccountPaused, AccountResumed, AccountSynced, WalletFact
+from contracts.events import AccountPaused, AccountResumed, AccountSynced, WalletFact
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncFailed, SyncRequested
 from contracts.wire.envelope import attributes, encode

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
-from contracts.accounts import Verified, VerifiedRights
-from contracts.catalogue import EXCHANGES
+from contracts.events import Verified, VerifiedRights
+from contracts.exchanges.types import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
 from gateway.destroying import Destroyer
 from gateway.limits import Policy

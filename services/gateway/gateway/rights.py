@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.accounts import Verified, VerifiedRights
-from contracts.catalogue import Exchange
+from contracts.events import Verified, VerifiedRights
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code, CodeText, fault_of
 from contracts.rights import excess_rights, named_rights
 from contracts.syncs import Rights

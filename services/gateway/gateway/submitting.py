@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from contracts.catalogue import EXCHANGES, Exchange
+from contracts.exchanges.types import EXCHANGES, Exchange
 from contracts.remedies import Situation, Standing, became, route_of
 from contracts.values import Secret
 from gateway.errors import Problem, invalid_input

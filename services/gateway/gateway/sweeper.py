@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.catalogue import EXCHANGES
+from contracts.exchanges.types import EXCHANGES
 from contracts.faults import Code
 from gateway.messages import failed_outcome, sync_grant, sync_request
 from gateway.progress import Progress

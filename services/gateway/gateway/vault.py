@@ -11,9 +11,7 @@ from uuid_utils.compat import uuid7
 from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.faults import Code
-from contracts.values import Secret
-from contracts.vault import (
+from contracts.credentials import (
     MIN_SECRET_BYTES,
     STORE_SECONDS,
     AskKeys,
@@ -26,6 +24,8 @@ from contracts.vault import (
     Store,
     StoreReply,
 )
+from contracts.faults import Code
+from contracts.values import Secret
 from contracts.wire.envelope import encode
 from contracts.wire.grants import sign_destroy, sign_store
 from contracts.wire.sealing import seal

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.catalogue import EXCHANGES, Exchange, Wallet
+from contracts.exchanges.types import EXCHANGES, Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
     READ,

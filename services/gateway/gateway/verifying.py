@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.accounts import RightsReply, Verified, VerifiedRights, Verify, VerifyReply
+from contracts.credentials import Refused
+from contracts.events import RightsReply, Verified, VerifiedRights, Verify, VerifyReply
 from contracts.faults import Code
-from contracts.vault import Refused
 from contracts.wire.grants import VERIFY, Grant, sign_grant
 from gateway.store.clock import DatabaseTime
 from gateway.vault import in_time

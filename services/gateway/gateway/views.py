@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.catalogue import EXCHANGES, Wallet
+from contracts.exchanges.types import EXCHANGES, Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck

@@ -3,11 +3,11 @@
 import msgspec
 import structlog
 
-from contracts.catalogue import EXCHANGES, Exchange
+from contracts.credentials import Refused
+from contracts.exchanges.types import EXCHANGES, Exchange
 from contracts.faults import Code, fault_of
 from contracts.reasons import difference_words, reason_of, rows_words, sentences_in
 from contracts.syncs import READ, UnreadableRow, WalletRead
-from contracts.vault import Refused
 
 MAX_RETRY_AFTER = 3600.0
 MAX_LOGGED = 200

@@ -12,7 +12,7 @@ from chassis.serve import Listener, run_service
 from contracts.wire.topology import SYNC_WORKER_CONSUMERS, sync_worker_consumer
 from sync_worker.broker import Broker
 from sync_worker.exchanges.http import Https
-from sync_worker.exchanges.okx import Okx
+from sync_worker.exchanges.okx.connector import Okx
 from sync_worker.handlers import Handlers
 from sync_worker.settings import Settings
 from sync_worker.timing import Timing

@@ -8,9 +8,9 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts import subjects
+from contracts.credentials import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
+from contracts.exchanges.reads import Read, request_line
 from contracts.faults import Code, failure
-from contracts.reads import Read, request_line
-from contracts.vault import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.sealing import SealBroken, SealingKey
 from sync_worker.errors import ClocksDisagree

@@ -11,7 +11,7 @@ from chassis.bus.connection import Bus
 from chassis.bus.consume import Delivery, RetryLater, consume
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.accounts import Verified, VerifiedRights, Verify
+from contracts.events import Verified, VerifiedRights, Verify
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from contracts.wire.envelope import Malformed, attributes, decode, encode
@@ -19,7 +19,7 @@ from contracts.wire.grants import grant_mark
 from contracts.wire.topology import sync_worker_consumer
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
-from sync_worker.exchanges.okx import Okx
+from sync_worker.exchanges.okx.connector import Okx
 from sync_worker.outages import Outages
 from sync_worker.sync import Attempt, Reading, meets_outage, next_try, nothing_read, outcome
 from sync_worker.timing import Left, Timing

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from contracts.catalogue import Exchange
+from contracts.exchanges.types import Exchange
 from contracts.faults import Actor, Code, Failure, fault_of
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.credentials import CredentialParts
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
-from contracts.vault import CredentialParts
 from contracts.wire.sealing import SealingKey
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
 from vault_broker.login import Login

@@ -16,9 +16,7 @@ from chassis.bus.connection import Bus
 from chassis.bus.consume import listen
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.faults import Code, Failure, failure
-from contracts.reads import READS
-from contracts.vault import (
+from contracts.credentials import (
     STORE_SECONDS,
     Authorize,
     Authorized,
@@ -31,6 +29,8 @@ from contracts.vault import (
     Store,
     Stored,
 )
+from contracts.exchanges.reads import READS
+from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
 from contracts.wire.sealing import SealBroken, SealingKey, seal

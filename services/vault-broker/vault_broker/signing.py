@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from contracts.credentials import Authorize, CredentialParts, SignedRead
+from contracts.exchanges.reads import READS, Read, ReadNotAllowed, Scheme, request_line
 from contracts.faults import Code, failure
-from contracts.reads import READS, Read, ReadNotAllowed, Scheme, request_line
 from contracts.values import Secret
-from contracts.vault import Authorize, CredentialParts, SignedRead
 from contracts.wire.grants import VERIFY, Grant
 
 MAX_CLOCK_DIFFERENCE_MS = 60_000

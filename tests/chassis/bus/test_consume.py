@@ -12,8 +12,8 @@ from nats.aio.client import Client
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.consume import Delivery, RetryLater, consume
 from contracts import subjects
+from contracts.credentials import AskKeys, KeysReply
 from contracts.faults import Code
-from contracts.vault import AskKeys, KeysReply
 from contracts.wire.envelope import Malformed
 from contracts.wire.topology import sync_worker_consumer
 from tests.waiting import until

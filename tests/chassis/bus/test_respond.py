@@ -11,9 +11,9 @@ from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.consume import listen
 from chassis.bus.respond import respond
 from contracts import subjects
+from contracts.credentials import AskKeys, Destroyed, Keys, KeysReply, Refused
 from contracts.faults import Code, PermanentError
 from contracts.values import Secret
-from contracts.vault import AskKeys, Destroyed, Keys, KeysReply, Refused
 from contracts.wire.envelope import Malformed, decode
 from deploy.local.nats import Nats
 from deploy.local.processes import Processes

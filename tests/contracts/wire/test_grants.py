@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts.vault import Destroy, Store
+from contracts.credentials import Destroy, Store
 from contracts.wire.envelope import decode, encode
 from contracts.wire.grants import (
     VERIFY,

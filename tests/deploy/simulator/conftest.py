@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.local.simulator.__main__ import ACCOUNTS
-from deploy.local.simulator.accounts import Account, Accounts, load_accounts
-from deploy.local.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request, sign
+from deploy.simulator.__main__ import ACCOUNTS
+from deploy.simulator.accounts import Account, Accounts, load_accounts
+from deploy.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request, sign
 
 REPOSITORY = Path(__file__).parents[3]
 NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
@@ -60,7 +60,7 @@ class Simulator:
 @contextmanager
 def running(directory: Path, *options: str) -> Iterator[Simulator]:
     """Start a simulator and stop it as an operator would."""
-    command = [sys.executable, "-m", "deploy.local.simulator", "--directory", str(directory), *options]
+    command = [sys.executable, "-m", "deploy.simulator", "--directory", str(directory), *options]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.local.simulator.accounts import Accounts
-from deploy.local.simulator.faults import FAULTS
-from deploy.local.simulator.refusals import REFUSALS
+from deploy.simulator.accounts import Accounts
+from deploy.simulator.faults import FAULTS
+from deploy.simulator.refusals import REFUSALS
 
 BALANCE = "account/balance"
 TARGET = "/api/v5/account/balance"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from deploy.local.simulator.accounts import Accounts, Region
-from deploy.local.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request
-from deploy.local.simulator.exchange import Answer, Exchange
-from deploy.local.simulator.limits import Limiter
-from deploy.local.simulator.refusals import REFUSALS
+from deploy.simulator.accounts import Accounts, Region
+from deploy.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request
+from deploy.simulator.exchange import Answer, Exchange
+from deploy.simulator.limits import Limiter
+from deploy.simulator.refusals import REFUSALS
 
 Signed = Callable[..., Request]
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"

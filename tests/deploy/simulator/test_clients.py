@@ -12,7 +12,7 @@ import ccxt
 import ccxt.async_support
 import pytest
 
-from deploy.local.simulator.accounts import Account, Accounts
+from deploy.simulator.accounts import Account, Accounts
 
 PYTHON_OKX = """
 import json, sys

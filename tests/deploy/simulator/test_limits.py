@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.simulator.accounts import Accounts
-from deploy.local.simulator.checks import Request
-from deploy.local.simulator.endpoints import PRIVATE, PUBLIC
-from deploy.local.simulator.exchange import Answer, Exchange
-from deploy.local.simulator.limits import Limiter
+from deploy.simulator.accounts import Accounts
+from deploy.simulator.checks import Request
+from deploy.simulator.endpoints import PRIVATE, PUBLIC
+from deploy.simulator.exchange import Answer, Exchange
+from deploy.simulator.limits import Limiter
 
 Signed = Callable[..., Request]
 TOO_MANY = Answer(429, {"msg": "Too Many Requests", "code": "50011"})

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.local.simulator.accounts import Accounts, load_accounts
-from deploy.local.simulator.checks import Request
-from deploy.local.simulator.exchange import Exchange
-from deploy.local.simulator.limits import Limiter
+from deploy.simulator.accounts import Accounts, load_accounts
+from deploy.simulator.checks import Request
+from deploy.simulator.exchange import Exchange
+from deploy.simulator.limits import Limiter
 
 Ask = Callable[..., Any]
 READS = ("/api/v5/account/balance", "/api/v5/asset/balances", "/api/v5/account/config")
@@ -148,7 +148,7 @@ def test_a_mistake_in_the_file_of_accounts_is_told(
     tmp_path: Path, change: tuple[str, str], complaint: str
 ) -> None:
     """A wrong field, address, region or a missing price stops the start with its name."""
-    source = Path(__file__).parents[3] / "deploy" / "local" / "accounts.toml"
+    source = Path(__file__).parents[3] / "deploy" / "simulator" / "accounts.toml"
     (tmp_path / "accounts.toml").write_text(source.read_text().replace(*change, 1))
 
     with pytest.raises(msgspec.ValidationError, match=complaint):
@@ -157,7 +157,7 @@ def test_a_mistake_in_the_file_of_accounts_is_told(
 
 def test_zero_rows_are_left_out(tmp_path: Path, signed: Callable[..., Request]) -> None:
     """A trading row goes when cash and equity are zero, a funding row when its balance is; debt stays."""
-    source = (Path(__file__).parents[3] / "deploy" / "local" / "accounts.toml").read_text()
+    source = (Path(__file__).parents[3] / "deploy" / "simulator" / "accounts.toml").read_text()
     changed = source.replace('eq = "0.049", cashBal = "0.049"', 'eq = "0", cashBal = "0"')
     changed = changed.replace('eq = "12.5"', 'eq = "-1"').replace('bal = "250.75"', 'bal = "0.00"')
     (tmp_path / "accounts.toml").write_text(changed)

@@ -16,7 +16,7 @@ from cryptography.x509 import DNSName, load_pem_x509_certificate
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from deploy.local.certificates import make_authority
-from deploy.local.simulator.accounts import Accounts
+from deploy.simulator.accounts import Accounts
 
 Start = Callable[..., AbstractContextManager[Any]]
 REPOSITORY = Path(__file__).parents[3]
@@ -141,7 +141,7 @@ def test_a_start_that_fails_says_why_in_one_line(
     given = [
         option.format(taken=simulator.address["port"], file=tmp_path / "accounts.toml") for option in options
     ]
-    command = [sys.executable, "-m", "deploy.local.simulator", "--directory", str(tmp_path), *given]
+    command = [sys.executable, "-m", "deploy.simulator", "--directory", str(tmp_path), *given]
 
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=False)
 

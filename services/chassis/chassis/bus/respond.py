@@ -12,8 +12,8 @@ from faststream.nats.message import NatsMessage
 from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
+from contracts.credentials import Refused
 from contracts.faults import Code, Failure
-from contracts.vault import Refused
 from contracts.wire.envelope import Malformed, attributes, encode
 
 log = structlog.get_logger()

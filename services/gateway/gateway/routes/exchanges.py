@@ -3,7 +3,7 @@
 import msgspec
 from litestar import get
 
-from contracts.catalogue import EXCHANGES, CredentialField, Exchange, UnservedRegion, Wallet
+from contracts.exchanges.types import EXCHANGES, CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.context import Gateway
 from gateway.routes.problems import documented
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from urllib.parse import parse_qsl
 
-from deploy.local.simulator.accounts import Account, Region
-from deploy.local.simulator.refusals import Refused
+from deploy.simulator.accounts import Account, Region
+from deploy.simulator.refusals import Refused
 
 KEY, SIGN = "ok-access-key", "ok-access-sign"
 TIMESTAMP, PASSPHRASE = "ok-access-timestamp", "ok-access-passphrase"

@@ -16,10 +16,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from deploy.local.simulator.checks import Request
-from deploy.local.simulator.damage import DAMAGES, damaged
-from deploy.local.simulator.exchange import Answer, Exchange
-from deploy.local.simulator.refusals import REFUSALS, Refused
+from deploy.simulator.checks import Request
+from deploy.simulator.damage import DAMAGES, damaged
+from deploy.simulator.exchange import Answer, Exchange
+from deploy.simulator.refusals import REFUSALS, Refused
 
 MEBIBYTE = 1024 * 1024
 # No client waits longer for an answer that does not come.

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import TotalCheck, Verdict
-from sync_worker.okx_wallets import judge_wallets
+from sync_worker.exchanges.okx.wallets import judge_wallets
 from sync_worker.verdicts import Fetched
 from tests.sync_worker.scripted import FUNDING_ROW, TRADING_ROW
 from tests.sync_worker.wording import NOW

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sync_worker.clock import MAX_AGE, MIN_AGE, ExchangeClock
 from sync_worker.errors import ExchangeTimeout
+from sync_worker.exchanges.clock import MAX_AGE, MIN_AGE, ExchangeClock
 
 HOST, OTHER = "https://one", "https://two"
 

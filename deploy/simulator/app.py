@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from deploy.local.certificates import Identity
-from deploy.local.simulator.accounts import Region
-from deploy.local.simulator.checks import Request
-from deploy.local.simulator.exchange import Exchange
-from deploy.local.simulator.faults import FAULTS, Call, plain
-from deploy.local.simulator.switches import Switches
+from deploy.simulator.accounts import Region
+from deploy.simulator.checks import Request
+from deploy.simulator.exchange import Exchange
+from deploy.simulator.faults import FAULTS, Call, plain
+from deploy.simulator.switches import Switches
 
 LOOPBACK = "127.0.0.1"
 # Names that clients may use for the loopback address; the server's certificate is valid for all of them.

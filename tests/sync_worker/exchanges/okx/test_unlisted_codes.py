@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from contracts.credentials import Refused
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck
-from contracts.vault import Refused
-from deploy.local.simulator.accounts import Accounts
+from deploy.simulator.accounts import Accounts
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, VALUATION, ScriptedExchange
 from tests.sync_worker.system import Gateway, Worker

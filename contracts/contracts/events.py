@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.credentials import Refused
 from contracts.faults import CodeText
 from contracts.syncs import AccountUid, Right, Status, TotalCheck, Verdict
 from contracts.values import AwareTime
-from contracts.vault import Refused
 
 MAX_RIGHTS, MAX_ADDRESSES = 32, 256
 # An address or a network that a key is bound to.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from contracts.exchanges.reads import READS, Read, request_line
 from contracts.faults import Code, Failure
-from contracts.reads import READS, Read, request_line
 from contracts.values import Secret
 from deploy.local.certificates import Authority, make_authority
 from sync_worker.exchanges.http import MAX_BODY_BYTES, Https

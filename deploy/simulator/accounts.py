@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from deploy.local.simulator.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS, Row
+from deploy.simulator.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS, Row
 
 
 class Region(StrEnum):

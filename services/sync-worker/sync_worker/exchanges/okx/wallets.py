@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from contracts.faults import Failure
 from contracts.syncs import WalletRead
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_payloads import parse_funding, parse_trading, parse_valuation
+from sync_worker.exchanges.okx.payloads import parse_funding, parse_trading, parse_valuation
 from sync_worker.verdicts import NO_PRICES, TOLERANCE, Fetched, Listed, judge, parsed
 
 Parsed = TypeVar("Parsed")

@@ -1,4 +1,4 @@
-"""Starts the simulated exchange: `python -m deploy.local.simulator --directory DIR`."""
+"""Starts the simulated exchange: `python -m deploy.simulator --directory DIR`."""
 
 import argparse
 import asyncio
@@ -12,18 +12,18 @@ from pathlib import Path
 import msgspec
 
 from deploy.local.certificates import make_authority
-from deploy.local.simulator.accounts import Region, load_accounts
-from deploy.local.simulator.app import HOSTS, LOOPBACK, listening
-from deploy.local.simulator.exchange import Exchange
-from deploy.local.simulator.limits import Limiter
-from deploy.local.simulator.switches import Switches, administered
+from deploy.simulator.accounts import Region, load_accounts
+from deploy.simulator.app import HOSTS, LOOPBACK, listening
+from deploy.simulator.exchange import Exchange
+from deploy.simulator.limits import Limiter
+from deploy.simulator.switches import Switches, administered
 
-ACCOUNTS = Path(__file__).parent.parent / "accounts.toml"
+ACCOUNTS = Path(__file__).with_name("accounts.toml")
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.simulator", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="for ca.pem, keys and address.json")
     parser.add_argument(
         "--port", type=int, default=0, help="of region global; eea and us have the next two; 0: free ones"

@@ -15,10 +15,10 @@ from contracts.faults import Code
 from contracts.syncs import TotalCheck, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
 from contracts.wire.envelope import decode, encode
-from deploy.local.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
+from deploy.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_payloads import parse_envelope, parse_funding, parse_trading
-from sync_worker.okx_rows import MAX_ROWS
+from sync_worker.exchanges.okx.payloads import parse_envelope, parse_funding, parse_trading
+from sync_worker.exchanges.okx.rows import MAX_ROWS
 from sync_worker.verdicts import MAX_UNREADABLE, Fetched, Listed, judge
 from tests.sync_worker.wording import NOW
 

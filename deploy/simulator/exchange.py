@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from deploy.local.simulator.accounts import Account, Accounts
-from deploy.local.simulator.checks import ACCOUNT_CHECKS, KEY, REQUEST_CHECKS, Request
-from deploy.local.simulator.endpoints import PATHS, PRIVATE, PUBLIC, PrivateEndpoint, PublicEndpoint
-from deploy.local.simulator.limits import Limiter
-from deploy.local.simulator.payloads import Question
-from deploy.local.simulator.refusals import Refused
-from deploy.local.simulator.rows import Row
+from deploy.simulator.accounts import Account, Accounts
+from deploy.simulator.checks import ACCOUNT_CHECKS, KEY, REQUEST_CHECKS, Request
+from deploy.simulator.endpoints import PATHS, PRIVATE, PUBLIC, PrivateEndpoint, PublicEndpoint
+from deploy.simulator.limits import Limiter
+from deploy.simulator.payloads import Question
+from deploy.simulator.refusals import Refused
+from deploy.simulator.rows import Row
 
 
 class Answer(NamedTuple):

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.catalogue import OKX
+from contracts.exchanges.types import OKX
 from contracts.faults import Failure
 from contracts.syncs import Rights, SyncCompleted, SyncOutcome, SyncRequested
 from contracts.values import Balance
 from contracts.wire.envelope import decode, encode
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.okx_payloads import (
+from sync_worker.exchanges.okx.payloads import (
     parse_config,
     parse_envelope,
     parse_funding,

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from contracts import reasons
-from contracts.catalogue import OKX
+from contracts.exchanges.types import OKX
 from contracts.faults import Code, failure
 from contracts.reasons import rows_words
 from contracts.syncs import UnreadableRow
 from contracts.values import Balance, parse_amount
-from sync_worker.damage import Doubled, Number, is_whole
 from sync_worker.errors import UnexpectedResponse
+from sync_worker.exchanges.damage import Doubled, Number, is_whole
 from sync_worker.verdicts import Worth, sendable
 
 # More than one outcome carries; reading them takes some tenths of a second.

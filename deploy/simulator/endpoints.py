@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from deploy.local.simulator import payloads
-from deploy.local.simulator.accounts import Permission
-from deploy.local.simulator.limits import Limit
-from deploy.local.simulator.payloads import Question
-from deploy.local.simulator.rows import Row
+from deploy.simulator import payloads
+from deploy.simulator.accounts import Permission
+from deploy.simulator.limits import Limit
+from deploy.simulator.payloads import Question
+from deploy.simulator.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,20 @@ import structlog
 
 from chassis import metrics
 from chassis.clocks import Clocks
-from contracts.accounts import Verified
-from contracts.catalogue import OKX
+from contracts.credentials import SignedRead
+from contracts.events import Verified
+from contracts.exchanges.reads import Read
+from contracts.exchanges.types import OKX
 from contracts.faults import Code, Failure, failure
-from contracts.reads import Read
 from contracts.syncs import Rights
 from contracts.values import Secret
-from contracts.vault import SignedRead
 from sync_worker.broker import Access, Broker
-from sync_worker.clock import ExchangeClock, Measurement
 from sync_worker.errors import ClocksDisagree
+from sync_worker.exchanges.clock import ExchangeClock, Measurement
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
-from sync_worker.okx_faults import Asked, okx_failure, status_failure
-from sync_worker.okx_payloads import parse_config, parse_envelope, parse_rights, parse_time
-from sync_worker.okx_wallets import judge_wallets
+from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
+from sync_worker.exchanges.okx.wallets import judge_wallets
 from sync_worker.settings import Settings
 from sync_worker.sync import Reading
 from sync_worker.verdicts import Fetched, parsed, retry_after

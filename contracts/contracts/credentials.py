@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.exchanges.reads import Read
 from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
-from contracts.reads import Read
 from contracts.values import AwareTime, Secret
 
 MAX_READS = 16

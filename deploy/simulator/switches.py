@@ -9,12 +9,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from deploy.local.ports import LOOPBACK
-from deploy.local.simulator.accounts import Region
-from deploy.local.simulator.checks import KEY, Request
-from deploy.local.simulator.endpoints import PATHS, PUBLIC
-from deploy.local.simulator.exchange import Exchange
-from deploy.local.simulator.faults import Fault
-from deploy.local.simulator.limits import Limiter
+from deploy.simulator.accounts import Region
+from deploy.simulator.checks import KEY, Request
+from deploy.simulator.endpoints import PATHS, PUBLIC
+from deploy.simulator.exchange import Exchange
+from deploy.simulator.faults import Fault
+from deploy.simulator.limits import Limiter
 
 ROOT = "/api/v5/"
 PLACE = "/faults/{owner}/{endpoint:.+}"

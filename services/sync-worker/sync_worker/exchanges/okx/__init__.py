@@ -1,0 +1,1 @@
+"""OKX: connector, payloads, rows and faults."""
