@@ -4,7 +4,7 @@ from pathlib import Path
 
 from contracts.wire.pinning import read_fingerprints
 from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints
-from gateway.credentials import Pinned
+from gateway.accounts.credentials import Pinned
 
 
 def pinned_in(fingerprints_file: Path) -> Pinned:

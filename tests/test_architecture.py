@@ -21,7 +21,6 @@ CENTRES = {
     "gateway": {
         "advice",
         "credentials",
-        "errors",
         "lanes",
         "limits",
         "losses",
@@ -29,8 +28,9 @@ CENTRES = {
         "pasted",
         "paused",
         "prefer",
+        "problems",
         "rights",
-        "submitting",
+        "submission",
         "verdicts",
         "views",
     },

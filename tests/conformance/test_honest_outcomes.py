@@ -19,8 +19,8 @@ from contracts.faults import Code, Failure, failure
 from contracts.reasons import REASONS, SENTENCES, looked_for_in, sentences_in
 from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.wire.envelope import decode, encode
-from gateway.bounds import is_in_life
-from gateway.verdicts import ending, wallet_reads
+from gateway.portfolio.verdicts import ending, wallet_reads
+from gateway.syncs.bounds import is_in_life
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.damage import read_json
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure

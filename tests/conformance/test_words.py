@@ -7,7 +7,7 @@ from contracts.exchanges.types import OKX
 from contracts.faults import Failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
-from gateway.errors import problem_of
+from gateway.http.problems import problem_of
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 
 CONFIG = Asked("account_config", "global")

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from contracts.values import Secret
 from deploy.local.openbao import OpenBao
-from gateway.credentials import wrap_secret
+from gateway.accounts.credentials import wrap_secret
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 SECONDS = 15

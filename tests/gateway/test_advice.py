@@ -10,9 +10,9 @@ from contracts.exchanges.types import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
-from gateway.errors import problem_of
+from gateway.http.problems import problem_of
+from gateway.http.situations import afterwards
 from gateway.routes import accounts, auth, me
-from gateway.routes.situations import afterwards
 
 SUBMITTED = [Situation.CONNECT, Situation.REPLACE]
 

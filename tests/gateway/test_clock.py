@@ -11,13 +11,13 @@ from contracts.credentials import Refused
 from contracts.faults import Code
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.messages import sync_request
+from gateway.accounts.broker import in_time
 from gateway.store import outbox, users
 from gateway.store.accounts import Account
 from gateway.store.clock import DatabaseTime, database_clock
 from gateway.store.pool import Connection, Pool
 from gateway.store.users import Times, User
-from gateway.vault import in_time
+from gateway.syncs.messages import sync_request
 from tests.gateway.conftest import opened
 
 DEADLINE = timedelta(seconds=120)

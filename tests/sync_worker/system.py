@@ -26,8 +26,8 @@ from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.simulator.accounts import Account
-from gateway.credentials import Pinned
-from gateway.vault import Vault
+from gateway.accounts.broker import Vault
+from gateway.accounts.credentials import Pinned
 
 OUTCOME_SECONDS = 20.0
 POLL_SECONDS = 0.02

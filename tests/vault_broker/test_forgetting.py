@@ -16,10 +16,10 @@ from contracts import subjects
 from contracts.credentials import Refused
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from deploy.vault.provision import BROKER_POLICY
-from gateway.destroying import Destroyer
+from gateway.accounts.broker import Vault
+from gateway.accounts.destroyer import Destroyer
 from gateway.store import credentials, users
 from gateway.store.pool import Pool
-from gateway.vault import Vault
 from tests.pinning import pinned_in
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.test_keep import traces

@@ -24,9 +24,9 @@ from contracts.wire.grants import check_store
 from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
-from gateway.credentials import Pinned
-from gateway.errors import Problem
-from gateway.vault import Vault
+from gateway.accounts.broker import Vault
+from gateway.accounts.credentials import Pinned
+from gateway.http.problems import Problem
 from tests.vault_broker.conftest import connected
 from vault_broker.handlers import QUEUE
 

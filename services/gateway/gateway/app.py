@@ -24,36 +24,36 @@ from contracts import subjects
 from contracts.faults import Code
 from contracts.values import Secret, decode_value
 from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
-from gateway.announcing import Announcer
-from gateway.backlog import Backlog
-from gateway.connecting import Admission, Connecting
+from gateway.accounts.broker import Vault
+from gateway.accounts.connect import Admission, Connecting
+from gateway.accounts.delete import Deleting
+from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.reverify import Reverifier
 from gateway.context import Gateway
-from gateway.deleting import Deleting
-from gateway.destroying import Destroyer
-from gateway.outcomes import Outcomes
-from gateway.passwords import Passwords
+from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
+from gateway.http.entry import Entering
+from gateway.http.openapi import SecretSchema
+from gateway.http.proxies import Proxies
+from gateway.http.rate_limits import Limiting, tell_limits
+from gateway.http.shutdown import GRACE_SECONDS, Ending
+from gateway.identity.passwords import Passwords
+from gateway.identity.proof import Proving
+from gateway.identity.refresh import Refreshing
+from gateway.identity.tokens import AccessTokens
+from gateway.outbox.relay import Relay
 from gateway.places import Places
-from gateway.progress import Progress
-from gateway.proving import Proving
-from gateway.proxies import Proxies
-from gateway.recording import Recorder
-from gateway.refreshing import Refreshing
-from gateway.relay import Relay
-from gateway.requesting import Requests
-from gateway.reverifying import Reverifier
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
-from gateway.routes.ending import GRACE_SECONDS, Ending
-from gateway.routes.entering import Entering
-from gateway.routes.limiting import Limiting, tell_limits
-from gateway.routes.problems import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
-from gateway.routes.schemas import SecretSchema
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
-from gateway.sweeper import Patience, Sweeper
-from gateway.tokens import AccessTokens
-from gateway.vault import Vault
-from gateway.waiters import Waiters
+from gateway.syncs.announce import Announcer
+from gateway.syncs.backlog import Backlog
+from gateway.syncs.open import Requests
+from gateway.syncs.outcomes import Outcomes
+from gateway.syncs.progress import Progress
+from gateway.syncs.record import Recorder
+from gateway.syncs.sweeper import Patience, Sweeper
+from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from chassis.health import Ready
-from gateway.connecting import Connecting
-from gateway.deleting import Deleting
+from gateway.accounts.connect import Connecting
+from gateway.accounts.delete import Deleting
+from gateway.identity.passwords import Passwords
+from gateway.identity.proof import Proving
+from gateway.identity.refresh import Refreshing
+from gateway.identity.tokens import AccessTokens
 from gateway.limits import Limits
-from gateway.passwords import Passwords
 from gateway.places import Places
-from gateway.proving import Proving
-from gateway.refreshing import Refreshing
-from gateway.requesting import Requests
 from gateway.store.pool import Pool
-from gateway.tokens import AccessTokens
-from gateway.waiters import Waiters
+from gateway.syncs.open import Requests
+from gateway.syncs.waiters import Waiters
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import msgspec
 
-from gateway.errors import Problem
+from gateway.http.problems import Problem
 
 MINUTE = 60
 DAY = 24 * 60 * 60

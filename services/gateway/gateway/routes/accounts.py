@@ -8,23 +8,30 @@ from litestar import Response, delete, get, patch, post, put
 from contracts.exchanges.types import EXCHANGES
 from contracts.remedies import Situation
 from contracts.values import Secret
+from gateway.accounts.connect import Accepted, Submission
+from gateway.accounts.pasted import trimmed
+from gateway.accounts.submission import check_region, find_exchange, read_values
 from gateway.advice import Advice
-from gateway.connecting import Accepted, Submission
 from gateway.context import Gateway
-from gateway.errors import invalid_input, not_found
+from gateway.http.answers import documented
+from gateway.http.problems import invalid_input, not_found
+from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE
+from gateway.http.situations import Doing
 from gateway.limits import rate_limit_fields
-from gateway.pasted import trimmed
+from gateway.portfolio.views import (
+    AccountView,
+    BalancesView,
+    HoldingsView,
+    account_view,
+    balances_view,
+    holdings_view,
+)
 from gateway.routes.auth import SignedInRequest, client_address
-from gateway.routes.limiting import RATE_LIMIT, USER_ALONE
-from gateway.routes.problems import documented
-from gateway.routes.situations import Doing
 from gateway.store import accounts, audit, balances, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.balances import StoredBalance, StoredWallet
 from gateway.store.pauses import Stand
-from gateway.submitting import check_region, find_exchange, read_values
-from gateway.views import AccountView, BalancesView, HoldingsView, account_view, balances_view, holdings_view
 
 MAX_NAME = 64
 CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)

@@ -11,26 +11,20 @@ from litestar import Request, post
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
-from gateway.admitting import (
-    Attempt,
-    admit_login,
-    count_failure,
-    count_success,
-    forgive,
-)
-from gateway.common_passwords import is_common, is_email
+from gateway.accounts.pasted import trimmed
 from gateway.context import Gateway
-from gateway.errors import Problem, invalid_input, unauthorized, weak_password
+from gateway.http.answers import documented
+from gateway.http.problems import Problem, invalid_input, unauthorized, weak_password
+from gateway.http.rate_limits import COUNTED
+from gateway.http.situations import Doing
+from gateway.identity.common_passwords import is_common, is_email
+from gateway.identity.throttle import Attempt, admit_login, count_failure, count_success, forgive
+from gateway.identity.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 from gateway.limits import client_network, login_throttled
-from gateway.pasted import trimmed
 from gateway.places import TooBusy
-from gateway.routes.limiting import COUNTED
-from gateway.routes.problems import documented
-from gateway.routes.situations import Doing
 from gateway.store import audit, sessions, users
 from gateway.store.audit import Action
 from gateway.store.pool import database_time
-from gateway.tokens import ACCESS_LIFE, REFRESH_LIFE, SignedIn, new_refresh_token, refresh_hash
 
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,190}", re.ASCII)
 PASSWORD_LENGTH = range(8, 129)

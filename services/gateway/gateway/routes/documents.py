@@ -11,7 +11,7 @@ from litestar.response import File
 from litestar.serialization import encode_json
 
 from gateway.context import Gateway
-from gateway.errors import not_found
+from gateway.http.problems import not_found
 
 FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
 OPENAPI = "/openapi.json"

@@ -5,7 +5,7 @@ from litestar import get
 
 from contracts.exchanges.types import EXCHANGES, CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.context import Gateway
-from gateway.routes.problems import documented
+from gateway.http.answers import documented
 
 
 class RegionView(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ from litestar import delete, get, post, put
 
 from contracts.values import Secret
 from gateway.context import Gateway
-from gateway.errors import invalid_input, not_found, wrong_password
+from gateway.http.answers import documented
+from gateway.http.problems import invalid_input, not_found, wrong_password
+from gateway.http.situations import Doing
 from gateway.limits import client_network
 from gateway.routes.auth import SignedInRequest, UserView, check_new_password, client_address
-from gateway.routes.problems import documented
-from gateway.routes.situations import Doing
 from gateway.store import audit, networks, sessions, users
 from gateway.store.audit import Action
 from gateway.store.sessions import Session

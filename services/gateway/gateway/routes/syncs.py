@@ -11,19 +11,19 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from gateway.context import Gateway
-from gateway.errors import invalid_input, not_found
+from gateway.http.answers import documented
+from gateway.http.prefer import wait_seconds
+from gateway.http.problems import invalid_input, not_found
+from gateway.http.rate_limits import COUNTED, RATE_LIMIT
+from gateway.http.replays import replayed_batch, replayed_sync
+from gateway.http.situations import Doing
 from gateway.places import TooBusy
-from gateway.prefer import wait_seconds
-from gateway.replays import replayed_batch, replayed_sync
-from gateway.requesting import Asking, Idempotency
+from gateway.portfolio.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 from gateway.routes.auth import SignedInRequest, client_address
-from gateway.routes.limiting import COUNTED, RATE_LIMIT
-from gateway.routes.problems import documented
-from gateway.routes.situations import Doing
 from gateway.store import accounts, pauses, syncs
 from gateway.store.pauses import Stand
 from gateway.store.syncs import Sync
-from gateway.views import BatchView, SyncPage, SyncView, batch_view, sync_view
+from gateway.syncs.open import Asking, Idempotency
 
 LATER = "Not ended within the time asked for; Location says where the outcome will be"
 ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_examples=False)}

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
-from gateway.losses import Missing
+from gateway.portfolio.losses import Missing
 from gateway.store.pool import Connection, execute, fetch_all
 
 

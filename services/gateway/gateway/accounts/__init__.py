@@ -1,0 +1,1 @@
+"""Connected accounts: their keys from submission to destruction, their rights and pauses."""

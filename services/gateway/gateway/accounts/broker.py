@@ -1,0 +1,140 @@
+"""Handing credentials to the vault-broker and having them destroyed."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
+from chassis import metrics
+from chassis.bus.connection import Bus
+from contracts import subjects
+from contracts.credentials import (
+    MIN_SECRET_BYTES,
+    STORE_SECONDS,
+    AskKeys,
+    CredentialParts,
+    Destroy,
+    DestroyReply,
+    Keys,
+    KeysReply,
+    Refused,
+    Store,
+    StoreReply,
+)
+from contracts.faults import Code
+from contracts.values import Secret
+from contracts.wire.envelope import encode
+from contracts.wire.grants import sign_destroy, sign_store
+from contracts.wire.sealing import seal
+from gateway.accounts.credentials import KeysRefused, Pinned, wrap_secret
+from gateway.http.problems import service_unavailable
+from gateway.store.clock import DatabaseTime
+from gateway.wording import in_own_words
+
+UNANSWERED = Code.SIGNING_UNAVAILABLE
+NOT_PINNED = (
+    "The vault answers with keys that the operator of this service did not pin: the key was not handed over. "
+    "The operator must look at the vault and its fingerprints; submit the key again later."
+)
+
+log = structlog.get_logger()
+
+
+class Vault:
+    """The gateway's side of the vault-broker; knows public keys only, and of those the pinned ones.
+
+    It signs what it hands over with `key`, the one of the grants.
+    """
+
+    def __init__(self, bus: Bus, pinned: Pinned, key: Ed25519PrivateKey) -> None:
+        self._bus = bus
+        self._pinned = pinned
+        self._key = key
+        self._keys: Keys | None = None
+
+    async def store(
+        self,
+        credential_id: UUID,
+        exchange: str,
+        secret: Secret,
+        parts: CredentialParts,
+        begun: DatabaseTime | None = None,
+    ) -> None:
+        """Put a new credential into the vault.
+
+        Raises Failure, or Problem where the vault's keys are not pinned; after both it must be doomed. The
+        deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys that
+        changed makes the next call ask for the keys anew.
+        """
+        if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
+            raise Refused(Code.SECRET_UNUSABLE).failure()
+        keys = self._keys or await self._fetch_keys()
+        deadline = (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
+        request = sign_store(_sealed(keys, _New(credential_id, exchange, secret, parts, deadline)), self._key)
+        reply: StoreReply = await self._bus.request(
+            subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
+        )
+        if isinstance(reply, Refused):
+            self._keys = None
+            raise in_time(reply).failure()
+
+    async def destroy(self, credential_id: UUID) -> None:
+        """Destroy a credential; raises Failure when that is not certain."""
+        request = sign_destroy(Destroy(credential_id, uuid7()), self._key)
+        reply: DestroyReply = await self._bus.request(
+            subjects.DESTROY, request, DestroyReply, STORE_SECONDS, UNANSWERED
+        )
+        if isinstance(reply, Refused):
+            raise in_own_words(reply).failure()
+
+    async def _fetch_keys(self) -> Keys:
+        reply: KeysReply = await self._bus.request(
+            subjects.KEYS, AskKeys(), KeysReply, STORE_SECONDS, UNANSWERED
+        )
+        if isinstance(reply, Refused):
+            raise in_own_words(reply).failure()
+        try:
+            self._pinned.check(reply)
+        except KeysRefused as refused:
+            metrics.KEYS_REFUSED.labels(str(refused)).inc()
+            log.error("keys_not_pinned", key=str(refused))
+            raise service_unavailable(Code.VAULT_UNAVAILABLE, NOT_PINNED) from None
+        self._keys = reply
+        return reply
+
+
+class _New(msgspec.Struct, frozen=True):
+    """A credential on its way into the vault, until when by the database's clock."""
+
+    credential_id: UUID
+    exchange: str
+    secret: Secret
+    parts: CredentialParts
+    deadline: datetime
+
+
+def _sealed(keys: Keys, new: _New) -> Store:
+    request_id = uuid7()
+    sealed = seal(encode(new.parts), keys.sealing_key, subjects.STORE, new.credential_id, request_id)
+    return Store(
+        request_id=request_id,
+        credential_id=new.credential_id,
+        exchange=new.exchange,
+        sealing_key_id=keys.sealing_key_id,
+        wrapped_secret=wrap_secret(new.secret, keys.wrapping_key),
+        sealed_parts=sealed,
+        deadline=new.deadline,
+    )
+
+
+def in_time(reply: Refused, exchange: str | None = None) -> Refused:
+    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock.
+
+    Of its words only those are kept that are known.
+    """
+    if reply.code != Code.DEADLINE_EXCEEDED:
+        return in_own_words(reply, exchange)
+    return Refused(Code.CLOCK_DISAGREES, "A part of the system read this request as a late one.")

@@ -1,0 +1,75 @@
+"""What a submitted credential must be, how its secret is wrapped for the vault, and what it may do."""
+
+import secrets
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
+
+from contracts.credentials import Keys
+from contracts.events import Verified
+from contracts.exchanges.types import Exchange
+from contracts.faults import failure
+from contracts.values import Secret
+from contracts.wire.pinning import (
+    NotAWrappingKey,
+    load_wrapping_key,
+    sealing_key_fingerprint,
+    wrapping_key_fingerprint,
+)
+from gateway.accounts.rights import judge_key
+from gateway.advice import Advice
+from gateway.http.problems import problem_of
+
+HINT_LENGTH = 4
+
+
+class KeysRefused(Exception):
+    """Keys that the operator did not pin; the text names which of the two."""
+
+
+class Pinned(msgspec.Struct, frozen=True):
+    """The fingerprints of the only keys that a credential is handed over with, two while one is rotated."""
+
+    wrapping: frozenset[str]
+    sealing: frozenset[str]
+
+    def check(self, keys: Keys) -> None:
+        """Compare what answers for the broker with what is pinned; raises KeysRefused."""
+        try:
+            wrapping = wrapping_key_fingerprint(keys.wrapping_key)
+        except NotAWrappingKey:
+            raise KeysRefused("wrapping") from None
+        if wrapping not in self.wrapping:
+            raise KeysRefused("wrapping")
+        if sealing_key_fingerprint(keys.sealing_key) not in self.sealing:
+            raise KeysRefused("sealing")
+
+
+def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
+    """Wrap a secret for Vault's transit import: RSA-OAEP-SHA256 of an AES key, then AES-KWP of the secret.
+
+    Raises NotAWrappingKey.
+    """
+    key = load_wrapping_key(wrapping_key_pem)
+    once = secrets.token_bytes(32)
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    return key.encrypt(once, oaep) + aes_key_wrap_with_padding(once, api_secret.reveal().encode())
+
+
+def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
+    """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
+    finding = judge_key(exchange, verified.permissions)
+    if finding is None:
+        return
+    problem = problem_of(failure(finding.code, finding.detail), advice)
+    if finding.rights:
+        problem.members["rights"] = list(finding.rights)
+    raise problem
+
+
+def api_key_hint(api_key: Secret) -> str:
+    """Give the last four characters of an API key, fewer of a short one."""
+    text = api_key.reveal()
+    return text[-HINT_LENGTH:] if len(text) >= 4 * HINT_LENGTH else ""

@@ -1,0 +1,142 @@
+"""Deleting accounts and users: at once for the user, in the vault as soon as the destroyer can."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from contracts.faults import Code
+from gateway.accounts.destroyer import Destroyer
+from gateway.http.problems import not_found, wrong_password
+from gateway.outbox.relay import Relay
+from gateway.store import (
+    accounts,
+    audit,
+    credentials,
+    deleted_users,
+    logins,
+    networks,
+    outbox,
+    pauses,
+    sessions,
+    syncs,
+)
+from gateway.store.accounts import Account
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.users import User
+from gateway.syncs.messages import failed_outcome, sync_grant
+
+SWEEP_SECONDS = 5.0
+USERS_AT_ONCE = 20
+SYNCS_AT_ONCE = 500
+BATCHES = 40
+
+log = structlog.get_logger()
+
+
+class Deleting:
+    """Takes accounts away with their balances, and users; a sync that is open is settled as failed."""
+
+    def __init__(self, pool: Pool, relay: Relay, destroyer: Destroyer, key: Ed25519PrivateKey) -> None:
+        self._pool = pool
+        self._relay = relay
+        self._destroyer = destroyer
+        self._key = key
+
+    async def delete(self, user_id: UUID, account_id: UUID) -> None:
+        """Delete an account; raises Problem when the user has none with this id."""
+        if not await self._deleted(user_id, account_id):
+            raise not_found()
+
+    async def delete_user(self, user: User, address: str | None) -> None:
+        """Delete a user whose password was just checked; raises Problem when it was changed meanwhile.
+
+        After the first transaction no token and no password opens anything, and the email address is free;
+        then what the user had is taken away. Where that is cut off, `run` goes on, at whichever gateway.
+        """
+        async with self._pool.transaction() as connection:
+            if not await deleted_users.delete_user(connection, user):
+                raise wrong_password()
+            await sessions.delete_all(connection, user.id)
+            for counted_as in (user.email, str(user.id)):
+                await logins.forget(connection, counted_as)
+            await audit.record(
+                connection, Action.USER_DELETED, user_id=user.id, subject=user.id, address=address
+            )
+        await self._empty_or_later(user.id)
+
+    async def run(self) -> None:
+        """Finish what was begun, for ever; any number of these may run at once."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.finish()
+            except DatabaseUnavailable as error:
+                log.warning("deleting_waits", reason=str(error))
+            except Exception:
+                log.exception("deleting_failed")
+
+    async def finish(self) -> None:
+        """Take away what is left of deleted users, also what requests that were under way have added."""
+        async with self._pool.transaction() as connection:
+            user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
+        for user_id in user_ids:
+            await self._empty_or_later(user_id)
+        for _ in range(BATCHES if user_ids else 0):
+            async with self._pool.transaction() as connection:
+                if await deleted_users.forget_reads(connection, SYNCS_AT_ONCE) < SYNCS_AT_ONCE:
+                    break
+        if user_ids:
+            async with self._pool.transaction() as connection:
+                await deleted_users.set_emptied(connection, USERS_AT_ONCE)
+
+    async def _empty_or_later(self, user_id: UUID) -> None:
+        try:
+            await self._empty(user_id)
+        except DatabaseUnavailable as error:
+            log.warning("emptying_waits", user_id=user_id, reason=str(error))
+        except Exception:
+            log.exception("emptying_failed", user_id=user_id)
+
+    async def _empty(self, user_id: UUID) -> None:
+        """Take away the accounts of a deleted user, one by one, and all else that came from a person."""
+        async with self._pool.transaction() as connection:
+            listed = await accounts.list_accounts(connection, user_id)
+        for account in listed:
+            await self._deleted(user_id, account.id)
+        async with self._pool.transaction() as connection:
+            await credentials.doom_pending_of(connection, user_id)
+            await sessions.delete_all(connection, user_id)
+            await networks.forget_all(connection, user_id)
+            await deleted_users.forget_exchange_uids(connection, user_id)
+            await deleted_users.forget_idempotency_keys(connection, user_id)
+        self._destroyer.wake()
+
+    async def _deleted(self, user_id: UUID, account_id: UUID) -> bool:
+        """Delete an account; False when the user has none with this id."""
+        async with self._pool.transaction() as connection:
+            account = await accounts.lock_account(connection, account_id)
+            if account is None or account.user_id != user_id or account.credential_id is None:
+                return False
+            await _take_away(connection, account, self._key)
+        self._destroyer.wake()
+        self._relay.wake()
+        return True
+
+
+async def _take_away(connection: Connection, account: Account, key: Ed25519PrivateKey) -> None:
+    """Delete an account, which is locked, and settle its open sync."""
+    assert account.credential_id is not None  # noqa: S101 - it is not deleted yet
+    queued = await syncs.find_open(connection, account.id)
+    if queued is not None:
+        grant = sync_grant(queued, account.credential_id, key)
+        await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED, grant=grant))
+    await accounts.delete_account(connection, account.id)
+    pause = await pauses.end(connection, account.id)
+    if pause is not None and pause.is_stand_in(account.credential_id):
+        await credentials.delete_stand_in(connection, account.credential_id)
+    else:
+        await credentials.doom(connection, account.credential_id, "live")
+    await audit.record(connection, Action.ACCOUNT_DELETED, user_id=account.user_id, subject=account.id)

@@ -1,0 +1,65 @@
+"""Destroying doomed credentials in the vault, and only then forgetting them."""
+
+import asyncio
+
+import structlog
+
+from contracts.faults import Failure
+from gateway.accounts.broker import Vault
+from gateway.outbox.wake import Wake
+from gateway.store import audit, credentials
+from gateway.store.audit import Action
+from gateway.store.credentials import Doomed
+from gateway.store.pool import DatabaseUnavailable, Pool
+
+AT_ONCE = 8
+SWEEP_SECONDS = 5.0
+PAUSE_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Destroyer:
+    """Runs every five seconds and when woken; any number of them may run at once."""
+
+    def __init__(self, pool: Pool, vault: Vault, credential_grace: float) -> None:
+        self._pool = pool
+        self._vault = vault
+        self._credential_grace = credential_grace
+        self._bell = Wake()
+
+    def wake(self) -> None:
+        """Say that a credential was doomed."""
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Destroy what is due, for ever."""
+        while True:
+            await self._bell.wait(SWEEP_SECONDS)
+            try:
+                while await self._destroy_some() == AT_ONCE:
+                    pass
+            except DatabaseUnavailable as error:
+                log.warning("destroyer_waits", reason=str(error))
+            except Exception:
+                log.exception("destroying_failed")
+
+    async def _destroy_some(self) -> int:
+        """Destroy a few at once; gives how many of them are gone."""
+        async with self._pool.transaction() as connection:
+            await credentials.doom_abandoned(connection, self._credential_grace)
+            doomed = await credentials.take_doomed(connection, AT_ONCE, PAUSE_SECONDS)
+        return sum(await asyncio.gather(*map(self._destroy, doomed)))
+
+    async def _destroy(self, credential: Doomed) -> bool:
+        try:
+            await self._vault.destroy(credential.id)
+        except Failure as failure:
+            log.warning("destroy_postponed", credential_id=credential.id, code=failure.code)
+            return False
+        async with self._pool.transaction() as connection:
+            if await credentials.delete_destroyed(connection, credential.id):
+                await audit.record(
+                    connection, Action.SECRET_DESTROYED, user_id=credential.user_id, subject=credential.id
+                )
+        return True

@@ -1,0 +1,117 @@
+"""Pausing accounts whose key is not what it must be, and letting them go on."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from contracts.exchanges.types import EXCHANGES
+from contracts.faults import Code
+from contracts.syncs import SyncOutcome
+from contracts.wire.envelope import Malformed
+from contracts.wire.grants import granted_credential
+from gateway.accounts.rights import Finding, judge_rights
+from gateway.store import accounts, audit, outbox, pauses
+from gateway.store.accounts import Account
+from gateway.store.audit import Action
+from gateway.store.pauses import Begun, Ended, Key, Pause
+from gateway.store.pool import Connection, database_time
+from gateway.store.syncs import Queued
+from gateway.syncs.messages import account_paused, account_resumed
+
+# With a look every five seconds, and the time that one takes, an account is verified within a minute.
+FIRST_VERIFY_SECONDS = 30.0
+
+
+async def find_refused(
+    connection: Connection, outcomes: Sequence[tuple[SyncOutcome, Queued]]
+) -> dict[UUID, Finding]:
+    """Give the syncs whose numbers do not count, with the reason, and pause the accounts of their keys.
+
+    The accounts are locked. What the rights of a key say holds for the numbers that it read; its account is
+    paused only where it is still the account's.
+    """
+    keys = await pauses.find_keys(connection, [sync.account_id for _, sync in outcomes])
+    refused: dict[UUID, Finding] = {}
+    begun: dict[UUID, Begun] = {}
+    for outcome, sync in outcomes:
+        key = keys.get(sync.account_id)
+        finding = _finding(outcome, key) if key and key.exchange in EXCHANGES else None
+        if key is None or finding is None:
+            continue
+        refused[sync.id] = finding
+        if _made_with(key, outcome, sync):
+            begun[key.account_id] = Begun(key.account_id, key.credential_id, finding.code, finding.rights)
+    if begun:
+        await _pause(connection, list(begun.values()), keys)
+    return refused
+
+
+def _finding(outcome: SyncOutcome, key: Key) -> Finding | None:
+    """Judge the rights of an outcome; without the right to read, a pause of the account stays believed.
+
+    A key that is not paused and may not read is no finding: its wallets say so.
+    """
+    if outcome.rights is not None:
+        finding = judge_rights(EXCHANGES[key.exchange], key.exchange_uid, outcome.rights)
+        if finding is None or finding.code != Code.PERMISSION_MISSING:
+            return finding
+    return Finding(key.reason, key.rights or ()) if key.reason else None
+
+
+def _made_with(key: Key, outcome: SyncOutcome, sync: Queued) -> bool:
+    """Tell whether an outcome was made with the key that its account has now.
+
+    Its grant says it. Where it has none, a sync that is older than the key was made with the one before.
+    """
+    if outcome.grant is not None:
+        with suppress(Malformed):
+            return granted_credential(outcome.grant) == key.credential_id
+    return sync.requested_at >= key.since
+
+
+async def _pause(connection: Connection, begun: list[Begun], keys: Mapping[UUID, Key]) -> None:
+    """Pause accounts; those that are paused already stay so, for the reason that they have."""
+    paused = await pauses.begin(connection, begun, FIRST_VERIFY_SECONDS)
+    for pause in paused:
+        key = keys[pause.account_id]
+        await _tell_paused(connection, key.user_id, key.exchange, pause)
+
+
+async def change_reason(connection: Connection, account: Account, finding: Finding, verify_in: float) -> None:
+    """Give a paused account, which is locked, the reason that holds now; tells where it is another one."""
+    before = (await pauses.find(connection, [account.id])).get(account.id)
+    pause = await pauses.change(connection, account.id, finding.code, finding.rights, verify_in)
+    if before is not None and pause is not None and before.reason != pause.reason:
+        await _tell_paused(connection, account.user_id, account.exchange, pause)
+
+
+async def resume(connection: Connection, account: Account) -> Pause | None:
+    """End the pause of an account, which is locked, where it has one, and tell."""
+    pause = await pauses.end(connection, account.id)
+    if pause is not None:
+        await accounts.forget_error(connection, account.id)
+        ended = Ended(account.id, account.user_id, account.exchange, pause.paused_at, account.deleted_at)
+        await tell_resumed(connection, ended)
+    return pause
+
+
+async def tell_resumed(connection: Connection, ended: Ended) -> None:
+    """Tell that the pause of an account ended."""
+    now = await database_time(connection)
+    await outbox.put(
+        connection, account_resumed(ended.account_id, ended.user_id, ended.exchange, ended.paused_at, now)
+    )
+    await audit.record(connection, Action.ACCOUNT_RESUMED, user_id=ended.user_id, subject=ended.account_id)
+
+
+async def _tell_paused(connection: Connection, user_id: UUID, exchange: str, pause: Pause) -> None:
+    await outbox.put(connection, account_paused(user_id, exchange, pause))
+    await audit.record(
+        connection,
+        Action.ACCOUNT_PAUSED,
+        user_id=user_id,
+        subject=pause.account_id,
+        credential_id=str(pause.credential_id),
+        reason=pause.reason,
+        rights=list(pause.rights),
+    )

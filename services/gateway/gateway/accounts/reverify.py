@@ -1,0 +1,160 @@
+"""Verifying the keys of paused accounts: whether the pause ends, stays, or costs the secret."""
+
+import asyncio
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
+
+from chassis.bus.connection import Bus
+from contracts.events import Verified, VerifiedRights
+from contracts.exchanges.types import EXCHANGES
+from contracts.faults import Code, Failure, fault_of
+from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.pause import FIRST_VERIFY_SECONDS, change_reason, resume, tell_resumed
+from gateway.accounts.rights import Finding, judge_rights
+from gateway.accounts.verify import Asked, verify_rights
+from gateway.limits import Policy
+from gateway.outbox.relay import Relay
+from gateway.store import accounts, audit, credentials, limits, pauses
+from gateway.store.accounts import Account
+from gateway.store.audit import Action
+from gateway.store.clock import DatabaseTime
+from gateway.store.pauses import Due, Pause
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
+
+LOOK_SECONDS = 5.0
+AT_ONCE = 8
+BATCHES = 40
+HOURLY_SECONDS = 3600.0
+# How long a gateway has a pause to itself: more than a verification and its settling take.
+CLAIM_SECONDS = 60.0
+# After a verification that failed for a moment: soon while the pause is young, and then less often.
+SOON_SECONDS = 15.0
+YOUNG_SECONDS = 180.0
+RETRY_SECONDS = 300.0
+# A worker that lies twice costs a secret: all gateways together give up so many a minute and no more.
+DESTRUCTIONS = Policy("secrets-given-up", 1)
+POSTPONED_SECONDS = 120.0
+
+log = structlog.get_logger()
+
+
+class Reverifier:
+    """Looks every five seconds; any number of them may run at once."""
+
+    def __init__(
+        self, pool: Pool, bus: Bus, relay: Relay, destroyer: Destroyer, key: Ed25519PrivateKey
+    ) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._relay = relay
+        self._destroyer = destroyer
+        self._key = key
+
+    async def run(self) -> None:
+        """Verify what is due, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._end_replaced()
+                await self.verify_due()
+            except DatabaseUnavailable as error:
+                log.warning("reverifier_waits", reason=str(error))
+            except Exception:
+                log.exception("reverifying_failed")
+
+    async def verify_due(self) -> None:
+        """Verify the keys that are due, a few at once."""
+        for _ in range(BATCHES):
+            async with self._pool.transaction() as connection:
+                due = await pauses.claim_due(connection, list(EXCHANGES), CLAIM_SECONDS, AT_ONCE)
+                begun = DatabaseTime.just(await database_time(connection))
+            await asyncio.gather(*(self._verify(each, begun) for each in due))
+            if len(due) < AT_ONCE:
+                return
+
+    async def _end_replaced(self) -> None:
+        """Let accounts go on whose key was replaced by a gateway that knows no pauses."""
+        async with self._pool.transaction() as connection:
+            for ended in await pauses.end_replaced(connection, AT_ONCE):
+                if ended.deleted_at is None:
+                    await tell_resumed(connection, ended)
+
+    async def _verify(self, due: Due, begun: DatabaseTime) -> None:
+        """Verify a key; where that fails the account stays paused, and it is tried again later."""
+        try:
+            await self._settle(due, begun)
+        except DatabaseUnavailable as error:
+            log.warning("pause_not_settled", account_id=due.account_id, reason=str(error))
+            return
+        self._relay.wake()
+        self._destroyer.wake()
+
+    async def _settle(self, due: Due, begun: DatabaseTime) -> None:
+        try:
+            asked = Asked(due.credential_id, due.exchange, due.region)
+            verified = await verify_rights(self._bus, self._key, asked, begun)
+        except Failure as failure:
+            again_in = retry_seconds(failure, due.age)
+            log.warning("pause_not_verified", account_id=due.account_id, code=failure.code, again_in=again_in)
+            async with self._pool.transaction() as connection:
+                await pauses.postpone(connection, due, again_in)
+            return
+        async with self._pool.transaction() as connection:
+            await settle(connection, due, verified)
+
+
+def retry_seconds(failure: Failure, age: float) -> float:
+    """Give the seconds until a verification that failed is tried again, of a pause of so many seconds.
+
+    A fault that stays waits for the hourly one; no try comes before the exchange wants it.
+    """
+    if not fault_of(failure.code).retryable:
+        return HOURLY_SECONDS
+    return max(SOON_SECONDS if age < YOUNG_SECONDS else RETRY_SECONDS, failure.retry_after or 0.0)
+
+
+async def settle(connection: Connection, due: Due, verified: VerifiedRights | Verified) -> None:
+    """Do what was found, unless the key was replaced or the account deleted meanwhile."""
+    account = await accounts.lock_account(connection, due.account_id)
+    if account is None or account.credential_id != due.credential_id:
+        return
+    pause = (await pauses.find(connection, [account.id])).get(account.id)
+    if pause is None:
+        return
+    finding = judge_rights(EXCHANGES[account.exchange], account.exchange_uid, verified)
+    log.info("pause_verified", account_id=account.id, found=str(finding.code) if finding else "read_only")
+    if finding is None:
+        await resume(connection, account)
+    elif finding.code == pause.reason == Code.OVER_PRIVILEGED_KEY:
+        await _give_up_secret(connection, account, pause, finding)
+    else:
+        confirm = finding.code == Code.OVER_PRIVILEGED_KEY
+        await change_reason(connection, account, finding, FIRST_VERIFY_SECONDS if confirm else HOURLY_SECONDS)
+
+
+async def _give_up_secret(connection: Connection, account: Account, pause: Pause, finding: Finding) -> None:
+    """Have a secret destroyed whose key was found twice to do more than read; the account stays paused.
+
+    A credential of which the vault holds nothing stands in for it.
+    """
+    if (await limits.take(connection, DESTRUCTIONS, "all")).exceeded:
+        log.error("secret_kept", account_id=account.id, reason="too many at once")
+        await change_reason(connection, account, finding, POSTPONED_SECONDS)
+        return
+    stand_in = uuid7()
+    await change_reason(connection, account, finding, HOURLY_SECONDS)
+    await credentials.insert_stand_in(connection, stand_in, account.user_id, account.exchange)
+    await accounts.set_credential(connection, account.id, stand_in)
+    await pauses.set_destroyed(connection, account.id, stand_in)
+    await credentials.doom(connection, pause.credential_id, "live")
+    await audit.record(
+        connection,
+        Action.SECRET_GIVEN_UP,
+        user_id=account.user_id,
+        subject=account.id,
+        credential_id=str(pause.credential_id),
+        reason=finding.code,
+        rights=list(finding.rights),
+    )

@@ -1,0 +1,55 @@
+"""Having a worker read whose key a credential is and what it may do."""
+
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.bus.connection import Bus
+from contracts import subjects
+from contracts.credentials import Refused
+from contracts.events import RightsReply, Verified, VerifiedRights, Verify, VerifyReply
+from contracts.faults import Code
+from contracts.wire.grants import VERIFY, Grant, sign_grant
+from gateway.accounts.broker import in_time
+from gateway.store.clock import DatabaseTime
+
+VERIFY_SECONDS = 20.0
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A credential that is verified, and where."""
+
+    credential_id: UUID
+    exchange: str
+    region: str
+
+
+async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verified:
+    """Verify a credential, which the gateway grants with its key; raises Failure."""
+    question = _question(key, asked, begun)
+    reply: VerifyReply = await bus.request(
+        subjects.verify(asked.exchange), question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+    )
+    if isinstance(reply, Refused):
+        raise in_time(reply, asked.exchange).failure()
+    return reply
+
+
+async def verify_rights(
+    bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime
+) -> VerifiedRights | Verified:
+    """Have the rights of a credential read whose account is known; raises Failure."""
+    question = msgspec.structs.replace(_question(key, asked, begun), rights_only=True)
+    reply: RightsReply = await bus.request(
+        subjects.verify(asked.exchange), question, RightsReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
+    )
+    if isinstance(reply, Refused):
+        raise in_time(reply, asked.exchange).failure()
+    return reply
+
+
+def _question(key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verify:
+    deadline = begun.after(VERIFY_SECONDS)
+    grant = Grant(asked.credential_id, asked.exchange, VERIFY, deadline)
+    return Verify(asked.credential_id, asked.exchange, asked.region, sign_grant(grant, key), deadline)

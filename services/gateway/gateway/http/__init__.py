@@ -1,0 +1,1 @@
+"""The HTTP edge beside the routes: problems, limits, bodies, the client's address."""

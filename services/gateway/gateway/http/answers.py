@@ -1,0 +1,188 @@
+"""Every answer that is no success, as a problem document (RFC 9457)."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ExceptionHandlersMap, HTTPScope
+
+from contracts.faults import FAULTS, Code, Failure
+from gateway.http.problems import (
+    Problem,
+    invalid_input,
+    not_found,
+    overloaded,
+    problem_of,
+    service_unavailable,
+    unauthorized,
+)
+from gateway.http.situations import afterwards
+from gateway.places import TooBusy
+from gateway.store.pool import DatabaseUnavailable, Overloaded
+
+MEDIA_TYPE = "application/problem+json"
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# Of our own: the phrases of the standard library change.
+CODES = {
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
+}
+
+# Answers that are given before the body is read.
+UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+
+# A name that is not known may be a secret in the wrong place.
+UNKNOWN = re.compile(r"unknown field `.*`", re.DOTALL)
+
+# Where the answer's code and cause are kept until the request is logged.
+TROUBLE = "trouble"
+
+AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """A problem; `code` is stable, `detail` says what to do. Some problems carry more members."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Describe the problems of a route in the OpenAPI document, those that every route may have included."""
+    return {
+        status: ResponseSpec(
+            ProblemDocument,
+            description=HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in sorted({400, 408, 413, 415, 500, 503, *statuses})
+    }
+
+
+def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Refuse a body that is not said to be JSON, which Litestar would read as JSON; raises Problem."""
+    content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The Content-Type is not application/json: send the body as JSON, with that Content-Type.",
+        )
+
+
+def problem_fields(problem: Problem) -> dict[str, str]:
+    """Give the header fields of a problem document."""
+    fields = SECURITY_HEADERS | problem.headers | {"Content-Type": MEDIA_TYPE}
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        fields["WWW-Authenticate"] = "Bearer"
+    return fields
+
+
+def problem_response(
+    request: AnyRequest, problem: Problem, error: Exception | None = None
+) -> Response[dict[str, Any]]:
+    """Answer with a problem document, and note for the log what it is about."""
+    request.scope["state"][TROUBLE] = {"code": problem.code} | (_cause(error) if error else {})
+    headers = problem_fields(problem)
+    if problem.status in UNREAD:
+        headers["Connection"] = "close"  # it can not be used again: the rest of the body is in it
+    return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def trouble(scope: HTTPScope) -> dict[str, Any]:
+    """Give what the log should say of a request that failed: the code, and the cause where we know one."""
+    return dict(scope["state"].get(TROUBLE, {}))
+
+
+def _cause(error: Exception) -> dict[str, Any]:
+    return {"reason": str(error)} if isinstance(error, DatabaseUnavailable) else {"exc_info": error}
+
+
+def _on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
+    return problem_response(request, problem)
+
+
+def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
+    return problem_response(request, problem_of(failure))
+
+
+def _on_overloaded(request: AnyRequest, error: Overloaded) -> Response[Any]:
+    return problem_response(request, overloaded(afterwards(request.scope)), error)
+
+
+def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
+    words = f"The database is not available. {afterwards(request.scope)}"
+    return problem_response(request, service_unavailable("database_unavailable", words), error)
+
+
+def _on_busy(request: AnyRequest, _error: TooBusy) -> Response[Any]:
+    return problem_response(request, overloaded())
+
+
+def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _on_unexpected(request, error)
+    if status is HTTPStatus.NOT_FOUND:
+        return problem_response(request, not_found())
+    if status is HTTPStatus.UNAUTHORIZED:
+        return problem_response(request, unauthorized())
+    if status is HTTPStatus.BAD_REQUEST:
+        words = "The request is not valid: `errors` names the fields."
+        return problem_response(request, Problem(status, "invalid_input", words, errors=_errors(error)))
+    code = CODES.get(status, "request_refused")
+    response = problem_response(request, Problem(status, code, f"{status.phrase}."))
+    for name, value in (error.headers or {}).items():
+        response.set_header(name, value)  # Allow, of a wrong method
+    return response
+
+
+def _errors(error: HTTPException) -> list[dict[str, str]]:
+    """Name the fields that are wrong; the words come from types, never from the input."""
+    listed = error.extra if isinstance(error.extra, list) else []
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    wrong = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in entries]
+    return [
+        {"field": field, "message": UNKNOWN.sub("an unknown field", message)} for field, message in wrong
+    ] or [{"field": "", "message": "We can not read the request: compare it with the OpenAPI document."}]
+
+
+def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[Any]:
+    return problem_response(request, invalid_input("The body is not valid JSON."))
+
+
+def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
+    words = f"{FAULTS[Code.INTERNAL_ERROR].words} {afterwards(request.scope)}"
+    return problem_response(
+        request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", words), error
+    )
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    Problem: _on_problem,
+    Failure: _on_failure,
+    DatabaseUnavailable: _on_database,
+    Overloaded: _on_overloaded,
+    TooBusy: _on_busy,
+    HTTPException: _on_http,
+    RecursionError: _on_unreadable,
+    UnicodeDecodeError: _on_unreadable,
+    Exception: _on_unexpected,
+}

@@ -1,0 +1,78 @@
+"""The limits of requests that change something: none is without one, whatever its handler does."""
+
+from http import HTTPStatus
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders, ResponseHeader
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Message, Scope
+
+from gateway.identity.throttle import admit
+from gateway.limits import Charge, Limits, Policy, client_network, rate_limit_fields
+from gateway.store.pool import Pool
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# What a route says of its limit: the name of what is in Limits, or that its handler counts by itself.
+OPTION = "limit"
+BY_ITSELF = "by itself"
+COUNTED = {OPTION: BY_ITSELF}
+# A route may also say that it counts for its user alone, not for all users of one address together.
+SHARED = "shared"
+USER_ALONE = {SHARED: False}
+TOLD = "rate_limit"
+RATE_LIMIT = [
+    ResponseHeader(name="RateLimit-Policy", description="How often you may ask", documentation_only=True),
+    ResponseHeader(
+        name="RateLimit", description="How many requests are left, and for how long", documentation_only=True
+    ),
+]
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Limiting:
+    """Counts requests that change something, before their bodies are read.
+
+    The policy is `write` where a route names no other. A signed-in user is counted as such, and all users
+    behind one address together, unless the route counts for its user alone; strangers there take nothing from
+    them, because without a token the client's address counts apart.
+    """
+
+    def __init__(self, pool: Pool, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    async def guard(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """Count one request; raises Problem when it is one too many."""
+        name = handler.opt.get(OPTION, "write")
+        if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
+            return
+        async with self._pool.transaction() as database:
+            policies = self._policies(name)
+            shared = handler.opt.get(SHARED, True)
+            allowances = await admit(database, self._charges(connection, policies, shared=shared))
+        connection.state[TOLD] = rate_limit_fields(allowances[: len(policies)])
+
+    def _policies(self, name: str) -> tuple[Policy, ...]:
+        named: Policy | tuple[Policy, ...] = getattr(self._limits, name)
+        return (named,) if isinstance(named, Policy) else named
+
+    def _charges(
+        self, connection: AnyConnection, policies: tuple[Policy, ...], *, shared: bool
+    ) -> list[Charge]:
+        user = connection.scope.get("user")
+        address = connection.client.host if connection.client else None
+        subject = str(user.id) if user else client_network(address)
+        of_address = self._limits.by_address(address) if user and shared else []
+        return [*((policy, subject) for policy in policies), *of_address]
+
+
+async def tell_limits(message: Message, scope: Scope) -> None:
+    """Add to an answer of success what is left of the limit of its route, where the route does not tell."""
+    told = scope["state"].get(TOLD)
+    if message["type"] != "http.response.start" or message["status"] >= HTTPStatus.BAD_REQUEST or not told:
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    for name, value in told.items():
+        headers.setdefault(name, value)

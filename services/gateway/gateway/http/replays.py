@@ -1,0 +1,34 @@
+"""What an answer says that repeats an earlier one, because its Idempotency-Key was used before. Pure."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import fault_of
+from contracts.remedies import Remedy, Standing
+from gateway.portfolio.views import BatchView, SyncView
+from gateway.store.pauses import Stand
+
+REPEATED = "This is the answer of an earlier request with the same Idempotency-Key; nothing was read anew."
+TRY_AGAIN = f"{REPEATED} Send the request with a new Idempotency-Key, or without one, to sync again."
+
+
+def replayed_sync(view: SyncView, stand: Stand) -> SyncView:
+    """Say of a failure that is repeated how to try again; what was to be done about it may be done.
+
+    Where the account is paused or deleted, no new key helps: it is told what does.
+    """
+    if view.success is not False:
+        return view
+    if stand.standing is not Standing.ACTIVE:
+        return msgspec.structs.replace(view, next_action=f"{REPEATED} {view.next_action}")
+    ended = fault_of(view.error_code or "").remedy is Remedy.OTHER_KEY
+    before = f" At that time: {view.next_action}" if view.next_action and not ended else ""
+    return msgspec.structs.replace(view, next_action=TRY_AGAIN + before)
+
+
+def replayed_batch(view: BatchView, stands: Mapping[UUID, Stand]) -> BatchView:
+    """Say of each failure in a batch that is repeated how to try again."""
+    results = tuple(replayed_sync(each, stands[each.account_id]) for each in view.results)
+    return msgspec.structs.replace(view, results=results)

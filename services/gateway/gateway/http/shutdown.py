@@ -1,0 +1,48 @@
+"""Ending requests that are still in flight when the process is told to stop."""
+
+import asyncio
+from http import HTTPStatus
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from gateway.http.problems import Problem
+from gateway.http.situations import afterwards
+
+# Requests that wait for an outcome are answered at once; this is for those that wait for something else.
+GRACE_SECONDS = 4.0
+RETRY_AFTER = 5
+
+
+class Ending(ASGIMiddleware):
+    """Lets a request go on for four seconds after the signal, then ends it with an answer."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+        self._limits: set[asyncio.Timeout] = set()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Handle one request; raises Problem when it is ended."""
+        limit = asyncio.timeout(GRACE_SECONDS if self._stopping.is_set() else None)
+        self._limits.add(limit)
+        try:
+            async with limit:
+                await next_app(scope, receive, send)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            words = f"This gateway is shutting down. {afterwards(scope)}"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "shutting_down", words, RETRY_AFTER) from None
+        finally:
+            self._limits.discard(limit)
+
+    async def run(self) -> None:
+        """Wait for the signal and set the requests in flight their limit; goes on until it is cancelled."""
+        await self._stopping.wait()
+        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+        for limit in self._limits:
+            limit.reschedule(deadline)
+        await asyncio.Event().wait()

@@ -1,0 +1,53 @@
+"""Proving with the password that whoever has an access token is its user."""
+
+from contracts.values import Secret
+from gateway.http.problems import wrong_password
+from gateway.identity.passwords import Passwords
+from gateway.limits import login_throttled
+from gateway.places import TooBusy
+from gateway.store import audit, logins
+from gateway.store.audit import Action
+from gateway.store.pool import Pool
+from gateway.store.users import User
+
+
+class Proving:
+    """Checks the passwords of users who are signed in, as slowly as logins.
+
+    A stolen access token is no means to try passwords. The failures are counted apart from those of logins:
+    strangers who fail to sign in do not keep a user from changing the password.
+    """
+
+    def __init__(self, pool: Pool, passwords: Passwords) -> None:
+        self._pool = pool
+        self._passwords = passwords
+
+    async def prove(self, user: User, password: Secret, address: str | None) -> None:
+        """Check a password, counted as a failure until it is right.
+
+        Raises Problem when it is wrong or too many were, and TooBusy.
+        """
+        counted_as = str(user.id)
+        async with self._pool.transaction() as connection:
+            seconds = await logins.begin(connection, counted_as)
+        if seconds:
+            raise login_throttled(seconds)
+        matches = await self._matches(user, password, counted_as)
+        async with self._pool.transaction() as connection:
+            if matches:
+                await logins.forget(connection, counted_as)
+            else:
+                await audit.record(
+                    connection, Action.PASSWORD_REFUSED, user_id=user.id, subject=user.id, address=address
+                )
+        if not matches:
+            raise wrong_password()
+
+    async def _matches(self, user: User, password: Secret, counted_as: str) -> bool:
+        """Check a password; when that is not done it does not count as a failure. Raises TooBusy."""
+        try:
+            return await self._passwords.matches(user.password_hash, password, counted_as, known=True)
+        except TooBusy:
+            async with self._pool.transaction() as connection:
+                await logins.forgive(connection, counted_as)
+            raise

@@ -1,0 +1,105 @@
+"""Exchanging refresh tokens: each once, and the last one again for 20 seconds, with the same answer."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from contracts.values import Secret
+from gateway.http.problems import Problem, unauthorized
+from gateway.identity.throttle import admit_refresh
+from gateway.identity.tokens import refresh_hash
+from gateway.limits import Limits
+from gateway.store import audit, users
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, Pool, database_time
+from gateway.store.users import RefreshToken
+
+MAX_LENGTH = 128
+# Two tabs of a browser, or a telephone that lost the answer, ask again within this time.
+REPEATED_WITHIN = timedelta(seconds=20)
+PURPOSE = b"crypto-pocket-butler: successors of refresh tokens, 1"
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """A login that goes on with another refresh token; `now` is the database's time."""
+
+    user_id: UUID
+    family_id: UUID
+    refresh_token: Secret
+    now: datetime
+
+
+class Refreshing:
+    """Gives each refresh token its successor, which any gateway with the same key derives from it.
+
+    So a repeat gets the same successor, although the database holds nothing but hashes. Without the key a
+    token tells nothing of its successor, and with the key but without a token there is nothing to derive.
+    """
+
+    def __init__(self, pool: Pool, key: Ed25519PrivateKey, allowed: Limits) -> None:
+        self._pool = pool
+        self._limits = allowed
+        self._key = HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
+
+    async def refresh(self, presented: Secret, address: str | None) -> Renewed:
+        """Exchange a token; raises Problem. One that is used too late or too often ends its login."""
+        if len(presented) > MAX_LENGTH:
+            raise _unknown()
+        successor = self._successor(presented)
+        hashes = refresh_hash(presented), refresh_hash(successor)
+        async with self._pool.transaction() as connection:
+            token = await users.take_refresh_token(connection, *hashes, REPEATED_WITHIN)
+            await admit_refresh(connection, self._limits, token, address)
+            problem = _refusal(token)
+            if token is not None and problem is None:
+                if not token.used:
+                    await users.insert_refresh_token(connection, hashes[1], token.family_id)
+                now = await database_time(connection)
+                return Renewed(token.user_id, token.family_id, successor, now)
+            if token is not None and not token.family_over:
+                await _end(connection, token, address)
+        raise problem or _unknown()
+
+    def _successor(self, token: Secret) -> Secret:
+        """Derive what follows on a token: 256 bits in the form of a new one."""
+        digest = hmac.digest(self._key, token.reveal().encode(), "sha256")
+        return Secret(urlsafe_b64encode(digest).rstrip(b"=").decode())
+
+
+async def _end(connection: Connection, token: RefreshToken, address: str | None) -> None:
+    await users.revoke_family(connection, token.family_id)
+    await audit.record(
+        connection,
+        Action.REFRESH_REUSED,
+        user_id=token.user_id,
+        subject=token.family_id,
+        address=address,
+        ended="the login, with all of its tokens",
+    )
+
+
+def _refusal(token: RefreshToken | None) -> Problem | None:
+    """Say why a token is not exchanged; None when it is."""
+    if token is None:
+        return _unknown()
+    if token.family_over:
+        return unauthorized("This login has ended: sign in again.")
+    if token.used and not token.repeated:
+        return Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "refresh_token_reused",
+            "This refresh token was used before, so somebody else may have it. Its login has ended, with all "
+            "of its tokens: sign in again. If you did not use it twice, change your password, too.",
+        )
+    return None
+
+
+def _unknown() -> Problem:
+    return unauthorized("The refresh token is not valid: sign in again.")

@@ -1,0 +1,164 @@
+"""The relay: the only publisher of what the gateway writes to its outbox."""
+
+import asyncio
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+import structlog
+
+from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
+from contracts.wire.topology import ACCOUNT_EVENTS
+from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
+from gateway.outbox.wake import Wake
+from gateway.store import outbox, syncs
+from gateway.store.outbox import Claimed
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.syncs import Publication
+
+POLL_SECONDS = 1.0
+PAUSE_SECONDS = 2.0
+# Longer than one try to publish takes, far shorter than the streams' window for duplicates (10 minutes).
+LEASE_SECONDS = 10.0
+GIVE_BACK_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Publishes the outbox as soon as it is woken and at least once a second, each stream by itself.
+
+    No message is on its way in a transaction: the relay claims rows for the time of a lease, publishes, then
+    deletes what the streams confirmed and puts off the rest. When it dies the lease ends, and another relay
+    publishes; the streams drop what comes twice.
+    """
+
+    def __init__(self, pool: Pool, bus: Bus) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._bell = Wake()
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        self._tasks = asyncio.TaskGroup()
+
+    def wake(self) -> None:
+        """Say that a transaction with something in the outbox was committed."""
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Publish for ever; when it is cancelled, what it has claimed is free for other relays at once."""
+        try:
+            async with self._tasks:
+                while True:
+                    await self._bell.wait(POLL_SECONDS)
+                    await self._publish_due()
+        finally:
+            with suppress(DatabaseUnavailable):
+                await self._give_back()
+
+    async def _publish_due(self) -> None:
+        if not await self._bus.ready():
+            return
+        places = {stream: lane.places() for stream, lane in self._lanes.items()}
+        try:
+            async with self._pool.transaction() as connection:
+                claimed = await outbox.claim(connection, places, PLACES, LEASE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may find it gone
+            await self._wait(error)
+            return
+        counts = Counter(message.stream for message in claimed)
+        for message in sorted(claimed, key=_urgency):
+            lane = self._lanes[message.stream]
+            if message.id not in lane.claimed:  # the lease of one that is not settled yet may be over
+                lane.claimed[message.id] = message
+                self._tasks.create_task(self._publish(lane, message))
+        for stream, lane in self._lanes.items():
+            lane.more = counts[stream] >= places.get(stream, PLACES)
+
+    async def _publish(self, lane: Lane, message: Claimed) -> None:
+        was_silent = lane.silent
+        lane.answered(await self._tried(message))
+        if lane.silent != was_silent:
+            log.warning("stream_silent" if lane.silent else "stream_answers", stream=message.stream)
+        if not lane.settling:
+            lane.settling = True
+            self._tasks.create_task(self._settle(lane))
+
+    async def _tried(self, message: Claimed) -> Answer:
+        """Try once to publish; gives how that ended, whatever happens."""
+        try:
+            seq = await self._bus.publish_once(
+                message.subject, message.stream, message.body, message.message_id, message.stamped()
+            )
+        except MessageRefused as error:
+            reason = str(error)
+        except BusUnavailable:
+            return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_SILENT), silent=True)
+        except Exception as error:
+            # One message that can not be published must not end the publishing of all others.
+            log.exception("message_not_publishable", message_id=message.message_id)
+            reason = type(error).__name__
+        else:
+            return Answer(message, seq)
+        return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_REFUSED), reason=reason)
+
+    async def _settle(self, lane: Lane) -> None:
+        """Write down answers, those together that come meanwhile, until there are none."""
+        while answers := list(lane.answers):
+            try:
+                async with self._pool.transaction() as connection:
+                    await _write(connection, answers)
+            except Exception as error:  # noqa: BLE001 - the same; the lease ends at the latest
+                await self._wait(error)
+                continue
+            _report(answers)
+            rest = lane.settled(answers)
+            if lane.more:
+                asyncio.get_running_loop().call_later(rest, self._bell.ring)
+        lane.settling = False
+
+    async def _give_back(self) -> None:
+        """Settle what is answered, and let other relays have the rest without waiting for the lease."""
+        answers = [answer for lane in self._lanes.values() for answer in lane.answers]
+        answered = {answer.message.id for answer in answers}
+        left = [message for lane in self._lanes.values() for message in lane.claimed.values()]
+        answers += [Answer(message) for message in left if message.id not in answered]
+        if answers:
+            async with self._pool.transaction(GIVE_BACK_SECONDS) as connection:
+                await _write(connection, answers)
+
+    async def _wait(self, error: Exception) -> None:
+        if isinstance(error, DatabaseUnavailable):
+            log.warning("relay_waits", reason=str(error))
+        else:
+            log.error("relay_failed", exc_info=error)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _write(connection: Connection, answers: list[Answer]) -> None:
+    """Delete what the streams confirmed, and put off the rest."""
+    confirmed = [(answer.message, answer.seq) for answer in answers if answer.seq is not None]
+    places = {
+        Publication(message.sync_id, int(message.message_id.rpartition(":")[2])): seq
+        for message, seq in confirmed
+        if message.sync_id is not None
+    }
+    # Sync rows before outbox rows, as the sweeper takes them.
+    if places:
+        await syncs.set_request_seqs(connection, places)
+    if confirmed:
+        await outbox.delete(connection, [message.id for message, _ in confirmed])
+    delays = [(answer.message, answer.delay) for answer in answers if answer.seq is None]
+    if delays:
+        await outbox.put_off(connection, delays)
+
+
+def _report(answers: list[Answer]) -> None:
+    """Log refusals, one line for all of them; they come again, ever more rarely."""
+    refused = [answer for answer in answers if answer.reason]
+    if refused:
+        message, reason = refused[0].message, refused[0].reason
+        log.warning("messages_refused", count=len(refused), message_id=message.message_id, reason=reason)
+
+
+def _urgency(message: Claimed) -> tuple[bool, int]:
+    """Put requests and outcomes before events, and older messages before newer ones."""
+    return message.stream == ACCOUNT_EVENTS.name, message.id

@@ -1,0 +1,1 @@
+"""What wallets hold, and how much of it is known."""

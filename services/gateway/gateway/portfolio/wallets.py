@@ -1,0 +1,174 @@
+"""Keeping what a sync read of each wallet: no number looks newer, smaller or more complete than it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import Code, fault_of
+from contracts.syncs import READ, Verdict, WalletRead
+from contracts.values import Balance
+from gateway.portfolio.losses import Missing, Moment, judge_losses
+from gateway.portfolio.verdicts import difference_text, unreadable_rows
+from gateway.store import balances
+from gateway.store.balances import Detail, HeldList, Place, StoredBalance, StoredWallet
+from gateway.store.pool import Connection
+from gateway.store.syncs import Queued
+
+MAX_NAMED = 20
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A read as it counts for its sync, and what is written of its wallet; None where nothing changes."""
+
+    read: WalletRead
+    wallet: StoredWallet | None = None
+    listed: list[StoredBalance] | None = None
+
+
+async def keep(
+    connection: Connection, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta
+) -> dict[UUID, tuple[WalletRead, ...]]:
+    """Keep the wallets as syncs read them, and give the reads as they count for each.
+
+    The accounts are locked. What a later sync has written stays.
+    """
+    account_ids = [sync.account_id for sync, _ in syncs]
+    stored = await balances.find_wallets(connection, account_ids)
+    listed = any(read.verdict in READ for _, reads in syncs for read in reads)
+    lists = await balances.find_balances(connection, account_ids) if listed else {}
+    kept = {
+        (sync.id, Place(sync.account_id, read.wallet)): _judged(sync, read, stored, lists, patience)
+        for sync, reads in syncs
+        for read in reads
+    }
+    wallets = {place: each.wallet for (_, place), each in kept.items() if each.wallet is not None}
+    new = {place: each.listed for (_, place), each in kept.items() if each.listed is not None}
+    if wallets:
+        await balances.write_wallets(connection, wallets)
+    if new:
+        await balances.replace_balances(connection, new)
+    return {
+        sync.id: tuple(kept[sync.id, Place(sync.account_id, read.wallet)].read for read in reads)
+        for sync, reads in syncs
+    }
+
+
+def _judged(
+    sync: Queued,
+    read: WalletRead,
+    stored: Mapping[Place, StoredWallet],
+    lists: Mapping[Place, list[StoredBalance]],
+    patience: timedelta,
+) -> Kept:
+    place = Place(sync.account_id, read.wallet)
+    before = stored.get(place) or StoredWallet(read.wallet, None, None, None, None)
+    moment = Moment(sync.requested_at, sync.now, patience)
+    return judge(sync.number, read, before, lists.get(place, []), moment)
+
+
+def judge(
+    number: int, read: WalletRead, before: StoredWallet, old: list[StoredBalance], moment: Moment
+) -> Kept:
+    """Decide what a read changes of a wallet; `number` is that of its sync, `old` the list that is stored.
+
+    A list that lacks assets without a confirmation is kept beside the old one, which stays and is stale; the
+    wallet then counts as incomplete.
+    """
+    if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
+        return Kept(read)
+    if read.verdict not in READ:
+        return Kept(read, _unread(number, read, before))
+    held = [balance.asset for balance in old if balance.total or balance.borrowed]
+    losses = judge_losses(held, read, before.known.missing, moment)
+    if losses.missing is None:
+        return Kept(read, _accepted(number, read), _list(read, before, old))
+    told = _told(read, losses.missing)
+    if losses.released:
+        wallet = _accepted(number, told, losses.missing)
+        return Kept(told, wallet, _list(told, before, old, frozenset(losses.missing.assets)))
+    rest = [balance for balance in old if balance.asset not in losses.gone]
+    return Kept(told, _held_back(number, told, before, losses.missing), rest if losses.gone else None)
+
+
+def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> StoredWallet:
+    incomplete = read.verdict is Verdict.INCOMPLETE
+    return StoredWallet(
+        read.wallet,
+        read.as_of,
+        read.total_check,
+        read.error_code,
+        read.error,
+        number,
+        msgspec.structs.replace(_detail(number, read, incomplete=incomplete), missing=missing),
+    )
+
+
+def _list(
+    read: WalletRead, before: StoredWallet, old: list[StoredBalance], missing: frozenset[str] = frozenset()
+) -> list[StoredBalance]:
+    """Give a list as it is stored.
+
+    An asset whose row could not be read, or that is missing, keeps its amount, marked as stale.
+    """
+    listed = [_stored(read.wallet, balance) for balance in read.balances or ()]
+    unreadable = {row.asset for row in read.unreadable} - {balance.asset for balance in listed}
+    stale = [
+        msgspec.structs.replace(balance, stale_as_of=balance.stale_as_of or before.as_of)
+        for balance in old
+        if balance.asset in unreadable | missing
+    ]
+    return [*listed, *stale]
+
+
+def _told(read: WalletRead, missing: Missing) -> WalletRead:
+    """Say which assets are missing from a list."""
+    assets = sorted(missing.assets)
+    named = ", ".join(assets[:MAX_NAMED]) + (" and more" if len(assets) > MAX_NAMED else "")
+    error = f"{fault_of(Code.UNCONFIRMED_LOSS).words} Missing: {named}."
+    return msgspec.structs.replace(
+        read, verdict=Verdict.INCOMPLETE, error_code=Code.UNCONFIRMED_LOSS, error=error
+    )
+
+
+def _held_back(number: int, told: WalletRead, before: StoredWallet, missing: Missing) -> StoredWallet:
+    assert told.as_of is not None  # noqa: S101 - a wallet that was read has a time
+    held = HeldList(told.as_of, told.balances or (), told.total_check, told.unreadable_count)
+    # What is said of rows and totals stays that of the list that is shown.
+    shown = msgspec.structs.replace(before.known, number=number, incomplete=False)
+    detail = msgspec.structs.replace(shown, held=held, missing=missing)
+    return msgspec.structs.replace(
+        before, sync_number=number, error_code=told.error_code, error=told.error, detail=detail
+    )
+
+
+def _unread(number: int, read: WalletRead, before: StoredWallet) -> StoredWallet:
+    """Say why a wallet was not read, and keep what is there as stale."""
+    detail = msgspec.structs.replace(
+        before.known,
+        number=number,
+        incomplete=False,
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+    )
+    return msgspec.structs.replace(
+        before, sync_number=number, error_code=read.error_code, error=read.error, detail=detail
+    )
+
+
+def _detail(number: int, read: WalletRead, *, incomplete: bool = False) -> Detail:
+    return Detail(
+        number,
+        incomplete=incomplete,
+        unreadable_rows=read.unreadable_count,
+        unreadable=unreadable_rows(read),
+        difference_usd=difference_text(read),
+        reported_at=read.reported_at,
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+    )
+
+
+def _stored(wallet: str, balance: Balance) -> StoredBalance:
+    return StoredBalance(**msgspec.structs.asdict(balance), wallet=wallet)

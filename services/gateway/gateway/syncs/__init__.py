@@ -1,0 +1,1 @@
+"""Syncs: opened, settled, recorded and told."""

@@ -1,0 +1,52 @@
+"""Telling that syncs ended, whatever ended them: to those who wait, to the brokers and to operators."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from chassis import metrics
+from chassis.bus.connection import Bus
+from contracts import subjects
+from gateway.outbox.relay import Relay
+from gateway.store.syncs import Sync
+from gateway.syncs.record import ended_at
+
+MAX_NAMED = 16
+
+log = structlog.get_logger()
+
+
+class Announcer:
+    """Tells of ends that are committed; brokers sign nothing more for a sync whose end they heard of."""
+
+    def __init__(self, bus: Bus, relay: Relay) -> None:
+        self._bus = bus
+        self._relay = relay
+
+    async def ended(self, sync: Sync, left_out: Sequence[str] = ()) -> None:
+        """Tell, log and count that a sync ended; `left_out` are wallets that this version does not know."""
+        self._relay.wake()
+        await self._bus.announce(subjects.recorded(sync.id))
+        _report(sync, left_out)
+
+    async def ended_before(self, sync_id: UUID) -> None:
+        """Tell once more that a sync ended: the gateway that recorded it may have died before it told."""
+        await self._bus.announce(subjects.recorded(sync_id))
+
+
+def _report(sync: Sync, left_out: Sequence[str]) -> None:
+    if left_out:
+        log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
+    metrics.SYNCS.labels(sync.exchange, sync.status).inc()
+    seconds = (ended_at(sync) - sync.requested_at).total_seconds()
+    metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
+    log.info(
+        "sync_recorded",
+        sync_id=sync.id,
+        account_id=sync.account_id,
+        status=sync.status,
+        error_code=sync.error_code,
+        exchange_codes={each.wallet: each.exchange_code for each in sync.wallets if each.exchange_code},
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,309 @@
+"""Recording outcomes: the only place where a sync gets its terminal state, many syncs in one transaction."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from contracts.exchanges.types import EXCHANGES
+from contracts.faults import Code, fault_of
+from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
+from contracts.wire.envelope import Malformed
+from contracts.wire.grants import Grant
+from gateway.accounts.pause import find_refused
+from gateway.accounts.rights import Finding
+from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
+from gateway.portfolio.wallets import keep
+from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
+from gateway.store.audit import Action
+from gateway.store.pauses import Pause
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.syncs import Queued, Sync
+from gateway.syncs.bounds import is_in_life
+from gateway.syncs.messages import account_synced
+
+LOSS_PATIENCE = timedelta(minutes=5)
+TOGETHER = 50
+AT_ONCE = 4
+ALONE_AT_ONCE = 8
+
+log = structlog.get_logger()
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """An outcome with what it says of each wallet that is known here, and its grant where it has one."""
+
+    outcome: SyncOutcome
+    reads: tuple[WalletRead, ...]
+    grant: Grant | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A sync that got its terminal state; None when it had one already, which stays."""
+
+    sync: Sync | None
+
+
+class Recorder:
+    """Records outcomes, those together that wait at the same moment.
+
+    An outcome that can not be recorded with others, because a row of it is locked or it is at fault, is
+    recorded alone and holds up none of them.
+    """
+
+    def __init__(self, pool: Pool, patience: timedelta = LOSS_PATIENCE) -> None:
+        self._pool = pool
+        self._patience = patience
+        self._waiting: list[tuple[Understood, asyncio.Future[Recorded | None]]] = []
+        self._flushing: set[asyncio.Task[None]] = set()
+        self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
+
+    async def record(self, outcome: SyncOutcome, grant: Grant | None = None) -> Sync | None:
+        """Record an outcome, whose grant was checked; None when its sync has a terminal state already.
+
+        Raises Malformed for one that can not be understood, or is not that of its sync; NotStorable,
+        DatabaseUnavailable.
+        """
+        understood = Understood(outcome, wallet_reads(outcome), grant)
+        answer: asyncio.Future[Recorded | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((understood, answer))
+        if len(self._flushing) < AT_ONCE:
+            flush = asyncio.create_task(self._flush())
+            self._flushing.add(flush)
+            flush.add_done_callback(self._flushing.discard)
+        recorded = await answer
+        if recorded is not None:
+            return recorded.sync
+        async with self._alone, self._pool.transaction() as connection:
+            return await record(connection, outcome, self._patience, grant)
+
+    async def _flush(self) -> None:
+        """Record what waits, until nothing does; what could not be recorded with others is told so."""
+        while self._waiting:
+            together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+            recorded: dict[UUID, Recorded] = {}
+            try:
+                async with self._pool.transaction() as connection:
+                    recorded = await record_all(
+                        connection, [understood for understood, _ in together], self._patience, wait=False
+                    )
+            except DatabaseUnavailable as error:
+                _fail(together, error)
+                continue
+            except Exception:  # noqa: BLE001 - whatever it is, it is of one outcome, which says so alone
+                recorded = {}
+            for understood, answer in together:
+                if not answer.done():
+                    answer.set_result(recorded.pop(understood.outcome.sync_id, None))
+
+
+def _fail(
+    together: Sequence[tuple[Understood, asyncio.Future[Recorded | None]]], error: DatabaseUnavailable
+) -> None:
+    for _, answer in together:
+        if not answer.done():
+            answer.set_exception(DatabaseUnavailable(str(error)))
+
+
+async def record(
+    connection: Connection,
+    outcome: SyncOutcome,
+    patience: timedelta = LOSS_PATIENCE,
+    grant: Grant | None = None,
+) -> Sync | None:
+    """Write one outcome with all that follows from it; None when its sync has a terminal state already.
+
+    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
+    an outcome that can not be understood, or is not that of its sync.
+    """
+    understood = Understood(outcome, wallet_reads(outcome), grant)
+    recorded = await record_all(connection, [understood], patience, wait=True)
+    if outcome.sync_id not in recorded:
+        raise Malformed("the outcome names another account, exchange or credential than its sync")
+    return recorded[outcome.sync_id].sync
+
+
+async def record_refused(
+    connection: Connection, refused: Sequence[Sync], paused: Mapping[UUID, Pause]
+) -> list[Sync]:
+    """Let the open syncs of paused accounts, which are locked, fail at once: nothing is signed for them."""
+    outcomes = [
+        SyncFailed(sync.id, sync.account_id, sync.exchange, pause.reason, fault_of(pause.reason).words)
+        for sync, pause in ((sync, paused[sync.account_id]) for sync in refused)
+    ]
+    understood = [Understood(outcome, wallet_reads(outcome)) for outcome in outcomes]
+    recorded = await record_all(connection, understood, LOSS_PATIENCE, wait=True)
+    return [each.sync for each in recorded.values() if each.sync is not None]
+
+
+async def end_unrecorded(pool: Pool, sync_id: UUID, grant: Grant | None = None) -> Sync | None:
+    """End a sync, of which an outcome can not be recorded, as failed; None when it ended already.
+
+    None, too, when the outcome's grant, where it has one, is not of a credential of the sync. The wallets
+    become stale; where that is what can not be done, only the sync ends. Raises DatabaseUnavailable.
+    """
+    for keeping in (True, False):
+        try:
+            async with pool.transaction() as connection:
+                return await _end_unrecorded(connection, sync_id, grant, keeping=keeping)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            if not keeping:
+                raise
+            log.exception("wallets_not_marked", sync_id=sync_id)
+    return None
+
+
+async def _end_unrecorded(
+    connection: Connection, sync_id: UUID, grant: Grant | None, *, keeping: bool
+) -> Sync | None:
+    locked = (await syncs.lock_queued(connection, [sync_id], wait=True)).get(sync_id)
+    if locked is None or await _granted_elsewhere(connection, [(grant, locked)]):
+        return None
+    together = [(_failed(locked, Code.INTERNAL_ERROR), locked)]
+    (sync,) = await _end(connection, together, LOSS_PATIENCE, keeping=keeping)
+    return sync
+
+
+async def record_all(
+    connection: Connection, outcomes: Sequence[Understood], patience: timedelta, *, wait: bool
+) -> dict[UUID, Recorded]:
+    """Write outcomes with all that follows from them, by the ids of their syncs.
+
+    Left out are those that are not of the sync that they name, a second one of a sync, and, unless it is to
+    `wait`, those of which another transaction has a row locked.
+    """
+    said = {each.outcome.sync_id: each for each in reversed(outcomes)}
+    queued = await syncs.find_queued(connection, list(said))
+    recorded = {sync_id: Recorded(None) for sync_id in said.keys() - queued.keys()}
+    asked = [(said[sync_id].grant, sync) for sync_id, sync in queued.items()]
+    foreign = await _granted_elsewhere(connection, asked)
+    own = [
+        sync_id
+        for sync_id, sync in queued.items()
+        if sync_id not in foreign and _is_of(said[sync_id].outcome, sync)
+    ]
+    locked = await syncs.lock_queued(connection, own, wait=wait) if own else {}
+    if wait:  # those that are not open any more ended meanwhile
+        recorded |= {sync_id: Recorded(None) for sync_id in own if sync_id not in locked}
+    if locked:
+        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in locked.items()], patience)
+        recorded |= {sync.id: Recorded(sync) for sync in ended}
+    return recorded
+
+
+def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
+    return (sync.account_id, sync.exchange) == (outcome.account_id, outcome.exchange)
+
+
+async def _granted_elsewhere(
+    connection: Connection, asked: Sequence[tuple[Grant | None, Queued]]
+) -> set[UUID]:
+    """Name the syncs whose outcome has a grant for another exchange, or a credential that was never theirs.
+
+    A credential that was replaced meanwhile is one of the same user. It may be destroyed, and be unknown,
+    as soon as its grant is over, or at once where its secret was given up and a stand-in has its place.
+    """
+    granted = {sync.id: (grant, sync) for grant, sync in asked if grant is not None}
+    elsewhere = {sync_id for sync_id, (grant, sync) in granted.items() if grant.exchange != sync.exchange}
+    others = {
+        sync_id: (grant, sync)
+        for sync_id, (grant, sync) in granted.items()
+        if sync.credential_id not in (None, grant.credential_id)
+    }
+    if others:
+        ids = [grant.credential_id for grant, _ in others.values()]
+        owners = await credentials.find_owners(connection, ids)
+        paused = await pauses.find(connection, [sync.account_id for _, sync in others.values()])
+        elsewhere |= {
+            sync_id
+            for sync_id, (grant, sync) in others.items()
+            if not _was_of(grant, sync, owners, paused.get(sync.account_id))
+        }
+    return elsewhere
+
+
+def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID], pause: Pause | None) -> bool:
+    given_up = pause is not None and pause.destroyed_at is not None
+    unknown = sync.user_id if given_up or grant.exp <= sync.now else None
+    return owners.get(grant.credential_id, unknown) == sync.user_id
+
+
+def _failed(sync: Queued, code: Code) -> Understood:
+    """Make the outcome of a sync that failed for a reason of ours."""
+    outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, fault_of(code).words)
+    return Understood(outcome, reads_failed(sync.exchange, code) if sync.exchange in EXCHANGES else ())
+
+
+def _in_life(understood: Understood, sync: Queued) -> Understood:
+    """Give an outcome that was read in the life of its sync; another one tells of clocks that disagree."""
+    if all(is_in_life(read, sync.requested_at, sync.now) for read in understood.reads):
+        return understood
+    log.error("outcome_outside_life", sync_id=sync.id, requested_at=sync.requested_at, now=sync.now)
+    return _failed(sync, Code.CLOCK_DISAGREES)
+
+
+async def _end(
+    connection: Connection,
+    together: list[tuple[Understood, Queued]],
+    patience: timedelta,
+    *,
+    keeping: bool = True,
+) -> list[Sync]:
+    """Give syncs, which are locked, their terminal state, and keep what they say of wallets.
+
+    A sync whose key is not what it must be failed, whatever it read.
+    """
+    judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
+    refused = await find_refused(connection, judged)
+    together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
+    reads = {
+        sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
+        for understood, sync in together
+    }
+    alive = [(sync, reads[sync.id]) for _, sync in together if not sync.deleted]
+    if keeping:
+        reads |= await keep(connection, alive, patience)
+    endings = {sync.id: ending(understood.outcome, reads[sync.id]) for understood, sync in together}
+    unproven = {said.outcome.sync_id for said, _ in together if _is_unproven(said)}
+    ended = [
+        msgspec.structs.replace(sync, rights_unproven=sync.id in unproven)
+        for sync in await syncs.end_syncs(connection, endings)
+    ]
+    await syncs.insert_unproven(connection, list(unproven))
+    attempts = [
+        accounts.Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
+        for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
+    ]
+    await accounts.set_attempts(connection, attempts)
+    await outbox.put_all(connection, [account_synced(sync, ended_at(sync)) for sync in ended])
+    await audit.record_all(connection, Action.SYNC_RECORDED, [_audited(sync) for sync in ended])
+    return ended
+
+
+def _refused(understood: Understood, finding: Finding | None) -> Understood:
+    """Give what an outcome means whose key is not what it must be: no wallet was read."""
+    if finding is None:
+        return understood
+    said = understood.outcome
+    outcome = SyncFailed(said.sync_id, said.account_id, said.exchange, finding.code, finding.words)
+    return Understood(outcome, reads_failed(said.exchange, finding.code, finding.words))
+
+
+def _is_unproven(understood: Understood) -> bool:
+    return understood.outcome.rights is None and any(read.verdict in READ for read in understood.reads)
+
+
+def ended_at(sync: Sync) -> datetime:
+    """Give the time of a sync's terminal state."""
+    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
+    return sync.finished_at.astimezone(UTC)
+
+
+def _audited(sync: Sync) -> audit.Event:
+    detail = {"status": str(sync.status), "error_code": sync.error_code}
+    return audit.Event(sync.user_id, sync.id, detail)

@@ -1,0 +1,65 @@
+"""An exchange or a region that can not be connected is refused by its name, before anything is stored."""
+
+from http import HTTPStatus
+
+import pytest
+
+from contracts.exchanges.types import EXCHANGES, Exchange
+from contracts.remedies import NOT_STORED, Situation
+from gateway.accounts.submission import check_region, find_exchange
+from gateway.http.problems import Problem
+from gateway.routes.exchanges import _view
+
+OKX = EXCHANGES["okx"]
+SUBMITTING = [Situation.CONNECT, Situation.REPLACE]
+
+
+@pytest.mark.parametrize("situation", SUBMITTING)
+@pytest.mark.parametrize("written", ["tr", "TR", " tr "])
+def test_a_region_that_is_not_served_is_named(situation: Situation, written: str) -> None:
+    """A person who registered at OKX Türkiye hears that we do not serve it, not that the input is wrong."""
+    with pytest.raises(Problem) as caught:
+        check_region(OKX, written, situation)
+
+    problem = caught.value
+    assert (problem.status, problem.code) == (HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served")
+    assert "We do not serve OKX Türkiye (tr.okx.com) yet" in problem.detail
+    assert "eea (Europe (my.okx.com))" in problem.detail
+    assert NOT_STORED[situation] in problem.detail
+    assert "not valid" not in problem.detail
+
+
+@pytest.mark.parametrize("situation", SUBMITTING)
+@pytest.mark.parametrize("written", ["mars", "", "GLOBAL", "global "])
+def test_a_region_that_is_not_known_names_those_that_are(situation: Situation, written: str) -> None:
+    """The answer lists the keys to choose from."""
+    with pytest.raises(Problem) as caught:
+        check_region(OKX, written, situation)
+
+    assert caught.value.code == "invalid_input"
+    assert all(f"{region.key} (" in caught.value.detail for region in OKX.regions)
+
+
+@pytest.mark.parametrize("region", OKX.regions, ids=lambda region: region.key)
+def test_a_region_that_is_served_passes(region: object) -> None:
+    """Nothing is said of it."""
+    check_region(OKX, str(getattr(region, "key", "")), Situation.CONNECT)
+
+
+def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
+    """The answer lists the exchanges and says that nothing was stored."""
+    with pytest.raises(Problem) as caught:
+        find_exchange("nowhere")
+
+    assert "choose one of okx" in caught.value.detail
+    assert NOT_STORED[Situation.CONNECT] in caught.value.detail
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=lambda exchange: exchange.key)
+def test_regions_that_are_not_served_are_listed_apart(exchange: Exchange) -> None:
+    """A program that offers `regions` for choice never offers one that can not be connected."""
+    view = _view(exchange, ())
+
+    assert view.unserved_regions == exchange.unserved_regions
+    assert not {each.key for each in view.unserved_regions} & {each.key for each in view.regions}
+    assert all(each.key == each.key.casefold() for each in view.unserved_regions)

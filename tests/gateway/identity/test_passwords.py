@@ -1,0 +1,57 @@
+"""Checking passwords: strangers do not make known clients wait."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from contracts.values import Secret
+from gateway.identity.passwords import Passwords
+from gateway.places import TooBusy
+
+RIGHT, WRONG = Secret("correct horse battery"), Secret("wrong horse battery")
+PLACES = 24
+
+
+@pytest.fixture(name="passwords")
+def _passwords() -> Iterator[Passwords]:
+    passwords = Passwords(PLACES)
+    yield passwords
+    passwords.close()
+
+
+async def test_strangers_do_not_make_a_known_client_wait(passwords: Passwords) -> None:
+    """While strangers from everywhere hold every place, a known client's password is checked at once.
+
+    The strangers' queue is not a quarter done when it is.
+    """
+    password_hash = await passwords.hash(RIGHT, "somewhere")
+    crowd = [
+        asyncio.create_task(passwords.matches(password_hash, WRONG, f"198.51.100.{number}"))
+        for number in range(PLACES)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(TooBusy):
+        await passwords.matches(password_hash, RIGHT, "203.0.113.7")
+
+    matched = await passwords.matches(password_hash, RIGHT, "user 203.0.113.7", known=True)
+
+    waiting = [task for task in crowd if not task.done()]
+    assert matched
+    assert len(waiting) > PLACES * 3 // 4
+    assert not any(await asyncio.gather(*crowd))
+
+
+async def test_one_known_client_holds_a_quarter_at_most(passwords: Passwords) -> None:
+    """Neither does one user who is known take the places of the others."""
+    password_hash = await passwords.hash(RIGHT, "somewhere")
+    own = [
+        asyncio.create_task(passwords.matches(password_hash, WRONG, "mallory", known=True))
+        for _ in range(PLACES // 4)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(TooBusy):
+        await passwords.matches(password_hash, WRONG, "mallory", known=True)
+
+    assert await passwords.matches(password_hash, RIGHT, "alice", known=True)
+    assert not any(await asyncio.gather(*own))
