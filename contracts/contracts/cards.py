@@ -33,7 +33,7 @@ from contracts.events import (
     Verify,
     WalletFact,
 )
-from contracts.exchanges.reads import Read
+from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.syncs import (
     Rights,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.exchanges.reads import Read
+from contracts.exchanges.types import Read
 from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
 from contracts.values import AwareTime, Secret
 

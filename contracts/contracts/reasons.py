@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from contracts.exchanges.types import EXCHANGES, Exchange
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 
 # Why a row of a list could not be read. `{field}` is a field of the exchange's rows.
 TWICE, NO_OBJECT, NO_JSON = "a field stands twice", "it is no object", "a value is not valid JSON"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import sync_worker
 from contracts.events import Verified, VerifyReply
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import REASONS, SENTENCES, looked_for_in, sentences_in
 from contracts.syncs import SyncOutcome, SyncRequested

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.credentials import Refused
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice

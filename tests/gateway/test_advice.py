@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice

@@ -8,7 +8,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Code
 from contracts.rights import MAX_RIGHTS, UNREADABLE_RIGHT, excess_rights, named_rights
 from contracts.syncs import Rights, Status, SyncOutcome

@@ -8,7 +8,7 @@ import nkeys
 import pytest
 
 from chassis.settings import Address, BadSetting
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from deploy.local.certificates import make_authority
 from sync_worker.settings import load
 

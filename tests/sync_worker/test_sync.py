@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Actor, Code, failure
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,

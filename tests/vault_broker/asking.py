@@ -29,7 +29,7 @@ from contracts.credentials import (
     Store,
     StoreReply,
 )
-from contracts.exchanges.reads import Read
+from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.values import Secret
 from contracts.wire.envelope import decode, encode

@@ -10,7 +10,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from contracts.credentials import Authorize
-from contracts.exchanges.reads import Read
+from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.wire.grants import VERIFY
 from tests.vault_broker.asking import ALL_READS, code

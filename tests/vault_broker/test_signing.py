@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.exchanges.reads import READS
+from contracts.exchanges import EXCHANGES
 from contracts.wire.grants import VERIFY
-from vault_broker.signing import PURPOSES, iso_timestamp
+from vault_broker.schemes.okx import iso_timestamp
+from vault_broker.signing import granted_reads
 
 
 @given(st.integers(min_value=0, max_value=253402300799999))
@@ -24,7 +25,8 @@ def test_timestamp_keeps_every_millisecond(milliseconds: int) -> None:
 
 def test_purposes_name_reads_on_the_list() -> None:
     """A purpose grants nothing that is not on the list, and only a sync may read balances."""
-    listed = {name for reads in READS.values() for name in reads.endpoints}
-
-    assert PURPOSES["sync"] == listed
-    assert PURPOSES[VERIFY] == {"account_config"}
+    for exchange in EXCHANGES.values():
+        assert granted_reads(exchange, "sync 1") == exchange.reads.keys()
+        assert granted_reads(exchange, VERIFY) < exchange.reads.keys()
+    assert granted_reads(EXCHANGES["okx"], VERIFY) == {"account_config"}
+    assert granted_reads(EXCHANGES["okx"], "withdraw 1") == frozenset()

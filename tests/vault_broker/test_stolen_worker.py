@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from contracts import subjects
 from contracts.credentials import Authorize, Authorized, Refused
-from contracts.exchanges.reads import Read
+from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.wire.grants import VERIFY
 from contracts.wire.sealing import SealBroken

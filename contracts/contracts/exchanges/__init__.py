@@ -1,1 +1,18 @@
-"""The exchanges that can be connected: regions, fields, wallets, names of assets, and the reads of each."""
+"""The exchanges that a user can connect: each is one file beside this one, which is found by being there."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from contracts.exchanges.types import Exchange
+
+
+def _entries(module: str) -> list[Exchange]:
+    found = vars(import_module(f"{__name__}.{module}")).values()
+    return [each for each in found if isinstance(each, Exchange)]
+
+
+EXCHANGES: dict[str, Exchange] = {
+    exchange.key: exchange
+    for module in sorted(each.name for each in iter_modules(__path__))
+    for exchange in _entries(module)
+}

@@ -1,4 +1,4 @@
-"""The exchanges that a user can connect, self-describing."""
+"""What the system knows of an exchange: the types of the entries beside this file."""
 
 import re
 
@@ -6,6 +6,8 @@ import msgspec
 
 # What a name of an asset is where an exchange's entry does not say otherwise.
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
+# An HTTP library could encode another value anew after it was signed.
+VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -40,12 +42,33 @@ class Wallet(msgspec.Struct, frozen=True):
     covered: bool = True
 
 
+class ReadNotAllowed(Exception):
+    """A read that is not on the list, or whose query could be misread."""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A read by its name in the list, with its query in the order in which it is sent."""
+
+    name: str
+    query: dict[str, str] = {}
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """What a named read is at the exchange."""
+
+    method: str
+    path: str
+    query_keys: frozenset[str] = frozenset()
+
+
 class Exchange(msgspec.Struct, frozen=True):
     """What the system knows of an exchange before any account is connected.
 
     `read_only_permissions` are the rights of a key that may only read, `further_permissions` those that are
     known to be more. A right that is in neither is not known.
     `asset_names` is the pattern of what the exchange calls its assets: no other name is shown to a user.
+    `reads` are all that the system may ever ask of it, by name, and `scheme` names how the broker signs them;
+    `verify_reads` and `sync_reads` are those that a grant for verifying and one for a sync cover.
     """
 
     key: str
@@ -55,8 +78,27 @@ class Exchange(msgspec.Struct, frozen=True):
     wallets: tuple[Wallet, ...]
     read_only_permissions: frozenset[str]
     further_permissions: frozenset[str]
+    scheme: str
+    reads: dict[str, Endpoint]
+    verify_reads: frozenset[str]
+    sync_reads: frozenset[str]
     asset_names: str = ASSET_NAMES
     unserved_regions: tuple[UnservedRegion, ...] = ()
+
+    def request_line(self, read: Read) -> tuple[str, str]:
+        """Give method and request target of a read, exactly as it is signed and sent.
+
+        Raises ReadNotAllowed for a name or a query key that is not on the list, and for a value outside
+        `[A-Za-z0-9._,-]`.
+        """
+        endpoint = self.reads.get(read.name)
+        if endpoint is None:
+            raise ReadNotAllowed("this read is not on the list")
+        for key, value in read.query.items():
+            if key not in endpoint.query_keys or not VALUE.fullmatch(value):
+                raise ReadNotAllowed(f"this query is not allowed for {read.name}")
+        query = "&".join(f"{key}={value}" for key, value in read.query.items())
+        return endpoint.method, endpoint.path + ("?" + query if query else "")
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
@@ -74,33 +116,3 @@ class Exchange(msgspec.Struct, frozen=True):
     def covered_wallets(self) -> tuple[str, ...]:
         """Give the keys of the wallets that a sync reads."""
         return tuple(wallet.key for wallet in self.wallets if wallet.covered)
-
-
-OKX = Exchange(
-    key="okx",
-    name="OKX",
-    regions=(
-        Region("global", "Global (www.okx.com)", "https://openapi.okx.com"),
-        Region("eea", "Europe (my.okx.com)", "https://eea.okx.com"),
-        Region("us", "United States and Australia (app.okx.com)", "https://us.okx.com"),
-    ),
-    credential_fields=(
-        CredentialField("api_key", "API key", secret=False),
-        CredentialField("api_secret", "Secret key", secret=True),
-        CredentialField("passphrase", "Passphrase", secret=True),
-    ),
-    wallets=(
-        Wallet("trading", "Trading account"),
-        Wallet("funding", "Funding account"),
-        Wallet("earn", "Earn", covered=False),
-    ),
-    read_only_permissions=frozenset({"read_only"}),
-    further_permissions=frozenset({"trade", "withdraw"}),
-    # Apart from `regions`: programs offer those for choice.
-    unserved_regions=(
-        UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
-        UnservedRegion("demo", "OKX demo trading", "Its balances are not real."),
-    ),
-)
-
-EXCHANGES: dict[str, Exchange] = {exchange.key: exchange for exchange in (OKX,)}

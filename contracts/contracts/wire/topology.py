@@ -7,7 +7,7 @@ import msgspec
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 
 from contracts import subjects
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 KIB, MIB = 1024, 1024 * 1024

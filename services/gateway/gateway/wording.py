@@ -4,7 +4,8 @@ import msgspec
 import structlog
 
 from contracts.credentials import Refused
-from contracts.exchanges.types import EXCHANGES, Exchange
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code, fault_of
 from contracts.reasons import difference_words, reason_of, rows_words, sentences_in
 from contracts.syncs import READ, UnreadableRow, WalletRead

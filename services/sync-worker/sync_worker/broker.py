@@ -9,7 +9,8 @@ from uuid_utils.compat import uuid7
 from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.credentials import Authorize, AuthorizeReply, Refused, SignedRead, SignedReads
-from contracts.exchanges.reads import Read, request_line
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Read
 from contracts.faults import Code, failure
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.sealing import SealBroken, SealingKey
@@ -74,7 +75,7 @@ class Broker:
 
 def _checked(signed: tuple[SignedRead, ...], request: Authorize) -> tuple[SignedRead, ...]:
     """Refuse anything but the reads that were asked for, in their order."""
-    asked = [(read.name, *request_line(request.exchange, read)) for read in request.reads]
+    asked = [(read.name, *EXCHANGES[request.exchange].request_line(read)) for read in request.reads]
     if [(read.name, read.method, read.target) for read in signed] != asked:
         raise Malformed("other reads than those asked for")
     if not all(value.reveal().isprintable() for read in signed for value in read.headers.values()):

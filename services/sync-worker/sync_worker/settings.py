@@ -8,7 +8,7 @@ import msgspec
 
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, listed, parsed, running
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001

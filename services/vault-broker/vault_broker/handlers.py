@@ -29,15 +29,16 @@ from contracts.credentials import (
     Store,
     Stored,
 )
-from contracts.exchanges.reads import READS
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
 from contracts.wire.sealing import SealBroken, SealingKey, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
+from vault_broker.schemes.types import Draft
 from vault_broker.signed import Ended, Signed
-from vault_broker.signing import Draft, draft_reads, sign_reads
+from vault_broker.signing import draft_reads, sign_reads
 
 QUEUE = "vault-broker"
 ANSWER_WITHIN = 2.2
@@ -102,7 +103,7 @@ class Handlers:
         async with _audited("store", body) as entry:
             request: Store = decode(body, Store)
             entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
-            if request.exchange not in READS:
+            if request.exchange not in EXCHANGES:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
             self._check_signature("store", request, check_store)
@@ -256,5 +257,5 @@ def _record(entry: dict[str, Any], outcome: str) -> None:
     log.info("audit", **entry, outcome=str(outcome))
     if entry["action"] == "authorize":
         exchange = entry.get("exchange", "")
-        label = exchange if exchange in READS else "unknown"
+        label = exchange if exchange in EXCHANGES else "unknown"
         metrics.SIGNATURES.labels(label, str(outcome)).inc(len(entry.get("reads", ())) or 1)

@@ -1,34 +1,24 @@
-"""What is signed, and for whom: the reads of each purpose, timestamps, pre-hashes and headers. Pure."""
+"""What is signed, and for whom: the reads of each purpose, by the scheme of their exchange. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from contracts.credentials import Authorize, CredentialParts, SignedRead
-from contracts.exchanges.reads import READS, Read, ReadNotAllowed, Scheme, request_line
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange, Read, ReadNotAllowed
 from contracts.faults import Code, failure
-from contracts.values import Secret
 from contracts.wire.grants import VERIFY, Grant
+from vault_broker.schemes import SCHEMES
+from vault_broker.schemes.types import Draft
 
 MAX_CLOCK_DIFFERENCE_MS = 60_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What a grant lets its holder read, by the first word of its purpose.
-PURPOSES: dict[str, frozenset[str]] = {
-    VERIFY: frozenset({"account_config"}),
-    "sync": frozenset({"account_config", "account_balance", "asset_balances", "asset_valuation"}),
-}
 
-
-class Draft(msgspec.Struct, frozen=True):
-    """A read before it is signed: what is sent, when, and the bytes that the signature covers."""
-
-    name: str
-    method: str
-    target: str
-    timestamp: str
-    prehash: bytes
+def granted_reads(exchange: Exchange, purpose: str) -> frozenset[str]:
+    """Give the reads that a grant of a purpose covers."""
+    kind = purpose.partition(" ")[0]
+    return {VERIFY: exchange.verify_reads, "sync": exchange.sync_reads}.get(kind, frozenset())
 
 
 def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
@@ -39,9 +29,11 @@ def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
     if (grant.credential_id, grant.exchange) != (request.credential_id, request.exchange):
         raise failure(Code.GRANT_REFUSED, "the grant is for another credential")
     _check_time(request.exchange_time_ms, now)
-    drafts = [_draft(request.exchange, request.exchange_time_ms, read) for read in request.reads]
-    granted = PURPOSES.get(grant.purpose.partition(" ")[0], frozenset())
-    if not {draft.name for draft in drafts} <= granted:
+    exchange = EXCHANGES.get(request.exchange)
+    if exchange is None:
+        raise failure(Code.READ_NOT_ALLOWED, "this exchange is not on the list")
+    drafts = [_draft(exchange, request.exchange_time_ms, read) for read in request.reads]
+    if not {draft.name for draft in drafts} <= granted_reads(exchange, grant.purpose):
         raise failure(Code.GRANT_REFUSED, "the grant does not cover these reads")
     return drafts
 
@@ -50,16 +42,11 @@ def sign_reads(
     exchange: str, drafts: Sequence[Draft], parts: CredentialParts, signatures: Sequence[str]
 ) -> tuple[SignedRead, ...]:
     """Put the signatures, base64 in the order of the drafts, into the headers of the exchange's scheme."""
+    scheme = SCHEMES[EXCHANGES[exchange].scheme]
     return tuple(
-        SignedRead(draft.name, draft.method, draft.target, _headers(exchange, draft, parts, signature))
+        SignedRead(draft.name, draft.method, draft.target, scheme.headers(draft, parts, signature))
         for draft, signature in zip(drafts, signatures, strict=True)
     )
-
-
-def iso_timestamp(milliseconds: int) -> str:
-    """Write milliseconds since the epoch as OKX wants them: `2020-12-08T09:08:57.715Z`."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
 def _check_time(exchange_time_ms: int, now: datetime) -> None:
@@ -68,23 +55,11 @@ def _check_time(exchange_time_ms: int, now: datetime) -> None:
         raise failure(Code.CLOCK_DISAGREES, "the exchange's time is more than 60 s from the broker's")
 
 
-def _draft(exchange: str, exchange_time_ms: int, read: Read) -> Draft:
+def _draft(exchange: Exchange, exchange_time_ms: int, read: Read) -> Draft:
     try:
-        method, target = request_line(exchange, read)
+        method, target = exchange.request_line(read)
     except ReadNotAllowed as error:
         raise failure(Code.READ_NOT_ALLOWED, str(error)) from None
-    match READS[exchange].scheme:
-        case Scheme.OKX_HMAC_SHA256:
-            timestamp = iso_timestamp(exchange_time_ms)
-            return Draft(read.name, method, target, timestamp, f"{timestamp}{method}{target}".encode())
-
-
-def _headers(exchange: str, draft: Draft, parts: CredentialParts, signature: str) -> dict[str, Secret]:
-    match READS[exchange].scheme:
-        case Scheme.OKX_HMAC_SHA256:
-            return {
-                "OK-ACCESS-KEY": parts.api_key,
-                "OK-ACCESS-SIGN": Secret(signature),
-                "OK-ACCESS-TIMESTAMP": Secret(draft.timestamp),
-                "OK-ACCESS-PASSPHRASE": parts.passphrase,
-            }
+    scheme = SCHEMES[exchange.scheme]
+    timestamp = scheme.timestamp(exchange_time_ms)
+    return Draft(read.name, method, target, timestamp, scheme.prehash(timestamp, method, target))

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.events import Verified
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey
 from gateway.accounts.credentials import api_key_hint, check_read_only, wrap_secret

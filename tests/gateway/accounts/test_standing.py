@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import Situation, Standing
 from contracts.syncs import Status

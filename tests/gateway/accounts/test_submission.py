@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 import pytest
 
-from contracts.exchanges.types import EXCHANGES, Exchange
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 from contracts.remedies import NOT_STORED, Situation
 from gateway.accounts.submission import check_region, find_exchange
 from gateway.http.problems import Problem

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from contracts.credentials import Refused
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncCompleted, SyncFailed, SyncOutcome, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from contracts.exchanges.reads import READS, Read, request_line
+from contracts.exchanges.okx import OKX
+from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from deploy.local.certificates import Authority, make_authority
@@ -52,10 +53,10 @@ def all_targets() -> list[str]:
     """Give every target that can be signed, with and without a query of every allowed character."""
     reads = [
         Read(name, query)
-        for name, endpoint in READS["okx"].endpoints.items()
+        for name, endpoint in OKX.reads.items()
         for query in ({}, dict.fromkeys(endpoint.query_keys, EVERY_CHARACTER))
     ]
-    return sorted({request_line("okx", read)[1] for read in reads})
+    return sorted({OKX.request_line(read)[1] for read in reads})
 
 
 @pytest.mark.parametrize("target", all_targets())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome
 from contracts.wire.envelope import Malformed

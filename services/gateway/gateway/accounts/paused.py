@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.faults import FAULTS, Code, CodeText, fault_of
 from contracts.remedies import Situation, Standing
 from gateway.accounts.rights import Finding

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts.events import Verified, VerifiedRights
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS, change_reason, resume, tell_resumed

@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from contracts.exchanges.types import EXCHANGES, Exchange
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 from contracts.remedies import Situation, Standing, became, route_of
 from contracts.values import Secret
 from gateway.accounts.pasted import BadPaste, read_pasted

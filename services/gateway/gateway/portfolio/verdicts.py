@@ -4,7 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.exchanges.types import EXCHANGES, Exchange, Wallet
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
     READ,

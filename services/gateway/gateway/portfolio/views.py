@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.exchanges.types import EXCHANGES, Wallet
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, get, patch, post, put
 
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.remedies import Situation
 from contracts.values import Secret
 from gateway.accounts.connect import Accepted, Submission

@@ -3,7 +3,8 @@
 import msgspec
 from litestar import get
 
-from contracts.exchanges.types import EXCHANGES, CredentialField, Exchange, UnservedRegion, Wallet
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.context import Gateway
 from gateway.http.answers import documented
 

@@ -18,7 +18,7 @@ from chassis.bus.inspection import (
     consumer_standing,
     stream_standing,
 )
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from gateway.store.syncs import Held
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed

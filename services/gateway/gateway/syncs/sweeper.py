@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.exchanges.types import EXCHANGES
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code
 from gateway.outbox.relay import Relay
 from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users

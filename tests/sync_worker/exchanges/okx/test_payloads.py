@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Failure
 from contracts.syncs import Rights, SyncCompleted, SyncOutcome, SyncRequested
 from contracts.values import Balance

@@ -11,8 +11,8 @@ from chassis import metrics
 from chassis.clocks import Clocks
 from contracts.credentials import SignedRead
 from contracts.events import Verified
-from contracts.exchanges.reads import Read
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
+from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import Rights
 from contracts.values import Secret

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import looked_for_in
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.events import MAX_ADDRESSES, Verified
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.rights import named_rights
 from contracts.syncs import Rights
 from sync_worker.errors import UnexpectedResponse

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from contracts import reasons
-from contracts.exchanges.types import OKX
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.reasons import rows_words
 from contracts.syncs import UnreadableRow

@@ -1,0 +1,39 @@
+"""OKX. Source: https://www.okx.com/docs-v5/en/."""
+
+from contracts.exchanges.types import CredentialField, Endpoint, Exchange, Region, UnservedRegion, Wallet
+
+OKX = Exchange(
+    key="okx",
+    name="OKX",
+    regions=(
+        Region("global", "Global (www.okx.com)", "https://openapi.okx.com"),
+        Region("eea", "Europe (my.okx.com)", "https://eea.okx.com"),
+        Region("us", "United States and Australia (app.okx.com)", "https://us.okx.com"),
+    ),
+    credential_fields=(
+        CredentialField("api_key", "API key", secret=False),
+        CredentialField("api_secret", "Secret key", secret=True),
+        CredentialField("passphrase", "Passphrase", secret=True),
+    ),
+    wallets=(
+        Wallet("trading", "Trading account"),
+        Wallet("funding", "Funding account"),
+        Wallet("earn", "Earn", covered=False),
+    ),
+    read_only_permissions=frozenset({"read_only"}),
+    further_permissions=frozenset({"trade", "withdraw"}),
+    scheme="okx",
+    reads={
+        "account_config": Endpoint("GET", "/api/v5/account/config"),
+        "account_balance": Endpoint("GET", "/api/v5/account/balance", frozenset({"ccy"})),
+        "asset_balances": Endpoint("GET", "/api/v5/asset/balances", frozenset({"ccy"})),
+        "asset_valuation": Endpoint("GET", "/api/v5/asset/asset-valuation", frozenset({"ccy"})),
+    },
+    verify_reads=frozenset({"account_config"}),
+    sync_reads=frozenset({"account_config", "account_balance", "asset_balances", "asset_valuation"}),
+    # Apart from `regions`: programs offer those for choice.
+    unserved_regions=(
+        UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
+        UnservedRegion("demo", "OKX demo trading", "Its balances are not real."),
+    ),
+)

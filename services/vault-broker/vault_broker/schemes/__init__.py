@@ -1,0 +1,16 @@
+"""How exchanges want their requests signed: each scheme is one file beside this one, found by its name."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from vault_broker.schemes.types import Scheme
+
+
+def _schemes(module: str) -> list[Scheme]:
+    found = vars(import_module(f"{__name__}.{module}")).values()
+    return [each for each in found if isinstance(each, Scheme)]
+
+
+SCHEMES: dict[str, Scheme] = {
+    module.name: scheme for module in iter_modules(__path__) for scheme in _schemes(module.name)
+}
