@@ -176,7 +176,7 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
 def _sync_worker(parts: Infrastructure) -> dict[str, str]:
     if parts.exchange is None:
         return {}
-    hosts = {f"OKX_{region.upper()}_URL": url for region, url in parts.exchange.regions.items()}
+    hosts = {f"EXCHANGE_OKX_{region.upper()}_URL": url for region, url in parts.exchange.regions.items()}
     return {**hosts, "EXCHANGE_CA_FILE": parts.exchange.ca}
 
 

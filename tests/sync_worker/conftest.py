@@ -107,9 +107,9 @@ def _scripted(scripted_server: ScriptedExchange) -> ScriptedExchange:
 def _worker_program(bus_server: Nats, exchange: Exchange, scripted_server: ScriptedExchange) -> Program:
     """Describe a worker to which region `us` is the scripted exchange and the others the simulated one."""
     settings = {
-        "OKX_GLOBAL_URL": exchange.regions["global"],
-        "OKX_EEA_URL": exchange.regions["eea"],
-        "OKX_US_URL": scripted_server.origin,
+        "EXCHANGE_OKX_GLOBAL_URL": exchange.regions["global"],
+        "EXCHANGE_OKX_EEA_URL": exchange.regions["eea"],
+        "EXCHANGE_OKX_US_URL": scripted_server.origin,
         "EXCHANGE_CA_FILE": exchange.ca,
         "EGRESS_ADDRESSES": "192.0.2.77",
         "LOG_LEVEL": "debug",

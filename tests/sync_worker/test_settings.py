@@ -24,7 +24,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     """Without more the worker speaks to the real exchange."""
     settings = load(environment)
 
-    assert settings.okx_origins == {region.key: region.host for region in OKX.regions}
+    assert settings.origins["okx"] == {region.key: region.host for region in OKX.regions}
     assert settings.running.operations == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
@@ -36,8 +36,8 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     """Each setting arrives where it belongs."""
     ca = str(make_authority(tmp_path, "test").certificate_path)
     said = {
-        "OKX_GLOBAL_URL": "https://127.0.0.1:8443/",
-        "OKX_EEA_URL": "https://[::1]:8444",
+        "EXCHANGE_OKX_GLOBAL_URL": "https://127.0.0.1:8443/",
+        "EXCHANGE_OKX_EEA_URL": "https://[::1]:8444",
         "EXCHANGE_CA_FILE": ca,
         "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
         "OKX_TOTAL_TOLERANCE": "0.02",
@@ -47,12 +47,25 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
 
     settings = load(environment | said)
 
-    assert settings.okx_origins["global"] == "https://127.0.0.1:8443"
-    assert settings.okx_origins["eea"] == "https://[::1]:8444"
-    assert settings.okx_origins["us"] == "https://us.okx.com"
+    assert settings.origins["okx"]["global"] == "https://127.0.0.1:8443"
+    assert settings.origins["okx"]["eea"] == "https://[::1]:8444"
+    assert settings.origins["okx"]["us"] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
     assert settings.okx_total_tolerance == Decimal("0.02")
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
+
+
+def test_names_of_the_release_before_are_read_and_told(environment: dict[str, str]) -> None:
+    """Both names mean the same; where both are told the new one counts."""
+    before = load(environment | {"OKX_GLOBAL_URL": "https://127.0.0.1:8443"})
+    both = load(
+        environment | {name: f"https://{name[0]}.test" for name in ("OKX_US_URL", "EXCHANGE_OKX_US_URL")}
+    )
+
+    assert before.origins["okx"]["global"] == "https://127.0.0.1:8443"
+    assert before.renamed == ("OKX_GLOBAL_URL is now EXCHANGE_OKX_GLOBAL_URL",)
+    assert both.origins["okx"]["us"] == "https://E.test"
+    assert load(environment).renamed == ()
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:
@@ -66,7 +79,7 @@ def test_the_seed_is_masked(environment: dict[str, str]) -> None:
 BAD = {
     "NATS_URL": [""],
     "NATS_NKEY_FILE": ["", "/nowhere/seed", __file__],
-    "OKX_EEA_URL": [
+    "EXCHANGE_OKX_EEA_URL": [
         "http://eea.okx.com",
         "eea.okx.com",
         "https://",

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import structlog
+
 from chassis.bus.connection import Bus
 from chassis.bus.server_time import NATS, nats_clock
 from chassis.bus.watch import Watch
@@ -9,23 +11,28 @@ from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, merged, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
-from contracts.wire.topology import SYNC_WORKER_CONSUMERS, sync_worker_consumer
+from contracts.wire.topology import SYNC_WORKER_CONSUMERS
 from sync_worker.broker import Broker
+from sync_worker.exchanges import connectors
 from sync_worker.exchanges.http import Https
-from sync_worker.exchanges.okx.connector import Okx
+from sync_worker.exchanges.signed import Parts
 from sync_worker.handlers import Handlers
 from sync_worker.settings import Settings
 from sync_worker.timing import Timing
 
+log = structlog.get_logger()
+
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM and give the exit code: 1 when the bus is closed for good or a part failed."""
+    for words in settings.renamed:
+        log.warning("setting_renamed", words=words)
     bus = Bus("sync-worker", "worker", settings.running.nats_url, settings.running.nats_seed)
     https = Https(settings.exchange_ca_file, settings.exchange_proxy)
     clocks = Clocks()
-    okx = Okx(https, Broker(bus), settings, clocks)
-    server = nats_clock(bus, sync_worker_consumer(okx.catalogue.key))
-    Handlers(bus, {okx.catalogue.key: okx}, Timing(clocks, server)).declare()
+    exchanges = connectors(Parts(https, Broker(bus), clocks, settings))
+    server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
+    Handlers(bus, exchanges, Timing(clocks, server)).declare()
     stopping = asyncio.Event()
     watch = Watch(bus, SYNC_WORKER_CONSUMERS)
     required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks()}

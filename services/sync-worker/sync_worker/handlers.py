@@ -19,7 +19,7 @@ from contracts.wire.grants import grant_mark
 from contracts.wire.topology import sync_worker_consumer
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
-from sync_worker.exchanges.okx.connector import Okx
+from sync_worker.exchanges.types import Connector
 from sync_worker.outages import Outages
 from sync_worker.sync import Attempt, Reading, meets_outage, next_try, nothing_read, outcome
 from sync_worker.timing import Left, Timing
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class Handlers:
     """Answers for every exchange in `exchanges`, in the time that `timing` gives."""
 
-    def __init__(self, bus: Bus, exchanges: Mapping[str, Okx], timing: Timing) -> None:
+    def __init__(self, bus: Bus, exchanges: Mapping[str, Connector], timing: Timing) -> None:
         self._bus = bus
         self._exchanges = exchanges
         self._timing = timing
@@ -60,7 +60,7 @@ class Handlers:
         ends = started + left.seconds
         reading = await self._try(exchange, request, left)
         self._try_later(request, reading, delivery, ends - time.monotonic())
-        said = outcome(request, exchange.catalogue, reading, delivery.attempt)
+        said = outcome(request, exchange.exchange, reading, delivery.attempt)
         await self._publish(said)
         self._outages.forget(delivery.message_id)
         _report(said, reading.rights_code, time.monotonic() - started)
@@ -78,20 +78,20 @@ class Handlers:
         except TimeoutError:
             raise ExchangeTimeout("We could not verify the key in time.") from None
 
-    async def _try(self, exchange: Okx, request: SyncRequested, left: Left) -> Reading:
+    async def _try(self, exchange: Connector, request: SyncRequested, left: Left) -> Reading:
         """Read the wallets once; whatever concerns them all is the fault of each."""
         seconds = min(TRY_SECONDS, left.seconds)
         if left.impossible:
-            return nothing_read(exchange.catalogue, ClocksDisagree(left.impossible))
+            return nothing_read(exchange.exchange, ClocksDisagree(left.impossible))
         if seconds <= 0:
-            return nothing_read(exchange.catalogue, failure(Code.DEADLINE_EXCEEDED))
+            return nothing_read(exchange.exchange, failure(Code.DEADLINE_EXCEEDED))
         try:
             async with asyncio.timeout(seconds):
                 return await exchange.read_wallets(_access(request, seconds))
         except TimeoutError:
-            return nothing_read(exchange.catalogue, ExchangeTimeout("We could not read all of it in time."))
+            return nothing_read(exchange.exchange, ExchangeTimeout("We could not read all of it in time."))
         except Failure as fault:
-            return nothing_read(exchange.catalogue, fault)
+            return nothing_read(exchange.exchange, fault)
 
     def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery, left: float) -> None:
         """Raise RetryLater when another try could read more before the deadline."""
@@ -113,7 +113,7 @@ class Handlers:
         headers = attributes(said, self._bus.service, message_id)
         await self._bus.publish(name(said.exchange), "SYNC_OUTCOMES", encode(said), message_id, headers)
 
-    def _exchange(self, key: str) -> Okx:
+    def _exchange(self, key: str) -> Connector:
         """Find an exchange; raises Malformed for one that this worker does not serve."""
         exchange = self._exchanges.get(key)
         if exchange is None:

@@ -8,16 +8,33 @@ import msgspec
 
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, listed, parsed, running
-from contracts.exchanges.okx import OKX
+from contracts.exchanges import EXCHANGES
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001
 TOLERANCE = "OKX_TOTAL_TOLERANCE"
 PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
-HOSTS = {f"OKX_{region.key.upper()}_URL": region.host for region in OKX.regions}
+# By exchange, region and name of the setting: the host, which the setting may replace.
+HOSTS = {
+    exchange.key: {
+        region.key: (f"EXCHANGE_{exchange.key.upper()}_{region.key.upper()}_URL", region.host)
+        for region in exchange.regions
+    }
+    for exchange in EXCHANGES.values()
+}
+# What they were called in the release before; the next one does not read these.
+RENAMED = {name: name.removeprefix("EXCHANGE_") for name, _ in HOSTS["okx"].values()}
 # What `load` reads and need not be told; a starter passes these on from its caller, and no others.
-OPTIONAL = (*RUNNING, *HOSTS, "EXCHANGE_CA_FILE", "EGRESS_ADDRESSES", TOLERANCE, PROXY)
+OPTIONAL = (
+    *RUNNING,
+    *(name for regions in HOSTS.values() for name, _ in regions.values()),
+    *RENAMED.values(),
+    "EXCHANGE_CA_FILE",
+    "EGRESS_ADDRESSES",
+    TOLERANCE,
+    PROXY,
+)
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -30,34 +47,44 @@ class Proxy(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
-    `okx_origins` maps each region to `https://host[:port]`; without `exchange_ca_file` the public
-    authorities are trusted, and without `exchange_proxy` the worker connects to the exchange itself.
+    `origins` maps each region of each exchange to `https://host[:port]`. Without `exchange_ca_file` the
+    public authorities are trusted, and without `exchange_proxy` the worker connects to the exchange itself.
     `okx_total_tolerance` is the share by which a list may differ from the total of its own answer.
+    `renamed` says which settings are told by a name of the release before, and what it is now.
     """
 
     running: Running
-    okx_origins: dict[str, str]
+    origins: dict[str, dict[str, str]]
     exchange_ca_file: str | None
     egress_addresses: tuple[str, ...]
     okx_total_tolerance: Decimal = LEAST_TOLERANCE
     exchange_proxy: Proxy | None = None
+    renamed: tuple[str, ...] = ()
 
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
-    told = {name: environ.get(name) or host for name, host in HOSTS.items()}
-    origins = [parsed(told, name, _origin) for name in HOSTS]
     has_authorities = environ.get("EXCHANGE_CA_FILE")
     return Settings(
         running=running(environ, DEFAULT_PORT, also=["PORT"]),
-        okx_origins=dict(zip((region.key for region in OKX.regions), origins, strict=True)),
+        origins={
+            exchange: {region: _told_origin(environ, *named) for region, named in regions.items()}
+            for exchange, regions in HOSTS.items()
+        },
         exchange_ca_file=parsed(environ, "EXCHANGE_CA_FILE", _authorities) if has_authorities else None,
         egress_addresses=listed(environ.get("EGRESS_ADDRESSES", "")),
         okx_total_tolerance=parsed(
             {TOLERANCE: environ.get(TOLERANCE) or str(LEAST_TOLERANCE)}, TOLERANCE, _tolerance
         ),
         exchange_proxy=parsed(environ, PROXY, _proxy) if environ.get(PROXY) else None,
+        renamed=tuple(f"{old} is now {new}" for new, old in RENAMED.items() if environ.get(old)),
     )
+
+
+def _told_origin(environ: Environment, name: str, host: str) -> str:
+    """Read the origin of a region by its name, by that of the release before, or take the exchange's own."""
+    told = next((each for each in (name, RENAMED.get(name, name)) if environ.get(each)), None)
+    return host if told is None else parsed(environ, told, _origin)
 
 
 def _origin(text: str) -> str:

@@ -1,1 +1,5 @@
-"""OKX: connector, payloads, rows and faults."""
+"""OKX: connector, payloads, rows, wallets and faults."""
+
+from sync_worker.exchanges.okx.connector import connect
+
+__all__ = ["connect"]

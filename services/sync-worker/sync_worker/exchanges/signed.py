@@ -1,0 +1,137 @@
+"""Reading an exchange with signed requests: authorized, sent as they were signed, timed and counted."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis import metrics
+from chassis.clocks import Clocks
+from contracts.credentials import SignedRead
+from contracts.exchanges.types import Exchange, Read
+from contracts.faults import Code, Failure, failure
+from contracts.values import Secret
+from sync_worker.broker import Access, Broker
+from sync_worker.errors import ClocksDisagree
+from sync_worker.exchanges.clock import ExchangeClock, Measurement
+from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
+from sync_worker.settings import Settings
+from sync_worker.verdicts import Fetched
+
+# No passphrase is shorter, and hardly a code is longer.
+LEAST_OF_A_SECRET = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What connectors work with: HTTP, the vault-broker, clocks and the worker's settings."""
+
+    https: Https
+    broker: Broker
+    clocks: Clocks
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one exchange is read.
+
+    `time` is its public read of the clock, `time_of` gives milliseconds since the epoch out of the data of
+    that. `data_of` gives the data of an answer to a read of a region, to which headers were sent. `again_in`
+    gives the seconds after which a read that went so is sent once more with the same signature, None for
+    never. Both raise Failure.
+    """
+
+    time: SignedRead
+    time_of: Callable[[Any], int]
+    data_of: Callable[[Answer, str, str, Collection[Secret]], Any]
+    again_in: Callable[[str, Failure], float | None] = lambda _name, _fault: None
+
+
+# What a request needs of a try beside the wait before it.
+CALL_NEEDS_SECONDS = 0.9
+
+
+class Reader:
+    """Reads one exchange; when it refuses the time, that is measured anew, once."""
+
+    def __init__(self, parts: Parts, exchange: Exchange, dialect: Dialect) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._dialect = dialect
+        self._origins = parts.settings.origins[exchange.key]
+        self._clock = ExchangeClock(self._ask_time, time.monotonic)
+
+    async def read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
+        """Have reads signed and send them all at once; each gives its data or why not.
+
+        Raises Failure when nothing could be asked.
+        """
+        origin = self._origins.get(access.region)
+        if origin is None:
+            raise failure(Code.INVALID_REQUEST, f"{self._exchange.name} has no such region.")
+        measurement = await self._clock.measurement(origin)
+        results = await self._read_at(measurement, access, origin, reads)
+        refused = any(isinstance(each, Failure) and each.code == Code.CLOCK_DISAGREES for each in results)
+        if refused and self._clock.doubt(origin, measurement):
+            measurement = await self._clock.measurement(origin)
+            results = await self._read_at(measurement, access, origin, reads)
+        for each in results:
+            if isinstance(each, ClocksDisagree):
+                raise each
+        return results
+
+    async def _read_at(
+        self, measurement: Measurement, access: Access, origin: str, reads: Sequence[Read]
+    ) -> list[Fetched | Failure]:
+        try:
+            signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
+        except Failure as fault:
+            return [fault for _ in reads]
+        return await asyncio.gather(*(self._fetch(access, origin, read) for read in signed))
+
+    async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+        """Fetch a read, and once more where its exchange says that this helps and there is time."""
+        fetched = await self._try(access, origin, read)
+        if isinstance(fetched, Fetched):
+            return fetched
+        wait = self._dialect.again_in(read.name, fetched)
+        if wait is None or access.ends - time.monotonic() < wait + CALL_NEEDS_SECONDS:
+            return fetched
+        await asyncio.sleep(wait)
+        return await self._try(access, origin, read)
+
+    async def _try(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+        try:
+            return await self._get(read, access.region, origin, access.ends - time.monotonic())
+        except Failure as fault:
+            return fault
+
+    async def _ask_time(self, origin: str) -> int:
+        before = time.monotonic()
+        fetched = await self._get(self._dialect.time, "", origin, CALL_SECONDS)
+        exchange_ms = self._dialect.time_of(fetched.data)
+        middle = (before + time.monotonic()) / 2
+        self._parts.clocks.note(self._exchange.key, exchange_ms / 1000, middle)
+        return exchange_ms
+
+    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
+        """Send a read and give its data; raises Failure."""
+        as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
+        try:
+            answer = await self._parts.https.get(origin, read.target, read.headers, seconds)
+            data = self._dialect.data_of(answer, read.name, region, read.headers.values())
+            result = "answered"
+            return Fetched(as_of, data, answer.age)
+        except Failure as fault:
+            result = fault.code
+            raise
+        finally:
+            took = time.monotonic() - started
+            metrics.EXCHANGE_CALLS.labels(self._exchange.key, read.name, str(result)).observe(took)
+
+
+def echoes(code: str, sent: Collection[Secret]) -> bool:
+    """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
+    return len(code) >= LEAST_OF_A_SECRET and any(code in header.reveal() for header in sent)

@@ -1,0 +1,24 @@
+"""What the worker asks of the connector of every exchange."""
+
+from typing import Protocol
+
+from contracts.events import Verified
+from contracts.exchanges.types import Exchange
+from contracts.syncs import Rights
+from sync_worker.broker import Access
+from sync_worker.sync import Reading
+
+
+class Connector(Protocol):
+    """Reads the accounts of one exchange."""
+
+    exchange: Exchange
+
+    async def read_wallets(self, access: Access) -> Reading:
+        """Read every covered wallet and the rights of the key; raises Failure when nothing could be asked."""
+
+    async def verify(self, access: Access) -> Verified:
+        """Read whose key it is and what it may do; raises Failure."""
+
+    async def read_rights(self, access: Access) -> Rights:
+        """Read whose key it is and what it may do, and nothing beside that; raises Failure."""
