@@ -24,6 +24,7 @@ from contracts import subjects
 from contracts.faults import Code
 from contracts.values import Secret, decode_value
 from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
+from gateway import __version__
 from gateway.accounts.broker import Vault
 from gateway.accounts.connect import Admission, Connecting
 from gateway.accounts.delete import Deleting
@@ -32,7 +33,7 @@ from gateway.accounts.reverify import Reverifier
 from gateway.context import Gateway
 from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.http.entry import Entering
-from gateway.http.openapi import SecretSchema
+from gateway.http.openapi import TAGS, SecretSchema, operation_id
 from gateway.http.proxies import Proxies
 from gateway.http.rate_limits import Limiting, tell_limits
 from gateway.http.shutdown import GRACE_SECONDS, Ending
@@ -201,7 +202,9 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
         request_max_body_size=BODY_LIMIT,
         openapi_config=OpenAPIConfig(
             title="Crypto Pocket Butler",
-            version="1",
+            version=__version__,
+            tags=TAGS,
+            operation_id_creator=operation_id,
             # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
             path="/api/litestar",
             render_plugins=[JsonRenderPlugin()],

@@ -1,12 +1,27 @@
-"""How the OpenAPI document shows types that it does not know."""
+"""What the OpenAPI document says beside the routes: names of operations, groups, and types of our own."""
 
 from typing import Any
 
-from litestar.openapi.spec import OpenAPIType, Schema
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIType, Schema, Tag
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from contracts.values import Secret
+
+TAGS = [
+    Tag("accounts", "Accounts at exchanges: connect, repair, rename, sync and delete them."),
+    Tag("auth", "Sign up, sign in and out, and renew tokens; the own user and its sessions."),
+    Tag("balances", "What the wallets of an account hold, and how true it is."),
+    Tag("exchanges", "The exchanges that can be connected, and what their keys need."),
+    Tag("syncs", "Syncs and their outcomes."),
+]
+
+
+def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
+    """Name an operation as programs call it: `sync_account` is `syncAccount`."""
+    first, *others = handler.handler_name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class SecretSchema(OpenAPISchemaPlugin):

@@ -22,9 +22,18 @@ SHARED = "shared"
 USER_ALONE = {SHARED: False}
 TOLD = "rate_limit"
 RATE_LIMIT = [
-    ResponseHeader(name="RateLimit-Policy", description="How often you may ask", documentation_only=True),
+    # The values are examples: they give the headers their schema.
     ResponseHeader(
-        name="RateLimit", description="How many requests are left, and for how long", documentation_only=True
+        name="RateLimit-Policy",
+        value='"sync";q=60;w=60',
+        description="How often you may ask",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="RateLimit",
+        value='"sync";r=59;t=60',
+        description="How many requests are left, and for how long",
+        documentation_only=True,
     ),
 ]
 

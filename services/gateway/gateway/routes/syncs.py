@@ -32,6 +32,7 @@ ANSWERED = [
     *RATE_LIMIT,
     ResponseHeader(
         name="Idempotency-Replayed",
+        value="true",
         description="true where the Idempotency-Key was used before: this is the answer of that request",
         documentation_only=True,
     ),
@@ -57,7 +58,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
     status_code=200,
     response_headers=ANSWERED,
     responses=documented(401, 404, 409, 422, 429) | ACCEPTED_SYNC,
-    tags=["syncs"],
+    tags=["accounts"],
     opt=COUNTED,
     situation=Doing.SYNC,
 )
@@ -88,7 +89,7 @@ async def sync_account(
     status_code=200,
     response_headers=ANSWERED,
     responses=documented(401, 422, 429) | ACCEPTED_BATCH,
-    tags=["syncs"],
+    tags=["accounts"],
     opt=COUNTED,
     situation=Doing.SYNC,
 )
