@@ -23,6 +23,11 @@ from tests.waiting import until
 MIGRATIONS_TABLE = "schema_migrations"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the whole stack last: its gateway publishes what other tests put into the outbox."""
+    items.sort(key=lambda item: "shared_stack" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _many_submissions() -> Iterator[None]:
     """Let tests submit keys and register again and again from one address; those of the limits say so."""
