@@ -7,6 +7,7 @@ from pathlib import Path
 import nats as nats_client
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.errors import DeadlockDetected
 
@@ -21,6 +22,14 @@ from deploy.local.stack import Stack
 from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
+# How long a machine takes for an example tells of its other work, not of our code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the whole stack last: its gateway publishes what other tests put into the outbox."""
+    items.sort(key=lambda item: "shared_stack" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,10 +6,9 @@ import httpx
 
 from deploy.local.exchange import Exchange
 from deploy.local.openbao import OpenBao
-from deploy.local.ports import free_ports
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
-from deploy.local.services import MODULES, Infrastructure, running_services
+from deploy.local.services import MODULES, Infrastructure, running_services, service_ports
 from deploy.local.stack import Stack
 from tests.chassis.bus.one_account import running_one_account
 from tests.deploy.lives import calling
@@ -27,7 +26,7 @@ async def syncs(person: Person, account: str) -> None:
 async def ready(stack: Stack) -> bool:
     """Tell whether all services have the bus."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-        told = [(await client.get(f"{stack.url(name)}/readyz")).json() for name in stack.ports]
+        told = [(await client.get(f"{stack.operations(name)}/readyz")).json() for name in MODULES]
     return not any(part != "syncs" for each in told for part in (*each["not_ready"], *each["degraded"]))
 
 
@@ -38,7 +37,7 @@ async def test_services_outlive_the_change_to_an_account_each(
     processes = Processes(tmp_path / "logs")
     async with running_one_account(processes, tmp_path) as bus:
         parts = Infrastructure(tmp_path, bus, vault, clean_database, exchange)
-        stack = Stack(processes, parts, dict(zip(MODULES, free_ports(len(MODULES)), strict=True)))
+        stack = Stack(processes, parts, service_ports())
         async with running_services(processes, parts, stack.ports), calling(stack.api) as person:
             account = (await person.connect("plain"))["id"]
             await syncs(person, account)

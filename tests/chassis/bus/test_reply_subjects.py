@@ -20,6 +20,7 @@ from tests.chassis.bus.conftest import NewClient, connecting
 from tests.chassis.bus.one_account import running_one_account
 from tests.chassis.bus.rights import SUBSCRIBED, TRIED, all_subjects, may_publish, one_of
 from tests.tapping import MARK, Tap, names, taken
+from tests.waiting import until
 
 PULL = msgspec.json.encode({"batch": 1, "no_wait": True})
 ACKNOWLEDGED = b"+ACK"
@@ -151,6 +152,9 @@ async def test_in_one_account_a_reply_subject_reaches_everything(tmp_path: Path)
 
         await attack(thief, SYNC_WORKER, [f"$JS.API.STREAM.DELETE.{each.name}" for each in STREAMS])
 
-        after = await state(admin.jetstream())
         assert before.streams.keys() == {each.name for each in STREAMS}
-        assert after.streams == {}
+
+        async def all_deleted() -> bool:
+            return (await state(admin.jetstream())).streams == {}
+
+        await until(all_deleted)
