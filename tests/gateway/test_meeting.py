@@ -9,7 +9,8 @@ from gateway.store.outbox import Outgoing
 from gateway.store.pool import Pool
 from gateway.store.syncs import Publication
 from tests.gateway.conftest import opened
-from tests.gateway.test_recording import outcome, read, recorded
+from tests.gateway.recorded import outcome, recorded
+from tests.gateway.test_recording import read
 from tests.waiting import until
 
 WAITING = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
