@@ -16,10 +16,10 @@ Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Read who a credential belongs to and what it may do, before it is accepted.
+    """Read the owner and the rights of a credential, before it is accepted.
 
-    With `rights_only` its account is known already, and what stands beside the rights does not matter; a
-    worker of before reads it nevertheless.
+    With `rights_only` the account is known already: the worker reads only its uid and the rights. A worker of
+    the release before reads all.
     """
 
     credential_id: UUID
@@ -45,7 +45,7 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
 
 
 class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
-    """What the exchange says of the rights of a credential, in its own words, and whose it is."""
+    """The uid and the rights of a credential, in the exchange's own words."""
 
     exchange_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]

@@ -78,7 +78,7 @@ class Code(StrEnum):
 class Fault(msgspec.Struct, frozen=True):
     """A fault in words that are true in every situation, and how it is mended.
 
-    `step` is what the actor does first, and `lasting` what is to be done when that does not help.
+    The actor takes `step` first, and `lasting` when that does not help.
     """
 
     words: str
@@ -89,7 +89,7 @@ class Fault(msgspec.Struct, frozen=True):
     retryable: bool = False
 
     def told(self, detail: str) -> str:
-        """Say what is wrong, and a detail of it as a sentence."""
+        """Name the fault in words, with a detail as a sentence of its own."""
         if not detail:
             return self.words
         end = "" if detail.endswith((".", ")")) else "."

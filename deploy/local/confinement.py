@@ -101,7 +101,7 @@ class Way:
         if os.geteuid() == 0:
             owner = self.user(role) or (os.geteuid(), os.getegid())
             place = path.resolve() if path.lstat().st_uid == os.geteuid() else path
-            if owner[0] == os.geteuid():  # root enters what is its own also where it may not enter all
+            if owner[0] == os.geteuid():  # without CAP_DAC_OVERRIDE root enters only its own folders
                 _chown(str(place), None, owner)
             for name, folder in _below(place):
                 _chown(name, folder, owner)
@@ -109,7 +109,7 @@ class Way:
         return path
 
     def take_back(self, path: Path) -> None:
-        """Make root the owner of a file or a folder, not of what is in it, that it gave away before."""
+        """Make root the owner again of a file, or of a folder without its content."""
         if os.geteuid() == 0:
             with suppress(FileNotFoundError):
                 _chown(str(path), None, (os.geteuid(), os.getegid()))
@@ -201,7 +201,7 @@ def _works(way: Way, directory: Path | None) -> bool:
 
 
 def _all_run(way: Way, place: Path) -> bool:
-    """Tell whether the database's user, which is quick, and an interpreter read what is theirs."""
+    """Tell whether the database's user and an interpreter read their files; the quick one is tried first."""
     import_all = (sys.executable, "-c", f"{IMPORTS}; {PROBE}")
     if os.geteuid() == 0 and not _runs(way, Reach(DATABASE), place, (CAT,)):
         return False
@@ -245,7 +245,7 @@ def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
 
 
 def _system(user: Identity | None) -> list[Path]:
-    """Name what every program may read of the system; root, who owns it, not what is closed to others."""
+    """Name the system's files that programs may read; also root reads none that are closed to others."""
     paths = [Path(path) for path in SYSTEM]
     if os.geteuid() == 0 and user is None:
         etc = Path("/etc")
@@ -280,7 +280,7 @@ def _below(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _chown(name: str, folder: int | None, owner: Identity) -> None:
-    """Change the owner of what is ours, but not of a file with a second name, which may stand elsewhere."""
+    """Change the owner of our own files, but not of a hard link, whose other name may be outside."""
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     second_name = found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)
     if (found.st_uid, found.st_gid) != owner and not second_name:

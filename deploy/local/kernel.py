@@ -123,7 +123,7 @@ def mount_mapped(path: Path, mapping: int) -> None:
 
 
 def drop_bounding_set() -> None:
-    """Let no program that this process runs gain a capability, whatever its file says."""
+    """Deny every program that this process runs new capabilities, also by its file."""
     for capability in range(CAPABILITIES):
         try:
             prctl(PR_CAPBSET_DROP, capability)
@@ -139,7 +139,7 @@ def drop_capabilities() -> None:
 
 
 def landlock_version() -> int:
-    """Give the version of Landlock, 0 where there is none that databases can live with."""
+    """Give the version of Landlock; 0 without Landlock or where it breaks databases."""
     try:
         ask = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
         version = _syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ask)

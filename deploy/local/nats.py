@@ -43,7 +43,7 @@ class Nats:
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Describe the bus of a stack that was started before; raises OSError where there is none."""
+        """Describe the bus of a stack that was started before; raises OSError without one."""
         home = directory / "nats"
         return cls.at(
             directory, int((home / "port").read_text()), int((home / "monitoring-port").read_text())
@@ -69,7 +69,7 @@ class Nats:
         return self.keys / f"{user}.nk"
 
     def configure(self, subscribers: tuple[Subscriber, ...]) -> None:
-        """Write the server's configuration with these subscribers, who are those of the list."""
+        """Write the server's configuration with the subscribers of the list."""
         self.write(_configuration(self, subscribers))
 
     def write(self, configuration: str) -> None:

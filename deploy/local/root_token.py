@@ -17,7 +17,7 @@ LISTENER_OPTION = "disable_unauthed_generate_root_endpoints"
 
 @asynccontextmanager
 async def as_root(client: httpx.AsyncClient, token: str) -> AsyncIterator[None]:
-    """Use a root token, and revoke it at the end, whatever that is; raises httpx.HTTPError.
+    """Use a root token, and revoke it at the end, also after a failure; raises httpx.HTTPError.
 
     Where it can not be revoked the next provisioning revokes it; a failure of before is the one that is told.
     """

@@ -26,7 +26,7 @@ class Registry:
     keys: Path
 
     def subscribers(self) -> tuple[Subscriber, ...]:
-        """Read the list; raises msgspec.DecodeError when somebody wrote what is not one."""
+        """Read the list; raises msgspec.DecodeError when the file is not a valid list."""
         if not self.path.exists():
             self.write((Subscriber(PREFIX, public_key(self.seed_file(PREFIX))),))
         return read_subscribers(self.path.read_bytes())
@@ -64,7 +64,7 @@ class Registry:
 
 
 def public_key(seed_file: Path) -> str:
-    """Give the public key of a seed, which is made where there is none."""
+    """Give the public key of a seed; makes the seed if it is missing."""
     seed = kept(seed_file, _new_seed).read_bytes()
     public: bytes = nkeys.from_seed(bytearray(seed)).public_key
     return public.decode()

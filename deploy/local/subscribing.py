@@ -93,7 +93,7 @@ async def _taken_over(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
     """Bring server and consumers to the list, which is held; raises nats.errors.Error, OSError."""
     admin = str(bus.seed_file("admin"))
     bus.configure(subscribers)
-    # Neither who had a name before nor who has it now finds the other one's events.
+    # The user who had a name before and the one who has it now do not find each other's events.
     await delete_consumers_of_others(bus.url, admin, subscribers)
     await reload_server(bus)
     await provision(bus.url, admin, subscribers)

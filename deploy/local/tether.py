@@ -1,4 +1,4 @@
-"""What ties the life of a child to ours, set between fork and exec; elsewhere than on Linux nothing does."""
+"""Ends a child when its parent ends, set between fork and exec; on Linux only."""
 
 import os
 from signal import Signals

@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 BROKER = "vault-broker"
 BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
-# Whoever copies the login or a token of a broker can use them on this machine only.
+# A copied login or token of a broker works on this machine only.
 BROKER_ADDRESSES = [f"{LOOPBACK}/32"]
 # A restarted broker logs in with the same secret id, so its uses are not counted.
 BROKER_ROLE = {
@@ -33,7 +33,7 @@ BROKER_ROLE = {
     "secret_id_bound_cidrs": BROKER_ADDRESSES,
 }
 BROKER_SECRET_ID = {"cidr_list": BROKER_ADDRESSES, "token_bound_cidrs": BROKER_ADDRESSES}
-# Five wrong logins with the role id, which is no secret, would lock the broker out.
+# Otherwise five wrong logins with the role id, which is public, lock the broker out.
 # A secret id is too long to be guessed.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
 ENGINES: dict[str, Answer] = {
@@ -136,7 +136,7 @@ async def _value(client: httpx.AsyncClient, path: str) -> str | None:
 
 
 async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
-    """Write a key where there is none; one that is there stays."""
+    """Write a key unless one exists, which stays."""
     body = {"options": {"cas": 0}, "data": {"private_key": value}}
     response = await client.post(path, json=body)
     if response.status_code != httpx.codes.BAD_REQUEST or "check-and-set" not in response.text:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import confinement
 from deploy.local.confinement import USERS, Reach, Way, best_way
 from deploy.local.processes import PartFailed, Processes, Program
 
@@ -159,6 +160,17 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
         USERS_ALONE.hand_over(link, "exchange")
 
     assert (secret.stat().st_uid, data.stat().st_uid) == (0, USER)
+
+
+@by_root
+def test_a_way_that_does_not_work_leaves_the_folder_closed(tmp_path: Path) -> None:
+    """Only a way that is taken lets other users pass through the folder of the stack."""
+    directory = closed(tmp_path / "data")
+
+    works = confinement._works(Way(users=True, mounts=False, landlock=0), directory)
+
+    assert (directory.stat().st_mode & 0o777 == 0o711) is works
+    assert list(directory.iterdir()) == []
 
 
 def test_a_person_is_told_what_holds() -> None:

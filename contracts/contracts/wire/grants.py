@@ -77,7 +77,7 @@ def sign_grant(grant: Grant, key: Ed25519PrivateKey) -> str:
 
 
 def grant_mark(text: str | None) -> str:
-    """Make of a grant what only those know who were given the grant: a part of an outcome's message id.
+    """Derive a part of an outcome's message id that only a holder of the grant can know.
 
     The stream would swallow an outcome whose id a forged one had before it.
     """
@@ -112,7 +112,7 @@ def sign_store(request: Store, key: Ed25519PrivateKey) -> Store:
 
 
 def check_store(request: Store, key: Ed25519PublicKey) -> None:
-    """Check the signature of a request to store; raises GrantRefused, also where there is none."""
+    """Check the signature of a request to store; raises GrantRefused for a wrong or missing one."""
     _check_signature(request.signature, _storing(request), key)
 
 
@@ -122,7 +122,7 @@ def sign_destroy(request: Destroy, key: Ed25519PrivateKey) -> Destroy:
 
 
 def check_destroy(request: Destroy, key: Ed25519PublicKey) -> None:
-    """Check the signature of a request to destroy; raises GrantRefused, also where there is none."""
+    """Check the signature of a request to destroy; raises GrantRefused for a wrong or missing one."""
     _check_signature(request.signature, _destroying(request), key)
 
 

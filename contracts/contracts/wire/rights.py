@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """One identity on the bus and all that it may do; what is not said is refused.
+    """One identity on the bus and all that it may do; the server denies anything not listed.
 
     A row of `subscribe` with a queue group means that this user answers requests on that subject.
     `replies_within` lets it answer each request once, in that many seconds.

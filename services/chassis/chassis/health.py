@@ -51,7 +51,7 @@ async def readiness(checks: Checks) -> Readiness:
 
 
 class Ready:
-    """Tells whether the required parts pass; all who ask within a second of an answer share it.
+    """Tells whether the required parts pass; requests within a second of an answer share it.
 
     So anybody may ask as often as they like: it costs one look at the required parts a second.
     """

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def words_of(read: WalletRead, code: str, exchange: Exchange) -> str:
-    """Give the words for the fault of a wallet, whatever its worker wrote."""
+    """Give our own words for the fault of a wallet; of the worker's only known sentences stay."""
     if read.verdict in READ:
         return _words_of_rows(read) or fault_of(code).words
     if code == Code.EXCHANGE_ERROR:
@@ -65,5 +65,5 @@ def _words_of_rows(read: WalletRead) -> str:
 
 
 def _numbered(exchange: Exchange | None, code: str | None) -> str:
-    """Name the code that an exchange answered; empty where there is none."""
+    """Name the code that an exchange answered; empty without one."""
     return f"({exchange.name if exchange else 'code'} {code})" if code else ""

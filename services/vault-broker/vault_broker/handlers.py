@@ -164,7 +164,7 @@ class Handlers:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
     def _check_signature(self, action: str, request: Signable, check: Check[Signable]) -> None:
-        """Refuse what the gateway did not sign; a gateway of the release before signs nothing."""
+        """Refuse a wrong signature; a gateway of the release before sends none."""
         if request.signature is None:
             log.warning(UNSIGNED[action], credential_id=request.credential_id)
             metrics.UNSIGNED.labels(action).inc()

@@ -9,7 +9,8 @@ from gateway.store.outbox import Outgoing
 from gateway.store.pool import Pool
 from gateway.store.syncs import Publication
 from tests.gateway.conftest import opened
-from tests.gateway.syncs.test_record import outcome, read, recorded
+from tests.gateway.syncs.recorded import outcome, recorded
+from tests.gateway.syncs.test_record import read
 from tests.waiting import until
 
 WAITING = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"

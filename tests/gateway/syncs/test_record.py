@@ -10,40 +10,32 @@ from contracts.faults import FAULTS, Code
 from contracts.remedies import Situation
 from contracts.syncs import (
     Status,
-    SyncCompleted,
     SyncFailed,
-    SyncOutcome,
     TotalCheck,
     Totals,
     UnreadableRow,
     Verdict,
     WalletRead,
-    status_of,
 )
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.portfolio.views import (
-    HoldingsView,
     WalletState,
-    WalletView,
     account_view,
-    balances_view,
-    holdings_view,
     sync_view,
 )
 from gateway.portfolio.wallets import keep
-from gateway.store import accounts, balances, syncs
+from gateway.store import balances, syncs
 from gateway.store.accounts import Account
 from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
-from gateway.store.syncs import Queued, Sync
-from gateway.syncs.record import record
+from gateway.store.syncs import Queued
 from tests.gateway.conftest import opened
+from tests.gateway.syncs.recorded import failed, outcome, recorded, shown, shown_wallet, totals
 
 # Set anew for each test.
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
-NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
 
 
 @pytest.fixture(autouse=True)
@@ -55,49 +47,6 @@ def _moment_before(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(wallet: str, total: str, as_of: datetime | None = None) -> WalletRead:
     """Make a wallet with one asset that was read."""
     return WalletRead(wallet, Verdict.COMPLETE, as_of or BEFORE, (Balance("BTC", Decimal(total)),))
-
-
-def failed(wallet: str) -> WalletRead:
-    """Make a wallet that was not read."""
-    return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
-
-
-def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
-    """Make the outcome that a worker would publish."""
-    reads = (*wallets, NOT_COVERED)
-    status = status_of(reads)
-    if status is Status.FAILED:
-        return SyncFailed(sync.id, sync.account_id, "okx", Code.EXCHANGE_TIMEOUT, "late", reads)
-    return SyncCompleted(sync.id, sync.account_id, "okx", status, reads)
-
-
-async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelta(minutes=5)) -> Sync | None:
-    """Record an outcome."""
-    async with pool.transaction() as connection:
-        return await record(connection, said, patience)
-
-
-async def shown_wallet(pool: Pool, account: Account) -> WalletView:
-    """Give the trading wallet as it is shown."""
-    async with pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account.id)
-        listed = await balances.list_balances(connection, account.id)
-    return balances_view(account, stored, listed).wallets[0]
-
-
-async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
-    """Give the account and its holdings as they are shown."""
-    async with pool.transaction() as connection:
-        found = await accounts.find_account(connection, account.user_id, account.id)
-        stored = await balances.list_wallets(connection, account.id)
-        listed = await balances.list_balances(connection, account.id)
-    assert found is not None
-    return found, holdings_view(found, stored, listed)
-
-
-def totals(view: HoldingsView) -> dict[str, str] | None:
-    """Give the totals by asset."""
-    return None if view.holdings is None else {holding.asset: holding.total for holding in view.holdings}
 
 
 async def test_the_first_outcome_stays(pool: Pool, account: Account) -> None:

@@ -70,7 +70,7 @@ async def create_streams(jetstream: JetStreamContext) -> None:
 
 
 async def create_subscribers(jetstream: JetStreamContext, subscribers: Iterable[Subscriber]) -> None:
-    """Create or update the consumers of subscribers, after those are deleted that are none of theirs."""
+    """Create or update the consumers of subscribers, and delete all others first."""
     wanted = {subscriber.name: subscriber.consumer for subscriber in subscribers}
     await _delete_others(jetstream, wanted)
     for consumer in wanted.values():

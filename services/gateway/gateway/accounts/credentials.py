@@ -36,7 +36,7 @@ class Pinned(msgspec.Struct, frozen=True):
     sealing: frozenset[str]
 
     def check(self, keys: Keys) -> None:
-        """Compare what answers for the broker with what is pinned; raises KeysRefused."""
+        """Compare the keys that the broker sends with the pinned fingerprints; raises KeysRefused."""
         try:
             wrapping = wrapping_key_fingerprint(keys.wrapping_key)
         except NotAWrappingKey:

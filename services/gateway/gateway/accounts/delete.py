@@ -79,7 +79,7 @@ class Deleting:
                 log.exception("deleting_failed")
 
     async def finish(self) -> None:
-        """Take away what is left of deleted users, also what requests that were under way have added."""
+        """Delete the rest of deleted users' data, also rows that requests under way have added."""
         async with self._pool.transaction() as connection:
             user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
         for user_id in user_ids:

@@ -41,7 +41,7 @@ def judge_rights(
 
 
 def judge_key(exchange: Exchange, permissions: Iterable[str]) -> Finding | None:
-    """Tell why a key is not used, whoever's it is: it may do more than read, or not even that."""
+    """Tell why a key is not used, by its rights alone: it may do more than read, or may not read."""
     named = named_rights(exchange, permissions)
     excess = excess_rights(exchange, named)
     if not excess:

@@ -1,5 +1,6 @@
-"""Having a worker read whose key a credential is and what it may do."""
+"""Verification: a worker reads the owner and the rights of a credential."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -27,13 +28,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verified:
     """Verify a credential, which the gateway grants with its key; raises Failure."""
-    question = _question(key, asked, begun)
-    reply: VerifyReply = await bus.request(
-        subjects.verify(asked.exchange), question, VerifyReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
-    )
-    if isinstance(reply, Refused):
-        raise in_time(reply, asked.exchange).failure()
-    return reply
+    verified: Verified = await _answered(bus, _question(key, asked, begun), VerifyReply)
+    return verified
 
 
 async def verify_rights(
@@ -41,11 +37,15 @@ async def verify_rights(
 ) -> VerifiedRights | Verified:
     """Have the rights of a credential read whose account is known; raises Failure."""
     question = msgspec.structs.replace(_question(key, asked, begun), rights_only=True)
-    reply: RightsReply = await bus.request(
-        subjects.verify(asked.exchange), question, RightsReply, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE
-    )
+    verified: VerifiedRights | Verified = await _answered(bus, question, RightsReply)
+    return verified
+
+
+async def _answered(bus: Bus, question: Verify, kinds: Any) -> Any:
+    subject = subjects.verify(question.exchange)
+    reply = await bus.request(subject, question, kinds, VERIFY_SECONDS, Code.EXCHANGE_UNREACHABLE)
     if isinstance(reply, Refused):
-        raise in_time(reply, asked.exchange).failure()
+        raise in_time(reply, question.exchange).failure()
     return reply
 
 

@@ -68,7 +68,7 @@ def weak_password(detail: str) -> Problem:
 
 
 def wrong_password() -> Problem:
-    """Say that a user who is signed in did not prove it with the password."""
+    """Refuse a wrong password of a user who is signed in."""
     return Problem(
         HTTPStatus.FORBIDDEN,
         "wrong_password",

@@ -8,7 +8,7 @@ Network = IPv4Network | IPv6Network
 
 MOST_HOPS = 32
 LONGEST_HOP = 64
-# The shortest prefix by version of IP: whoever has an address in a trusted network chooses what theirs is.
+# The shortest prefix by version of IP: a client in a trusted network can choose its own address.
 WIDEST = {4: 8, 6: 16}
 # Wider, but never the address of a client on the Internet: unique local and link-local.
 LOCAL = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
@@ -33,7 +33,7 @@ class Proxies:
         return address is not None and self._is_proxy(address)
 
     def client(self, peer: str, forwarded: str) -> str:
-        """Give the address of the client; a hop that is no address leaves it at the proxy that wrote it."""
+        """Give the address of the client; a hop that is not an address ends the search at its proxy."""
         address = _address(peer)
         if address is None:
             return peer
@@ -72,7 +72,7 @@ def _from_the_right(forwarded: str) -> Iterator[str]:
 
 
 def _address(text: str) -> Address | None:
-    """Read an address as a proxy writes it, with or without its port; None where there is none."""
+    """Read an address as a proxy writes it, with or without its port; None if it is not an address."""
     if len(text) > LONGEST_HOP or "%" in text:
         return None
     bare = text

@@ -1,4 +1,4 @@
-"""The limits of requests that change something: none is without one, whatever its handler does."""
+"""The limits of requests that change something: every such route has one."""
 
 from http import HTTPStatus
 from typing import Any
@@ -78,7 +78,7 @@ class Limiting:
 
 
 async def tell_limits(message: Message, scope: Scope) -> None:
-    """Add to an answer of success what is left of the limit of its route, where the route does not tell."""
+    """Add the rest of the route's limit to a successful answer, unless the handler has added it."""
     told = scope["state"].get(TOLD)
     if message["type"] != "http.response.start" or message["status"] >= HTTPStatus.BAD_REQUEST or not told:
         return

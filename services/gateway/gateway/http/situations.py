@@ -1,4 +1,4 @@
-"""What a client is told when a request ended in a way that does not say whether it was done."""
+"""Words for a request that ended without an answer whether the change was made."""
 
 from enum import StrEnum
 from typing import Any, cast

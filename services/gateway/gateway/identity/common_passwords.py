@@ -9,7 +9,7 @@ import unicodedata
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-# How fingers and the alphabet go; what is written backwards goes the same way.
+# Rows of keys and the alphabet; the same backwards counts, too.
 WAYS = (
     "01234567890123456789",
     "1234567890-=",
@@ -55,7 +55,7 @@ FIGURES = (str.maketrans("@4301$57!", "aaeoisstl"), str.maketrans("@4301$57!", "
 
 
 def is_common(password: str) -> bool:
-    """Tell whether a password is on the lists, or what people make of what is on them."""
+    """Tell whether a password is on the lists, or a simple variation of a word on them."""
     folded = _folded(password)
     if _is_uniform(folded):
         return True

@@ -1,4 +1,4 @@
-"""Proving with the password that whoever has an access token is its user."""
+"""Checking the password of a user who is signed in, before a change that a stolen token must not make."""
 
 from contracts.values import Secret
 from gateway.http.problems import wrong_password

@@ -1,4 +1,4 @@
-"""What may be done now, counted per user, per email address or per client address."""
+"""Limits, counted per user, per email address or per client address."""
 
 from collections.abc import Sequence
 
@@ -75,7 +75,7 @@ async def forgive(connection: Connection, attempt: Attempt) -> None:
 async def admit_refresh(
     connection: Connection, allowed: Limits, token: RefreshToken | None, address: str | None
 ) -> None:
-    """Count the use of a refresh token for its login and its user, never for all who share their address.
+    """Count the use of a refresh token for its login and its user, never for all users of an address.
 
     One that is not ours counts for the client's address, apart from what users do there. Raises Problem,
     after which the token is as it was.

@@ -67,7 +67,7 @@ async def find_account(connection: Connection, user_id: UUID, account_id: UUID) 
 
 
 async def find_kept(connection: Connection, account_ids: Sequence[UUID]) -> set[UUID]:
-    """Tell which of the accounts are not deleted, whoever owns them."""
+    """Tell which of the accounts are not deleted, of any user."""
     rows = await connection.execute(
         "select id from accounts where id = any(%s) and deleted_at is null", [list(account_ids)]
     )

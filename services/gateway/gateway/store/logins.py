@@ -77,5 +77,5 @@ async def delete_old(connection: Connection, limit: int) -> int:
 
 
 def _hash(subject: str) -> bytes:
-    """Hash a subject, so that an email address which is no user's is not kept."""
+    """Hash a subject, so that the table holds no email address of a stranger."""
     return hashlib.sha256(subject.encode()).digest()

@@ -9,7 +9,7 @@ MOST_PER_USER = 32
 
 
 async def is_known(connection: Connection, email: str, network: str) -> bool:
-    """Tell whether a user signed in from a network before; asks the same of an address that is no user's."""
+    """Tell whether a user signed in from a network before; an unknown email address takes the same query."""
     rows = await connection.execute(
         """select 1 from known_networks known join users on users.id = known.user_id
            where users.email = %s

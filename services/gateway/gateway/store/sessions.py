@@ -46,7 +46,7 @@ async def list_sessions(connection: Connection, user_id: UUID, current_id: UUID,
 
 
 async def end(connection: Connection, user_id: UUID, session_id: UUID) -> bool:
-    """End a session of a user; False when there is none that lasts."""
+    """End a session of a user; False when it does not exist or has ended."""
     ended = await execute(
         connection,
         """update refresh_families set revoked_at = now()

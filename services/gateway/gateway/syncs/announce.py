@@ -1,4 +1,4 @@
-"""Telling that syncs ended, whatever ended them: to those who wait, to the brokers and to operators."""
+"""Announcing the end of a sync, in whichever way it ended, to waiting requests, brokers and operators."""
 
 from collections.abc import Sequence
 from uuid import UUID

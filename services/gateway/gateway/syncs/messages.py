@@ -51,7 +51,7 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
 
 
 def sync_grant(sync: Sync | Overdue, credential_id: UUID | None, key: Ed25519PrivateKey) -> str:
-    """Permit what a sync needs, until its deadline; whoever has the grant may say how the sync ended."""
+    """Permit the reads of a sync until its deadline; the holder of the grant may publish its outcome."""
     purpose = sync_purpose(sync.id)
     return sign_grant(Grant(credential_id or NO_CREDENTIAL, sync.exchange, purpose, sync.deadline), key)
 

@@ -145,7 +145,7 @@ class Outcomes:
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """What an outcome says of its sync and its grant, whatever the rest of it is."""
+    """The sync and the grant of an outcome, read also when the rest of it can not be read."""
 
     sync_id: Any = None
     grant: Any = None

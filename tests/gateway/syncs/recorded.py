@@ -1,0 +1,70 @@
+"""Outcomes as a worker writes them, recorded, and what is shown of them then."""
+
+from datetime import timedelta
+
+from contracts.faults import Code
+from contracts.syncs import (
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncOutcome,
+    Verdict,
+    WalletRead,
+    status_of,
+)
+from gateway.portfolio.views import (
+    HoldingsView,
+    WalletView,
+    balances_view,
+    holdings_view,
+)
+from gateway.store import accounts, balances
+from gateway.store.accounts import Account
+from gateway.store.pool import Pool
+from gateway.store.syncs import Sync
+from gateway.syncs.record import record
+
+NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
+
+
+def failed(wallet: str) -> WalletRead:
+    """Make a wallet that was not read."""
+    return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
+
+
+def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
+    """Make the outcome that a worker would publish."""
+    reads = (*wallets, NOT_COVERED)
+    status = status_of(reads)
+    if status is Status.FAILED:
+        return SyncFailed(sync.id, sync.account_id, "okx", Code.EXCHANGE_TIMEOUT, "late", reads)
+    return SyncCompleted(sync.id, sync.account_id, "okx", status, reads)
+
+
+async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelta(minutes=5)) -> Sync | None:
+    """Record an outcome."""
+    async with pool.transaction() as connection:
+        return await record(connection, said, patience)
+
+
+async def shown_wallet(pool: Pool, account: Account) -> WalletView:
+    """Give the trading wallet as it is shown."""
+    async with pool.transaction() as connection:
+        stored = await balances.list_wallets(connection, account.id)
+        listed = await balances.list_balances(connection, account.id)
+    return balances_view(account, stored, listed).wallets[0]
+
+
+async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
+    """Give the account and its holdings as they are shown."""
+    async with pool.transaction() as connection:
+        found = await accounts.find_account(connection, account.user_id, account.id)
+        stored = await balances.list_wallets(connection, account.id)
+        listed = await balances.list_balances(connection, account.id)
+    assert found is not None
+    return found, holdings_view(found, stored, listed)
+
+
+def totals(view: HoldingsView) -> dict[str, str] | None:
+    """Give the totals by asset."""
+    return None if view.holdings is None else {holding.asset: holding.total for holding in view.holdings}
