@@ -1,4 +1,4 @@
-"""The simulated exchange as a program of the stack."""
+"""The simulated exchanges as a program of the stack."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -13,13 +13,13 @@ from deploy.local.processes import Processes, Program
 READY_SECONDS = 30
 
 
-class Exchange(msgspec.Struct, frozen=True):
-    """Where the regions of the simulated exchange listen, and the authority of its certificates.
+class Simulator(msgspec.Struct, frozen=True):
+    """Where the regions of each simulated exchange listen, and the authority of their certificates.
 
     `admin` is the address that switches faults on, where it was asked for.
     """
 
-    regions: dict[str, str]
+    exchanges: dict[str, dict[str, str]]
     ca: str
     admin: str | None = None
 
@@ -32,10 +32,10 @@ def _reach(home: Path, options: Sequence[str | Path]) -> Reach:
 
 
 @asynccontextmanager
-async def running_exchange(
+async def running_simulator(
     processes: Processes, directory: Path, options: Sequence[str | Path] = ()
-) -> AsyncIterator[Exchange]:
-    """Run the simulated exchange on free ports with its keys in `directory/exchange`; raises PartFailed."""
+) -> AsyncIterator[Simulator]:
+    """Run the simulated exchanges on free ports, their keys in `directory/exchange`; raises PartFailed."""
     home = directory / "exchange"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     processes.way.hand_over(home, "exchange")
@@ -49,5 +49,5 @@ async def running_exchange(
     program = Program("exchange", command, reach=_reach(home, options))
     async with processes.running(program):
         await processes.until("exchange", listens, READY_SECONDS)
-        told = msgspec.json.decode(address.read_bytes(), type=Exchange)
+        told = msgspec.json.decode(address.read_bytes(), type=Simulator)
         yield msgspec.structs.replace(told, ca=str(home / "ca.pem"))  # not a path of its choice

@@ -1,6 +1,5 @@
-"""The accounts that the simulated exchange knows, read from a TOML file."""
+"""The accounts that the simulated OKX knows, read from a TOML file."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import ip_network
@@ -9,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from deploy.simulator.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS, Row
+from deploy.simulator.accounts import Recipe, Store
+from deploy.simulator.okx.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS, Row
 
 
 class Region(StrEnum):
@@ -26,13 +26,6 @@ class Permission(StrEnum):
     READ_ONLY = "read_only"
     WITHDRAW = "withdraw"
     TRADE = "trade"
-
-
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """So many assets worth so many USD a unit, made by rule."""
-
-    assets: int
-    price: Decimal
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,32 +62,22 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __repr__(self) -> str:
         return f"Account(name={self.name!r}, uid={self.uid!r}, region={self.region.value!r}, credentials=***)"
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Name its assets."""
+        return frozenset(row["ccy"] for row in (*self.trading, *self.funding))
 
-class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All accounts, and the price in USD of one unit of each asset; raises ValueError where one has none."""
 
-    accounts: tuple[Account, ...]
-    prices: dict[str, Decimal]
-
-    def __post_init__(self) -> None:
-        held = {row["ccy"] for account in self.accounts for row in (*account.trading, *account.funding)}
-        if unpriced := (held | set(VALUATION_UNITS.split())) - self.prices.keys():
-            raise ValueError(f"no price for {', '.join(sorted(unpriced))}")
-
-    def __getitem__(self, name: str) -> Account:
-        return {account.name: account for account in self.accounts}[name]
-
-    def find(self, region: Region, api_key: str) -> Account | None:
-        """Give the account of this key, but only at the region where it was registered."""
-        matches = (account for account in self.accounts if account.api_key == api_key)
-        return next((account for account in matches if account.region is region), None)
+Accounts = Store[Account]
 
 
 def load_accounts(path: Path) -> Accounts:
     """Read accounts and prices and make what a recipe asks for; raises msgspec.ValidationError."""
     listed = msgspec.toml.decode(path.read_bytes(), type=Accounts)
+    if unpriced := set(VALUATION_UNITS.split()) - listed.prices.keys():
+        raise msgspec.ValidationError(f"no price for {', '.join(sorted(unpriced))}")
     recipes = [account.generated for account in listed.accounts if account.generated]
-    made = {name: recipe.price for recipe in recipes for name, _ in _amounts(recipe)}
+    made = {name: recipe.price for recipe in recipes for name, _ in recipe.amounts()}
     return Accounts(tuple(_cooked(account) for account in listed.accounts), made | listed.prices)
 
 
@@ -103,15 +86,9 @@ def _cooked(account: Account) -> Account:
     if account.generated is None:
         return account
     trading, funding = list(account.trading), list(account.funding)
-    for number, (name, amount) in enumerate(_amounts(account.generated), start=1):
+    for number, (name, amount) in enumerate(account.generated.amounts(), start=1):
         if number % 2 or number % 10 == 0:
             trading.append({"ccy": name, "eq": amount, "cashBal": amount, "availBal": amount})
         if number % 2 == 0:
             funding.append({"ccy": name, "bal": amount, "availBal": amount})
     return msgspec.structs.replace(account, trading=tuple(trading), funding=tuple(funding))
-
-
-def _amounts(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Name each asset and give its amount, with 18 decimals that differ from asset to asset."""
-    for number in range(1, recipe.assets + 1):
-        yield f"COIN{number:03d}", f"{number}.{number * 987654321987 % 10**18:018d}"

@@ -7,14 +7,13 @@ that raises Refused; the first tuple looks at the request alone, the second also
 import base64
 import hmac
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
-from urllib.parse import parse_qsl
 
-from deploy.simulator.accounts import Account, Region
-from deploy.simulator.refusals import Refused
+from deploy.simulator.okx.accounts import Account
+from deploy.simulator.okx.refusals import Refused
+from deploy.simulator.types import Request
 
 KEY, SIGN = "ok-access-key", "ok-access-sign"
 TIMESTAMP, PASSPHRASE = "ok-access-timestamp", "ok-access-passphrase"
@@ -23,32 +22,6 @@ ENVIRONMENT = "x-simulated-trading"
 KEY_FORMAT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIMESTAMP_FORMAT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 TIMESTAMP_TOLERANCE = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as it came over the wire: the target is raw, the header names are lower case."""
-
-    region: Region
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-    address: str
-    received_at: datetime
-
-    def __repr__(self) -> str:
-        return f"Request({self.method} {self.target} at {self.region.value}, headers=***)"
-
-    @property
-    def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The decoded query."""
-        return dict(parse_qsl(self.target.partition("?")[2]))
 
 
 def sign(secret: str, timestamp: str, method: str, target: str, body: bytes = b"") -> str:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from deploy.simulator import payloads
-from deploy.simulator.accounts import Permission
 from deploy.simulator.limits import Limit
-from deploy.simulator.payloads import Question
-from deploy.simulator.rows import Row
+from deploy.simulator.okx import payloads
+from deploy.simulator.okx.accounts import Permission
+from deploy.simulator.okx.payloads import Question
+from deploy.simulator.okx.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Context, Decimal
 from functools import reduce
 
-from deploy.simulator.accounts import Account, Permission
-from deploy.simulator.refusals import Refused
-from deploy.simulator.rows import (
+from deploy.simulator.okx.accounts import Account, Permission
+from deploy.simulator.okx.refusals import Refused
+from deploy.simulator.okx.rows import (
     ACCOUNT_BALANCE,
     ACCOUNT_CONFIG,
     FUNDING_ROW,

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from deploy.simulator.accounts import Accounts, Region
-from deploy.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request
-from deploy.simulator.exchange import Answer, Exchange
 from deploy.simulator.limits import Limiter
-from deploy.simulator.refusals import REFUSALS
+from deploy.simulator.okx.accounts import Accounts, Region
+from deploy.simulator.okx.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP
+from deploy.simulator.okx.exchange import Okx
+from deploy.simulator.okx.refusals import REFUSALS
+from deploy.simulator.types import Answer, Request
 
 Signed = Callable[..., Request]
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"
@@ -21,8 +22,8 @@ TEXT_OF_50110 = "Your IP 127.0.0.1 is not included in your API key's IP whitelis
 
 
 @pytest.fixture(name="exchange")
-def _exchange(accounts: Accounts) -> Exchange:
-    return Exchange(accounts, Limiter(strict=False))
+def _exchange(accounts: Accounts) -> Okx:
+    return Okx(accounts, Limiter(strict=False))
 
 
 def refusal(answer: Answer) -> tuple[int, str, str]:
@@ -50,7 +51,7 @@ def refusal(answer: Answer) -> tuple[int, str, str]:
     ],
 )
 def test_a_wrong_header_has_its_own_code_and_a_body_without_data(
-    exchange: Exchange, signed: Signed, header: str, value: str, expected: tuple[int, str, str]
+    exchange: Okx, signed: Signed, header: str, value: str, expected: tuple[int, str, str]
 ) -> None:
     """Refusals at the gate have the keys msg and code, nothing else."""
     status, code, text = expected
@@ -58,7 +59,7 @@ def test_a_wrong_header_has_its_own_code_and_a_body_without_data(
     assert exchange.answer(signed(headers={header: value})) == Answer(status, {"msg": text, "code": code})
 
 
-def test_of_several_faults_the_earliest_in_the_order_is_told(exchange: Exchange, signed: Signed) -> None:
+def test_of_several_faults_the_earliest_in_the_order_is_told(exchange: Okx, signed: Signed) -> None:
     """A request that is wrong in every way is repaired step by step, and each step meets the next check."""
     place = ("/api/v5/trade/order", "ip-bound", "POST")
     good = dict(signed(*place).headers)
@@ -86,7 +87,7 @@ def test_of_several_faults_the_earliest_in_the_order_is_told(exchange: Exchange,
     assert exchange.answer(bound).body["code"] == "50120"
 
 
-def test_a_timestamp_is_good_for_thirty_seconds_either_way(exchange: Exchange, signed: Signed) -> None:
+def test_a_timestamp_is_good_for_thirty_seconds_either_way(exchange: Okx, signed: Signed) -> None:
     """The age counts from the exchange's own time, and a time ahead of it counts like one behind."""
     made_at = signed().received_at
     ages = [timedelta(seconds=30), timedelta(seconds=-30), timedelta(seconds=30, milliseconds=1)]
@@ -97,7 +98,7 @@ def test_a_timestamp_is_good_for_thirty_seconds_either_way(exchange: Exchange, s
     assert codes == ["0", "0", "50102", "50102"]
 
 
-def test_the_signature_covers_the_target_as_it_came(exchange: Exchange, signed: Signed) -> None:
+def test_the_signature_covers_the_target_as_it_came(exchange: Okx, signed: Signed) -> None:
     """An encoded comma and a plain one are both accepted, but not one signed and the other sent."""
     plain, encoded = "/api/v5/account/balance?ccy=BTC,SOL", "/api/v5/account/balance?ccy=BTC%2CSOL"
     swapped = signed(plain, headers={SIGN: signed(encoded).headers[SIGN]})
@@ -108,19 +109,19 @@ def test_the_signature_covers_the_target_as_it_came(exchange: Exchange, signed: 
     assert answers[0].body == answers[1].body
 
 
-def test_the_signature_covers_the_body(exchange: Exchange, signed: Signed) -> None:
+def test_the_signature_covers_the_body(exchange: Okx, signed: Signed) -> None:
     """A body that was not signed is refused."""
     assert exchange.answer(signed(body=b"{}")).body["code"] == "50113"
 
 
-def test_a_key_is_unknown_in_another_region(exchange: Exchange, signed: Signed) -> None:
+def test_a_key_is_unknown_in_another_region(exchange: Okx, signed: Signed) -> None:
     """The exchange tells a wrong region exactly like a key that does not exist."""
     answers = [exchange.answer(signed(account="eea", region=region)) for region in Region]
 
     assert [answer.body["code"] for answer in answers] == ["50119", "0", "50119"]
 
 
-def test_a_bound_key_works_from_its_addresses_only(exchange: Exchange, signed: Signed) -> None:
+def test_a_bound_key_works_from_its_addresses_only(exchange: Okx, signed: Signed) -> None:
     """The refusal names the address that was seen."""
     refused = exchange.answer(signed(account="ip-bound"))
     allowed = exchange.answer(signed(account="ip-bound", address="192.0.2.10"))
@@ -141,7 +142,7 @@ def test_a_bound_key_works_from_its_addresses_only(exchange: Exchange, signed: S
     ],
 )
 def test_a_key_needs_the_permission_of_the_endpoint(
-    exchange: Exchange, signed: Signed, target: str, account: str, code: str
+    exchange: Okx, signed: Signed, target: str, account: str, code: str
 ) -> None:
     """A key without the right is refused with 50120; with it, there is nothing to trade here."""
     answer = exchange.answer(signed(target, account, "POST"))
@@ -149,7 +150,7 @@ def test_a_key_needs_the_permission_of_the_endpoint(
     assert (200, code, REFUSALS[code][200]) == refusal(answer)
 
 
-def test_more_than_twenty_currencies_are_refused(exchange: Exchange, signed: Signed) -> None:
+def test_more_than_twenty_currencies_are_refused(exchange: Okx, signed: Signed) -> None:
     """This refusal comes from the API itself and has an empty data."""
     targets = [f"/api/v5/asset/balances?ccy={','.join(['BTC'] * count)}" for count in (20, 21)]
 
@@ -160,7 +161,7 @@ def test_more_than_twenty_currencies_are_refused(exchange: Exchange, signed: Sig
     assert Answer(200, {"code": "50025", "data": [], "msg": text}) == refused
 
 
-def test_a_valuation_unit_that_is_not_documented_is_refused(exchange: Exchange, signed: Signed) -> None:
+def test_a_valuation_unit_that_is_not_documented_is_refused(exchange: Okx, signed: Signed) -> None:
     """SOL is held and priced, but no unit of a valuation."""
     answer = exchange.answer(signed("/api/v5/asset/asset-valuation?ccy=SOL"))
 
@@ -168,7 +169,7 @@ def test_a_valuation_unit_that_is_not_documented_is_refused(exchange: Exchange, 
 
 
 def test_unknown_paths_and_wrong_methods_are_told_before_the_key_is_looked_at(
-    exchange: Exchange, signed: Signed
+    exchange: Okx, signed: Signed
 ) -> None:
     """Neither needs a signature."""
     lost = exchange.answer(signed("/api/v5/account/nothing", headers={KEY: ""}))

@@ -12,7 +12,7 @@ import ccxt
 import ccxt.async_support
 import pytest
 
-from deploy.simulator.accounts import Account, Accounts
+from deploy.simulator.okx.accounts import Account, Accounts
 
 PYTHON_OKX = """
 import json, sys
@@ -53,13 +53,13 @@ def run(program: str, given: object, **environment: str) -> Any:
     return json.loads(ran.stdout)
 
 
-def options(account: Account, address: dict[str, Any]) -> dict[str, Any]:
+def options(account: Account, simulator: Any) -> dict[str, Any]:
     """Give what a person sets to use ccxt with an account at another host."""
     return {
         "apiKey": account.api_key,
         "secret": account.api_secret,
         "password": account.passphrase,
-        "hostname": f"127.0.0.1:{address['port']}",
+        "hostname": f"127.0.0.1:{simulator.port}",
     }
 
 
@@ -72,7 +72,7 @@ def held(balance: dict[str, Any]) -> dict[str, dict[str, float]]:
 def test_python_okx_reads_every_wallet(simulator: Any, accounts: Accounts, name: str) -> None:
     """The exchange's own client gets the digits of the file, with a raw comma in a signed query."""
     account = accounts[name]
-    given = [account.api_key, account.api_secret, account.passphrase, simulator.address["url"]]
+    given = [account.api_key, account.api_secret, account.passphrase, simulator.regions["global"]]
 
     answers = run(PYTHON_OKX, given, SSL_CERT_FILE=simulator.address["ca"])
 
@@ -90,7 +90,7 @@ def test_python_okx_reads_every_wallet(simulator: Any, accounts: Accounts, name:
 
 def test_ccxt_reads_a_spot_account(simulator: Any, accounts: Accounts) -> None:
     """Both wallets have the totals, free and used amounts of the file."""
-    given = options(accounts["plain"], simulator.address) | {"requests_trust_env": True}
+    given = options(accounts["plain"], simulator) | {"requests_trust_env": True}
 
     answers = run(CCXT, given, REQUESTS_CA_BUNDLE=simulator.address["ca"])
     trading, funding = (held(answer) for answer in answers)
@@ -103,7 +103,7 @@ def test_ccxt_reads_a_spot_account(simulator: Any, accounts: Accounts) -> None:
 
 async def test_asynchronous_ccxt_reads_a_margin_account(simulator: Any, accounts: Accounts) -> None:
     """Debt is a negative total, and available equity counts before the available balance."""
-    given = options(accounts["margin"], simulator.address) | {"cafile": simulator.address["ca"]}
+    given = options(accounts["margin"], simulator) | {"cafile": simulator.address["ca"]}
     async with ccxt.async_support.okx(given) as client:
         trading = held(await client.fetch_balance())
         everything = await client.private_get_account_balance({"ccy": "BTC,ETH"})
@@ -115,7 +115,7 @@ async def test_asynchronous_ccxt_reads_a_margin_account(simulator: Any, accounts
 
 async def test_ccxt_sees_two_hundred_assets(simulator: Any, accounts: Accounts) -> None:
     """The wallets are read whole; every amount is exact in the payload that ccxt hands on."""
-    given = options(accounts["rich"], simulator.address) | {"cafile": simulator.address["ca"]}
+    given = options(accounts["rich"], simulator) | {"cafile": simulator.address["ca"]}
     async with ccxt.async_support.okx(given) as client:
         trading = await client.fetch_balance()
         funding = await client.fetch_balance({"type": "funding"})
@@ -129,8 +129,8 @@ async def test_ccxt_sees_two_hundred_assets(simulator: Any, accounts: Accounts) 
 
 async def test_ccxt_recognises_refusals(simulator: Any, accounts: Accounts) -> None:
     """Codes reach the classes that ccxt has for them."""
-    plain = options(accounts["plain"], simulator.address) | {"cafile": simulator.address["ca"]}
-    bound = options(accounts["ip-bound"], simulator.address) | {"cafile": simulator.address["ca"]}
+    plain = options(accounts["plain"], simulator) | {"cafile": simulator.address["ca"]}
+    bound = options(accounts["ip-bound"], simulator) | {"cafile": simulator.address["ca"]}
     wrong_secret = plain | {"secret": accounts["rich"].api_secret}
     wrong_phrase = plain | {"password": "wrong"}
     eea = plain | {"apiKey": accounts["eea"].api_key}

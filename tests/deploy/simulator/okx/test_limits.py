@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.simulator.accounts import Accounts
-from deploy.simulator.checks import Request
-from deploy.simulator.endpoints import PRIVATE, PUBLIC
-from deploy.simulator.exchange import Answer, Exchange
 from deploy.simulator.limits import Limiter
+from deploy.simulator.okx.accounts import Accounts
+from deploy.simulator.okx.endpoints import PRIVATE, PUBLIC
+from deploy.simulator.okx.exchange import Okx
+from deploy.simulator.types import Answer, Request
 
 Signed = Callable[..., Request]
 TOO_MANY = Answer(429, {"msg": "Too Many Requests", "code": "50011"})
@@ -19,8 +19,8 @@ BALANCE = "/api/v5/account/balance"
 
 
 @pytest.fixture(name="exchange")
-def _exchange(accounts: Accounts) -> Exchange:
-    return Exchange(accounts, Limiter(strict=False))
+def _exchange(accounts: Accounts) -> Okx:
+    return Okx(accounts, Limiter(strict=False))
 
 
 def test_every_limit_is_the_documented_one(facts: Path) -> None:
@@ -38,7 +38,7 @@ def test_every_limit_is_the_documented_one(facts: Path) -> None:
 
 @pytest.mark.parametrize(("place", "endpoint"), (PUBLIC | PRIVATE).items())
 def test_one_call_more_than_the_limit_is_refused(
-    exchange: Exchange, signed: Signed, place: tuple[str, str], endpoint: object
+    exchange: Okx, signed: Signed, place: tuple[str, str], endpoint: object
 ) -> None:
     """A burst up to the limit passes, the next call gets 50011 with HTTP 429."""
     account = {"/api/v5/asset/withdrawal": "withdraw-enabled"}.get(place[1], "trade-enabled")
@@ -51,7 +51,7 @@ def test_one_call_more_than_the_limit_is_refused(
     assert TOO_MANY not in answers
 
 
-def test_the_window_slides(exchange: Exchange, signed: Signed) -> None:
+def test_the_window_slides(exchange: Okx, signed: Signed) -> None:
     """Every call is free again two seconds after it was made, and a refused call costs nothing."""
     request = signed(BALANCE)
     start = request.received_at
@@ -68,7 +68,7 @@ def test_the_window_slides(exchange: Exchange, signed: Signed) -> None:
     assert codes(3000, 7) == ["0"] * 6 + ["50011"]
 
 
-def test_users_and_endpoints_are_counted_apart(exchange: Exchange, signed: Signed) -> None:
+def test_users_and_endpoints_are_counted_apart(exchange: Okx, signed: Signed) -> None:
     """A sub-account has a count of its own, and so has each endpoint."""
     for _ in range(10):
         exchange.answer(signed(BALANCE))
@@ -78,7 +78,7 @@ def test_users_and_endpoints_are_counted_apart(exchange: Exchange, signed: Signe
     assert exchange.answer(signed("/api/v5/asset/balances")).status == 200
 
 
-def test_a_public_endpoint_counts_addresses(exchange: Exchange, signed: Signed) -> None:
+def test_a_public_endpoint_counts_addresses(exchange: Okx, signed: Signed) -> None:
     """The time can be asked ten times in two seconds from one address."""
     answers = [exchange.answer(signed("/api/v5/public/time", headers={})) for _ in range(11)]
     other = exchange.answer(signed("/api/v5/public/time", address="127.0.0.2"))
@@ -87,7 +87,7 @@ def test_a_public_endpoint_counts_addresses(exchange: Exchange, signed: Signed) 
     assert {"code": "0", "data": [{"ts": "1782561600123"}], "msg": ""} == answers[0].body == other.body
 
 
-def test_a_refused_key_uses_up_no_limit(exchange: Exchange, signed: Signed) -> None:
+def test_a_refused_key_uses_up_no_limit(exchange: Okx, signed: Signed) -> None:
     """The limit is looked at after the key: who guesses can not lock the user out."""
     for _ in range(20):
         exchange.answer(signed(BALANCE, headers={"ok-access-sign": "guessed"}))
@@ -97,7 +97,7 @@ def test_a_refused_key_uses_up_no_limit(exchange: Exchange, signed: Signed) -> N
 
 def test_strict_limits_allow_no_burst(accounts: Accounts, signed: Signed) -> None:
     """Ten calls in two seconds mean one in each fifth of a second."""
-    exchange = Exchange(accounts, Limiter(strict=True))
+    exchange = Okx(accounts, Limiter(strict=True))
     start = signed(BALANCE).received_at
     moments = [start + timedelta(milliseconds=elapsed) for elapsed in (0, 1, 199, 200, 400)]
 

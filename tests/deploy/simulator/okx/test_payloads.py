@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.simulator.accounts import Accounts, load_accounts
-from deploy.simulator.checks import Request
-from deploy.simulator.exchange import Exchange
 from deploy.simulator.limits import Limiter
+from deploy.simulator.okx.accounts import Accounts, load_accounts
+from deploy.simulator.okx.exchange import Okx
+from deploy.simulator.types import Request
 
 Ask = Callable[..., Any]
 READS = ("/api/v5/account/balance", "/api/v5/asset/balances", "/api/v5/account/config")
@@ -24,7 +24,7 @@ def _ask(accounts: Accounts, signed: Callable[..., Request]) -> Ask:
     """Ask an exchange of one's own, so that limits play no part."""
 
     def ask(account: str, target: str) -> Any:
-        answer = Exchange(accounts, Limiter(strict=False)).answer(signed(target, account))
+        answer = Okx(accounts, Limiter(strict=False)).answer(signed(target, account))
         assert answer.status == 200
         return answer.body["data"]
 
@@ -148,7 +148,7 @@ def test_a_mistake_in_the_file_of_accounts_is_told(
     tmp_path: Path, change: tuple[str, str], complaint: str
 ) -> None:
     """A wrong field, address, region or a missing price stops the start with its name."""
-    source = Path(__file__).parents[3] / "deploy" / "simulator" / "accounts.toml"
+    source = Path(__file__).parents[4] / "deploy" / "simulator" / "okx" / "accounts.toml"
     (tmp_path / "accounts.toml").write_text(source.read_text().replace(*change, 1))
 
     with pytest.raises(msgspec.ValidationError, match=complaint):
@@ -157,11 +157,11 @@ def test_a_mistake_in_the_file_of_accounts_is_told(
 
 def test_zero_rows_are_left_out(tmp_path: Path, signed: Callable[..., Request]) -> None:
     """A trading row goes when cash and equity are zero, a funding row when its balance is; debt stays."""
-    source = (Path(__file__).parents[3] / "deploy" / "simulator" / "accounts.toml").read_text()
+    source = (Path(__file__).parents[4] / "deploy" / "simulator" / "okx" / "accounts.toml").read_text()
     changed = source.replace('eq = "0.049", cashBal = "0.049"', 'eq = "0", cashBal = "0"')
     changed = changed.replace('eq = "12.5"', 'eq = "-1"').replace('bal = "250.75"', 'bal = "0.00"')
     (tmp_path / "accounts.toml").write_text(changed)
-    exchange = Exchange(load_accounts(tmp_path / "accounts.toml"), Limiter(strict=False))
+    exchange = Okx(load_accounts(tmp_path / "accounts.toml"), Limiter(strict=False))
 
     trading, funding = (exchange.answer(signed(target)).body["data"] for target in READS[:2])
 

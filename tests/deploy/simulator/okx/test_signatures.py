@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.simulator.checks import sign
+from deploy.simulator.okx.checks import sign
 
 
 @pytest.fixture(name="vectors")

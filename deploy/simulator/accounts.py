@@ -1,0 +1,71 @@
+"""The accounts of a simulated exchange, as a TOML file lists them."""
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+
+class Account(Protocol):
+    """What the account of every exchange has."""
+
+    @property
+    def name(self) -> str:
+        """What people and tests call it."""
+
+    @property
+    def api_key(self) -> str:
+        """The public part of its key."""
+
+    @property
+    def region(self) -> str:
+        """Where it is registered."""
+
+    @property
+    def held(self) -> Collection[str]:
+        """Name its assets."""
+
+
+Kind = TypeVar("Kind", bound=Account)
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """So many assets worth so many USD a unit, made by rule."""
+
+    assets: int
+    price: Decimal
+
+    def amounts(self) -> Iterator[tuple[str, str]]:
+        """Name each asset and give its amount, with 18 decimals that differ from asset to asset."""
+        for number in range(1, self.assets + 1):
+            yield f"COIN{number:03d}", f"{number}.{number * 987654321987 % 10**18:018d}"
+
+
+class Store(msgspec.Struct, Generic[Kind], frozen=True, forbid_unknown_fields=True):
+    """All accounts of an exchange, whose key is `exchange`, and the price in USD of one unit of each asset.
+
+    Raises ValueError for an asset without a price.
+    """
+
+    accounts: tuple[Kind, ...]
+    prices: dict[str, Decimal]
+    exchange: str = ""
+
+    def __post_init__(self) -> None:
+        held = {asset for account in self.accounts for asset in account.held}
+        if unpriced := held - self.prices.keys():
+            raise ValueError(f"no price for {', '.join(sorted(unpriced))}")
+
+    def __getitem__(self, name: str) -> Kind:
+        return {account.name: account for account in self.accounts}[name]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Name all accounts."""
+        return frozenset(account.name for account in self.accounts)
+
+    def find(self, region: str, api_key: str) -> Kind | None:
+        """Give the account of this key, but only at the region where it was registered."""
+        matches = (account for account in self.accounts if account.api_key == api_key)
+        return next((account for account in matches if account.region == region), None)
