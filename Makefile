@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVICES := gateway sync-worker vault-broker
 ROOTS := contracts services/chassis services/gateway services/sync-worker services/vault-broker .
 RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
@@ -39,6 +40,8 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
 		--extra contracts --extra chassis --extra gateway --extra sync-worker --extra vault-broker --extra local
 	$(COMPILE) $(ARGS) --output-file requirements/test.txt --all-extras --constraints requirements/run.txt
+	for service in $(SERVICES); do $(COMPILE) --output-file requirements/$$service.txt \
+		--constraints requirements/run.txt --extra contracts --extra chassis --extra $$service || exit; done
 
 clean: ## Remove the virtual environment and caches, not the data in .butler/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,13 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.x509 import DNSName, load_pem_x509_certificate
-from cryptography.x509.verification import PolicyBuilder, Store
 
 from contracts.exchanges import EXCHANGES
 from deploy.local.certificates import make_authority
 from deploy.local.demo import ACCOUNTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
+from tests.deploy.verifying import verified
 
 Start = Callable[..., AbstractContextManager[Any]]
 REPOSITORY = Path(__file__).parents[3]
@@ -233,9 +232,5 @@ def test_a_lost_file_is_made_again_with_what_depends_on_it(
     authority = make_authority(tmp_path, "Test CA")
     server = authority.issue(HOSTS)
 
-    root, leaf = (
-        load_pem_x509_certificate(identity.certificate_path.read_bytes()) for identity in (authority, server)
-    )
-    verifier = PolicyBuilder().store(Store([root])).build_server_verifier(DNSName("localhost"))
-    assert verifier.verify(leaf, []) == [leaf, root]
+    assert verified(authority, server)
     ssl.create_default_context().load_cert_chain(server.certificate_path, server.key_path)
