@@ -17,11 +17,11 @@ from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, w
 from contracts.wire.sealing import SealingKey
 from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK
+from deploy.vault.policy import broker_policy
 
 Answer = dict[str, Any]
 
 BROKER = "vault-broker"
-BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
 # A copied login or token of a broker works on this machine only.
 BROKER_ADDRESSES = [f"{LOOPBACK}/32"]
 # A restarted broker logs in with the same secret id, so its uses are not counted.
@@ -65,7 +65,7 @@ class Handover:
 
 def state() -> bytes:
     """Name the state that provisioning brings a vault to: another name means that it must run again."""
-    wanted = [STEPS, BROKER_POLICY.read_text(), BROKER_ROLE, BROKER_SECRET_ID, NO_LOCKOUT, ENGINES]
+    wanted = [STEPS, broker_policy(), BROKER_ROLE, BROKER_SECRET_ID, NO_LOCKOUT, ENGINES]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
@@ -76,7 +76,7 @@ async def provision(client: httpx.AsyncClient, files: Handover) -> None:
     """
     await _mount_engines(client)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
-    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": BROKER_POLICY.read_text()})
+    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
     await call(client, "POST", f"auth/approle/role/{BROKER}", BROKER_ROLE)
     # The first read makes the key, which takes up to a second.
     wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]

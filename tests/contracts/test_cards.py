@@ -12,7 +12,6 @@ from contracts.wire.envelope import Malformed, decode, encode
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 PARTS = {
-    "CredentialParts",
     "Rights",
     "SignedRead",
     "SignedReads",

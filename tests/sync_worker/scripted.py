@@ -4,10 +4,12 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from contracts.credentials import SignedRead
+from contracts.values import Secret
 from deploy.local.certificates import Identity
 from deploy.local.ports import LOOPBACK
 
@@ -22,6 +24,11 @@ TIME = "/api/v5/public/time"
 # What a row has besides, each empty: it does not apply.
 TRADING_ROW = dict.fromkeys(("ccy", "eq", "eqUsd", "availEq", "availBal", "frozenBal", "liab"), "")
 FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
+
+
+def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedRead:
+    """Give a signed read of a target."""
+    return SignedRead("read", "GET", target, dict(headers or {}))
 
 
 class ScriptedExchange:

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.settings import Address, BadSetting
 from contracts.exchanges.okx import OKX
+from contracts.exchanges.types import OWN
 from deploy.local.certificates import make_authority
 from sync_worker.settings import load
 
@@ -24,7 +25,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     """Without more the worker speaks to the real exchange."""
     settings = load(environment)
 
-    assert settings.origins["okx"] == {region.key: region.host for region in OKX.regions}
+    assert settings.origins["okx"] == {region.key: region.hosts for region in OKX.regions}
     assert settings.running.operations == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
@@ -47,9 +48,9 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
 
     settings = load(environment | said)
 
-    assert settings.origins["okx"]["global"] == "https://127.0.0.1:8443"
-    assert settings.origins["okx"]["eea"] == "https://[::1]:8444"
-    assert settings.origins["okx"]["us"] == "https://us.okx.com"
+    assert settings.origins["okx"]["global"][OWN] == "https://127.0.0.1:8443"
+    assert settings.origins["okx"]["eea"][OWN] == "https://[::1]:8444"
+    assert settings.origins["okx"]["us"][OWN] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
     assert settings.okx_total_tolerance == Decimal("0.02")
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
@@ -62,9 +63,9 @@ def test_names_of_the_release_before_are_read_and_told(environment: dict[str, st
         environment | {name: f"https://{name[0]}.test" for name in ("OKX_US_URL", "EXCHANGE_OKX_US_URL")}
     )
 
-    assert before.origins["okx"]["global"] == "https://127.0.0.1:8443"
+    assert before.origins["okx"]["global"][OWN] == "https://127.0.0.1:8443"
     assert before.renamed == ("OKX_GLOBAL_URL is now EXCHANGE_OKX_GLOBAL_URL",)
-    assert both.origins["okx"]["us"] == "https://E.test"
+    assert both.origins["okx"]["us"][OWN] == "https://E.test"
     assert load(environment).renamed == ()
 
 

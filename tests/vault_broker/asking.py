@@ -20,7 +20,6 @@ from contracts.credentials import (
     Authorize,
     Authorized,
     AuthorizeReply,
-    CredentialParts,
     Destroy,
     DestroyReply,
     Keys,
@@ -81,7 +80,7 @@ class Gateway:
     ) -> Store:
         """Make a request to store a new credential."""
         credential_id, request_id = uuid7(), uuid7()
-        plain = encode(CredentialParts(Secret(api_key), Secret(passphrase)))
+        plain = encode({"api_key": Secret(api_key), "passphrase": Secret(passphrase)})
         sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
         wrapped = wrap(secret, keys.wrapping_key)
         deadline = self._now() + timedelta(seconds=8)

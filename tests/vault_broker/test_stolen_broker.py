@@ -16,7 +16,8 @@ from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.credentials import CredentialParts, Keys, Refused, Store, Stored
+from contracts.credentials import Keys, Refused, Store, Stored
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from contracts.wire.envelope import decode
@@ -30,8 +31,11 @@ from gateway.http.problems import Problem
 from tests.vault_broker.conftest import connected
 from vault_broker.handlers import QUEUE
 
-SECRET = Secret("22582BD0CFF14C41EDBF1AB98506286D")
-PARTS = CredentialParts(Secret("key"), Secret("words"))
+FIELDS = {
+    "api_key": Secret("key"),
+    "api_secret": Secret("22582BD0CFF14C41EDBF1AB98506286D"),
+    "passphrase": Secret("words"),
+}
 
 
 def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
@@ -130,7 +134,7 @@ async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
     thief.keys, counted = answer, refusals(key)
 
     with capture_logs() as logs, pytest.raises(Problem) as problem:
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+        await gateway.store(uuid7(), OKX, FIELDS)
 
     assert (problem.value.status, problem.value.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
     assert "not handed over" in problem.value.detail
@@ -149,7 +153,7 @@ async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_sign
     """While keys are rotated the gateway takes the old and the new; each Store has its signature."""
     thief.keys = answer
 
-    await gateway.store(uuid7(), "okx", SECRET, PARTS)
+    await gateway.store(uuid7(), OKX, FIELDS)
 
     (stored,) = thief.stored
     assert stored.sealing_key_id == answer.sealing_key_id
@@ -160,10 +164,10 @@ async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: V
     """A thief who comes when keys are known already can make the gateway ask anew, and gets nothing by it."""
     thief.keys, thief.refuses = RIGHT, True
     with pytest.raises(Failure):
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+        await gateway.store(uuid7(), OKX, FIELDS)
     thief.keys = OWN
 
     with pytest.raises(Problem):
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+        await gateway.store(uuid7(), OKX, FIELDS)
 
     assert len(thief.stored) == 1

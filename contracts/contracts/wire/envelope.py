@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from uuid_utils.compat import uuid7
 
+from contracts.credentials import Fields
 from contracts.values import decode_value, encode_value
 
 SCHEMA_VERSION = "1"
@@ -24,8 +25,8 @@ class Malformed(Exception):
     """A message that can not be read; its text names the place, never the content."""
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    """Encode a message as JSON."""
+def encode(message: msgspec.Struct | Fields) -> bytes:
+    """Encode a message, or the fields of a credential that are sealed next, as JSON."""
     return _ENCODER.encode(message)
 
 

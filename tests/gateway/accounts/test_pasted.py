@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from contracts.exchanges.okx import OKX
 from contracts.remedies import NOT_STORED, ROUTES, Situation
 from contracts.values import Secret
-from gateway.accounts.pasted import MAX_LENGTH, BadPaste, read_pasted, trimmed
-from gateway.accounts.submission import read_values
+from gateway.accounts.pasted import trimmed
+from gateway.accounts.submission import read_fields
 from gateway.http.problems import Problem
 
 CONNECT, REPLACE, _ = Situation
@@ -43,13 +44,13 @@ def test_only_the_edges_are_trimmed(before: str, inside: tuple[str, str, str], a
 def test_a_note_names_what_was_trimmed(field: str, character: str) -> None:
     """Each field that was trimmed has one note, which does not repeat its value."""
     expected = pasted()[field].reveal()
-    submitted = read_values(pasted(**{field: f"{character}{expected}{character}\n"}), CONNECT)
+    submitted = read_fields(OKX, pasted(**{field: f"{character}{expected}{character}\n"}), CONNECT)
 
     (note,) = submitted.notes
     assert field in note
     assert "trimmed" in note
     assert expected not in note
-    assert {name: value.reveal() for name, value in submitted.values.items()} == {
+    assert {name: value.reveal() for name, value in submitted.fields.items()} == {
         name: value.reveal() for name, value in pasted().items()
     }
 
@@ -58,10 +59,10 @@ def test_what_needs_no_trimming_has_no_note() -> None:
     """Values that are clean stay the same objects."""
     given = pasted()
 
-    submitted = read_values(given, CONNECT)
+    submitted = read_fields(OKX, given, CONNECT)
 
     assert submitted.notes == ()
-    assert submitted.values == given
+    assert submitted.fields == given
 
 
 @pytest.mark.parametrize("situation", [CONNECT, REPLACE])
@@ -79,7 +80,7 @@ def test_what_needs_no_trimming_has_no_note() -> None:
         ("canary\nX: 1", "line break"),
         ("canary\x00", "control character"),
         ("canary\x7f", "control character"),
-        ("canary" * MAX_LENGTH, "longer than 256"),
+        ("canary" * 256, "longer than 256"),
     ],
 )
 def test_what_can_not_be_sent_is_refused_with_its_reason(
@@ -87,7 +88,7 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 ) -> None:
     """The answer names the field and why, says that nothing was stored, and repeats no value."""
     with pytest.raises(Problem) as caught:
-        read_values(pasted(**{field: text}), situation)
+        read_fields(OKX, pasted(**{field: text}), situation)
 
     problem = caught.value
     assert problem.code == "invalid_input"
@@ -102,7 +103,7 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 def test_every_field_that_is_wrong_is_named() -> None:
     """A person who pasted two fields wrong hears of both."""
     with pytest.raises(Problem) as caught:
-        read_values(pasted(api_key="", passphrase="\u00fc"), CONNECT)
+        read_fields(OKX, pasted(api_key="", passphrase="\u00fc"), CONNECT)
 
     assert [each["field"] for each in caught.value.members["errors"]] == [
         "credentials.api_key",
@@ -114,11 +115,10 @@ def test_every_field_that_is_wrong_is_named() -> None:
 def test_what_is_accepted_can_be_sent_in_a_header(text: str) -> None:
     """A header field carries printable ASCII without white space around it, so only that is accepted."""
     try:
-        secret, _ = read_pasted("passphrase", Secret(text))
-    except BadPaste:
+        kept = read_fields(OKX, pasted(passphrase=text), CONNECT).fields["passphrase"].reveal()
+    except Problem:
         return
-    kept = secret.reveal()
     assert kept.isascii()
     assert kept.isprintable()
     assert kept == kept.strip()
-    assert 0 < len(kept) <= MAX_LENGTH
+    assert 0 < len(kept) <= 256

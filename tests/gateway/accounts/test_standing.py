@@ -12,7 +12,7 @@ from contracts.remedies import Situation, Standing
 from contracts.syncs import Status
 from contracts.values import Secret
 from gateway.accounts.paused import account_paused, next_action
-from gateway.accounts.submission import check_region, read_values
+from gateway.accounts.submission import check_region, read_fields
 from gateway.advice import Advice
 from gateway.http.problems import Problem, problem_of
 from gateway.http.replays import REPEATED, replayed_sync
@@ -136,7 +136,7 @@ def test_what_can_not_be_used_leaves_a_paused_account_paused(standing: Standing)
             check_region(OKX, region, Situation.REPLACE, standing)
         problems.append(caught.value)
     with pytest.raises(Problem) as caught:
-        read_values({"passphrase": Secret("\u00fc")}, Situation.REPLACE, standing)
+        read_fields(OKX, {"passphrase": Secret("\u00fc")}, Situation.REPLACE, standing)
 
     for problem in (*problems, caught.value):
         assert "The account stays paused" in problem.detail

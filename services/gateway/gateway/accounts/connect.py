@@ -10,12 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
-from contracts.credentials import CredentialParts
+from contracts.credentials import Fields
 from contracts.events import Verified
 from contracts.exchanges.types import Exchange
 from contracts.faults import FAULTS, Code, Failure, PermanentError
 from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation, became
-from contracts.values import Secret
 from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import api_key_hint, check_read_only
 from gateway.accounts.destroyer import Destroyer
@@ -47,9 +46,7 @@ class Submission(msgspec.Struct, frozen=True):
     user_id: UUID
     exchange: Exchange
     region: str
-    api_key: Secret
-    api_secret: Secret
-    passphrase: Secret
+    fields: Fields
     address: str | None
     advice: Advice
     account_id: UUID | None = None
@@ -198,11 +195,8 @@ class Connecting:
                 address=submission.address,
                 exchange=submission.exchange.key,
             )
-        parts = CredentialParts(submission.api_key, submission.passphrase)
         try:
-            await self._vault.store(
-                credential_id, submission.exchange.key, submission.api_secret, parts, begun
-            )
+            await self._vault.store(credential_id, submission.exchange, submission.fields, begun)
         except BaseException as error:
             refused = isinstance(error, PermanentError)
             code = error.code if isinstance(error, Failure) else None
@@ -340,7 +334,7 @@ def _account(
         master_uid=verified.master_uid,
         permissions=verified.permissions,
         ip_bound=bool(verified.bound_addresses),
-        api_key_hint=api_key_hint(submission.api_key),
+        api_key_hint=api_key_hint(submission.exchange, submission.fields),
         created_at=datetime.now(UTC),
         deleted_at=None,
         last_synced_at=None,

@@ -4,9 +4,12 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIType, Schema, Tag
+from litestar.params import Parameter
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import CredentialField, Exchange
 from contracts.values import Secret
 
 TAGS = [
@@ -39,3 +42,34 @@ class SecretSchema(OpenAPISchemaPlugin):
     ) -> Schema:
         """Describe a Secret."""
         return Schema(type=OpenAPIType.STRING, min_length=1, max_length=256, write_only=True)
+
+
+def _credential(field: CredentialField) -> Schema:
+    said = (f"{field.name}.", field.help, f"Form: {field.form}.")
+    return Schema(
+        type=OpenAPIType.STRING,
+        min_length=1,
+        max_length=field.longest,
+        write_only=True,
+        description=" ".join(each for each in said if each),
+    )
+
+
+def _credentials(exchange: Exchange) -> Schema:
+    return Schema(
+        title=f"{exchange.name} credentials",
+        type=OpenAPIType.OBJECT,
+        properties={field.key: _credential(field) for field in exchange.credential_fields},
+        required=[field.key for field in exchange.credential_fields],
+        additional_properties=False,
+    )
+
+
+# The fields of a key as the exchange of the account names them.
+CREDENTIALS = Parameter(
+    description="The fields of a read-only API key, as GET /api/v1/exchanges names them for the exchange.",
+    schema_extra={
+        "any_of": [_credentials(exchange) for exchange in EXCHANGES.values()],
+        "additional_properties": None,
+    },
+)

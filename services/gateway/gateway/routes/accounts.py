@@ -1,19 +1,21 @@
 """Connected accounts: connecting, repairing, renaming, deleting, and what they hold."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post, put
 
+from contracts.credentials import Fields
 from contracts.exchanges import EXCHANGES
 from contracts.remedies import Situation
-from contracts.values import Secret
 from gateway.accounts.connect import Accepted, Submission
 from gateway.accounts.pasted import trimmed
-from gateway.accounts.submission import check_region, find_exchange, read_values
+from gateway.accounts.submission import check_region, find_exchange, read_fields
 from gateway.advice import Advice
 from gateway.context import Gateway
 from gateway.http.answers import documented
+from gateway.http.openapi import CREDENTIALS
 from gateway.http.problems import invalid_input, not_found
 from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE
 from gateway.http.situations import Doing
@@ -37,21 +39,13 @@ MAX_NAME = 64
 CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)
 
 
-class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The parts of a read-only API key."""
-
-    api_key: Secret
-    api_secret: Secret
-    passphrase: Secret
-
-
 class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account to connect; GET /api/v1/exchanges lists exchanges and regions."""
+    """An account to connect; GET /api/v1/exchanges lists exchanges, regions and the fields of keys."""
 
     exchange: str
     name: str
     region: str
-    credentials: Credentials
+    credentials: Annotated[Fields, CREDENTIALS]
 
 
 class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +57,7 @@ class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Another key of the same account of the exchange; `region` only where it was wrong."""
 
-    credentials: Credentials
+    credentials: Annotated[Fields, CREDENTIALS]
     region: str | None = None
 
 
@@ -193,12 +187,12 @@ async def _found(gateway: Gateway, request: SignedInRequest, account_id: UUID) -
 
 
 def _submission(
-    request: SignedInRequest, advice: Advice, given: Credentials, account_id: UUID | None = None
+    request: SignedInRequest, advice: Advice, given: Fields, account_id: UUID | None = None
 ) -> tuple[Submission, tuple[str, ...]]:
     """Read what is submitted, and the notes on what was trimmed of it; raises Problem."""
     region = advice.region or ""
     check_region(advice.exchange, region, advice.situation, advice.standing)
-    submitted = read_values(msgspec.structs.asdict(given), advice.situation, advice.standing)
+    submitted = read_fields(advice.exchange, given, advice.situation, advice.standing)
     submission = Submission(
         user_id=request.user.id,
         exchange=advice.exchange,
@@ -206,7 +200,7 @@ def _submission(
         address=client_address(request),
         advice=advice,
         account_id=account_id,
-        **submitted.values,
+        fields=submitted.fields,
     )
     return submission, submitted.notes
 
