@@ -8,7 +8,8 @@ from contracts.remedies import NOT_STORED, ROUTES, Situation
 from contracts.values import Secret
 from gateway.accounts.pasted import MAX_LENGTH, BadPaste, read_pasted, trimmed
 from gateway.accounts.submission import read_values
-from gateway.http.problems import Problem
+from gateway.errors import InvalidInput
+from gateway.http.problems import problem_of
 
 CONNECT, REPLACE, _ = Situation
 # A space, a line end, a tab, an unbroken space, a wide one, a zero-width one, two joiners, a byte order mark,
@@ -86,10 +87,10 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
     situation: Situation, field: str, text: str, reason: str
 ) -> None:
     """The answer names the field and why, says that nothing was stored, and repeats no value."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_values(pasted(**{field: text}), situation)
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert problem.code == "invalid_input"
     assert f"The {field} " in problem.detail
     assert reason in problem.detail
@@ -101,7 +102,7 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 
 def test_every_field_that_is_wrong_is_named() -> None:
     """A person who pasted two fields wrong hears of both."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_values(pasted(api_key="", passphrase="\u00fc"), CONNECT)
 
     assert [each["field"] for each in caught.value.members["errors"]] == [

@@ -1,7 +1,6 @@
 """What a user submits of a key, read before anything is stored: its values, exchange and region. Pure."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import msgspec
 
@@ -10,7 +9,7 @@ from contracts.exchanges.types import Exchange
 from contracts.remedies import Situation, Standing, became, route_of
 from contracts.values import Secret
 from gateway.accounts.pasted import BadPaste, read_pasted
-from gateway.http.problems import Problem, invalid_input
+from gateway.errors import InvalidInput, RegionNotServed
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -23,7 +22,7 @@ class Submitted(msgspec.Struct, frozen=True):
 def read_values(
     given: Mapping[str, Secret], situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> Submitted:
-    """Read the values that were pasted; raises Problem, which names each field that can not be used."""
+    """Read the values that were pasted; raises InvalidInput, which names each field that can not be used."""
     values, notes, wrong = {}, [], []
     for field, secret in given.items():
         try:
@@ -34,7 +33,7 @@ def read_values(
             notes += [note] if note else []
     if wrong:
         reasons = " ".join(each["message"] for each in wrong)
-        raise invalid_input(
+        raise InvalidInput(
             _not_stored(
                 reasons,
                 situation,
@@ -47,28 +46,28 @@ def read_values(
 
 
 def find_exchange(key: str) -> Exchange:
-    """Find the exchange of an account to connect; raises Problem."""
+    """Find the exchange of an account to connect; raises InvalidInput."""
     exchange = EXCHANGES.get(key)
     if exchange is None:
         reason = f"We do not know this exchange: choose one of {', '.join(EXCHANGES)}."
-        raise invalid_input(_not_stored(reason, Situation.CONNECT))
+        raise InvalidInput(_not_stored(reason, Situation.CONNECT))
     return exchange
 
 
 def check_region(
     exchange: Exchange, region: str, situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> None:
-    """Refuse a region that is not the exchange's, or whose accounts we do not serve; raises Problem."""
+    """Refuse a region that is not the exchange's; raises InvalidInput, or RegionNotServed."""
     if exchange.region(region) is not None:
         return
     known = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions)
     unserved = exchange.unserved_region(region)
     if unserved is None:
         reason = f"We do not know this region of {exchange.name}: choose one of {known}."
-        raise invalid_input(_not_stored(reason, situation, standing))
+        raise InvalidInput(_not_stored(reason, situation, standing))
     reason = f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}."
     words = f"{reason} {became(situation, standing, stored=False)}"
-    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served", words)
+    raise RegionNotServed(words)
 
 
 def _not_stored(
