@@ -62,6 +62,7 @@ WITHOUT_TOKEN = [
     "^/api/v1/auth/(register|login|refresh)$",
     "^/api/v1/exchanges$",
     "^/openapi.json$",
+    "^/asyncapi.json$",
     "^/swagger-ui",
     "^/(healthz|readyz)$",
 ]
@@ -91,6 +92,7 @@ ROUTES = (
     syncs.show_batch,
     syncs.list_syncs,
     documents.openapi,
+    documents.asyncapi,
     documents.swagger_ui,
     documents.swagger_start,
     documents.swagger_file,

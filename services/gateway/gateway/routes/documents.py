@@ -10,6 +10,7 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.response import File
 from litestar.serialization import encode_json
 
+from contracts.wire.asyncapi import DOCUMENT
 from gateway.context import Gateway
 from gateway.http.problems import not_found
 
@@ -40,6 +41,12 @@ PAGE_POLICY = (
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Describe the API."""
     return Response(_described(request.app), media_type=MediaType.JSON)
+
+
+@get("/asyncapi.json", include_in_schema=False)
+async def asyncapi() -> Response[bytes]:
+    """Describe the bus."""
+    return Response(_described_bus(), media_type=MediaType.JSON)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False)
@@ -79,3 +86,8 @@ async def swagger_file(name: str) -> File:
 @cache
 def _described(app: Litestar) -> bytes:
     return encode_json(app.openapi_schema.to_schema())
+
+
+@cache
+def _described_bus() -> bytes:
+    return DOCUMENT.read_bytes()
