@@ -29,7 +29,10 @@ async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, 
     )
     assert (fact["user_id"], fact["holdings_count"]) == (user["id"], 5)
     assert event.headers is not None
-    assert (event.headers["ce-specversion"], event.headers["ce-type"]) == ("1.0", "butler.AccountSynced")
+    assert (event.headers["ce-specversion"], event.headers["ce-type"]) == (
+        "1.0",
+        "io.pocketbutler.account.synced.v1",
+    )
     assert b"balances" not in event.data
     assert b"0.049" not in event.data
 

@@ -90,6 +90,7 @@ API = Router(
 )
 DOCUMENTS = (
     documents.openapi,
+    documents.asyncapi,
     documents.swagger_ui,
     documents.swagger_start,
     documents.swagger_file,

@@ -11,6 +11,7 @@ from litestar.response import File
 from litestar.serialization import encode_json
 
 from chassis.health import Ready
+from contracts.wire.asyncapi import DOCUMENT
 from gateway.errors import NotFound
 from gateway.http.authentication import PUBLIC
 
@@ -41,6 +42,12 @@ PAGE_POLICY = (
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Describe the API."""
     return Response(_described(request.app), media_type=MediaType.JSON)
+
+
+@get("/asyncapi.json", include_in_schema=False, opt=PUBLIC)
+async def asyncapi() -> Response[bytes]:
+    """Describe the bus."""
+    return Response(_described_bus(), media_type=MediaType.JSON)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False, opt=PUBLIC)
@@ -80,3 +87,8 @@ async def swagger_file(name: str) -> File:
 @cache
 def _described(app: Litestar) -> bytes:
     return encode_json(app.openapi_schema.to_schema())
+
+
+@cache
+def _described_bus() -> bytes:
+    return DOCUMENT.read_bytes()
