@@ -13,7 +13,7 @@ from contracts.exchanges.types import Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
-from contracts.values import Balance, amount_text
+from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import PausedView, next_action, paused_view
 from gateway.advice import Advice
 from gateway.store.accounts import Account
@@ -107,10 +107,10 @@ class AmountView(msgspec.Struct, frozen=True):
     """
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     stale_as_of: datetime | None
 
 
@@ -146,7 +146,7 @@ class WalletView(msgspec.Struct, frozen=True):
     balances: tuple[AmountView, ...] | None
     unreadable_rows: int
     unreadable: tuple[str, ...]
-    difference_usd: str | None
+    difference_usd: AmountText | None
     reported_at: datetime | None
     exchange_code: ExchangeCode | None
     endpoint: EndpointName | None
@@ -166,10 +166,10 @@ class HoldingView(msgspec.Struct, frozen=True):
     """One asset summed over the wallets that hold it."""
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     wallets: tuple[str, ...]
     stale_as_of: datetime | None
 

@@ -34,7 +34,8 @@ from gateway.store.balances import StoredBalance, StoredWallet
 from gateway.store.pauses import Stand
 
 MAX_NAME = 64
-CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)
+CONNECTING = documented(401, 409, 422, 429, 502)
+REPLACING = documented(401, 404, 422, 429, 502)
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +138,7 @@ async def delete_account(account_id: UUID, request: SignedInRequest, gateway: Ga
 @put(
     "/api/v1/accounts/{account_id:uuid}/credentials",
     response_headers=RATE_LIMIT,
-    responses=CONNECTING,
+    responses=REPLACING,
     tags=["accounts"],
     opt=USER_ALONE,
     situation=Situation.REPLACE,

@@ -11,6 +11,7 @@ from litestar.response import File
 from litestar.serialization import encode_json
 
 from gateway.context import Gateway
+from gateway.http.openapi import described
 from gateway.http.problems import not_found
 
 FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
@@ -78,4 +79,4 @@ async def swagger_file(name: str) -> File:
 
 @cache
 def _described(app: Litestar) -> bytes:
-    return encode_json(app.openapi_schema.to_schema())
+    return encode_json(described(app))

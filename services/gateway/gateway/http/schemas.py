@@ -1,0 +1,88 @@
+"""How the OpenAPI document describes the types of our own."""
+
+from enum import StrEnum
+from inspect import cleandoc, getdoc
+from typing import Any
+
+import msgspec
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+
+from contracts.values import Secret
+
+LATER = "A later version may send a value that is not listed."
+
+
+class SecretSchema(OpenAPISchemaPlugin):
+    """Shows a Secret as a password."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
+        """Tell whether a type is Secret."""
+        return value is Secret
+
+    def to_openapi_schema(  # the signature is Litestar's
+        self,
+        field_definition: FieldDefinition,  # noqa: ARG002 - see above
+        schema_creator: Any,  # noqa: ARG002 - see above
+    ) -> Schema:
+        """Describe a Secret."""
+        return Schema(
+            type=OpenAPIType.STRING,
+            format=OpenAPIFormat.PASSWORD,
+            min_length=1,
+            max_length=256,
+            write_only=True,
+        )
+
+
+class OpenEnumSchema(OpenAPISchemaPlugin):
+    """Shows an enum as text with its values as examples, because a closed list would break old clients."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Tell whether a field is an enum of texts."""
+        return not field_definition.is_union and field_definition.is_subclass_of(StrEnum)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Any:
+        """Describe an enum once, and give what refers to it."""
+        registry, kind = schema_creator.schema_registry, field_definition.annotation
+        schema: Schema = registry.get_schema_for_field_definition(field_definition)
+        schema.title, schema.type = kind.__name__, OpenAPIType.STRING
+        schema.description = f"{getdoc(kind)}\n\n{LATER}"
+        schema.examples = [member.value for member in kind]
+        return registry.get_reference_for_field_definition(field_definition)
+
+
+class StructSchema(OpenAPISchemaPlugin):
+    """Adds the words of a struct to its schema; every field of an answer is required, because it is sent."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Tell whether a field is a struct."""
+        return not field_definition.is_union and field_definition.is_subclass_of(msgspec.Struct)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Describe a struct as Litestar does, with what Litestar leaves out."""
+        kind = field_definition.annotation
+        litestars = next(
+            plugin
+            for plugin in schema_creator.plugins
+            if plugin is not self and schema_creator.plugin_supports_field(plugin, field_definition)
+        )
+        schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
+        schema.description = cleandoc(kind.__doc__)
+        if not kind.__struct_config__.forbid_unknown_fields:  # an answer: requests refuse unknown fields
+            _require_all(schema, kind)
+        return schema
+
+
+def _require_all(schema: Schema, kind: type[msgspec.Struct]) -> None:
+    """Require what is always sent; msgspec leaves out what is UNSET."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    schema.required = sorted(name for name, field in fields.items() if field.default is not msgspec.UNSET)
+    for described in (schema.properties or {}).values():
+        if isinstance(described, Schema):
+            described.default = None
+
+
+PLUGINS = (SecretSchema(), OpenEnumSchema(), StructSchema())
