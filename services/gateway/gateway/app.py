@@ -34,9 +34,10 @@ from gateway.accounts.reverify import Reverifier
 from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
-from gateway.http.openapi import TAGS, SecretSchema, operation_id
+from gateway.http.openapi import TAGS, operation_id
 from gateway.http.proxies import Proxies
 from gateway.http.rate_limits import Limiting, tell_limits
+from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
 from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
@@ -224,7 +225,7 @@ def application(provided: Provided, ending: Ending) -> Litestar:
         guards=[Limiting(provided.pool, provided.allowed).guard, only_json],
         before_send=[tell_limits],
         middleware=[ending],
-        plugins=[SecretSchema()],
+        plugins=PLUGINS,
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
         request_max_body_size=BODY_LIMIT,
@@ -233,6 +234,7 @@ def application(provided: Provided, ending: Ending) -> Litestar:
             version=__version__,
             tags=TAGS,
             operation_id_creator=operation_id,
+            use_handler_docstrings=True,
             # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
             path="/api/litestar",
             render_plugins=[JsonRenderPlugin()],

@@ -1,8 +1,10 @@
 """Every answer that is no success, as a problem document (RFC 9457)."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -12,7 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, HTTPScope
 
-from contracts.faults import FAULTS, Code, Failure
+from contracts.faults import FAULTS, Code, CodeText, EndpointName, ExchangeCode, Failure
 from gateway.errors import (
     UNAVAILABLE_RETRY_AFTER,
     GatewayError,
@@ -58,14 +60,35 @@ AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """A field of a request that is not valid, and why."""
+
+    field: str
+    message: str
+
+
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """A problem; `code` is stable, `detail` says what to do. Some problems carry more members."""
+    """A problem (RFC 9457); `code` is stable, `detail` says what to do and may be worded anew.
+
+    A later version may send a `code` that is not known today: then `status` says how to act. `errors` names
+    fields of the request; `exchange_code` and `endpoint` are the exchange's error and the read that met it;
+    `rights` are those that a key has too many; `account_id` is an account that is connected already;
+    `reason`, `since` and `secret_destroyed` tell of a pause.
+    """
 
     type: str
     title: str
     status: int
-    code: str
+    code: CodeText
     detail: str
+    errors: tuple[FieldProblem, ...] | msgspec.UnsetType = msgspec.UNSET
+    exchange_code: ExchangeCode | msgspec.UnsetType = msgspec.UNSET
+    endpoint: EndpointName | msgspec.UnsetType = msgspec.UNSET
+    rights: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    account_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    reason: CodeText | msgspec.UnsetType = msgspec.UNSET
+    since: datetime | msgspec.UnsetType = msgspec.UNSET
+    secret_destroyed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:

@@ -12,7 +12,7 @@ from contracts.exchanges.types import Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
-from contracts.values import Balance, amount_text
+from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
@@ -106,10 +106,10 @@ class AmountView(msgspec.Struct, frozen=True):
     """
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     stale_as_of: datetime | None
 
 
@@ -145,7 +145,7 @@ class WalletView(msgspec.Struct, frozen=True):
     balances: tuple[AmountView, ...] | None
     unreadable_rows: int
     unreadable: tuple[str, ...]
-    difference_usd: str | None
+    difference_usd: AmountText | None
     reported_at: datetime | None
     exchange_code: ExchangeCode | None
     endpoint: EndpointName | None
@@ -165,10 +165,10 @@ class HoldingView(msgspec.Struct, frozen=True):
     """One asset summed over the wallets that hold it."""
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     wallets: tuple[str, ...]
     stale_as_of: datetime | None
 

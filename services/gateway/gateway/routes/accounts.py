@@ -18,8 +18,8 @@ from gateway.accounts.replace import replace
 from gateway.accounts.submission import check_region, find_exchange, read_fields
 from gateway.advice import Advice
 from gateway.http.answers import documented
-from gateway.http.openapi import CREDENTIALS
 from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE, rate_limit_fields
+from gateway.http.schemas import CREDENTIALS
 from gateway.http.situations import Doing
 from gateway.http.views import (
     AccountView,
@@ -33,7 +33,8 @@ from gateway.portfolio.holdings import find_balances
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.store.pool import Pool
 
-CONNECTING = documented(400, 401, 404, 409, 422, 429, 502, 503)
+CONNECTING = documented(401, 409, 422, 429, 502)
+REPLACING = documented(401, 404, 422, 429, 502)
 
 
 class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +123,7 @@ async def delete_account(account_id: UUID, request: SignedInRequest, deleting: D
 @put(
     "/accounts/{account_id:uuid}/credentials",
     response_headers=RATE_LIMIT,
-    responses=CONNECTING,
+    responses=REPLACING,
     tags=["accounts"],
     opt=USER_ALONE,
     situation=Situation.REPLACE,

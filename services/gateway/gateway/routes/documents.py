@@ -14,6 +14,7 @@ from chassis.health import Ready
 from contracts.wire.asyncapi import DOCUMENT
 from gateway.errors import NotFound
 from gateway.http.authentication import PUBLIC
+from gateway.http.openapi import described
 
 FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
 OPENAPI = "/openapi.json"
@@ -86,7 +87,7 @@ async def swagger_file(name: str) -> File:
 
 @cache
 def _described(app: Litestar) -> bytes:
-    return encode_json(app.openapi_schema.to_schema())
+    return encode_json(described(app))
 
 
 @cache
