@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -32,7 +33,7 @@ def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedR
 
 
 class ScriptedExchange:
-    """Answers each target by its script; `heads` are the request heads as they came, in order.
+    """Answers each target by its script; `heads` and `bodies` are those of requests as they came, in order.
 
     `greeting` is sent on each connection before anything is asked; up to TLS 1.2 it comes with the handshake.
     """
@@ -45,12 +46,14 @@ class ScriptedExchange:
             self._tls.maximum_version = ssl.TLSVersion.TLSv1_2
         self.origin = ""
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.scripts: dict[str, Script] = {}
         self.forget()
 
     def forget(self) -> None:
         """Go back to the answers of an account that holds one BTC in each wallet."""
         self.heads.clear()
+        self.bodies.clear()
         self.scripts = {
             TIME: the_time,
             BALANCE: trading({"ccy": "BTC", "eq": "1", "eqUsd": "64000"}),
@@ -82,6 +85,8 @@ class ScriptedExchange:
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head)
+                length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+                self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 await self.scripts[head.split(b" ")[1].decode()](writer)
                 await writer.drain()
         writer.close()

@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from secrets import token_bytes
 
+import msgspec
 import nkeys
 import pytest
 
@@ -11,7 +12,7 @@ from chassis.settings import Address, BadSetting
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import OWN
 from deploy.local.certificates import make_authority
-from sync_worker.settings import load
+from sync_worker.settings import load, named_hosts
 
 
 @pytest.fixture(name="environment")
@@ -67,6 +68,18 @@ def test_names_of_the_release_before_are_read_and_told(environment: dict[str, st
     assert before.renamed == ("OKX_GLOBAL_URL is now EXCHANGE_OKX_GLOBAL_URL",)
     assert both.origins["okx"]["us"][OWN] == "https://E.test"
     assert load(environment).renamed == ()
+
+
+def test_further_hosts_of_an_exchange_have_settings_of_their_own() -> None:
+    """The setting of a region's own host names the exchange and the region, those of others the host, too."""
+    region = msgspec.structs.replace(OKX.regions[0], further_hosts={"futures": "https://futures.test"})
+
+    (hosts,) = named_hosts(msgspec.structs.replace(OKX, regions=(region,))).values()
+
+    assert hosts == {
+        OWN: ("EXCHANGE_OKX_GLOBAL_URL", region.host),
+        "futures": ("EXCHANGE_OKX_GLOBAL_FUTURES_URL", "https://futures.test"),
+    }
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:

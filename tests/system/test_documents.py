@@ -1,6 +1,7 @@
 """The service describes itself without asking anybody outside, and says how it is."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +24,14 @@ async def test_swagger_ui_needs_no_outside_address(stack: Stack) -> None:
             assert (await client.get(path)).is_success
 
 
+def _body(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """Give the schema of what a path takes."""
+    (route,) = [each for method, each in document["paths"][path].items() if method in ("post", "put")]
+    name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema: dict[str, Any] = document["components"]["schemas"][name]
+    return schema
+
+
 async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -> None:
     """Each route of the API is there, with its problems."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
@@ -40,6 +49,10 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
         for route in methods.values():
             problems = [said for status, said in route["responses"].items() if status >= "4"]
             assert all(list(said["content"]) == ["application/problem+json"] for said in problems)
+    for path in ("/api/v1/accounts", f"{account}/credentials"):
+        (okx,) = _body(document, path)["properties"]["credentials"]["anyOf"]
+        assert okx["required"] == [*okx["properties"]] == ["api_key", "api_secret", "passphrase"]
+        assert all(field["writeOnly"] and field["description"] for field in okx["properties"].values())
     for path in (f"{account}/sync", "/api/v1/accounts/sync-all"):
         responses = document["paths"][path]["post"]["responses"]
         assert {"202", "429"} <= set(responses)
@@ -91,6 +104,14 @@ async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
 
     assert [region["key"] for region in okx["regions"]] == ["global", "eea", "us"]
     assert [field["key"] for field in okx["credential_fields"]] == ["api_key", "api_secret", "passphrase"]
+    assert [(field["form"], field["signs"], field["secret"]) for field in okx["credential_fields"]] == [
+        ("text", False, False),
+        ("text", True, True),
+        ("text", False, True),
+    ]
+    assert all(
+        field["help"] and 0 < field["shortest"] <= field["longest"] for field in okx["credential_fields"]
+    )
     assert [(wallet["key"], wallet["covered"]) for wallet in okx["wallets"]] == [
         ("trading", True),
         ("funding", True),

@@ -1,7 +1,7 @@
 """The fields of a credential: what each may hold, and the bytes of the one that signs."""
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
@@ -99,10 +99,12 @@ def _check_line(field: CredentialField, text: str) -> None:
 
 
 def _decoded(field: CredentialField, text: str) -> bytes:
-    try:
-        return b64decode(text, validate=True)
-    except ValueError:
-        raise _Unusable(f"The {field.key} is not valid base64.") from None
+    raw = b""
+    with suppress(ValueError):
+        raw = b64decode(text, validate=True)
+    if b64encode(raw).decode() != text:  # Python's decoder takes padding that is not needed
+        raise _Unusable(f"The {field.key} is not valid base64.")
+    return raw
 
 
 def _private_key(field: CredentialField, text: str) -> PrivateKey:

@@ -9,6 +9,7 @@ import msgspec
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, listed, parsed, running
 from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001
@@ -17,20 +18,21 @@ PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
 
 
-def _setting(*names: str) -> str:
-    return "_".join(("EXCHANGE", *(name.upper() for name in names if name), "URL"))
-
-
-# By exchange, region and name of the host: the name of the setting, and the origin that it may replace.
-HOSTS = {
-    exchange.key: {
+def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
+    """Give by region and name of the host the name of the setting, and the origin that it may replace."""
+    return {
         region.key: {
-            host: (_setting(exchange.key, region.key, host), origin) for host, origin in region.hosts.items()
+            host: (
+                "_".join(filter(None, ("EXCHANGE", exchange.key, region.key, host, "URL"))).upper(),
+                origin,
+            )
+            for host, origin in region.hosts.items()
         }
         for region in exchange.regions
     }
-    for exchange in EXCHANGES.values()
-}
+
+
+HOSTS = {exchange.key: named_hosts(exchange) for exchange in EXCHANGES.values()}
 _NAMES = [name for regions in HOSTS.values() for hosts in regions.values() for name, _ in hosts.values()]
 # What they were called in the release before; the next one does not read these.
 RENAMED = {name: name.removeprefix("EXCHANGE_") for name in _NAMES if name.startswith("EXCHANGE_OKX_")}

@@ -112,6 +112,27 @@ def test_every_field_that_is_wrong_is_named() -> None:
     ]
 
 
+def test_fields_that_are_missing_or_unknown_are_told() -> None:
+    """Each missing field is named; a name that is not known may be a secret, so it is not repeated."""
+    fields = pasted() | {"canary-of-a-secret": Secret("x")}
+    del fields["passphrase"]
+
+    with pytest.raises(Problem) as caught:
+        read_fields(OKX, fields, CONNECT)
+
+    problem = caught.value
+    assert problem.members["errors"] == [
+        {"field": "credentials.passphrase", "message": "The passphrase is missing."},
+        {
+            "field": "credentials",
+            "message": "There is an unknown field: a key of OKX has api_key, api_secret, passphrase.",
+        },
+    ]
+    assert "The passphrase is missing." in problem.detail
+    assert NOT_STORED[CONNECT] in problem.detail
+    assert "canary" not in str(problem.document())
+
+
 @given(some.text(max_size=300))
 def test_what_is_accepted_can_be_sent_in_a_header(text: str) -> None:
     """A header field carries printable ASCII without white space around it, so only that is accepted."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from contracts.credentials import SignedRead
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
@@ -72,6 +73,24 @@ async def test_the_target_is_sent_as_it_was_signed(
     (head,) = server.heads
     assert head.startswith(f"GET {target} HTTP/1.1\r\n".encode())
     assert "OK-ACCESS-PASSPHRASE: a b+c=ü\r\n".encode().lower() in head.lower()
+
+
+@pytest.mark.parametrize("target", ["/a", "/a?cursor=x&signature=a%2Bb/c%2B=="])
+@pytest.mark.parametrize("content", ["", "nonce=7&unit=USD", '{"nonce":"7","signature":"a+b/c=="}'])
+async def test_a_post_is_sent_as_it_was_signed(
+    server: ScriptedExchange, https: Https, target: str, content: str
+) -> None:
+    """Body and target are the bytes of the signature, a signature in base64 among them."""
+    server.scripts[target] = response(b"{}")
+    body = Secret(content) if content else None
+    headers = {"content-type": Secret("application/x-of-the-exchange")}
+
+    await https.send(server.origin, SignedRead("read", "POST", target, headers, body=body), 5)
+
+    (head,), (sent,) = server.heads, server.bodies
+    assert head.startswith(f"POST {target} HTTP/1.1\r\n".encode())
+    assert head.lower().count(b"content-type: application/x-of-the-exchange\r\n") == 1
+    assert sent == content.encode()
 
 
 @pytest.mark.parametrize("target", ["/a?ccy=BTC%2CETH", "/a?b=ü", "/a b", "//a", "/a/../b", "/a?b=\r\n", "a"])
