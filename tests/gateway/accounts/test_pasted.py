@@ -117,7 +117,7 @@ def test_fields_that_are_missing_or_unknown_are_told() -> None:
     fields = pasted() | {"canary-of-a-secret": Secret("x")}
     del fields["passphrase"]
 
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, fields, CONNECT)
 
     problem = caught.value
@@ -130,7 +130,7 @@ def test_fields_that_are_missing_or_unknown_are_told() -> None:
     ]
     assert "The passphrase is missing." in problem.detail
     assert NOT_STORED[CONNECT] in problem.detail
-    assert "canary" not in str(problem.document())
+    assert "canary" not in str(problem_of(problem).document())
 
 
 @given(some.text(max_size=300))
