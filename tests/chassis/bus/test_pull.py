@@ -48,20 +48,16 @@ async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus
 
 
 async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus: NewBus) -> None:
-    """A message that arrives too late, or while the loop stops, goes to another process without a wait."""
+    """A message that arrives when its fetch has ended goes to another process without a wait."""
     bus = new_bus("sync-worker")
     await bus.start()
     await admin.jetstream().publish(SUBJECT, b"{}")
-    late = Pull(CONSUMER, never, 1, bus.inbox_prefix)
-    arriving = await bus.client.subscribe(f"{bus.inbox_prefix}late", cb=late._on_message)
-    await bus.client.publish(late._subject, b'{"batch":1}', reply=f"{bus.inbox_prefix}late")
+    pulling = await bus.client.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+    await bus.client.publish(pulling._nms, b'{"batch":1}', reply=pulling._deliver)
+    await until(lambda: asyncio.sleep(0, pulling.pending_msgs == 1), SOON)
 
-    async def back() -> bool:
-        info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
-        return info.delivered is not None and info.delivered.consumer_seq >= 1 and info.num_pending == 0
-
-    await until(back, SOON)
-    await arriving.unsubscribe()
+    await Pull(CONSUMER, never, 1)._give_back_late(pulling)
+    await pulling.unsubscribe()
     await bus.stop()
     successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
     (message,) = await successor.fetch(1, timeout=SOON)
@@ -74,11 +70,11 @@ async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) ->
     """A place that is taken by the loop itself does not make it look busy."""
     bus = new_bus("sync-worker")
     await bus.start()
-    pull = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    pull = Pull(CONSUMER, never, 1)
     pulling = asyncio.create_task(pull.run(bus.client))
 
     async def asks() -> bool:
-        return pull._asked is not None
+        return bool((await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)).num_waiting)
 
     await until(asks, SOON)
     assert await pull.ready(bus.client)
