@@ -8,13 +8,19 @@ RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
 NPM := $(VENV)/npm
 PORT ?= 3000
+# Tests wait more than they work, so that each processor serves two processes of them; 0 runs them in one, in order.
+JOBS ?= 4
+# Each file of tests stays in one process, which starts the servers that its tests share.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # What is pinned stays pinned as long as it fits pyproject.toml; ARGS=--upgrade moves it.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint contracts publish lock clean
+.PHONY: help demo up check test lint contracts publish lock clean
+# Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this help
 	@printf 'Crypto Pocket Butler. Needs Python 3.11 or newer and make.\n\n'
@@ -26,8 +32,11 @@ demo: $(RUN) ## Start everything in a temporary directory and sync a simulated a
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
 
-test: $(TEST) ## Run all tests (ARGS='-k name' to choose)
-	$(BIN)/python -m pytest $(ARGS)
+check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=4: in so many processes)
+	$(PYTEST) -m 'not stack' $(ARGS)
+
+test: $(TEST) ## Run all tests (JOBS=4: in so many processes; ARGS='-k name' to choose)
+	$(PYTEST) $(ARGS)
 
 lint: $(TEST) ## Check style and types
 	$(BIN)/ruff check .
