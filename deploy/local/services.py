@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.keys import kept, write_private
@@ -76,6 +77,7 @@ def environments(
         name: {
             **PLAIN_ENVIRONMENT,
             **{each: os.environ[each] for each in OPTIONAL[name] if each in os.environ},
+            **dict.fromkeys(NATS_TLS, ""),  # the local bus speaks on loopback, in the clear
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
             "OPERATIONS_PORT": str(operations_port(ports, name)),

@@ -130,7 +130,14 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed, GRACE_SECONDS)
+    bus = Bus(
+        "gateway",
+        "gateway",
+        settings.running.nats_url,
+        settings.running.nats_seed,
+        grace=GRACE_SECONDS,
+        tls=settings.running.nats_tls,
+    )
     ending = Ending(stopping)
     provided, parts = composed(settings, pool, bus, stopping)
     parts["ending"] = ending.run()
