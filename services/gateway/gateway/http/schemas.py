@@ -5,7 +5,7 @@ from inspect import cleandoc, getdoc
 from typing import Any
 
 import msgspec
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
+from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
@@ -28,13 +28,7 @@ class SecretSchema(OpenAPISchemaPlugin):
         schema_creator: Any,  # noqa: ARG002 - see above
     ) -> Schema:
         """Describe a Secret."""
-        return Schema(
-            type=OpenAPIType.STRING,
-            format=OpenAPIFormat.PASSWORD,
-            min_length=1,
-            max_length=256,
-            write_only=True,
-        )
+        return Schema(type=OpenAPIType.STRING, min_length=1, max_length=256, write_only=True)
 
 
 class OpenEnumSchema(OpenAPISchemaPlugin):
