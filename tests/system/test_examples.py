@@ -13,6 +13,8 @@ from tests.system.routes import document
 from tests.system.vault import Vault
 from tests.system.watching import CONFIG, Watched, perm
 
+ROW = '{"ccy": "USDT", "eq": "1834.317093622894", "eqUsd": "1834.31"}'
+SHORT = {"fault": "replaced", "field": "data", "text": f'[{{"totalEq": "", "details": [{ROW}]}}]'}
 UNREADABLE = {"fault": "replaced", "field": "bal", "text": '"a lot"'}
 ID, TIME, EMAIL, TOKEN = (
     re.compile(pattern)
@@ -169,6 +171,19 @@ async def test_a_pause_is_as_the_examples_say(watched: Watched, admin: Admin, ex
     assert (await watched.sync())["error_code"] == "over_privileged_key"
     await api.expect("AccountView.paused", "GET", watched.path)
     await api.expect("syncAccount.409.account_paused", "POST", f"{watched.path}/sync")
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_an_unconfirmed_loss_is_as_the_example_says(
+    watched: Watched, admin: Admin, examples: Examples
+) -> None:
+    """A list that lacks assets, while no total can be read, stands beside the last confirmed one."""
+    api = Answers(watched.person, examples)
+    await admin.put("plain", "account/balance", SHORT)
+    await admin.put("plain", "asset/asset-valuation", {"fault": "refusal", "code": "50011"})
+    await watched.person.post(f"{watched.path}/sync", Prefer="wait=60")
+    await api.expect("BalancesView.unconfirmed", "GET", f"{watched.path}/balances")
 
     assert not api.other, json.dumps(api.other, indent=1)
 

@@ -1,5 +1,6 @@
 """The OpenAPI document is one that any client can be made from."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest_asyncio
 from openapi_spec_validator import validate
 
 from deploy.local.stack import Stack
+from gateway.http.examples import FILE
 from tests.system.described import REQUEST, bodies, faults, nodes, operations, validator
 
+REQUESTS = {"Login", "Refresh", "ChangePassword", "DeleteMe", "Connect", "Rename", "ReplaceCredentials"}
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Python and ECMA-262 differ in these: ends of a text, named groups, comments, flags.
 PYTHON_ONLY = re.compile(r"\\[AZz]|\(\?(?:P|#|[aiLmsux-]+[:)])")
@@ -83,10 +86,44 @@ async def test_every_body_has_an_example_that_is_valid(document: dict[str, Any])
                 assert (str(value["status"]), value["code"]) == (body.status, name)
 
 
+async def test_every_member_of_an_example_is_described(document: dict[str, Any]) -> None:
+    """Examples hold nothing that their schemas do not tell; test_examples.py shows that answers are alike."""
+    closed = {
+        name: {**schema, "unevaluatedProperties": False} if schema.get("properties") else schema
+        for name, schema in document["components"]["schemas"].items()
+    }
+    strict = {**document, "components": {**document["components"], "schemas": closed}}
+
+    assert not {
+        f"{body} {name}": found
+        for body in bodies(document)
+        for name, value in body.examples.items()
+        if (found := faults(strict, body.schema, value))
+    }
+
+
+async def test_every_field_of_an_answer_is_required(document: dict[str, Any]) -> None:
+    """What is null is sent, too; only a problem has members that are left out, and a request fields."""
+    schemas = document["components"]["schemas"]
+    answers = {name: schema for name, schema in schemas.items() if name not in {*REQUESTS, "ProblemDocument"}}
+    left_out = {
+        name: missing
+        for name, schema in answers.items()
+        if (missing := set(schema.get("properties", {})) - set(schema.get("required", [])))
+    }
+
+    assert not left_out
+    assert set(schemas["ReplaceCredentials"]["required"]) == {"credentials"}
+    assert {"type", "title", "status", "code", "detail"} == set(schemas["ProblemDocument"]["required"])
+
+
 async def test_no_example_is_left_over(document: dict[str, Any]) -> None:
     """Each example of the file stands somewhere in the document."""
-    shown = {node["$ref"] for node in nodes(document["paths"]) if "$ref" in node}
-    assert {f"#/components/examples/{name}" for name in document["components"]["examples"]} <= shown
+    written = {f"{group}.{name}" for group, named in json.loads(FILE.read_text()).items() for name in named}
+    shown = {str(node.get("$ref")).rpartition("/")[2] for node in nodes(document["paths"])}
+
+    assert written == document["components"]["examples"].keys()
+    assert written <= shown
 
 
 async def test_patterns_are_those_of_every_language(document: dict[str, Any]) -> None:
