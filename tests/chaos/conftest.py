@@ -1,4 +1,4 @@
-"""The whole system, started once; every test finds it whole and must leave it so."""
+"""The whole system, started for each file of tests; every test finds it whole and must leave it so."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.system.person import CALL_SECONDS, Person
@@ -17,7 +17,7 @@ from tests.waiting import until
 ACCOUNTS = [f"account-{number}" for number in range(80)]
 
 
-@pytest_asyncio.fixture(name="one_world", scope="session")
+@pytest_asyncio.fixture(name="one_world", scope="module")
 async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     directory = tmp_path_factory.mktemp("chaos")
     write_accounts(directory / "accounts.toml", ACCOUNTS)
@@ -47,7 +47,7 @@ async def _person(world: World) -> AsyncIterator[Person]:
 @pytest_asyncio.fixture(name="admin")
 async def _admin(world: World) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
-    async with administering(world.parts.exchange) as admin:
+    async with administering(world.parts.simulator) as admin:
         yield admin
 
 

@@ -25,7 +25,7 @@ from contracts.wire.envelope import attributes, decode, encode
 from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
-from deploy.simulator.accounts import Account
+from deploy.simulator.okx.accounts import Account
 from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import Pinned
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.wire.asyncapi import DOCUMENT
 from deploy.local.stack import Stack
 
 PAGES = ["/swagger-ui", "/swagger-ui/start.js", "/swagger-ui/files/swagger-ui.css"]
@@ -60,6 +61,15 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
         assert "429" in document["paths"][f"/api/v1/auth/{name}"]["post"]["responses"]
     assert document["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
     assert document["security"] == [{"BearerToken": []}]
+
+
+async def test_the_asyncapi_document_is_for_anybody(stack: Stack) -> None:
+    """The gateway describes the events, without a token, as they are checked in."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        answer = (await client.get("/asyncapi.json")).raise_for_status()
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.content == DOCUMENT.read_bytes()
 
 
 @pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])

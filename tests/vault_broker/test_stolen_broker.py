@@ -27,7 +27,8 @@ from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
 from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import Pinned
-from gateway.http.problems import Problem
+from gateway.errors import VaultNotTrusted
+from gateway.http.problems import problem_of
 from tests.vault_broker.conftest import connected
 from vault_broker.handlers import QUEUE
 
@@ -133,12 +134,13 @@ async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
     """The caller is told that it is the operator's to look; there is one log line, and the metric counts."""
     thief.keys, counted = answer, refusals(key)
 
-    with capture_logs() as logs, pytest.raises(Problem) as problem:
+    with capture_logs() as logs, pytest.raises(VaultNotTrusted) as caught:
         await gateway.store(uuid7(), OKX, FIELDS)
 
-    assert (problem.value.status, problem.value.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
-    assert "not handed over" in problem.value.detail
-    assert problem.value.headers["Retry-After"]
+    problem = problem_of(caught.value)
+    assert (problem.status, problem.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
+    assert "not handed over" in problem.detail
+    assert problem.headers["Retry-After"]
     assert [line for line in logs if line["event"] == "keys_not_pinned"] == [
         {"event": "keys_not_pinned", "log_level": "error", "key": key}
     ]
@@ -167,7 +169,7 @@ async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: V
         await gateway.store(uuid7(), OKX, FIELDS)
     thief.keys = OWN
 
-    with pytest.raises(Problem):
+    with pytest.raises(VaultNotTrusted):
         await gateway.store(uuid7(), OKX, FIELDS)
 
     assert len(thief.stored) == 1

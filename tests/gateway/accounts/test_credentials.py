@@ -11,7 +11,8 @@ from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey
 from gateway.accounts.credentials import api_key_hint, check_read_only, wrap_secret
-from gateway.http.problems import Problem
+from gateway.errors import Faulted
+from gateway.http.problems import problem_of
 
 VAULT = rsa.generate_private_key(65537, 2048)
 PEM = VAULT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -54,17 +55,17 @@ def test_a_key_that_may_do_more_than_read_is_refused_by_name(
     permissions: tuple[str, ...], code: str, rights: list[str]
 ) -> None:
     """The refusal says which right is too much, and whether we know it: by the same code as at a sync."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(Faulted) as caught:
         check_read_only(OKX, Verified("1", "1", permissions, ()))
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert (problem.status, problem.code, problem.members["rights"]) == (422, code, rights)
     assert all(right in problem.detail for right in rights)
 
 
 def test_a_key_that_may_not_read_is_refused() -> None:
     """A key without any right is of no use."""
-    with pytest.raises(Problem, match="permission_missing"):
+    with pytest.raises(Faulted, match="permission_missing"):
         check_read_only(OKX, Verified("1", "1", (), ()))
 
 

@@ -9,7 +9,8 @@ from contracts.remedies import NOT_STORED, ROUTES, Situation
 from contracts.values import Secret
 from gateway.accounts.pasted import trimmed
 from gateway.accounts.submission import read_fields
-from gateway.http.problems import Problem
+from gateway.errors import InvalidInput
+from gateway.http.problems import problem_of
 
 CONNECT, REPLACE, _ = Situation
 # A space, a line end, a tab, an unbroken space, a wide one, a zero-width one, two joiners, a byte order mark,
@@ -87,10 +88,10 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
     situation: Situation, field: str, text: str, reason: str
 ) -> None:
     """The answer names the field and why, says that nothing was stored, and repeats no value."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, pasted(**{field: text}), situation)
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert problem.code == "invalid_input"
     assert f"The {field} " in problem.detail
     assert reason in problem.detail
@@ -102,7 +103,7 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 
 def test_every_field_that_is_wrong_is_named() -> None:
     """A person who pasted two fields wrong hears of both."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, pasted(api_key="", passphrase="\u00fc"), CONNECT)
 
     assert [each["field"] for each in caught.value.members["errors"]] == [
@@ -116,7 +117,7 @@ def test_fields_that_are_missing_or_unknown_are_told() -> None:
     fields = pasted() | {"canary-of-a-secret": Secret("x")}
     del fields["passphrase"]
 
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, fields, CONNECT)
 
     problem = caught.value
@@ -129,7 +130,7 @@ def test_fields_that_are_missing_or_unknown_are_told() -> None:
     ]
     assert "The passphrase is missing." in problem.detail
     assert NOT_STORED[CONNECT] in problem.detail
-    assert "canary" not in str(problem.document())
+    assert "canary" not in str(problem_of(problem).document())
 
 
 @given(some.text(max_size=300))
@@ -137,7 +138,7 @@ def test_what_is_accepted_can_be_sent_in_a_header(text: str) -> None:
     """A header field carries printable ASCII without white space around it, so only that is accepted."""
     try:
         kept = read_fields(OKX, pasted(passphrase=text), CONNECT).fields["passphrase"].reveal()
-    except Problem:
+    except InvalidInput:
         return
     assert kept.isascii()
     assert kept.isprintable()

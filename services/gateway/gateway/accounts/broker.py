@@ -30,15 +30,11 @@ from contracts.wire.fields import key_bytes
 from contracts.wire.grants import sign_destroy, sign_store
 from contracts.wire.sealing import seal
 from gateway.accounts.credentials import KeysRefused, Pinned, wrap_secret
-from gateway.http.problems import service_unavailable
+from gateway.errors import VaultNotTrusted
 from gateway.store.clock import DatabaseTime
 from gateway.wording import in_own_words
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
-NOT_PINNED = (
-    "The vault answers with keys that the operator of this service did not pin: the key was not handed over. "
-    "The operator must look at the vault and its fingerprints; submit the key again later."
-)
 
 log = structlog.get_logger()
 
@@ -64,9 +60,9 @@ class Vault:
     ) -> None:
         """Put a new credential, all fields of its exchange, into the vault.
 
-        Raises Failure, or Problem where the vault's keys are not pinned; after both it must be doomed. The
-        deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys that
-        changed makes the next call ask for the keys anew.
+        Raises Failure, or VaultNotTrusted where the vault's keys are not pinned; after both it must be
+        doomed. The deadline is set by the clock of `begun`, by ours where there is none. A refusal because
+        of keys that changed makes the next call ask for the keys anew.
         """
         signing = exchange.signing_field
         new = _New(
@@ -104,7 +100,7 @@ class Vault:
         except KeysRefused as refused:
             metrics.KEYS_REFUSED.labels(str(refused)).inc()
             log.error("keys_not_pinned", key=str(refused))
-            raise service_unavailable(Code.VAULT_UNAVAILABLE, NOT_PINNED) from None
+            raise VaultNotTrusted from None
         self._keys = reply
         return reply
 

@@ -19,7 +19,7 @@ from contracts.wire.pinning import (
 )
 from gateway.accounts.rights import judge_key
 from gateway.advice import Advice
-from gateway.http.problems import problem_of
+from gateway.errors import faulted
 
 HINT_LENGTH = 4
 
@@ -58,14 +58,11 @@ def wrap_secret(secret: bytes, wrapping_key_pem: str) -> bytes:
 
 
 def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
-    """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
+    """Refuse a key that may do more than read, or not even that; raises Faulted, in the words of `advice`."""
     finding = judge_key(exchange, verified.permissions)
-    if finding is None:
-        return
-    problem = problem_of(failure(finding.code, finding.detail), advice)
-    if finding.rights:
-        problem.members["rights"] = list(finding.rights)
-    raise problem
+    if finding is not None:
+        rights = {"rights": list(finding.rights)} if finding.rights else {}
+        raise faulted(failure(finding.code, finding.detail), advice, **rights)
 
 
 def api_key_hint(exchange: Exchange, fields: Fields) -> str:

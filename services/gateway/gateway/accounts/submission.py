@@ -1,7 +1,5 @@
 """What a user submits of a key, read before anything is stored: its values, exchange and region. Pure."""
 
-from http import HTTPStatus
-
 import msgspec
 
 from contracts.credentials import Fields
@@ -10,7 +8,7 @@ from contracts.exchanges.types import Exchange
 from contracts.remedies import Situation, Standing, became, route_of
 from contracts.wire.fields import wrong_fields
 from gateway.accounts.pasted import read_pasted
-from gateway.http.problems import Problem, invalid_input
+from gateway.errors import InvalidInput, RegionNotServed
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -23,7 +21,7 @@ class Submitted(msgspec.Struct, frozen=True):
 def read_fields(
     exchange: Exchange, given: Fields, situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> Submitted:
-    """Read the fields that were pasted; raises Problem, which names each that can not be used."""
+    """Read the fields that were pasted; raises InvalidInput, which names each that can not be used."""
     read = {name: read_pasted(name, secret) for name, secret in given.items()}
     fields = {name: secret for name, (secret, _) in read.items()}
     wrong = wrong_fields(exchange, exchange.credential_fields, fields)
@@ -34,33 +32,33 @@ def read_fields(
             {"field": f"credentials.{name}" if name else "credentials", "message": message}
             for name, message in wrong.items()
         ]
-        raise invalid_input(_not_stored(reasons, situation, standing, action), errors=errors)
+        raise InvalidInput(_not_stored(reasons, situation, standing, action), errors=errors)
     return Submitted(fields, tuple(note for _, note in read.values() if note))
 
 
 def find_exchange(key: str) -> Exchange:
-    """Find the exchange of an account to connect; raises Problem."""
+    """Find the exchange of an account to connect; raises InvalidInput."""
     exchange = EXCHANGES.get(key)
     if exchange is None:
         reason = f"We do not know this exchange: choose one of {', '.join(EXCHANGES)}."
-        raise invalid_input(_not_stored(reason, Situation.CONNECT))
+        raise InvalidInput(_not_stored(reason, Situation.CONNECT))
     return exchange
 
 
 def check_region(
     exchange: Exchange, region: str, situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> None:
-    """Refuse a region that is not the exchange's, or whose accounts we do not serve; raises Problem."""
+    """Refuse a region that is not the exchange's; raises InvalidInput, or RegionNotServed."""
     if exchange.region(region) is not None:
         return
     known = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions)
     unserved = exchange.unserved_region(region)
     if unserved is None:
         reason = f"We do not know this region of {exchange.name}: choose one of {known}."
-        raise invalid_input(_not_stored(reason, situation, standing))
+        raise InvalidInput(_not_stored(reason, situation, standing))
     reason = f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}."
     words = f"{reason} {became(situation, standing, stored=False)}"
-    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served", words)
+    raise RegionNotServed(words)
 
 
 def _not_stored(
