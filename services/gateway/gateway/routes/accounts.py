@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
 
 from contracts.credentials import Fields
 from contracts.exchanges import EXCHANGES
@@ -68,7 +69,10 @@ class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     situation=Situation.CONNECT,
 )
 async def connect_account(
-    data: Connect, request: SignedInRequest, intake: Intake, egress: tuple[str, ...]
+    data: Connect,
+    request: SignedInRequest,
+    intake: NamedDependency[Intake],
+    egress: NamedDependency[tuple[str, ...]],
 ) -> Response[AccountView]:
     """Connect an account after its key was verified to be read-only; a key that is refused is destroyed."""
     advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, egress)
@@ -78,7 +82,7 @@ async def connect_account(
 
 @get("/accounts", responses=documented(401), tags=["accounts"])
 async def list_accounts(
-    request: SignedInRequest, pool: Pool, egress: tuple[str, ...]
+    request: SignedInRequest, pool: NamedDependency[Pool], egress: NamedDependency[tuple[str, ...]]
 ) -> tuple[AccountView, ...]:
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
@@ -87,7 +91,10 @@ async def list_accounts(
 
 @get("/accounts/{account_id:uuid}", responses=documented(401, 404), tags=["accounts"])
 async def show_account(
-    account_id: UUID, request: SignedInRequest, pool: Pool, egress: tuple[str, ...]
+    account_id: UUID,
+    request: SignedInRequest,
+    pool: NamedDependency[Pool],
+    egress: NamedDependency[tuple[str, ...]],
 ) -> AccountView:
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
@@ -101,7 +108,11 @@ async def show_account(
     situation=Doing.RENAME,
 )
 async def rename_account(
-    account_id: UUID, data: Rename, request: SignedInRequest, pool: Pool, egress: tuple[str, ...]
+    account_id: UUID,
+    data: Rename,
+    request: SignedInRequest,
+    pool: NamedDependency[Pool],
+    egress: NamedDependency[tuple[str, ...]],
 ) -> AccountView:
     """Rename an account."""
     account, pause = await names.rename(pool, request.user.id, account_id, data.name)
@@ -115,7 +126,9 @@ async def rename_account(
     tags=["accounts"],
     situation=Doing.DELETE_ACCOUNT,
 )
-async def delete_account(account_id: UUID, request: SignedInRequest, deleting: Deleting) -> None:
+async def delete_account(
+    account_id: UUID, request: SignedInRequest, deleting: NamedDependency[Deleting]
+) -> None:
     """Delete an account with its balances; its secret is destroyed as soon as the vault can be reached."""
     await deleting.delete(request.user.id, account_id)
 
@@ -132,9 +145,9 @@ async def replace_credentials(
     account_id: UUID,
     data: ReplaceCredentials,
     request: SignedInRequest,
-    pool: Pool,
-    intake: Intake,
-    egress: tuple[str, ...],
+    pool: NamedDependency[Pool],
+    intake: NamedDependency[Intake],
+    egress: NamedDependency[tuple[str, ...]],
 ) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old one works until the new one is verified."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
@@ -145,13 +158,17 @@ async def replace_credentials(
 
 
 @get("/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
-async def show_balances(account_id: UUID, request: SignedInRequest, pool: Pool) -> BalancesView:
+async def show_balances(
+    account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
+) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
     return balances_view(*await find_balances(pool, request.user.id, account_id))
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
-async def show_holdings(account_id: UUID, request: SignedInRequest, pool: Pool) -> HoldingsView:
+async def show_holdings(
+    account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
+) -> HoldingsView:
     """Show the holdings summed by asset, and what is missing from the sums."""
     return holdings_view(*await find_balances(pool, request.user.id, account_id))
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, post
+from litestar.di import NamedDependency
 
 from contracts.values import Secret
 from gateway.http.answers import documented
@@ -68,7 +69,9 @@ class TokenView(msgspec.Struct, frozen=True):
     opt=PUBLIC | {"limit": "register"},
     situation=Doing.REGISTER,
 )
-async def register(data: Login, request: AnyRequest, pool: Pool, passwords: Passwords) -> UserView:
+async def register(
+    data: Login, request: AnyRequest, pool: NamedDependency[Pool], passwords: NamedDependency[Passwords]
+) -> UserView:
     """Register a user."""
     user = await add_user(pool, passwords, _presented(data, request))
     return UserView(user.id, user.email, user.created_at)
@@ -85,10 +88,10 @@ async def register(data: Login, request: AnyRequest, pool: Pool, passwords: Pass
 async def login(
     data: Login,
     request: AnyRequest,
-    pool: Pool,
-    passwords: Passwords,
-    allowed: Limits,
-    tokens: AccessTokens,
+    pool: NamedDependency[Pool],
+    passwords: NamedDependency[Passwords],
+    allowed: NamedDependency[Limits],
+    tokens: NamedDependency[AccessTokens],
 ) -> TokenView:
     """Sign in; the answer to an unknown address is that to a wrong password, and takes as long."""
     return _told(tokens, await begin_session(pool, passwords, allowed, _presented(data, request)))
@@ -104,7 +107,10 @@ async def login(
     situation=Doing.REFRESH,
 )
 async def refresh(
-    data: Refresh, request: AnyRequest, refreshing: Refreshing, tokens: AccessTokens
+    data: Refresh,
+    request: AnyRequest,
+    refreshing: NamedDependency[Refreshing],
+    tokens: NamedDependency[AccessTokens],
 ) -> TokenView:
     """Exchange a refresh token for new tokens.
 
@@ -121,7 +127,7 @@ async def refresh(
     tags=["auth"],
     situation=Doing.SIGN_OUT,
 )
-async def logout(request: SignedInRequest, pool: Pool) -> None:
+async def logout(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
     """Sign out: the access token and the refresh tokens of this login end at once."""
     await sessions.logout(pool, request.user, client_address(request))
 

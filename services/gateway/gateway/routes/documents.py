@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
+from litestar.di import NamedDependency
 from litestar.response import File
 from litestar.serialization import encode_json
 
@@ -70,7 +71,7 @@ async def healthz() -> dict[str, bool]:
 
 
 @get("/readyz", include_in_schema=False, opt=PUBLIC)
-async def readyz(ready: Ready) -> Response[dict[str, bool]]:
+async def readyz(ready: NamedDependency[Ready]) -> Response[dict[str, bool]]:
     """Tell whether the gateway can do its work, as of a second ago; the operations port tells more."""
     able = await ready.ready()
     return Response({"ready": able}, status_code=200 if able else 503)

@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
@@ -33,7 +34,7 @@ class ExchangeView(msgspec.Struct, frozen=True):
 
 
 @get("/exchanges", responses=documented(), tags=["exchanges"], security=[{}], opt=PUBLIC)
-async def list_exchanges(egress: tuple[str, ...]) -> tuple[ExchangeView, ...]:
+async def list_exchanges(egress: NamedDependency[tuple[str, ...]]) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
     return tuple(_view(exchange, egress) for exchange in EXCHANGES.values())
 

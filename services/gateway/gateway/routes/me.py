@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, post, put
+from litestar.di import NamedDependency
 
 from contracts.values import Secret
 from gateway.accounts.delete import Deleting
@@ -67,7 +68,11 @@ async def show_me(request: SignedInRequest) -> UserView:
     situation=Doing.CHANGE_PASSWORD,
 )
 async def change_password(
-    data: ChangePassword, request: SignedInRequest, pool: Pool, passwords: Passwords, proving: Proving
+    data: ChangePassword,
+    request: SignedInRequest,
+    pool: NamedDependency[Pool],
+    passwords: NamedDependency[Passwords],
+    proving: NamedDependency[Proving],
 ) -> None:
     """Change the password; every other session ends at once, this one goes on."""
     change = Change(data.old_password, data.new_password, client_address(request))
@@ -75,7 +80,7 @@ async def change_password(
 
 
 @get("/me/sessions", responses=documented(401), tags=TAG)
-async def list_sessions(request: SignedInRequest, pool: Pool) -> tuple[SessionView, ...]:
+async def list_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> tuple[SessionView, ...]:
     """List the sessions that last: this one first, then those used last; 100 at most."""
     listed = await sessions.list_sessions(pool, request.user)
     return tuple(_view(session, request.user.family_id) for session in listed)
@@ -88,7 +93,7 @@ async def list_sessions(request: SignedInRequest, pool: Pool) -> tuple[SessionVi
     tags=TAG,
     situation=Doing.END_SESSION,
 )
-async def end_session(session_id: UUID, request: SignedInRequest, pool: Pool) -> None:
+async def end_session(session_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
     """End a session: none of its tokens opens anything from now on."""
     await sessions.end(pool, request.user, session_id, client_address(request))
 
@@ -100,7 +105,7 @@ async def end_session(session_id: UUID, request: SignedInRequest, pool: Pool) ->
     tags=TAG,
     situation=Doing.END_SESSION,
 )
-async def end_other_sessions(request: SignedInRequest, pool: Pool) -> None:
+async def end_other_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
     """End every session but this one."""
     await sessions.end_others(pool, request.user, client_address(request))
 
@@ -113,7 +118,12 @@ async def end_other_sessions(request: SignedInRequest, pool: Pool) -> None:
     opt=BY_PASSWORD,
     situation=Doing.DELETE_USER,
 )
-async def delete_me(data: DeleteMe, request: SignedInRequest, proving: Proving, deleting: Deleting) -> None:
+async def delete_me(
+    data: DeleteMe,
+    request: SignedInRequest,
+    proving: NamedDependency[Proving],
+    deleting: NamedDependency[Deleting],
+) -> None:
     """Delete the user: sessions end, accounts are disconnected, and their secrets are destroyed.
 
     This can not be undone. The email address may be registered anew.

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
@@ -35,17 +36,17 @@ ANSWERED = [
 
 Prefer = Annotated[
     str | None,
-    Parameter(header="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async"),
+    HeaderParameter(name="Prefer", description="wait=SECONDS (20 by default, 60 at most) or respond-async"),
 ]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         description="A key of yours: the request is done once in 24 h, also where it fails. After a failure "
         "a new key tries again.",
     ),
 ]
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 @post(
@@ -60,10 +61,10 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 async def sync_account(
     account_id: UUID,
     request: SignedInRequest,
-    pool: Pool,
-    requests: Requests,
-    waiters: Waiters,
-    egress: tuple[str, ...],
+    pool: NamedDependency[Pool],
+    requests: NamedDependency[Requests],
+    waiters: NamedDependency[Waiters],
+    egress: NamedDependency[tuple[str, ...]],
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SyncView]:
@@ -93,10 +94,10 @@ async def sync_account(
 )
 async def sync_all(
     request: SignedInRequest,
-    pool: Pool,
-    requests: Requests,
-    waiters: Waiters,
-    egress: tuple[str, ...],
+    pool: NamedDependency[Pool],
+    requests: NamedDependency[Requests],
+    waiters: NamedDependency[Waiters],
+    egress: NamedDependency[tuple[str, ...]],
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[BatchView]:
@@ -119,7 +120,12 @@ async def sync_all(
 
 
 @get("/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_sync(sync_id: UUID, request: SignedInRequest, pool: Pool, egress: tuple[str, ...]) -> SyncView:
+async def show_sync(
+    sync_id: UUID,
+    request: SignedInRequest,
+    pool: NamedDependency[Pool],
+    egress: NamedDependency[tuple[str, ...]],
+) -> SyncView:
     """Show a sync."""
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     return sync_view(sync, egress, stand)
@@ -127,7 +133,10 @@ async def show_sync(sync_id: UUID, request: SignedInRequest, pool: Pool, egress:
 
 @get("/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
 async def show_batch(
-    batch_id: UUID, request: SignedInRequest, pool: Pool, egress: tuple[str, ...]
+    batch_id: UUID,
+    request: SignedInRequest,
+    pool: NamedDependency[Pool],
+    egress: NamedDependency[tuple[str, ...]],
 ) -> BatchView:
     """Show the syncs of one sync-all."""
     members, stands = await look.find_batch(pool, request.user.id, batch_id)
@@ -138,8 +147,8 @@ async def show_batch(
 async def list_syncs(
     account_id: UUID,
     request: SignedInRequest,
-    pool: Pool,
-    egress: tuple[str, ...],
+    pool: NamedDependency[Pool],
+    egress: NamedDependency[tuple[str, ...]],
     limit: Limit = 20,
     cursor: UUID | None = None,
 ) -> SyncPage:
