@@ -19,6 +19,7 @@ from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.local.stack import Stack
+from tests.speeds import needs_whole_system, order
 from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
@@ -27,9 +28,13 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs the whole stack last: its gateway publishes what other tests put into the outbox."""
-    items.sort(key=lambda item: "shared_stack" in getattr(item, "fixturenames", ()))
+    """Mark the tests that need the whole system, and order the files, which may run beside each other."""
+    for item in items:
+        if needs_whole_system(item):
+            item.add_marker("stack")
+    order(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from deploy.local.keys import write_private
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2
+# The kernel chooses no port that one of these is bound to, and lets a program listen there that asks for it.
+_HELD: deque[socket.socket] = deque()
+MAX_HELD = 256
 
 
 class PortTaken(Exception):
@@ -21,22 +25,33 @@ class InTheClear(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on; they are all different."""
-    listeners = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
-    ports: list[int] = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Find ports that no program has; they are all different, and no other program is given one meanwhile."""
+    return [_hold(0) for _ in range(count)]
+
+
+def _hold(wanted: int) -> int:
+    """Keep a port, any one for 0, until 256 others were kept; raises OSError when a program listens there."""
+    holder = socket.socket()
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((LOOPBACK, wanted))
+    except OSError:
+        holder.close()
+        raise
+    if len(_HELD) == MAX_HELD:
+        _HELD.popleft().close()
+    _HELD.append(holder)
+    port: int = holder.getsockname()[1]
+    return port
 
 
 def kept_port(path: Path) -> int:
     """Give the port of the last start, or a free one when there was none or somebody has taken it."""
     wanted = int(path.read_text()) if path.exists() else 0
     try:
-        with socket.create_server((LOOPBACK, wanted)) as listener:
-            port: int = listener.getsockname()[1]
+        port = _hold(wanted)
     except OSError:
-        (port,) = free_ports(1)
+        port = _hold(0)
     write_private(path, str(port).encode())  # through no link: the folder may be a program's own
     return port
 

@@ -16,11 +16,11 @@ import httpx
 from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.local.keys import write_private
+from deploy.vault.policy import broker_policy
 
 Answer = dict[str, Any]
 
 BROKER = "vault-broker"
-BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
 # Otherwise five wrong logins with the role id, which is public, lock the broker out.
 # A secret id is too long to be guessed.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
@@ -87,7 +87,7 @@ class Handover:
 
 def state(terms: Terms) -> bytes:
     """Name the state that provisioning brings a vault to: another name means that it must run again."""
-    wanted = [STEPS, BROKER_POLICY.read_text(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
+    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
@@ -98,7 +98,7 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
     """
     await _mount_engines(client)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
-    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": BROKER_POLICY.read_text()})
+    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
     await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
     # The first read makes the key, which takes up to a second.
     wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]

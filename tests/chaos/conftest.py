@@ -1,4 +1,4 @@
-"""The whole system, started once; every test finds it whole and must leave it so."""
+"""The whole system, started for each file of tests; every test finds it whole and must leave it so."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ from tests.waiting import until
 ACCOUNTS = [f"account-{number}" for number in range(80)]
 
 
-@pytest_asyncio.fixture(name="one_world", scope="session")
+@pytest_asyncio.fixture(name="one_world", scope="module")
 async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     directory = tmp_path_factory.mktemp("chaos")
     write_accounts(directory / "accounts.toml", ACCOUNTS)

@@ -27,24 +27,24 @@ from tests.processes import process_writing
 from tests.sync_worker.system import Gateway
 
 
-@pytest.fixture(name="directory", scope="session")
+@pytest.fixture(name="directory", scope="module")
 def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("conformance")
 
 
-@pytest.fixture(name="accounts_file", scope="session")
+@pytest.fixture(name="accounts_file", scope="module")
 def _accounts_file(directory: Path) -> Path:
     file = directory / "accounts.toml"
     write_accounts(file, [row.name for row in ROWS + VALUATION_ROWS + CONFIG_ROWS])
     return file
 
 
-@pytest.fixture(name="accounts", scope="session")
+@pytest.fixture(name="accounts", scope="module")
 def _accounts(accounts_file: Path) -> Accounts:
     return load_accounts(accounts_file)
 
 
-@pytest_asyncio.fixture(name="troubled_stack", scope="session")
+@pytest_asyncio.fixture(name="troubled_stack", scope="module")
 async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator[Stack]:
     """Run everything, with an exchange that has an admin port and an account for each row."""
     processes = Processes(directory / "logs")
@@ -64,13 +64,13 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
             yield Stack(processes, parts, ports)
 
 
-@pytest_asyncio.fixture(name="admin", scope="session")
+@pytest_asyncio.fixture(name="admin", scope="module")
 async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
     async with administering(troubled_stack.parts.simulator) as admin:
         yield admin
 
 
-@pytest_asyncio.fixture(name="gateway", scope="session")
+@pytest_asyncio.fixture(name="gateway", scope="module")
 async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
     """Give what asks the worker directly, with grants of the running gateway's key."""
     nats = troubled_stack.parts.nats
@@ -84,6 +84,6 @@ async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
     await bus.stop()
 
 
-@pytest.fixture(name="worker_process", scope="session")
+@pytest.fixture(name="worker_process", scope="module")
 def _worker_process(troubled_stack: Stack) -> psutil.Process:
     return process_writing(troubled_stack.processes.logs / "sync-worker.log")

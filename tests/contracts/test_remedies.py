@@ -88,7 +88,7 @@ def test_a_pause_that_ended_is_not_said_to_last(code: Code) -> None:
 
 
 @pytest.mark.parametrize("code", sorted({*Code} - {GONE}))
-@pytest.mark.parametrize("standing", set(Standing) - {Standing.ACTIVE})
+@pytest.mark.parametrize("standing", sorted({*Standing} - {Standing.ACTIVE}))
 def test_a_refused_replacement_tells_how_the_account_stands(code: Code, standing: Standing) -> None:
     """No old key stays in use where the account is paused, has no key or was deleted."""
     text = FAULTS[code].next_action(REPLACE, standing=standing)
@@ -107,7 +107,7 @@ def test_what_is_refused_before_it_is_stored_is_not_said_to_be_deleted(standing:
     assert "we delete" not in became(REPLACE, standing, stored=False)
 
 
-@pytest.mark.parametrize("standing", set(Standing) - {Standing.ACTIVE})
+@pytest.mark.parametrize("standing", sorted({*Standing} - {Standing.ACTIVE}))
 def test_every_standing_is_explained(standing: Standing) -> None:
     """docs/troubleshooting.md has the words of each, where they are not those of an account in use."""
     (row,) = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith(f"| {standing} |")]

@@ -10,7 +10,7 @@ from gateway.store import accounts, credentials, syncs, users
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from gateway.store.syncs import Sync
-from tests.gateway.portfolio.test_views import ACCOUNT
+from tests.gateway.http.test_views import ACCOUNT
 
 
 @pytest_asyncio.fixture(name="pool")

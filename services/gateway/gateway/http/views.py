@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, localcontext
-from enum import StrEnum
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -13,29 +12,29 @@ from contracts.exchanges.types import Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
-from contracts.values import Balance, amount_text
-from gateway.accounts.paused import PausedView, next_action, paused_view
+from contracts.values import AmountText, Balance, amount_text
+from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
+from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
 from gateway.store.accounts import Account
 from gateway.store.balances import Detail, StoredBalance, StoredWallet
 from gateway.store.pauses import Pause, Stand
 from gateway.store.syncs import Sync, WalletVerdict
 
-EXACT_DIGITS = 200
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 
 
-class WalletState(StrEnum):
-    """What a stored wallet is: `stale` when the last read failed, `never_read` when none succeeded yet.
+class PausedView(msgspec.Struct, frozen=True):
+    """Why the key of an account is not used, since when, and what ends that.
 
-    An `incomplete` one shows its newest list, which is not whole.
+    `rights` are those that the key has too many; `secret_destroyed` says that only another key ends it.
     """
 
-    FRESH = "fresh"
-    INCOMPLETE = "incomplete"
-    STALE = "stale"
-    NEVER_READ = "never_read"
-    NOT_COVERED = "not_covered"
+    reason: CodeText
+    since: datetime
+    rights: tuple[str, ...]
+    secret_destroyed: bool
+    next_action: str
 
 
 class AccountView(msgspec.Struct, frozen=True):
@@ -107,10 +106,10 @@ class AmountView(msgspec.Struct, frozen=True):
     """
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     stale_as_of: datetime | None
 
 
@@ -146,7 +145,7 @@ class WalletView(msgspec.Struct, frozen=True):
     balances: tuple[AmountView, ...] | None
     unreadable_rows: int
     unreadable: tuple[str, ...]
-    difference_usd: str | None
+    difference_usd: AmountText | None
     reported_at: datetime | None
     exchange_code: ExchangeCode | None
     endpoint: EndpointName | None
@@ -166,10 +165,10 @@ class HoldingView(msgspec.Struct, frozen=True):
     """One asset summed over the wallets that hold it."""
 
     asset: str
-    total: str
-    available: str | None
-    locked: str | None
-    borrowed: str | None
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
     wallets: tuple[str, ...]
     stale_as_of: datetime | None
 
@@ -190,6 +189,19 @@ class HoldingsView(msgspec.Struct, frozen=True):
     total_checks: dict[str, TotalCheck | None]
     as_of: datetime | None
     holdings: tuple[HoldingView, ...] | None
+
+
+def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
+    """Show a pause; None where the account is not paused."""
+    if pause is None:
+        return None
+    return PausedView(
+        reason=pause.reason,
+        since=pause.paused_at,
+        rights=pause.rights,
+        secret_destroyed=pause.destroyed_at is not None,
+        next_action=way_out(pause, EXCHANGES[exchange].name),
+    )
 
 
 def account_view(
@@ -305,58 +317,32 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
 def holdings_view(
     account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
 ) -> HoldingsView:
-    """Sum the balances by asset and say what is missing from the sum."""
+    """Show the sums by asset and what is missing from them."""
     exchange = EXCHANGES[account.exchange]
-    kept = {wallet.wallet: wallet for wallet in stored}
-    states = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
-    checks = {wallet: kept[wallet].total_check if wallet in kept else None for wallet in states}
-    missing = _in_state(states, WalletState.NEVER_READ)
-    times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
-    times += [balance.stale_as_of for balance in balances if balance.stale_as_of is not None]
-    fresh = set(states.values()) == {WalletState.FRESH}
+    holdings = summed(exchange, stored, balances)
     return HoldingsView(
         account_id=account.id,
-        complete=fresh and TotalCheck.DISAGREES not in checks.values(),
-        missing_wallets=missing,
-        stale_wallets=_in_state(states, WalletState.STALE),
-        incomplete_wallets=_in_state(states, WalletState.INCOMPLETE),
+        complete=holdings.complete,
+        missing_wallets=holdings.in_state(WalletState.NEVER_READ),
+        stale_wallets=holdings.in_state(WalletState.STALE),
+        incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
         not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
-        total_checks=checks,
-        as_of=min(times, default=None),
-        holdings=None if len(missing) == len(states) else tuple(_holdings(balances)),
+        total_checks=holdings.total_checks,
+        as_of=holdings.as_of,
+        holdings=None if holdings.assets is None else tuple(map(_holding, holdings.assets)),
     )
 
 
-def wallet_state(wallet: StoredWallet | None) -> WalletState:
-    """Tell what a covered wallet is."""
-    if wallet is None or wallet.as_of is None:
-        return WalletState.NEVER_READ
-    if wallet.known.incomplete:
-        return WalletState.INCOMPLETE
-    return WalletState.FRESH if wallet.error_code is None else WalletState.STALE
-
-
-def _in_state(states: dict[str, WalletState], state: WalletState) -> tuple[str, ...]:
-    return tuple(wallet for wallet, each in states.items() if each is state)
-
-
-def _holdings(balances: list[StoredBalance]) -> list[HoldingView]:
-    by_asset: dict[str, list[StoredBalance]] = {}
-    for balance in balances:
-        by_asset.setdefault(balance.asset, []).append(balance)
-    return [
-        HoldingView(
-            asset=asset,
-            total=amount_text(_exact_sum([balance.total for balance in parts])),
-            available=_sum_known([balance.available for balance in parts]),
-            locked=_sum_known([balance.locked for balance in parts]),
-            borrowed=_sum_known([balance.borrowed for balance in parts if balance.borrowed is not None]),
-            wallets=tuple(balance.wallet for balance in parts),
-            stale_as_of=min((each.stale_as_of for each in parts if each.stale_as_of), default=None),
-        )
-        for asset, parts in sorted(by_asset.items())
-        if any(balance.total or balance.borrowed for balance in parts)
-    ]
+def _holding(holding: Holding) -> HoldingView:
+    return HoldingView(
+        asset=holding.asset,
+        total=amount_text(holding.total),
+        available=_text(holding.available),
+        locked=_text(holding.locked),
+        borrowed=_text(holding.borrowed),
+        wallets=holding.wallets,
+        stale_as_of=holding.stale_as_of,
+    )
 
 
 def _amounts(balance: Balance) -> AmountView:
@@ -372,16 +358,3 @@ def _amounts(balance: Balance) -> AmountView:
 
 def _text(amount: Decimal | None) -> str | None:
     return None if amount is None else amount_text(amount)
-
-
-def _sum_known(amounts: list[Decimal | None]) -> str | None:
-    """Sum amounts; None when there are none or when one of them is not known."""
-    known = [amount for amount in amounts if amount is not None]
-    return amount_text(_exact_sum(known)) if known and len(known) == len(amounts) else None
-
-
-def _exact_sum(amounts: list[Decimal]) -> Decimal:
-    """Sum without rounding: the default context keeps 28 digits only."""
-    with localcontext() as context:
-        context.prec = EXACT_DIGITS
-        return sum(amounts, Decimal(0))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.faults import Code
 from contracts.syncs import Status
-from gateway.portfolio.views import WalletState, balances_view, batch_view, holdings_view, sync_view
+from gateway.http.views import balances_view, batch_view, holdings_view, sync_view
+from gateway.portfolio.holdings import WalletState
 from gateway.store.accounts import Account
 from gateway.store.balances import StoredBalance, StoredWallet
 from gateway.store.pauses import Stand
