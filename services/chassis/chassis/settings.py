@@ -9,7 +9,7 @@ import msgspec
 import nkeys
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from chassis.bus.tls import tls_context
+from chassis.tls import tls_context
 from contracts.values import Secret
 
 MAX_PORT = 65535

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
 from nats.js.errors import BadRequestError
 
+import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
 from chassis import metrics
 from chassis.bus.pull import Pull
 from chassis.health import Check

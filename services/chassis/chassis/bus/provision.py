@@ -20,7 +20,8 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
-from chassis.bus.tls import tls_context
+import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
+from chassis.tls import tls_context
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
 from contracts.wire.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
 
