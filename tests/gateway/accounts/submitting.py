@@ -23,7 +23,11 @@ from tests.system.test_sweeper import run
 from tests.vault_broker.test_stolen_broker import RIGHT
 
 READ_ONLY = Verified("1", "1", ("read_only",), ())
-SECRET = Secret("22582BD0CFF14C41EDBF1AB98506286D")
+FIELDS = {
+    "api_key": Secret("37c541a1-0000-4000-8000-10fe7a038418"),
+    "api_secret": Secret("22582BD0CFF14C41EDBF1AB98506286D"),
+    "passphrase": Secret("words"),
+}
 CREDENTIALS = "select state, destroy_at <= now() from credentials order by created_at, id"
 REFUSALS = "select detail ->> 'error_code' from audit where action = 'credential_refused' order by id"
 
@@ -88,9 +92,7 @@ class Scene:
             user_id=user_id or self.user_id,
             exchange=OKX,
             region="global",
-            api_key=Secret("37c541a1-0000-4000-8000-10fe7a038418"),
-            api_secret=SECRET,
-            passphrase=Secret("words"),
+            fields=FIELDS,
             address="203.0.113.7",
             advice=Advice(situation, OKX, "global", ()),
             account_id=account_id,
