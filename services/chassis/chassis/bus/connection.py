@@ -69,6 +69,16 @@ class _Broker(NatsBroker):
         return report
 
 
+def _identity(seed: Secret, tls: ssl.SSLContext | None) -> NatsNKey:
+    """Sign in with an nkey; with TLS the handshake comes first.
+
+    Otherwise nats-py speaks in the clear with a server that says that it needs no TLS.
+    """
+    return NatsNKey.from_seed(
+        seed.reveal(), ssl_context=tls, use_ssl=tls is not None, tls_handshake_first=tls is not None
+    )
+
+
 class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
@@ -101,10 +111,7 @@ class Bus:
         self.broker = _Broker(
             url,
             name=service,
-            # Otherwise nats-py speaks in the clear with whoever says that it needs no TLS.
-            security=NatsNKey.from_seed(
-                seed.reveal(), ssl_context=tls, use_ssl=tls is not None, tls_handshake_first=tls is not None
-            ),
+            security=_identity(seed, tls),
             inbox_prefix=self.inbox_prefix.removesuffix("."),
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
