@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVICES := gateway sync-worker vault-broker
 ROOTS := contracts services/chassis services/gateway services/sync-worker services/vault-broker .
 RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
+NPM := $(VENV)/npm
 PORT ?= 3000
 # Tests wait more than they work, so that each processor serves two processes of them; 0 runs them in one, in order.
 JOBS ?= 4
@@ -16,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check test lint contracts lock clean
+.PHONY: help demo up check test lint contracts publish lock clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,13 +43,20 @@ lint: $(TEST) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-contracts: $(RUN) ## Write the schemas and golden examples of the messages
-	$(BIN)/python -m contracts.cards contracts
+contracts: $(RUN) ## Write the schemas of the messages and the AsyncAPI document
+	$(BIN)/python -m contracts.wire.asyncapi
+
+publish: $(TEST) ## Keep the schemas as those of a release, where every reader of the last one can read them
+	$(BIN)/python -m pytest -q tests/contracts/test_cards.py tests/contracts/test_published.py
+	cp contracts/schemas/*.json contracts/published/
 
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
 		--extra contracts --extra chassis --extra gateway --extra sync-worker --extra vault-broker --extra local
 	$(COMPILE) $(ARGS) --output-file requirements/test.txt --all-extras --constraints requirements/run.txt
+	for service in $(SERVICES); do $(COMPILE) --output-file requirements/$$service.txt \
+		--constraints requirements/run.txt --extra contracts --extra chassis --extra $$service || exit; done
+	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 clean: ## Remove the virtual environment and caches, not the data in .butler/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -65,7 +74,10 @@ $(RUN): requirements/run.txt | $(BIN)/python
 	@for root in $(ROOTS); do (CDPATH= cd "$$root" && pwd) || exit; done > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/butler.pth"
 	@touch $@
 
-$(TEST): requirements/test.txt $(RUN)
+$(TEST): requirements/test.txt requirements/npm/package-lock.json $(RUN)
 	@echo 'Installing the requirements of the tests'
 	@$(PIP_INSTALL) -r requirements/test.txt
+	@rm -rf $(NPM) && cp -R requirements/npm $(NPM)
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --silent || { rm -rf $(NPM); \
+		echo 'WARNING: npm could not install: THE TESTS WITH FOREIGN READERS OF OUR CONTRACTS ARE SKIPPED' >&2; }
 	@touch $@

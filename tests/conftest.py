@@ -12,12 +12,12 @@ from psycopg import sql
 from psycopg.errors import DeadlockDetected
 
 from contracts.wire.topology import STREAMS
-from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
+from deploy.local.simulator import Simulator, running_simulator
 from deploy.local.stack import Stack
 from tests.speeds import needs_whole_system, order
 from tests.waiting import until
@@ -77,14 +77,14 @@ async def _database(processes: Processes, directory: Path) -> AsyncIterator[Post
 
 
 @pytest_asyncio.fixture(name="exchange", scope="session")
-async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
-    async with running_exchange(processes, directory, ("--admin-port", "0")) as exchange:
+async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Simulator]:
+    async with running_simulator(processes, directory, ("--admin-port", "0")) as exchange:
         yield exchange
 
 
 @pytest_asyncio.fixture(name="shared_stack", scope="session")
 async def _shared_stack(
-    processes: Processes, directory: Path, nats: Nats, vault: OpenBao, database: Postgres, exchange: Exchange
+    processes: Processes, directory: Path, nats: Nats, vault: OpenBao, database: Postgres, exchange: Simulator
 ) -> AsyncIterator[Stack]:
     parts = Infrastructure(directory, nats, vault, database, exchange)
     ports = service_ports()

@@ -1,14 +1,9 @@
-"""One card per message on the bus: who sends it to whom, its schema and a golden example.
+"""One card per subject of the bus: what its readers rely on; and the stable name of every message.
 
-`python -m contracts.cards DIRECTORY` writes `schemas/` and `examples/` there; a test holds them to the code.
+What a stream keeps is in `contracts.wire.topology`, a golden example of each message in `contracts/examples`.
 """
 
-import sys
-from datetime import UTC, datetime
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
-from uuid import UUID
+from collections.abc import Mapping
 
 import msgspec
 
@@ -24,230 +19,153 @@ from contracts.credentials import (
     Store,
     Stored,
 )
-from contracts.events import (
-    AccountPaused,
-    AccountResumed,
-    AccountSynced,
-    Verified,
-    VerifiedRights,
-    Verify,
-    WalletFact,
-)
-from contracts.exchanges.types import Read
-from contracts.faults import Code
-from contracts.syncs import (
-    Rights,
-    Status,
-    SyncCompleted,
-    SyncFailed,
-    SyncRequested,
-    TotalCheck,
-    Totals,
-    UnreadableRow,
-    Verdict,
-    WalletRead,
-)
-from contracts.values import Balance
+from contracts.events import AccountPaused, AccountResumed, AccountSynced, Verified, VerifiedRights, Verify
+from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested
 
-_SYNC = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3201")
-_ACCOUNT = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3202")
-_CREDENTIAL = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3203")
-_USER = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3204")
-_REQUEST = UUID("01a20bb2-cf15-70d2-b21f-28f16bee3205")
-_AT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
-_DEADLINE = datetime(2026, 11, 24, 12, 2, 0, tzinfo=UTC)
-_REPORTED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-_GRANT = "cGF5bG9hZA==.c2lnbmF0dXJl"
-_TRADING = WalletRead(
-    "trading",
-    Verdict.INCOMPLETE,
-    as_of=_AT,
-    balances=(
-        Balance(
-            "BTC",
-            Decimal("0.123456789012345678"),
-            available=Decimal("0.1"),
-            locked=Decimal("0.023456789012345678"),
-        ),
-        Balance("USDT", Decimal("-5.50"), available=Decimal("0"), borrowed=Decimal("5.50")),
-    ),
-    total_check=TotalCheck.UNCHECKED,
-    error_code=Code.UNREADABLE_ROWS,
-    error="1 of 3 rows could not be read: the currency has no name.",
-    totals=Totals(Decimal("7894.50"), Decimal("7905.50"), Decimal("7894.51"), fits=True),
-    unreadable=(UnreadableRow("the currency has no name", usd=Decimal("0.00000003")),),
-    unreadable_count=1,
-    reported_at=_REPORTED,
+Kind = type[msgspec.Struct]
+
+# Programs see these names in `ce-type`. A name stays when its class is renamed; its version is its subject's.
+NAMES: Mapping[Kind, str] = {
+    SyncRequested: "sync.requested.v1",
+    SyncCompleted: "sync.completed.v1",
+    SyncFailed: "sync.failed.v1",
+    AccountSynced: "account.synced.v1",
+    AccountPaused: "account.paused.v1",
+    AccountResumed: "account.resumed.v1",
+    AskKeys: "vault.keys.requested.v1",
+    Keys: "vault.keys.v1",
+    Store: "credential.store.requested.v1",
+    Stored: "credential.stored.v1",
+    Destroy: "credential.destroy.requested.v1",
+    Destroyed: "credential.destroyed.v1",
+    Authorize: "reads.authorize.requested.v1",
+    Authorized: "reads.authorized.v1",
+    Verify: "credential.verify.requested.v1",
+    Verified: "credential.verified.v1",
+    VerifiedRights: "credential.rights.verified.v1",
+    Refused: "request.refused.v1",
+}
+
+UNORDERED = "No order is guaranteed."
+AT_MOST_ONCE = "At most once: the bus does not store it."
+ANSWERED = (
+    "The caller gets one answer or none before its timeout; a `refused` answer says why nothing was done."
 )
-_FUNDING = WalletRead(
-    "funding",
-    Verdict.FAILED,
-    error_code=Code.EXCHANGE_ERROR,
-    error="The exchange answered with an error code that is not known here.",
-    exchange_code="59999",
-    endpoint="asset_balances",
-)
-_RIGHTS = Rights("446556000000000001", ("read_only",))
-_EARN = WalletRead("earn", Verdict.NOT_COVERED)
+SETTLED = "At least once. The first terminal outcome of a sync counts, and a later one changes nothing."
+PUBLIC = "At least once from a consumer of the stream; at most once to a plain subscription."
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A message, the subject it goes to (or answers on), its sender and its receiver."""
+    """A subject: its owner, which alone changes it, the parts on both sides, and the guarantees they have.
+
+    `{...}` in the subject stands for one token, at the end of a dead letter's for several. Where the message
+    is a request, each of `replies` may answer it. A card without a message has no body of its own, and
+    `summary` tells of it.
+    """
 
     subject: str
-    sender: str
-    receiver: str
-    example: msgspec.Struct
+    message: Kind | None
+    owner: str
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    delivery: str
+    ordering: str = UNORDERED
+    replies: tuple[Kind, ...] = ()
+    summary: str = ""
 
     @property
-    def name(self) -> str:
-        """Give the name of the message, which names its files."""
-        return type(self.example).__name__
+    def version(self) -> int:
+        """Give the version of the subject; an incompatible change makes a new subject with the next one."""
+        return int(NAMES[self.message].rpartition(".v")[2]) if self.message else 1
+
+
+def _request(subject: str, message: Kind, sender: str, receiver: str, *replies: Kind) -> Card:
+    return Card(subject, message, receiver, (sender,), (receiver,), ANSWERED, replies=(*replies, Refused))
 
 
 CARDS = (
     Card(
-        subjects.SYNC_REQUESTED_ALL,
+        subjects.sync_requested("{exchange}"),
+        SyncRequested,
         "gateway",
+        ("gateway",),
+        ("sync-worker",),
+        "At least once, to one worker, until it acknowledges or the deadline is over.",
+    ),
+    Card(
+        subjects.sync_completed("{exchange}"),
+        SyncCompleted,
         "sync-worker",
-        SyncRequested(_SYNC, _ACCOUNT, _CREDENTIAL, "okx", "global", _DEADLINE, _GRANT),
+        ("sync-worker",),
+        ("gateway",),
+        SETTLED,
     ),
     Card(
-        subjects.SYNC_COMPLETED_ALL,
+        subjects.sync_failed("{exchange}"),
+        SyncFailed,
         "sync-worker",
+        ("sync-worker", "gateway"),
+        ("gateway",),
+        SETTLED,
+    ),
+    Card(
+        "butler.account.synced.{user_id}",
+        AccountSynced,
         "gateway",
-        SyncCompleted(
-            _SYNC, _ACCOUNT, "okx", Status.PARTIAL, (_TRADING, _FUNDING, _EARN), 2, _GRANT, _RIGHTS
-        ),
+        ("gateway",),
+        ("subscribers",),
+        f"{PUBLIC} `sync_id` tells a repeat.",
+        f"{UNORDERED} `recorded_at` tells which sync is newer.",
     ),
     Card(
-        subjects.SYNC_FAILED_ALL,
-        "sync-worker, gateway",
+        "butler.account.paused.{user_id}",
+        AccountPaused,
         "gateway",
-        SyncFailed(
-            _SYNC,
-            _ACCOUNT,
-            "okx",
-            Code.KEY_UNKNOWN,
-            "The exchange does not know this API key.",
-            grant=_GRANT,
-        ),
+        ("gateway",),
+        ("subscribers",),
+        f"{PUBLIC} `account_id`, `paused_at` and `reason` tell a repeat.",
+        f"{UNORDERED} `paused_at` tells which is newer.",
     ),
     Card(
-        "butler.account.synced.<user_id>",
+        "butler.account.resumed.{user_id}",
+        AccountResumed,
         "gateway",
-        "subscribers",
-        AccountSynced(
-            _SYNC,
-            _ACCOUNT,
-            _USER,
-            "okx",
-            Status.PARTIAL,
-            _AT,
-            (
-                WalletFact("trading", Verdict.COMPLETE, total_check=TotalCheck.AGREES),
-                WalletFact("funding", Verdict.FAILED, Code.RATE_LIMITED),
-                WalletFact("earn", Verdict.NOT_COVERED),
-            ),
-            holdings_count=2,
-            error_code=Code.RATE_LIMITED,
-        ),
+        ("gateway",),
+        ("subscribers",),
+        f"{PUBLIC} `account_id` and `resumed_at` tell a repeat.",
+        f"{UNORDERED} `resumed_at` tells which is newer.",
     ),
     Card(
-        "butler.account.paused.<user_id>",
+        subjects.recorded("{sync_id}"),
+        None,
         "gateway",
-        "subscribers",
-        AccountPaused(_ACCOUNT, _USER, "okx", Code.OVER_PRIVILEGED_KEY, _AT),
+        ("gateway",),
+        ("gateway", "vault-broker"),
+        AT_MOST_ONCE,
+        summary="The outcome of a sync is in the database; the body is empty.",
     ),
     Card(
-        "butler.account.resumed.<user_id>",
+        subjects.dead("{subject}"),
+        None,
         "gateway",
-        "subscribers",
-        AccountResumed(_ACCOUNT, _USER, "okx", _AT),
+        ("gateway", "sync-worker"),
+        ("operator",),
+        "At least once.",
+        summary="A message that no service could read or handle, as it came; `butler-reason` says why.",
     ),
-    Card(subjects.KEYS, "gateway", "vault-broker", AskKeys()),
-    Card(
-        subjects.KEYS,
-        "vault-broker",
-        "gateway",
-        Keys("-----BEGIN PUBLIC KEY-----\n...\n-----END PUBLIC KEY-----\n", bytes(32), "0123456789abcdef"),
-    ),
-    Card(
-        subjects.STORE,
-        "gateway",
-        "vault-broker",
-        Store(
-            _REQUEST, _CREDENTIAL, "okx", "0123456789abcdef", b"wrapped", b"sealed", _DEADLINE, "c2lnbmF0dXJl"
-        ),
-    ),
-    Card(subjects.STORE, "vault-broker", "gateway", Stored()),
-    Card(subjects.DESTROY, "gateway", "vault-broker", Destroy(_CREDENTIAL, _REQUEST, "c2lnbmF0dXJl")),
-    Card(subjects.DESTROY, "vault-broker", "gateway", Destroyed()),
-    Card(
-        subjects.AUTHORIZE,
-        "sync-worker",
-        "vault-broker",
-        Authorize(
-            _REQUEST,
-            _CREDENTIAL,
-            "okx",
-            1795521600000,
-            (Read("account_balance"), Read("asset_valuation", {"ccy": "USD"})),
-            bytes(32),
-            _GRANT,
-        ),
-    ),
-    Card(subjects.AUTHORIZE, "vault-broker", "sync-worker", Authorized(b"sealed")),
-    Card(
-        subjects.verify("*"),
-        "gateway",
-        "sync-worker",
-        Verify(_CREDENTIAL, "okx", "global", _GRANT, _DEADLINE),
-    ),
-    Card(
-        subjects.verify("*"),
-        "sync-worker",
-        "gateway",
-        Verified("446556000000000001", "446556000000000001", ("read_only",), ("203.0.113.7",)),
-    ),
-    Card(
-        subjects.verify("*"), "sync-worker", "gateway", VerifiedRights("446556000000000001", ("read_only",))
-    ),
-    Card(
-        "every request",
-        "vault-broker, sync-worker",
-        "who asked",
-        Refused(Code.VAULT_UNAVAILABLE, "The vault is sealed.", retry_after=5.0),
-    ),
+    _request(subjects.KEYS, AskKeys, "gateway", "vault-broker", Keys),
+    _request(subjects.STORE, Store, "gateway", "vault-broker", Stored),
+    _request(subjects.DESTROY, Destroy, "gateway", "vault-broker", Destroyed),
+    _request(subjects.AUTHORIZE, Authorize, "sync-worker", "vault-broker", Authorized),
+    _request(subjects.verify("{exchange}"), Verify, "gateway", "sync-worker", Verified, VerifiedRights),
 )
 
 
-def schema(card: Card) -> dict[str, Any]:
-    """Write the JSON Schema of a message with its card on top."""
-    described = {"subject": card.subject, "sender": card.sender, "receiver": card.receiver}
-    return {"x-card": described, **msgspec.json.schema(type(card.example))}
+def event_type(kind: Kind) -> str:
+    """Give the CloudEvents type of a message: a reverse domain name that ends with the version."""
+    return f"io.pocketbutler.{NAMES[kind]}"
 
 
-def files() -> dict[str, bytes]:
-    """Give every generated file by its path under `contracts/`."""
-    made: dict[str, bytes] = {}
-    for card in CARDS:
-        made[f"schemas/{card.name}.json"] = _pretty(schema(card))
-        made[f"examples/{card.name}.json"] = _pretty(card.example)
-    return made
-
-
-def main() -> None:
-    """Write the files into the directory that the command line names."""
-    directory = Path(sys.argv[1])
-    for path, content in files().items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        (directory / path).write_bytes(content)
-
-
-def _pretty(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2) + b"\n"
-
-
-if __name__ == "__main__":
-    main()
+def schema_uri(kind: Kind) -> str:
+    """Give the URI that names the schema of a message; it leads to no address, `$id` of the schema is it."""
+    return f"urn:pocketbutler:schema:{NAMES[kind]}"

@@ -5,32 +5,44 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.exchanges.types import Read
+from contracts.exchanges.types import OWN, Read
 from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
 from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
-MIN_SECRET_BYTES = 32
 # How long a gateway waits until a credential is stored.
 STORE_SECONDS = 8.0
 
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
 
 
-class CredentialParts(msgspec.Struct, frozen=True):
-    """The parts of a credential that the exchange sees in clear; only ever sealed to the broker."""
-
-    api_key: Secret
-    passphrase: Secret
+# The fields of a credential by name, but for the one that signs: what the exchange sees in clear. They are
+# only ever sealed to the broker.
+Fields = dict[str, Secret]
 
 
 class SignedRead(msgspec.Struct, frozen=True):
-    """One signed read; `target` is path and query exactly as signed, to be sent without re-encoding."""
+    """One signed read; `target` is path and query exactly as signed, to be sent without re-encoding.
+
+    `host` is the name of one of the region's hosts, and `body` is sent as it is.
+    """
 
     name: str
     method: str
     target: str
     headers: dict[str, Secret]
+    host: str = OWN
+    body: Secret | None = None
+
+    @property
+    def content(self) -> str:
+        """Give the body, empty where there is none."""
+        return self.body.reveal() if self.body else ""
+
+    @property
+    def sent(self) -> tuple[Secret, ...]:
+        """Give all that the exchange is told, but for method and path."""
+        return *self.headers.values(), Secret(self.target.partition("?")[2]), Secret(self.content)
 
 
 class SignedReads(msgspec.Struct, frozen=True):
@@ -57,8 +69,9 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 class Store(msgspec.Struct, frozen=True):
     """Keep a new credential before the deadline; never sent twice with the same `credential_id`.
 
-    `wrapped_secret` is the API secret under Vault's wrapping key; `sealed_parts` a CredentialParts under
-    the broker's sealing key, bound to the subject, `credential_id` and `request_id`. `signature` is the
+    `wrapped_secret` is the field that signs under Vault's wrapping key; `sealed_parts` the other fields,
+    a JSON object of texts by name, under the broker's sealing key, bound to the subject, `credential_id` and
+    `request_id`. `signature` is the
     gateway's, by its grant key, so that a recorded message can not be stored under another id; a gateway of
     before sends none.
     """

@@ -39,7 +39,7 @@ def verify(exchange: str) -> str:
     return f"butler.exchange.gateway.verify.{exchange}"
 
 
-def recorded(sync_id: UUID) -> str:
+def recorded(sync_id: UUID | str) -> str:
     """Name the wake-up call that says that a sync's outcome is in the database."""
     return f"butler.gateway.recorded.{sync_id}"
 

@@ -84,7 +84,11 @@ def check_amount(amount: Decimal) -> None:
         raise ValueError("the amount has too many digits")
 
 
-def amount_text(amount: Decimal) -> str:
+# An amount as the API shows it; what stands in `extra` comes into the OpenAPI document.
+AmountText = Annotated[str, msgspec.Meta(extra_json_schema={"extra": {"format": "decimal"}})]
+
+
+def amount_text(amount: Decimal) -> AmountText:
     """Write an amount in plain decimal notation, with every digit it came with."""
     return format(amount, "f")
 

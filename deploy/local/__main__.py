@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
     up = commands.add_parser("up", help="run the stack on data that is kept")
     up.add_argument("--port", type=int, default=3000, help="of the API")
     up.add_argument("--directory", type=Path, default=Path(".butler"), help="for data, keys and logs")
-    up.add_argument("--simulated", action="store_true", help="use a simulated exchange, not the real ones")
+    up.add_argument("--simulated", action="store_true", help="use simulated exchanges, not the real ones")
     demo = commands.add_parser("demo", help="run the stack on data that is thrown away, and show a sync")
     demo.add_argument(
         "--once", action="store_true", help="end after the sync; exit 0 only if it was completed"
@@ -127,11 +127,11 @@ def show_addresses(stack: Stack) -> None:
     shown = next((f", nkey of a subscriber in {seed}" for seed in seeds if seed.exists()), "")
     print(f"NATS          {parts.nats.url}{shown}")
     print(f"Health        {', '.join(f'{name} {stack.operations(name)}/readyz' for name in MODULES)}")
-    if parts.exchange is not None:
-        print(f"Exchange      {', '.join(f'{name} {url}' for name, url in parts.exchange.regions.items())}")
-        print(
-            f"              simulated; trust {parts.exchange.ca}, accounts in deploy/simulator/accounts.toml"
-        )
+    if parts.simulator is not None:
+        for exchange, origins in parts.simulator.exchanges.items():
+            print(f"Exchange      {exchange}: {', '.join(f'{name} {url}' for name, url in origins.items())}")
+        accounts = "deploy/simulator/<exchange>/accounts.toml"
+        print(f"              simulated; trust {parts.simulator.ca}, accounts in {accounts}")
 
 
 async def until_signal(options: argparse.Namespace) -> int:

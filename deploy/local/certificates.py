@@ -1,4 +1,7 @@
-"""A private certificate authority for the servers of the local stack, and its server certificates."""
+"""A private certificate authority for the servers of the local stack, and its server certificates.
+
+trustme makes both; they are kept in files, so that a client that trusted the authority once still does.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +11,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from trustme import CA, Blob
 
-AUTHORITY_LIFETIME = timedelta(days=3650)
+from deploy.local.keys import write_private
+
 SERVER_LIFETIME = timedelta(days=365)
 # A certificate this close to its end is replaced at the next start: a stack may stay up for weeks.
 RENEWED_BEFORE_END = timedelta(days=60)
@@ -44,18 +41,13 @@ class Authority(Identity):
         """
         folder = self.certificate_path.parent
         server = Identity(folder / "server.pem", folder / "server-key.pem")
-        issuer, issuer_key = _load(self)
-        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-        if not (_usable(server) and _issued_for(server, issuer, names)):
-            key = ec.generate_private_key(ec.SECP256R1())
-            builder = _builder(issuer.subject, _name(hosts[0]), key.public_key(), SERVER_LIFETIME)
-            issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-            usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-            builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            builder = builder.add_extension(_key_usage(authority=False), critical=True)
-            builder = builder.add_extension(usage, critical=False).add_extension(names, critical=False)
-            builder = builder.add_extension(issuer_id, critical=False)
-            _save(server, builder.sign(issuer_key, SHA256()), key)
+        if not (_usable(server) and _issued_for(server, self, hosts)):
+            authority = CA.from_pem(self.certificate_path.read_bytes(), self.key_path.read_bytes())
+            now = datetime.now(UTC)
+            issued = authority.issue_cert(
+                *hosts, common_name=hosts[0], not_before=now - BACKDATED, not_after=now + SERVER_LIFETIME
+            )
+            _save(server, issued.cert_chain_pems[0], issued.private_key_pem)
         return server
 
 
@@ -64,33 +56,34 @@ def make_authority(directory: Path, name: str) -> Authority:
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "ca.pem", directory / "ca-key.pem")
     if not _usable(authority):
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(name), _name(name), key.public_key(), AUTHORITY_LIFETIME)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_key_usage(authority=True), critical=True)
-        _save(authority, builder.sign(key, SHA256()), key)
+        made = CA(path_length=0, organization_unit_name=name)
+        _save(authority, made.cert_pem, made.private_key_pem)
     return authority
 
 
-def _builder(
-    issuer: x509.Name, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, lifetime: timedelta
-) -> x509.CertificateBuilder:
-    """Begin a certificate that is valid from now on, with the key identifier that strict checks ask for."""
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .issuer_name(issuer)
-        .subject_name(subject)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-    )
+def _certificate(identity: Identity) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(identity.certificate_path.read_bytes())
 
 
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def _usable(identity: Identity) -> bool:
+    """Say whether the files can be read, belong together and do not end soon."""
+    try:
+        certificate = _certificate(identity)
+        key = load_pem_private_key(identity.key_path.read_bytes(), password=None)
+    except (FileNotFoundError, TypeError, ValueError):
+        return False
+    lasting = certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED_BEFORE_END
+    return lasting and certificate.public_key() == key.public_key()
+
+
+def _issued_for(server: Identity, issuer: Identity, hosts: Sequence[str]) -> bool:
+    certificate = _certificate(server)
+    try:
+        certificate.verify_directly_issued_by(_certificate(issuer))
+    except (InvalidSignature, ValueError):
+        return False
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return list(names) == [_general_name(host) for host in hosts]
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -100,59 +93,7 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _load(identity: Identity) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Read certificate and key; raises TypeError for a key that is not elliptic."""
-    certificate = x509.load_pem_x509_certificate(identity.certificate_path.read_bytes())
-    key = load_pem_private_key(identity.key_path.read_bytes(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"{identity.key_path} holds no elliptic key")
-    return certificate, key
-
-
-def _usable(identity: Identity) -> bool:
-    """Say whether the files can be read, belong together and do not end soon."""
-    try:
-        certificate, key = _load(identity)
-    except (FileNotFoundError, TypeError, ValueError):
-        return False
-    lasting = certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED_BEFORE_END
-    return lasting and certificate.public_key() == key.public_key()
-
-
-def _issued_for(server: Identity, issuer: x509.Certificate, names: x509.SubjectAlternativeName) -> bool:
-    certificate, _ = _load(server)
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError):
-        return False
-    return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == names
-
-
-def _save(identity: Identity, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def _save(identity: Identity, certificate: Blob, key: Blob) -> None:
     """Write the key first, so that a crash in between shows as a pair that does not match."""
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _replace(identity.key_path, pem, mode=0o600)
-    _replace(identity.certificate_path, certificate.public_bytes(Encoding.PEM), mode=0o644)
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Put a whole file in place at once, never readable with more rights than its mode."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=mode, exist_ok=False)
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_private(identity.key_path, key.bytes())
+    write_private(identity.certificate_path, certificate.bytes()).chmod(0o644)

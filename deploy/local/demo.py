@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 
-ACCOUNTS = Path(__file__).parents[1] / "simulator" / "accounts.toml"
-ACCOUNT = "plain"
+from contracts.exchanges import EXCHANGES
+
+EXCHANGE, ACCOUNT = "okx", "plain"
+ACCOUNTS = Path(__file__).parents[1] / "simulator" / EXCHANGE / "accounts.toml"
 EMAIL = "demo@example.com"
 WAIT_SECONDS = 60
 CALL_SECONDS = WAIT_SECONDS + 15
@@ -70,8 +72,10 @@ def _submission() -> dict[str, object]:
     """Give the account of the simulated exchange as a person would type it in."""
     accounts = tomllib.loads(ACCOUNTS.read_text())["accounts"]
     account = next(each for each in accounts if each["name"] == ACCOUNT)
-    credentials = {field: account[field] for field in ("api_key", "api_secret", "passphrase")}
-    return {"exchange": "okx", "name": "My OKX", "region": account["region"], "credentials": credentials}
+    entry = EXCHANGES[EXCHANGE]
+    credentials = {field.key: account[field.key] for field in entry.credential_fields}
+    submission = {"exchange": entry.key, "name": f"My {entry.name}", "region": account["region"]}
+    return {**submission, "credentials": credentials}
 
 
 def _holding(row: Mapping[str, Any]) -> Row:

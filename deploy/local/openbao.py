@@ -18,10 +18,12 @@ from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
-from deploy.vault.provision import Handover, call, pinned_fingerprints, provision, state
+from deploy.vault.provision import Handover, Terms, call, pinned_fingerprints, provision, state
 
 READY_SECONDS = 30
 CALL_SECONDS = 15
+# A copied login or token of a broker works on this machine only, and each provisioning ends those of before.
+TERMS = Terms((f"{LOOPBACK}/32",), renewed=True, alone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _forget_unfinished(home: Path) -> None:
 def _due(home: Path, vault: OpenBao) -> bool:
     """Tell whether the vault must be provisioned, the first time or because this version wants more."""
     done = home / "provisioned"
-    return not done.exists() or done.read_bytes() != state() or not vault.files.complete
+    return not done.exists() or done.read_bytes() != state(TERMS) or not vault.files.complete
 
 
 def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
@@ -163,8 +165,8 @@ async def _bring_up_to_date(
         token = await _initialise(client, recovery_key)
         await processes.until("openbao", lambda: _active(client), READY_SECONDS)
     async with as_root(client, token):
-        await provision(client, vault.files)
-    write_private(done, state())
+        await provision(client, vault.files, TERMS)
+    write_private(done, state(TERMS))
 
 
 async def _initialise(client: httpx.AsyncClient, recovery_key: Path) -> str:

@@ -19,14 +19,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from chassis.settings import NATS_TLS
+from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
-from deploy.local.exchange import Exchange
 from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
+from deploy.local.simulator import Simulator
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.settings import OPTIONAL as OF_WORKER
 from vault_broker.settings import OPTIONAL as OF_BROKER
@@ -42,13 +44,13 @@ FILES = ("_FILE", "_CACERT")  # how settings end that are paths
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """What the services stand on; without an exchange of its own the worker calls the real ones."""
+    """What the services stand on; without a simulator the worker calls the real ones."""
 
     directory: Path
     nats: Nats
     vault: OpenBao
     database: Postgres
-    exchange: Exchange | None
+    simulator: Simulator | None
 
 
 def service_ports(gateway: int | None = None) -> dict[str, int]:
@@ -75,6 +77,7 @@ def environments(
         name: {
             **PLAIN_ENVIRONMENT,
             **{each: os.environ[each] for each in OPTIONAL[name] if each in os.environ},
+            **dict.fromkeys(NATS_TLS, ""),  # the local bus speaks on loopback, in the clear
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
             "OPERATIONS_PORT": str(operations_port(ports, name)),
@@ -174,10 +177,15 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
 
 
 def _sync_worker(parts: Infrastructure) -> dict[str, str]:
-    if parts.exchange is None:
+    """Name the origins of the simulated exchanges, of every one that can be connected, or of none."""
+    if parts.simulator is None:
         return {}
-    hosts = {f"EXCHANGE_OKX_{region.upper()}_URL": url for region, url in parts.exchange.regions.items()}
-    return {**hosts, "EXCHANGE_CA_FILE": parts.exchange.ca}
+    origins = {
+        f"EXCHANGE_{exchange}_{name}_URL".upper(): url
+        for exchange in EXCHANGES
+        for name, url in parts.simulator.exchanges[exchange].items()
+    }
+    return {**origins, "EXCHANGE_CA_FILE": parts.simulator.ca}
 
 
 def _vault_broker(parts: Infrastructure) -> dict[str, str]:

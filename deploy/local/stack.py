@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from deploy.local.bus_health import watched
 from deploy.local.confinement import best_way
-from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.ownership import require_own
@@ -20,6 +19,7 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, operations_port, running_services, service_ports
+from deploy.local.simulator import running_simulator
 
 Part = TypeVar("Part")
 Tell = Callable[[str], None]
@@ -104,15 +104,15 @@ async def _infrastructure(
             nats = group.create_task(enter("NATS with JetStream", running_nats(processes, directory)))
             vault = group.create_task(enter("OpenBao", running_openbao(processes, directory)))
             database = group.create_task(enter("PostgreSQL", running_postgres(processes, directory)))
-            exchange = (
-                group.create_task(enter("the simulated exchange", running_exchange(processes, directory)))
+            simulator = (
+                group.create_task(enter("the simulated exchange", running_simulator(processes, directory)))
                 if simulated
                 else None
             )
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return Infrastructure(
-        directory, nats.result(), vault.result(), database.result(), exchange.result() if exchange else None
+        directory, nats.result(), vault.result(), database.result(), simulator.result() if simulator else None
     )
 
 

@@ -1,4 +1,4 @@
-"""Starts the simulated exchange: `python -m deploy.simulator --directory DIR`."""
+"""Starts the simulated exchanges: `python -m deploy.simulator --directory DIR`."""
 
 import argparse
 import asyncio
@@ -12,13 +12,11 @@ from pathlib import Path
 import msgspec
 
 from deploy.local.certificates import make_authority
-from deploy.simulator.accounts import Region, load_accounts
-from deploy.simulator.app import HOSTS, LOOPBACK, listening
-from deploy.simulator.exchange import Exchange
-from deploy.simulator.limits import Limiter
+from deploy.local.ports import LOOPBACK
+from deploy.simulator import simulated
+from deploy.simulator.app import HOSTS, listening
 from deploy.simulator.switches import Switches, administered
-
-ACCOUNTS = Path(__file__).with_name("accounts.toml")
+from deploy.simulator.types import Origin
 
 
 def arguments() -> argparse.Namespace:
@@ -26,9 +24,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.simulator", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="for ca.pem, keys and address.json")
     parser.add_argument(
-        "--port", type=int, default=0, help="of region global; eea and us have the next two; 0: free ones"
+        "--port", type=int, default=0, help="of the first origin; the others have the next ones; 0: free ones"
     )
-    parser.add_argument("--accounts", type=Path, default=ACCOUNTS, help="a TOML file of accounts")
+    parser.add_argument(
+        "--accounts",
+        type=Path,
+        action="append",
+        default=[],
+        help="a TOML file with the accounts of the exchange that it names, in place of the exchange's own",
+    )
     parser.add_argument("--strict-limits", action="store_true", help="spread the rate limits: no bursts")
     parser.add_argument("--admin-port", type=int, help="plain HTTP to switch faults on; 0: a free one")
     return parser.parse_args()
@@ -39,14 +43,20 @@ async def serve(options: argparse.Namespace) -> None:
     address = options.directory / "address.json"
     address.unlink(missing_ok=True)
     authority = make_authority(options.directory, "Simulated exchange CA")
-    exchange = Exchange(load_accounts(options.accounts), Limiter(strict=options.strict_limits))
-    ports = {region: options.port and options.port + index for index, region in enumerate(Region)}
+    exchanges = simulated(options.accounts, strict=options.strict_limits)
+    origins = [
+        Origin(exchange.key, region, host)
+        for exchange in exchanges
+        for region in exchange.regions
+        for host in exchange.hosts
+    ]
+    ports = {origin: options.port and options.port + index for index, origin in enumerate(origins)}
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    switches = Switches(exchange)
+    switches = Switches(exchanges)
     async with (
-        listening(exchange, switches, authority.issue(HOSTS), ports) as bound,
+        listening(switches, authority.issue(HOSTS), ports) as bound,
         administered(switches, options.admin_port) as admin,
     ):
         announce(address, authority.certificate_path, bound, admin)
@@ -54,25 +64,25 @@ async def serve(options: argparse.Namespace) -> None:
         address.unlink(missing_ok=True)
 
 
-def announce(address: Path, ca: Path, ports: Mapping[Region, int], admin: str | None) -> None:
+def announce(address: Path, ca: Path, ports: Mapping[Origin, int], admin: str | None) -> None:
     """Write where the servers listen, at once and whole, and print it."""
-    urls = {region.value: f"https://{LOOPBACK}:{port}" for region, port in ports.items()}
-    where = {"url": urls["global"], "port": ports[Region.GLOBAL], "regions": urls, "ca": str(ca.resolve())}
-    if admin is not None:
-        where["admin"] = admin
+    urls: dict[str, dict[str, str]] = {}
+    for origin, port in ports.items():
+        urls.setdefault(origin.exchange, {})[origin.name] = f"https://{LOOPBACK}:{port}"
+    where = {"exchanges": urls, "ca": str(ca.resolve())} | ({"admin": admin} if admin is not None else {})
     draft = address.with_name(address.name + ".new")
     draft.write_text(json.dumps(where, indent=2) + os.linesep)
     draft.replace(address)
-    listed = ", ".join(f"{region} {url}" for region, url in urls.items())
-    print(f"simulated exchange: {listed}; trust {where['ca']}", flush=True)
+    listed = (f"{exchange} {name} {url}" for exchange, named in urls.items() for name, url in named.items())
+    print(f"simulated exchange: {', '.join(listed)}; trust {where['ca']}", flush=True)
 
 
 def main() -> None:
     """Run the simulator; a taken port or a mistake in the file of accounts is told in one line."""
     try:
         asyncio.run(serve(arguments()))
-    except (OSError, msgspec.ValidationError) as error:
-        sys.exit(f"the simulated exchange can not start: {error}")
+    except (OSError, msgspec.DecodeError) as error:
+        sys.exit(f"the simulated exchanges can not start: {error}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The HTTPS servers of the simulated exchange: one listening port for each region, all in one process."""
+"""The HTTPS servers of the simulator: one listening port for each origin, all in one process."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from deploy.local.certificates import Identity
-from deploy.simulator.accounts import Region
-from deploy.simulator.checks import Request
-from deploy.simulator.exchange import Exchange
+from deploy.local.ports import LOOPBACK
 from deploy.simulator.faults import FAULTS, Call, plain
 from deploy.simulator.switches import Switches
+from deploy.simulator.types import Origin, Request
 
-LOOPBACK = "127.0.0.1"
 # Names that clients may use for the loopback address; the server's certificate is valid for all of them.
 HOSTS = (LOOPBACK, "::1", "localhost")
 SHUTDOWN_SECONDS = 2.0
@@ -22,34 +20,36 @@ SHUTDOWN_SECONDS = 2.0
 
 @asynccontextmanager
 async def listening(
-    exchange: Exchange, switches: Switches, identity: Identity, ports: Mapping[Region, int]
-) -> AsyncIterator[dict[Region, int]]:
-    """Serve every region on its port, 0 for a free one; gives the ports. Raises OSError for a taken port."""
+    switches: Switches, identity: Identity, ports: Mapping[Origin, int]
+) -> AsyncIterator[dict[Origin, int]]:
+    """Serve every origin on its port, 0 for a free one; gives the ports. Raises OSError for a taken port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(identity.certificate_path, identity.key_path)
     async with AsyncExitStack() as stack:
         bound = {}
-        for region, port in ports.items():
-            runner = web.ServerRunner(web.Server(_handler(exchange, switches, region), access_log=None))
+        for origin, port in ports.items():
+            runner = web.ServerRunner(web.Server(_handler(switches, origin), access_log=None))
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             site = web.TCPSite(runner, LOOPBACK, port, ssl_context=context, shutdown_timeout=SHUTDOWN_SECONDS)
             await site.start()
-            bound[region] = runner.addresses[0][1]
+            bound[origin] = runner.addresses[0][1]
         yield bound
 
 
 def _handler(
-    exchange: Exchange, switches: Switches, region: Region
+    switches: Switches, origin: Origin
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Make the handler of a region; it has no routes, because the signature covers the target as it came."""
+    """Make the handler of an origin; it has no routes, because the signature covers the target as it came."""
+    exchange = switches.exchanges[origin.exchange]
 
     async def handle(http: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in http.headers.items()}
-        body = await http.read()
-        now = datetime.now(UTC)
-        request = Request(region, http.method, http.raw_path, headers, body, http.remote or "", now)
-        if switched := switches.strike(request):
+        body, now = await http.read(), datetime.now(UTC)
+        request = Request(
+            origin.region, http.method, http.raw_path, headers, body, http.remote or "", now, origin.host
+        )
+        if switched := switches.strike(exchange, request):
             call = Call(http, request, switched.fault, exchange, switched.strict)
             return await FAULTS[switched.fault.fault](call)
         return plain(exchange.answer(request))

@@ -9,7 +9,7 @@ DAMAGES = ("missing", "renamed", "doubled", "replaced")
 MARK = "@damage@"
 
 
-def damaged(body: dict[str, Any], how: str, field: str, text: str) -> str:
+def damaged(body: Any, how: str, field: str, text: str) -> str:
     """Write a body with damage in the innermost row that has a field; `text` is what stands in its place.
 
     The second of two is a zero at the end of the row: what most readers would take. Raises LookupError when

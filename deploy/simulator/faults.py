@@ -1,4 +1,4 @@
-"""What the simulated exchange can be told to do wrong: each fault replaces or wraps one response."""
+"""What a simulated exchange can be told to do wrong: each fault replaces or wraps one response."""
 
 import asyncio
 import gzip
@@ -16,10 +16,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from deploy.simulator.checks import Request
 from deploy.simulator.damage import DAMAGES, damaged
-from deploy.simulator.exchange import Answer, Exchange
-from deploy.simulator.refusals import REFUSALS, Refused
+from deploy.simulator.types import Answer, Exchange, Request
 
 MEBIBYTE = 1024 * 1024
 # No client waits longer for an answer that does not come.
@@ -31,15 +29,15 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fault by its name in FAULTS, with the parameters that it looks at.
 
-    It strikes every call, or so many `times`; `text` need not be JSON. Raises ValueError for a name, a code
-    or a status that there is not.
+    It strikes every call, or so many `times`; `text` need not be JSON. Raises ValueError for a name that is
+    not in FAULTS, and where a parameter is missing.
     """
 
     fault: str
     times: Annotated[int, Meta(ge=1, le=1000)] | None = None
     seconds: Annotated[float, Meta(ge=-1_000_000, le=1_000_000)] = 1.0
     mebibytes: Annotated[int, Meta(ge=1, le=1024)] = 1
-    code: str = "50011"
+    code: str = ""
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
     retry_after: Annotated[int, Meta(ge=0, le=3600)] | None = None
     account: str | None = None
@@ -49,14 +47,19 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.fault not in FAULTS:
             raise ValueError(f"there are the faults {', '.join(FAULTS)}")
-        if self.code not in REFUSALS:
-            raise ValueError("the exchange has no such code")
-        if self.fault == "refusal" and self.status not in {None, *REFUSALS[self.code]}:
-            raise ValueError("the exchange does not send this code with this status")
         if self.fault in DAMAGES and not self.field:
             raise ValueError("this fault needs a field")
         if self.fault == "foreign" and self.account is None:
             raise ValueError("this fault needs an account")
+
+    def check(self, exchange: Exchange) -> None:
+        """Raise ValueError for a code, a status or an account that an exchange has not."""
+        if self.fault == "refusal" and self.code not in exchange.refusals:
+            raise ValueError("the exchange has no such code")
+        if self.fault == "refusal" and self.status not in {None, *exchange.refusals[self.code]}:
+            raise ValueError("the exchange does not send this code with this status")
+        if self.account not in {None, *exchange.accounts}:
+            raise ValueError(f"no account is called {self.account}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,7 @@ async def latency(call: Call) -> web.StreamResponse:
 
 async def refusal(call: Call) -> web.StreamResponse:
     """Refuse with a code of the exchange's table."""
-    address = call.request.address
-    refused = Refused(call.fault.code, address, address, status=call.fault.status)
-    response = plain(Answer(refused.status, refused.body))
+    response = plain(call.exchange.refuse(call.request, call.fault.code, call.fault.status))
     if call.fault.retry_after is not None:
         response.headers["Retry-After"] = str(call.fault.retry_after)
     return response
@@ -106,7 +107,7 @@ async def skew(call: Call) -> web.StreamResponse:
 
 async def foreign(call: Call) -> web.StreamResponse:
     """Answer with the data of another account."""
-    return plain(call.exchange.answer(call.request, call.exchange.accounts[call.fault.account or ""]))
+    return plain(call.exchange.answer(call.request, call.fault.account))
 
 
 async def twice(call: Call) -> web.StreamResponse:
@@ -215,7 +216,9 @@ FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
 
 def plain(answer: Answer) -> web.StreamResponse:
     """Send an answer as it is."""
-    return _json(_encoded(answer), answer.status)
+    response = _json(_encoded(answer), answer.status)
+    response.headers.update(answer.headers)
+    return response
 
 
 def _json(body: bytes, status: int = 200) -> web.Response:

@@ -1,25 +1,20 @@
 """Which faults are switched on, for whom and where, and the admin port that switches them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from deploy.local.ports import LOOPBACK
-from deploy.simulator.accounts import Region
-from deploy.simulator.checks import KEY, Request
-from deploy.simulator.endpoints import PATHS, PUBLIC
-from deploy.simulator.exchange import Exchange
 from deploy.simulator.faults import Fault
-from deploy.simulator.limits import Limiter
+from deploy.simulator.types import Exchange, Request
 
-ROOT = "/api/v5/"
-PLACE = "/faults/{owner}/{endpoint:.+}"
+PLACE = "/faults/{exchange}/{owner}{path:/.+}"
 MAX_BODY_BYTES = 16 * 1024
-PUBLIC_PATHS = {path for _, path in PUBLIC}
 
 
 @dataclass(slots=True)
@@ -31,65 +26,66 @@ class Switched:
     struck: int = 0
 
 
-class Switches:
-    """At most one fault for each owner and endpoint.
+class Place(NamedTuple):
+    """Where a fault strikes: the owner's requests to a path of an exchange."""
 
-    The owner is the account that asks, or at a public endpoint, where nobody says who asks, the region that
-    is asked.
+    exchange: str
+    owner: str
+    path: str
+
+
+class Switches:
+    """At most one fault for each exchange, owner and path.
+
+    The owner is the account that asks, or at a public path, where no key says who asks, the region that is
+    asked.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._accounts = exchange.accounts
-        self._switched: dict[tuple[str, str], Switched] = {}
+    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+        self.exchanges = {exchange.key: exchange for exchange in exchanges}
+        self._switched: dict[Place, Switched] = {}
 
-    def switch(self, owner: str, endpoint: str, body: bytes) -> None:
+    def switch(self, place: Place, body: bytes) -> None:
         """Switch a fault on, in place of another; raises ValueError or msgspec.DecodeError."""
-        path = self._checked(owner, endpoint)
+        exchange = self._checked(place)
         fault = msgspec.json.decode(body, type=Fault)
-        if fault.account not in {None, *self._names()}:
-            raise ValueError(f"no account is called {fault.account}")
-        strict = Exchange(self._accounts, Limiter(strict=True))
-        self._switched[owner, path] = Switched(fault, strict)
+        fault.check(exchange)
+        self._switched[place] = Switched(fault, exchange.without_bursts())
 
-    def clear(self, owner: str, endpoint: str) -> None:
-        """Switch a fault off, if there is one; raises ValueError for an owner or endpoint that is none."""
-        self._switched.pop((owner, self._checked(owner, endpoint)), None)
+    def clear(self, place: Place) -> None:
+        """Switch a fault off, if there is one; raises ValueError for a place that is not valid."""
+        self._checked(place)
+        self._switched.pop(place, None)
 
-    def struck(self, owner: str, endpoint: str) -> int:
+    def struck(self, place: Place) -> int:
         """Count the calls that the fault has struck; raises ValueError where there is none."""
-        switched = self._switched.get((owner, self._checked(owner, endpoint)))
-        if switched is None:
+        self._checked(place)
+        if place not in self._switched:
             raise ValueError("no fault is switched on there")
-        return switched.struck
+        return self._switched[place].struck
 
-    def strike(self, request: Request) -> Switched | None:
+    def strike(self, exchange: Exchange, request: Request) -> Switched | None:
         """Give the fault that this request meets, if any, and count it."""
         if not self._switched:
             return None
-        switched = self._switched.get((self._owner(request), request.path))
+        owner = request.region if request.path in exchange.public else exchange.asker(request)
+        switched = self._switched.get(Place(exchange.key, owner or "", request.path))
         if switched is None or switched.struck == switched.fault.times:
             return None
         switched.struck += 1
         return switched
 
-    def _owner(self, request: Request) -> str:
-        if request.path in PUBLIC_PATHS:
-            return request.region.value
-        account = self._accounts.find(request.region, request.headers.get(KEY, ""))
-        return account.name if account else ""
-
-    def _checked(self, owner: str, endpoint: str) -> str:
-        """Give the path of an endpoint that this owner can ask."""
-        path = ROOT + endpoint
-        if path not in PATHS:
-            raise ValueError(f"there is no endpoint {path}")
-        owners = set(Region) if path in PUBLIC_PATHS else self._names()
-        if owner not in owners:
-            raise ValueError(f"{path} is not asked by {owner}")
-        return path
-
-    def _names(self) -> set[str]:
-        return {account.name for account in self._accounts.accounts}
+    def _checked(self, place: Place) -> Exchange:
+        """Give the exchange of a path that this owner can ask; raises ValueError."""
+        exchange = self.exchanges.get(place.exchange)
+        if exchange is None:
+            raise ValueError(f"there is no exchange {place.exchange}")
+        if place.path not in exchange.paths:
+            raise ValueError(f"there is no endpoint {place.path}")
+        owners = exchange.regions if place.path in exchange.public else exchange.accounts
+        if place.owner not in owners:
+            raise ValueError(f"{place.path} is not asked by {place.owner}")
+        return exchange
 
 
 @asynccontextmanager
@@ -111,14 +107,14 @@ def _application(switches: Switches) -> web.Application:
     """PUT switches a fault on, GET says how many calls it struck, DELETE switches it off."""
 
     async def put(request: web.Request) -> web.Response:
-        switches.switch(*_place(request), await request.read())
+        switches.switch(_place(request), await request.read())
         return web.Response(status=204)
 
     async def get(request: web.Request) -> web.Response:
-        return web.json_response({"struck": switches.struck(*_place(request))})
+        return web.json_response({"struck": switches.struck(_place(request))})
 
     async def delete(request: web.Request) -> web.Response:
-        switches.clear(*_place(request))
+        switches.clear(_place(request))
         return web.Response(status=204)
 
     application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_explain])
@@ -126,8 +122,8 @@ def _application(switches: Switches) -> web.Application:
     return application
 
 
-def _place(request: web.Request) -> tuple[str, str]:
-    return request.match_info["owner"], request.match_info["endpoint"]
+def _place(request: web.Request) -> Place:
+    return Place(*(request.match_info[part] for part in Place._fields))
 
 
 @web.middleware

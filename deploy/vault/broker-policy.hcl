@@ -1,15 +1,5 @@
-# What the vault-broker may do, and nothing else. `+` is exactly one path segment; an exact path goes before it.
-
-# A secret comes in wrapped, as an HMAC key. Without this restriction the broker could import keys that it can export.
-path "transit/keys/+/import" {
-  capabilities = ["update"]
-  allowed_parameters = {
-    "type"          = ["hmac"]
-    "hash_function" = ["SHA256"]
-    "exportable"    = [false]
-    "ciphertext"    = []
-  }
-}
+# What the vault-broker may do beside importing keys and signing with them, which `policy.py` adds, and nothing else.
+# `+` is exactly one path segment; an exact path goes before it.
 
 # Only to allow deletion: without this restriction it could make a key exportable.
 path "transit/keys/+/config" {
@@ -19,10 +9,6 @@ path "transit/keys/+/config" {
 
 path "transit/keys/+" {
   capabilities = ["delete"]
-}
-
-path "transit/hmac/+/sha2-256" {
-  capabilities = ["update"]
 }
 
 path "transit/wrapping_key" {
@@ -43,7 +29,7 @@ path "secret/metadata/credentials/sealing-key" {
   capabilities = ["deny"]
 }
 
-# API keys and passphrases: written once, never over.
+# The fields of credentials that do not sign: written once, never over.
 path "secret/data/credentials/+" {
   capabilities = ["create", "read"]
 }

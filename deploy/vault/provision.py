@@ -16,23 +16,11 @@ import httpx
 from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.local.keys import write_private
-from deploy.local.ports import LOOPBACK
+from deploy.vault.policy import broker_policy
 
 Answer = dict[str, Any]
 
 BROKER = "vault-broker"
-BROKER_POLICY = Path(__file__).with_name("broker-policy.hcl")
-# A copied login or token of a broker works on this machine only.
-BROKER_ADDRESSES = [f"{LOOPBACK}/32"]
-# A restarted broker logs in with the same secret id, so its uses are not counted.
-BROKER_ROLE = {
-    "token_policies": [BROKER],
-    "token_no_default_policy": True,
-    "token_period": "15m",
-    "token_bound_cidrs": BROKER_ADDRESSES,
-    "secret_id_bound_cidrs": BROKER_ADDRESSES,
-}
-BROKER_SECRET_ID = {"cidr_list": BROKER_ADDRESSES, "token_bound_cidrs": BROKER_ADDRESSES}
 # Otherwise five wrong logins with the role id, which is public, lock the broker out.
 # A secret id is too long to be guessed.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
@@ -49,6 +37,40 @@ FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
 STEPS = 1
 
 
+class Refused(Exception):
+    """The vault holds something else where ours should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a vault is provisioned.
+
+    A copied login or token of a broker works in the networks `brokers` only, everywhere where there are none.
+    `renewed` gives the broker a new secret id, also where the one of before is good, and ends its tokens.
+    `alone` says that the vault is ours alone: then all other tokens end, a root token that was left, too.
+    """
+
+    brokers: tuple[str, ...] = ()
+    renewed: bool = False
+    alone: bool = False
+
+    @property
+    def role(self) -> Answer:
+        """Give the broker's role; it logs in with one secret id after each restart: uses are not counted."""
+        return {
+            "token_policies": [BROKER],
+            "token_no_default_policy": True,
+            "token_period": "15m",
+            "token_bound_cidrs": [*self.brokers],
+            "secret_id_bound_cidrs": [*self.brokers],
+        }
+
+    @property
+    def secret_id(self) -> Answer:
+        """Say where a secret id of that role works."""
+        return {"cidr_list": [*self.brokers], "token_bound_cidrs": [*self.brokers]}
+
+
 @dataclass(frozen=True, slots=True)
 class Handover:
     """The files that provisioning writes for the services: the broker's login, and what the gateway pins."""
@@ -63,29 +85,30 @@ class Handover:
         return all(path.exists() for path in (self.role_id, self.secret_id, self.fingerprints))
 
 
-def state() -> bytes:
+def state(terms: Terms) -> bytes:
     """Name the state that provisioning brings a vault to: another name means that it must run again."""
-    wanted = [STEPS, BROKER_POLICY.read_text(), BROKER_ROLE, BROKER_SECRET_ID, NO_LOCKOUT, ENGINES]
+    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
-async def provision(client: httpx.AsyncClient, files: Handover) -> None:
-    """Bring a vault to its state with root's rights and write the files; raises httpx.HTTPError.
+async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
+    """Bring a vault to its state with root's rights and write the files; raises httpx.HTTPError and Refused.
 
-    Tokens other than the caller's are revoked: those of before have rights that they must not have any more.
+    Where the login is renewed the tokens of before are revoked: they may have rights that they must not have.
     """
     await _mount_engines(client)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
-    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": BROKER_POLICY.read_text()})
-    await call(client, "POST", f"auth/approle/role/{BROKER}", BROKER_ROLE)
+    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
+    await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
     # The first read makes the key, which takes up to a second.
     wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]
     sealing_key = await _settle_sealing_key(client)
     pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
     lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
     write_private(files.fingerprints, lines.encode())
-    await _renew_login(client, files)
-    await _revoke_other_tokens(client)
+    if terms.renewed or not await _login_is_good(client, files, terms):
+        await _renew_login(client, files, terms)
+        await _revoke_tokens(client, alone=terms.alone)
 
 
 def pinned_fingerprints(path: Path) -> Mapping[str, str]:
@@ -104,11 +127,16 @@ async def call(client: httpx.AsyncClient, method: str, path: str, body: Answer |
 
 
 async def _mount_engines(client: httpx.AsyncClient) -> None:
-    mounted = {kind: (await call(client, "GET", kind))["data"].keys() for kind in ("sys/mounts", "sys/auth")}
+    mounted = {kind: (await call(client, "GET", kind))["data"] for kind in ("sys/mounts", "sys/auth")}
     for path, engine in ENGINES.items():
         kind, _, name = path.rpartition("/")
-        if f"{name}/" not in mounted[kind]:
+        found = mounted[kind].get(f"{name}/")
+        if found is None:
             await call(client, "POST", path, engine)
+        elif any(found[key] != wanted for key, wanted in engine.items()):
+            raise Refused(
+                f"{path} is another engine than {engine}: it is {found['type']}, {found['options']}"
+            )
 
 
 async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:
@@ -143,11 +171,24 @@ async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
         response.raise_for_status()
 
 
-async def _renew_login(client: httpx.AsyncClient, files: Handover) -> None:
+async def _login_is_good(client: httpx.AsyncClient, files: Handover, terms: Terms) -> bool:
+    """Tell whether the login in the files is the role's, and works where it should."""
+    if not files.role_id.exists() or not files.secret_id.exists():
+        return False
+    role = f"auth/approle/role/{BROKER}"
+    role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
+    # Answers 204 for a secret id that it does not know.
+    found = await call(client, "POST", f"{role}/secret-id/lookup", {"secret_id": files.secret_id.read_text()})
+    known = found.get("data", {})
+    there = {key: known.get(key) or [] for key in terms.secret_id}
+    return files.role_id.read_text() == role_id and bool(known) and there == terms.secret_id
+
+
+async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
     """Write the broker's login with a new secret id, and destroy those of before once it is written."""
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
-    login = (await call(client, "POST", f"{role}/secret-id", BROKER_SECRET_ID))["data"]
+    login = (await call(client, "POST", f"{role}/secret-id", terms.secret_id))["data"]
     write_private(files.role_id, role_id.encode())
     write_private(files.secret_id, login["secret_id"].encode())
     known = (await call(client, "LIST", f"{role}/secret-id"))["data"]["keys"]
@@ -155,14 +196,22 @@ async def _renew_login(client: httpx.AsyncClient, files: Handover) -> None:
         await call(client, "POST", f"{role}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
 
 
-async def _revoke_other_tokens(client: httpx.AsyncClient) -> None:
-    """Revoke each token but our own, also a root token that a provisioning cut short has left."""
+async def _revoke_tokens(client: httpx.AsyncClient, *, alone: bool) -> None:
+    """Revoke the tokens of the broker, or each but our own where the vault is ours alone."""
     own = (await call(client, "GET", "auth/token/lookup-self"))["data"]["accessor"]
     known = (await call(client, "LIST", "auth/token/accessors"))["data"]["keys"]
     for accessor in set(known) - {own}:
+        if not alone and not await _is_brokers(client, accessor):
+            continue
         response = await client.post("auth/token/revoke-accessor", json={"accessor": accessor})
         if response.status_code not in (
             httpx.codes.BAD_REQUEST,
             httpx.codes.NOT_FOUND,
         ):  # it has ended meanwhile
             response.raise_for_status()
+
+
+async def _is_brokers(client: httpx.AsyncClient, accessor: str) -> bool:
+    response = await client.post("auth/token/lookup-accessor", json={"accessor": accessor})
+    # One that has ended meanwhile is not found.
+    return response.is_success and BROKER in response.json()["data"]["policies"]

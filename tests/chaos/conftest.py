@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.system.person import CALL_SECONDS, Person
@@ -47,7 +47,7 @@ async def _person(world: World) -> AsyncIterator[Person]:
 @pytest_asyncio.fixture(name="admin")
 async def _admin(world: World) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
-    async with administering(world.parts.exchange) as admin:
+    async with administering(world.parts.simulator) as admin:
         yield admin
 
 

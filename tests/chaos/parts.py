@@ -11,13 +11,13 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 import httpx
 import psutil
 
-from deploy.local.exchange import Exchange, running_exchange
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes, Program
 from deploy.local.services import MODULES, Infrastructure, environments, service_ports
+from deploy.local.simulator import Simulator, running_simulator
 from tests.processes import process_writing
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
@@ -144,9 +144,9 @@ class World:
         bus = await start_nats(nats, directory)
         database = await postgres.enter(lambda processes: running_postgres(processes, directory))
         options = ("--admin-port", "0", "--accounts", accounts)
-        shop = await exchange.enter(lambda processes: running_exchange(processes, directory, options))
+        shop = await exchange.enter(lambda processes: running_simulator(processes, directory, options))
         assert isinstance(database, Postgres)
-        assert isinstance(shop, Exchange)
+        assert isinstance(shop, Simulator)
         kept = OpenBao(vault.url, vault.ca, vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
         world = cls(
             directory, nats, postgres, exchange, vault, Infrastructure(directory, bus, kept, database, shop)

@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 
 from chassis.clocks import DISAGREES
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import Service, World
 from tests.chaos.skewed import named, needs_faketime, offsets, replaced, serves, settings
 from tests.system.person import CALL_SECONDS, PASSWORD, Person

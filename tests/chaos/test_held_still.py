@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
 from deploy.local.postgres import SUPERUSER
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, Service, World
 from tests.chaos.test_outages import ends_well, requested
 from tests.system.person import CALL_SECONDS, Person

@@ -12,7 +12,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from deploy.local.postgres import GATEWAY
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import Service, World
 from tests.chaos.test_outages import over

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from chassis.bus.connection import Bus
 from contracts.values import Secret
 from contracts.wire.grants import load_signing_key
-from deploy.simulator.accounts import load_accounts
+from deploy.simulator.okx.accounts import load_accounts
 from sync_worker.handlers import SYNCS_AT_ONCE
 from tests.chaos.parts import World
 from tests.chaos.test_outages import over, requested

@@ -12,14 +12,14 @@ import pytest_asyncio
 from chassis.bus.connection import Bus
 from contracts.values import Secret
 from contracts.wire.grants import load_signing_key
-from deploy.local.exchange import running_exchange
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
+from deploy.local.simulator import running_simulator
 from deploy.local.stack import Stack
-from deploy.simulator.accounts import Accounts, load_accounts
+from deploy.simulator.okx.accounts import Accounts, load_accounts
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.pinning import pinned_in
@@ -53,7 +53,7 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
         running_nats(processes, directory) as nats,
         running_openbao(processes, directory) as vault,
         running_postgres(processes, directory) as database,
-        running_exchange(processes, directory, options) as exchange,
+        running_simulator(processes, directory, options) as exchange,
     ):
         parts = Infrastructure(directory, nats, vault, database, exchange)
         ports = service_ports()
@@ -66,7 +66,7 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
 
 @pytest_asyncio.fixture(name="admin", scope="module")
 async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
-    async with administering(troubled_stack.parts.exchange) as admin:
+    async with administering(troubled_stack.parts.simulator) as admin:
         yield admin
 
 

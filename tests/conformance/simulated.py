@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 
 from contracts.syncs import WalletRead
-from deploy.local.exchange import Exchange
-from deploy.simulator.__main__ import ACCOUNTS
+from deploy.local.demo import ACCOUNTS
+from deploy.local.simulator import Simulator
 
 # More digits than a float keeps.
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
@@ -74,30 +74,31 @@ def holds_no_other(read: WalletRead) -> bool:
 
 
 class Admin:
-    """The admin port of the simulated exchange."""
+    """The admin port of the simulated exchange: an owner, and an endpoint below `/api/v5/`."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def put(self, owner: str, endpoint: str, fault: dict[str, Any]) -> None:
         """Switch a fault on."""
-        response = await self._client.put(f"/faults/{owner}/{endpoint}", json=fault)
+        response = await self._client.put(f"/{owner}/api/v5/{endpoint}", json=fault)
         assert response.is_success, response.text
 
     async def clear(self, owner: str, endpoint: str) -> None:
         """Switch a fault off."""
-        (await self._client.delete(f"/faults/{owner}/{endpoint}")).raise_for_status()
+        (await self._client.delete(f"/{owner}/api/v5/{endpoint}")).raise_for_status()
 
     async def struck(self, owner: str, endpoint: str) -> int:
         """Count the calls that a fault has struck."""
-        response = await self._client.get(f"/faults/{owner}/{endpoint}")
+        response = await self._client.get(f"/{owner}/api/v5/{endpoint}")
         return int(response.raise_for_status().json()["struck"])
 
 
 @asynccontextmanager
-async def administering(exchange: Exchange | None) -> AsyncIterator[Admin]:
-    """Give the admin port of an exchange that was started with one."""
-    assert exchange is not None
-    assert exchange.admin is not None
-    async with httpx.AsyncClient(base_url=exchange.admin, timeout=5, trust_env=False) as client:
+async def administering(simulator: Simulator | None) -> AsyncIterator[Admin]:
+    """Give the admin port of a simulator that was started with one."""
+    assert simulator is not None
+    assert simulator.admin is not None
+    base = f"{simulator.admin}/faults/okx"
+    async with httpx.AsyncClient(base_url=base, timeout=5, trust_env=False) as client:
         yield Admin(client)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.faults import FAULTS, Code
-from deploy.simulator.refusals import REFUSALS
+from deploy.simulator.okx.refusals import REFUSALS
 from tests.conformance.simulated import POOR, TRADING, WEALTHY
 
 BALANCE, FUNDING_LIST = "account/balance", "asset/balances"

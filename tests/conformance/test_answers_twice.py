@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import Stack
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.conformance.simulated import HELD, NEIGHBOURS, Admin
 from tests.conformance.table import BALANCE, CONFIG, FUNDING_LIST, VALUATION
 from tests.system.person import CALL_SECONDS, Person

@@ -13,7 +13,7 @@ from contracts.credentials import Refused
 from contracts.events import Verified
 from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncOutcome, TotalCheck, Verdict, WalletRead
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from sync_worker.exchanges.clock import MIN_AGE
 from tests.conformance.simulated import Admin, holds_no_other, is_true
 from tests.conformance.table import (

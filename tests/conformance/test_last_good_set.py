@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import Stack
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.conformance.simulated import FUNDING, KEEPER, POOR, TRADING, WEALTHY, Admin
 from tests.conformance.table import BALANCE, VALUATION, damaged
 from tests.system.person import CALL_SECONDS, Person

@@ -18,9 +18,12 @@ def test_every_read_is_a_get() -> None:
 
 def test_a_read_becomes_the_target_that_is_sent() -> None:
     """Path and query are put together without any encoding."""
-    assert OKX.request_line(Read("account_balance", {"ccy": "BTC,ETH"})) == (
+    request = OKX.request(Read("account_balance", {"ccy": "BTC,ETH"}))
+
+    assert (request.method, request.target, request.content) == (
         "GET",
         "/api/v5/account/balance?ccy=BTC,ETH",
+        "",
     )
 
 
@@ -36,7 +39,7 @@ def test_a_read_becomes_the_target_that_is_sent() -> None:
 def test_what_is_not_on_the_list_is_refused(read: Read) -> None:
     """An unknown name or query key is refused."""
     with pytest.raises(ReadNotAllowed):
-        OKX.request_line(read)
+        OKX.request(read)
 
 
 @given(
@@ -47,4 +50,4 @@ def test_what_is_not_on_the_list_is_refused(read: Read) -> None:
 def test_a_value_that_could_be_read_otherwise_is_refused(value: str) -> None:
     """No value can add a key, a path or an encoding to a signed target."""
     with pytest.raises(ReadNotAllowed):
-        OKX.request_line(Read("account_balance", {"ccy": value}))
+        OKX.request(Read("account_balance", {"ccy": value}))

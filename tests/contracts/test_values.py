@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.credentials import CredentialParts
+from contracts.credentials import SignedRead
 from contracts.values import Balance, Secret, amount_text, parse_amount
 from contracts.wire.envelope import decode, encode
 
@@ -98,9 +98,9 @@ def test_a_balance_on_the_bus_is_finite(total: str) -> None:
 def test_a_secret_does_not_show() -> None:
     """Neither repr nor str nor formatting nor a struct around it shows a secret."""
     secret = Secret("canary")
-    parts = CredentialParts(secret, secret)
+    read = SignedRead("read", "POST", "/", {"key": secret}, body=secret)
 
-    assert "canary" not in f"{secret} {secret!r} {secret!s} {parts} {parts!r}"
+    assert "canary" not in f"{secret} {secret!r} {secret!s} {read} {read!r} { {'key': secret} }"
 
 
 def test_a_total_of_zero_is_not_an_unknown_one() -> None:

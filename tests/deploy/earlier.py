@@ -1,7 +1,8 @@
-"""The repository as an earlier commit had it, run with the packages of today's virtual environment."""
+"""The repository as an earlier commit had it, or a copy, run with the packages of today's environment."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -73,6 +74,15 @@ def tree_of(commit: str, directory: Path) -> Tree:
         if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
             files.extraction_filter = tarfile.data_filter
         files.extractall(path)  # noqa: S202 - of our own repository
+    return Tree(path, _python(path, directory / "environment"))
+
+
+def copy_of_today(directory: Path) -> Tree:
+    """Copy the source files of today into a directory."""
+    path = directory / "tree"
+    for name in ("contracts", "services", "deploy"):
+        shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Makefile", path)
     return Tree(path, _python(path, directory / "environment"))
 
 

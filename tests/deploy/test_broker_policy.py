@@ -10,7 +10,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from contracts.values import Secret
 from deploy.local.openbao import OpenBao
 from gateway.accounts.credentials import wrap_secret
 
@@ -44,7 +43,7 @@ async def _stored(broker: httpx.AsyncClient) -> str:
 async def imported(broker: httpx.AsyncClient) -> dict[str, Any]:
     """Give what the broker sends to import a secret."""
     wrapping_key = (await broker.get("transit/wrapping_key")).raise_for_status().json()
-    wrapped = wrap_secret(Secret(SECRET), wrapping_key["data"]["public_key"])
+    wrapped = wrap_secret(SECRET.encode(), wrapping_key["data"]["public_key"])
     return {"type": "hmac", "ciphertext": text(wrapped), "hash_function": "SHA256", "exportable": False}
 
 
@@ -93,6 +92,8 @@ async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, s
         ("POST", "transit/keys/{id}/import_version", {"ciphertext": "x"}),
         ("POST", "transit/hmac/{id}", {"input": "bWVzc2FnZQ=="}),
         ("POST", "transit/hmac/{id}/sha2-512", {"input": "bWVzc2FnZQ=="}),
+        ("POST", "transit/sign/{id}", {"input": "bWVzc2FnZQ=="}),
+        ("POST", "transit/sign/{id}/sha2-256", {"input": "bWVzc2FnZQ=="}),
         ("POST", "transit/restore/{id}", {"backup": "x"}),
         ("LIST", "secret/metadata/credentials", None),
         ("GET", "secret/metadata/credentials/{id}", None),
@@ -137,6 +138,8 @@ async def test_the_broker_can_do_nothing_else(
         {"context": "eA=="},
         {"type": "aes256-gcm96"},
         {"type": "rsa-4096"},
+        {"type": "ecdsa-p256"},
+        {"type": "ed25519"},
         {"hash_function": "SHA1"},
         {"public_key": "x"},
     ],

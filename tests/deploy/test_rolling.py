@@ -4,11 +4,11 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.exchange import Exchange
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
 from deploy.local.services import MODULES, Infrastructure, running_services, service_ports
+from deploy.local.simulator import Simulator
 from deploy.local.stack import Stack
 from tests.chassis.bus.one_account import running_one_account
 from tests.deploy.lives import calling
@@ -31,7 +31,7 @@ async def ready(stack: Stack) -> bool:
 
 
 async def test_services_outlive_the_change_to_an_account_each(
-    tmp_path: Path, vault: OpenBao, clean_database: Postgres, exchange: Exchange
+    tmp_path: Path, vault: OpenBao, clean_database: Postgres, exchange: Simulator
 ) -> None:
     """They connect, verify and sync in the one account of before, and again when each has its own."""
     processes = Processes(tmp_path / "logs")

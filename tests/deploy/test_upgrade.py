@@ -12,6 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from deploy.local.openbao import TERMS
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints, state
@@ -179,7 +180,7 @@ def test_the_vault_is_provisioned_for_today(updated: Updated) -> None:
     written = pinned_fingerprints(updated.directory / "openbao" / "fingerprints.env")
 
     assert {name: settings[name] for name in FINGERPRINTS} == dict(written)
-    assert (updated.directory / "openbao" / "provisioned").read_bytes() == state()
+    assert (updated.directory / "openbao" / "provisioned").read_bytes() == state(TERMS)
 
 
 async def test_the_gateway_before_knows_no_deleted_user(updated: Updated) -> None:

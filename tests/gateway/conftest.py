@@ -6,11 +6,15 @@ import pytest_asyncio
 from uuid_utils.compat import uuid7
 
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
+from gateway.identity.passwords import Passwords
+from gateway.identity.register import register
 from gateway.store import accounts, credentials, syncs, users
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from gateway.store.syncs import Sync
-from tests.gateway.portfolio.test_views import ACCOUNT
+from gateway.store.users import User
+from tests.gateway.http.test_views import ACCOUNT
+from tests.gateway.identity.presenting import presented
 
 
 @pytest_asyncio.fixture(name="pool")
@@ -20,6 +24,19 @@ async def _pool(clean_database: Postgres) -> AsyncIterator[Pool]:
     await pool.start()
     yield pool
     await pool.stop()
+
+
+@pytest_asyncio.fixture(name="passwords")
+async def _passwords() -> AsyncIterator[Passwords]:
+    passwords = Passwords(8)
+    yield passwords
+    passwords.close()
+
+
+@pytest_asyncio.fixture(name="user")
+async def _user(pool: Pool, passwords: Passwords) -> User:
+    """Give a user who is registered."""
+    return await register(pool, passwords, presented())
 
 
 @pytest_asyncio.fixture(name="account")

@@ -7,6 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chassis.settings import BadSetting, parsed, whole_number
+from gateway.errors import LoginThrottled, RateLimitExceeded
+from gateway.http.problems import problem_of
+from gateway.http.rate_limits import rate_limit_fields
 from gateway.limits import (
     LOGIN_DELAYS,
     LONGEST_DELAY,
@@ -14,9 +17,6 @@ from gateway.limits import (
     Policy,
     client_network,
     login_delay,
-    login_throttled,
-    rate_limit_exceeded,
-    rate_limit_fields,
 )
 
 SYNC = Policy("sync", 60)
@@ -65,7 +65,8 @@ def test_what_is_left_is_never_negative(used: int, seconds: float) -> None:
 @given(st.floats(-5, 900))
 def test_who_is_refused_is_told_a_time_that_is_long_enough(seconds: float) -> None:
     """Retry-After is a whole number of seconds from 1, and never before the time is over."""
-    for problem in (rate_limit_exceeded(Allowance(SYNC, 61, seconds)), login_throttled(seconds)):
+    for error in (RateLimitExceeded(Allowance(SYNC, 61, seconds)), LoginThrottled(seconds)):
+        problem = problem_of(error)
         assert problem.status == 429
         assert int(problem.headers["Retry-After"]) >= max(seconds, 1)
 

@@ -4,7 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway.places import Places, TooBusy
+from gateway.errors import TooBusy
+from gateway.places import Places
 
 
 def test_one_client_holds_a_quarter_at_most() -> None:

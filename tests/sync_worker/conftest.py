@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from chassis.bus.connection import Bus
 from contracts.values import Secret
 from deploy.local.certificates import Authority
-from deploy.local.exchange import Exchange, running_exchange
+from deploy.local.demo import ACCOUNTS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes, Program
-from deploy.simulator.__main__ import ACCOUNTS
-from deploy.simulator.accounts import Accounts, load_accounts
+from deploy.local.simulator import Simulator, running_simulator
 from deploy.simulator.app import HOSTS
+from deploy.simulator.okx.accounts import Accounts, load_accounts
 from tests.pinning import pinned_in
 from tests.sync_worker.scripted import ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
@@ -53,8 +53,8 @@ async def _vault(processes: Processes, directory: Path) -> AsyncIterator[OpenBao
 
 
 @pytest_asyncio.fixture(name="exchange", scope="session")
-async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Exchange]:
-    async with running_exchange(processes, directory) as exchange:
+async def _exchange(processes: Processes, directory: Path) -> AsyncIterator[Simulator]:
+    async with running_simulator(processes, directory) as exchange:
         yield exchange
 
 
@@ -90,7 +90,7 @@ async def _broker(
 
 
 @pytest_asyncio.fixture(name="scripted_server", scope="session")
-async def _scripted_server(exchange: Exchange) -> AsyncIterator[ScriptedExchange]:
+async def _scripted_server(exchange: Simulator) -> AsyncIterator[ScriptedExchange]:
     folder = Path(exchange.ca).parent
     identity = Authority(folder / "ca.pem", folder / "ca-key.pem").issue(HOSTS)
     async with ScriptedExchange(identity).listening() as server:
@@ -104,11 +104,11 @@ def _scripted(scripted_server: ScriptedExchange) -> ScriptedExchange:
 
 
 @pytest.fixture(name="worker_program", scope="session")
-def _worker_program(bus_server: Nats, exchange: Exchange, scripted_server: ScriptedExchange) -> Program:
+def _worker_program(bus_server: Nats, exchange: Simulator, scripted_server: ScriptedExchange) -> Program:
     """Describe a worker to which region `us` is the scripted exchange and the others the simulated one."""
     settings = {
-        "EXCHANGE_OKX_GLOBAL_URL": exchange.regions["global"],
-        "EXCHANGE_OKX_EEA_URL": exchange.regions["eea"],
+        "EXCHANGE_OKX_GLOBAL_URL": exchange.exchanges["okx"]["global"],
+        "EXCHANGE_OKX_EEA_URL": exchange.exchanges["okx"]["eea"],
         "EXCHANGE_OKX_US_URL": scripted_server.origin,
         "EXCHANGE_CA_FILE": exchange.ca,
         "EGRESS_ADDRESSES": "192.0.2.77",

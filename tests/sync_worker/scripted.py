@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from contracts.credentials import SignedRead
+from contracts.values import Secret
 from deploy.local.certificates import Identity
 from deploy.local.ports import LOOPBACK
 
@@ -24,8 +27,13 @@ TRADING_ROW = dict.fromkeys(("ccy", "eq", "eqUsd", "availEq", "availBal", "froze
 FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
 
 
+def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedRead:
+    """Give a signed read of a target."""
+    return SignedRead("read", "GET", target, dict(headers or {}))
+
+
 class ScriptedExchange:
-    """Answers each target by its script; `heads` are the request heads as they came, in order.
+    """Answers each target by its script; `heads` and `bodies` are those of requests as they came, in order.
 
     `greeting` is sent on each connection before anything is asked; up to TLS 1.2 it comes with the handshake.
     """
@@ -38,12 +46,14 @@ class ScriptedExchange:
             self._tls.maximum_version = ssl.TLSVersion.TLSv1_2
         self.origin = ""
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.scripts: dict[str, Script] = {}
         self.forget()
 
     def forget(self) -> None:
         """Go back to the answers of an account that holds one BTC in each wallet."""
         self.heads.clear()
+        self.bodies.clear()
         self.scripts = {
             TIME: the_time,
             BALANCE: trading({"ccy": "BTC", "eq": "1", "eqUsd": "64000"}),
@@ -75,6 +85,8 @@ class ScriptedExchange:
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head)
+                length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+                self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 await self.scripts[head.split(b" ")[1].decode()](writer)
                 await writer.drain()
         writer.close()

@@ -16,8 +16,8 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.credentials import CredentialParts
 from contracts.events import Verify, VerifyReply
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.values import Secret
@@ -25,7 +25,7 @@ from contracts.wire.envelope import attributes, decode, encode
 from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
-from deploy.simulator.accounts import Account
+from deploy.simulator.okx.accounts import Account
 from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import Pinned
 
@@ -95,8 +95,12 @@ class Gateway:
     async def store(self, account: Account, secret: str | None = None, passphrase: str | None = None) -> UUID:
         """Put an account's credential into the vault, with other parts where they are given."""
         credential_id = uuid7()
-        parts = CredentialParts(Secret(account.api_key), Secret(passphrase or account.passphrase))
-        await self._vault.store(credential_id, "okx", Secret(secret or account.api_secret), parts)
+        fields = {
+            "api_key": Secret(account.api_key),
+            "api_secret": Secret(secret or account.api_secret),
+            "passphrase": Secret(passphrase or account.passphrase),
+        }
+        await self._vault.store(credential_id, OKX, fields)
         return credential_id
 
     def request(self, credential_id: UUID, region: str = "global", seconds: float = 30.0) -> SyncRequested:

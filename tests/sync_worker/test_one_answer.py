@@ -13,7 +13,7 @@ from contracts.faults import Code, Failure
 from contracts.values import Secret
 from deploy.local.certificates import Authority, make_authority
 from sync_worker.exchanges.http import MAX_BODY_BYTES, Https
-from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, ScriptedExchange, hang, raw, reset
+from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, ScriptedExchange, hang, raw, read_of, reset
 from tests.waiting import until
 
 CLOSING = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
@@ -134,7 +134,9 @@ async def test_a_second_answer_is_never_the_next_one(
 
     for number, key in enumerate((b"alice", b"alice-again", b"bob", b"alice"), start=1):
         next_target = target if number % 2 else FUNDING
-        answer = await https.get(server.origin, next_target, {"OK-ACCESS-KEY": Secret(key.decode())}, 10)
+        answer = await https.send(
+            server.origin, read_of(next_target, {"OK-ACCESS-KEY": Secret(key.decode())}), 10
+        )
         assert answer.body == key
         await until(answers.all_told(number))
 
@@ -158,9 +160,9 @@ async def test_an_answer_inside_a_body_answers_nothing(
     server.scripts |= {BALANCE: raw(answer), FUNDING: raw(sized(OWN))}
 
     with suppress(Failure):
-        assert (await https.get(server.origin, BALANCE, {}, 10)).body != FOREIGN
+        assert (await https.send(server.origin, read_of(BALANCE), 10)).body != FOREIGN
 
-    assert (await https.get(server.origin, FUNDING, {}, 10)).body == OWN
+    assert (await https.send(server.origin, read_of(FUNDING), 10)).body == OWN
 
 
 async def test_an_answer_before_the_request_is_none(authority: Authority, https: Https) -> None:
@@ -168,7 +170,7 @@ async def test_an_answer_before_the_request_is_none(authority: Authority, https:
     server = ScriptedExchange(authority.issue(["127.0.0.1"]), greeting=sized(b'{"of":"bob"}'))
     async with server.listening():
         with pytest.raises(Failure) as caught:
-            await https.get(server.origin, BALANCE, {}, 10)
+            await https.send(server.origin, read_of(BALANCE), 10)
 
     assert caught.value.code is Code.EXCHANGE_UNREACHABLE
     assert server.heads == []
@@ -182,7 +184,7 @@ async def test_requests_at_the_same_time_have_connections_of_their_own(
     keys = [f"user-{number}" for number in range(64)]
 
     async def ask(key: str) -> bytes:
-        return (await https.get(server.origin, BALANCE, {"OK-ACCESS-KEY": Secret(key)}, 10)).body
+        return (await https.send(server.origin, read_of(BALANCE, {"OK-ACCESS-KEY": Secret(key)}), 10)).body
 
     bodies = await asyncio.gather(*map(ask, keys))
 
@@ -194,7 +196,7 @@ async def test_a_request_is_sent_once(server: ScriptedExchange, https: Https) ->
     server.scripts[BALANCE] = reset
 
     with pytest.raises(Failure) as caught:
-        await https.get(server.origin, BALANCE, {}, 10)
+        await https.send(server.origin, read_of(BALANCE), 10)
 
     assert caught.value.code is Code.EXCHANGE_UNREACHABLE
     assert server.targets() == [BALANCE]
@@ -214,7 +216,7 @@ async def test_a_server_that_does_not_close_holds_no_socket(server: ScriptedExch
         return all(tuple(each.raddr) != ("127.0.0.1", port) for each in psutil.Process().net_connections())
 
     server.scripts[BALANCE] = answer
-    await https.get(server.origin, BALANCE, {}, 10)
+    await https.send(server.origin, read_of(BALANCE), 10)
 
     await until(is_closed)
 
@@ -231,4 +233,4 @@ async def test_the_largest_body_is_taken_from_a_server_that_closes(
 
     server.scripts[BALANCE] = answer
 
-    assert len((await https.get(server.origin, BALANCE, {}, 10)).body) == MAX_BODY_BYTES
+    assert len((await https.send(server.origin, read_of(BALANCE), 10)).body) == MAX_BODY_BYTES

@@ -13,7 +13,7 @@ from contracts.syncs import Status, SyncOutcome
 from contracts.wire.envelope import decode
 from contracts.wire.topology import SYNC_OUTCOMES, SYNC_REQUESTS
 from deploy.local.nats import Nats
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 

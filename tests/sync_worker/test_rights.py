@@ -13,7 +13,7 @@ from contracts.faults import FAULTS, Code
 from contracts.rights import MAX_RIGHTS, UNREADABLE_RIGHT, excess_rights, named_rights
 from contracts.syncs import Rights, Status, SyncOutcome
 from contracts.wire.envelope import decode, encode
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.okx.payloads import parse_rights
 from sync_worker.sync import Attempt, Reading, next_try, outcome

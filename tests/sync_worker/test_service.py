@@ -11,7 +11,7 @@ from contracts.events import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.wire.envelope import encode
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 

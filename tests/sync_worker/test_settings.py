@@ -4,13 +4,15 @@ from decimal import Decimal
 from pathlib import Path
 from secrets import token_bytes
 
+import msgspec
 import nkeys
 import pytest
 
 from chassis.settings import Address, BadSetting
 from contracts.exchanges.okx import OKX
+from contracts.exchanges.types import OWN
 from deploy.local.certificates import make_authority
-from sync_worker.settings import load
+from sync_worker.settings import load, named_hosts
 
 
 @pytest.fixture(name="environment")
@@ -24,7 +26,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     """Without more the worker speaks to the real exchange."""
     settings = load(environment)
 
-    assert settings.origins["okx"] == {region.key: region.host for region in OKX.regions}
+    assert settings.origins["okx"] == {region.key: region.hosts for region in OKX.regions}
     assert settings.running.operations == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
@@ -47,9 +49,9 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
 
     settings = load(environment | said)
 
-    assert settings.origins["okx"]["global"] == "https://127.0.0.1:8443"
-    assert settings.origins["okx"]["eea"] == "https://[::1]:8444"
-    assert settings.origins["okx"]["us"] == "https://us.okx.com"
+    assert settings.origins["okx"]["global"][OWN] == "https://127.0.0.1:8443"
+    assert settings.origins["okx"]["eea"][OWN] == "https://[::1]:8444"
+    assert settings.origins["okx"]["us"][OWN] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
     assert settings.okx_total_tolerance == Decimal("0.02")
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
@@ -62,10 +64,22 @@ def test_names_of_the_release_before_are_read_and_told(environment: dict[str, st
         environment | {name: f"https://{name[0]}.test" for name in ("OKX_US_URL", "EXCHANGE_OKX_US_URL")}
     )
 
-    assert before.origins["okx"]["global"] == "https://127.0.0.1:8443"
+    assert before.origins["okx"]["global"][OWN] == "https://127.0.0.1:8443"
     assert before.renamed == ("OKX_GLOBAL_URL is now EXCHANGE_OKX_GLOBAL_URL",)
-    assert both.origins["okx"]["us"] == "https://E.test"
+    assert both.origins["okx"]["us"][OWN] == "https://E.test"
     assert load(environment).renamed == ()
+
+
+def test_further_hosts_of_an_exchange_have_settings_of_their_own() -> None:
+    """The setting of a region's own host names the exchange and the region, those of others the host, too."""
+    region = msgspec.structs.replace(OKX.regions[0], further_hosts={"futures": "https://futures.test"})
+
+    (hosts,) = named_hosts(msgspec.structs.replace(OKX, regions=(region,))).values()
+
+    assert hosts == {
+        OWN: ("EXCHANGE_OKX_GLOBAL_URL", region.host),
+        "futures": ("EXCHANGE_OKX_GLOBAL_FUTURES_URL", "https://futures.test"),
+    }
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:

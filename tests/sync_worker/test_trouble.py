@@ -15,7 +15,7 @@ import pytest_asyncio
 from contracts.events import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from sync_worker.exchanges.clock import MIN_AGE
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange

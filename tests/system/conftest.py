@@ -67,7 +67,7 @@ async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: N
 @pytest_asyncio.fixture(name="admin")
 async def _admin(stack: Stack) -> AsyncIterator[Admin]:
     """Give the admin port of the exchange."""
-    async with administering(stack.parts.exchange) as admin:
+    async with administering(stack.parts.simulator) as admin:
         yield admin
 
 

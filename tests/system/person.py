@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.local.demo import ACCOUNTS
-from deploy.simulator.accounts import Account, Accounts, load_accounts
+from deploy.simulator.okx.accounts import Account, Accounts, load_accounts
 from tests.waiting import until
 
 PASSWORD = "correct horse battery"

@@ -1,10 +1,12 @@
 """The service describes itself without asking anybody outside, and says how it is."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
 
+from contracts.wire.asyncapi import DOCUMENT
 from deploy.local.stack import Stack
 
 PAGES = ["/swagger-ui", "/swagger-ui/start.js", "/swagger-ui/files/swagger-ui.css"]
@@ -20,6 +22,14 @@ async def test_swagger_ui_needs_no_outside_address(stack: Stack) -> None:
         for path in loaded:
             assert path.startswith("/swagger-ui/")
             assert (await client.get(path)).is_success
+
+
+def _body(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """Give the schema of what a path takes."""
+    (route,) = [each for method, each in document["paths"][path].items() if method in ("post", "put")]
+    name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema: dict[str, Any] = document["components"]["schemas"][name]
+    return schema
 
 
 async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -> None:
@@ -39,6 +49,10 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
         for route in methods.values():
             problems = [said for status, said in route["responses"].items() if status >= "4"]
             assert all(list(said["content"]) == ["application/problem+json"] for said in problems)
+    for path in ("/api/v1/accounts", f"{account}/credentials"):
+        (okx,) = _body(document, path)["properties"]["credentials"]["anyOf"]
+        assert okx["required"] == [*okx["properties"]] == ["api_key", "api_secret", "passphrase"]
+        assert all(field["writeOnly"] and field["description"] for field in okx["properties"].values())
     for path in (f"{account}/sync", "/api/v1/accounts/sync-all"):
         responses = document["paths"][path]["post"]["responses"]
         assert {"202", "429"} <= set(responses)
@@ -47,6 +61,15 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
         assert "429" in document["paths"][f"/api/v1/auth/{name}"]["post"]["responses"]
     assert document["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
     assert document["security"] == [{"BearerToken": []}]
+
+
+async def test_the_asyncapi_document_is_for_anybody(stack: Stack) -> None:
+    """The gateway describes the events, without a token, as they are checked in."""
+    async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
+        answer = (await client.get("/asyncapi.json")).raise_for_status()
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.content == DOCUMENT.read_bytes()
 
 
 @pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])
@@ -81,6 +104,14 @@ async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
 
     assert [region["key"] for region in okx["regions"]] == ["global", "eea", "us"]
     assert [field["key"] for field in okx["credential_fields"]] == ["api_key", "api_secret", "passphrase"]
+    assert [(field["form"], field["signs"], field["secret"]) for field in okx["credential_fields"]] == [
+        ("text", False, False),
+        ("text", True, True),
+        ("text", False, True),
+    ]
+    assert all(
+        field["help"] and 0 < field["shortest"] <= field["longest"] for field in okx["credential_fields"]
+    )
     assert [(wallet["key"], wallet["covered"]) for wallet in okx["wallets"]] == [
         ("trading", True),
         ("funding", True),

@@ -1,9 +1,15 @@
 """Programs hear that an account was synced, and nothing that they should not."""
 
+import asyncio
 import json
+from typing import Any
 
+import jsonschema_rs
 import nats as nats_client
+from faststream.nats import NatsBroker, NatsMessage
+from faststream.nats.security import NatsNKey
 
+from contracts.wire.asyncapi import CONTRACTS
 from deploy.local.nats import Nats
 from tests.system.person import Person
 from tests.tapping import taken
@@ -29,7 +35,10 @@ async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, 
     )
     assert (fact["user_id"], fact["holdings_count"]) == (user["id"], 5)
     assert event.headers is not None
-    assert (event.headers["ce-specversion"], event.headers["ce-type"]) == ("1.0", "butler.AccountSynced")
+    assert (event.headers["ce-specversion"], event.headers["ce-type"]) == (
+        "1.0",
+        "io.pocketbutler.account.synced.v1",
+    )
     assert b"balances" not in event.data
     assert b"0.049" not in event.data
 
@@ -48,3 +57,30 @@ async def test_a_failed_sync_is_an_event_as_well(person: Person, nats: Nats) -> 
         event = await events.next_msg(timeout=10)
 
     assert json.loads(event.data)["account_id"] == account["id"]
+
+
+async def test_a_program_with_stock_faststream_reads_the_events(person: Person, nats: Nats) -> None:
+    """A plain subscriber with a subscriber's key decodes AccountSynced, which fits the published schema."""
+    published = json.loads((CONTRACTS / "published" / "AccountSynced.json").read_text())
+    heard = asyncio.Queue[tuple[dict[str, Any], dict[str, str]]]()
+    broker = NatsBroker(nats.url, security=NatsNKey.from_seed(nats.seed_file("subscriber").read_text()))
+
+    @broker.subscriber("butler.account.synced.>")
+    async def on_synced(event: dict[str, Any], message: NatsMessage) -> None:
+        heard.put_nowait((event, message.headers))
+
+    account = await person.connect("plain")
+    async with broker:
+        await broker.start()
+        await taken(broker.connection)
+        sync = await person.post(f"/accounts/{account['id']}/sync")
+        event, headers = await asyncio.wait_for(heard.get(), 10)
+
+    jsonschema_rs.validator_for(published, validate_formats=True).validate(event)
+    assert headers["ce-dataschema"] == published["$id"]
+    assert (event["sync_id"], event["status"]) == (sync["sync_id"], "completed")
+    assert {wallet["wallet"]: wallet["verdict"] for wallet in event["wallets"]} == {
+        "trading": "complete",
+        "funding": "complete",
+        "earn": "not_covered",
+    }

@@ -11,7 +11,7 @@ from typing import Any
 import ccxt.async_support
 import pytest
 
-from deploy.local.exchange import Exchange
+from deploy.local.simulator import Simulator
 from tests.system.person import SIMULATED, Person
 
 PYTHON_OKX = """
@@ -38,10 +38,10 @@ async def shown(person: Person, name: str) -> dict[str, dict[str, dict[str, Any]
 
 
 @pytest.mark.parametrize("name", ["plain", "margin", "rich"])
-async def test_python_okx_sees_what_our_api_shows(person: Person, exchange: Exchange, name: str) -> None:
+async def test_python_okx_sees_what_our_api_shows(person: Person, exchange: Simulator, name: str) -> None:
     """The exchange's own client gets the same digits."""
     account, wallets = SIMULATED[name], await shown(person, name)
-    given = [account.api_key, account.api_secret, account.passphrase, exchange.regions["global"]]
+    given = [account.api_key, account.api_secret, account.passphrase, exchange.exchanges["okx"]["global"]]
     environment = os.environ | {"SSL_CERT_FILE": exchange.ca}
     command = [sys.executable, "-W", "ignore", "-c", PYTHON_OKX]
     client = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment)
@@ -57,14 +57,14 @@ async def test_python_okx_sees_what_our_api_shows(person: Person, exchange: Exch
 
 
 @pytest.mark.parametrize("name", ["plain", "margin"])
-async def test_ccxt_sees_what_our_api_shows(person: Person, exchange: Exchange, name: str) -> None:
+async def test_ccxt_sees_what_our_api_shows(person: Person, exchange: Simulator, name: str) -> None:
     """Totals and free amounts are the same, as exactly as ccxt's floats can say."""
     account, wallets = SIMULATED[name], await shown(person, name)
     options = {
         "apiKey": account.api_key,
         "secret": account.api_secret,
         "password": account.passphrase,
-        "hostname": exchange.regions["global"].removeprefix("https://"),
+        "hostname": exchange.exchanges["okx"]["global"].removeprefix("https://"),
         "cafile": exchange.ca,
     }
     async with ccxt.async_support.okx(options) as client:

@@ -20,7 +20,6 @@ from contracts.credentials import (
     Authorize,
     Authorized,
     AuthorizeReply,
-    CredentialParts,
     Destroy,
     DestroyReply,
     Keys,
@@ -80,8 +79,13 @@ class Gateway:
         self, keys: Keys, secret: bytes, api_key: str = "key", passphrase: str = "words"
     ) -> Store:
         """Make a request to store a new credential."""
+        return self.sealing(
+            keys, secret, encode({"api_key": Secret(api_key), "passphrase": Secret(passphrase)})
+        )
+
+    def sealing(self, keys: Keys, secret: bytes, plain: bytes) -> Store:
+        """Make a request to store a new credential whose other fields are these bytes."""
         credential_id, request_id = uuid7(), uuid7()
-        plain = encode(CredentialParts(Secret(api_key), Secret(passphrase)))
         sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
         wrapped = wrap(secret, keys.wrapping_key)
         deadline = self._now() + timedelta(seconds=8)

@@ -18,6 +18,7 @@ from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
 from vault_broker.login import Login
+from vault_broker.schemes.types import HMAC_SHA256
 
 VECTORS = Path(__file__).parents[3] / "shared/exchanges/data/test-vectors.json"
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
@@ -39,7 +40,7 @@ async def test_vault_signs_every_published_vector(
     signatures = []
     for vector in vectors:
         credential = await callers.gateway.stored(vector["secret"], "key", "words")
-        signatures += await Credentials(login).sign(credential, [vector["prehash"].encode()])
+        signatures += await Credentials(login).sign(credential, HMAC_SHA256, [vector["prehash"].encode()])
 
     assert [vector["sign"] for vector in vectors] == signatures
     assert len(vectors) == 12

@@ -15,7 +15,7 @@ from chassis.metrics import REGISTRY
 from contracts import subjects
 from contracts.credentials import Refused
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
-from deploy.vault.provision import BROKER_POLICY
+from deploy.vault.policy import broker_policy
 from gateway.accounts.broker import Vault
 from gateway.accounts.destroyer import Destroyer
 from gateway.store import credentials, users
@@ -91,7 +91,7 @@ def denying(path: str) -> Callable[[OwnVault], AbstractAsyncContextManager[None]
 
     @asynccontextmanager
     async def denied(vault: OwnVault) -> AsyncIterator[None]:
-        policy = BROKER_POLICY.read_text()
+        policy = broker_policy()
         assert f'"{path}"' in policy
         await vault.root(
             "PUT", "sys/policies/acl/vault-broker", {"policy": policy.replace(f'"{path}"', '"no"')}

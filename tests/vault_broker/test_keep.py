@@ -15,6 +15,8 @@ from uuid_utils.compat import uuid7
 from chassis.metrics import REGISTRY
 from contracts.credentials import Destroy, Destroyed, Keys, Refused, Store, Stored
 from contracts.faults import Code
+from contracts.values import Secret
+from contracts.wire.envelope import encode
 from contracts.wire.grants import sign_destroy
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers
@@ -48,6 +50,49 @@ async def test_stored_key_can_not_be_exported(callers: Callers, own_vault: OwnVa
     key = (await own_vault.root("GET", f"transit/keys/{request_.credential_id}"))["data"]
     assert (key["type"], key["exportable"], key["allow_plaintext_backup"]) == ("hmac", False, False)
     assert await own_vault.status("GET", f"transit/export/hmac-key/{request_.credential_id}") == 400
+
+
+async def test_fields_stand_in_the_vault_as_the_release_before_wrote_them(
+    callers: Callers, own_vault: OwnVault
+) -> None:
+    """Brokers and gateways of the release before seal and read the same bytes, by the names of the fields."""
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    request = callers.gateway.sealing(keys, SECRET, b'{"api_key":"key","passphrase":"words"}')
+
+    assert isinstance(await callers.gateway.store(request), Stored)
+
+    kept = await own_vault.root("GET", f"secret/data/credentials/{request.credential_id}")
+    assert kept["data"]["data"] == {"exchange": "okx", "api_key": "key", "passphrase": "words"}
+    assert encode({"api_key": Secret("key"), "passphrase": Secret("words")}) == (
+        b'{"api_key":"key","passphrase":"words"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"api_key": "key"}, "The passphrase is missing."),
+        ({"api_key": "", "passphrase": "words"}, "The api_key is empty."),
+        ({"api_key": "key", "passphrase": "w\u00f6rds"}, "The passphrase holds a character"),
+        ({"api_key": "key", "passphrase": "words", "exchange": "kraken"}, "There is an unknown field"),
+        ({"api_key": "key", "passphrase": "words", "api_secret": "canary"}, "There is an unknown field"),
+    ],
+)
+async def test_fields_that_the_exchange_does_not_take_are_refused(
+    callers: Callers, own_vault: OwnVault, fields: dict[str, str], words: str
+) -> None:
+    """The broker checks what it can see by the same rules as the gateway, and keeps nothing of the rest."""
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    request = callers.gateway.sealing(keys, SECRET, msgspec.json.encode(fields))
+
+    reply = await callers.gateway.store(request)
+
+    assert isinstance(reply, Refused)
+    assert (reply.code, reply.detail[: len(words)]) == (Code.INVALID_REQUEST, words)
+    assert "canary" not in reply.detail
+    assert await traces(own_vault, request.credential_id) == set()
 
 
 async def test_second_store_of_an_id_is_refused(

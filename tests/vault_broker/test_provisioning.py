@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from contracts.wire.pinning import sealing_key_fingerprint
+from deploy.local.openbao import TERMS
 from deploy.local.processes import Processes
 from deploy.vault.provision import (
     EARLIER_SEALING_KEY,
@@ -52,7 +53,7 @@ async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
     files = Handover(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
     try:
         with suppress(CutShort):
-            await provision(vault.client, files)
+            await provision(vault.client, files, TERMS)
     finally:
         vault.client.event_hooks = {}
     return sent

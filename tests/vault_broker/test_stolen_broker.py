@@ -16,7 +16,8 @@ from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.credentials import CredentialParts, Keys, Refused, Store, Stored
+from contracts.credentials import Keys, Refused, Store, Stored
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from contracts.wire.envelope import decode
@@ -26,12 +27,16 @@ from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
 from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import Pinned
-from gateway.http.problems import Problem
+from gateway.errors import VaultNotTrusted
+from gateway.http.problems import problem_of
 from tests.vault_broker.conftest import connected
 from vault_broker.handlers import QUEUE
 
-SECRET = Secret("22582BD0CFF14C41EDBF1AB98506286D")
-PARTS = CredentialParts(Secret("key"), Secret("words"))
+FIELDS = {
+    "api_key": Secret("key"),
+    "api_secret": Secret("22582BD0CFF14C41EDBF1AB98506286D"),
+    "passphrase": Secret("words"),
+}
 
 
 def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
@@ -129,12 +134,13 @@ async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
     """The caller is told that it is the operator's to look; there is one log line, and the metric counts."""
     thief.keys, counted = answer, refusals(key)
 
-    with capture_logs() as logs, pytest.raises(Problem) as problem:
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+    with capture_logs() as logs, pytest.raises(VaultNotTrusted) as caught:
+        await gateway.store(uuid7(), OKX, FIELDS)
 
-    assert (problem.value.status, problem.value.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
-    assert "not handed over" in problem.value.detail
-    assert problem.value.headers["Retry-After"]
+    problem = problem_of(caught.value)
+    assert (problem.status, problem.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable")
+    assert "not handed over" in problem.detail
+    assert problem.headers["Retry-After"]
     assert [line for line in logs if line["event"] == "keys_not_pinned"] == [
         {"event": "keys_not_pinned", "log_level": "error", "key": key}
     ]
@@ -149,7 +155,7 @@ async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_sign
     """While keys are rotated the gateway takes the old and the new; each Store has its signature."""
     thief.keys = answer
 
-    await gateway.store(uuid7(), "okx", SECRET, PARTS)
+    await gateway.store(uuid7(), OKX, FIELDS)
 
     (stored,) = thief.stored
     assert stored.sealing_key_id == answer.sealing_key_id
@@ -160,10 +166,10 @@ async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: V
     """A thief who comes when keys are known already can make the gateway ask anew, and gets nothing by it."""
     thief.keys, thief.refuses = RIGHT, True
     with pytest.raises(Failure):
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+        await gateway.store(uuid7(), OKX, FIELDS)
     thief.keys = OWN
 
-    with pytest.raises(Problem):
-        await gateway.store(uuid7(), "okx", SECRET, PARTS)
+    with pytest.raises(VaultNotTrusted):
+        await gateway.store(uuid7(), OKX, FIELDS)
 
     assert len(thief.stored) == 1

@@ -12,7 +12,7 @@ import pytest_asyncio
 from contracts.credentials import Authorize
 from contracts.faults import Code
 from deploy.local.certificates import make_authority
-from deploy.vault.provision import BROKER_POLICY
+from deploy.vault.policy import broker_policy
 from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
@@ -139,7 +139,7 @@ async def test_denial_by_the_policy_leads_to_no_login(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
     """What the policy denies is refused with the token kept, because a new one could do no more."""
-    policy = BROKER_POLICY.read_text()
+    policy = broker_policy()
     before = await tokens(own_vault)
     await own_vault.root(
         "PUT", "sys/policies/acl/vault-broker", {"policy": policy.replace("transit/hmac", "no/hmac")}

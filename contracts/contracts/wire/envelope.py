@@ -1,4 +1,4 @@
-"""Messages as bytes, with CloudEvents 1.0 attributes in the headers (binary mode)."""
+"""Messages as bytes, with CloudEvents 1.0 attributes in the headers (NATS binding, binary mode)."""
 
 import re
 from datetime import UTC, datetime
@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 import msgspec
 from uuid_utils.compat import uuid7
 
+from contracts.cards import event_type, schema_uri
+from contracts.credentials import Fields
 from contracts.values import decode_value, encode_value
 
-SCHEMA_VERSION = "1"
+JSON = "application/json"
 DEADLINE_HEADER = "butler-deadline"
 # The seconds until the deadline at the time of publication, by the clock that set the deadline.
 SECONDS_LEFT_HEADER = "butler-seconds-left"
@@ -24,8 +26,8 @@ class Malformed(Exception):
     """A message that can not be read; its text names the place, never the content."""
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    """Encode a message as JSON."""
+def encode(message: msgspec.Struct | Fields) -> bytes:
+    """Encode a message, or the fields of a credential that are sealed next, as JSON."""
     return _ENCODER.encode(message)
 
 
@@ -42,15 +44,19 @@ def decode(raw: bytes, kind: type[Message] | Any) -> Message:
 def attributes(
     message: msgspec.Struct, source: str, message_id: str | None = None, deadline: datetime | None = None
 ) -> dict[str, str]:
-    """Give the CloudEvents attributes of a message; an id is made where none is given."""
+    """Give the CloudEvents attributes of a message, and its content type for readers that know none of them.
+
+    An id is made where none is given. Raises KeyError for a message without a name.
+    """
     headers = {
         "ce-specversion": "1.0",
-        "ce-type": f"butler.{type(message).__name__}",
+        "ce-type": event_type(type(message)),
         "ce-source": f"/{source}",
         "ce-id": message_id or str(uuid7()),
         "ce-time": datetime.now(UTC).isoformat(),
-        "ce-dataschema": SCHEMA_VERSION,
-        "content-type": "application/json",
+        "ce-dataschema": schema_uri(type(message)),
+        "ce-datacontenttype": JSON,
+        "content-type": JSON,
     }
     if deadline is not None:
         headers[DEADLINE_HEADER] = deadline.isoformat()

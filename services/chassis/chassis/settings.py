@@ -1,5 +1,6 @@
 """What a service is told by its environment; a setting that is missing or bad is named, its content never."""
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -8,14 +9,16 @@ import msgspec
 import nkeys
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from chassis.tls import tls_context
 from contracts.values import Secret
 
 MAX_PORT = 65535
 MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
 MAX_NUMBER = 1_000_000
+NATS_TLS = ("NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE")
 # What `running` reads and need not be told, beside where the service listens.
-OPTIONAL = ("LOG_LEVEL",)
+OPTIONAL = ("LOG_LEVEL", *NATS_TLS)
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
@@ -33,12 +36,16 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What every service is told: its place on the bus, where it says how it is, and how much it logs."""
+    """What every service is told: its place on the bus, where it says how it is, and how much it logs.
+
+    Without `nats_tls` it speaks to the bus in the clear.
+    """
 
     nats_url: str
     nats_seed: Secret
     operations: Address
     log_level: str
+    nats_tls: ssl.SSLContext | None = None
 
 
 def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Running:
@@ -51,6 +58,7 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
         nats_seed=parsed(environ, "NATS_NKEY_FILE", _seed),
         operations=listening(environ, ("OPERATIONS_PORT", *also), port),
         log_level=environ.get("LOG_LEVEL") or "info",
+        nats_tls=_nats_tls(environ),
     )
 
 
@@ -105,6 +113,18 @@ def whole_number(text: str) -> int:
 def listed(text: str) -> tuple[str, ...]:
     """Read a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _nats_tls(environ: Environment) -> ssl.SSLContext | None:
+    """Read the authority of the bus, and the certificate and key to show it; raises BadSetting."""
+    ca, certificate, key = NATS_TLS
+    if not any(environ.get(name) for name in NATS_TLS):
+        return None
+    parsed(environ, ca, tls_context)
+    if not environ.get(certificate) and not environ.get(key):
+        return tls_context(environ[ca])
+    parsed(environ, key, readable)
+    return parsed(environ, certificate, lambda text: tls_context(environ[ca], text, environ[key]))
 
 
 def _seed(text: str) -> Secret:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -26,71 +27,71 @@ from contracts.values import Secret, decode_value
 from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from gateway import __version__
 from gateway.accounts.broker import Vault
-from gateway.accounts.connect import Admission, Connecting
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.intake import Admission, Intake
 from gateway.accounts.reverify import Reverifier
-from gateway.context import Gateway
 from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
+from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
-from gateway.http.openapi import TAGS, SecretSchema, operation_id
+from gateway.http.openapi import TAGS, operation_id
 from gateway.http.proxies import Proxies
 from gateway.http.rate_limits import Limiting, tell_limits
+from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
 from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
-from gateway.identity.tokens import AccessTokens
+from gateway.limits import Limits
 from gateway.outbox.relay import Relay
-from gateway.places import Places
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
 from gateway.syncs.announce import Announcer
 from gateway.syncs.backlog import Backlog
-from gateway.syncs.open import Requests
+from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
 from gateway.syncs.record import Recorder
+from gateway.syncs.requests import Requests
 from gateway.syncs.sweeper import Patience, Sweeper
 from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-WITHOUT_TOKEN = [
-    "^/api/v1/auth/(register|login|refresh)$",
-    "^/api/v1/exchanges$",
-    "^/openapi.json$",
-    "^/swagger-ui",
-    "^/(healthz|readyz)$",
-]
-ROUTES = (
-    auth.register,
-    auth.login,
-    auth.refresh,
-    auth.logout,
-    me.show_me,
-    me.change_password,
-    me.list_sessions,
-    me.end_session,
-    me.end_other_sessions,
-    me.delete_me,
-    exchanges.list_exchanges,
-    accounts.connect_account,
-    accounts.list_accounts,
-    accounts.show_account,
-    accounts.rename_account,
-    accounts.delete_account,
-    accounts.replace_credentials,
-    accounts.show_balances,
-    accounts.show_holdings,
-    syncs.sync_account,
-    syncs.sync_all,
-    syncs.show_sync,
-    syncs.show_batch,
-    syncs.list_syncs,
+API = Router(
+    "/api/v1",
+    route_handlers=[
+        auth.register,
+        auth.login,
+        auth.refresh,
+        auth.logout,
+        me.show_me,
+        me.change_password,
+        me.list_sessions,
+        me.end_session,
+        me.end_other_sessions,
+        me.delete_me,
+        exchanges.list_exchanges,
+        accounts.connect_account,
+        accounts.list_accounts,
+        accounts.show_account,
+        accounts.rename_account,
+        accounts.delete_account,
+        accounts.replace_credentials,
+        accounts.show_balances,
+        accounts.show_holdings,
+        syncs.sync_account,
+        syncs.sync_all,
+        syncs.show_sync,
+        syncs.show_batch,
+        syncs.list_syncs,
+    ],
+)
+DOCUMENTS = (
     documents.openapi,
+    documents.asyncapi,
     documents.swagger_ui,
     documents.swagger_start,
     documents.swagger_file,
@@ -99,65 +100,100 @@ ROUTES = (
 )
 
 
+@dataclass(frozen=True)
+class Provided:
+    """What handlers may ask for, each by its name; `egress` are the addresses of calls to exchanges."""
+
+    pool: Pool
+    passwords: Passwords
+    proving: Proving
+    tokens: AccessTokens
+    refreshing: Refreshing
+    intake: Intake
+    deleting: Deleting
+    requests: Requests
+    waiters: Waiters
+    allowed: Limits
+    ready: Ready
+    egress: tuple[str, ...]
+
+    def dependencies(self) -> dict[str, Provide]:
+        """Give each part to the handlers that name it."""
+        return {name: _provide(getattr(self, name)) for name in self.__match_args__}
+
+
+def _provide(part: object) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)
+
+
 async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus("gateway", "gateway", settings.running.nats_url, settings.running.nats_seed, GRACE_SECONDS)
+    bus = Bus(
+        "gateway",
+        "gateway",
+        settings.running.nats_url,
+        settings.running.nats_seed,
+        grace=GRACE_SECONDS,
+        tls=settings.running.nats_tls,
+    )
     ending = Ending(stopping)
-    gateway, parts = composed(settings, pool, bus, stopping)
+    provided, parts = composed(settings, pool, bus, stopping)
     parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, listeners(settings, gateway, ending), parts, stopping)
+        return await run_service(bus, listeners(settings, provided, ending), parts, stopping)
     finally:
         await pool.stop()
-        gateway.passwords.close()
+        provided.passwords.close()
 
 
-def listeners(settings: Settings, gateway: Gateway, ending: Ending) -> list[Listener]:
+def listeners(settings: Settings, provided: Provided, ending: Ending) -> list[Listener]:
     """Give the API, and beside it what only operators see."""
     return [
-        Listener(Entering(application(gateway, ending), Proxies(settings.trusted_proxies)), settings.address),
-        Listener(health_application(gateway.ready.checks), settings.running.operations),
+        Listener(
+            Entering(application(provided, ending), Proxies(settings.trusted_proxies)), settings.address
+        ),
+        Listener(health_application(provided.ready.checks), settings.running.operations),
     ]
 
 
 def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
-) -> tuple[Gateway, dict[str, Coroutine[None, None, None]]]:
+) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
     """Make what the routes use, and the parts that run beside them."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay, vault = Relay(pool, bus), Vault(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, vault, settings.credential_grace_seconds), Clocks()
-    waiters, gate, announcer = Waiters(pool, stopping), Gate("database", pool.ready), Announcer(bus, relay)
+    waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
+    announcer = Announcer(bus, relay)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
     checks, collecting = observation(pool, bus, deadline, clocks, stopping)
-    gateway = Gateway(
+    provided = Provided(
         pool=pool,
         passwords=passwords,
         proving=Proving(pool, passwords),
-        tokens=AccessTokens(settings.jwt_key, pool, WITHOUT_TOKEN),
+        tokens=AccessTokens(settings.jwt_key, pool),
         refreshing=Refreshing(pool, settings.jwt_key, allowed),
-        connecting=Connecting(pool, bus, vault, destroyer, key, admission=admission),
+        intake=Intake(pool, bus, vault, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
-        requests=Requests(pool, relay, announcer, key, deadline_seconds=deadline, allowed=allowed),
+        requests=Requests(pool, relay, announcer, Terms(key, deadline), allowed),
         waiters=waiters,
-        waits=Places(settings.waits_at_once),
-        limits=allowed,
+        allowed=allowed,
         ready=Ready(checks),
         egress=settings.egress,
     )
-    return gateway, {
+    return provided, {
         "relay": relay.run(),
         "sweeper": Sweeper(pool, relay, key, patience, Progress(bus)).run(),
         "destroyer": destroyer.run(),
         "reverifier": Reverifier(pool, bus, relay, destroyer, key).run(),
-        "deleting": gateway.deleting.run(),
+        "deleting": provided.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
@@ -186,17 +222,17 @@ def observation(
     return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
-def application(gateway: Gateway, ending: Ending) -> Litestar:
+def application(provided: Provided, ending: Ending) -> Litestar:
     """Make the HTTP application."""
     return Litestar(
-        route_handlers=ROUTES,
-        dependencies={"gateway": Provide(lambda: gateway, sync_to_thread=False)},
-        on_app_init=[gateway.tokens.auth.on_app_init],
+        route_handlers=[API, *DOCUMENTS],
+        dependencies=provided.dependencies(),
+        on_app_init=[provided.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[Limiting(gateway.pool, gateway.limits).guard, only_json],
+        guards=[Limiting(provided.pool, provided.allowed).guard, only_json],
         before_send=[tell_limits],
         middleware=[ending],
-        plugins=[SecretSchema()],
+        plugins=PLUGINS,
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
         request_max_body_size=BODY_LIMIT,
@@ -205,6 +241,7 @@ def application(gateway: Gateway, ending: Ending) -> Litestar:
             version=__version__,
             tags=TAGS,
             operation_id_creator=operation_id,
+            use_handler_docstrings=True,
             # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
             path="/api/litestar",
             render_plugins=[JsonRenderPlugin()],

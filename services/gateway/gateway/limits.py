@@ -1,16 +1,9 @@
-"""Limits by number and time: what they allow, and how a client is told.
-
-The header fields are those of draft-ietf-httpapi-ratelimit-headers.
-"""
+"""Limits by number and time: what they allow. Pure."""
 
 import math
-from collections.abc import Sequence
-from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import msgspec
-
-from gateway.http.problems import Problem
 
 MINUTE = 60
 DAY = 24 * 60 * 60
@@ -85,39 +78,6 @@ class Allowance(msgspec.Struct, frozen=True):
     def reset(self) -> int:
         """Give the whole seconds until a new window may begin."""
         return max(math.ceil(self.seconds), 0)
-
-
-def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
-    """Write the header fields that tell a client of policies and what is left of each."""
-    policies = [each.policy for each in allowances]
-    return {
-        "RateLimit-Policy": ", ".join(f'"{by.name}";q={by.quota};w={by.window}' for by in policies),
-        "RateLimit": ", ".join(f'"{each.policy.name}";r={each.left};t={each.reset}' for each in allowances),
-    }
-
-
-def rate_limit_exceeded(allowance: Allowance) -> Problem:
-    """Say that it was one time too many, and when to come again."""
-    policy = allowance.policy
-    number = f"more than {policy.quota} of these requests {WINDOWS[policy.window]}"
-    sent = f"Your network address sent {number}" if policy.shared else f"You sent {number}"
-    return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "rate_limit_exceeded",
-        f"{sent}, and this one changed nothing: wait as long as Retry-After says.",
-        retry_after=max(allowance.reset, 1),
-        headers=rate_limit_fields([allowance]),
-    )
-
-
-def login_throttled(seconds: float) -> Problem:
-    """Say, in the same words for everybody, that no password is checked for some time."""
-    return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "login_throttled",
-        "Too many logins failed: wait as long as Retry-After says. Sessions that are open go on.",
-        retry_after=max(math.ceil(seconds), 1),
-    )
 
 
 def login_delay(failures: int) -> int:

@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gateway.errors import TooBusy
+
 SHARE = 4  # one client holds at most a quarter
-
-
-class TooBusy(Exception):
-    """More is being done, or done for this client, than the process takes on at once."""
 
 
 class Places:

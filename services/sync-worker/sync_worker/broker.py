@@ -74,9 +74,12 @@ class Broker:
 
 
 def _checked(signed: tuple[SignedRead, ...], request: Authorize) -> tuple[SignedRead, ...]:
-    """Refuse anything but the reads that were asked for, in their order."""
-    asked = [(read.name, *EXCHANGES[request.exchange].request_line(read)) for read in request.reads]
-    if [(read.name, read.method, read.target) for read in signed] != asked:
+    """Refuse anything but the reads that were asked for, in their order, and what their scheme adds."""
+    asks_only = EXCHANGES[request.exchange].asks_only
+    if [read.name for read in signed] != [read.name for read in request.reads] or not all(
+        asks_only(asked, read.method, read.host, read.target, read.content)
+        for asked, read in zip(request.reads, signed, strict=True)
+    ):
         raise Malformed("other reads than those asked for")
     if not all(value.reveal().isprintable() for read in signed for value in read.headers.values()):
         raise failure(

@@ -9,26 +9,37 @@ import msgspec
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, listed, parsed, running
 from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001
 TOLERANCE = "OKX_TOTAL_TOLERANCE"
 PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
-# By exchange, region and name of the setting: the host, which the setting may replace.
-HOSTS = {
-    exchange.key: {
-        region.key: (f"EXCHANGE_{exchange.key.upper()}_{region.key.upper()}_URL", region.host)
+
+
+def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
+    """Give by region and name of the host the name of the setting, and the origin that it may replace."""
+    return {
+        region.key: {
+            host: (
+                "_".join(filter(None, ("EXCHANGE", exchange.key, region.key, host, "URL"))).upper(),
+                origin,
+            )
+            for host, origin in region.hosts.items()
+        }
         for region in exchange.regions
     }
-    for exchange in EXCHANGES.values()
-}
+
+
+HOSTS = {exchange.key: named_hosts(exchange) for exchange in EXCHANGES.values()}
+_NAMES = [name for regions in HOSTS.values() for hosts in regions.values() for name, _ in hosts.values()]
 # What they were called in the release before; the next one does not read these.
-RENAMED = {name: name.removeprefix("EXCHANGE_") for name, _ in HOSTS["okx"].values()}
+RENAMED = {name: name.removeprefix("EXCHANGE_") for name in _NAMES if name.startswith("EXCHANGE_OKX_")}
 # What `load` reads and need not be told; a starter passes these on from its caller, and no others.
 OPTIONAL = (
     *RUNNING,
-    *(name for regions in HOSTS.values() for name, _ in regions.values()),
+    *_NAMES,
     *RENAMED.values(),
     "EXCHANGE_CA_FILE",
     "EGRESS_ADDRESSES",
@@ -47,14 +58,15 @@ class Proxy(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
-    `origins` maps each region of each exchange to `https://host[:port]`. Without `exchange_ca_file` the
-    public authorities are trusted, and without `exchange_proxy` the worker connects to the exchange itself.
+    `origins` maps each host of each region of each exchange to `https://host[:port]`. Without
+    `exchange_ca_file` the public authorities are trusted, and without `exchange_proxy` the worker connects to
+    the exchange itself.
     `okx_total_tolerance` is the share by which a list may differ from the total of its own answer.
     `renamed` says which settings are told by a name of the release before, and what it is now.
     """
 
     running: Running
-    origins: dict[str, dict[str, str]]
+    origins: dict[str, dict[str, dict[str, str]]]
     exchange_ca_file: str | None
     egress_addresses: tuple[str, ...]
     okx_total_tolerance: Decimal = LEAST_TOLERANCE
@@ -68,7 +80,10 @@ def load(environ: Environment) -> Settings:
     return Settings(
         running=running(environ, DEFAULT_PORT, also=["PORT"]),
         origins={
-            exchange: {region: _told_origin(environ, *named) for region, named in regions.items()}
+            exchange: {
+                region: {host: _told_origin(environ, *named) for host, named in hosts.items()}
+                for region, hosts in regions.items()
+            }
             for exchange, regions in HOSTS.items()
         },
         exchange_ca_file=parsed(environ, "EXCHANGE_CA_FILE", _authorities) if has_authorities else None,
@@ -82,7 +97,7 @@ def load(environ: Environment) -> Settings:
 
 
 def _told_origin(environ: Environment, name: str, host: str) -> str:
-    """Read the origin of a region by its name, by that of the release before, or take the exchange's own."""
+    """Read the origin of a host by its name, by that of the release before, or take the exchange's own."""
     told = next((each for each in (name, RENAMED.get(name, name)) if environ.get(each)), None)
     return host if told is None else parsed(environ, told, _origin)
 

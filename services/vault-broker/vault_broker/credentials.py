@@ -1,7 +1,7 @@
 """The credentials in the vault: where each part stands, how it gets in, is used and goes.
 
-transit/keys/<credential_id>             the API secret, an HMAC key that can not be exported
-secret/data/credentials/<credential_id>  exchange, api key and passphrase; a credential exists when this does
+transit/keys/<credential_id>             the field that signs, a key that can not be exported
+secret/data/credentials/<credential_id>  exchange and the other fields; a credential exists when this does
 secret/data/sealing-key                  the key pair that all brokers share, which provisioning makes
 """
 
@@ -13,12 +13,14 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.credentials import CredentialParts
+from contracts.credentials import Fields
+from contracts.exchanges.types import RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from contracts.wire.sealing import SealingKey
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
 from vault_broker.login import Login
+from vault_broker.schemes.types import TransitKey
 from vault_broker.vault import Answer, Part, read_answer
 
 UNDO_TIMEOUT = 2.0
@@ -38,16 +40,10 @@ _KEY_MISSING = ("no existing key", "not found")
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """What the vault holds of a credential beside its secret."""
+    """What the vault holds of a credential beside the field that signs."""
 
     exchange: str
-    api_key: Secret
-    passphrase: Secret
-
-    @property
-    def parts(self) -> CredentialParts:
-        """Give the parts that the exchange sees in clear."""
-        return CredentialParts(self.api_key, self.passphrase)
+    fields: Fields
 
 
 class _WrappingKey(msgspec.Struct):
@@ -60,6 +56,7 @@ class _KeyPair(msgspec.Struct):
 
 class _Signature(msgspec.Struct):
     hmac: str = ""
+    signature: str = ""
     error: str = ""
 
 
@@ -86,12 +83,14 @@ class Credentials:
                 return SealingKey.from_bytes(b64decode(pair.private_key.reveal()))
         raise VaultUnavailable("the vault holds no sealing key: it must be provisioned")
 
-    async def store(self, credential_id: UUID, wrapped_secret: bytes, credential: Credential) -> None:
-        """Put a new credential into the vault, whole or not at all.
+    async def store(
+        self, credential_id: UUID, key: TransitKey, wrapped_secret: bytes, credential: Credential
+    ) -> None:
+        """Put a new credential, which signs with such a key, into the vault, whole or not at all.
 
         Raises Failure: invalid_request for an id that was used before, secret_unusable, keys_changed.
         """
-        await self._import(credential_id, wrapped_secret)
+        await self._import(credential_id, key, wrapped_secret)
         try:
             await self._create(credential_id, credential)
         except BaseException:
@@ -101,29 +100,30 @@ class Credentials:
     async def find(self, credential_id: UUID) -> Credential:
         """Give what stands beside the secret; raises Failure(credential_missing)."""
         try:
-            return await self._read(f"secret/data/credentials/{credential_id}", Credential)
+            fields: Fields = await self._read(f"secret/data/credentials/{credential_id}", Fields)
         except Absent:
             raise failure(Code.CREDENTIAL_MISSING) from None
+        exchange = fields.pop(RESERVED, Secret(""))
+        return Credential(exchange.reveal(), fields)
 
-    async def sign(self, credential_id: UUID, messages: Sequence[bytes]) -> list[str]:
-        """Sign all messages with one request and give the HMAC-SHA256 of each in base64.
+    async def sign(self, credential_id: UUID, key: TransitKey, messages: Sequence[bytes]) -> list[str]:
+        """Sign all messages with one request and give each signature as the vault writes it, in base64.
 
         Raises Failure(credential_missing) where the vault has no secret under this id.
         """
         batch = [{"input": b64encode(message).decode()} for message in messages]
-        path = f"transit/hmac/{credential_id}/sha2-256"
         try:
-            answer = await self._login.request("POST", path, {"batch_input": batch})
+            answer = await self._login.request(
+                "POST", key.path(str(credential_id)), {"batch_input": batch, **key.parameters}
+            )
         except Rejected as error:
             if "key not found" in error.reason:
                 raise failure(Code.CREDENTIAL_MISSING) from None
             raise
-        results = _data(answer, _Signatures).batch_results
-        if len(results) != len(batch) or any(
-            each.error or not each.hmac.startswith(_SIGNATURE_PREFIX) for each in results
-        ):
+        results = [each.hmac or each.signature for each in _data(answer, _Signatures).batch_results]
+        if len(results) != len(batch) or not all(each.startswith(_SIGNATURE_PREFIX) for each in results):
             raise VaultUnavailable("the vault did not sign every message")
-        return [each.hmac.removeprefix(_SIGNATURE_PREFIX) for each in results]
+        return [each.removeprefix(_SIGNATURE_PREFIX) for each in results]
 
     async def destroy(self, credential_id: UUID) -> None:
         """Leave nothing of a credential in the vault; what is not there any more counts as done."""
@@ -136,9 +136,9 @@ class Credentials:
                 raise
         await self._login.request("DELETE", f"secret/metadata/credentials/{credential_id}")
 
-    async def _import(self, credential_id: UUID, wrapped_secret: bytes) -> None:
+    async def _import(self, credential_id: UUID, key: TransitKey, wrapped_secret: bytes) -> None:
         body = {
-            "type": "hmac",
+            "type": key.type,
             "hash_function": "SHA256",
             "exportable": False,
             "ciphertext": b64encode(wrapped_secret).decode(),
@@ -163,11 +163,8 @@ class Credentials:
 
     async def _create(self, credential_id: UUID, credential: Credential) -> None:
         """Write what must not be there yet; raises Rejected or Denied where it is."""
-        data = {
-            "exchange": credential.exchange,
-            "api_key": credential.api_key.reveal(),
-            "passphrase": credential.passphrase.reveal(),
-        }
+        data = {name: value.reveal() for name, value in credential.fields.items()}
+        data |= {RESERVED: credential.exchange}
         body = {"options": {"cas": 0}, "data": data}
         await self._login.request("POST", f"secret/data/credentials/{credential_id}", body)
 

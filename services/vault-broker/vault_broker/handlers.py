@@ -20,9 +20,9 @@ from contracts.credentials import (
     STORE_SECONDS,
     Authorize,
     Authorized,
-    CredentialParts,
     Destroy,
     Destroyed,
+    Fields,
     Keys,
     SignedRead,
     SignedReads,
@@ -32,13 +32,15 @@ from contracts.credentials import (
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
+from contracts.wire.fields import wrong_fields
 from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
 from contracts.wire.sealing import SealBroken, SealingKey, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
+from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import Draft
 from vault_broker.signed import Ended, Signed
-from vault_broker.signing import draft_reads, sign_reads
+from vault_broker.signing import draft_reads, messages, sign_reads
 
 QUEUE = "vault-broker"
 ANSWER_WITHIN = 2.2
@@ -107,9 +109,9 @@ class Handlers:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
             self._check_signature("store", request, check_store)
-            parts = _open_parts(request, await self._credentials.sealing_key())
-            credential = Credential(request.exchange, parts.api_key, parts.passphrase)
-            await self._credentials.store(request.credential_id, request.wrapped_secret, credential)
+            fields = _open_fields(request, await self._credentials.sealing_key())
+            credential, key = Credential(request.exchange, fields), scheme_of(request.exchange).key
+            await self._credentials.store(request.credential_id, key, request.wrapped_secret, credential)
             return Stored()
 
     async def destroy(self, body: bytes) -> Destroyed:
@@ -151,9 +153,12 @@ class Handlers:
         credential = await self._credentials.find(request.credential_id)
         if credential.exchange != request.exchange:
             raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
-        prehashes = [draft.prehash for draft in drafts]
-        signatures = await self._credentials.sign(request.credential_id, prehashes)
-        return sign_reads(request.exchange, drafts, credential.parts, signatures)
+        signatures = await self._credentials.sign(
+            request.credential_id,
+            scheme_of(request.exchange).key,
+            messages(request.exchange, drafts, credential.fields),
+        )
+        return sign_reads(request.exchange, drafts, credential.fields, signatures)
 
     def _read_grant(self, text: str) -> Grant:
         try:
@@ -189,16 +194,24 @@ class Handlers:
         return failure(Code.CLOCK_DISAGREES, CLOCK_WORDS) if self._disagrees() else failure(code, detail)
 
 
-def _open_parts(request: Store, key: SealingKey) -> CredentialParts:
-    """Open what the gateway sealed; raises Failure(keys_changed) where it used another key."""
+def _open_fields(request: Store, key: SealingKey) -> Fields:
+    """Open what the gateway sealed.
+
+    Raises Failure: keys_changed where it used another key, invalid_request for fields that the exchange does
+    not take.
+    """
     if request.sealing_key_id != key.key_id:
         raise failure(Code.KEYS_CHANGED, "the credential is sealed to another key")
     try:
         plain = key.open(request.sealed_parts, subjects.STORE, request.credential_id, request.request_id)
     except SealBroken as error:
         raise failure(Code.INVALID_REQUEST, str(error)) from None
-    parts: CredentialParts = decode(plain, CredentialParts)
-    return parts
+    fields: Fields = decode(plain, Fields)
+    exchange = EXCHANGES[request.exchange]
+    wrong = wrong_fields(exchange, exchange.sealed_fields, fields)
+    if wrong:
+        raise failure(Code.INVALID_REQUEST, " ".join(wrong.values()))
+    return fields
 
 
 def _sealed(reads: SignedReads, request: Authorize) -> Authorized:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from contracts.credentials import Authorize, CredentialParts, SignedRead
+from contracts.credentials import Authorize, Fields, SignedRead
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange, Read, ReadNotAllowed
 from contracts.faults import Code, failure
 from contracts.wire.grants import VERIFY, Grant
-from vault_broker.schemes import SCHEMES
+from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import Draft
 
 MAX_CLOCK_DIFFERENCE_MS = 60_000
@@ -38,15 +38,18 @@ def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
     return drafts
 
 
+def messages(exchange: str, drafts: Sequence[Draft], fields: Fields) -> list[bytes]:
+    """Give the bytes to be signed for each draft."""
+    message = scheme_of(exchange).message
+    return [message(draft, fields) for draft in drafts]
+
+
 def sign_reads(
-    exchange: str, drafts: Sequence[Draft], parts: CredentialParts, signatures: Sequence[str]
+    exchange: str, drafts: Sequence[Draft], fields: Fields, signatures: Sequence[str]
 ) -> tuple[SignedRead, ...]:
-    """Put the signatures, base64 in the order of the drafts, into the headers of the exchange's scheme."""
-    scheme = SCHEMES[EXCHANGES[exchange].scheme]
-    return tuple(
-        SignedRead(draft.name, draft.method, draft.target, scheme.headers(draft, parts, signature))
-        for draft, signature in zip(drafts, signatures, strict=True)
-    )
+    """Put the signatures, in the order of the drafts, where the exchange's scheme wants them."""
+    write = scheme_of(exchange).write
+    return tuple(write(draft, fields, signature) for draft, signature in zip(drafts, signatures, strict=True))
 
 
 def _check_time(exchange_time_ms: int, now: datetime) -> None:
@@ -57,9 +60,8 @@ def _check_time(exchange_time_ms: int, now: datetime) -> None:
 
 def _draft(exchange: Exchange, exchange_time_ms: int, read: Read) -> Draft:
     try:
-        method, target = exchange.request_line(read)
+        request = exchange.request(read)
     except ReadNotAllowed as error:
         raise failure(Code.READ_NOT_ALLOWED, str(error)) from None
-    scheme = SCHEMES[exchange.scheme]
-    timestamp = scheme.timestamp(exchange_time_ms)
-    return Draft(read.name, method, target, timestamp, scheme.prehash(timestamp, method, target))
+    stamp = scheme_of(exchange.key).stamp(exchange_time_ms)
+    return Draft(read.name, request, exchange_time_ms, stamp)

@@ -26,7 +26,7 @@ _PART = 64 * 1024
 
 Answer = dict[str, Any]
 OnTime = Callable[[float, float], None]
-Part = TypeVar("Part", bound=msgspec.Struct)
+Part = TypeVar("Part")
 
 
 class Vault:

@@ -25,6 +25,12 @@ async def never(message: Msg) -> None:
     raise AssertionError(message.subject)
 
 
+async def asked_for(admin: Client, messages: int) -> bool:
+    """Tell whether the server waits for so many messages to hand over."""
+    info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
+    return bool(info.num_waiting == messages)
+
+
 @pytest.mark.parametrize("turns", range(0, 60, 3))
 async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus, turns: int) -> None:
     """However many turns of the loop after a message was sent: it is handled, or another gets it at once."""
@@ -48,20 +54,16 @@ async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus
 
 
 async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus: NewBus) -> None:
-    """A message that arrives too late, or while the loop stops, goes to another process without a wait."""
+    """A message that arrives when its fetch has ended goes to another process without a wait."""
     bus = new_bus("sync-worker")
     await bus.start()
     await admin.jetstream().publish(SUBJECT, b"{}")
-    late = Pull(CONSUMER, never, 1, bus.inbox_prefix)
-    arriving = await bus.client.subscribe(f"{bus.inbox_prefix}late", cb=late._on_message)
-    await bus.client.publish(late._subject, b'{"batch":1}', reply=f"{bus.inbox_prefix}late")
+    pulling = await bus.client.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+    await bus.client.publish(pulling._nms, b'{"batch":1}', reply=pulling._deliver)
+    await until(lambda: asyncio.sleep(0, pulling.pending_msgs == 1), SOON)
 
-    async def back() -> bool:
-        info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
-        return info.delivered is not None and info.delivered.consumer_seq >= 1 and info.num_pending == 0
-
-    await until(back, SOON)
-    await arriving.unsubscribe()
+    await Pull(CONSUMER, never, 1)._give_back_late(pulling)
+    await pulling.unsubscribe()
     await bus.stop()
     successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
     (message,) = await successor.fetch(1, timeout=SOON)
@@ -70,17 +72,41 @@ async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus:
     await message.ack()
 
 
+async def test_a_stop_gives_back_what_no_fetch_has_taken(admin: Client, new_bus: NewBus) -> None:
+    """Two messages came while the loop rests, as when a fetch had just ended: another gets both at once."""
+    bus = new_bus("sync-worker")
+    await bus.start()
+    pull = Pull(CONSUMER, never, 1, lambda: False)
+    pulling = asyncio.create_task(pull.run(bus.client))
+    await until(lambda: asyncio.sleep(0, pull._resting is not None), SOON)
+    (inbox,) = [each.subject for each in bus.client._subs.values() if each._cb is None]
+    asking = f"$JS.API.CONSUMER.MSG.NEXT.{CONSUMER.stream}.{CONSUMER.name}"
+    await bus.client.publish(asking, b'{"batch":2}', reply=inbox)
+    for body in (b"one", b"two"):
+        await admin.jetstream().publish(SUBJECT, body)
+    await bus.client.flush()
+    pull.stop()
+    await asyncio.wait({pulling}, timeout=SOON)
+    successor = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
+    messages = [(await successor.fetch(1, timeout=SOON))[0] for _ in range(2)]
+
+    assert {(message.data, message.metadata.num_delivered) for message in messages} == {
+        (b"one", 2),
+        (b"two", 2),
+    }
+    for message in messages:
+        await message.ack_sync()
+    await bus.stop()
+
+
 async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) -> None:
     """A place that is taken by the loop itself does not make it look busy."""
     bus = new_bus("sync-worker")
     await bus.start()
-    pull = Pull(CONSUMER, never, 1, bus.inbox_prefix)
+    pull = Pull(CONSUMER, never, 1)
     pulling = asyncio.create_task(pull.run(bus.client))
 
-    async def asks() -> bool:
-        return pull._asked is not None
-
-    await until(asks, SOON)
+    await until(lambda: asked_for(admin, 1), SOON)
     assert await pull.ready(bus.client)
     pull._turned -= 60
 

@@ -16,11 +16,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.simulator.__main__ import ACCOUNTS
-from deploy.simulator.accounts import Account, Accounts, load_accounts
-from deploy.simulator.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, Request, sign
+from deploy.local.demo import ACCOUNTS
+from deploy.simulator.okx.accounts import Account, Accounts, load_accounts
+from deploy.simulator.okx.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, sign
+from deploy.simulator.types import Request
 
 REPOSITORY = Path(__file__).parents[3]
+# However busy the machine is: other tests run beside this one.
+START_SECONDS = 60
 NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
 
 
@@ -46,11 +49,22 @@ class Simulator:
     directory: Path
     address: dict[str, Any]
 
+    @property
+    def regions(self) -> dict[str, str]:
+        """Where the regions of OKX listen."""
+        regions: dict[str, str] = self.address["exchanges"]["okx"]
+        return regions
+
+    @property
+    def port(self) -> int:
+        """The port of the first region."""
+        return urlsplit(self.regions["global"]).port or 0
+
     def get(self, account: Account | None, target: str, region: str = "global") -> tuple[int, Any]:
         """Read a target over TLS, signed now if there is an account; gives HTTP status and body."""
         headers = credentials(account, "GET", target, b"", datetime.now(UTC)) if account else {}
         context = ssl.create_default_context(cafile=self.address["ca"])
-        netloc = urlsplit(self.address["regions"][region]).netloc
+        netloc = urlsplit(self.regions[region]).netloc
         with closing(http.client.HTTPSConnection(netloc, context=context, timeout=5)) as connection:
             connection.request("GET", target, headers=headers)
             response = connection.getresponse()
@@ -58,18 +72,18 @@ class Simulator:
 
 
 @contextmanager
-def running(directory: Path, *options: str) -> Iterator[Simulator]:
-    """Start a simulator and stop it as an operator would."""
+def running(directory: Path, *options: str, source: Path = REPOSITORY) -> Iterator[Simulator]:
+    """Start a simulator and stop it as an operator would; `source` is where its code lies."""
     command = [sys.executable, "-m", "deploy.simulator", "--directory", str(directory), *options]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=source, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], 10)[0], "it says nothing"
+            assert select.select([process.stdout], [], [], START_SECONDS)[0], "it says nothing"
             assert process.stdout.readline().startswith("simulated exchange: "), "it did not start"
             yield Simulator(process, directory, json.loads((directory / "address.json").read_text()))
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(START_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.simulator.accounts import Accounts
 from deploy.simulator.faults import FAULTS
-from deploy.simulator.refusals import REFUSALS
+from deploy.simulator.okx.accounts import Accounts
+from deploy.simulator.okx.refusals import REFUSALS
 
 BALANCE = "account/balance"
 TARGET = "/api/v5/account/balance"
@@ -32,7 +32,9 @@ def _troubled(
 def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[int, Any]:
     """Ask the admin port; gives HTTP status and body."""
     with closing(http.client.HTTPConnection(urlsplit(simulator.address["admin"]).netloc, timeout=5)) as admin:
-        admin.request(method, f"/faults/{place}", json.dumps(body) if body is not None else None)
+        owner, _, endpoint = place.partition("/")
+        path = f"/faults/okx/{owner}/api/v5/{endpoint}"
+        admin.request(method, path, json.dumps(body) if body is not None else None)
         response = admin.getresponse()
         return response.status, json.loads(response.read() or b"null")
 
@@ -54,7 +56,7 @@ def _put(troubled: Any) -> Iterator[Callable[..., None]]:
 def test_without_the_option_there_is_no_admin_port(simulator: Any) -> None:
     """Neither is one named nor does any other port take orders."""
     assert "admin" not in simulator.address
-    assert simulator.get(None, f"/faults/plain/{BALANCE}")[0] == HTTPStatus.NOT_FOUND
+    assert simulator.get(None, f"/faults/okx/plain{TARGET}")[0] == HTTPStatus.NOT_FOUND
 
 
 def test_a_fault_strikes_its_account_and_endpoint_only(
@@ -178,6 +180,7 @@ def test_foreign_data_is_another_account_s(
         ("plain/account/balance", {"fault": "refusal", "code": "50001", "status": 200}, "with this status"),
         ("plain/account/balance", {"fault": "foreign", "account": "nobody"}, "no account is called nobody"),
         ("plain/account/balance", {"fault": "foreign"}, "needs an account"),
+        ("plain/account/balance", {"fault": "refusal"}, "no such code"),
         ("plain/account/balance", {"fault": "missing"}, "needs a field"),
         ("plain/account/balance", {"fault": "latency", "seconds": 1e9}, "`$.seconds`"),
         ("plain/account/balance", {"fault": "gzip-bomb", "mebibytes": 4096}, "`$.mebibytes`"),

@@ -1,5 +1,6 @@
 """The simulator is a process that can be started, found, trusted and stopped."""
 
+import shutil
 import signal
 import socket
 import ssl
@@ -8,15 +9,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from cryptography.x509 import DNSName, load_pem_x509_certificate
-from cryptography.x509.verification import PolicyBuilder, Store
 
+from contracts.exchanges import EXCHANGES
 from deploy.local.certificates import make_authority
-from deploy.simulator.accounts import Accounts
+from deploy.local.demo import ACCOUNTS
+from deploy.simulator.okx.accounts import Accounts, load_accounts
+from tests.deploy.verifying import verified
 
 Start = Callable[..., AbstractContextManager[Any]]
 REPOSITORY = Path(__file__).parents[3]
@@ -33,19 +37,23 @@ def shake_hands(port: int, context: ssl.SSLContext, host: str) -> str | None:
 
 
 def test_it_says_where_it_listens(simulator: Any) -> None:
-    """The file names an address for each region; the first is also the plain one."""
+    """The file names an address for each region of each exchange that the catalogue has, and for no other."""
     address = simulator.address
+    urls = [url for origins in address["exchanges"].values() for url in origins.values()]
 
-    assert {"url", "port", "regions", "ca"} == address.keys()
-    assert address["url"] == address["regions"]["global"] == f"https://127.0.0.1:{address['port']}"
-    assert len(set(address["regions"].values())) == 3
+    assert {"exchanges", "ca"} == address.keys()
+    assert address["exchanges"].keys() == EXCHANGES.keys()
+    for key, exchange in EXCHANGES.items():
+        assert [*address["exchanges"][key]] == [region.key for region in exchange.regions]
+    assert all(url.startswith("https://127.0.0.1:") for url in urls)
+    assert len({*urls}) == len(urls)
 
 
 def test_each_region_answers_for_its_own_accounts(simulator: Any, accounts: Accounts) -> None:
     """A key is unknown at the address of another region."""
     statuses = {
         region: simulator.get(accounts["eea"], "/api/v5/account/config", region)[0]
-        for region in simulator.address["regions"]
+        for region in simulator.regions
     }
 
     assert statuses == {"global": 401, "eea": 200, "us": 401}
@@ -57,19 +65,19 @@ def test_the_certificate_passes_the_strict_checks_of_newer_pythons(simulator: An
     context = ssl.create_default_context(cafile=simulator.address["ca"])
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 
-    assert shake_hands(simulator.address["port"], context, host) == "TLSv1.3"
+    assert shake_hands(simulator.port, context, host) == "TLSv1.3"
 
 
 def test_a_client_that_does_not_trust_the_authority_refuses(simulator: Any) -> None:
     """The certificate is signed by the simulator's own authority and nobody else's."""
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(simulator.address["port"], ssl.create_default_context(), "127.0.0.1")
+        shake_hands(simulator.port, ssl.create_default_context(), "127.0.0.1")
 
 
 def test_it_listens_on_loopback_only(simulator: Any) -> None:
     """No address of the machine but 127.0.0.1 leads to it."""
     listening = Path(f"/proc/{simulator.process.pid}/net/tcp").read_text().splitlines()[1:]
-    ports = {int(url.rpartition(":")[2]) for url in simulator.address["regions"].values()}
+    ports = {int(url.rpartition(":")[2]) for url in simulator.regions.values()}
     local = {line.split()[1] for line in listening if line.split()[3] == "0A"}
 
     assert {f"0100007F:{port:04X}" for port in ports} == {
@@ -109,12 +117,46 @@ def test_a_killed_simulator_leaves_nothing_that_stops_the_next(start: Start, tmp
         assert simulator.address != killed.address
 
 
+def test_an_exchange_is_added_by_its_folder_and_has_faults_of_its_own(
+    start: Start, accounts: Accounts, tmp_path: Path
+) -> None:
+    """Several exchanges are served at once; each has its addresses, accounts and faults."""
+    shutil.copytree(REPOSITORY / "deploy", tmp_path / "deploy")
+    exchanges = tmp_path / "deploy" / "simulator"
+    shutil.copytree(exchanges / "okx", exchanges / "twin")
+    for path in (exchanges / "twin").glob("*.*"):
+        path.write_text(path.read_text().replace("okx", "twin"))
+
+    with start(tmp_path, "--admin-port", "0", source=tmp_path) as simulator:
+        url = f"{simulator.address['admin']}/faults/twin/plain/api/v5/account/config"
+        body = {"fault": "refusal", "code": "50026"}
+        assert httpx.put(url, json=body, trust_env=False).status_code == 204
+        twin = replace(simulator, address={"exchanges": {"okx": simulator.address["exchanges"]["twin"]}})
+        twin.address["ca"] = simulator.address["ca"]
+        codes = [
+            each.get(accounts["plain"], "/api/v5/account/config")[1]["code"] for each in (simulator, twin)
+        ]
+
+    assert codes == ["0", "50026"]
+    assert not {*simulator.regions.values()} & {*twin.regions.values()}
+
+
+def test_a_file_of_accounts_names_its_exchange(start: Start, tmp_path: Path) -> None:
+    """A file that names none is OKX's."""
+    own = ACCOUNTS.read_text()
+    for name, text in {"named": own, "unnamed": own.replace('exchange = "okx"', "")}.items():
+        (tmp_path / name).write_text(text.replace('name = "empty"', f'name = "{name}"'))
+        with start(tmp_path, "--accounts", str(tmp_path / name)) as simulator:
+            account = load_accounts(tmp_path / name)[name]
+            assert simulator.get(account, "/api/v5/account/config")[0] == 200
+
+
 def test_a_chosen_port_is_the_first_of_three(start: Start, tmp_path: Path) -> None:
-    """With --port the regions have that port and the next two, so that an address can be written down."""
+    """With --port the origins have that port and the next ones, so that an address can be written down."""
     port = three_free_ports()
 
     with start(tmp_path, "--port", str(port)) as simulator:
-        urls = simulator.address["regions"].values()
+        urls = simulator.regions.values()
 
     assert [f"https://127.0.0.1:{port + index}" for index in range(3)] == list(urls)
 
@@ -131,22 +173,26 @@ def three_free_ports() -> int:
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [(["--port", "{taken}"], "address already in use"), (["--accounts", "{file}"], "unknown field `colour`")],
+    [
+        (["--port", "{taken}"], "address already in use"),
+        (["--accounts", "{file}"], "unknown field `colour`"),
+        (["--accounts", "{elsewhere}"], "there is no simulated exchange elsewhere"),
+    ],
 )
 def test_a_start_that_fails_says_why_in_one_line(
     simulator: Any, tmp_path: Path, options: list[str], complaint: str
 ) -> None:
     """A taken port or a mistake in the file of accounts is no traceback, and no address is left behind."""
-    (tmp_path / "accounts.toml").write_text('colour = "red"')
-    given = [
-        option.format(taken=simulator.address["port"], file=tmp_path / "accounts.toml") for option in options
-    ]
+    file, elsewhere = tmp_path / "accounts.toml", tmp_path / "elsewhere.toml"
+    file.write_text('colour = "red"')
+    elsewhere.write_text('exchange = "elsewhere"')
+    given = [option.format(taken=simulator.port, file=file, elsewhere=elsewhere) for option in options]
     command = [sys.executable, "-m", "deploy.simulator", "--directory", str(tmp_path), *given]
 
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=False)
 
     assert ran.returncode == 1
-    assert ran.stderr.startswith("the simulated exchange can not start: ")
+    assert ran.stderr.startswith("the simulated exchanges can not start: ")
     assert complaint in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "address.json").exists()
@@ -186,9 +232,5 @@ def test_a_lost_file_is_made_again_with_what_depends_on_it(
     authority = make_authority(tmp_path, "Test CA")
     server = authority.issue(HOSTS)
 
-    root, leaf = (
-        load_pem_x509_certificate(identity.certificate_path.read_bytes()) for identity in (authority, server)
-    )
-    verifier = PolicyBuilder().store(Store([root])).build_server_verifier(DNSName("localhost"))
-    assert verifier.verify(leaf, []) == [leaf, root]
+    assert verified(authority, server)
     ssl.create_default_context().load_cert_chain(server.certificate_path, server.key_path)

@@ -11,7 +11,8 @@ from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey
 from gateway.accounts.credentials import api_key_hint, check_read_only, wrap_secret
-from gateway.http.problems import Problem
+from gateway.errors import Faulted
+from gateway.http.problems import problem_of
 
 VAULT = rsa.generate_private_key(65537, 2048)
 PEM = VAULT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -19,7 +20,7 @@ PEM = VAULT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKe
 
 def test_the_vault_unwraps_what_was_wrapped() -> None:
     """RSA-OAEP-SHA256 carries the AES key, AES-KWP the secret: what Vault's import wants."""
-    wrapped = wrap_secret(Secret("22582BD0CFF14C41EDBF1AB98506286D"), PEM)
+    wrapped = wrap_secret(b"22582BD0CFF14C41EDBF1AB98506286D", PEM)
 
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
     once = VAULT.decrypt(wrapped[:256], oaep)
@@ -28,7 +29,7 @@ def test_the_vault_unwraps_what_was_wrapped() -> None:
 
 def test_two_wrappings_of_a_secret_differ() -> None:
     """Equal secrets can not be told from their wrapped form."""
-    assert wrap_secret(Secret("x" * 32), PEM) != wrap_secret(Secret("x" * 32), PEM)
+    assert wrap_secret(b"x" * 32, PEM) != wrap_secret(b"x" * 32, PEM)
 
 
 def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
@@ -36,7 +37,7 @@ def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
     other = ec.generate_private_key(ec.SECP256R1()).public_key()
     for pem in (other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), "no key"):
         with pytest.raises(NotAWrappingKey):
-            wrap_secret(Secret("x" * 32), pem)
+            wrap_secret(b"x" * 32, pem)
 
 
 @pytest.mark.parametrize(
@@ -54,17 +55,17 @@ def test_a_key_that_may_do_more_than_read_is_refused_by_name(
     permissions: tuple[str, ...], code: str, rights: list[str]
 ) -> None:
     """The refusal says which right is too much, and whether we know it: by the same code as at a sync."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(Faulted) as caught:
         check_read_only(OKX, Verified("1", "1", permissions, ()))
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert (problem.status, problem.code, problem.members["rights"]) == (422, code, rights)
     assert all(right in problem.detail for right in rights)
 
 
 def test_a_key_that_may_not_read_is_refused() -> None:
     """A key without any right is of no use."""
-    with pytest.raises(Problem, match="permission_missing"):
+    with pytest.raises(Faulted, match="permission_missing"):
         check_read_only(OKX, Verified("1", "1", (), ()))
 
 
@@ -75,5 +76,5 @@ def test_a_read_only_key_is_accepted() -> None:
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:
     """Four characters of a long key, nothing of a short one."""
-    assert api_key_hint(Secret("37c541a1-0000-4000-8000-10fe7a038418")) == "8418"
-    assert api_key_hint(Secret("short")) == ""
+    assert api_key_hint(OKX, {"api_key": Secret("37c541a1-0000-4000-8000-10fe7a038418")}) == "8418"
+    assert api_key_hint(OKX, {"api_key": Secret("short")}) == ""

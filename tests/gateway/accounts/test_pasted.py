@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from contracts.exchanges.okx import OKX
 from contracts.remedies import NOT_STORED, ROUTES, Situation
 from contracts.values import Secret
-from gateway.accounts.pasted import MAX_LENGTH, BadPaste, read_pasted, trimmed
-from gateway.accounts.submission import read_values
-from gateway.http.problems import Problem
+from gateway.accounts.pasted import trimmed
+from gateway.accounts.submission import read_fields
+from gateway.errors import InvalidInput
+from gateway.http.problems import problem_of
 
 CONNECT, REPLACE, _ = Situation
 # A space, a line end, a tab, an unbroken space, a wide one, a zero-width one, two joiners, a byte order mark,
@@ -43,13 +45,13 @@ def test_only_the_edges_are_trimmed(before: str, inside: tuple[str, str, str], a
 def test_a_note_names_what_was_trimmed(field: str, character: str) -> None:
     """Each field that was trimmed has one note, which does not repeat its value."""
     expected = pasted()[field].reveal()
-    submitted = read_values(pasted(**{field: f"{character}{expected}{character}\n"}), CONNECT)
+    submitted = read_fields(OKX, pasted(**{field: f"{character}{expected}{character}\n"}), CONNECT)
 
     (note,) = submitted.notes
     assert field in note
     assert "trimmed" in note
     assert expected not in note
-    assert {name: value.reveal() for name, value in submitted.values.items()} == {
+    assert {name: value.reveal() for name, value in submitted.fields.items()} == {
         name: value.reveal() for name, value in pasted().items()
     }
 
@@ -58,10 +60,10 @@ def test_what_needs_no_trimming_has_no_note() -> None:
     """Values that are clean stay the same objects."""
     given = pasted()
 
-    submitted = read_values(given, CONNECT)
+    submitted = read_fields(OKX, given, CONNECT)
 
     assert submitted.notes == ()
-    assert submitted.values == given
+    assert submitted.fields == given
 
 
 @pytest.mark.parametrize("situation", [CONNECT, REPLACE])
@@ -79,17 +81,17 @@ def test_what_needs_no_trimming_has_no_note() -> None:
         ("canary\nX: 1", "line break"),
         ("canary\x00", "control character"),
         ("canary\x7f", "control character"),
-        ("canary" * MAX_LENGTH, "longer than 256"),
+        ("canary" * 256, "longer than 256"),
     ],
 )
 def test_what_can_not_be_sent_is_refused_with_its_reason(
     situation: Situation, field: str, text: str, reason: str
 ) -> None:
     """The answer names the field and why, says that nothing was stored, and repeats no value."""
-    with pytest.raises(Problem) as caught:
-        read_values(pasted(**{field: text}), situation)
+    with pytest.raises(InvalidInput) as caught:
+        read_fields(OKX, pasted(**{field: text}), situation)
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert problem.code == "invalid_input"
     assert f"The {field} " in problem.detail
     assert reason in problem.detail
@@ -101,8 +103,8 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 
 def test_every_field_that_is_wrong_is_named() -> None:
     """A person who pasted two fields wrong hears of both."""
-    with pytest.raises(Problem) as caught:
-        read_values(pasted(api_key="", passphrase="\u00fc"), CONNECT)
+    with pytest.raises(InvalidInput) as caught:
+        read_fields(OKX, pasted(api_key="", passphrase="\u00fc"), CONNECT)
 
     assert [each["field"] for each in caught.value.members["errors"]] == [
         "credentials.api_key",
@@ -110,15 +112,35 @@ def test_every_field_that_is_wrong_is_named() -> None:
     ]
 
 
+def test_fields_that_are_missing_or_unknown_are_told() -> None:
+    """Each missing field is named; a name that is not known may be a secret, so it is not repeated."""
+    fields = pasted() | {"canary-of-a-secret": Secret("x")}
+    del fields["passphrase"]
+
+    with pytest.raises(InvalidInput) as caught:
+        read_fields(OKX, fields, CONNECT)
+
+    problem = caught.value
+    assert problem.members["errors"] == [
+        {"field": "credentials.passphrase", "message": "The passphrase is missing."},
+        {
+            "field": "credentials",
+            "message": "There is an unknown field: a key of OKX has api_key, api_secret, passphrase.",
+        },
+    ]
+    assert "The passphrase is missing." in problem.detail
+    assert NOT_STORED[CONNECT] in problem.detail
+    assert "canary" not in str(problem_of(problem).document())
+
+
 @given(some.text(max_size=300))
 def test_what_is_accepted_can_be_sent_in_a_header(text: str) -> None:
     """A header field carries printable ASCII without white space around it, so only that is accepted."""
     try:
-        secret, _ = read_pasted("passphrase", Secret(text))
-    except BadPaste:
+        kept = read_fields(OKX, pasted(passphrase=text), CONNECT).fields["passphrase"].reveal()
+    except InvalidInput:
         return
-    kept = secret.reveal()
     assert kept.isascii()
     assert kept.isprintable()
     assert kept == kept.strip()
-    assert 0 < len(kept) <= MAX_LENGTH
+    assert 0 < len(kept) <= 256

@@ -10,7 +10,6 @@ from contracts.faults import Code, failure, fault_of
 from contracts.syncs import Rights
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS
-from gateway.accounts.paused import paused_view
 from gateway.accounts.reverify import (
     AT_ONCE,
     CLAIM_SECONDS,
@@ -20,6 +19,7 @@ from gateway.accounts.reverify import (
     settle,
 )
 from gateway.accounts.verify import VERIFY_SECONDS
+from gateway.http.views import paused_view
 from gateway.store import accounts, pauses
 from gateway.store.accounts import Account
 from gateway.store.pauses import Due

@@ -12,11 +12,11 @@ from contracts.remedies import Situation, Standing
 from contracts.syncs import Status
 from contracts.values import Secret
 from gateway.accounts.paused import account_paused, next_action
-from gateway.accounts.submission import check_region, read_values
+from gateway.accounts.submission import check_region, read_fields
 from gateway.advice import Advice
-from gateway.http.problems import Problem, problem_of
+from gateway.errors import GatewayError, faulted
 from gateway.http.replays import REPEATED, replayed_sync
-from gateway.portfolio.views import sync_view
+from gateway.http.views import sync_view
 from gateway.store.pauses import Pause, Stand
 from gateway.store.syncs import Sync
 
@@ -121,7 +121,7 @@ def test_a_repeated_answer_tells_what_helps_now(standing: Standing) -> None:
 @pytest.mark.parametrize(("code", "standing"), list(itertools.product(FOUND, Standing)))
 def test_a_refused_replacement_tells_how_the_account_stands(code: str, standing: Standing) -> None:
     """No old key stays in use where there is none, or where it is not used."""
-    detail = problem_of(failure(code), Advice(Situation.REPLACE, OKX, "eea", (), standing)).detail
+    detail = faulted(failure(code), Advice(Situation.REPLACE, OKX, "eea", (), standing)).detail
 
     in_use = standing is Standing.ACTIVE and code != Code.ACCOUNT_DELETED
     assert ("The old key stays in use" in detail) == in_use
@@ -132,11 +132,11 @@ def test_what_can_not_be_used_leaves_a_paused_account_paused(standing: Standing)
     """A paste or a region that is refused changes nothing: the account is told to be what it is."""
     problems = []
     for region in ("tr", "mars"):
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(GatewayError) as caught:
             check_region(OKX, region, Situation.REPLACE, standing)
         problems.append(caught.value)
-    with pytest.raises(Problem) as caught:
-        read_values({"passphrase": Secret("\u00fc")}, Situation.REPLACE, standing)
+    with pytest.raises(GatewayError) as caught:
+        read_fields(OKX, {"passphrase": Secret("\u00fc")}, Situation.REPLACE, standing)
 
     for problem in (*problems, caught.value):
         assert "The account stays paused" in problem.detail

@@ -8,7 +8,8 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange
 from contracts.remedies import NOT_STORED, Situation
 from gateway.accounts.submission import check_region, find_exchange
-from gateway.http.problems import Problem
+from gateway.errors import InvalidInput, RegionNotServed
+from gateway.http.problems import problem_of
 from gateway.routes.exchanges import _view
 
 OKX = EXCHANGES["okx"]
@@ -19,10 +20,10 @@ SUBMITTING = [Situation.CONNECT, Situation.REPLACE]
 @pytest.mark.parametrize("written", ["tr", "TR", " tr "])
 def test_a_region_that_is_not_served_is_named(situation: Situation, written: str) -> None:
     """A person who registered at OKX Türkiye hears that we do not serve it, not that the input is wrong."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(RegionNotServed) as caught:
         check_region(OKX, written, situation)
 
-    problem = caught.value
+    problem = problem_of(caught.value)
     assert (problem.status, problem.code) == (HTTPStatus.UNPROCESSABLE_ENTITY, "region_not_served")
     assert "We do not serve OKX Türkiye (tr.okx.com) yet" in problem.detail
     assert "eea (Europe (my.okx.com))" in problem.detail
@@ -34,7 +35,7 @@ def test_a_region_that_is_not_served_is_named(situation: Situation, written: str
 @pytest.mark.parametrize("written", ["mars", "", "GLOBAL", "global "])
 def test_a_region_that_is_not_known_names_those_that_are(situation: Situation, written: str) -> None:
     """The answer lists the keys to choose from."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         check_region(OKX, written, situation)
 
     assert caught.value.code == "invalid_input"
@@ -49,7 +50,7 @@ def test_a_region_that_is_served_passes(region: object) -> None:
 
 def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
     """The answer lists the exchanges and says that nothing was stored."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(InvalidInput) as caught:
         find_exchange("nowhere")
 
     assert "choose one of okx" in caught.value.detail

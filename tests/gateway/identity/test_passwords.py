@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from contracts.values import Secret
+from gateway.errors import TooBusy
 from gateway.identity.passwords import Passwords
-from gateway.places import TooBusy
 
 RIGHT, WRONG = Secret("correct horse battery"), Secret("wrong horse battery")
 PLACES = 24

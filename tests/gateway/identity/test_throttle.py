@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.postgres import GATEWAY, Postgres
-from gateway.http.problems import Problem
-from gateway.limits import LOGIN_DELAYS, LONGEST_DELAY, Allowance, Policy, rate_limit_exceeded
+from gateway.errors import GatewayError, RateLimitExceeded
+from gateway.limits import LOGIN_DELAYS, LONGEST_DELAY, Allowance, Policy
 from gateway.store import limits, logins
 from gateway.store.pool import Pool
 from tests.system.test_sweeper import run
@@ -28,11 +28,11 @@ async def _other_pool(clean_database: Postgres) -> AsyncIterator[Pool]:
 
 
 async def taken(pool: Pool, subject: str) -> Allowance:
-    """Count one time as a request does; raises Problem."""
+    """Count one time as a request does; raises RateLimitExceeded."""
     async with pool.transaction() as connection:
         allowance = await limits.take(connection, FIVE, subject)
         if allowance.exceeded:
-            raise rate_limit_exceeded(allowance)
+            raise RateLimitExceeded(allowance)
     return allowance
 
 
@@ -55,7 +55,8 @@ async def test_many_at_once_get_what_is_left_and_no_more(pool: Pool, other_pool:
 
     passed = [answer.left for answer in answers if isinstance(answer, Allowance)]
     assert sorted(passed) == [0, 1, 2, 3, 4]
-    assert all(answer.code == "rate_limit_exceeded" for answer in answers if isinstance(answer, Problem))
+    refused = [answer for answer in answers if isinstance(answer, GatewayError)]
+    assert all(isinstance(answer, RateLimitExceeded) for answer in refused)
 
 
 async def test_a_refusal_is_not_counted(pool: Pool, database: Postgres) -> None:
@@ -64,7 +65,7 @@ async def test_a_refusal_is_not_counted(pool: Pool, database: Postgres) -> None:
         await taken(pool, "me")
     before = await run(database, "select used, ends_at from rate_limits")
 
-    with pytest.raises(Problem):
+    with pytest.raises(RateLimitExceeded):
         await taken(pool, "me")
 
     assert await run(database, "select used, ends_at from rate_limits") == before

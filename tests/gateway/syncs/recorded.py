@@ -12,7 +12,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
-from gateway.portfolio.views import (
+from gateway.http.views import (
     HoldingsView,
     WalletView,
     balances_view,

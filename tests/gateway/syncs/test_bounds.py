@@ -14,8 +14,9 @@ from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncCompleted, SyncFailed, SyncOutcome, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed, decode, encode
+from gateway.http.views import balances_view, sync_view
+from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.verdicts import ending, wallet_reads
-from gateway.portfolio.views import WalletState, balances_view, sync_view
 from gateway.store import balances
 from gateway.store.accounts import Account
 from gateway.store.pauses import Stand
@@ -24,7 +25,7 @@ from gateway.store.syncs import Sync
 from gateway.syncs.record import record
 from gateway.wording import in_own_words
 from tests.gateway.conftest import opened
-from tests.gateway.portfolio.test_views import ACCOUNT
+from tests.gateway.http.test_views import ACCOUNT
 
 LURE = '<script src="https://evil.example"></script> or sign in at https://evil.example'
 LONG = Decimal("1" * 21 + "." + "1" * 20)

@@ -20,11 +20,11 @@ from contracts.syncs import (
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.portfolio.views import (
-    WalletState,
+from gateway.http.views import (
     account_view,
     sync_view,
 )
+from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.wallets import keep
 from gateway.store import balances, syncs
 from gateway.store.accounts import Account

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from contracts.credentials import SignedRead
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
@@ -22,6 +23,7 @@ from tests.sync_worker.scripted import (
     endless,
     hang,
     raw,
+    read_of,
     reset,
     response,
     trickle,
@@ -56,7 +58,7 @@ def all_targets() -> list[str]:
         for name, endpoint in OKX.reads.items()
         for query in ({}, dict.fromkeys(endpoint.query_keys, EVERY_CHARACTER))
     ]
-    return sorted({OKX.request_line(read)[1] for read in reads})
+    return sorted({OKX.request(read).target for read in reads})
 
 
 @pytest.mark.parametrize("target", all_targets())
@@ -66,24 +68,42 @@ async def test_the_target_is_sent_as_it_was_signed(
     """The bytes of the request line are those of the signature, and the headers come with them unchanged."""
     server.scripts[target] = response(b"{}")
 
-    await https.get(server.origin, target, {"OK-ACCESS-PASSPHRASE": Secret("a b+c=ü")}, 5)
+    await https.send(server.origin, read_of(target, {"OK-ACCESS-PASSPHRASE": Secret("a b+c=ü")}), 5)
 
     (head,) = server.heads
     assert head.startswith(f"GET {target} HTTP/1.1\r\n".encode())
     assert "OK-ACCESS-PASSPHRASE: a b+c=ü\r\n".encode().lower() in head.lower()
 
 
+@pytest.mark.parametrize("target", ["/a", "/a?cursor=x&signature=a%2Bb/c%2B=="])
+@pytest.mark.parametrize("content", ["", "nonce=7&unit=USD", '{"nonce":"7","signature":"a+b/c=="}'])
+async def test_a_post_is_sent_as_it_was_signed(
+    server: ScriptedExchange, https: Https, target: str, content: str
+) -> None:
+    """Body and target are the bytes of the signature, a signature in base64 among them."""
+    server.scripts[target] = response(b"{}")
+    body = Secret(content) if content else None
+    headers = {"content-type": Secret("application/x-of-the-exchange")}
+
+    await https.send(server.origin, SignedRead("read", "POST", target, headers, body=body), 5)
+
+    (head,), (sent,) = server.heads, server.bodies
+    assert head.startswith(f"POST {target} HTTP/1.1\r\n".encode())
+    assert head.lower().count(b"content-type: application/x-of-the-exchange\r\n") == 1
+    assert sent == content.encode()
+
+
 @pytest.mark.parametrize("target", ["/a?ccy=BTC%2CETH", "/a?b=ü", "/a b", "//a", "/a/../b", "/a?b=\r\n", "a"])
 async def test_a_target_that_would_be_changed_is_not_sent(https: Https, target: str) -> None:
     """What the library could write in another way does not leave the process."""
     with pytest.raises(ValueError, match="can not be sent"):
-        await https.get("https://127.0.0.1:1", target, {}, 5)
+        await https.send("https://127.0.0.1:1", read_of(target), 5)
 
 
 async def test_only_https_is_spoken(https: Https) -> None:
     """A credential does not go over a connection in clear."""
     with pytest.raises(ValueError, match="can not be sent"):
-        await https.get("http://127.0.0.1:1", TARGET, {}, 5)
+        await https.send("http://127.0.0.1:1", read_of(TARGET), 5)
 
 
 async def test_a_foreign_certificate_is_refused(server: ScriptedExchange) -> None:
@@ -91,7 +111,7 @@ async def test_a_foreign_certificate_is_refused(server: ScriptedExchange) -> Non
     https = Https(None)
 
     with pytest.raises(Failure) as caught:
-        await https.get(server.origin, TARGET, {}, 5)
+        await https.send(server.origin, read_of(TARGET), 5)
 
     await https.close()
     assert caught.value.code == Code.EXCHANGE_UNREACHABLE
@@ -123,7 +143,7 @@ async def test_trouble_is_a_typed_failure(
     started = time.monotonic()
 
     with pytest.raises(Failure) as caught:
-        await https.get(server.origin, TARGET, {"OK-ACCESS-KEY": Secret("canary")}, 1.0)
+        await https.send(server.origin, read_of(TARGET, {"OK-ACCESS-KEY": Secret("canary")}), 1.0)
 
     assert caught.value.code == code
     assert "canary" not in str(caught.value)
@@ -134,7 +154,7 @@ async def test_the_largest_body_is_taken(server: ScriptedExchange, https: Https)
     """The limit is 8 MiB, not one byte less."""
     server.scripts[TARGET] = response(b" " * MAX_BODY_BYTES)
 
-    answer = await https.get(server.origin, TARGET, {}, 10)
+    answer = await https.send(server.origin, read_of(TARGET), 10)
 
     assert len(answer.body) == MAX_BODY_BYTES
 
@@ -142,7 +162,7 @@ async def test_the_largest_body_is_taken(server: ScriptedExchange, https: Https)
 async def test_nobody_listening_is_unreachable(https: Https) -> None:
     """A refused connection is a fault that is tried again."""
     with pytest.raises(Failure) as caught:
-        await https.get("https://127.0.0.1:1", TARGET, {}, 5)
+        await https.send("https://127.0.0.1:1", read_of(TARGET), 5)
 
     assert caught.value.code == Code.EXCHANGE_UNREACHABLE
 
@@ -152,7 +172,7 @@ async def test_no_cookie_is_kept(server: ScriptedExchange, https: Https) -> None
     server.scripts[TARGET] = response(b"{}", headers="set-cookie: who=alice; Path=/; Secure")
 
     for _ in range(2):
-        await https.get(server.origin, TARGET, {}, 5)
+        await https.send(server.origin, read_of(TARGET), 5)
 
     assert b"alice" not in b"".join(server.heads)
 
@@ -166,7 +186,7 @@ async def test_retry_after_is_read_in_seconds(
     """A wait that the exchange asks for is taken over within bounds; anything else is left alone."""
     server.scripts[TARGET] = response(b"{}", "429 Too Many Requests", f"retry-after: {text}")
 
-    answer = await https.get(server.origin, TARGET, {}, 5)
+    answer = await https.send(server.origin, read_of(TARGET), 5)
 
     assert (answer.status, answer.retry_after) == (429, seconds)
 
@@ -190,7 +210,7 @@ async def test_the_age_of_a_cached_answer_is_read_in_seconds(
     """What is no whole number of seconds says nothing."""
     server.scripts[TARGET] = response(b"{}", headers=headers)
 
-    assert (await https.get(server.origin, TARGET, {}, 5)).age == age
+    assert (await https.send(server.origin, read_of(TARGET), 5)).age == age
 
 
 def test_the_public_authorities_are_trusted_by_default() -> None:

@@ -18,7 +18,7 @@ from sync_worker.exchanges.http import Https
 from sync_worker.settings import Proxy as ProxySetting
 from sync_worker.settings import _proxy as read_setting
 from tests.sync_worker.proxies import Proxy
-from tests.sync_worker.scripted import ScriptedExchange, response
+from tests.sync_worker.scripted import ScriptedExchange, read_of, response
 from tests.waiting import until
 
 TARGET = "/api/v5/account/balance"
@@ -59,7 +59,9 @@ async def test_a_call_goes_through_the_proxy_and_none_of_it_is_read_there(
 ) -> None:
     """Each has a tunnel of its own, in which TLS reaches from the worker to the exchange."""
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
-        answers = await asyncio.gather(*(https.get(server.origin, TARGET, HEADERS, 8) for _ in range(8)))
+        answers = await asyncio.gather(
+            *(https.send(server.origin, read_of(TARGET, HEADERS), 8) for _ in range(8))
+        )
 
         assert {answer.body for answer in answers} == {b'{"code":"0"}'}
         assert len(server.heads) == len(proxy.heads) == 8
@@ -82,7 +84,7 @@ async def test_a_proxy_that_does_not_accept_the_login_says_so(
     """The words name the setting, and not the password."""
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{login}{proxy.place}") as https:
         with pytest.raises(ExchangeUnreachable) as caught:
-            await https.get(server.origin, TARGET, HEADERS, 8)
+            await https.send(server.origin, read_of(TARGET, HEADERS), 8)
 
     assert caught.value.detail == "The proxy of EXCHANGE_PROXY_URL does not accept our user and password."
     assert CANARY not in repr(caught.value)
@@ -97,7 +99,7 @@ async def test_a_proxy_that_does_not_connect_says_so(
     proxy.answer = f"HTTP/1.1 {status} No\r\ncontent-length: 12\r\n\r\n".encode() + b'{"code":"0"}'
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
         with pytest.raises(ExchangeUnreachable) as caught:
-            await https.get(server.origin, TARGET, HEADERS, 8)
+            await https.send(server.origin, read_of(TARGET, HEADERS), 8)
 
     assert caught.value.detail == f"The proxy of EXCHANGE_PROXY_URL refuses the connection (HTTP {status})."
     assert sentences_in(caught.value.detail) == caught.value.detail
@@ -111,7 +113,7 @@ async def test_a_proxy_that_is_away_makes_the_exchange_unreachable(
     """The code is that of the exchange, and the words name the setting, and not the password."""
     async with through(authority, f"{scheme}://{ENCODED}@{place}") as https:
         with pytest.raises(ExchangeUnreachable) as caught:
-            await https.get(server.origin, TARGET, HEADERS, 8)
+            await https.send(server.origin, read_of(TARGET, HEADERS), 8)
 
     error = caught.value
     assert (error.code, error.detail) == (
@@ -133,7 +135,7 @@ async def test_a_proxy_over_tls_with_a_foreign_certificate_gets_no_login(
         through(authority, f"https://{ENCODED}@{proxy.place}") as https,
     ):
         with pytest.raises(ExchangeUnreachable, match="can not be reached"):
-            await https.get(server.origin, TARGET, HEADERS, 8)
+            await https.send(server.origin, read_of(TARGET, HEADERS), 8)
 
         assert proxy.heads == []
 
@@ -146,7 +148,7 @@ async def test_a_proxy_that_plays_the_exchange_is_refused(
     url = f"{proxy.scheme}://{ENCODED}@"
     async with other.listening(), proxy.listening(), through(authority, url + proxy.place) as https:
         with pytest.raises(ExchangeUnreachable, match="The connection failed"):
-            await https.get(other.origin, TARGET, HEADERS, 8)
+            await https.send(other.origin, read_of(TARGET, HEADERS), 8)
 
     assert other.heads == []
 
@@ -158,7 +160,7 @@ async def test_bytes_behind_the_answer_of_the_proxy_are_no_answer_of_the_exchang
     proxy.late = b'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{"code":"1"}'
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
         try:
-            answer = await https.get(server.origin, TARGET, HEADERS, 8)
+            answer = await https.send(server.origin, read_of(TARGET, HEADERS), 8)
         except (ExchangeUnreachable, UnexpectedResponse):
             return
         assert answer.body == b'{"code":"0"}'

@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
 from nats.js.errors import BadRequestError
 
+import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
 from chassis import metrics
 from chassis.bus.pull import Pull
 from chassis.health import Check
@@ -72,12 +74,20 @@ class Bus:
 
     Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
     one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
+    With `tls` it says nothing before the handshake, and else it speaks in the clear.
     `grace` are the seconds that handlers have at the end. `refused` are the questions to the server, in lower
     case, that it did not allow.
     """
 
-    def __init__(
-        self, service: str, role: str, url: str, seed: Secret, grace: float = SHUTDOWN_GRACE
+    def __init__(  # noqa: PLR0913 - where to, as whom and how
+        self,
+        service: str,
+        role: str,
+        url: str,
+        seed: Secret,
+        *,
+        grace: float = SHUTDOWN_GRACE,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.service = service
         self._grace = grace
@@ -91,7 +101,10 @@ class Bus:
         self.broker = _Broker(
             url,
             name=service,
-            security=NatsNKey.from_seed(seed.reveal()),
+            # Otherwise nats-py speaks in the clear with whoever says that it needs no TLS.
+            security=NatsNKey.from_seed(
+                seed.reveal(), ssl_context=tls, use_ssl=tls is not None, tls_handshake_first=tls is not None
+            ),
             inbox_prefix=self.inbox_prefix.removesuffix("."),
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,

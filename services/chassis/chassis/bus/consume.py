@@ -77,7 +77,7 @@ def consume(
     `buried` is told before it is taken out of the stream.
     """
     consuming = _Consuming(bus, consumer, handler, buried)
-    pull = Pull(consumer, consuming.on_message, concurrency, bus.inbox_prefix, bus.takes)
+    pull = Pull(consumer, consuming.on_message, concurrency, bus.takes)
     bus.pulls.append(pull)
 
 

@@ -2,10 +2,13 @@
 
 It is the only part that may do so, with the admin's key; running it again changes nothing. With
 `--subscribers FILE` it also creates the consumers of that list's subscribers, and deletes those of others.
+`--replicas N` keeps each stream on N servers of a cluster; without it a stream stays on as many as it is, and
+a new one is on one. `--ca-file FILE` speaks TLS, with `--cert-file` and `--key-file` where it wants them.
 """
 
 import argparse
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -17,6 +20,8 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
+import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
+from chassis.tls import tls_context
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
 from contracts.wire.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
 
@@ -30,13 +35,20 @@ ANOTHER_START = 10012
 START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
 
-async def provision(url: str, nkey_file: str, subscribers: Iterable[Subscriber] | None = None) -> None:
+async def provision(
+    url: str,
+    nkey_file: str,
+    subscribers: Iterable[Subscriber] | None = None,
+    *,
+    replicas: int | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Create or update every stream and consumer of the topology, and the subscribers' where they are given.
 
     Raises nats.errors.Error.
     """
-    async with _administering(url, nkey_file) as jetstream:
-        await create_streams(jetstream)
+    async with _administering(url, nkey_file, tls) as jetstream:
+        await create_streams(jetstream, replicas)
         if subscribers is not None:
             await create_subscribers(jetstream, subscribers)
 
@@ -51,9 +63,17 @@ async def delete_consumers_of_others(url: str, nkey_file: str, subscribers: Iter
 
 
 @asynccontextmanager
-async def _administering(url: str, nkey_file: str) -> AsyncIterator[JetStreamContext]:
+async def _administering(
+    url: str, nkey_file: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[JetStreamContext]:
     client = await nats.connect(
-        url, nkeys_seed=nkey_file, connect_timeout=TIMEOUT, max_reconnect_attempts=3, name="provision"
+        url,
+        nkeys_seed=nkey_file,
+        connect_timeout=TIMEOUT,
+        max_reconnect_attempts=3,
+        name="provision",
+        tls=tls,
+        tls_handshake_first=tls is not None,
     )
     try:
         yield client.jetstream(timeout=TIMEOUT)
@@ -61,10 +81,10 @@ async def _administering(url: str, nkey_file: str) -> AsyncIterator[JetStreamCon
         await client.close()
 
 
-async def create_streams(jetstream: JetStreamContext) -> None:
-    """Create or update the streams, then the consumers."""
+async def create_streams(jetstream: JetStreamContext, replicas: int | None = None) -> None:
+    """Create or update the streams on so many servers, then the consumers, each where its stream is."""
     for stream in STREAMS:
-        await _create_stream(jetstream, stream)
+        await _create_stream(jetstream, stream, replicas)
     for consumer in CONSUMERS:
         await _create_consumer(jetstream, consumer)
 
@@ -90,11 +110,12 @@ async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consu
                 await jetstream.delete_consumer(stream, name)
 
 
-async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig) -> None:
+async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig, replicas: int | None) -> None:
     try:
-        await jetstream.update_stream(stream)
+        standing = (await jetstream.stream_info(str(stream.name))).config.num_replicas
+        await jetstream.update_stream(stream.evolve(num_replicas=replicas or standing))
     except NotFoundError:
-        await jetstream.add_stream(stream)
+        await jetstream.add_stream(stream.evolve(num_replicas=replicas or 1))
 
 
 async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> None:
@@ -142,9 +163,16 @@ def main() -> None:
     parser.add_argument("--url", required=True, help="nats://HOST:PORT")
     parser.add_argument("--nkey-file", required=True, help="file with the admin's nkey seed")
     parser.add_argument("--subscribers", type=Path, help="file with the list of subscribers")
-    arguments = parser.parse_args()
-    listed = arguments.subscribers and read_subscribers(arguments.subscribers.read_bytes())
-    asyncio.run(provision(arguments.url, arguments.nkey_file, listed))
+    parser.add_argument("--replicas", type=int, choices=(1, 3, 5), help="servers that keep each stream")
+    parser.add_argument(
+        "--ca-file", help="trust the server by this authority, and speak TLS from the first byte"
+    )
+    parser.add_argument("--cert-file", default="", help="certificate to show to the server")
+    parser.add_argument("--key-file", default="", help="key of that certificate")
+    options = parser.parse_args()
+    listed = options.subscribers and read_subscribers(options.subscribers.read_bytes())
+    tls = tls_context(options.ca_file, options.cert_file, options.key_file) if options.ca_file else None
+    asyncio.run(provision(options.url, options.nkey_file, listed, replicas=options.replicas, tls=tls))
 
 
 if __name__ == "__main__":

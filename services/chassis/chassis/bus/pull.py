@@ -2,60 +2,44 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
-import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
-from nats.js.api import StatusCode
-from uuid_utils.compat import uuid7
+from nats.js.errors import FetchTimeoutError
 
-from contracts.wire.topology import Consumer
+from contracts.wire.topology import MIB, Consumer
 
-# A stop waits for the end of what was asked: the server may be handing over a message at that moment.
+# A stop waits for the end of a fetch: a message may be on its way at that moment.
 FETCH_SECONDS = 1.0
-# The server answers when nothing came, too; one that does not by then does not answer.
-SILENCE_SECONDS = FETCH_SECONDS + 1.0
+# The server reports so often while nothing comes; silence means that it does not answer.
+HEARTBEAT_SECONDS = 0.4
+# What the server sent as a fetch ended arrives by then.
+LATE_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 INFO_SECONDS = 2.0
-# Longer than a request and a pause: a loop that has not turned since then hangs.
+# Longer than a fetch and a pause: a loop that has not turned since then hangs.
 TURN_SECONDS = 15.0
-
-CAME, GIVEN_BACK, SHUT = "", "given back", "shut"
-NOTHING = (StatusCode.NO_MESSAGES, StatusCode.REQUEST_TIMEOUT)
-# While messages come as fast as they are asked for, up to so many are asked for at once.
+# While more messages wait, so many are fetched at once, by number and by the size of the last ones.
 MOST_AT_ONCE = 32
-BACKLOG_SECONDS = 0.1
-# A message that is given back while more are asked for must not come back to the same process at once.
-GIVEN_BACK_DELAY = 1.0
+MOST_BYTES_AT_ONCE = 8 * MIB
+
+Pulling = JetStreamContext.PullSubscription
 
 log = structlog.get_logger()
-
-
-class _Asked:
-    """A pull request: the number of messages asked for, how many came, and how the server ended it."""
-
-    def __init__(self, messages: int) -> None:
-        self.messages = messages
-        self.came = 0
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    def end(self, said: str) -> None:
-        """Note how it ended, once."""
-        if not self.ended.done():
-            self.ended.set_result(said)
 
 
 class Pull:
     """Hands the messages of a consumer to `handle`, at most `places` of them at a time.
 
-    It asks for messages only when there are places for them: what is handed over is begun at once. When the
-    consumer is gone it asks once a second until somebody makes it anew. While `takes` denies it asks for
-    nothing, and what it was handed goes to another process.
+    It fetches messages only when there are places for them: what is handed over is begun at once. When the
+    consumer is gone it asks once a second until it is made anew. While `takes` denies it fetches nothing, and
+    gives back what it was handed.
     """
 
     def __init__(
@@ -63,44 +47,40 @@ class Pull:
         consumer: Consumer,
         handle: Callable[[Msg], Awaitable[None]],
         places: int,
-        inbox_prefix: str,
         takes: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = consumer.path
         self._consumer = consumer
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.name}"
         self._handle = handle
         self._takes = takes
         self._places = asyncio.Semaphore(places)
         self._full = False
-        self._inbox = f"{inbox_prefix}{uuid7()}"
         self._begun: set[asyncio.Task[None]] = set()
-        self._asked: _Asked | None = None
         self._at_once = 1
         self._turned = time.monotonic()
         self._trouble = ""
         self._stopping = False
-        self._loop: asyncio.Task[None] | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     async def run(self, client: Client) -> None:
-        """Pull until stopped; what was asked for and comes only then goes to another process at once."""
-        self._loop = asyncio.current_task()
-        subscription = await client.subscribe(self._inbox, cb=self._on_message)
+        """Pull until stopped; a fetch is never cancelled, because it may hold a message."""
+        pulling = await client.jetstream().pull_subscribe_bind(self._consumer.name, self._consumer.stream)
         try:
             while not self._stopping:
                 self._full = self._places.locked()
-                await self._places.acquire()
+                await self._rest(self._places.acquire())
                 self._full, self._turned = False, time.monotonic()
-                await self._ask(client, await self._places_taken())
+                await self._turn(client, pulling, await self._places_taken())
         finally:
             with suppress(Error):
-                await subscription.unsubscribe()
+                await self._give_back_late(pulling)
+                await pulling.unsubscribe()
 
     def stop(self) -> None:
-        """Ask for no more; the loop ends as soon as the server has answered what it was asked."""
+        """Fetch no more; the loop ends when its fetch does."""
         self._stopping = True
-        if self._asked is None and self._loop is not None:
-            self._loop.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
 
     async def end(self, seconds: float) -> None:
         """Let what was begun end, and cut off what takes longer."""
@@ -116,6 +96,14 @@ class Pull:
         await client.jetstream(timeout=INFO_SECONDS).consumer_info(self._consumer.stream, self._consumer.name)
         return self._full or time.monotonic() - self._turned < TURN_SECONDS
 
+    async def _rest(self, until: Coroutine[Any, Any, Any]) -> None:
+        """Wait for something; only here a stop cuts the loop off."""
+        self._resting = asyncio.current_task()
+        try:
+            await until
+        finally:
+            self._resting = None
+
     async def _places_taken(self) -> int:
         """Take more places where messages wait; gives how many there are, that of the caller included."""
         taken = 1
@@ -124,63 +112,57 @@ class Pull:
             taken += 1
         return taken
 
-    async def _ask(self, client: Client, messages: int) -> None:
-        """Ask for messages, free the places of those that did not come, and rest where that came too soon."""
-        began, asked = time.monotonic(), _Asked(messages)
-        if not self._takes():
-            said = SHUT
-        elif not client.is_connected:
-            # What is asked while the bus is away would all be answered at once when it is back.
-            said = "not connected"
-        else:
-            said = await self._answered(client, asked)
-        for _ in range(messages - asked.came):
+    async def _turn(self, client: Client, pulling: Pulling, places: int) -> None:
+        """Fetch and begin messages, free the places of those that did not come, and rest after a failure."""
+        began = time.monotonic()
+        # What is asked while the bus is away would all be answered at once when it is back.
+        asks = self._takes() and client.is_connected
+        messages = await self._fetched(pulling, places) if asks else []
+        begun = messages[:places] if self._takes() and not self._stopping else []
+        for message in begun:
+            self._begin(message)
+        for message in messages[len(begun) :]:
+            await _give_back(message)
+        for _ in range(places - len(begun)):
             self._places.release()
-        took = time.monotonic() - began
-        self._at_once = min(2 * messages, MOST_AT_ONCE) if said == CAME and took < BACKLOG_SECONDS else 1
-        self._note("" if asked.came or said in {CAME, GIVEN_BACK, *NOTHING} else said)
-        if not asked.came and took < FETCH_SECONDS / 2 and not self._stopping:
-            await asyncio.sleep(PAUSE_SECONDS)
+        self._at_once = _more(messages)
+        if not self._takes():
+            await self._give_back_late(pulling)
+        if not begun and time.monotonic() - began < FETCH_SECONDS / 2 and not self._stopping:
+            await self._rest(asyncio.sleep(PAUSE_SECONDS))
 
-    async def _answered(self, client: Client, asked: _Asked) -> str:
-        """Wait until all came, or the server says why not; what comes later is given back."""
-        request = {"batch": asked.messages, "expires": int(FETCH_SECONDS * 1e9)}
-        self._asked = asked
+    async def _fetched(self, pulling: Pulling, number: int) -> list[Msg]:
+        """Fetch up to so many messages, none where none came in time, and note whether the server answers."""
+        trouble, messages = "", list[Msg]()
         try:
-            await client.publish(self._subject, msgspec.json.encode(request), reply=self._inbox)
-            async with asyncio.timeout(SILENCE_SECONDS):
-                return await asked.ended
+            messages = await pulling.fetch(number, FETCH_SECONDS, HEARTBEAT_SECONDS)
+        except FetchTimeoutError:
+            pass
         except TimeoutError:
-            return "no answer"
+            trouble = "no answer"
         except Error as error:
-            return type(error).__name__
-        finally:
-            self._asked = None
+            trouble = type(error).__name__
+        self._note(trouble)
+        return messages
 
-    async def _on_message(self, message: Msg) -> None:
-        """Begin what was asked for, here and not in the loop, which could lose it when it is cancelled."""
-        asked, status = self._asked, JetStreamContext.is_status_msg(message)
-        if status:
-            if asked is not None:
-                asked.end(status)
-            return
-        if asked is None or asked.came == asked.messages or self._stopping or not self._takes():
-            await message.nak(delay=GIVEN_BACK_DELAY if asked is not None and asked.messages > 1 else None)
-            if asked is not None and asked.messages == 1:
-                asked.end(GIVEN_BACK)
-            return
-        asked.came += 1
+    def _begin(self, message: Msg) -> None:
         task = asyncio.create_task(self._handled(message))
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
-        if asked.came == asked.messages:
-            asked.end(CAME)
 
     async def _handled(self, message: Msg) -> None:
         try:
             await self._handle(message)
         finally:
             self._places.release()
+
+    async def _give_back_late(self, pulling: Pulling) -> None:
+        """Give back what came after its fetch had ended, which only the next fetch would find."""
+        with suppress(TimeoutError):
+            while True:  # the server sends no more than was asked for
+                late = await pulling._sub.next_msg(LATE_SECONDS)  # a fetch would ask for more
+                if not JetStreamContext.is_status_msg(late):
+                    await _give_back(late)
 
     def _note(self, trouble: str) -> None:
         """Say when pulling stops or goes on."""
@@ -189,3 +171,18 @@ class Pull:
         elif self._trouble and not trouble:
             log.info("pulling_resumed", consumer=self.name)
         self._trouble = trouble
+
+
+async def _give_back(message: Msg) -> None:
+    """Let another process have a message at once, or after the ack wait where the connection is gone."""
+    with suppress(Error):
+        await message.nak()
+
+
+def _more(messages: Sequence[Msg]) -> int:
+    """Tell how many messages to fetch next: one, or more while the last one says that more wait."""
+    if not messages:
+        return 1
+    largest = max(len(message.data) for message in messages)
+    waiting = min(messages[-1].metadata.num_pending, MOST_AT_ONCE, MOST_BYTES_AT_ONCE // max(largest, 1))
+    return max(waiting, 1)

@@ -12,33 +12,29 @@ from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.credentials import (
-    MIN_SECRET_BYTES,
     STORE_SECONDS,
     AskKeys,
-    CredentialParts,
     Destroy,
     DestroyReply,
+    Fields,
     Keys,
     KeysReply,
     Refused,
     Store,
     StoreReply,
 )
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code
-from contracts.values import Secret
 from contracts.wire.envelope import encode
+from contracts.wire.fields import key_bytes
 from contracts.wire.grants import sign_destroy, sign_store
 from contracts.wire.sealing import seal
 from gateway.accounts.credentials import KeysRefused, Pinned, wrap_secret
-from gateway.http.problems import service_unavailable
+from gateway.errors import VaultNotTrusted
 from gateway.store.clock import DatabaseTime
 from gateway.wording import in_own_words
 
 UNANSWERED = Code.SIGNING_UNAVAILABLE
-NOT_PINNED = (
-    "The vault answers with keys that the operator of this service did not pin: the key was not handed over. "
-    "The operator must look at the vault and its fingerprints; submit the key again later."
-)
 
 log = structlog.get_logger()
 
@@ -58,22 +54,25 @@ class Vault:
     async def store(
         self,
         credential_id: UUID,
-        exchange: str,
-        secret: Secret,
-        parts: CredentialParts,
+        exchange: Exchange,
+        fields: Fields,
         begun: DatabaseTime | None = None,
     ) -> None:
-        """Put a new credential into the vault.
+        """Put a new credential, all fields of its exchange, into the vault.
 
-        Raises Failure, or Problem where the vault's keys are not pinned; after both it must be doomed. The
-        deadline is set by the clock of `begun`, by ours where there is none. A refusal because of keys that
-        changed makes the next call ask for the keys anew.
+        Raises Failure, or VaultNotTrusted where the vault's keys are not pinned; after both it must be
+        doomed. The deadline is set by the clock of `begun`, by ours where there is none. A refusal because
+        of keys that changed makes the next call ask for the keys anew.
         """
-        if len(secret.reveal().encode()) < MIN_SECRET_BYTES:
-            raise Refused(Code.SECRET_UNUSABLE).failure()
-        keys = self._keys or await self._fetch_keys()
-        deadline = (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
-        request = sign_store(_sealed(keys, _New(credential_id, exchange, secret, parts, deadline)), self._key)
+        signing = exchange.signing_field
+        new = _New(
+            credential_id,
+            exchange.key,
+            key_bytes(signing, fields[signing.key]),
+            {name: value for name, value in fields.items() if name != signing.key},
+            (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
+        )
+        request = sign_store(_sealed(self._keys or await self._fetch_keys(), new), self._key)
         reply: StoreReply = await self._bus.request(
             subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
         )
@@ -101,7 +100,7 @@ class Vault:
         except KeysRefused as refused:
             metrics.KEYS_REFUSED.labels(str(refused)).inc()
             log.error("keys_not_pinned", key=str(refused))
-            raise service_unavailable(Code.VAULT_UNAVAILABLE, NOT_PINNED) from None
+            raise VaultNotTrusted from None
         self._keys = reply
         return reply
 
@@ -111,14 +110,14 @@ class _New(msgspec.Struct, frozen=True):
 
     credential_id: UUID
     exchange: str
-    secret: Secret
-    parts: CredentialParts
+    secret: bytes
+    fields: Fields
     deadline: datetime
 
 
 def _sealed(keys: Keys, new: _New) -> Store:
     request_id = uuid7()
-    sealed = seal(encode(new.parts), keys.sealing_key, subjects.STORE, new.credential_id, request_id)
+    sealed = seal(encode(new.fields), keys.sealing_key, subjects.STORE, new.credential_id, request_id)
     return Store(
         request_id=request_id,
         credential_id=new.credential_id,

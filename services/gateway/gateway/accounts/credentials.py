@@ -7,11 +7,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
-from contracts.credentials import Keys
+from contracts.credentials import Fields, Keys
 from contracts.events import Verified
 from contracts.exchanges.types import Exchange
 from contracts.faults import failure
-from contracts.values import Secret
 from contracts.wire.pinning import (
     NotAWrappingKey,
     load_wrapping_key,
@@ -20,7 +19,7 @@ from contracts.wire.pinning import (
 )
 from gateway.accounts.rights import judge_key
 from gateway.advice import Advice
-from gateway.http.problems import problem_of
+from gateway.errors import faulted
 
 HINT_LENGTH = 4
 
@@ -47,7 +46,7 @@ class Pinned(msgspec.Struct, frozen=True):
             raise KeysRefused("sealing")
 
 
-def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
+def wrap_secret(secret: bytes, wrapping_key_pem: str) -> bytes:
     """Wrap a secret for Vault's transit import: RSA-OAEP-SHA256 of an AES key, then AES-KWP of the secret.
 
     Raises NotAWrappingKey.
@@ -55,21 +54,18 @@ def wrap_secret(api_secret: Secret, wrapping_key_pem: str) -> bytes:
     key = load_wrapping_key(wrapping_key_pem)
     once = secrets.token_bytes(32)
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
-    return key.encrypt(once, oaep) + aes_key_wrap_with_padding(once, api_secret.reveal().encode())
+    return key.encrypt(once, oaep) + aes_key_wrap_with_padding(once, secret)
 
 
 def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
-    """Refuse a key that may do more than read, or not even that; raises Problem, in the words of `advice`."""
+    """Refuse a key that may do more than read, or not even that; raises Faulted, in the words of `advice`."""
     finding = judge_key(exchange, verified.permissions)
-    if finding is None:
-        return
-    problem = problem_of(failure(finding.code, finding.detail), advice)
-    if finding.rights:
-        problem.members["rights"] = list(finding.rights)
-    raise problem
+    if finding is not None:
+        rights = {"rights": list(finding.rights)} if finding.rights else {}
+        raise faulted(failure(finding.code, finding.detail), advice, **rights)
 
 
-def api_key_hint(api_key: Secret) -> str:
-    """Give the last four characters of an API key, fewer of a short one."""
-    text = api_key.reveal()
+def api_key_hint(exchange: Exchange, fields: Fields) -> str:
+    """Give the last four characters of the first field that is no secret, fewer of a short one."""
+    text = next((fields[field.key].reveal() for field in exchange.credential_fields if not field.secret), "")
     return text[-HINT_LENGTH:] if len(text) >= 4 * HINT_LENGTH else ""

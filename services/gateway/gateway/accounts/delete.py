@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.faults import Code
 from gateway.accounts.destroyer import Destroyer
-from gateway.http.problems import not_found, wrong_password
+from gateway.errors import NotFound, WrongPassword
 from gateway.outbox.relay import Relay
 from gateway.store import (
     accounts,
@@ -46,19 +46,19 @@ class Deleting:
         self._key = key
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
-        """Delete an account; raises Problem when the user has none with this id."""
+        """Delete an account; raises NotFound when the user has none with this id."""
         if not await self._deleted(user_id, account_id):
-            raise not_found()
+            raise NotFound
 
     async def delete_user(self, user: User, address: str | None) -> None:
-        """Delete a user whose password was just checked; raises Problem when it was changed meanwhile.
+        """Delete a user whose password was just checked; raises WrongPassword when it was changed meanwhile.
 
         After the first transaction no token and no password opens anything, and the email address is free;
         then what the user had is taken away. Where that is cut off, `run` goes on, at whichever gateway.
         """
         async with self._pool.transaction() as connection:
             if not await deleted_users.delete_user(connection, user):
-                raise wrong_password()
+                raise WrongPassword
             await sessions.delete_all(connection, user.id)
             for counted_as in (user.email, str(user.id)):
                 await logins.forget(connection, counted_as)

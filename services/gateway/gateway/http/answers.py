@@ -1,8 +1,10 @@
 """Every answer that is no success, as a problem document (RFC 9457)."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -12,18 +14,17 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, HTTPScope
 
-from contracts.faults import FAULTS, Code, Failure
-from gateway.http.problems import (
-    Problem,
-    invalid_input,
-    not_found,
-    overloaded,
-    problem_of,
-    service_unavailable,
-    unauthorized,
+from contracts.faults import FAULTS, Code, CodeText, EndpointName, ExchangeCode, Failure
+from gateway.errors import (
+    UNAVAILABLE_RETRY_AFTER,
+    GatewayError,
+    InvalidInput,
+    NotFound,
+    NotSignedIn,
+    faulted,
 )
+from gateway.http.problems import Problem, problem_of, status_of
 from gateway.http.situations import afterwards
-from gateway.places import TooBusy
 from gateway.store.pool import DatabaseUnavailable, Overloaded
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,6 +47,12 @@ UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 # A name that is not known may be a secret in the wrong place.
 UNKNOWN = re.compile(r"unknown field `.*`", re.DOTALL)
 
+# The words, and the seconds until another try may succeed.
+DATABASE: dict[type[DatabaseUnavailable], tuple[str, int]] = {
+    DatabaseUnavailable: ("The database is not available.", UNAVAILABLE_RETRY_AFTER),
+    Overloaded: ("This gateway does too much of this at once.", 1),
+}
+
 # Where the answer's code and cause are kept until the request is logged.
 TROUBLE = "trouble"
 
@@ -53,14 +60,35 @@ AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """A field of a request that is not valid, and why."""
+
+    field: str
+    message: str
+
+
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """A problem; `code` is stable, `detail` says what to do. Some problems carry more members."""
+    """A problem (RFC 9457); `code` is stable, `detail` says what to do and may be worded anew.
+
+    A later version may send a `code` that is not known today: then `status` says how to act. `errors` names
+    fields of the request; `exchange_code` and `endpoint` are the exchange's error and the read that met it;
+    `rights` are those that a key has too many; `account_id` is an account that is connected already;
+    `reason`, `since` and `secret_destroyed` tell of a pause.
+    """
 
     type: str
     title: str
     status: int
-    code: str
+    code: CodeText
     detail: str
+    errors: tuple[FieldProblem, ...] | msgspec.UnsetType = msgspec.UNSET
+    exchange_code: ExchangeCode | msgspec.UnsetType = msgspec.UNSET
+    endpoint: EndpointName | msgspec.UnsetType = msgspec.UNSET
+    rights: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    account_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    reason: CodeText | msgspec.UnsetType = msgspec.UNSET
+    since: datetime | msgspec.UnsetType = msgspec.UNSET
+    secret_destroyed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
@@ -119,21 +147,19 @@ def _on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
     return problem_response(request, problem)
 
 
+def _on_refusal(request: AnyRequest, error: GatewayError) -> Response[Any]:
+    return problem_response(request, problem_of(error))
+
+
 def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
-    return problem_response(request, problem_of(failure))
-
-
-def _on_overloaded(request: AnyRequest, error: Overloaded) -> Response[Any]:
-    return problem_response(request, overloaded(afterwards(request.scope)), error)
+    return _on_refusal(request, faulted(failure))
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
-    words = f"The database is not available. {afterwards(request.scope)}"
-    return problem_response(request, service_unavailable("database_unavailable", words), error)
-
-
-def _on_busy(request: AnyRequest, _error: TooBusy) -> Response[Any]:
-    return problem_response(request, overloaded())
+    """Say that the database is away or in use, and what the request may have changed before."""
+    words, seconds = DATABASE[type(error)]
+    problem = Problem(status_of(type(error)), error.code, f"{words} {afterwards(request.scope)}", seconds)
+    return problem_response(request, problem, error)
 
 
 def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -141,12 +167,12 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _on_unexpected(request, error)
     if status is HTTPStatus.NOT_FOUND:
-        return problem_response(request, not_found())
+        return _on_refusal(request, NotFound())
     if status is HTTPStatus.UNAUTHORIZED:
-        return problem_response(request, unauthorized())
+        return _on_refusal(request, NotSignedIn())
     if status is HTTPStatus.BAD_REQUEST:
         words = "The request is not valid: `errors` names the fields."
-        return problem_response(request, Problem(status, "invalid_input", words, errors=_errors(error)))
+        return _on_refusal(request, InvalidInput(words, errors=_errors(error)))
     code = CODES.get(status, "request_refused")
     response = problem_response(request, Problem(status, code, f"{status.phrase}."))
     for name, value in (error.headers or {}).items():
@@ -165,7 +191,7 @@ def _errors(error: HTTPException) -> list[dict[str, str]]:
 
 
 def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[Any]:
-    return problem_response(request, invalid_input("The body is not valid JSON."))
+    return _on_refusal(request, InvalidInput("The body is not valid JSON."))
 
 
 def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -177,10 +203,9 @@ def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     Problem: _on_problem,
+    GatewayError: _on_refusal,
     Failure: _on_failure,
     DatabaseUnavailable: _on_database,
-    Overloaded: _on_overloaded,
-    TooBusy: _on_busy,
     HTTPException: _on_http,
     RecursionError: _on_unreadable,
     UnicodeDecodeError: _on_unreadable,

@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from litestar.types import HTTPReceiveMessage, Receive, WebSocketReceiveMessage
 
-from gateway.http.problems import Problem, invalid_input
+from gateway.errors import InvalidInput
+from gateway.http.problems import Problem
 
 BODY_SECONDS = 10.0
 DRAIN_SECONDS = 1.0
@@ -25,7 +26,7 @@ class Body:
         self._whole = False
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        """Receive what comes next; raises Problem when the body takes too long or is broken off.
+        """Receive what comes next; raises Problem when the body is late, InvalidInput when it breaks off.
 
         The server tells of a chunk that it can not read as of a client that is gone.
         """
@@ -37,7 +38,7 @@ class Body:
             words = f"The body did not arrive within {BODY_SECONDS:.0f} seconds: send the request again."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "request_too_slow", words) from None
         if message["type"] == "http.disconnect" and not whole:
-            raise invalid_input("The body of the request can not be read to its end.")
+            raise InvalidInput("The body of the request can not be read to its end.")
         return message
 
     async def drain(self) -> None:

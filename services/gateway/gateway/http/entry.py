@@ -12,9 +12,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from chassis import metrics
+from gateway.errors import InvalidInput, NotSignedIn
 from gateway.http.answers import problem_fields, trouble
 from gateway.http.bodies import Body
-from gateway.http.problems import Problem, invalid_input, unauthorized
+from gateway.http.problems import Problem, problem_of
 from gateway.http.proxies import Proxies
 
 LONGEST_HEADER = 16 * 1024
@@ -76,10 +77,10 @@ def refused(scope: HTTPScope) -> Problem | None:
     """Tell what is wrong with the head of a request, before anything looks at it further."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
-        return invalid_input("A request has one Host header that names a host.")
+        return problem_of(InvalidInput("A request has one Host header that names a host."))
     too_long = {name for name, value in scope["headers"] if len(name) + len(value) > LONGEST_HEADER}
     if too_long == {b"authorization"}:
-        return unauthorized()
+        return problem_of(NotSignedIn())
     if too_long:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return Problem(status, "header_too_large", "A header has 16 KiB at most.")

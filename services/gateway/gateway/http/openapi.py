@@ -1,21 +1,30 @@
-"""What the OpenAPI document says beside the routes: names of operations, groups, and types of our own."""
+"""The OpenAPI document: the names of operations and groups, and what Litestar does not say of the routes."""
 
+import re
 from typing import Any
 
+from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import OpenAPIType, Schema, Tag
-from litestar.plugins import OpenAPISchemaPlugin
-from litestar.typing import FieldDefinition
+from litestar.openapi.spec import Tag
 
-from contracts.values import Secret
+from gateway.http.examples import attach_examples
 
 TAGS = [
     Tag("accounts", "Accounts at exchanges: connect, repair, rename, sync and delete them."),
-    Tag("auth", "Sign up, sign in and out, and renew tokens; the own user and its sessions."),
-    Tag("balances", "What the wallets of an account hold, and how true it is."),
+    Tag("auth", "Sign up, sign in and out, and renew tokens."),
+    Tag("balances", "The balances of an account by wallet and by asset, and how true they are."),
     Tag("exchanges", "The exchanges that can be connected, and what their keys need."),
+    Tag("me", "Your own user: the password, the sessions, and the end of it."),
     Tag("syncs", "Syncs and their outcomes."),
 ]
+NULL = {"type": "null"}
+RETRY = "Seconds to wait before you send the request again"
+HEADERS = {
+    "401": {"WWW-Authenticate": "Bearer"},
+    "429": {"Retry-After": RETRY},
+    "503": {"Retry-After": RETRY},
+}
+LOCATION = {"Location": "Where the outcome will be: a path of this API"}
 
 
 def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
@@ -24,18 +33,55 @@ def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-class SecretSchema(OpenAPISchemaPlugin):
-    """Shows a Secret as a password."""
+def described(app: Litestar) -> dict[str, Any]:
+    """Give the OpenAPI document of the application, with an example of every body."""
+    document: dict[str, Any] = _portable(app.openapi_schema.to_schema())
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["summary"] = re.split(r"[.:;]", operation["description"], maxsplit=1)[0]
+            for parameter in operation.get("parameters", ()):
+                _never_null(parameter["schema"])
+            _tell_headers(operation["responses"])
+    attach_examples(document)
+    return document
 
-    @staticmethod
-    def is_plugin_supported_type(value: Any) -> bool:
-        """Tell whether a type is Secret."""
-        return value is Secret
 
-    def to_openapi_schema(  # the signature is Litestar's
-        self,
-        field_definition: FieldDefinition,  # noqa: ARG002 - see above
-        schema_creator: Any,  # noqa: ARG002 - see above
-    ) -> Schema:
-        """Describe a Secret."""
-        return Schema(type=OpenAPIType.STRING, min_length=1, max_length=256, write_only=True)
+def _portable(node: Any) -> Any:
+    r"""Write patterns as ECMA-262 does, and a choice between one type and null as a list of types.
+
+    Our patterns are Python's, where `$` lets a line end pass: `\A` and `\Z` mean what `^` and `$` do there.
+    """
+    if isinstance(node, list):
+        return [_portable(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _portable(value) for key, value in node.items()}
+    if isinstance(pattern := node.get("pattern"), str):
+        node["pattern"] = re.sub(r"^\\A(.*)\\Z$", r"^\1$", pattern)
+    kinds = node.get("oneOf", [])
+    some = [kind for kind in kinds if kind != NULL]
+    if len(some) == 1 and "type" in some[0]:
+        del node["oneOf"]
+        node |= some[0] | ({"type": [some[0]["type"], "null"]} if NULL in kinds else {})
+    return node
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Say that a parameter is left out where it is not given: there is no null in an address or a header."""
+    if isinstance(kinds := schema.get("type"), list):
+        (schema["type"],) = [kind for kind in kinds if kind != "null"]
+
+
+def _tell_headers(responses: dict[str, Any]) -> None:
+    """Tell of the headers that come with a status; a 202 has those of the 200, and Location."""
+    for status, names in HEADERS.items():
+        if status in responses:
+            _add_headers(responses[status], names)
+    if "202" in responses:
+        responses["202"]["headers"] = dict(responses["200"]["headers"])
+        _add_headers(responses["202"], LOCATION)
+
+
+def _add_headers(response: dict[str, Any], names: dict[str, str]) -> None:
+    told = {name: {"schema": {"type": "string"}, "description": words} for name, words in names.items()}
+    response["headers"] = response.get("headers", {}) | told

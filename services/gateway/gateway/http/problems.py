@@ -1,19 +1,45 @@
-"""Problems of the API (RFC 9457) and the one table that maps faults between services to them."""
+"""Problems of the API (RFC 9457) and the one table that gives each error of the domain its status."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from contracts.faults import Actor, Failure, fault_of
-from gateway.advice import Advice
+from gateway import errors
+from gateway.errors import GatewayError, RateLimitExceeded
+from gateway.http.rate_limits import rate_limit_fields
+from gateway.store.pool import DatabaseUnavailable, Overloaded
 
-UNAVAILABLE_RETRY_AFTER = 5
-OVERLOADED_RETRY_AFTER = 1
-REPEAT = "Send the request again in a moment; if the fault lasts, tell the operator."
+# A class without a row of its own has that of the class that it is derived from. The title is the phrase of
+# the status, the type is the error's code.
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.WeakPassword: HTTPStatus.BAD_REQUEST,
+    errors.NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    errors.WrongPassword: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.EmailTaken: HTTPStatus.CONFLICT,
+    errors.TooManyAccounts: HTTPStatus.CONFLICT,
+    errors.AccountExists: HTTPStatus.CONFLICT,
+    errors.AccountPaused: HTTPStatus.CONFLICT,
+    errors.RegionNotServed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.DifferentAccount: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FaultedByKey: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RateLimitExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.LoginThrottled: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.FaultedInside: HTTPStatus.BAD_GATEWAY,
+    errors.FaultedForNow: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 class Problem(Exception):
-    """An answer that is no success: a stable code, a status, words for people, and header fields."""
+    """An answer that is no success: a stable code, a status, words for people, and header fields.
+
+    HTTP's own are raised as such; those of the domain are made of its errors.
+    """
 
     def __init__(
         self,
@@ -45,63 +71,14 @@ class Problem(Exception):
         }
 
 
-def not_found() -> Problem:
-    """Say that there is no such thing, in the same words for missing and foreign ones."""
-    return Problem(HTTPStatus.NOT_FOUND, "not_found", "You have nothing under this address.")
+def status_of(kind: type[Exception]) -> HTTPStatus:
+    """Give the status of a class of errors; raises KeyError where the table knows none of its bases."""
+    return STATUSES[next(each for each in kind.__mro__ if each in STATUSES or each is Exception)]
 
 
-def invalid_input(detail: str, **members: Any) -> Problem:
-    """Say what is wrong with the request."""
-    return Problem(HTTPStatus.BAD_REQUEST, "invalid_input", detail, **members)
-
-
-def unauthorized(
-    detail: str = "Sign in: send a valid access token as 'Authorization: Bearer ...'.",
-) -> Problem:
-    """Say that the caller is not known."""
-    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
-
-
-def weak_password(detail: str) -> Problem:
-    """Say why a password that somebody chose is refused."""
-    return Problem(HTTPStatus.BAD_REQUEST, "weak_password", detail)
-
-
-def wrong_password() -> Problem:
-    """Refuse a wrong password of a user who is signed in."""
+def problem_of(error: GatewayError) -> Problem:
+    """Say an error of the domain in the terms of HTTP."""
+    headers = rate_limit_fields([error.allowance]) if isinstance(error, RateLimitExceeded) else None
     return Problem(
-        HTTPStatus.FORBIDDEN,
-        "wrong_password",
-        "The password is wrong: nothing was changed. You stay signed in.",
+        status_of(type(error)), error.code, error.detail, error.retry_after, headers, **error.members
     )
-
-
-def service_unavailable(code: str, detail: str) -> Problem:
-    """Say that a part of the system is away for now."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, UNAVAILABLE_RETRY_AFTER)
-
-
-def overloaded(action: str = "Send the request again after a second.") -> Problem:
-    """Say that too much is being done at once, and what to do now."""
-    words = f"This gateway does too much of this at once. {action}"
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", words, OVERLOADED_RETRY_AFTER)
-
-
-def problem_of(failure: Failure, advice: Advice | None = None) -> Problem:
-    """Map a fault between services to the problem that a client sees; `advice` says what to do about it."""
-    fault = fault_of(failure.code)
-    next_action = REPEAT if advice is None else advice.next_action(failure.code)
-    detail = f"{fault.told(failure.detail)} {next_action}"
-    retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER) if fault.retryable else None
-    said = {"exchange_code": failure.exchange_code, "endpoint": failure.endpoint}
-    members: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    return Problem(_status(failure.code), failure.code, detail, retry_after, **members)
-
-
-def _status(code: str) -> HTTPStatus:
-    fault = fault_of(code)
-    if fault.retryable:
-        return HTTPStatus.SERVICE_UNAVAILABLE
-    if fault.actor in (Actor.USER, Actor.NOBODY):
-        return HTTPStatus.UNPROCESSABLE_ENTITY
-    return HTTPStatus.BAD_GATEWAY

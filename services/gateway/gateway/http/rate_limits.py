@@ -1,5 +1,9 @@
-"""The limits of requests that change something: every such route has one."""
+"""The limits of requests that change something: every such route has one, and tells what is left.
 
+The header fields are those of draft-ietf-httpapi-ratelimit-headers.
+"""
+
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
 from gateway.identity.throttle import admit
-from gateway.limits import Charge, Limits, Policy, client_network, rate_limit_fields
+from gateway.limits import Allowance, Charge, Limits, Policy, client_network
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -40,6 +44,15 @@ RATE_LIMIT = [
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
+def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
+    """Write the header fields that tell a client of policies and what is left of each."""
+    policies = [each.policy for each in allowances]
+    return {
+        "RateLimit-Policy": ", ".join(f'"{by.name}";q={by.quota};w={by.window}' for by in policies),
+        "RateLimit": ", ".join(f'"{each.policy.name}";r={each.left};t={each.reset}' for each in allowances),
+    }
+
+
 class Limiting:
     """Counts requests that change something, before their bodies are read.
 
@@ -53,7 +66,7 @@ class Limiting:
         self._limits = limits
 
     async def guard(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
-        """Count one request; raises Problem when it is one too many."""
+        """Count one request; raises RateLimitExceeded when it is one too many."""
         name = handler.opt.get(OPTION, "write")
         if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
             return

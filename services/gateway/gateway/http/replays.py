@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.faults import fault_of
 from contracts.remedies import Remedy, Standing
-from gateway.portfolio.views import BatchView, SyncView
+from gateway.http.views import BatchView, SyncView
 from gateway.store.pauses import Stand
 
 REPEATED = "This is the answer of an earlier request with the same Idempotency-Key; nothing was read anew."

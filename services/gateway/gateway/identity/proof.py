@@ -1,10 +1,8 @@
 """Checking the password of a user who is signed in, before a change that a stolen token must not make."""
 
 from contracts.values import Secret
-from gateway.http.problems import wrong_password
+from gateway.errors import LoginThrottled, TooBusy, WrongPassword
 from gateway.identity.passwords import Passwords
-from gateway.limits import login_throttled
-from gateway.places import TooBusy
 from gateway.store import audit, logins
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
@@ -25,13 +23,13 @@ class Proving:
     async def prove(self, user: User, password: Secret, address: str | None) -> None:
         """Check a password, counted as a failure until it is right.
 
-        Raises Problem when it is wrong or too many were, and TooBusy.
+        Raises WrongPassword, LoginThrottled when too many were wrong, and TooBusy.
         """
         counted_as = str(user.id)
         async with self._pool.transaction() as connection:
             seconds = await logins.begin(connection, counted_as)
         if seconds:
-            raise login_throttled(seconds)
+            raise LoginThrottled(seconds)
         matches = await self._matches(user, password, counted_as)
         async with self._pool.transaction() as connection:
             if matches:
@@ -41,7 +39,7 @@ class Proving:
                     connection, Action.PASSWORD_REFUSED, user_id=user.id, subject=user.id, address=address
                 )
         if not matches:
-            raise wrong_password()
+            raise WrongPassword
 
     async def _matches(self, user: User, password: Secret, counted_as: str) -> bool:
         """Check a password; when that is not done it does not count as a failure. Raises TooBusy."""

@@ -2,19 +2,16 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from datetime import datetime, timedelta
-from http import HTTPStatus
-from uuid import UUID
+from datetime import timedelta
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from contracts.values import Secret
-from gateway.http.problems import Problem, unauthorized
+from gateway.errors import NotSignedIn, RefreshTokenReused
 from gateway.identity.throttle import admit_refresh
-from gateway.identity.tokens import refresh_hash
+from gateway.identity.tokens import Renewed, refresh_hash
 from gateway.limits import Limits
 from gateway.store import audit, users
 from gateway.store.audit import Action
@@ -25,15 +22,6 @@ MAX_LENGTH = 128
 # Two tabs of a browser, or a telephone that lost the answer, ask again within this time.
 REPEATED_WITHIN = timedelta(seconds=20)
 PURPOSE = b"crypto-pocket-butler: successors of refresh tokens, 1"
-
-
-class Renewed(msgspec.Struct, frozen=True):
-    """A login that goes on with another refresh token; `now` is the database's time."""
-
-    user_id: UUID
-    family_id: UUID
-    refresh_token: Secret
-    now: datetime
 
 
 class Refreshing:
@@ -49,7 +37,7 @@ class Refreshing:
         self._key = HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
 
     async def refresh(self, presented: Secret, address: str | None) -> Renewed:
-        """Exchange a token; raises Problem. One that is used too late or too often ends its login."""
+        """Exchange a token; raises NotSignedIn. One that is used too late or too often ends its login."""
         if len(presented) > MAX_LENGTH:
             raise _unknown()
         successor = self._successor(presented)
@@ -57,15 +45,15 @@ class Refreshing:
         async with self._pool.transaction() as connection:
             token = await users.take_refresh_token(connection, *hashes, REPEATED_WITHIN)
             await admit_refresh(connection, self._limits, token, address)
-            problem = _refusal(token)
-            if token is not None and problem is None:
+            refusal = _refusal(token)
+            if token is not None and refusal is None:
                 if not token.used:
                     await users.insert_refresh_token(connection, hashes[1], token.family_id)
                 now = await database_time(connection)
                 return Renewed(token.user_id, token.family_id, successor, now)
             if token is not None and not token.family_over:
                 await _end(connection, token, address)
-        raise problem or _unknown()
+        raise refusal or _unknown()
 
     def _successor(self, token: Secret) -> Secret:
         """Derive what follows on a token: 256 bits in the form of a new one."""
@@ -85,21 +73,16 @@ async def _end(connection: Connection, token: RefreshToken, address: str | None)
     )
 
 
-def _refusal(token: RefreshToken | None) -> Problem | None:
+def _refusal(token: RefreshToken | None) -> NotSignedIn | None:
     """Say why a token is not exchanged; None when it is."""
     if token is None:
         return _unknown()
     if token.family_over:
-        return unauthorized("This login has ended: sign in again.")
+        return NotSignedIn("This login has ended: sign in again.")
     if token.used and not token.repeated:
-        return Problem(
-            HTTPStatus.UNAUTHORIZED,
-            "refresh_token_reused",
-            "This refresh token was used before, so somebody else may have it. Its login has ended, with all "
-            "of its tokens: sign in again. If you did not use it twice, change your password, too.",
-        )
+        return RefreshTokenReused()
     return None
 
 
-def _unknown() -> Problem:
-    return unauthorized("The refresh token is not valid: sign in again.")
+def _unknown() -> NotSignedIn:
+    return NotSignedIn("The refresh token is not valid: sign in again.")

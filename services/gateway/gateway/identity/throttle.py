@@ -4,15 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.limits import (
-    Allowance,
-    Charge,
-    Limits,
-    Policy,
-    client_network,
-    login_throttled,
-    rate_limit_exceeded,
-)
+from gateway.errors import LoginThrottled, RateLimitExceeded
+from gateway.limits import Allowance, Charge, Limits, Policy, client_network
 from gateway.store import limits, logins, networks, users
 from gateway.store.pool import Connection
 from gateway.store.users import RefreshToken, User
@@ -34,7 +27,9 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 async def admit_login(connection: Connection, allowed: Limits, email: str, address: str | None) -> Attempt:
-    """Let a password be checked, counted as a failure until it is right; raises Problem.
+    """Let a password be checked, counted as a failure until it is right.
+
+    Raises LoginThrottled and RateLimitExceeded.
 
     Counting first is what makes many tries at once no more than a few one after the other. From a network
     where the user signed in before, only failures of the same user from there delay a login: neither those
@@ -48,7 +43,7 @@ async def admit_login(connection: Connection, allowed: Limits, email: str, addre
     failed = await limits.look(connection, allowed.login, network)
     refusal = own or (0.0 if failed.left else failed.seconds) or await logins.begin(connection, email)
     if own or (refusal and not known):
-        raise login_throttled(refusal)
+        raise LoginThrottled(refusal)
     counted = (*([client] if known else []), *([] if refusal else [email]))
     return Attempt(user, network, client, known, counted, refusal)
 
@@ -77,8 +72,8 @@ async def admit_refresh(
 ) -> None:
     """Count the use of a refresh token for its login and its user, never for all users of an address.
 
-    One that is not ours counts for the client's address, apart from what users do there. Raises Problem,
-    after which the token is as it was.
+    One that is not ours counts for the client's address, apart from what users do there. Raises
+    RateLimitExceeded, after which the token is as it was.
     """
     if token is None:
         await admit(connection, [(allowed.refresh, client_network(address))])
@@ -88,21 +83,24 @@ async def admit_refresh(
 
 
 async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allowance, ...]:
-    """Count one time for each charge; gives what is left. Raises Problem; then the caller rolls all back."""
+    """Count one time for each charge; gives what is left.
+
+    Raises RateLimitExceeded; then the caller rolls all back.
+    """
     allowances = []
     for policy, subject in charges:
         allowances.append(await limits.take(connection, policy, subject))
         if allowances[-1].exceeded:
-            raise rate_limit_exceeded(allowances[-1])
+            raise RateLimitExceeded(allowances[-1])
     return tuple(allowances)
 
 
 async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> None:
-    """Raise Problem when one more of a charge would be one too many; counts nothing."""
+    """Raise RateLimitExceeded when one more of a charge would be one too many; counts nothing."""
     for policy, subject in charges:
         allowance = await limits.look(connection, policy, subject)
         if not allowance.left:
-            raise rate_limit_exceeded(allowance)
+            raise RateLimitExceeded(allowance)
 
 
 async def _own_wait(connection: Connection, allowed: Limits, client: str) -> float:

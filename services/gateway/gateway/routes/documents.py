@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
+from litestar.di import NamedDependency
 from litestar.response import File
 from litestar.serialization import encode_json
 
-from gateway.context import Gateway
-from gateway.http.problems import not_found
+from chassis.health import Ready
+from contracts.wire.asyncapi import DOCUMENT
+from gateway.errors import NotFound
+from gateway.http.authentication import PUBLIC
+from gateway.http.openapi import described
 
 FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
 OPENAPI = "/openapi.json"
@@ -36,46 +40,57 @@ PAGE_POLICY = (
 )
 
 
-@get(OPENAPI, include_in_schema=False)
+@get(OPENAPI, include_in_schema=False, opt=PUBLIC)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Describe the API."""
     return Response(_described(request.app), media_type=MediaType.JSON)
 
 
-@get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False)
+@get("/asyncapi.json", include_in_schema=False, opt=PUBLIC)
+async def asyncapi() -> Response[bytes]:
+    """Describe the bus."""
+    return Response(_described_bus(), media_type=MediaType.JSON)
+
+
+@get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False, opt=PUBLIC)
 async def swagger_ui() -> Response[str]:
     """Show the API to a person; every file comes from here."""
     return Response(PAGE, media_type=MediaType.HTML, headers={"Content-Security-Policy": PAGE_POLICY})
 
 
-@get(f"{SWAGGER}/start.js", include_in_schema=False)
+@get(f"{SWAGGER}/start.js", include_in_schema=False, opt=PUBLIC)
 async def swagger_start() -> Response[str]:
     """Start Swagger UI without a script inside the page."""
     return Response(START, media_type="text/javascript")
 
 
-@get("/healthz", include_in_schema=False)
+@get("/healthz", include_in_schema=False, opt=PUBLIC)
 async def healthz() -> dict[str, bool]:
     """Tell that the loop turns."""
     return {"healthy": True}
 
 
-@get("/readyz", include_in_schema=False)
-async def readyz(gateway: Gateway) -> Response[dict[str, bool]]:
+@get("/readyz", include_in_schema=False, opt=PUBLIC)
+async def readyz(ready: NamedDependency[Ready]) -> Response[dict[str, bool]]:
     """Tell whether the gateway can do its work, as of a second ago; the operations port tells more."""
-    ready = await gateway.ready.ready()
-    return Response({"ready": ready}, status_code=200 if ready else 503)
+    able = await ready.ready()
+    return Response({"ready": able}, status_code=200 if able else 503)
 
 
-@get(f"{SWAGGER}/files/{{name:str}}", include_in_schema=False)
+@get(f"{SWAGGER}/files/{{name:str}}", include_in_schema=False, opt=PUBLIC)
 async def swagger_file(name: str) -> File:
     """Serve a file of Swagger UI; a name only chooses among those that the package has."""
     path = FILES.get(name)
     if path is None:
-        raise not_found()
+        raise NotFound
     return File(path, media_type=guess_type(name)[0], content_disposition_type="inline")
 
 
 @cache
 def _described(app: Litestar) -> bytes:
-    return encode_json(app.openapi_schema.to_schema())
+    return encode_json(described(app))
+
+
+@cache
+def _described_bus() -> bytes:
+    return DOCUMENT.read_bytes()

@@ -2,11 +2,12 @@
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
-from gateway.context import Gateway
 from gateway.http.answers import documented
+from gateway.http.authentication import PUBLIC
 
 
 class RegionView(msgspec.Struct, frozen=True):
@@ -32,10 +33,10 @@ class ExchangeView(msgspec.Struct, frozen=True):
     unserved_regions: tuple[UnservedRegion, ...]
 
 
-@get("/api/v1/exchanges", responses=documented(), tags=["exchanges"], security=[{}])
-async def list_exchanges(gateway: Gateway) -> tuple[ExchangeView, ...]:
+@get("/exchanges", responses=documented(), tags=["exchanges"], security=[{}], opt=PUBLIC)
+async def list_exchanges(egress: NamedDependency[tuple[str, ...]]) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
-    return tuple(_view(exchange, gateway.egress) for exchange in EXCHANGES.values())
+    return tuple(_view(exchange, egress) for exchange in EXCHANGES.values())
 
 
 def _view(exchange: Exchange, egress: tuple[str, ...]) -> ExchangeView:

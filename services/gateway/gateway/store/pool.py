@@ -65,9 +65,13 @@ NOT_MIGRATED = (UndefinedTable, UndefinedColumn, UndefinedFunction, UndefinedObj
 class DatabaseUnavailable(Exception):
     """PostgreSQL can not be reached or does not answer in time."""
 
+    code = "database_unavailable"
+
 
 class Overloaded(DatabaseUnavailable):
     """PostgreSQL answers, but every connection of the pool is in use, and stayed so."""
+
+    code = "overloaded"
 
 
 class NotStorable(Exception):

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.values import AmountText
 from gateway.store.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
@@ -25,7 +26,7 @@ class WalletVerdict(msgspec.Struct, frozen=True):
     error: str | None = None
     unreadable_rows: int = 0
     unreadable: tuple[str, ...] = ()
-    difference_usd: str | None = None
+    difference_usd: AmountText | None = None
     reported_at: datetime | None = None
     exchange_code: ExchangeCode | None = None
     endpoint: EndpointName | None = None

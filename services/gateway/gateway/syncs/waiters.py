@@ -3,11 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
 
+from gateway.errors import TooBusy
 from gateway.outbox.wake import Wake
+from gateway.places import Places
 from gateway.store import syncs
 from gateway.store.pool import DatabaseUnavailable, Pool
 
@@ -19,14 +22,22 @@ log = structlog.get_logger()
 class Waiters:
     """Who waits for which sync in this process; no database connection is held while waiting."""
 
-    def __init__(self, pool: Pool, stopping: asyncio.Event) -> None:
+    def __init__(self, pool: Pool, stopping: asyncio.Event, at_once: int) -> None:
         self._pool = pool
         self._stopping = stopping
         self._bell = Wake()
+        self._places = Places(at_once)
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
-    async def wait(self, sync_ids: Iterable[UUID], seconds: float) -> None:
-        """Wait until all the syncs ended, the time is over, or the process is told to stop."""
+    async def wait(self, client: UUID, sync_ids: Iterable[UUID], seconds: float) -> None:
+        """Wait until all the syncs ended, the time is over, or the process is told to stop.
+
+        Not at all when too many wait already: a wait that is cut short loses nothing.
+        """
+        with suppress(TooBusy), self._places.taken(str(client)):
+            await self._wait(sync_ids, seconds)
+
+    async def _wait(self, sync_ids: Iterable[UUID], seconds: float) -> None:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)

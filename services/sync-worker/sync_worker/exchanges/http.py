@@ -1,4 +1,4 @@
-"""HTTPS to an exchange: one GET, sent exactly as it was signed, with bounds on time and size."""
+"""HTTPS to an exchange: one request, sent exactly as it was signed, with bounds on time and size."""
 
 import asyncio
 import re
@@ -23,6 +23,7 @@ from aiohttp import (
 from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
+from contracts.credentials import SignedRead
 from contracts.values import Secret
 from sync_worker.errors import ExchangeTimeout, ExchangeUnreachable, UnexpectedResponse
 from sync_worker.settings import Proxy
@@ -39,7 +40,7 @@ PROXY_SECONDS = 4.0
 PROXY_AUTHENTICATION = 407
 
 # The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
-TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9._,=&-]+)?", re.ASCII)
+TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?([A-Za-z0-9._,=&/-]|%2B)+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
 HEADERS = {
@@ -94,16 +95,22 @@ class Https:
             client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
         )
 
-    async def get(self, origin: str, target: str, headers: Mapping[str, Secret], seconds: float) -> Answer:
-        """Send a GET and read the whole answer, in 10 s at most.
+    async def send(self, origin: str, read: SignedRead, seconds: float) -> Answer:
+        """Send a read and take the whole answer, in 10 s at most.
 
         Raises ExchangeTimeout, ExchangeUnreachable, and UnexpectedResponse for a redirect, a body that is
         compressed or too large, and what is no HTTP; ValueError for a target that would be changed.
         """
-        if not TARGET.fullmatch(target) or not origin.startswith("https://"):
+        if not TARGET.fullmatch(read.target) or not origin.startswith("https://"):
             raise ValueError("this target can not be sent as it is")
         bounds = {"timeout": {"connect": PROXY_SECONDS}} if self._proxy else {}
-        request = httpx.Request("GET", origin + target, headers=_sent(headers), extensions=bounds)
+        request = httpx.Request(
+            read.method,
+            origin + read.target,
+            headers=_sent(read.headers),
+            content=read.content.encode(),
+            extensions=bounds,
+        )
         try:
             async with asyncio.timeout(min(seconds, CALL_SECONDS)):
                 return await self._answer(request)

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chassis import metrics
 from chassis.clocks import Clocks
 from contracts.credentials import SignedRead
-from contracts.exchanges.types import Exchange, Read
+from contracts.exchanges.types import OWN, Exchange, Read
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from sync_worker.broker import Access, Broker
@@ -38,7 +38,7 @@ class Dialect:
     """How one exchange is read.
 
     `time` is its public read of the clock, `time_of` gives milliseconds since the epoch out of the data of
-    that. `data_of` gives the data of an answer to a read of a region, to which headers were sent. `again_in`
+    that. `data_of` gives the data of an answer to a read of a region, to which that was sent. `again_in`
     gives the seconds after which a read that went so is sent once more with the same signature, None for
     never. Both raise Failure.
     """
@@ -68,28 +68,29 @@ class Reader:
 
         Raises Failure when nothing could be asked.
         """
-        origin = self._origins.get(access.region)
-        if origin is None:
+        hosts = self._origins.get(access.region)
+        if hosts is None:
             raise failure(Code.INVALID_REQUEST, f"{self._exchange.name} has no such region.")
+        origin = hosts[OWN]
         measurement = await self._clock.measurement(origin)
-        results = await self._read_at(measurement, access, origin, reads)
+        results = await self._read_at(measurement, access, hosts, reads)
         refused = any(isinstance(each, Failure) and each.code == Code.CLOCK_DISAGREES for each in results)
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
-            results = await self._read_at(measurement, access, origin, reads)
+            results = await self._read_at(measurement, access, hosts, reads)
         for each in results:
             if isinstance(each, ClocksDisagree):
                 raise each
         return results
 
     async def _read_at(
-        self, measurement: Measurement, access: Access, origin: str, reads: Sequence[Read]
+        self, measurement: Measurement, access: Access, hosts: Mapping[str, str], reads: Sequence[Read]
     ) -> list[Fetched | Failure]:
         try:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
-        return await asyncio.gather(*(self._fetch(access, origin, read) for read in signed))
+        return await asyncio.gather(*(self._fetch(access, hosts[read.host], read) for read in signed))
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
         """Fetch a read, and once more where its exchange says that this helps and there is time."""
@@ -104,24 +105,24 @@ class Reader:
 
     async def _try(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
         try:
-            return await self._get(read, access.region, origin, access.ends - time.monotonic())
+            return await self._send(read, access.region, origin, access.ends - time.monotonic())
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()
-        fetched = await self._get(self._dialect.time, "", origin, CALL_SECONDS)
+        fetched = await self._send(self._dialect.time, "", origin, CALL_SECONDS)
         exchange_ms = self._dialect.time_of(fetched.data)
         middle = (before + time.monotonic()) / 2
         self._parts.clocks.note(self._exchange.key, exchange_ms / 1000, middle)
         return exchange_ms
 
-    async def _get(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
+    async def _send(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
         """Send a read and give its data; raises Failure."""
         as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
         try:
-            answer = await self._parts.https.get(origin, read.target, read.headers, seconds)
-            data = self._dialect.data_of(answer, read.name, region, read.headers.values())
+            answer = await self._parts.https.send(origin, read, seconds)
+            data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"
             return Fetched(as_of, data, answer.age)
         except Failure as fault:
@@ -134,4 +135,4 @@ class Reader:
 
 def echoes(code: str, sent: Collection[Secret]) -> bool:
     """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
-    return len(code) >= LEAST_OF_A_SECRET and any(code in header.reveal() for header in sent)
+    return len(code) >= LEAST_OF_A_SECRET and any(code in text.reveal() for text in sent)

@@ -3,6 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
+from contracts.exchanges import EXCHANGES
 from vault_broker.schemes.types import Scheme
 
 
@@ -14,3 +15,8 @@ def _schemes(module: str) -> list[Scheme]:
 SCHEMES: dict[str, Scheme] = {
     module.name: scheme for module in iter_modules(__path__) for scheme in _schemes(module.name)
 }
+
+
+def scheme_of(exchange: str) -> Scheme:
+    """Give the scheme of an exchange."""
+    return SCHEMES[EXCHANGES[exchange].scheme]

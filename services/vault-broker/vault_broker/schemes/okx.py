@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from contracts.credentials import CredentialParts
+from contracts.credentials import Fields, SignedRead
 from contracts.values import Secret
-from vault_broker.schemes.types import Draft, Scheme
+from vault_broker.schemes.types import HMAC_SHA256, Draft, Scheme
 
 
 def iso_timestamp(milliseconds: int) -> str:
@@ -18,14 +18,21 @@ def prehash(timestamp: str, method: str, target: str) -> bytes:
     return f"{timestamp}{method}{target}".encode()
 
 
-def headers(draft: Draft, parts: CredentialParts, signature: str) -> dict[str, Secret]:
-    """Write the headers of a signed request."""
-    return {
-        "OK-ACCESS-KEY": parts.api_key,
-        "OK-ACCESS-SIGN": Secret(signature),
-        "OK-ACCESS-TIMESTAMP": Secret(draft.timestamp),
-        "OK-ACCESS-PASSPHRASE": parts.passphrase,
-    }
+def message(draft: Draft, _fields: Fields) -> bytes:
+    """Give the bytes that the signature of a read covers."""
+    return prehash(draft.stamp, draft.request.method, draft.request.target)
 
 
-OKX = Scheme(timestamp=iso_timestamp, prehash=prehash, headers=headers)
+def write(draft: Draft, fields: Fields, signature: str) -> SignedRead:
+    """Put the signature into the headers."""
+    return draft.signed(
+        {
+            "OK-ACCESS-KEY": fields["api_key"],
+            "OK-ACCESS-SIGN": Secret(signature),
+            "OK-ACCESS-TIMESTAMP": Secret(draft.stamp),
+            "OK-ACCESS-PASSPHRASE": fields["passphrase"],
+        }
+    )
+
+
+OKX = Scheme(key=HMAC_SHA256, stamp=iso_timestamp, message=message, write=write)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
-import msgspec
 import nats as nats_client
 import pytest
 
@@ -15,19 +14,17 @@ from gateway.accounts.broker import Vault
 from gateway.accounts.credentials import Pinned
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
-from gateway.limits import Limits, Policy
 from gateway.syncs.announce import Announcer
-from gateway.syncs.open import Asking, Requests
+from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.record import Recorder, end_unrecorded
+from gateway.syncs.requests import Asking, Requests
+from tests.gateway.allowing import allowing
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.gateway.syncs.sweeping.test_forged_outcomes import Scene, opened, said
 from tests.tapping import taken
 from tests.waiting import until
 
-SEVERAL = {"register", "submissions"}
-NAMES = set(Limits.__struct_fields__) - SEVERAL
-ALLOWED = msgspec.convert({name: Policy(name, 100) for name in NAMES} | dict.fromkeys(SEVERAL, ()), Limits)
 TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 
@@ -106,9 +103,7 @@ async def by_a_pause(sweeping: Sweeping, scene: Scene) -> None:
     """Let a request for all accounts join the open sync of a paused one, which fails at once."""
     await pause(sweeping, scene)
     announcer = Announcer(sweeping.bus, sweeping.relay)
-    requests = Requests(
-        sweeping.pool, sweeping.relay, announcer, sweeping.key, deadline_seconds=120, allowed=ALLOWED
-    )
+    requests = Requests(sweeping.pool, sweeping.relay, announcer, Terms(sweeping.key, 120), allowing())
     await requests.all(Asking(await owner(sweeping, scene), None))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.syncs import WalletRead
 from contracts.values import Balance
-from deploy.simulator.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
+from deploy.simulator.okx.rows import ACCOUNT_BALANCE, FUNDING_ROW, TRADING_ROW
 from sync_worker.exchanges.okx.payloads import parse_envelope, parse_trading
 from sync_worker.verdicts import Fetched, Listed, judge
 from tests.sync_worker.wording import NOW

@@ -15,7 +15,7 @@ from contracts.faults import Code
 from contracts.syncs import TotalCheck, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
 from contracts.wire.envelope import decode, encode
-from deploy.simulator.rows import FUNDING_ROW, TRADING_ROW
+from deploy.simulator.okx.rows import FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.okx.payloads import parse_funding, parse_trading
 from sync_worker.exchanges.okx.rows import MAX_ROWS

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from contracts.syncs import Status, TotalCheck
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
 from tests.sync_worker.system import Gateway, Worker

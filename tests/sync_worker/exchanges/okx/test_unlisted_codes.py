@@ -10,7 +10,7 @@ import pytest_asyncio
 from contracts.credentials import Refused
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck
-from deploy.simulator.accounts import Accounts
+from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, VALUATION, ScriptedExchange
 from tests.sync_worker.system import Gateway, Worker

@@ -1,0 +1,124 @@
+"""The fields of a credential: what each may hold, and the bytes of the one that signs."""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from contracts.exchanges.types import CredentialField, Exchange
+from contracts.faults import Code, failure
+from contracts.values import Secret
+
+# The vault takes no shorter HMAC key.
+MIN_KEY_BYTES = 32
+# Between other programs the line ends of a PEM become spaces, or the two characters of an escape.
+_PEM = re.compile(r"-----BEGIN ((?:EC )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----", re.ASCII)
+
+
+PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
+
+
+class _Unusable(Exception):
+    """Why a value can not be used, in words that do not repeat it."""
+
+
+def wrong_fields(
+    exchange: Exchange, fields: Collection[CredentialField], given: Mapping[str, Secret]
+) -> dict[str, str]:
+    """Say of each field that is wrong why, in words that repeat no value; "" stands for names not known.
+
+    A name that is not known may be a value in the wrong place, so it is not repeated.
+    """
+    wrong = {}
+    for field in fields:
+        try:
+            _check(field, given.get(field.key))
+        except _Unusable as error:
+            wrong[field.key] = str(error)
+    names = [field.key for field in fields]
+    if not given.keys() <= {*names}:
+        wrong[""] = f"There is an unknown field: a key of {exchange.name} has {', '.join(names)}."
+    return wrong
+
+
+def key_bytes(field: CredentialField, value: Secret) -> bytes:
+    """Give the bytes that the vault imports: those of a text, of base64, or the PKCS #8 DER of a private key.
+
+    Raises Failure(secret_unusable) for a value that is too short or that `wrong_fields` refuses.
+    """
+    try:
+        text = value.reveal()
+        if field.form == "pem":
+            return _private_key(field, text).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        raw = _decoded(field, text) if field.form == "base64" else text.encode()
+    except _Unusable:
+        raise failure(Code.SECRET_UNUSABLE) from None
+    if len(raw) < MIN_KEY_BYTES or len(text) < field.shortest:
+        raise failure(Code.SECRET_UNUSABLE)
+    return raw
+
+
+def _check(field: CredentialField, value: Secret | None) -> None:
+    """Check a value as it travels: in header fields and queries, which carry printable ASCII."""
+    name = field.key
+    if value is None:
+        raise _Unusable(f"The {name} is missing.")
+    text = value.reveal()
+    if not text:
+        raise _Unusable(f"The {name} is empty.")
+    if len(text) > field.longest:
+        raise _Unusable(f"The {name} is longer than {field.longest} characters.")
+    if not text.isascii():
+        raise _Unusable(
+            f"The {name} holds a character, perhaps an invisible one, that is not ASCII: we can not send it."
+        )
+    if field.form == "pem":
+        _private_key(field, text)
+    else:
+        _check_line(field, text)
+
+
+def _check_line(field: CredentialField, text: str) -> None:
+    """Check what is one line; one that signs and is too short is the vault's to refuse (`key_bytes`)."""
+    if not text.isprintable():
+        raise _Unusable(f"The {field.key} holds a line break or another control character inside.")
+    if len(text) < field.shortest and not field.signs:
+        raise _Unusable(f"The {field.key} is shorter than {field.shortest} characters.")
+    if field.form == "base64":
+        _decoded(field, text)
+
+
+def _decoded(field: CredentialField, text: str) -> bytes:
+    raw = b""
+    with suppress(ValueError):
+        raw = b64decode(text, validate=True)
+    if b64encode(raw).decode() != text:  # Python's decoder takes padding that is not needed
+        raise _Unusable(f"The {field.key} is not valid base64.")
+    return raw
+
+
+def _private_key(field: CredentialField, text: str) -> PrivateKey:
+    found = _PEM.fullmatch(text.replace("\\r", "").replace("\\n", "\n").strip())
+    key: object = None
+    if found is not None:
+        with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+            key = load_der_private_key(b64decode("".join(found[2].split()), validate=True), None)
+    if (
+        field.curve == "P-256"
+        and isinstance(key, EllipticCurvePrivateKey)
+        and key.curve.name == SECP256R1.name
+    ):
+        return key
+    if field.curve == "Ed25519" and isinstance(key, Ed25519PrivateKey):
+        return key
+    raise _Unusable(f"The {field.key} is not the PEM of a private key on {field.curve} without a password.")

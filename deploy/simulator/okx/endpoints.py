@@ -1,0 +1,58 @@
+"""The endpoints: who may ask them, how often, and what they answer. Limits as the exchange documents them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from deploy.simulator.limits import Limit
+from deploy.simulator.okx import payloads
+from deploy.simulator.okx.accounts import Permission
+from deploy.simulator.okx.payloads import Question
+from deploy.simulator.okx.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class PublicEndpoint:
+    """Asked without a key; limited for each address."""
+
+    limit: Limit
+    rows: Callable[[datetime], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateEndpoint:
+    """Asked with a signature; limited for each user."""
+
+    limit: Limit
+    rows: Callable[[Question], list[Row]]
+    permission: Permission = Permission.READ_ONLY
+
+
+def server_time(now: datetime) -> list[Row]:
+    """Tell the exchange's time."""
+    return [{"ts": payloads.milliseconds(now)}]
+
+
+PUBLIC = {
+    ("GET", "/api/v5/public/time"): PublicEndpoint(Limit(10, 2), server_time),
+    ("GET", "/api/v5/public/instruments"): PublicEndpoint(Limit(20, 2), payloads.nothing),
+}
+
+PRIVATE = {
+    ("GET", "/api/v5/account/config"): PrivateEndpoint(Limit(5, 2), payloads.account_config),
+    ("GET", "/api/v5/account/balance"): PrivateEndpoint(Limit(10, 2), payloads.account_balance),
+    ("GET", "/api/v5/asset/balances"): PrivateEndpoint(Limit(6, 1), payloads.asset_balances),
+    ("GET", "/api/v5/asset/asset-valuation"): PrivateEndpoint(Limit(1, 1), payloads.asset_valuation),
+    ("GET", "/api/v5/asset/currencies"): PrivateEndpoint(Limit(6, 1), payloads.nothing),
+    ("POST", "/api/v5/trade/order"): PrivateEndpoint(
+        Limit(60, 2), payloads.feature_unavailable, Permission.TRADE
+    ),
+    ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(
+        Limit(2, 1), payloads.feature_unavailable, Permission.TRADE
+    ),
+    ("POST", "/api/v5/asset/withdrawal"): PrivateEndpoint(
+        Limit(6, 1), payloads.feature_unavailable, Permission.WITHDRAW
+    ),
+}
+
+PATHS = frozenset(path for _, path in (*PUBLIC, *PRIVATE))

@@ -1,0 +1,95 @@
+"""Provision a Vault or OpenBao for the vault-broker: `python -m deploy.vault --directory DIR`.
+
+Engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its sealing key:
+what is right stays as it is, so it can run again at any time. It writes `broker.role_id`, `broker.secret_id`
+and `fingerprints.env` to DIR, for broker and gateway, and keeps the login in them while that is good.
+VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are read where no option says otherwise.
+"""
+
+import argparse
+import asyncio
+import os
+import ssl
+import sys
+from pathlib import Path
+
+import httpx
+
+from deploy.vault.provision import Handover, Refused, Terms, provision
+
+CALL_SECONDS = 30
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line and the environment."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.vault",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add, told = parser.add_argument, os.environ.get
+    add("--directory", type=Path, required=True, help="for the broker's login and the fingerprints")
+    add("--address", default=told("VAULT_ADDR"), help="https://HOST:PORT (VAULT_ADDR)")
+    add("--token-file", type=Path, help="file with a token that may do all of this (VAULT_TOKEN)")
+    add("--ca-file", default=told("VAULT_CACERT"), help="authority of its certificate (VAULT_CACERT)")
+    add(
+        "--broker-network",
+        action="append",
+        default=[],
+        help="CIDR where the broker's login works; repeatable",
+    )
+    add(
+        "--renew-login",
+        action="store_true",
+        help="end the broker's tokens and secret id",
+    )
+    add(
+        "--alone",
+        action="store_true",
+        help="with a new login, end all tokens but the caller's",
+    )
+    return parser.parse_args()
+
+
+def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
+    """Make the client; raises ValueError where address or token are missing, and OSError for a file."""
+    if not (options.address or "").startswith("https://"):
+        raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
+    token = options.token_file.read_text().strip() if options.token_file else os.environ.get("VAULT_TOKEN")
+    if not token:
+        raise ValueError("there is no token: set VAULT_TOKEN or give --token-file")
+    return httpx.AsyncClient(
+        base_url=f"{options.address.rstrip('/')}/v1/",
+        headers={"X-Vault-Token": token},
+        verify=ssl.create_default_context(cafile=options.ca_file or None),
+        timeout=CALL_SECONDS,
+        trust_env=False,
+    )
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Provision; raises what `client_of` and `provision` raise."""
+    options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = ("broker.role_id", "broker.secret_id", "fingerprints.env")
+    files = Handover(*(options.directory / name for name in names))
+    terms = Terms(tuple(options.broker_network), options.renew_login, options.alone)
+    async with client_of(options) as client:
+        await provision(client, files, terms)
+    print(f"{options.address} is provisioned; login and fingerprints are in {options.directory}")
+
+
+def text(error: Exception) -> str:
+    """Give the first line of an error, or its name."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def main() -> None:
+    """Run the command; a failure is told in one line, without a secret."""
+    try:
+        asyncio.run(run(arguments()))
+    except (Refused, ValueError, OSError, httpx.HTTPError) as error:
+        sys.exit(f"the vault is not provisioned: {text(error)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The policy of the vault-broker: what its work needs for the exchanges of the catalogue, and no more."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from contracts.exchanges import EXCHANGES
+from vault_broker.schemes import scheme_of
+from vault_broker.schemes.types import TransitKey
+
+REST = Path(__file__).with_name("broker-policy.hcl")
+KEYS = tuple(scheme_of(exchange).key for exchange in EXCHANGES)
+
+
+def broker_policy(keys: Collection[TransitKey] = KEYS) -> str:
+    """Write the policy of a broker that imports such keys and signs with them."""
+    types, paths = sorted({key.type for key in keys}), sorted({key.path("+") for key in keys})
+    signing = (_signing(path, [key for key in keys if key.path("+") == path]) for path in paths)
+    return "\n".join([REST.read_text(), _importing(types), *signing])
+
+
+def _importing(types: Sequence[str]) -> str:
+    """Let wrapped keys in; without the restriction the broker could import keys that it can export."""
+    allowed: dict[str, Sequence[object]] = {
+        "type": types,
+        "hash_function": ["SHA256"],
+        "exportable": [False],
+        "ciphertext": [],
+    }
+    return _rule("transit/keys/+/import", allowed)
+
+
+def _signing(path: str, keys: Collection[TransitKey]) -> str:
+    """Let keys sign: those that know parameters with exactly the ones of their kind."""
+    if all(key.operation == "hmac" for key in keys):
+        return _rule(path)
+    fixed = {name: [value] for key in keys for name, value in key.parameters.items()}
+    return _rule(path, {"batch_input": [], **fixed})
+
+
+def _rule(path: str, allowed: Mapping[str, Sequence[object]] | None = None) -> str:
+    """Let the broker update a path, with no other parameters than those that are given, if any."""
+    pairs = "".join(f'    "{name}" = {json.dumps(values)}\n' for name, values in (allowed or {}).items())
+    restricted = f"  allowed_parameters = {{\n{pairs}  }}\n" if pairs else ""
+    return f'path "{path}" {{\n  capabilities = ["update"]\n{restricted}}}\n'

@@ -1,0 +1,135 @@
+"""Taking on keys that users submit: so many and so often, stored and verified before they are used."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.bus.connection import Bus
+from contracts.events import Verified
+from contracts.faults import Code, Failure, PermanentError
+from contracts.remedies import became
+from gateway.accounts.broker import Vault
+from gateway.accounts.credentials import check_read_only
+from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.pending import DOOM_SECONDS, Pending, Submission, pending
+from gateway.accounts.verify import Asked, verify
+from gateway.advice import Advice
+from gateway.errors import VaultNotTrusted, faulted
+from gateway.limits import Allowance, Charge, Limits, client_network
+from gateway.places import Places
+from gateway.store import pauses
+from gateway.store.accounts import Account
+from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """How often a user, and a client address, may submit a key, and how many a gateway takes on at once.
+
+    Whoever has an account and repairs it is not refused for others at the same address.
+    """
+
+    limits: Limits
+    at_once: int
+
+    def charges(self, user_id: UUID) -> list[Charge]:
+        """Give what a submission is charged for its user."""
+        return [(policy, str(user_id)) for policy in self.limits.submissions]
+
+    def charges_of_address(self, address: str | None) -> list[Charge]:
+        """Give what connecting an account is charged for the client's address."""
+        return [(self.limits.address_submissions, client_network(address))]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """An account with its new credential, and what the user's limits still allow."""
+
+    account: Account
+    allowances: tuple[Allowance, ...]
+
+
+class Intake:
+    """Stores and verifies submitted keys; nothing refused stays in the vault."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it works with
+        self,
+        pool: Pool,
+        bus: Bus,
+        vault: Vault,
+        destroyer: Destroyer,
+        key: Ed25519PrivateKey,
+        *,
+        admission: Admission,
+    ) -> None:
+        self.pool = pool
+        self.destroyer = destroyer
+        self.admission = admission
+        self._bus = bus
+        self._vault = vault
+        self._key = key
+        self._places = Places(admission.at_once)
+
+    def place(self, user_id: UUID) -> AbstractContextManager[None]:
+        """Hold a place for a user's submission; raises TooBusy."""
+        return self._places.taken(str(user_id))
+
+    @asynccontextmanager
+    async def verified(self, submission: Submission) -> AsyncIterator[tuple[Pending, Verified]]:
+        """Store a key and have it verified; it is doomed at the end, unless an account keeps it.
+
+        Where the vault's keys changed meanwhile it is stored once more, under a new id. Raises Faulted, and
+        VaultNotTrusted.
+        """
+        for again in (True, False):
+            async with self._told(submission), pending(self.pool, self.destroyer, submission) as credential:
+                try:
+                    await self._store(credential, submission)
+                except Failure as failure:
+                    if failure.code != Code.KEYS_CHANGED or not again:
+                        raise
+                    credential.code = failure.code
+                    continue
+                asked = Asked(credential.id, submission.exchange.key, submission.region)
+                verified = await verify(self._bus, self._key, asked, credential.begun)
+                check_read_only(submission.exchange, verified, await self.advice(submission))
+                yield credential, verified
+                return
+
+    async def advice(self, submission: Submission) -> Advice:
+        """Give the advice for the account as it stands now; as it stood, when the database is away."""
+        if submission.account_id is None:
+            return submission.advice
+        try:
+            async with self.pool.transaction(DOOM_SECONDS) as connection:
+                return await as_it_stands(connection, submission.advice, submission.account_id)
+        except DatabaseUnavailable:
+            return submission.advice
+
+    @asynccontextmanager
+    async def _told(self, submission: Submission) -> AsyncIterator[None]:
+        """Tell of faults in words that are true for the account as it stands now; raises Faulted."""
+        try:
+            yield
+        except Failure as failure:
+            raise faulted(failure, await self.advice(submission)) from None
+        except VaultNotTrusted as error:
+            advice = await self.advice(submission)
+            happened = became(advice.situation, advice.standing, stored=False)
+            raise VaultNotTrusted(f"{error.detail} {happened}") from None
+
+    async def _store(self, credential: Pending, submission: Submission) -> None:
+        credential.handed_over = True
+        try:
+            await self._vault.store(credential.id, submission.exchange, submission.fields, credential.begun)
+        except PermanentError:
+            credential.handed_over = False
+            raise
+        credential.handed_over = False
+
+
+async def as_it_stands(connection: Connection, advice: Advice, account_id: UUID) -> Advice:
+    """Give the advice for an account as it stands now."""
+    stand = (await pauses.find_stands(connection, [account_id]))[account_id]
+    return msgspec.structs.replace(advice, standing=stand.standing)

@@ -1,0 +1,360 @@
+"""What the API shows of accounts, syncs and balances; amounts are decimal strings, times are UTC."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Wallet
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.remedies import Situation
+from contracts.syncs import Status, TotalCheck
+from contracts.values import AmountText, Balance, amount_text
+from gateway.accounts.paused import next_action, way_out
+from gateway.advice import Advice
+from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
+from gateway.store.accounts import Account
+from gateway.store.balances import Detail, StoredBalance, StoredWallet
+from gateway.store.pauses import Pause, Stand
+from gateway.store.syncs import Sync, WalletVerdict
+
+PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
+
+
+class PausedView(msgspec.Struct, frozen=True):
+    """Why the key of an account is not used, since when, and what ends that.
+
+    `rights` are those that the key has too many; `secret_destroyed` says that only another key ends it.
+    """
+
+    reason: CodeText
+    since: datetime
+    rights: tuple[str, ...]
+    secret_destroyed: bool
+    next_action: str
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """A connected account; while it is `paused` its key is not used.
+
+    `notes` tell what a request changed of the values that it was sent with.
+    """
+
+    id: UUID
+    exchange: str
+    region: str
+    name: str
+    exchange_uid: str
+    account_type: str
+    permissions: tuple[str, ...]
+    ip_bound: bool
+    api_key_hint: str
+    created_at: datetime
+    last_synced_at: datetime | None
+    last_attempt_at: datetime | None
+    last_error_code: CodeText | None
+    next_action: str | None
+    paused: PausedView | None
+    notes: tuple[str, ...] = ()
+
+
+class SyncView(msgspec.Struct, frozen=True):
+    """A sync and its outcome; `success` is null while it is queued and true only when it is complete.
+
+    `rights_unproven` says that wallets were read and the rights of the key could not be.
+    """
+
+    account_id: UUID
+    sync_id: UUID
+    status: Status
+    success: bool | None
+    holdings_count: int | None
+    error: str | None
+    error_code: CodeText | None
+    next_action: str | None
+    requested_at: datetime
+    finished_at: datetime | None
+    wallets: tuple[WalletVerdict, ...]
+    rights_unproven: bool
+
+
+class BatchView(msgspec.Struct, frozen=True):
+    """The syncs of one sync-all."""
+
+    batch_id: UUID
+    total: int
+    successful: int
+    failed: int
+    pending: int
+    results: tuple[SyncView, ...]
+
+
+class SyncPage(msgspec.Struct, frozen=True):
+    """Syncs, newest first; `next_cursor` is null on the last page."""
+
+    items: tuple[SyncView, ...]
+    next_cursor: UUID | None
+
+
+class AmountView(msgspec.Struct, frozen=True):
+    """One asset; null where the exchange did not say, never zero.
+
+    `stale_as_of` tells when the amount was read, where the newest list could not give it.
+    """
+
+    asset: str
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
+    stale_as_of: datetime | None
+
+
+class UnconfirmedView(msgspec.Struct, frozen=True):
+    """The newest list of a wallet, which lacks assets without a confirmation; `since` that is so.
+
+    `missing` names these assets; what the wallet shows is the last confirmed list.
+    """
+
+    as_of: datetime
+    since: datetime
+    missing: tuple[str, ...]
+    balances: tuple[AmountView, ...]
+    total_check: TotalCheck | None
+    unreadable_rows: int
+
+
+class WalletView(msgspec.Struct, frozen=True):
+    """One wallet: its state, when it was read, and its balances, null when it was never read.
+
+    `unreadable_rows` counts rows that could not be read and `unreadable` says why; `difference_usd` is what
+    the list lacks (negative: has too much) beside the total of its own answer. `reported_at` tells that the
+    exchange's data are more than a day older than `as_of`.
+    """
+
+    wallet: str
+    name: str
+    state: WalletState
+    as_of: datetime | None
+    total_check: TotalCheck | None
+    error_code: CodeText | None
+    error: str | None
+    balances: tuple[AmountView, ...] | None
+    unreadable_rows: int
+    unreadable: tuple[str, ...]
+    difference_usd: AmountText | None
+    reported_at: datetime | None
+    exchange_code: ExchangeCode | None
+    endpoint: EndpointName | None
+    unconfirmed: UnconfirmedView | None
+
+
+class BalancesView(msgspec.Struct, frozen=True):
+    """All wallets of an account."""
+
+    account_id: UUID
+    exchange: str
+    last_synced_at: datetime | None
+    wallets: tuple[WalletView, ...]
+
+
+class HoldingView(msgspec.Struct, frozen=True):
+    """One asset summed over the wallets that hold it."""
+
+    asset: str
+    total: AmountText
+    available: AmountText | None
+    locked: AmountText | None
+    borrowed: AmountText | None
+    wallets: tuple[str, ...]
+    stale_as_of: datetime | None
+
+
+class HoldingsView(msgspec.Struct, frozen=True):
+    """Holdings by asset, null when no wallet was ever read.
+
+    `complete` only when every covered wallet is fresh and none disagrees with the exchange's total;
+    `total_checks` says for each wallet how that comparison went, null where the wallet was never read.
+    """
+
+    account_id: UUID
+    complete: bool
+    missing_wallets: tuple[str, ...]
+    stale_wallets: tuple[str, ...]
+    incomplete_wallets: tuple[str, ...]
+    not_covered_wallets: tuple[str, ...]
+    total_checks: dict[str, TotalCheck | None]
+    as_of: datetime | None
+    holdings: tuple[HoldingView, ...] | None
+
+
+def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
+    """Show a pause; None where the account is not paused."""
+    if pause is None:
+        return None
+    return PausedView(
+        reason=pause.reason,
+        since=pause.paused_at,
+        rights=pause.rights,
+        secret_destroyed=pause.destroyed_at is not None,
+        next_action=way_out(pause, EXCHANGES[exchange].name),
+    )
+
+
+def account_view(
+    account: Account, egress: tuple[str, ...], pause: Pause | None = None, notes: tuple[str, ...] = ()
+) -> AccountView:
+    """Show an account."""
+    advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
+    paused = paused_view(pause, account.exchange)
+    return AccountView(
+        id=account.id,
+        exchange=account.exchange,
+        region=account.region,
+        name=account.name,
+        exchange_uid=account.exchange_uid,
+        account_type="master" if account.exchange_uid == account.master_uid else "sub_account",
+        permissions=tuple(account.permissions),
+        ip_bound=account.ip_bound,
+        api_key_hint=account.api_key_hint,
+        created_at=account.created_at,
+        last_synced_at=account.last_synced_at,
+        last_attempt_at=account.last_attempt_at,
+        last_error_code=account.last_error_code,
+        next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
+        paused=paused,
+        notes=notes,
+    )
+
+
+def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
+    """Show a sync; what is to be done about its fault holds for its account as it stands now."""
+    advice = Advice(Situation.SYNC, EXCHANGES[sync.exchange], None, egress)
+    queued = sync.status is Status.QUEUED
+    partial = sync.status is Status.PARTIAL
+    return SyncView(
+        account_id=sync.account_id,
+        sync_id=sync.id,
+        status=sync.status,
+        success=None if queued else sync.status is Status.COMPLETED,
+        holdings_count=sync.holdings_count,
+        error=f"{PARTIAL_WORDS} {sync.error or ''}".strip() if partial else sync.error,
+        error_code=sync.error_code,
+        next_action=next_action(sync.error_code, advice, stand),
+        requested_at=sync.requested_at,
+        finished_at=sync.finished_at,
+        wallets=sync.wallets,
+        rights_unproven=sync.rights_unproven,
+    )
+
+
+def batch_view(
+    batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...], stands: Mapping[UUID, Stand]
+) -> BatchView:
+    """Show the syncs of a batch; a partial one counts as failed."""
+    results = tuple(sync_view(sync, egress, stands[sync.account_id]) for sync in syncs)
+    return BatchView(
+        batch_id=batch_id,
+        total=len(results),
+        successful=sum(result.success is True for result in results),
+        failed=sum(result.success is False for result in results),
+        pending=sum(result.success is None for result in results),
+        results=results,
+    )
+
+
+def balances_view(
+    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+) -> BalancesView:
+    """Show every wallet of the exchange's catalogue entry with what is kept of it."""
+    kept = {wallet.wallet: wallet for wallet in stored}
+    wallets = tuple(
+        _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key])
+        for entry in EXCHANGES[account.exchange].wallets
+    )
+    return BalancesView(account.id, account.exchange, account.last_synced_at, wallets)
+
+
+def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance]) -> WalletView:
+    wallet = kept or StoredWallet(entry.key, None, None, None, None)
+    known = wallet.known
+    return WalletView(
+        wallet=entry.key,
+        name=entry.name,
+        state=wallet_state(kept) if entry.covered else WalletState.NOT_COVERED,
+        as_of=wallet.as_of,
+        total_check=wallet.total_check,
+        error_code=wallet.error_code,
+        error=wallet.error,
+        balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
+        unreadable_rows=known.unreadable_rows,
+        unreadable=known.unreadable,
+        difference_usd=known.difference_usd,
+        reported_at=known.reported_at,
+        exchange_code=known.exchange_code,
+        endpoint=known.endpoint,
+        unconfirmed=_unconfirmed(known),
+    )
+
+
+def _unconfirmed(known: Detail) -> UnconfirmedView | None:
+    held, missing = known.held, known.missing
+    if held is None or missing is None:
+        return None
+    return UnconfirmedView(
+        as_of=held.as_of,
+        since=missing.since,
+        missing=tuple(sorted(missing.assets)),
+        balances=tuple(map(_amounts, held.balances)),
+        total_check=held.total_check,
+        unreadable_rows=held.unreadable_rows,
+    )
+
+
+def holdings_view(
+    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+) -> HoldingsView:
+    """Show the sums by asset and what is missing from them."""
+    exchange = EXCHANGES[account.exchange]
+    holdings = summed(exchange, stored, balances)
+    return HoldingsView(
+        account_id=account.id,
+        complete=holdings.complete,
+        missing_wallets=holdings.in_state(WalletState.NEVER_READ),
+        stale_wallets=holdings.in_state(WalletState.STALE),
+        incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
+        not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
+        total_checks=holdings.total_checks,
+        as_of=holdings.as_of,
+        holdings=None if holdings.assets is None else tuple(map(_holding, holdings.assets)),
+    )
+
+
+def _holding(holding: Holding) -> HoldingView:
+    return HoldingView(
+        asset=holding.asset,
+        total=amount_text(holding.total),
+        available=_text(holding.available),
+        locked=_text(holding.locked),
+        borrowed=_text(holding.borrowed),
+        wallets=holding.wallets,
+        stale_as_of=holding.stale_as_of,
+    )
+
+
+def _amounts(balance: Balance) -> AmountView:
+    return AmountView(
+        balance.asset,
+        amount_text(balance.total),
+        _text(balance.available),
+        _text(balance.locked),
+        _text(balance.borrowed),
+        balance.stale_as_of if isinstance(balance, StoredBalance) else None,
+    )
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else amount_text(amount)

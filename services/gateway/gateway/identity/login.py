@@ -1,0 +1,59 @@
+"""Signing in: the password is checked, and a session begins."""
+
+from uuid_utils.compat import uuid7
+
+from contracts.values import Secret
+from gateway.errors import LoginThrottled, NotSignedIn, TooBusy
+from gateway.identity.passwords import Passwords
+from gateway.identity.presented import Presented, checked_email
+from gateway.identity.throttle import Attempt, admit_login, count_failure, count_success, forgive
+from gateway.identity.tokens import REFRESH_LIFE, Renewed, new_refresh_token, refresh_hash
+from gateway.limits import Limits
+from gateway.store import audit, sessions, users
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, Pool, database_time
+from gateway.store.users import User
+
+
+async def login(pool: Pool, passwords: Passwords, allowed: Limits, presented: Presented) -> Renewed:
+    """Begin a session; an unknown address is refused like a wrong password, and as slowly.
+
+    Raises InvalidInput, NotSignedIn, LoginThrottled, RateLimitExceeded and TooBusy.
+    """
+    email, address = checked_email(presented.email), presented.address
+    async with pool.transaction() as connection:
+        attempt = await admit_login(connection, allowed, email, address)
+    user, matches = attempt.user, await _matches(pool, passwords, attempt, presented.password)
+    async with pool.transaction() as connection:
+        if user is not None and matches and await users.hold_password(connection, user):
+            await count_success(connection, allowed, attempt, user)
+            return await _begun(connection, user, attempt.network, address)
+        await count_failure(connection, allowed.login, attempt)
+        await audit.record(
+            connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
+        )
+    if attempt.refusal:
+        raise LoginThrottled(attempt.refusal)
+    raise NotSignedIn("The email address or the password is wrong.")
+
+
+async def _begun(connection: Connection, user: User, network: str, address: str | None) -> Renewed:
+    family_id, refresh_token = uuid7(), new_refresh_token()
+    await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
+    await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
+    await sessions.insert_network(connection, family_id, network)
+    await audit.record(
+        connection, Action.LOGIN_SUCCEEDED, user_id=user.id, subject=family_id, address=address
+    )
+    return Renewed(user.id, family_id, refresh_token, await database_time(connection))
+
+
+async def _matches(pool: Pool, passwords: Passwords, attempt: Attempt, password: Secret) -> bool:
+    """Check a password; when that is not done the login does not count as a failure. Raises TooBusy."""
+    password_hash = attempt.user.password_hash if attempt.user else None
+    try:
+        return await passwords.matches(password_hash, password, attempt.client, known=attempt.known)
+    except TooBusy:
+        async with pool.transaction() as connection:
+            await forgive(connection, attempt)
+        raise

@@ -1,0 +1,140 @@
+"""What an account holds: the states of its wallets, sums by asset, and what is missing from the sums."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal, localcontext
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from contracts.exchanges.types import Exchange
+from contracts.syncs import TotalCheck
+from gateway.accounts.look import owned
+from gateway.store import balances
+from gateway.store.accounts import Account
+from gateway.store.balances import StoredBalance, StoredWallet
+from gateway.store.pool import Pool
+
+EXACT_DIGITS = 200
+
+
+class WalletState(StrEnum):
+    """What a stored wallet is: `stale` when the last read failed, `never_read` when none succeeded yet.
+
+    An `incomplete` one shows its newest list, which is not whole.
+    """
+
+    FRESH = "fresh"
+    INCOMPLETE = "incomplete"
+    STALE = "stale"
+    NEVER_READ = "never_read"
+    NOT_COVERED = "not_covered"
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """One asset summed over the wallets that hold it; an amount is None where one of its parts is not known.
+
+    `stale_as_of` is the oldest time of the parts that the newest list of their wallet could not give.
+    """
+
+    asset: str
+    total: Decimal
+    available: Decimal | None
+    locked: Decimal | None
+    borrowed: Decimal | None
+    wallets: tuple[str, ...]
+    stale_as_of: datetime | None
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """The states and total checks of the covered wallets, and the sums; None when no wallet was ever read.
+
+    `as_of` is the time of the oldest amount.
+    """
+
+    states: dict[str, WalletState]
+    total_checks: dict[str, TotalCheck | None]
+    as_of: datetime | None
+    assets: tuple[Holding, ...] | None
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every wallet is fresh and none disagrees with the exchange's total."""
+        fresh = set(self.states.values()) == {WalletState.FRESH}
+        return fresh and TotalCheck.DISAGREES not in self.total_checks.values()
+
+    def in_state(self, state: WalletState) -> tuple[str, ...]:
+        """Give the wallets that are in a state."""
+        return tuple(wallet for wallet, each in self.states.items() if each is state)
+
+
+async def find_balances(
+    pool: Pool, user_id: UUID, account_id: UUID
+) -> tuple[Account, list[StoredWallet], list[StoredBalance]]:
+    """Find an account of a user, its wallets and its balances, as of one moment; raises NotFound."""
+    async with pool.transaction(snapshot=True) as connection:
+        account = await owned(connection, user_id, account_id)
+        wallets = await balances.list_wallets(connection, account_id)
+        return account, wallets, await balances.list_balances(connection, account_id)
+
+
+def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[StoredBalance]) -> Holdings:
+    """Sum balances by asset, exactly, and say how true the sums are."""
+    kept = {wallet.wallet: wallet for wallet in stored}
+    states = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
+    times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
+    times += [balance.stale_as_of for balance in listed if balance.stale_as_of is not None]
+    never_read = set(states.values()) == {WalletState.NEVER_READ}
+    return Holdings(
+        states=states,
+        total_checks={wallet: kept[wallet].total_check if wallet in kept else None for wallet in states},
+        as_of=min(times, default=None),
+        assets=None if never_read else _assets(listed),
+    )
+
+
+def wallet_state(wallet: StoredWallet | None) -> WalletState:
+    """Tell what a covered wallet is."""
+    if wallet is None or wallet.as_of is None:
+        return WalletState.NEVER_READ
+    if wallet.known.incomplete:
+        return WalletState.INCOMPLETE
+    return WalletState.FRESH if wallet.error_code is None else WalletState.STALE
+
+
+def _assets(listed: Sequence[StoredBalance]) -> tuple[Holding, ...]:
+    by_asset: defaultdict[str, list[StoredBalance]] = defaultdict(list)
+    for balance in listed:
+        by_asset[balance.asset].append(balance)
+    return tuple(
+        _holding(asset, parts)
+        for asset, parts in sorted(by_asset.items())
+        if any(balance.total or balance.borrowed for balance in parts)
+    )
+
+
+def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
+    return Holding(
+        asset=asset,
+        total=_exact_sum([balance.total for balance in parts]),
+        available=_sum_known([balance.available for balance in parts]),
+        locked=_sum_known([balance.locked for balance in parts]),
+        borrowed=_sum_known([balance.borrowed for balance in parts if balance.borrowed is not None]),
+        wallets=tuple(balance.wallet for balance in parts),
+        stale_as_of=min((each.stale_as_of for each in parts if each.stale_as_of), default=None),
+    )
+
+
+def _sum_known(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """Sum amounts; None when there are none or when one of them is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return _exact_sum(known) if known and len(known) == len(amounts) else None
+
+
+def _exact_sum(amounts: Sequence[Decimal]) -> Decimal:
+    """Sum without rounding: the default context keeps 28 digits only."""
+    with localcontext() as context:
+        context.prec = EXACT_DIGITS
+        return sum(amounts, Decimal(0))

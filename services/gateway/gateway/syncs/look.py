@@ -1,0 +1,57 @@
+"""Looking up the syncs of a user, and how their accounts stand, as of one moment."""
+
+from uuid import UUID
+
+import msgspec
+
+from gateway.accounts.look import owned
+from gateway.errors import InvalidInput, NotFound
+from gateway.store import pauses, syncs
+from gateway.store.pauses import Stand
+from gateway.store.pool import Pool
+from gateway.store.syncs import Sync
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Syncs of an account, newest first, and how it stands; `more` says that there are older ones."""
+
+    syncs: list[Sync]
+    stand: Stand
+    more: bool
+
+
+async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Stand]:
+    """Find a sync of a user, and how its account stands; raises NotFound."""
+    async with pool.transaction(snapshot=True) as connection:
+        sync = await syncs.find_sync(connection, user_id, sync_id)
+        if sync is None:
+            raise NotFound
+        stands = await pauses.find_stands(connection, [sync.account_id])
+    return sync, stands[sync.account_id]
+
+
+async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sync], dict[UUID, Stand]]:
+    """Find the syncs of a batch, and how their accounts stand; raises NotFound."""
+    async with pool.transaction(snapshot=True) as connection:
+        found = await syncs.find_batch(connection, user_id, batch_id)
+        if found is None:
+            raise NotFound
+        return found, await pauses.find_stands(connection, [sync.account_id for sync in found])
+
+
+async def list_syncs(pool: Pool, user_id: UUID, account_id: UUID, cursor: UUID | None, most: int) -> Page:
+    """List the syncs of an account, those before the cursor where there is one.
+
+    Raises NotFound, and InvalidInput for a cursor of something else.
+    """
+    async with pool.transaction(snapshot=True) as connection:
+        await owned(connection, user_id, account_id)
+        if cursor is not None:
+            last = await syncs.find_sync(connection, user_id, cursor)
+            if last is None or last.account_id != account_id:
+                raise InvalidInput(
+                    "This cursor is not from a page of this account: begin again without a cursor."
+                )
+        listed = await syncs.list_syncs(connection, account_id, cursor, most + 1)
+        stand = (await pauses.find_stands(connection, [account_id]))[account_id]
+    return Page(listed[:most], stand, len(listed) > most)

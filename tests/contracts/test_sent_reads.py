@@ -1,0 +1,140 @@
+"""A signed read is the read that was asked for and what its scheme adds, and nothing else is sent."""
+
+import json
+
+import msgspec
+import pytest
+
+from contracts.exchanges.okx import OKX
+from contracts.exchanges.types import CredentialField, Encoding, Endpoint, Exchange, Read, ReadNotAllowed
+
+SIGNS = CredentialField("private_key", "Key", secret=True, form="pem", signs=True, curve="P-256")
+REGION = msgspec.structs.replace(OKX.regions[0], further_hosts={"wallet": "https://wallet.test"})
+READS = {
+    "list": Endpoint("GET", "/list", frozenset({"cursor", "limit"}), host="wallet"),
+    "total": Endpoint("POST", "/total", body_keys=frozenset({"unit", "page"})),
+}
+ADDED = frozenset({"nonce", "signature"})
+
+
+def exchange(encoding: Encoding = "form") -> Exchange:
+    """Give an exchange whose scheme adds a nonce and a signature."""
+    return msgspec.structs.replace(
+        OKX,
+        regions=(REGION,),
+        reads=READS,
+        signing_keys=ADDED,
+        encoding=encoding,
+    )
+
+
+LIST = Read("list", {"cursor": "a", "limit": "2"})
+TOTAL = Read("total", body={"unit": "USD", "page": "1"})
+
+
+def test_what_a_scheme_adds_stands_behind_what_was_asked() -> None:
+    """Query and body are written without any encoding, in their order."""
+    listing = exchange().request(LIST).adding(query={"nonce": "7", "signature": "a%2Bb/c=="})
+    form = exchange().request(TOTAL).adding(body={"nonce": "7"})
+    document = exchange("json").request(TOTAL).adding(body={"nonce": "7"})
+
+    assert (listing.host, listing.target) == ("wallet", "/list?cursor=a&limit=2&nonce=7&signature=a%2Bb/c==")
+    assert (form.method, form.target, form.content) == ("POST", "/total", "unit=USD&page=1&nonce=7")
+    assert document.content == '{"unit":"USD","page":"1","nonce":"7"}'
+    assert exchange().request(Read("total")).content == ""
+
+
+@pytest.mark.parametrize(
+    ("read", "target", "content"),
+    [
+        (LIST, "/list?cursor=a&limit=2", ""),
+        (LIST, "/list?cursor=a&limit=2&nonce=7&signature=a%2Bb/c==", ""),
+        (LIST, "/list?nonce=7&cursor=a&limit=2", ""),
+        (TOTAL, "/total", "unit=USD&page=1"),
+        (TOTAL, "/total", "nonce=7&unit=USD&page=1&signature=x"),
+        (TOTAL, "/total?signature=x", "unit=USD&page=1"),
+        (Read("total"), "/total", "nonce=7"),
+    ],
+)
+def test_a_signed_read_is_known_again(read: Read, target: str, content: str) -> None:
+    """A signature in header, query or body leaves the read as it is."""
+    asked = exchange().request(read)
+
+    assert exchange().asks_only(read, asked.method, asked.host, target, content)
+
+
+@pytest.mark.parametrize(
+    ("read", "method", "host", "target", "content"),
+    [
+        (LIST, "POST", "wallet", "/list?cursor=a&limit=2", ""),
+        (LIST, "GET", "", "/list?cursor=a&limit=2", ""),
+        (LIST, "GET", "wallet", "/other?cursor=a&limit=2", ""),
+        (LIST, "GET", "wallet", "/list?cursor=b&limit=2", ""),
+        (LIST, "GET", "wallet", "/list?limit=2&cursor=a", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2&sub=1", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&cursor=a&limit=2", ""),
+        (LIST, "GET", "wallet", "/list?cursor=b&cursor=a&limit=2", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce=7&nonce=7", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2", "unit=USD"),
+        (TOTAL, "POST", "", "/total", ""),
+        (TOTAL, "POST", "", "/total", "unit=USD&page=1&amount=1"),
+        (TOTAL, "POST", "", "/total?unit=USD", "page=1"),
+        (TOTAL, "POST", "", "/total", '{"unit":"USD","page":"1"}'),
+    ],
+)
+def test_anything_else_is_not(read: Read, method: str, host: str, target: str, content: str) -> None:
+    """Another method, host, path, value, order or key, and a key that stands twice."""
+    assert not exchange().asks_only(read, method, host, target, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "same"),
+    [
+        ('{"unit":"USD","page":"1","nonce":"7"}', True),
+        ('{"unit":"EUR","unit":"USD","page":"1"}', False),
+        ('{"unit":"USD","page":1}', False),
+        ('{"unit":"USD","page":"1"} ', False),
+        ('{"unit":"USD"', False),
+        ("unit=USD&page=1", False),
+        ("", False),
+    ],
+)
+def test_a_json_body_is_held_to_the_same(content: str, *, same: bool) -> None:
+    """Also where a key stands twice, of which readers take one or the other."""
+    assert exchange("json").asks_only(TOTAL, "POST", "", "/total", content) is same
+    if same:
+        assert json.loads(content)["nonce"] == "7"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [Read("total", {"unit": "USD"}), Read("total", body={"nonce": "7"}), Read("list", body={"cursor": "a"})],
+)
+def test_a_worker_can_not_write_what_the_scheme_adds(read: Read) -> None:
+    """Each key has its place, and a nonce or a signature is the broker's."""
+    with pytest.raises(ReadNotAllowed):
+        exchange().request(read)
+
+
+KEY, PASSPHRASE = OKX.sealed_fields
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"credential_fields": (KEY, PASSPHRASE)},
+        {"credential_fields": (*OKX.credential_fields, SIGNS)},
+        {"credential_fields": (*OKX.credential_fields, KEY)},
+        {"credential_fields": (SIGNS, msgspec.structs.replace(KEY, key="exchange"))},
+        {"credential_fields": (msgspec.structs.replace(SIGNS, curve=None),)},
+        {"credential_fields": (*OKX.credential_fields, msgspec.structs.replace(SIGNS, signs=False))},
+        {"reads": {"list": Endpoint("GET", "/list", host="nowhere")}},
+        {"reads": {"list": Endpoint("GET", "/list", frozenset({"nonce"}))}, "signing_keys": ADDED},
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_refused(changed: dict[str, object]) -> None:
+    """One field signs, names are their own, hosts exist, and a scheme's keys are not a read's."""
+    with pytest.raises(ValueError, match="okx: "):
+        msgspec.structs.replace(OKX, **changed)

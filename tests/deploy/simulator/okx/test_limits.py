@@ -1,0 +1,106 @@
+"""Calls beyond an endpoint's limit are refused, for this user and this endpoint only."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from deploy.simulator.limits import Limiter
+from deploy.simulator.okx.accounts import Accounts
+from deploy.simulator.okx.endpoints import PRIVATE, PUBLIC
+from deploy.simulator.okx.exchange import Okx
+from deploy.simulator.types import Answer, Request
+
+Signed = Callable[..., Request]
+TOO_MANY = Answer(429, {"msg": "Too Many Requests", "code": "50011"})
+BALANCE = "/api/v5/account/balance"
+
+
+@pytest.fixture(name="exchange")
+def _exchange(accounts: Accounts) -> Okx:
+    return Okx(accounts, Limiter(strict=False))
+
+
+def test_every_limit_is_the_documented_one(facts: Path) -> None:
+    """Each endpoint that we serve has the number of calls and the seconds of the exchange's documentation."""
+    documented = {
+        (row["method"], row["path"]): row["limit"]
+        for row in json.loads((facts / "data" / "okx-rate-limits.json").read_text())
+    }
+    for place, endpoint in (PUBLIC | PRIVATE).items():
+        words = documented[place].split()
+        seconds = 1 if words[-1] == "second" else int(words[-2])
+
+        assert (endpoint.limit.calls, endpoint.limit.seconds) == (int(words[0]), seconds), place
+
+
+@pytest.mark.parametrize(("place", "endpoint"), (PUBLIC | PRIVATE).items())
+def test_one_call_more_than_the_limit_is_refused(
+    exchange: Okx, signed: Signed, place: tuple[str, str], endpoint: object
+) -> None:
+    """A burst up to the limit passes, the next call gets 50011 with HTTP 429."""
+    account = {"/api/v5/asset/withdrawal": "withdraw-enabled"}.get(place[1], "trade-enabled")
+    request = signed(place[1], account, place[0])
+    calls = (PUBLIC | PRIVATE)[place].limit.calls
+
+    answers = [exchange.answer(request) for _ in range(calls + 1)]
+
+    assert answers.pop() == TOO_MANY
+    assert TOO_MANY not in answers
+
+
+def test_the_window_slides(exchange: Okx, signed: Signed) -> None:
+    """Every call is free again two seconds after it was made, and a refused call costs nothing."""
+    request = signed(BALANCE)
+    start = request.received_at
+
+    def codes(milliseconds: int, calls: int) -> list[str]:
+        now = start + timedelta(milliseconds=milliseconds)
+        request = signed(BALANCE, received_at=now)
+        return [exchange.answer(request).body["code"] for _ in range(calls)]
+
+    assert codes(0, 4) == ["0"] * 4
+    assert codes(1000, 9) == ["0"] * 6 + ["50011"] * 3
+    assert codes(1999, 1) == ["50011"]
+    assert codes(2000, 5) == ["0"] * 4 + ["50011"]
+    assert codes(3000, 7) == ["0"] * 6 + ["50011"]
+
+
+def test_users_and_endpoints_are_counted_apart(exchange: Okx, signed: Signed) -> None:
+    """A sub-account has a count of its own, and so has each endpoint."""
+    for _ in range(10):
+        exchange.answer(signed(BALANCE))
+
+    assert exchange.answer(signed(BALANCE)) == TOO_MANY
+    assert exchange.answer(signed(BALANCE, "sub-account")).status == 200
+    assert exchange.answer(signed("/api/v5/asset/balances")).status == 200
+
+
+def test_a_public_endpoint_counts_addresses(exchange: Okx, signed: Signed) -> None:
+    """The time can be asked ten times in two seconds from one address."""
+    answers = [exchange.answer(signed("/api/v5/public/time", headers={})) for _ in range(11)]
+    other = exchange.answer(signed("/api/v5/public/time", address="127.0.0.2"))
+
+    assert answers[-1] == TOO_MANY
+    assert {"code": "0", "data": [{"ts": "1782561600123"}], "msg": ""} == answers[0].body == other.body
+
+
+def test_a_refused_key_uses_up_no_limit(exchange: Okx, signed: Signed) -> None:
+    """The limit is looked at after the key: who guesses can not lock the user out."""
+    for _ in range(20):
+        exchange.answer(signed(BALANCE, headers={"ok-access-sign": "guessed"}))
+
+    assert exchange.answer(signed(BALANCE)).status == 200
+
+
+def test_strict_limits_allow_no_burst(accounts: Accounts, signed: Signed) -> None:
+    """Ten calls in two seconds mean one in each fifth of a second."""
+    exchange = Okx(accounts, Limiter(strict=True))
+    start = signed(BALANCE).received_at
+    moments = [start + timedelta(milliseconds=elapsed) for elapsed in (0, 1, 199, 200, 400)]
+
+    codes = [exchange.answer(signed(BALANCE, received_at=now)).body["code"] for now in moments]
+
+    assert codes == ["0", "50011", "50011", "0", "0"]

@@ -1,0 +1,97 @@
+"""Each service is installed from a lock of its own: what it needs, pinned as for all, and no more."""
+
+import re
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import SOURCES, packages
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ROOT / "requirements"
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+SERVICES = {"gateway": "gateway", "sync-worker": "sync_worker", "vault-broker": "vault_broker"}
+PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?P<rest>.*(?:\n .*)*)", re.MULTILINE)
+US = "crypto-pocket-butler (pyproject.toml)"
+# Litestar's test client brings httpx into the gateway's lock; no line of ours asks for it there.
+OWNERS = {
+    "hvac": {"vault-broker"},
+    "psycopg": {"gateway"},
+    "psycopg-binary": {"gateway"},
+    "psycopg-pool": {"gateway"},
+    "litestar": {"gateway"},
+    "aiohttp": {"sync-worker"},
+    "httpx-aiohttp": {"sync-worker"},
+}
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Give the version of each package of a lock."""
+    return {found["name"]: found["version"] for found in PIN.finditer((LOCKS / f"{lock}.txt").read_text())}
+
+
+def direct(lock: str) -> set[str]:
+    """Name the packages that pyproject.toml itself asks for."""
+    return {
+        found["name"] for found in PIN.finditer((LOCKS / f"{lock}.txt").read_text()) if US in found["rest"]
+    }
+
+
+def named(requirement: str) -> str:
+    """Give the name out of a requirement."""
+    return re.split(r"[^a-z0-9-]", requirement, maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_lock_has_what_its_service_asks_for(service: str) -> None:
+    """Its own requirements and those of contracts and chassis; another service's are not among them."""
+    asked = {named(each) for extra in ("contracts", "chassis", service) for each in EXTRAS[extra]}
+
+    assert direct(service) == asked
+
+
+@pytest.mark.parametrize(("package", "owners"), OWNERS.items())
+def test_a_part_is_installed_for_its_service_only(package: str, owners: set[str]) -> None:
+    """A service that is broken into finds no client of what it must not call."""
+    assert {service for service in SERVICES if package in pins(service)} == owners
+
+
+def test_only_the_worker_asks_for_httpx() -> None:
+    """Another service has it at most because a library of its own needs it."""
+    assert [service for service in SERVICES if "httpx" in direct(service)] == ["sync-worker"]
+    assert "httpx" not in pins("vault-broker")
+
+
+@pytest.mark.parametrize("lock", [*SERVICES, "test"])
+def test_all_locks_agree_on_versions(lock: str) -> None:
+    """A package has the version in each of them that the local stack runs with."""
+    run = pins("run")
+
+    assert {name: version for name, version in pins(lock).items() if run.get(name, version) != version} == {}
+    assert lock == "test" or pins(lock).keys() <= run.keys()
+
+
+@pytest.mark.parametrize("lock", ["run", "test", *SERVICES])
+def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
+    """A package that was replaced is refused, and everyone uses an index of their own."""
+    text = (LOCKS / f"{lock}.txt").read_text()
+
+    assert all("--hash=sha256:" in found["rest"] for found in PIN.finditer(text))
+    assert not re.search(r"https?://|--(extra-)?index", text)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_imports_nothing_that_its_lock_lacks(service: str) -> None:
+    """Whatever contracts, chassis and the service import is in the standard library or in the lock."""
+    folders = [SOURCES[owner] for owner in ("contracts", "chassis", SERVICES[service])]
+    imported = set().union(*(packages(path) for folder in folders for path in folder.rglob("*.py")))
+    distributions = packages_distributions()
+    needed = {
+        re.sub(r"[-_.]+", "-", distributions[module][0]).lower()
+        for module in imported - {*SOURCES}
+        if module in distributions
+    }
+
+    assert needed - pins(service).keys() == set()

@@ -1,0 +1,42 @@
+"""A bus of our own, on which the vault-broker and the worker are in the test's hand."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from deploy.local.nats import Nats, running_nats
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Processes
+from gateway.accounts.broker import Vault
+from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.intake import Admission, Intake
+from gateway.store.pool import Pool
+from tests.gateway.accounts.submitting import Others, Scene
+from tests.gateway.allowing import allowing
+from tests.vault_broker.conftest import connected
+from tests.vault_broker.test_stolen_broker import pinned
+
+
+@pytest_asyncio.fixture(name="nats", scope="session")
+async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """Give a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    directory = tmp_path_factory.mktemp("own-bus")
+    async with running_nats(Processes(directory / "logs"), directory) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(name="scene")
+async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Scene]:
+    """Give a gateway that takes on keys, and those whom it asks."""
+    others, key = Others(), Ed25519PrivateKey.generate()
+    async with (
+        connected(nats, "vault-broker", "broker", others.declare_broker),
+        connected(nats, "sync-worker", "worker", others.declare_worker),
+        connected(nats, "gateway", "gateway") as bus,
+    ):
+        vault = Vault(bus, pinned(others.keys), key)
+        admission = Admission(allowing(submissions=5), 8)
+        intake = Intake(pool, bus, vault, Destroyer(pool, vault, 600), key, admission=admission)
+        yield Scene(intake, others, database)

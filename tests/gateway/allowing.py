@@ -1,0 +1,15 @@
+"""Limits as tests set them."""
+
+import msgspec
+
+from gateway.limits import Limits, Policy
+
+SEVERAL = {"register", "submissions"}
+NAMES = set(Limits.__struct_fields__) - SEVERAL
+
+
+def allowing(quota: int = 100, **quotas: int) -> Limits:
+    """Allow everything so often, and what is named as often as it says; no limit on what has several."""
+    policies = {name: Policy(name, quotas.get(name, quota)) for name in NAMES}
+    several = {name: (Policy(name, quotas[name]),) if name in quotas else () for name in SEVERAL}
+    return msgspec.convert(policies | several, Limits)

@@ -1,0 +1,92 @@
+"""Refreshing: a token is exchanged once, repeated for 20 seconds, and a late repeat ends the session."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from contracts.values import Secret
+from deploy.local.postgres import Postgres
+from gateway.errors import NotSignedIn, RateLimitExceeded, RefreshTokenReused
+from gateway.identity.login import login
+from gateway.identity.passwords import Passwords
+from gateway.identity.refresh import Refreshing
+from gateway.identity.tokens import Renewed
+from gateway.store.pool import Pool
+from gateway.store.users import User
+from tests.gateway.allowing import allowing
+from tests.gateway.identity.presenting import ADDRESS, presented
+from tests.system.test_sweeper import run
+
+KEY = Ed25519PrivateKey.generate()
+LATE = "update refresh_tokens set used_at = now() - interval '21 s' where used_at is not null"
+OVER = "select revoked_at is not null from refresh_families"
+
+
+def refreshing(pool: Pool, **quotas: int) -> Refreshing:
+    """Give the part of a gateway that exchanges refresh tokens."""
+    return Refreshing(pool, KEY, allowing(**quotas))
+
+
+async def begun(pool: Pool, passwords: Passwords) -> Renewed:
+    """Begin a session."""
+    return await login(pool, passwords, allowing(), presented())
+
+
+async def test_a_token_is_exchanged_for_its_successor(pool: Pool, passwords: Passwords, user: User) -> None:
+    """The session goes on, and the successor is exchanged in its turn."""
+    session = await begun(pool, passwords)
+
+    first = await refreshing(pool).refresh(session.refresh_token, ADDRESS)
+    second = await refreshing(pool).refresh(first.refresh_token, ADDRESS)
+
+    assert {each.family_id for each in (session, first, second)} == {session.family_id}
+    assert len({each.refresh_token.reveal() for each in (session, first, second)}) == 3
+
+
+async def test_a_repeat_in_time_gets_the_same_successor(pool: Pool, passwords: Passwords, user: User) -> None:
+    """Also at another gateway, because it is derived with the key that all share."""
+    session = await begun(pool, passwords)
+
+    answers = [await refreshing(pool).refresh(session.refresh_token, ADDRESS) for _ in range(2)]
+
+    assert len({each.refresh_token.reveal() for each in answers}) == 1
+
+
+async def test_a_late_repeat_ends_the_session(
+    pool: Pool, passwords: Passwords, user: User, database: Postgres
+) -> None:
+    """Another client may have the token: nothing of the session opens anything, and the audit tells it."""
+    session = await begun(pool, passwords)
+    successor = await refreshing(pool).refresh(session.refresh_token, ADDRESS)
+    await run(database, LATE)
+
+    with pytest.raises(RefreshTokenReused):
+        await refreshing(pool).refresh(session.refresh_token, ADDRESS)
+
+    assert await run(database, OVER) == [(True,)]
+    assert await run(database, "select subject from audit where action = 'refresh_reused'") == [
+        (session.family_id,)
+    ]
+    with pytest.raises(NotSignedIn, match="unauthorized"):
+        await refreshing(pool).refresh(successor.refresh_token, ADDRESS)
+
+
+@pytest.mark.parametrize("token", ["unknown", "x" * 129])
+async def test_what_is_not_ours_is_refused(pool: Pool, token: str) -> None:
+    """A token that no gateway issued ends no session."""
+    with pytest.raises(NotSignedIn, match="unauthorized"):
+        await refreshing(pool).refresh(Secret(token), ADDRESS)
+
+
+async def test_one_too_many_leaves_the_token_unused(
+    pool: Pool, passwords: Passwords, user: User, database: Postgres
+) -> None:
+    """A refusal has changed nothing: the token is exchanged after the window."""
+    session = await begun(pool, passwords)
+    first = await refreshing(pool, refresh=1).refresh(session.refresh_token, ADDRESS)
+    with pytest.raises(RateLimitExceeded):
+        await refreshing(pool, refresh=1).refresh(first.refresh_token, ADDRESS)
+    await run(database, "update rate_limits set ends_at = now()")
+
+    await refreshing(pool, refresh=1).refresh(first.refresh_token, ADDRESS)
+
+    assert await run(database, OVER) == [(False,)]

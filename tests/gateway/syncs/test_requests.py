@@ -1,0 +1,141 @@
+"""Requests for syncs: as often as a user may, once for an idempotency key, and a refusal changes nothing."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.bus.connection import Bus
+from contracts.values import Secret
+from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
+from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
+from gateway.outbox.relay import Relay
+from gateway.store.accounts import Account
+from gateway.store.pool import Pool
+from gateway.syncs.announce import Announcer
+from gateway.syncs.open import Terms
+from gateway.syncs.requests import Asking, Idempotency, Requests
+from tests.gateway.allowing import allowing
+from tests.gateway.conftest import opened
+from tests.gateway.syncs.test_open import pause
+from tests.system.test_sweeper import run
+
+pytestmark = pytest.mark.usefixtures("unpublished")
+KEY = Ed25519PrivateKey.generate()
+ADDRESS = "203.0.113.7"
+USED = "select policy, used from rate_limits order by policy"
+
+
+def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
+    """Give what accepts requests; its relay does not run."""
+    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    relay = Relay(pool, bus)
+    return Requests(pool, relay, Announcer(bus, relay), Terms(KEY, 120), allowing(**quotas))
+
+
+def asking(user_id: UUID, key: str | None = None, used_for: str = "POST /sync") -> Asking:
+    """Ask, with an idempotency key where it is given."""
+    return Asking(user_id, ADDRESS, None if key is None else Idempotency(key, used_for))
+
+
+async def test_a_request_counts_for_the_user_and_the_address(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """What is left is told."""
+    accepted = await requests(pool, nats, sync=5).one(asking(account.user_id), account.id)
+
+    assert await run(database, "select id from syncs") == [(accepted.target_id,)]
+    assert (accepted.allowance.left, accepted.replayed) == (4, False)
+    assert await run(database, USED) == [("address", 1), ("sync", 1)]
+
+
+async def test_one_too_many_opens_nothing_and_is_not_counted(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """The refusal says when to come again."""
+    asked = requests(pool, nats, sync=1)
+    await asked.one(asking(account.user_id), account.id)
+    await run(database, "update syncs set status = 'failed', finished_at = now()")
+
+    with pytest.raises(RateLimitExceeded):
+        await asked.one(asking(account.user_id), account.id)
+
+    assert await run(database, "select count(*) from syncs") == [(1,)]
+    assert await run(database, USED) == [("address", 1), ("sync", 1)]
+
+
+async def test_a_request_that_is_refused_counts_and_changes_nothing_else(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """Asking for foreign and paused accounts is no way around the limit."""
+    asked = requests(pool, nats)
+    with pytest.raises(NotFound):
+        await asked.one(asking(uuid4(), "k"), account.id)
+    await pause(pool, account)
+    with pytest.raises(AccountPaused):
+        await asked.one(asking(account.user_id, "k"), account.id)
+
+    assert sorted(await run(database, USED)) == [("address", 2), ("sync", 1), ("sync", 1)]
+    assert await run(database, "select 1 from syncs") == []
+    assert await run(database, "select 1 from idempotency_keys") == []
+
+
+async def test_a_key_that_is_used_again_stands_for_the_first_request(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """Also when its sync has ended; the repeat counts as a write, not as a sync."""
+    asked = requests(pool, nats)
+    first = await asked.one(asking(account.user_id, "k"), account.id)
+    await run(database, "update syncs set status = 'failed', finished_at = now()")
+
+    again = await asked.one(asking(account.user_id, "k"), account.id)
+
+    assert (again.target_id, again.replayed) == (first.target_id, True)
+    assert await run(database, USED) == [("address", 2), ("sync", 1), ("write", 1)]
+
+
+async def test_a_key_of_a_request_that_joined_stands_for_the_open_sync(
+    pool: Pool, nats: Nats, account: Account
+) -> None:
+    """The sync of another request, to which the answer pointed."""
+    open_sync, asked = await opened(pool, account), requests(pool, nats)
+
+    joined = await asked.one(asking(account.user_id, "k"), account.id)
+    again = await asked.one(asking(account.user_id, "k"), account.id)
+
+    assert [each.target_id for each in (joined, again)] == [open_sync.id] * 2
+    assert (joined.replayed, again.replayed) == (False, True)
+
+
+async def test_a_key_is_not_used_for_another_request(pool: Pool, nats: Nats, account: Account) -> None:
+    """Nothing is opened, and the first request keeps the key."""
+    asked = requests(pool, nats)
+    await asked.one(asking(account.user_id, "k"), account.id)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await asked.all(asking(account.user_id, "k", "POST /sync-all"))
+
+    assert (await asked.one(asking(account.user_id, "k"), account.id)).replayed
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "\u00fc", "a\nb"])
+async def test_a_key_that_can_not_be_one_is_refused(
+    pool: Pool, nats: Nats, account: Account, key: str
+) -> None:
+    """It has 1 to 128 printable characters."""
+    with pytest.raises(InvalidInput):
+        await requests(pool, nats).one(asking(account.user_id, key), account.id)
+
+
+async def test_a_batch_holds_the_sync_of_every_account(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """A repeat with the same key gives the same batch."""
+    asked = requests(pool, nats)
+
+    first, again = [await asked.all(asking(account.user_id, "k")) for _ in range(2)]
+
+    assert first.target_id == again.target_id
+    assert await run(database, "select batch_id from sync_batch_members") == [(first.target_id,)]
+    assert await run(database, "select count(*) from sync_batches") == [(1,)]

@@ -1,0 +1,195 @@
+"""The examples of the OpenAPI document are what the running gateway takes and answers."""
+
+import json
+import re
+from typing import Any
+
+import pytest_asyncio
+
+from tests.conformance.simulated import Admin
+from tests.system.conftest import NewPerson
+from tests.system.person import PASSWORD, Person, credentials
+from tests.system.routes import document
+from tests.system.vault import Vault
+from tests.system.watching import CONFIG, Watched, perm
+
+ROW = '{"ccy": "USDT", "eq": "1834.317093622894", "eqUsd": "1834.31"}'
+SHORT = {"fault": "replaced", "field": "data", "text": f'[{{"totalEq": "", "details": [{ROW}]}}]'}
+UNREADABLE = {"fault": "replaced", "field": "bal", "text": '"a lot"'}
+ID, TIME, EMAIL, TOKEN = (
+    re.compile(pattern)
+    for pattern in (
+        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)",
+        r"[\w.-]+@example\.com",
+        r'_token": "[^"]+"',
+    )
+)
+Examples = dict[str, Any]
+
+
+@pytest_asyncio.fixture(name="examples")
+async def _examples(person: Person) -> Examples:
+    told = (await document(person.client))["components"]["examples"]
+    return {name: each["value"] for name, each in told.items()}
+
+
+def masked(value: Any) -> Any:
+    """Give a body without what is another one each time: ids, times, email addresses and tokens."""
+    text = ID.sub("ID", json.dumps(value))
+    for pattern, name in (
+        (TIME, "TIME"),
+        (EMAIL, "EMAIL"),
+        (TOKEN, '_token": "TOKEN"'),
+    ):
+        text = pattern.sub(name, text)
+    return json.loads(text)
+
+
+class Answers:
+    """Calls the API as one user, and finds the answers that are not as the examples say."""
+
+    def __init__(self, person: Person, examples: Examples) -> None:
+        self.client, self.email, self._examples = person.client, person.email, examples
+        self.other: dict[str, tuple[Any, Any]] = {}
+
+    async def expect(self, name: str, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Send a request that is answered as the example of this name says."""
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        response = await self.client.request(method, path, json=body, headers=named)
+        answer, example = masked(response.json()), masked(self._examples[name])
+        if answer != example:
+            self.other[name] = (answer, example)
+        return response.json()
+
+
+async def test_sessions_are_as_the_examples_say(person: Person, examples: Examples) -> None:
+    """Registering, signing in, and what is refused."""
+    api = Answers(person, examples)
+    login = {"email": person.email, "password": PASSWORD}
+    await api.expect("UserView.me", "GET", "/me")
+    await api.expect("UserView.me", "POST", "/auth/register", login | {"email": f"another-{person.email}"})
+    await api.expect("register.409.email_taken", "POST", "/auth/register", login)
+    await api.expect(
+        "register.400.weak_password", "POST", "/auth/register", login | {"password": "password1"}
+    )
+    await api.expect("login.401.unauthorized", "POST", "/auth/login", login | {"password": "wrong horse"})
+    await api.expect("TokenView.tokens", "POST", "/auth/login", login)
+    unknown = examples["Refresh.token"]
+    await api.expect("refresh.401.unauthorized", "POST", "/auth/refresh", unknown)
+    await api.expect("problem.403.wrong_password", "POST", "/me/deletion", {"password": "wrong horse"})
+    changed = {"old_password": PASSWORD, "new_password": "password1"}
+    await api.expect("changePassword.400.weak_password", "PUT", "/me/password", changed)
+    session = (await api.client.get("/me/sessions")).json()[0]
+    assert session.keys() == examples["listSessions.200.here_and_a_phone"][0].keys()
+    del api.client.headers["Authorization"]
+    await api.expect("problem.401.unauthorized", "GET", "/me")
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_connecting_is_as_the_examples_say(person: Person, examples: Examples) -> None:
+    """The example of a request connects the simulated account; what is refused says so in these words."""
+    api, request = Answers(person, examples), examples["Connect.okx"]
+    account = await api.expect("connectAccount.201.connected", "POST", "/accounts", request)
+    await api.expect("connectAccount.409.account_exists", "POST", "/accounts", request)
+    elsewhere = request | {"region": "tr"}
+    await api.expect("connectAccount.422.region_not_served", "POST", "/accounts", elsewhere)
+    for name, code in (("trade-enabled", "over_privileged_key"), ("eea", "key_unknown")):
+        wrong = request | {"credentials": credentials(name)}
+        await api.expect(f"connectAccount.422.{code}", "POST", "/accounts", wrong)
+    path = f"/accounts/{account['id']}"
+    another = {"credentials": credentials("margin")}
+    await api.expect("replaceCredentials.422.different_account", "PUT", f"{path}/credentials", another)
+    await api.expect("renameAccount.400.invalid_input", "PATCH", path, {"name": ""})
+    await api.expect("problem.400.invalid_input", "PATCH", path, {"name": 1})
+    await api.expect("problem.404.not_found", "GET", "/accounts/019ac3f0-0000-7000-8000-000000000000")
+    await api.expect("problem.415.unsupported_media_type", "PATCH", path, content_type="text/plain")
+    given = request["credentials"]
+    pasted = request | {"credentials": given | {"passphrase": f"{given['passphrase']} "}}
+    assert (await api.client.delete(path)).status_code == 204
+    await api.expect("connectAccount.201.trimmed", "POST", "/accounts", pasted)
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_syncs_are_as_the_examples_say(
+    person: Person, examples: Examples, admin: Admin, vault_admin: Vault
+) -> None:
+    """What the simulated account holds; and a sync that is partial, and one that failed."""
+    api = Answers(person, examples)
+    account = (await api.client.post("/accounts", json=examples["Connect.okx"])).json()
+    path = f"/accounts/{account['id']}"
+    await api.expect("HoldingsView.never_read", "GET", f"{path}/holdings")
+    await api.expect("syncAccount.202.queued", "POST", f"{path}/sync", Prefer="respond-async")
+    await api.expect("SyncView.completed", "POST", f"{path}/sync", Idempotency_Key="once")
+    await api.expect(
+        "syncAccount.422.idempotency_key_reused", "POST", "/accounts/sync-all", Idempotency_Key="once"
+    )
+    await api.expect("SyncPage.last_page", "GET", f"{path}/syncs")
+    elsewhere = f"{path}/syncs?cursor={account['id']}"
+    await api.expect("listSyncs.400.invalid_input", "GET", elsewhere)
+    for name, noun in (("BalancesView.fresh", "balances"), ("HoldingsView.complete", "holdings")):
+        await api.expect(name, "GET", f"{path}/{noun}")
+    await api.expect("AccountView.synced", "GET", path)
+    await api.expect("listAccounts.200.one", "GET", "/accounts")
+    await api.expect("renameAccount.200.renamed", "PATCH", path, examples["Rename.savings"])
+    await admin.put("plain", "asset/balances", UNREADABLE)
+    await api.expect("SyncView.partial", "POST", f"{path}/sync")
+    await admin.clear("plain", "asset/balances")
+    await api.client.post(f"{path}/sync")
+    await vault_admin.forget(await vault_admin.credential_of(account["id"]))
+    await api.expect("SyncView.failed", "POST", f"{path}/sync")
+    await api.expect("BalancesView.stale", "GET", f"{path}/balances")
+    await api.client.patch(path, json={"name": account["name"]})
+    await api.expect("AccountView.failed", "GET", path)
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_batches_are_as_the_examples_say(
+    new_person: NewPerson, examples: Examples, vault_admin: Vault
+) -> None:
+    """Two accounts, one of which can not be read."""
+    api = Answers(await new_person(), examples)
+    await api.client.post("/accounts", json=examples["Connect.okx"])
+    await api.expect("syncAll.202.pending", "POST", "/accounts/sync-all", Prefer="respond-async")
+    assert (await api.client.post("/accounts/sync-all")).json()["successful"] == 1
+    margin = examples["Connect.okx"] | {"credentials": credentials("margin")}
+    broken = (await api.client.post("/accounts", json=margin)).json()
+    await vault_admin.forget(await vault_admin.credential_of(broken["id"]))
+    await api.expect("BatchView.one_failed", "POST", "/accounts/sync-all")
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_a_pause_is_as_the_examples_say(watched: Watched, admin: Admin, examples: Examples) -> None:
+    """The account that shows it, and the sync that is refused."""
+    api = Answers(watched.person, examples)
+    await api.client.patch(watched.path, json={"name": "My OKX"})
+    await admin.put("plain", CONFIG, perm("read_only,trade"))
+    assert (await watched.sync())["error_code"] == "over_privileged_key"
+    await api.expect("AccountView.paused", "GET", watched.path)
+    await api.expect("syncAccount.409.account_paused", "POST", f"{watched.path}/sync")
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_an_unconfirmed_loss_is_as_the_example_says(
+    watched: Watched, admin: Admin, examples: Examples
+) -> None:
+    """A list that lacks assets, while no total can be read, stands beside the last confirmed one."""
+    api = Answers(watched.person, examples)
+    await admin.put("plain", "account/balance", SHORT)
+    await admin.put("plain", "asset/asset-valuation", {"fault": "refusal", "code": "50011"})
+    await watched.person.post(f"{watched.path}/sync", Prefer="wait=60")
+    await api.expect("BalancesView.unconfirmed", "GET", f"{watched.path}/balances")
+
+    assert not api.other, json.dumps(api.other, indent=1)
+
+
+async def test_the_exchanges_are_as_the_example_says(person: Person, examples: Examples) -> None:
+    """But for the addresses, which are the operator's."""
+    listed = await person.get("/exchanges")
+    shown = [each | {"egress_addresses": ["203.0.113.7"]} for each in listed]
+    assert shown == examples["listExchanges.200.okx"]

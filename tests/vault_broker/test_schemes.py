@@ -1,0 +1,136 @@
+"""Every kind of key that a scheme can name is imported and signs in a real vault, under its policy."""
+
+import json
+from base64 import b64decode, b64encode, urlsafe_b64decode
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as new_ec_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from uuid_utils.compat import uuid7
+
+from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import CredentialField
+from contracts.values import Secret
+from contracts.wire.fields import key_bytes
+from deploy.vault.policy import broker_policy
+from tests.vault_broker.asking import wrap
+from tests.vault_broker.vaults import OwnVault
+from vault_broker.credentials import Credential, Credentials
+from vault_broker.errors import Denied
+from vault_broker.login import Login
+from vault_broker.schemes import scheme_of
+from vault_broker.schemes.types import ED25519, ES256, HMAC_SHA256, HMAC_SHA512, TransitKey
+
+VECTORS = Path(__file__).parents[3] / "shared/exchanges/data/test-vectors.json"
+POLICY = "sys/policies/acl/vault-broker"
+ALL_KEYS = (HMAC_SHA256, HMAC_SHA512, ES256, ED25519)
+# RFC 8032, section 7.1, test 3.
+SEED, MESSAGE, SIGNATURE = (
+    "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+    "af82",
+    (
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+        "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
+    ),
+)
+FITTING = {("hmac", None), ("ecdsa-p256", "P-256"), ("ed25519", "Ed25519")}
+
+
+@pytest_asyncio.fixture(name="credentials")
+async def _credentials(own_vault: OwnVault, login: Login) -> AsyncIterator[Credentials]:
+    """Give the credentials of a broker whose exchanges use every kind of key."""
+    await own_vault.root("PUT", POLICY, {"policy": broker_policy(ALL_KEYS)})
+    yield Credentials(login)
+    await own_vault.root("PUT", POLICY, {"policy": broker_policy()})
+
+
+async def signed(credentials: Credentials, key: TransitKey, raw: bytes, *messages: bytes) -> list[str]:
+    """Store a key, sign messages with it, and destroy it."""
+    credential = uuid7()
+    wrapped = wrap(raw, await credentials.wrapping_key())
+    await credentials.store(credential, key, wrapped, Credential("okx", {"user": Secret("u")}))
+    signatures = await credentials.sign(credential, key, messages)
+    assert (await credentials.find(credential)).fields["user"].reveal() == "u"
+    await credentials.destroy(credential)
+    return signatures
+
+
+def private(key: EllipticCurvePrivateKey | Ed25519PrivateKey, curve: Any) -> bytes:
+    """Give what the gateway would wrap of a private key."""
+    field = CredentialField(
+        "private_key", "Key", secret=True, form="pem", longest=2048, signs=True, curve=curve
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return key_bytes(field, Secret(pem))
+
+
+async def test_a_secret_in_base64_signs_as_published(credentials: Credentials) -> None:
+    """HMAC-SHA512 by the decoded secret over path and digest is the signature of the published vectors."""
+    kraken = json.loads(VECTORS.read_text())["kraken"]
+    vectors = [each for each in kraken["rest"] if "urlencoded" in each["content_type"]]
+    field = CredentialField("api_secret", "Secret", secret=True, form="base64", signs=True)
+    messages = [
+        each["path"].encode() + sha256((each["nonce"] + each["body"]).encode()).digest() for each in vectors
+    ]
+
+    raw = key_bytes(field, Secret(kraken["secret"]))
+    signatures = await signed(credentials, HMAC_SHA512, raw, *messages)
+
+    assert signatures == [each["api_sign"] for each in vectors]
+    assert len(vectors) >= 4
+
+
+async def test_a_p256_key_signs_as_tokens_want_it(credentials: Credentials) -> None:
+    """The signature is the two numbers one after the other, in base64url without padding."""
+    key = new_ec_key(SECP256R1())
+
+    (signature,) = await signed(credentials, ES256, private(key, "P-256"), b"header.claims")
+
+    raw = urlsafe_b64decode(signature + "==")
+    halves = [int.from_bytes(half) for half in (raw[:32], raw[32:])]
+    key.public_key().verify(encode_dss_signature(*halves), b"header.claims", ECDSA(SHA256()))
+    assert len(raw) == 64
+
+
+async def test_an_ed25519_key_signs_the_message_itself(credentials: Credentials) -> None:
+    """The signature is that of RFC 8032, not one over a digest."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(SEED))
+
+    (signature,) = await signed(credentials, ED25519, private(key, "Ed25519"), bytes.fromhex(MESSAGE))
+
+    assert b64decode(signature).hex() == SIGNATURE
+
+
+async def test_no_key_signs_in_another_way(credentials: Credentials, login: Login) -> None:
+    """The policy allows the parameters of each kind alone."""
+    batch = [{"input": b64encode(b"message").decode()}]
+    for body in (
+        {"batch_input": batch, "marshaling_algorithm": "asn1"},
+        {"batch_input": batch, "prehashed": True},
+        {"input": "eA==", "marshaling_algorithm": "jws"},
+    ):
+        with pytest.raises(Denied):
+            await login.request("POST", ES256.path(str(uuid7())), body)
+
+
+async def test_a_house_without_such_exchanges_can_not_import_such_keys(login: Login) -> None:
+    """The policy is made for the exchanges of the catalogue, and grants no more."""
+    wrapped = wrap(private(new_ec_key(SECP256R1()), "P-256"), await Credentials(login).wrapping_key())
+
+    with pytest.raises(Denied):
+        await Credentials(login).store(uuid7(), ES256, wrapped, Credential("okx", {}))
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_the_field_that_signs_fits_the_key_of_the_scheme(exchange: str) -> None:
+    """A private key on a curve is of the type that signs on that curve."""
+    assert (scheme_of(exchange).key.type, EXCHANGES[exchange].signing_field.curve) in FITTING
