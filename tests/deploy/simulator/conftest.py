@@ -22,6 +22,8 @@ from deploy.simulator.okx.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, sign
 from deploy.simulator.types import Request
 
 REPOSITORY = Path(__file__).parents[3]
+# However busy the machine is: other tests run beside this one.
+START_SECONDS = 60
 NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
 
 
@@ -76,12 +78,12 @@ def running(directory: Path, *options: str, source: Path = REPOSITORY) -> Iterat
     with subprocess.Popen(command, cwd=source, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], 10)[0], "it says nothing"
+            assert select.select([process.stdout], [], [], START_SECONDS)[0], "it says nothing"
             assert process.stdout.readline().startswith("simulated exchange: "), "it did not start"
             yield Simulator(process, directory, json.loads((directory / "address.json").read_text()))
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(START_SECONDS)
 
 
 @pytest.fixture(scope="session")
