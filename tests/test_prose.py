@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import MODULES, ROOT
+from tests.imports import ROOT
+from tests.test_architecture import MODULES
 
 # "... is none" for "is not a valid ..."; a subject that names no actor; words that promise what is not known.
 REFUSED = re.compile(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import SOURCES, packages
+from tests.imports import SOURCES, packages
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "requirements"

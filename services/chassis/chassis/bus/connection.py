@@ -69,16 +69,6 @@ class _Broker(NatsBroker):
         return report
 
 
-def _identity(seed: Secret, tls: ssl.SSLContext | None) -> NatsNKey:
-    """Sign in with an nkey; with TLS the handshake comes first.
-
-    Otherwise nats-py speaks in the clear with a server that says that it needs no TLS.
-    """
-    return NatsNKey.from_seed(
-        seed.reveal(), ssl_context=tls, use_ssl=tls is not None, tls_handshake_first=tls is not None
-    )
-
-
 class Bus:
     """One service's connection: publish, request, and what is declared on it before it starts.
 
@@ -111,7 +101,7 @@ class Bus:
         self.broker = _Broker(
             url,
             name=service,
-            security=_identity(seed, tls),
+            security=_security(seed, tls),
             inbox_prefix=self.inbox_prefix.removesuffix("."),
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
@@ -286,3 +276,9 @@ class Bus:
 async def _undecoded(message: NatsMessage) -> NatsMessage:
     """Give the handler the message itself: FastStream's own decoding logs what it can not read."""
     return message
+
+
+def _security(seed: Secret, tls: ssl.SSLContext | None) -> NatsNKey:
+    """Say who we are, after the handshake: else nats-py spoke in the clear where a server asks for no TLS."""
+    secured = tls is not None
+    return NatsNKey.from_seed(seed.reveal(), ssl_context=tls, use_ssl=secured, tls_handshake_first=secured)
