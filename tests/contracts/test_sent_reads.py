@@ -6,9 +6,18 @@ import msgspec
 import pytest
 
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import CredentialField, Encoding, Endpoint, Exchange, Read, ReadNotAllowed
+from contracts.exchanges.types import (
+    CredentialField,
+    Curve,
+    Encoding,
+    Endpoint,
+    Exchange,
+    Form,
+    Read,
+    ReadNotAllowed,
+)
 
-SIGNS = CredentialField("private_key", "Key", secret=True, form="pem", signs=True, curve="P-256")
+SIGNS = CredentialField("private_key", "Key", secret=True, form=Form.PEM, signs=True, curve=Curve.P256)
 REGION = msgspec.structs.replace(OKX.regions[0], further_hosts={"wallet": "https://wallet.test"})
 READS = {
     "list": Endpoint("GET", "/list", frozenset({"cursor", "limit"}), host="wallet"),

@@ -1,6 +1,6 @@
 """The toy exchange: a PEM beside two other fields, pages, a POST read, two hosts, wallets of its own."""
 
-from contracts.exchanges.types import CredentialField, Endpoint, Exchange, Region, Wallet
+from contracts.exchanges.types import CredentialField, Curve, Endpoint, Exchange, Form, Region, Wallet
 
 TOY = Exchange(
     key="toy",
@@ -14,10 +14,10 @@ TOY = Exchange(
             "private_key",
             "Private key",
             secret=True,
-            form="pem",
+            form=Form.PEM,
             longest=2048,
             signs=True,
-            curve="P-256",
+            curve=Curve.P256,
             help="The file that Toy gave you.",
         ),
         CredentialField("pin", "PIN", secret=True, shortest=4, longest=12, help="You chose it."),

@@ -5,7 +5,6 @@ from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from uuid_utils.compat import uuid7
 
 from contracts.exchanges import EXCHANGES
-from contracts.exchanges.types import CredentialField
+from contracts.exchanges.types import CredentialField, Curve, Form
 from contracts.values import Secret
 from contracts.wire.fields import key_bytes
 from deploy.vault.policy import broker_policy
@@ -42,7 +41,7 @@ SEED, MESSAGE, SIGNATURE = (
         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
     ),
 )
-FITTING = {("hmac", None), ("ecdsa-p256", "P-256"), ("ed25519", "Ed25519")}
+FITTING = {("hmac", None), ("ecdsa-p256", Curve.P256), ("ed25519", Curve.ED25519)}
 
 
 @pytest_asyncio.fixture(name="credentials")
@@ -64,10 +63,10 @@ async def signed(credentials: Credentials, key: TransitKey, raw: bytes, *message
     return signatures
 
 
-def private(key: EllipticCurvePrivateKey | Ed25519PrivateKey, curve: Any) -> bytes:
+def private(key: EllipticCurvePrivateKey | Ed25519PrivateKey, curve: Curve) -> bytes:
     """Give what the gateway would wrap of a private key."""
     field = CredentialField(
-        "private_key", "Key", secret=True, form="pem", longest=2048, signs=True, curve=curve
+        "private_key", "Key", secret=True, form=Form.PEM, longest=2048, signs=True, curve=curve
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return key_bytes(field, Secret(pem))
@@ -77,7 +76,7 @@ async def test_a_secret_in_base64_signs_as_published(credentials: Credentials) -
     """HMAC-SHA512 by the decoded secret over path and digest is the signature of the published vectors."""
     kraken = json.loads(VECTORS.read_text())["kraken"]
     vectors = [each for each in kraken["rest"] if "urlencoded" in each["content_type"]]
-    field = CredentialField("api_secret", "Secret", secret=True, form="base64", signs=True)
+    field = CredentialField("api_secret", "Secret", secret=True, form=Form.BASE64, signs=True)
     messages = [
         each["path"].encode() + sha256((each["nonce"] + each["body"]).encode()).digest() for each in vectors
     ]
@@ -93,7 +92,7 @@ async def test_a_p256_key_signs_as_tokens_want_it(credentials: Credentials) -> N
     """The signature is the two numbers one after the other, in base64url without padding."""
     key = new_ec_key(SECP256R1())
 
-    (signature,) = await signed(credentials, ES256, private(key, "P-256"), b"header.claims")
+    (signature,) = await signed(credentials, ES256, private(key, Curve.P256), b"header.claims")
 
     raw = urlsafe_b64decode(signature + "==")
     halves = [int.from_bytes(half) for half in (raw[:32], raw[32:])]
@@ -105,7 +104,7 @@ async def test_an_ed25519_key_signs_the_message_itself(credentials: Credentials)
     """The signature is that of RFC 8032, not one over a digest."""
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(SEED))
 
-    (signature,) = await signed(credentials, ED25519, private(key, "Ed25519"), bytes.fromhex(MESSAGE))
+    (signature,) = await signed(credentials, ED25519, private(key, Curve.ED25519), bytes.fromhex(MESSAGE))
 
     assert b64decode(signature).hex() == SIGNATURE
 
@@ -124,7 +123,7 @@ async def test_no_key_signs_in_another_way(credentials: Credentials, login: Logi
 
 async def test_a_house_without_such_exchanges_can_not_import_such_keys(login: Login) -> None:
     """The policy is made for the exchanges of the catalogue, and grants no more."""
-    wrapped = wrap(private(new_ec_key(SECP256R1()), "P-256"), await Credentials(login).wrapping_key())
+    wrapped = wrap(private(new_ec_key(SECP256R1()), Curve.P256), await Credentials(login).wrapping_key())
 
     with pytest.raises(Denied):
         await Credentials(login).store(uuid7(), ES256, wrapped, Credential("okx", {}))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -15,8 +16,6 @@ RESERVED = "exchange"
 # The name of a region's own host, beside which it may have others.
 OWN = ""
 
-Form = Literal["text", "base64", "pem"]
-Curve = Literal["P-256", "Ed25519"]
 Method = Literal["GET", "POST"]
 Encoding = Literal["form", "json"]
 
@@ -43,6 +42,21 @@ class UnservedRegion(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Form(StrEnum):
+    """How the value of a field is written; a PEM is that of a private key."""
+
+    TEXT = "text"
+    BASE64 = "base64"
+    PEM = "pem"
+
+
+class Curve(StrEnum):
+    """What a private key is on."""
+
+    P256 = "P-256"
+    ED25519 = "Ed25519"
+
+
 class CredentialField(msgspec.Struct, frozen=True):
     """One part of an API key as the exchange hands it out.
 
@@ -54,7 +68,7 @@ class CredentialField(msgspec.Struct, frozen=True):
     key: str
     name: str
     secret: bool
-    form: Form = "text"
+    form: Form = Form.TEXT
     shortest: int = 1
     longest: int = 256
     signs: bool = False
@@ -154,7 +168,7 @@ class Exchange(msgspec.Struct, frozen=True):
             raise ValueError(f"{self.key}: each field needs a name of its own")
         if sum(field.signs for field in fields) != 1:
             raise ValueError(f"{self.key}: one field signs")
-        if any((field.form == "pem") != (field.signs and field.curve is not None) for field in fields):
+        if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
             raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
         for endpoint in self.reads.values():
             if not all(endpoint.host in region.hosts for region in self.regions):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from contracts.exchanges.types import CredentialField, Exchange
+from contracts.exchanges.types import CredentialField, Curve, Exchange, Form
 from contracts.faults import Code, failure
 from contracts.values import Secret
 
@@ -58,9 +58,9 @@ def key_bytes(field: CredentialField, value: Secret) -> bytes:
     """
     try:
         text = value.reveal()
-        if field.form == "pem":
+        if field.form is Form.PEM:
             return _private_key(field, text).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        raw = _decoded(field, text) if field.form == "base64" else text.encode()
+        raw = _decoded(field, text) if field.form is Form.BASE64 else text.encode()
     except _Unusable:
         raise failure(Code.SECRET_UNUSABLE) from None
     if len(raw) < MIN_KEY_BYTES or len(text) < field.shortest:
@@ -82,7 +82,7 @@ def _check(field: CredentialField, value: Secret | None) -> None:
         raise _Unusable(
             f"The {name} holds a character, perhaps an invisible one, that is not ASCII: we can not send it."
         )
-    if field.form == "pem":
+    if field.form is Form.PEM:
         _private_key(field, text)
     else:
         _check_line(field, text)
@@ -94,7 +94,7 @@ def _check_line(field: CredentialField, text: str) -> None:
         raise _Unusable(f"The {field.key} holds a line break or another control character inside.")
     if len(text) < field.shortest and not field.signs:
         raise _Unusable(f"The {field.key} is shorter than {field.shortest} characters.")
-    if field.form == "base64":
+    if field.form is Form.BASE64:
         _decoded(field, text)
 
 
@@ -114,11 +114,11 @@ def _private_key(field: CredentialField, text: str) -> PrivateKey:
         with suppress(ValueError, TypeError, UnsupportedAlgorithm):
             key = load_der_private_key(b64decode("".join(found[2].split()), validate=True), None)
     if (
-        field.curve == "P-256"
+        field.curve == Curve.P256
         and isinstance(key, EllipticCurvePrivateKey)
         and key.curve.name == SECP256R1.name
     ):
         return key
-    if field.curve == "Ed25519" and isinstance(key, Ed25519PrivateKey):
+    if field.curve is Curve.ED25519 and isinstance(key, Ed25519PrivateKey):
         return key
     raise _Unusable(f"The {field.key} is not the PEM of a private key on {field.curve} without a password.")

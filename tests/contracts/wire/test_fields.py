@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import CredentialField
+from contracts.exchanges.types import CredentialField, Curve, Form
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from contracts.wire.fields import key_bytes, wrong_fields
@@ -28,12 +28,12 @@ P256, P384, ED25519 = (
 )
 PLAIN = NoEncryption()
 ON_P256 = CredentialField(
-    "private_key", "Key", secret=True, form="pem", longest=2048, signs=True, curve="P-256"
+    "private_key", "Key", secret=True, form=Form.PEM, longest=2048, signs=True, curve=Curve.P256
 )
 ON_ED25519 = CredentialField(
-    "private_key", "Key", secret=True, form="pem", longest=2048, signs=True, curve="Ed25519"
+    "private_key", "Key", secret=True, form=Form.PEM, longest=2048, signs=True, curve=Curve.ED25519
 )
-IN_BASE64 = CredentialField("api_secret", "Secret", secret=True, form="base64", signs=True)
+IN_BASE64 = CredentialField("api_secret", "Secret", secret=True, form=Form.BASE64, signs=True)
 USER = CredentialField("user", "User", secret=False, shortest=4, longest=8)
 
 Key = ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey
