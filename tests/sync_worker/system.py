@@ -26,7 +26,7 @@ from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.simulator.okx.accounts import Account
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 
 OUTCOME_SECONDS = 20.0
@@ -81,7 +81,7 @@ class Gateway:
 
     def __init__(self, bus: Bus, key: Ed25519PrivateKey, pinned: Pinned) -> None:
         self._bus = bus
-        self._vault = Vault(bus, pinned, key)
+        self._vault = Broker(bus, pinned, key)
         self._key = key
         self._outcomes: dict[UUID, asyncio.Queue[SyncOutcome]] = {}
         self._dead_letters: asyncio.Queue[str] = asyncio.Queue()

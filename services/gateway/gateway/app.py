@@ -26,7 +26,7 @@ from contracts.faults import Code
 from contracts.values import Secret, decode_value
 from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
 from gateway import __version__
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
@@ -164,8 +164,8 @@ def composed(
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
     """Make what the routes use, and the parts that run beside them."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
-    relay, vault = Relay(pool, bus), Vault(bus, settings.pinned, key)
-    destroyer, clocks = Destroyer(pool, vault, settings.credential_grace_seconds), Clocks()
+    relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
+    destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
     announcer = Announcer(bus, relay)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
@@ -180,7 +180,7 @@ def composed(
         proving=Proving(pool, passwords),
         tokens=AccessTokens(settings.jwt_key, pool),
         refreshing=Refreshing(pool, settings.jwt_key, allowed),
-        intake=Intake(pool, bus, vault, destroyer, key, admission=admission),
+        intake=Intake(pool, bus, broker, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, Terms(key, deadline), allowed),
         waiters=waiters,

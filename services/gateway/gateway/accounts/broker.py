@@ -39,7 +39,7 @@ UNANSWERED = Code.SIGNING_UNAVAILABLE
 log = structlog.get_logger()
 
 
-class Vault:
+class Broker:
     """The gateway's side of the vault-broker; knows public keys only, and of those the pinned ones.
 
     It signs what it hands over with `key`, the one of the grants.

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from contracts.faults import Failure
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.outbox.wake import Wake
 from gateway.store import audit, credentials
 from gateway.store.audit import Action
@@ -22,9 +22,9 @@ log = structlog.get_logger()
 class Destroyer:
     """Runs every five seconds and when woken; any number of them may run at once."""
 
-    def __init__(self, pool: Pool, vault: Vault, credential_grace: float) -> None:
+    def __init__(self, pool: Pool, broker: Broker, credential_grace: float) -> None:
         self._pool = pool
-        self._vault = vault
+        self._broker = broker
         self._credential_grace = credential_grace
         self._bell = Wake()
 
@@ -53,7 +53,7 @@ class Destroyer:
 
     async def _destroy(self, credential: Doomed) -> bool:
         try:
-            await self._vault.destroy(credential.id)
+            await self._broker.destroy(credential.id)
         except Failure as failure:
             log.warning("destroy_postponed", credential_id=credential.id, code=failure.code)
             return False

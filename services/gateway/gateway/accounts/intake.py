@@ -11,7 +11,7 @@ from chassis.bus.connection import Bus
 from contracts.events import Verified
 from contracts.faults import Code, Failure, PermanentError
 from contracts.remedies import became
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import check_read_only
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pending import DOOM_SECONDS, Pending, Submission, pending
@@ -57,7 +57,7 @@ class Intake:
         self,
         pool: Pool,
         bus: Bus,
-        vault: Vault,
+        broker: Broker,
         destroyer: Destroyer,
         key: Ed25519PrivateKey,
         *,
@@ -67,7 +67,7 @@ class Intake:
         self.destroyer = destroyer
         self.admission = admission
         self._bus = bus
-        self._vault = vault
+        self._broker = broker
         self._key = key
         self._places = Places(admission.at_once)
 
@@ -122,7 +122,7 @@ class Intake:
     async def _store(self, credential: Pending, submission: Submission) -> None:
         credential.handed_over = True
         try:
-            await self._vault.store(credential.id, submission.exchange, submission.fields, credential.begun)
+            await self._broker.store(credential.id, submission.exchange, submission.fields, credential.begun)
         except PermanentError:
             credential.handed_over = False
             raise
