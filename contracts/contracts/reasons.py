@@ -19,7 +19,7 @@ MORE_AVAILABLE = "more is available than there is"
 UNREADABLE_ROW = "the row can not be read"
 MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
 NUMBERS = ("not a decimal amount", "the amount is not finite", "the amount has too many digits")
-FIELDS = ("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal")
+FIELDS = dict.fromkeys(field for exchange in EXCHANGES.values() for field in exchange.row_fields)
 REASONS = frozenset(
     {
         *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
@@ -49,7 +49,7 @@ SENTENCES = (
     "Only the clock of the bus says that the request is over.",
     "The time is not a valid time.",
     "We can not read what the answer says of the key.",
-    "OKX has no such region.",
+    *(f"{exchange.name} has no such region." for exchange in EXCHANGES.values()),
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
 )

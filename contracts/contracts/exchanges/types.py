@@ -140,6 +140,7 @@ class Exchange(msgspec.Struct, frozen=True):
     `read_only_permissions` are the rights of a key that may only read, `further_permissions` those that are
     known to be more. A right that is in neither is not known.
     `asset_names` is the pattern of what the exchange calls its assets: no other name is shown to a user.
+    `row_fields` are the fields of its rows that the words about an unreadable row may name.
     `reads` are all that the system may ever ask of it, by name, and `scheme` names how the broker signs them;
     `verify_reads` and `sync_reads` are those that a grant for verifying and one for a sync cover. A scheme
     adds nothing to a query or a body but `signing_keys`. Bodies are written in `encoding`.
@@ -157,6 +158,7 @@ class Exchange(msgspec.Struct, frozen=True):
     verify_reads: frozenset[str]
     sync_reads: frozenset[str]
     asset_names: str = ASSET_NAMES
+    row_fields: tuple[str, ...] = ()
     unserved_regions: tuple[UnservedRegion, ...] = ()
     signing_keys: frozenset[str] = frozenset()
     encoding: Encoding = "form"
