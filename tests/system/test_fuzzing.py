@@ -38,7 +38,7 @@ def write_identities(directory: Path, *persons: Person) -> None:
 
 
 async def test_no_answer_is_off_the_document(stack: Stack, new_person: NewPerson, tmp_path: Path) -> None:
-    """Hundreds of good, bad and related requests of two users cause no server error and show no foreign object."""
+    """Hundreds of good, bad and related requests of two users cause no 5xx and show no foreign object."""
     persons = [await new_person(), await new_person()]
     for person in persons:
         await person.connect("plain")

@@ -102,7 +102,7 @@ def fields(answer: httpx.Response) -> dict[str, str]:
 
 
 async def test_a_login_takes_as_long_for_an_unknown_address(person: Person) -> None:
-    """The quickest of some failures takes about the same time, because the gateway always checks a password."""
+    """The quickest of some failures takes about the same time, because a password is always checked."""
 
     async def seconds(email: str) -> float:
         began = time.monotonic()
