@@ -105,7 +105,7 @@ def _scripted(scripted_server: ScriptedExchange) -> ScriptedExchange:
 
 @pytest.fixture(name="worker_program", scope="session")
 def _worker_program(bus_server: Nats, exchange: Simulator, scripted_server: ScriptedExchange) -> Program:
-    """Describe a worker to which region `us` is the scripted exchange and the others the simulated one."""
+    """Describe a worker whose region `us` is the scripted exchange and whose others are the simulated one."""
     settings = {
         "EXCHANGE_OKX_GLOBAL_URL": exchange.exchanges["okx"]["global"],
         "EXCHANGE_OKX_EEA_URL": exchange.exchanges["okx"]["eea"],
@@ -121,7 +121,7 @@ def _worker_program(bus_server: Nats, exchange: Simulator, scripted_server: Scri
 async def _worker(
     processes: Processes, directory: Path, broker: Service, worker_program: Program
 ) -> AsyncIterator[Worker]:
-    """Run a worker; each module of tests has its own, because some end it."""
+    """Run a worker for each module of tests, because some tests end it."""
     async with processes.running(worker_program) as process:
         worker = Worker.of(worker_program, process, directory / "logs" / "sync-worker.log")
         await processes.until("sync-worker", worker.ready, READY_SECONDS)

@@ -1,4 +1,4 @@
-"""An HTTP proxy as an operator has one: it connects (CONNECT) and passes bytes on, over TCP or TLS."""
+"""An operator's HTTP proxy: it connects (CONNECT) and passes bytes on, over TCP or TLS."""
 
 import asyncio
 import ssl
@@ -13,10 +13,10 @@ MAX_CHUNK = 65536
 
 
 class Proxy:
-    """Keeps the heads that it was sent, and every byte that it passed on.
+    """Keeps the received heads, and every byte that it passed on.
 
-    It wants `login`, where there is one; `answer` is what it says in the place of connecting, and `late` are
-    bytes that it sends behind its answer of its own accord.
+    It requires `login`, if set; `answer` is its response instead of connecting, and `late` are unrequested
+    bytes that it sends after its response.
     """
 
     def __init__(self, identity: Identity | None = None, login: str | None = None) -> None:
@@ -34,7 +34,7 @@ class Proxy:
 
     @property
     def scheme(self) -> str:
-        """Name how the proxy is spoken to."""
+        """Return the scheme of the proxy's address."""
         return "http" if self._tls is None else "https"
 
     @asynccontextmanager

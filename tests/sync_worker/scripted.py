@@ -1,4 +1,4 @@
-"""An exchange that answers over TLS with whatever bytes a test tells it to, and keeps what it was sent."""
+"""An exchange over TLS that responds with the bytes a test sets, and keeps its requests."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ VALUATION = "/api/v5/asset/asset-valuation?ccy=USD"
 CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
 
-# What a row has besides, each empty: it does not apply.
+# The other fields of a row, each empty, which means that it does not apply.
 TRADING_ROW = dict.fromkeys(("ccy", "eq", "eqUsd", "availEq", "availBal", "frozenBal", "liab"), "")
 FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
 
@@ -33,9 +33,9 @@ def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedR
 
 
 class ScriptedExchange:
-    """Answers each target by its script; `heads` and `bodies` are those of requests as they came, in order.
+    """Answers each target by its script; `heads` and `bodies` are those of received requests, in order.
 
-    `greeting` is sent on each connection before anything is asked; up to TLS 1.2 it comes with the handshake.
+    `greeting` is sent on each connection before any request; up to TLS 1.2 it comes with the handshake.
     """
 
     def __init__(self, identity: Identity, greeting: bytes = b"") -> None:
@@ -51,7 +51,7 @@ class ScriptedExchange:
         self.forget()
 
     def forget(self) -> None:
-        """Go back to the answers of an account that holds one BTC in each wallet."""
+        """Return to the responses of an account that holds one BTC in each wallet."""
         self.heads.clear()
         self.bodies.clear()
         self.scripts = {
@@ -63,7 +63,7 @@ class ScriptedExchange:
         }
 
     def targets(self) -> list[str]:
-        """Return the request targets as they came."""
+        """Return the received request targets."""
         return [head.split(b" ")[1].decode() for head in self.heads]
 
     @asynccontextmanager
@@ -93,12 +93,12 @@ class ScriptedExchange:
 
 
 def response(body: bytes, status: str = "200 OK", headers: str = "content-type: application/json") -> Script:
-    """Answer with a complete response."""
+    """Return a script that sends a complete response."""
     return raw(f"HTTP/1.1 {status}\r\n{headers}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
 
 
 def raw(content: bytes) -> Script:
-    """Answer with these bytes."""
+    """Return a script that sends these bytes."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.write(content)
@@ -107,27 +107,27 @@ def raw(content: bytes) -> Script:
 
 
 def rows(*data: Any) -> Script:
-    """Answer with data."""
+    """Return a script that sends data."""
     return response(json.dumps({"code": "0", "msg": "", "data": data}).encode())
 
 
 def trading(*details: dict[str, str], total: str = "") -> Script:
-    """Answer with a trading account."""
+    """Return a script that sends a trading account."""
     return rows({"totalEq": total, "details": [TRADING_ROW | row for row in details]})
 
 
 def config(perm: str, uid: str = "1") -> Script:
-    """Answer whose key it is and what it may do."""
+    """Return a script that sends the key's owner and rights."""
     return rows({"uid": uid, "mainUid": uid, "perm": perm, "ip": ""})
 
 
 def refusal(code: Any, message: str = "", status: str = "200 OK") -> Script:
-    """Answer with a code, in the form without data."""
+    """Return a script that sends a code, in the form without data."""
     return response(json.dumps({"msg": message, "code": code}).encode(), status)
 
 
 def first(script: Script, then: Script) -> Script:
-    """Answer the first request in one way, and all others in another."""
+    """Return a script with one response to the first request, and another to all others."""
     left = [script]
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -137,13 +137,13 @@ def first(script: Script, then: Script) -> Script:
 
 
 async def hang(writer: asyncio.StreamWriter) -> None:
-    """Never answer; ends when the client goes away."""
+    """Never respond; ends when the client disconnects."""
     while not writer.is_closing():  # noqa: ASYNC110 - a stream has no event for that
         await asyncio.sleep(0.02)
 
 
 async def trickle(writer: asyncio.StreamWriter) -> None:
-    """Answer a byte at a time, without an end."""
+    """Respond a byte at a time, without an end."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
     while not writer.is_closing():
         writer.write(b" ")
@@ -162,7 +162,7 @@ async def cut(writer: asyncio.StreamWriter) -> None:
 
 
 async def endless(writer: asyncio.StreamWriter) -> None:
-    """Answer in chunks without an end."""
+    """Respond in chunks without an end."""
     writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     with suppress(OSError):
@@ -173,5 +173,5 @@ async def endless(writer: asyncio.StreamWriter) -> None:
 
 
 async def the_time(writer: asyncio.StreamWriter) -> None:
-    """Tell the true time."""
+    """Return the true time."""
     await rows({"ts": str(int(time.time() * 1000))})(writer)

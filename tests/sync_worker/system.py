@@ -1,4 +1,4 @@
-"""The worker as its neighbours see it: a gateway that asks, and the outcomes that come back."""
+"""The worker from outside: a gateway that sends requests, and the published outcomes."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Service:
-    """A running service: its address, its process, and what it writes."""
+    """A running service: its address, its process, and its output."""
 
     address: str
     process: asyncio.subprocess.Process
@@ -47,14 +47,14 @@ class Service:
         return cls(f"http://{LOOPBACK}:{program.environment['PORT']}", process, log)
 
     async def serves(self) -> bool:
-        """Return whether it answers at all."""
+        """Return whether it responds at all."""
         try:
             return (await self.get("/healthz")).is_success
         except httpx.TransportError:
             return False
 
     async def stops_serving(self) -> bool:
-        """Return whether it does not answer any more."""
+        """Return whether it stopped responding."""
         return not await self.serves()
 
     async def ready(self) -> bool:
@@ -62,7 +62,7 @@ class Service:
         return await self.serves() and (await self.get("/readyz")).is_success
 
     async def get(self, path: str) -> httpx.Response:
-        """Ask its health interface."""
+        """Query its health interface."""
         async with httpx.AsyncClient(base_url=self.address, timeout=5, trust_env=False) as client:
             return await client.get(path)
 
@@ -77,7 +77,7 @@ class Worker(Service):
 
 
 class Gateway:
-    """Stores credentials, asks for syncs and verifications with grants, and hears every outcome."""
+    """Stores credentials, requests syncs and verifications with grants, and receives every outcome."""
 
     def __init__(self, bus: Bus, key: Ed25519PrivateKey, pinned: Pinned) -> None:
         self._bus = bus
@@ -87,13 +87,13 @@ class Gateway:
         self._dead_letters: asyncio.Queue[str] = asyncio.Queue()
 
     async def listen(self, admin: Client) -> None:
-        """Hear the outcomes, through a user that may."""
+        """Receive the outcomes, through a user that may."""
         await admin.subscribe("butler.sync.completed.okx", cb=self._on_outcome)
         await admin.subscribe("butler.sync.failed.okx", cb=self._on_outcome)
         await admin.subscribe("butler.dead.>", cb=self._on_dead_letter)
 
     async def store(self, account: Account, secret: str | None = None, passphrase: str | None = None) -> UUID:
-        """Put an account's credential into the vault, with other parts where they are given."""
+        """Put an account's credential into the vault, with other parts if given."""
         credential_id = uuid7()
         fields = {
             "api_key": Secret(account.api_key),
@@ -104,9 +104,9 @@ class Gateway:
         return credential_id
 
     def request(self, credential_id: UUID, region: str = "global", seconds: float = 30.0) -> SyncRequested:
-        """Write a request with its grant."""
+        """Return a request with its grant."""
         sync_id, deadline = uuid7(), datetime.now(UTC) + timedelta(seconds=seconds)
-        # A grant that is over would hide what the worker makes of a request that is.
+        # An expired grant would hide how the worker treats an expired request.
         until_later = datetime.now(UTC) + timedelta(minutes=5)
         grant = sign_grant(Grant(credential_id, "okx", sync_purpose(sync_id), until_later), self._key)
         return SyncRequested(sync_id, uuid7(), credential_id, "okx", region, deadline, grant)
@@ -130,7 +130,7 @@ class Gateway:
         return await self.outcome(request)
 
     async def verify(self, credential_id: UUID, region: str = "global") -> VerifyReply:
-        """Have a credential verified."""
+        """Request the verification of a credential."""
         deadline = datetime.now(UTC) + timedelta(seconds=15)
         grant = sign_grant(Grant(credential_id, "okx", VERIFY, deadline), self._key)
         request = Verify(credential_id, "okx", region, grant, deadline)
@@ -151,5 +151,5 @@ class Gateway:
 
     async def _on_outcome(self, message: Msg) -> None:
         outcome: SyncOutcome = decode(message.data, SyncOutcome)
-        if outcome.sync_id in self._outcomes:  # another gateway asks, too, where the whole system runs
+        if outcome.sync_id in self._outcomes:  # other gateways also send requests where the whole system runs
             self._outcomes[outcome.sync_id].put_nowait(outcome)

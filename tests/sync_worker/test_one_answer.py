@@ -1,4 +1,4 @@
-"""One request on one connection: bytes that were not asked for never answer a request."""
+"""One request on one connection: unrequested bytes never answer a request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,19 +39,19 @@ async def _https(authority: Authority) -> AsyncIterator[Https]:
 
 
 def sized(body: bytes) -> bytes:
-    """Write a response whose length is announced."""
+    """Return a response whose length is announced."""
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
 def chunked(body: bytes) -> bytes:
-    """Write a response in one chunk."""
+    """Return a response in one chunk."""
     return (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
     )
 
 
 def at_once(written: Callable[[bytes], bytes]) -> Doubling:
-    """Answer twice in the same bytes."""
+    """Respond twice in the same bytes."""
 
     async def write(writer: asyncio.StreamWriter, body: bytes) -> None:
         writer.write(written(body) * 2)
@@ -60,7 +60,7 @@ def at_once(written: Callable[[bytes], bytes]) -> Doubling:
 
 
 def later(seconds: float, written: Callable[[bytes], bytes] = sized) -> Doubling:
-    """Answer again after so many seconds, when the connection is idle."""
+    """Respond again after so many seconds, when the connection is idle."""
 
     async def write(writer: asyncio.StreamWriter, body: bytes) -> None:
         writer.write(written(body))
@@ -71,19 +71,19 @@ def later(seconds: float, written: Callable[[bytes], bytes] = sized) -> Doubling
 
 
 async def half_of_the_second(writer: asyncio.StreamWriter, body: bytes) -> None:
-    """Answer, and begin a second answer that ends only after the next request."""
+    """Respond, and begin a second response that ends only after the next request."""
     again = sized(body)
     writer.write(sized(body) + again[: len(again) // 2])
 
 
 async def hints_behind(writer: asyncio.StreamWriter, body: bytes) -> None:
-    """Send an interim response before the answer, and one behind it."""
+    """Send an interim response before the response, and one after it."""
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n"
     writer.write(hints + sized(body) + hints + sized(body))
 
 
 async def without_body(writer: asyncio.StreamWriter, body: bytes) -> None:
-    """Send a body with a status that has none, as to a HEAD request, and answer behind it."""
+    """Send a body with a status that has none, as to a HEAD request, and respond after it."""
     writer.write(sized(body) + b"HTTP/1.1 204 No Content\r\n\r\n" + sized(body))
 
 
@@ -100,7 +100,7 @@ TWICE: dict[str, Doubling] = {
 
 
 class Answers:
-    """Answers each request twice with the key that it was sent with; `told` counts the finished answers."""
+    """Responds twice to each request with its key; `told` counts the finished responses."""
 
     def __init__(self, server: ScriptedExchange, double: Doubling) -> None:
         self._server = server
@@ -108,14 +108,14 @@ class Answers:
         self.told = 0
 
     async def script(self, writer: asyncio.StreamWriter) -> None:
-        """Answer the latest request."""
+        """Respond to the latest request."""
         body = self._server.heads[-1].lower().partition(b"ok-access-key: ")[2].partition(b"\r\n")[0]
         with suppress(OSError):
             await self._double(writer, body)
         self.told += 1
 
     def all_told(self, requests: int) -> Callable[[], Awaitable[bool]]:
-        """Return the condition that so many requests are answered, both times."""
+        """Return the condition that so many requests got both responses."""
 
         async def are_told() -> bool:
             return self.told >= requests
@@ -128,7 +128,7 @@ class Answers:
 async def test_a_second_answer_is_never_the_next_one(
     server: ScriptedExchange, https: Https, double: Doubling, target: str
 ) -> None:
-    """Whenever it comes, the next request gets its own answer: that of the same user, and that of another."""
+    """Whenever it comes, the next request gets its own response, for the same user and for another."""
     answers = Answers(server, double)
     server.scripts[target] = server.scripts[FUNDING] = answers.script
 
@@ -166,7 +166,7 @@ async def test_an_answer_inside_a_body_answers_nothing(
 
 
 async def test_an_answer_before_the_request_is_none(authority: Authority, https: Https) -> None:
-    """A connection on which the server speaks first breaks, and the request does not go over it."""
+    """A connection on which the server speaks first breaks, and the request is not sent on it."""
     server = ScriptedExchange(authority.issue(["127.0.0.1"]), greeting=sized(b'{"of":"bob"}'))
     async with server.listening():
         with pytest.raises(Failure) as caught:
@@ -179,7 +179,7 @@ async def test_an_answer_before_the_request_is_none(authority: Authority, https:
 async def test_requests_at_the_same_time_have_connections_of_their_own(
     server: ScriptedExchange, https: Https
 ) -> None:
-    """However many users ask at once while all is answered twice, each gets the answer to its own key."""
+    """However many users request at once while each response comes twice, each gets the one for its key."""
     server.scripts[BALANCE] = Answers(server, at_once(sized)).script
     keys = [f"user-{number}" for number in range(64)]
 
@@ -203,7 +203,7 @@ async def test_a_request_is_sent_once(server: ScriptedExchange, https: Https) ->
 
 
 async def test_a_server_that_does_not_close_holds_no_socket(server: ScriptedExchange, https: Https) -> None:
-    """After the answer the connection is gone, whatever the server does with its end."""
+    """After the response the connection is gone, whatever the server does with its end."""
     port = urlsplit(server.origin).port
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -224,7 +224,7 @@ async def test_a_server_that_does_not_close_holds_no_socket(server: ScriptedExch
 async def test_the_largest_body_is_taken_from_a_server_that_closes(
     server: ScriptedExchange, https: Https
 ) -> None:
-    """A connection that ends right behind its answer takes no byte of it along."""
+    """A connection that closes directly after its response loses no byte of it."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(CLOSING % MAX_BODY_BYTES + b" " * MAX_BODY_BYTES)

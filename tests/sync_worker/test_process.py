@@ -1,4 +1,4 @@
-"""The process on its own: its health while the bus is away, and its words for a bad setting."""
+"""The process alone: its health while the bus is away, and its words for a bad setting."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from tests.waiting import until
 async def test_health_is_served_before_the_bus_is_there(
     processes: Processes, directory: Path, bus_server: Nats
 ) -> None:
-    """/readyz names what is missing while the process waits for it; SIGTERM ends the wait."""
+    """/readyz names the missing part while the process waits for it; SIGTERM ends the wait."""
     program = service("sync-worker", "sync_worker", bus_server, {"NATS_URL": "nats://127.0.0.1:1"})
     lonely = Program("lonely-worker", program.command, program.environment)
     async with processes.running(lonely) as process:
@@ -36,7 +36,7 @@ async def test_health_is_served_before_the_bus_is_there(
 
 
 async def test_a_bad_setting_ends_the_process_with_a_word() -> None:
-    """Exit code 2, and one line that names the variable."""
+    """The exit code is 2, and one line names the variable."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sync_worker", env={"NATS_URL": "nats://x"}, stderr=asyncio.subprocess.PIPE
     )

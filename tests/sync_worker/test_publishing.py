@@ -1,4 +1,4 @@
-"""A request is acknowledged only when the stream has confirmed its outcome; there is no sweeper here."""
+"""A request is acknowledged only after the stream confirmed its outcome; there is no sweeper here."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -17,25 +17,25 @@ from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 
-# The worker gives up after 13 s, and the request comes again 10 s later.
+# The worker's timeout is 13 s, and the request is redelivered 10 s later.
 SECONDS = 60.0
 REQUESTS, OUTCOMES = str(SYNC_REQUESTS.name), str(SYNC_OUTCOMES.name)
 Spoil = Callable[[Client], Awaitable[object]]
 
 
 async def refuse(admin: Client) -> None:
-    """Have the stream refuse each outcome as too large."""
+    """Let the stream refuse each outcome as too large."""
     await admin.jetstream().update_stream(SYNC_OUTCOMES.evolve(max_msg_size=1))
 
 
 async def vanish(admin: Client) -> None:
-    """Delete the stream: subscribers hear each outcome, and no stream confirms it."""
+    """Delete the stream: subscribers receive each outcome, and no stream confirms it."""
     await admin.jetstream().delete_stream(OUTCOMES)
 
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(bus_server: Nats) -> AsyncIterator[Client]:
-    """Yield the administrator's connection, and mend the streams after the test."""
+    """Yield the administrator's connection, and restore the streams after the test."""
     seed = str(bus_server.seed_file("admin"))
     async with await nats_client.connect(bus_server.url, nkeys_seed=seed) as client:
         yield client
@@ -46,7 +46,7 @@ async def _admin(bus_server: Nats) -> AsyncIterator[Client]:
 async def test_an_outcome_that_no_stream_confirmed_is_published_later(
     worker: Worker, gateway: Gateway, accounts: Accounts, admin: Client, spoil: Spoil
 ) -> None:
-    """The request comes again by itself, and the outcome is published once the stream takes it."""
+    """The request is redelivered, and the outcome is published once the stream accepts it."""
     jetstream = admin.jetstream()
     request = gateway.request(await gateway.store(accounts["plain"]), seconds=120.0)
     await jetstream.purge_stream(REQUESTS)

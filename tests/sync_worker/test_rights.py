@@ -1,4 +1,4 @@
-"""The rights of the key are read in the same signing call as the wallets, and go with the outcome."""
+"""The worker reads the key's rights in the signing call of the wallets, and sends them in the outcome."""
 
 from collections import Counter
 from uuid import UUID
@@ -33,7 +33,7 @@ async def _credential(gateway: Gateway, accounts: Accounts) -> UUID:
 
 
 def of_key(perm: object, uid: object = "1", **more: object) -> list[dict[str, object]]:
-    """Write the data of the config."""
+    """Return the data of the config."""
     return [{"uid": uid, "perm": perm, **more}]
 
 
@@ -41,7 +41,7 @@ def of_key(perm: object, uid: object = "1", **more: object) -> list[dict[str, ob
 async def test_the_rights_are_read_with_the_wallets(
     gateway: Gateway, scripted: ScriptedExchange, credential: UUID
 ) -> None:
-    """One signing call covers four reads, and the outcome says whose key it was and what it may do."""
+    """One signing call covers four reads, and the outcome has the owner and the rights of the key."""
     scripted.scripts[CONFIG] = script.config("read_only,trade", uid="77")
     request = gateway.request(credential, "us")
 
@@ -58,7 +58,7 @@ async def test_the_rights_are_read_with_the_wallets(
 async def test_rights_that_are_refused_for_a_moment_are_read_again(
     gateway: Gateway, scripted: ScriptedExchange, credential: UUID
 ) -> None:
-    """Their limit of five in two seconds is met by others of the same user: the request comes again."""
+    """Other requests of the same user use up their limit of five in two seconds, so they are retried."""
     scripted.scripts[CONFIG] = script.first(script.refusal("50011"), script.config("read_only"))
 
     said = await gateway.sync(gateway.request(credential, "us"))
@@ -69,7 +69,7 @@ async def test_rights_that_are_refused_for_a_moment_are_read_again(
 async def test_rights_that_stay_away_cost_no_wallet(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential: UUID
 ) -> None:
-    """When the tries do not fit before the deadline any more, the wallets count without them."""
+    """When no further try fits before the deadline, the wallets count without them."""
     scripted.scripts[CONFIG] = script.refusal("50001")
 
     said = await gateway.sync(gateway.request(credential, "us", seconds=9))
@@ -84,7 +84,7 @@ async def test_rights_that_stay_away_cost_no_wallet(
 
 
 def reading(trading: Code | None, rights_code: Code | None) -> Reading:
-    """Write a reading without rights, in which the trading wallet failed with a code, or did not."""
+    """Return a reading without rights, with the trading wallet failed by a code, or read."""
     wallets = (failed("trading", trading) if trading else complete("trading"), complete("funding"))
     return Reading(wallets, rights_code=rights_code)
 
@@ -101,20 +101,20 @@ def test_a_passing_fault_of_the_rights_is_tried_again_as_often_as_a_wallets(code
 
 @pytest.mark.parametrize("code", [code for code in Code if not FAULTS[code].retryable])
 def test_rights_that_stay_away_for_good_keep_no_wallet_from_another_try(code: Code) -> None:
-    """They are not tried again on their own account."""
+    """They alone cause no further try."""
     assert next_try(reading(None, code), Attempt(1), 120, 1.0) is None
     assert next_try(reading(Code.RATE_LIMITED, code), Attempt(1), 120, 1.0) == 2.0
 
 
 def test_a_sync_without_any_wallet_is_not_tried_again_for_its_rights() -> None:
-    """There is no number that rights could be proven for."""
+    """Without numbers there are no rights to prove."""
     wallets = (failed("trading", Code.ACCOUNT_BLOCKED), failed("funding", Code.NOT_AVAILABLE))
 
     assert next_try(Reading(wallets, rights_code=Code.RATE_LIMITED), Attempt(1), 120, 1.0) is None
 
 
 def test_the_rights_go_with_every_outcome() -> None:
-    """Also with one that read nothing: a key that may only trade is told of."""
+    """Even with an outcome without wallets: a key that may only trade is reported."""
     none = (failed("trading", Code.PERMISSION_MISSING), failed("funding", Code.PERMISSION_MISSING))
 
     for wallets in (none, (complete("trading"), complete("funding"))):
@@ -125,7 +125,7 @@ def test_the_rights_go_with_every_outcome() -> None:
 def test_rights_that_were_read_never_keep_an_outcome_from_being_read(
     uid: str, perm: str, more: dict[str, str]
 ) -> None:
-    """Whatever the exchange writes: the rights are unreadable, or a message carries them."""
+    """Whatever the exchange sends, the rights are unreadable or fit into a message."""
     try:
         rights = parse_rights([{**more, "uid": uid, "perm": perm}])
     except UnexpectedResponse:
@@ -141,7 +141,7 @@ def test_rights_that_were_read_never_keep_an_outcome_from_being_read(
 
 @pytest.mark.parametrize("right", ["read only", "read_only\u200b", "tr\u0430de", "x" * 65, "a\nb", "\ud800"])
 def test_a_right_that_no_message_carries_has_a_name_that_no_table_knows(right: str) -> None:
-    """It is told of, and can not be taken for reading."""
+    """It is reported, and cannot be read as a known right."""
     rights = parse_rights(of_key(f"read_only,{right}"))
 
     assert rights.permissions == ("read_only", UNREADABLE_RIGHT)
@@ -149,7 +149,7 @@ def test_a_right_that_no_message_carries_has_a_name_that_no_table_knows(right: s
 
 
 def test_no_number_of_rights_hides_one_that_matters() -> None:
-    """Of more than a message carries, those that are known to be more than reading come first."""
+    """If there are more than a message carries, rights known to exceed reading come first."""
     many = ["read_only", *(f"right-{number}" for number in range(100)), "withdraw", "trade"]
 
     named = named_rights(OKX, many)
@@ -175,7 +175,7 @@ def test_no_number_of_rights_hides_one_that_matters() -> None:
     ],
 )
 def test_rights_of_nobody_are_unreadable(data: object) -> None:
-    """Whose key it is and what it may do are read together or not at all."""
+    """The owner and the rights of a key are read together or not at all."""
     with pytest.raises(UnexpectedResponse):
         parse_rights(data)
 

@@ -1,4 +1,4 @@
-"""The worker as a process between real neighbours: what it reads, and what it says of a key."""
+"""The worker as a process between real neighbours: its reads, and its report about a key."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.waiting import until
 async def test_every_covered_wallet_is_read(
     worker: Worker, gateway: Gateway, accounts: Accounts, name: str, region: str
 ) -> None:
-    """All wallets are complete, with every digit, and held against the exchange's total where they can be."""
+    """All wallets are complete, with every digit, and compared with the exchange's total where possible."""
     account = accounts[name]
 
     outcome = await gateway.sync(gateway.request(await gateway.store(account), region))
@@ -29,7 +29,7 @@ async def test_every_covered_wallet_is_read(
     assert outcome.status == Status.COMPLETED
     trading, funding, earn = outcome.wallets
     assert trading.total_check is TotalCheck.AGREES
-    # Only the trading list has prices, which serve for the same currencies in the funding list.
+    # Only the trading list has prices, which also apply to the funding list.
     priced = {row["ccy"] for row in account.funding} <= {row["ccy"] for row in account.trading}
     assert funding.total_check is (TotalCheck.AGREES if priced else TotalCheck.UNCHECKED)
     assert earn.verdict is Verdict.NOT_COVERED
@@ -40,7 +40,7 @@ async def test_every_covered_wallet_is_read(
 
 
 async def test_a_debt_is_kept(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
-    """Negative equity and what is borrowed come through as they are."""
+    """Negative equity and borrowed amounts arrive unchanged."""
     outcome = await gateway.sync(gateway.request(await gateway.store(accounts["margin"])))
 
     debts = [each for each in outcome.wallets[0].balances or () if each.total < 0]
@@ -52,7 +52,7 @@ async def test_a_debt_is_kept(worker: Worker, gateway: Gateway, accounts: Accoun
 async def test_an_empty_account_is_completely_read(
     worker: Worker, gateway: Gateway, accounts: Accounts
 ) -> None:
-    """Nothing is there, and that is known."""
+    """The wallets are complete and have no assets."""
     outcome = await gateway.sync(gateway.request(await gateway.store(accounts["empty"])))
 
     assert outcome.status == Status.COMPLETED
@@ -79,7 +79,7 @@ async def test_what_is_wrong_with_a_key_is_told_at_once(
     code: Code,
     words: str,
 ) -> None:
-    """A sync and a verification end with the same fault, at the first try, in words that help."""
+    """A sync and a verification end with the same fault, at the first try, with a remedy."""
     credential_id = await gateway.store(accounts[name], **parts)
 
     outcome = await gateway.sync(gateway.request(credential_id, region))
@@ -94,7 +94,7 @@ async def test_what_is_wrong_with_a_key_is_told_at_once(
 
 
 async def test_a_credential_that_is_not_there_is_said(worker: Worker, gateway: Gateway) -> None:
-    """The vault's answer becomes the outcome."""
+    """The vault's response becomes the outcome."""
     outcome = await gateway.sync(gateway.request(uuid7()))
 
     assert isinstance(outcome, SyncFailed)
@@ -104,7 +104,7 @@ async def test_a_credential_that_is_not_there_is_said(worker: Worker, gateway: G
 async def test_a_grant_for_another_credential_opens_nothing(
     worker: Worker, gateway: Gateway, accounts: Accounts
 ) -> None:
-    """The worker has nothing but what the gateway granted for this sync."""
+    """The worker can use only the gateway's grant for this sync."""
     request = gateway.request(await gateway.store(accounts["plain"]))
     other = gateway.request(await gateway.store(accounts["margin"]))
 
@@ -115,7 +115,7 @@ async def test_a_grant_for_another_credential_opens_nothing(
 
 
 async def test_a_deadline_that_is_over_is_said(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
-    """Nothing is read that nobody waits for."""
+    """The worker reads nothing after the deadline."""
     request = gateway.request(await gateway.store(accounts["plain"]), seconds=-1)
 
     outcome = await gateway.sync(request)
@@ -141,7 +141,7 @@ async def test_a_credential_is_verified(
     permissions: tuple[str, ...],
     master: str,
 ) -> None:
-    """Verified says whose key it is, under which master, and what it may do; the gateway decides on it."""
+    """Verified has the owner, the master account and the rights of the key; the gateway decides on it."""
     reply = await gateway.verify(await gateway.store(accounts[name]))
 
     assert isinstance(reply, Verified)
@@ -150,7 +150,7 @@ async def test_a_credential_is_verified(
 
 
 async def test_one_line_says_how_a_sync_ended(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
-    """Sync, account, attempt, status and verdicts; no amount and nothing of the credential, even at debug."""
+    """Sync, account, attempt, status and verdicts; no amount and no part of the credential, even at debug."""
     plain = accounts["plain"]
     request = gateway.request(await gateway.store(plain))
 
@@ -173,7 +173,7 @@ async def test_one_line_says_how_a_sync_ended(worker: Worker, gateway: Gateway, 
 
 
 async def test_calls_are_counted(worker: Worker, gateway: Gateway, accounts: Accounts) -> None:
-    """Every read shows in the metrics with how it ended."""
+    """Every read is in the metrics with its result."""
     await gateway.sync(gateway.request(await gateway.store(accounts["plain"])))
 
     async def counted() -> bool:
@@ -186,7 +186,7 @@ async def test_calls_are_counted(worker: Worker, gateway: Gateway, accounts: Acc
 
 
 async def test_a_request_that_can_not_be_read_is_a_dead_letter(worker: Worker, gateway: Gateway) -> None:
-    """It is kept for the operator and does not come again."""
+    """It is kept for the operator and not redelivered."""
     request = gateway.request(uuid7())
     naive = encode(request).replace(b'Z","grant"', b'","grant"')
     assert naive != encode(request)

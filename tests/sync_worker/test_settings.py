@@ -1,4 +1,4 @@
-"""The settings: what is needed, what is refused, and in which words."""
+"""The settings: which are required, which values are refused, and in which words."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +23,7 @@ def _environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_little_is_needed(environment: dict[str, str]) -> None:
-    """Without more the worker speaks to the real exchange."""
+    """By default the worker reads the real exchange."""
     settings = load(environment)
 
     assert settings.origins["okx"] == {region.key: region.hosts for region in OKX.regions}
@@ -35,7 +35,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
 
 
 def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> None:
-    """Each setting arrives where it belongs."""
+    """Each setting sets its field."""
     ca = str(make_authority(tmp_path, "test").certificate_path)
     said = {
         "EXCHANGE_OKX_GLOBAL_URL": "https://127.0.0.1:8443/",
@@ -58,7 +58,7 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
 
 
 def test_names_of_the_release_before_are_read_and_told(environment: dict[str, str]) -> None:
-    """Both names mean the same; where both are told the new one counts."""
+    """Both names mean the same; the new one wins."""
     before = load(environment | {"OKX_GLOBAL_URL": "https://127.0.0.1:8443"})
     both = load(
         environment | {name: f"https://{name[0]}.test" for name in ("OKX_US_URL", "EXCHANGE_OKX_US_URL")}
@@ -71,7 +71,7 @@ def test_names_of_the_release_before_are_read_and_told(environment: dict[str, st
 
 
 def test_further_hosts_of_an_exchange_have_settings_of_their_own() -> None:
-    """The setting of a region's own host names the exchange and the region, those of others the host, too."""
+    """The setting of a region's own host names the exchange and the region, those of others also the host."""
     region = msgspec.structs.replace(OKX.regions[0], further_hosts={"futures": "https://futures.test"})
 
     (hosts,) = named_hosts(msgspec.structs.replace(OKX, regions=(region,))).values()
@@ -83,7 +83,7 @@ def test_further_hosts_of_an_exchange_have_settings_of_their_own() -> None:
 
 
 def test_the_seed_is_masked(environment: dict[str, str]) -> None:
-    """Settings that land in a log do not open the bus."""
+    """Settings in a log give no access to the bus."""
     seed = Path(environment["NATS_NKEY_FILE"]).read_text().strip()
 
     assert load(environment).running.nats_seed.reveal() == seed
@@ -124,7 +124,7 @@ BAD = {
     ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
 )
 def test_a_bad_setting_is_named(environment: dict[str, str], name: str, value: str) -> None:
-    """The text says which variable it is, and repeats nothing that could be secret."""
+    """The text names the variable, and repeats no possible secret."""
     with pytest.raises(BadSetting, match=name) as caught:
         load(environment | {name: value})
 

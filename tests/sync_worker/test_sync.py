@@ -1,4 +1,4 @@
-"""What a sync makes of what was read: verdicts, tries, the outcome."""
+"""From the read wallets to verdicts, further tries and the outcome."""
 
 from decimal import Decimal
 
@@ -43,14 +43,14 @@ CODES = st.sampled_from(list(Code))
 
 
 def reading(trading: Code | None, funding: Code | None = None, retry_after: float | None = None) -> Reading:
-    """Write a reading in which wallets failed with these codes, or none."""
+    """Return a reading whose wallets failed with these codes, or succeeded."""
     faults = {"trading": trading, "funding": funding}
     wallets = (failed(name, code) if code else complete(name) for name, code in faults.items())
     return Reading(tuple(wallets), retry_after)
 
 
 def test_all_wallets_read_is_the_last_word() -> None:
-    """Where nothing failed there is no other try."""
+    """Without a failure there is no other try."""
     assert next_try(reading(None), Attempt(1), 120, 1.0) is None
 
 
@@ -61,14 +61,14 @@ def test_a_passing_fault_is_tried_four_times(attempt: int, delay: float | None) 
 
 
 def test_the_wait_that_the_exchange_asks_for_is_kept() -> None:
-    """Nothing is tried earlier than Retry-After says, nor earlier than by our own rule."""
+    """No try starts earlier than Retry-After or our own rule allows."""
     assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 1.2) == 12.0
     assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 0.8) == 10.0
     assert next_try(reading(Code.RATE_LIMITED, retry_after=1.0), Attempt(3), 120, 1.0) == 8.0
 
 
 def test_a_try_that_does_not_fit_before_the_deadline_is_not_made() -> None:
-    """What was read is published while it is still wanted."""
+    """The outcome is published before the deadline."""
     limited = reading(None, Code.RATE_LIMITED, retry_after=10.0)
 
     assert next_try(limited, Attempt(1), 12.0, 1.0) == 10.0
@@ -78,7 +78,7 @@ def test_a_try_that_does_not_fit_before_the_deadline_is_not_made() -> None:
 
 @pytest.mark.parametrize("code", sorted(OWN_PARTS))
 def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
-    """A vault that is sealed does not use up the tries; in time, the sync fails with that very code."""
+    """A sealed vault does not use up the tries; the sync fails with that code before the deadline."""
     out = nothing_read(OKX, failure(code))
 
     assert next_try(out, Attempt(MAX_TRIES + 9), 60, 0.8) == pytest.approx(5.0)
@@ -90,7 +90,7 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
 
 
 def test_our_own_clocks_are_waited_for_like_parts_that_are_away() -> None:
-    """Until the deadline, and then that is said; the exchange's refusal of a time uses up its tries."""
+    """Until the deadline, and then the outcome says so; a time refused by the exchange uses up its tries."""
     ours = nothing_read(OKX, ClocksDisagree("the broker's clock and the vault's disagree"))
     theirs = nothing_read(OKX, failure(Code.CLOCK_DISAGREES))
 
@@ -103,7 +103,7 @@ def test_our_own_clocks_are_waited_for_like_parts_that_are_away() -> None:
 
 
 def test_an_outage_of_ours_uses_up_no_try_at_the_exchange() -> None:
-    """After nine returns for a sealed vault, a fault of the exchange is waited for as after none."""
+    """After nine returns for a sealed vault, the waits for a fault of the exchange begin at the first."""
     limited = reading(None, Code.RATE_LIMITED)
 
     assert next_try(limited, Attempt(10, outages=9), 120, 1.0) == 2.0
@@ -114,7 +114,7 @@ def test_an_outage_of_ours_uses_up_no_try_at_the_exchange() -> None:
 
 @given(deadline=st.floats(10, 2000))
 def test_an_outage_of_ours_is_waited_for_with_the_deliveries_there_are(deadline: float) -> None:
-    """However far the deadline, the server does not give the message up before it."""
+    """However far the deadline, the server does not reach max-deliver before it."""
     out, left, delivery = nothing_read(OKX, failure(Code.VAULT_UNAVAILABLE)), deadline, 1
 
     while (delay := next_try(out, Attempt(delivery, delivery - 1), left, 1.0)) is not None:
@@ -128,7 +128,7 @@ def test_an_outage_of_ours_is_waited_for_with_the_deliveries_there_are(deadline:
 def test_a_far_deadline_does_not_make_an_outage_the_last_word(
     deadline: float, jitter: float, delivery: int
 ) -> None:
-    """The bus brings a message back within a minute: so long is waited at most, and another try follows."""
+    """The bus redelivers a message within a minute, which is the longest wait, and another try follows."""
     out = nothing_read(OKX, failure(Code.SIGNING_UNAVAILABLE))
 
     delay = next_try(out, Attempt(delivery, delivery - 1), deadline, jitter)
@@ -138,7 +138,7 @@ def test_a_far_deadline_does_not_make_an_outage_the_last_word(
 
 
 def test_the_deliveries_that_are_left_are_not_overdrawn() -> None:
-    """The last of them publishes what there is to say, before the server gives the message up."""
+    """The last delivery publishes the outcome, before the server stops delivering the message."""
     out = nothing_read(OKX, failure(Code.VAULT_UNAVAILABLE))
 
     assert next_try(out, Attempt(MAX_DELIVERIES - 1, MAX_DELIVERIES - 2), 86400, 1.2) == MAX_DELAY
@@ -146,7 +146,7 @@ def test_the_deliveries_that_are_left_are_not_overdrawn() -> None:
 
 
 def test_outages_are_counted_for_so_many_messages_only() -> None:
-    """What is kept is bounded; the message that was counted longest ago goes first."""
+    """The memory is bounded; the message counted longest ago is forgotten first."""
     outages, messages = Outages(), [str(number) for number in range(MAX_MESSAGES + 1)]
     for message in [*messages[:-1], messages[0], messages[-1]]:
         outages.add(message)
@@ -164,19 +164,19 @@ def test_outages_are_counted_for_so_many_messages_only() -> None:
 
 
 def test_what_only_the_user_can_mend_is_told_at_once() -> None:
-    """A wrong key does not become right while the other wallet is tried again."""
+    """A wrong key stays wrong while the other wallet is retried."""
     assert next_try(reading(Code.KEY_UNKNOWN, Code.EXCHANGE_TIMEOUT), Attempt(1), 120, 1.0) is None
 
 
 @pytest.mark.parametrize("code", sorted(OF_ONE_WALLET))
 def test_a_restriction_of_one_wallet_does_not_give_up_the_other(code: Code) -> None:
-    """Where the account or the key is not refused as such, what passes is tried again."""
+    """If the account or the key is not refused as such, passing faults are retried."""
     assert next_try(reading(Code.RATE_LIMITED, code), Attempt(1), 120, 1.0) == 2.0
     assert next_try(reading(None, code), Attempt(1), 120, 1.0) is None
 
 
 def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
-    """not_permitted is an answer, and makes the sync partial."""
+    """not_permitted is final, and makes the sync partial."""
     partly = reading(None, Code.PERMISSION_MISSING)
 
     assert next_try(partly, Attempt(1), 120, 1.0) is None
@@ -188,7 +188,7 @@ def test_a_wallet_that_may_not_be_read_is_not_tried_again() -> None:
 
 @given(trading=CODES, funding=st.none() | CODES, attempt=st.integers(1, 60), left=st.floats(-10, 200))
 def test_every_try_fits_and_tries_end(trading: Code, funding: Code | None, attempt: int, left: float) -> None:
-    """A try starts before the deadline; past it nothing is tried."""
+    """A try starts before the deadline; there is none after it."""
     delay = next_try(reading(trading, funding), Attempt(attempt), left, 1.2)
 
     if delay is not None:
@@ -197,7 +197,7 @@ def test_every_try_fits_and_tries_end(trading: Code, funding: Code | None, attem
 
 @given(trading=st.none() | CODES, funding=st.none() | CODES)
 def test_every_reading_has_an_outcome(trading: Code | None, funding: Code | None) -> None:
-    """Whatever the faults, the outcome names each wallet of the catalogue, in its order."""
+    """For any faults, the outcome names each wallet of the catalogue, in its order."""
     said = outcome(a_request(), OKX, reading(trading, funding), 1)
 
     assert [read.wallet for read in said.wallets] == [wallet.key for wallet in OKX.wallets]
@@ -216,7 +216,7 @@ def test_every_reading_has_an_outcome(trading: Code | None, funding: Code | None
     ],
 )
 def test_the_fault_that_tells_most_is_told(trading: Code, funding: Code, told: Code) -> None:
-    """First what the user can mend, then the operator's, then what passes; else the first wallet's."""
+    """First faults for the user, then for the operator, then passing ones; else the first wallet's."""
     said = outcome(a_request(), OKX, reading(trading, funding), 1)
 
     assert isinstance(said, SyncFailed)
@@ -225,7 +225,7 @@ def test_the_fault_that_tells_most_is_told(trading: Code, funding: Code, told: C
 
 
 def test_an_outcome_too_large_to_send_says_so() -> None:
-    """It is never lost, and nothing of it looks as if it were all."""
+    """It is not lost, and no part of it looks like the whole."""
     many = tuple(Balance(f"COIN{number:09}", Decimal("0.000000000000000001")) for number in range(20_000))
 
     said = outcome(a_request(), OKX, Reading((complete("trading", *many), complete("funding"))), 1)
@@ -237,7 +237,7 @@ def test_an_outcome_too_large_to_send_says_so() -> None:
 
 
 def incomplete(wallet: str, *balances: Balance) -> WalletRead:
-    """Write the verdict on a wallet of which a row could not be read."""
+    """Return the verdict on a wallet with an unreadable row."""
     row = UnreadableRow("the currency has no name")
     return WalletRead(
         wallet, Verdict.INCOMPLETE, NOW, balances, None, Code.UNREADABLE_ROWS, "One row.", unreadable=(row,)
@@ -245,7 +245,7 @@ def incomplete(wallet: str, *balances: Balance) -> WalletRead:
 
 
 def test_an_incomplete_wallet_too_large_to_send_says_so() -> None:
-    """The bound is that of every wallet that was read; the other one says what it is itself."""
+    """The limit is that of every read wallet; the other one keeps its own words."""
     many = tuple(Balance(f"COIN{number:09}", Decimal("0.000000000000000001")) for number in range(20_000))
     limited = failed("funding", Code.RATE_LIMITED)
 
@@ -258,7 +258,7 @@ def test_an_incomplete_wallet_too_large_to_send_says_so() -> None:
 
 
 def test_an_incomplete_wallet_is_the_last_word() -> None:
-    """Nothing failed: the same answer would come again. What failed beside it is tried again."""
+    """Nothing failed, so the same response would follow. A failure beside it is retried."""
     read = incomplete("trading", Balance("BTC", Decimal(1)))
 
     assert next_try(Reading((read, complete("funding"))), Attempt(1), 120, 1.0) is None
@@ -269,12 +269,12 @@ def test_an_incomplete_wallet_is_the_last_word() -> None:
 
 
 def test_a_code_that_is_not_listed_is_tried_again() -> None:
-    """It passes as often as not."""
+    """It is treated as passing."""
     assert next_try(reading(Code.EXCHANGE_ERROR), Attempt(1), 120, 1.0) == 2.0
 
 
 def test_thousands_of_assets_can_be_sent() -> None:
-    """The limit is that of the stream, one mebibyte, which no ordinary account comes near."""
+    """The limit is that of the stream, one mebibyte, far above any ordinary account."""
     many = tuple(Balance(f"COIN{number:05}", Decimal(number)) for number in range(8_000))
 
     said = outcome(a_request(), OKX, Reading((complete("trading", *many), complete("funding"))), 1)
@@ -285,7 +285,7 @@ def test_thousands_of_assets_can_be_sent() -> None:
 
 @given(code=CODES)
 def test_a_wallet_that_was_not_read_has_no_balances(code: Code) -> None:
-    """A fault is never an empty wallet, and always in words."""
+    """A fault is never an empty wallet, and always has words."""
     fault = failure(code, "More.", exchange_code="50011", endpoint="account_balance")
 
     read = unread("trading", fault)

@@ -1,4 +1,4 @@
-"""What a request has left: its age by the bus counts, and no clock that the worker compares with its own."""
+"""The remaining time of a request follows from its age by the bus; the worker's own clock is not used."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -36,27 +36,27 @@ def delivery(age: float, left: str | None = "120.000") -> Delivery:
 @pytest.mark.parametrize("own", OFF)
 @pytest.mark.parametrize("database", OFF)
 async def test_no_clock_but_the_bus_counts(own: float, database: float) -> None:
-    """Whatever the worker's clock shows, and whatever the database's showed, 120 s less the age are left."""
+    """Whatever the clocks of the worker and the database showed, 120 s less the age are left."""
     request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=120 + database))
 
     assert await timing(own).left(request, delivery(age=30)) == Left(90.0)
 
 
 async def test_what_waited_in_the_outbox_has_less_left() -> None:
-    """Only what was left at the publication counts."""
+    """Only the time left at the publication counts."""
     assert await timing(0).left(a_request(), delivery(age=5, left="17.5")) == Left(12.5)
 
 
 @pytest.mark.parametrize("own", OFF)
 async def test_a_request_of_before_is_read_by_the_time_of_the_bus(own: float) -> None:
-    """It does not say what is left: its deadline is held against the server's clock, not against ours."""
+    """It lacks the remaining time: its deadline is compared with the server's clock, not with ours."""
     request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=40))
 
     assert await timing(own).left(request, delivery(age=30, left=None)) == Left(40.0)
 
 
 async def test_a_request_from_the_future_is_impossible() -> None:
-    """It says so, and is not taken for one with more or less time."""
+    """It is reported, and not read as one with more or less time."""
     request = msgspec.structs.replace(a_request(), deadline=NOW + timedelta(seconds=40))
 
     left = await timing(0).left(request, delivery(age=-60))
@@ -71,13 +71,13 @@ async def test_a_server_that_is_slightly_behind_itself_is_believed() -> None:
 
 
 async def test_without_the_time_of_the_bus_a_request_is_returned() -> None:
-    """Nothing is concluded from the own clock."""
+    """The worker concludes nothing from its own clock."""
     with pytest.raises(RetryLater):
         await timing(0, server=None).left(a_request(), delivery(age=0))
 
 
 @pytest.mark.parametrize("text", ["", "soon", "nan", "inf"])
 async def test_what_is_no_number_is_malformed(text: str) -> None:
-    """A message that says nonsense is buried, not guessed at."""
+    """A message with an invalid time becomes a dead letter."""
     with pytest.raises(Malformed):
         await timing(0).left(a_request(), delivery(age=0, left=text))

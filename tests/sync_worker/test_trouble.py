@@ -1,4 +1,4 @@
-"""The worker and an exchange in trouble: what is tried again, and what the outcome says of each wallet."""
+"""The worker and an exchange in trouble: which faults are retried, and the outcome of each wallet."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION
 from tests.sync_worker.system import Gateway, Service, Worker
 from tests.waiting import passed, until
 
-# No second try fits: what was read at the first is the last word.
+# The deadline leaves no time for a second try, so the first reading is final.
 ONE_TRY = 3.2
 SYNCS = 256
 
@@ -35,7 +35,7 @@ async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[
 async def test_the_wallets_are_read_together_as_they_were_signed(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """Two wallets and the totals are asked for, each with its signature; as_of lies before the request."""
+    """Two wallets and the totals are requested, each with its signature; as_of is before the request."""
     before = datetime.now(UTC)
 
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
@@ -50,7 +50,7 @@ async def test_the_wallets_are_read_together_as_they_were_signed(
 
 
 def answered(status: str) -> Script:
-    """Answer with an account's data, but with a status that no answer of the API has."""
+    """Return a response with an account's data, but with a status that the API never uses."""
     data = [{"totalEq": "", "details": [script.TRADING_ROW | {"ccy": "BTC", "eq": "1", "eqUsd": "64000"}]}]
     return script.response(json.dumps({"code": "0", "msg": "", "data": data}).encode(), status)
 
@@ -99,7 +99,7 @@ async def test_a_wallet_in_trouble_fails_alone(
     answer: Script,
     code: Code,
 ) -> None:
-    """It has no balances and says why; the other wallet is there, and the sync is partial."""
+    """It has no balances but a reason; the other wallet is read, and the sync is partial."""
     scripted.scripts[BALANCE] = answer
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
@@ -133,7 +133,7 @@ async def test_what_can_be_read_is_shown_with_its_mark(
     code: Code | None,
     total_check: TotalCheck,
 ) -> None:
-    """The rows are there, at the first try, and the sync is partial."""
+    """The rows are read, at the first try, and the sync is partial."""
     scripted.scripts[BALANCE] = answer
 
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
@@ -148,7 +148,7 @@ async def test_what_can_be_read_is_shown_with_its_mark(
 async def test_data_from_a_cache_say_from_when(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """An Age of more than a day is told beside the wallet, which is complete."""
+    """An Age of more than a day is reported beside the wallet, which is complete."""
     body = json.dumps({"code": "0", "data": [script.FUNDING_ROW | {"ccy": "BTC", "bal": "1"}]}).encode()
     scripted.scripts[FUNDING] = script.response(body, headers="age: 90000")
 
@@ -184,14 +184,14 @@ async def test_a_wallet_that_the_key_may_not_read_is_not_permitted(
 
 
 def the_time_and(seconds: float) -> Script:
-    """Tell a time that is wrong by so much."""
+    """Return a time that is wrong by so much."""
     return script.rows({"ts": str(int((time.time() + seconds) * 1000))})
 
 
 async def test_a_refused_time_is_measured_once_more(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """After 50102 all is signed anew by the exchange's own clock, in the same try."""
+    """After 50102 all requests are signed again by the exchange's own clock, in the same try."""
     await until(passed(MIN_AGE))
     scripted.scripts[BALANCE] = script.first(script.refusal("50102"), scripted.scripts[BALANCE])
     scripted.scripts[TIME] = the_time_and(45)
@@ -209,7 +209,7 @@ async def test_a_refused_time_is_measured_once_more(
 async def test_a_clock_that_is_never_right_fails_the_sync(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """It is measured anew once in a try, and not in a loop."""
+    """It is measured again once in a try, and not in a loop."""
     scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal("50102")
     await until(passed(MIN_AGE))
 
@@ -224,7 +224,7 @@ async def test_a_clock_that_is_never_right_fails_the_sync(
 async def test_an_exchange_in_another_day_is_not_believed(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """No signature is made for a time far from ours; a clock that is right again is believed again."""
+    """The worker signs nothing for a time far from ours, and accepts a corrected clock again."""
     right = scripted.scripts[BALANCE]
     scripted.scripts[BALANCE] = script.refusal("50102")
     scripted.scripts[TIME] = the_time_and(86400)
@@ -243,7 +243,7 @@ async def test_an_exchange_in_another_day_is_not_believed(
 async def test_a_verification_is_answered_in_time(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """An exchange that hangs is a refusal, and one that answers says whose key it is."""
+    """A hanging exchange is a refusal, and a responding one names the owner of the key."""
     scripted.scripts[CONFIG] = script.first(
         script.hang, script.rows({"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "192.0.2.1"})
     )
@@ -259,9 +259,9 @@ async def test_a_verification_is_answered_in_time(
 async def test_256_syncs_are_in_flight_at_once(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """None of them is answered before all of them have asked, once a try.
+    """None of them gets a response before all of them have sent a request, once a try.
 
-    One whose signatures were late in this crowd has come again before it asked.
+    One whose signatures were late in this crowd was redelivered before it sent its requests.
     """
     answer, released = scripted.scripts[BALANCE], asyncio.Event()
 
@@ -283,7 +283,7 @@ async def test_256_syncs_are_in_flight_at_once(
 async def test_a_broker_that_does_not_answer_is_waited_for(
     worker: Worker, broker: Service, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """What has time comes again and is completed; what has none fails, and not in the exchange's name."""
+    """A request with time left is redelivered and completed; another fails, not by the exchange's fault."""
     patient, impatient = gateway.request(credential_id, "us"), gateway.request(credential_id, "us", 5)
     broker.process.send_signal(SIGSTOP)
     try:
@@ -303,7 +303,7 @@ async def test_a_broker_that_does_not_answer_is_waited_for(
 async def test_a_stopped_worker_finishes_what_it_has_begun(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """SIGTERM ends the process after its syncs, each with its outcome at the first try; it comes last."""
+    """SIGTERM ends the process after its syncs, each with its outcome at the first try."""
     answer, released = scripted.scripts[BALANCE], asyncio.Event()
 
     async def held(writer: asyncio.StreamWriter) -> None:

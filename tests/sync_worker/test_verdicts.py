@@ -1,4 +1,4 @@
-"""The verdict on a list beside the totals: that of its own answer tightly, the valuation widely."""
+"""The verdict on a list beside the totals: tight for that of its own response, wide for the valuation."""
 
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ NAMELESS = "the currency has no name"
 
 
 def listing(*worths: str, stated: str | None = None, lost: str | None = None) -> Listed:
-    """Write a list of rows that are worth so much, and one that could not be read but for its worth."""
+    """Return a list of rows with these worths, and one that is unreadable except for its worth."""
     usds = [Decimal(worth) for worth in (*worths, *([lost] if lost else []))]
     worth = Worth(sum(usds, Decimal(0)), sum(map(abs, usds), Decimal(0)))
     balances = tuple(Balance(f"C{number}", Decimal(worth)) for number, worth in enumerate(worths))
@@ -89,7 +89,7 @@ def test_a_list_is_held_tightly_against_its_own_total(worths: list[str], stated:
     ],
 )
 def test_a_list_of_another_worth_contradicts_its_own_total(worths: list[str], stated: str) -> None:
-    """No answer denies itself by more than a tenth and ten dollars; the valuation changes nothing in it."""
+    """No response contradicts itself by more than a tenth and ten dollars; the valuation does not matter."""
     for valued in (None, stated, "64000"):
         read = judged(listing(*worths, stated=stated), valued)
 
@@ -110,7 +110,7 @@ def test_the_tolerance_can_be_widened(tolerance: str, fits: bool) -> None:  # no
 )
 @pytest.mark.parametrize("total", ["0.02", "-5", "100"])
 def test_a_list_without_amounts_contradicts_every_total(listed: Listed, total: str) -> None:
-    """Beside its own total or the valuation, whichever is there, an empty list is never believed."""
+    """An empty list never counts beside a total of its own or the valuation."""
     with pytest.raises(ContradictoryTotal):
         check_total(listed, Decimal(total))
     for valued in (None, Decimal(0)):
@@ -119,7 +119,7 @@ def test_a_list_without_amounts_contradicts_every_total(listed: Listed, total: s
 
 
 def test_a_row_that_can_not_be_read_is_no_empty_list() -> None:
-    """Its worth counts in the sum: it says that something is there."""
+    """Its worth counts in the sum, because it proves an asset."""
     read = judged(listing("0", stated="3000", lost="3000"), "3000")
 
     assert (read.verdict, read.error_code) == (Verdict.INCOMPLETE, Code.UNREADABLE_ROWS)
@@ -127,7 +127,7 @@ def test_a_row_that_can_not_be_read_is_no_empty_list() -> None:
 
 
 def test_a_row_whose_worth_is_not_known_fills_no_list() -> None:
-    """Beside a total, a list in which no amount can be read is not stored."""
+    """Beside a total, a list without readable amounts is not stored."""
     unknown = Worth(whole=False, least=False)
     listed = Listed((bitcoin("0"),), unknown, Decimal(3000), (UnreadableRow(NAMELESS, "ETH"),))
 
@@ -161,7 +161,7 @@ def test_a_row_whose_worth_is_not_known_fills_no_list() -> None:
 def test_a_list_is_held_widely_against_the_valuation(
     worths: list[str], valued: str | None, check: TotalCheck
 ) -> None:
-    """It is of another moment: what disagrees is shown, and said to disagree."""
+    """It is of another moment: a disagreement is shown and marked."""
     read = judged(listing(*worths, stated=str(sum(map(Decimal, worths)))), valued)
 
     assert (read.verdict, read.error_code, read.error) == (Verdict.COMPLETE, None, None)
@@ -170,7 +170,7 @@ def test_a_list_is_held_widely_against_the_valuation(
 
 
 def unpriced(*worths: str, stated: str | None = None, least: bool = True) -> Listed:
-    """Write a list of which one row has no price."""
+    """Return a list with one row without a price."""
     priced = listing(*worths, stated=stated)
     worth = Worth(priced.worth.usd, priced.worth.gross, whole=False, least=least)
     return Listed((*priced.balances, bitcoin()), worth, priced.stated)
@@ -178,7 +178,7 @@ def unpriced(*worths: str, stated: str | None = None, least: bool = True) -> Lis
 
 @pytest.mark.parametrize(("stated", "valued"), [("64000", "64000"), ("65000", "1000000"), ("63900", None)])
 def test_a_list_with_a_row_without_a_price_is_held_against_nothing(stated: str, valued: str | None) -> None:
-    """That row may be worth whatever is missing: the list fits nothing and agrees with nothing."""
+    """That row may have any missing worth, so the list neither fits nor agrees."""
     read = judged(unpriced("64000", stated=stated), valued)
 
     assert (read.verdict, read.total_check) == (Verdict.COMPLETE, UNCHECKED)
@@ -193,7 +193,7 @@ def test_rows_that_are_worth_more_than_all_are_noticed_without_the_last_price() 
 
 
 def test_an_unreadable_row_s_worth_counts_in_the_sum() -> None:
-    """The list fits with it; where it does not, both are told, and the difference."""
+    """The list fits with it; otherwise both are reported, and the difference."""
     fitting = judged(listing("64000", stated="64500", lost="500"), "64500")
     short = judged(listing("64000", stated="65500", lost="500"), "64500")
     far = judged(listing("64000", stated="129000", lost="500"))
@@ -214,7 +214,7 @@ def test_an_unreadable_row_s_worth_counts_in_the_sum() -> None:
 
 
 def test_the_totals_of_an_empty_list_are_zero() -> None:
-    """Nothing is worth nothing, and that is known."""
+    """An empty list is worth zero, not an unknown amount."""
     read = judged(Listed(()), "0")
 
     assert (read.verdict, read.total_check) == (Verdict.COMPLETE, AGREES)
@@ -222,7 +222,7 @@ def test_the_totals_of_an_empty_list_are_zero() -> None:
 
 
 def test_a_sum_that_no_message_carries_is_not_known() -> None:
-    """One with too many decimals is rounded, and one that is too large is left out."""
+    """A sum with too many decimals is rounded, and one that is too large is omitted."""
     tiny = Decimal("0." + "3" * 45)
     small, large = Listed((bitcoin(),), Worth(tiny, tiny)), listing("9E39", "9E39")
 
@@ -231,7 +231,7 @@ def test_a_sum_that_no_message_carries_is_not_known() -> None:
     assert judged(large).totals == Totals()
 
 
-# Whatever parse_amount takes.
+# Any text that parse_amount accepts.
 HUGE = st.builds("{}E-{}".format, st.integers(-(10**40) + 1, 10**40 - 1), st.integers(0, 40))
 
 
@@ -241,7 +241,7 @@ HUGE = st.builds("{}E-{}".format, st.integers(-(10**40) + 1, 10**40 - 1), st.int
     valued=st.none() | HUGE,
 )
 def test_every_verdict_can_be_sent(worths: list[str], stated: str | None, valued: str | None) -> None:
-    """However large or small the sums, the message carries them or says that they are not known."""
+    """However large or small the sums, the message carries them or marks them as unknown."""
     read = judged(listing(*worths, stated=stated), valued)
 
     assert decode(encode(read), WalletRead) == read

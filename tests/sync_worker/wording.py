@@ -1,4 +1,4 @@
-"""What the tests of the centre say again and again."""
+"""Values that many tests of the central modules use."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,21 +14,21 @@ NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
 
 
 def a_request() -> SyncRequested:
-    """Write a request for a sync that has two minutes."""
+    """Return a request for a sync with two minutes left."""
     deadline = NOW + timedelta(seconds=120)
     return SyncRequested(uuid7(), uuid7(), uuid7(), "okx", "global", deadline, "grant")
 
 
 def complete(wallet: str, *balances: Balance) -> WalletRead:
-    """Write the verdict on a wallet that was read."""
+    """Return the verdict on a read wallet."""
     return WalletRead(wallet, Verdict.COMPLETE, NOW, balances, TotalCheck.AGREES)
 
 
 def failed(wallet: str, code: Code) -> WalletRead:
-    """Write the verdict on a wallet that was not read."""
+    """Return the verdict on an unread wallet."""
     return unread(wallet, failure(code))
 
 
 def bitcoin(total: str = "1") -> Balance:
-    """Write a balance."""
+    """Return a balance."""
     return Balance("BTC", Decimal(total))

@@ -1,4 +1,4 @@
-"""What a gateway and a worker do on their side of the broker."""
+"""The gateway's and the worker's side of the broker's protocol."""
 
 import os
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class Gateway:
         self._now = now
 
     async def keys(self) -> KeysReply:
-        """Ask for the keys."""
+        """Request the keys."""
         reply: KeysReply = await _ask(self.bus, subjects.KEYS, AskKeys(), KeysReply)
         return reply
 
@@ -78,13 +78,13 @@ class Gateway:
     def store_request(
         self, keys: Keys, secret: bytes, api_key: str = "key", passphrase: str = "words"
     ) -> Store:
-        """Make a request to store a new credential."""
+        """Return a request to store a new credential."""
         return self.sealing(
             keys, secret, encode({"api_key": Secret(api_key), "passphrase": Secret(passphrase)})
         )
 
     def sealing(self, keys: Keys, secret: bytes, plain: bytes) -> Store:
-        """Make a request to store a new credential whose other fields are these bytes."""
+        """Return a request to store a new credential whose other fields are these bytes."""
         credential_id, request_id = uuid7(), uuid7()
         sealed = seal(plain, keys.sealing_key, subjects.STORE, credential_id, request_id)
         wrapped = wrap(secret, keys.wrapping_key)
@@ -109,14 +109,14 @@ class Gateway:
     def grant(
         self, credential_id: UUID, purpose: str = "", *, exchange: str = "okx", seconds: int = 120
     ) -> str:
-        """Sign a grant, for a sync if nothing else is said."""
+        """Sign a grant, for a sync by default."""
         deadline = self._now() + timedelta(seconds=seconds)
         purpose = purpose or sync_purpose(uuid7())
         return sign_grant(Grant(credential_id, exchange, purpose, deadline), self._grant_key)
 
 
 class Worker:
-    """A worker as the broker sees it, with a key pair of its own."""
+    """A worker as the broker sees it, with its own key pair."""
 
     def __init__(self, bus: Bus, now: Callable[[], datetime]) -> None:
         self.bus = bus
@@ -124,7 +124,7 @@ class Worker:
         self._key = SealingKey.generate()
 
     def request(self, credential_id: UUID, grant: str, reads: tuple[Read, ...] = ALL_READS) -> Authorize:
-        """Make a request for signed reads, at the present time."""
+        """Return a request for signed reads, at the present time."""
         milliseconds = round(self._now().timestamp() * 1000)
         return Authorize(uuid7(), credential_id, "okx", milliseconds, reads, self._key.public, grant)
 
@@ -134,13 +134,13 @@ class Worker:
         return reply
 
     async def signed(self, request: Authorize) -> SignedReads:
-        """Send a request and open what comes back."""
+        """Send a request and open the response."""
         reply = await self.authorize(request)
         assert isinstance(reply, Authorized), reply
         return self.open(reply, request)
 
     def open(self, reply: Authorized, request: Authorize) -> SignedReads:
-        """Open an answer as that to a request; raises SealBroken."""
+        """Open a response to a request; raises SealBroken."""
         plain = self._key.open(
             reply.sealed_reads, subjects.AUTHORIZE, request.credential_id, request.request_id
         )

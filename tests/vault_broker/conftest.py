@@ -1,4 +1,4 @@
-"""A vault that tests may trouble, a broker whose clock they set, and the broker's two callers."""
+"""A vault that tests may disturb, a broker whose clock they set, and the broker's two callers."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from vault_broker.vault import Vault
 
 @dataclass(frozen=True)
 class Callers:
-    """Those who ask the broker, and the clock that all share."""
+    """The broker's callers, and the clock that all share."""
 
     gateway: Gateway
     worker: Worker
@@ -37,7 +37,7 @@ class Callers:
 
 @pytest_asyncio.fixture(name="nats", scope="session")
 async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Yield a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    """Yield a separate bus, because on the shared one the broker of the whole stack would answer, too."""
     directory = tmp_path_factory.mktemp("own-bus")
     async with running_nats(Processes(directory / "logs"), directory) as nats:
         yield nats
@@ -99,7 +99,7 @@ def environment(
 
 @asynccontextmanager
 async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
-    """Yield a login of its own, kept alive as the service does it."""
+    """Yield a separate login, kept alive as the service does it."""
     connection = Vault(own_vault.url, str(own_vault.ca))
     login = Login(connection, own_vault.role_id_file, own_vault.secret_id_file, time.monotonic)
     keeping = asyncio.create_task(login.keep())
@@ -115,7 +115,7 @@ async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
 async def connected(
     nats: Nats, user: str, role: str, declare: Callable[[Bus], None] | None = None
 ) -> AsyncIterator[Bus]:
-    """Connect to the bus as one user of the topology, with what is declared on it, if anything."""
+    """Connect to the bus as one user of the topology, with its declared responders, if any."""
     bus = Bus(user, role, nats.url, Secret(nats.seed_file(user).read_text()))
     if declare is not None:
         declare(bus)

@@ -1,4 +1,4 @@
-"""Signing: signatures are what the exchange expects, and only granted reads on the list are signed."""
+"""Signing: signatures match the exchange's, and only granted reads on the list are signed."""
 
 import json
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ def _okx() -> dict[str, Any]:
 async def test_vault_signs_every_published_vector(
     okx: dict[str, Any], callers: Callers, login: Login
 ) -> None:
-    """Whatever bytes are signed, the vault's signature is the one that OKX and its clients publish."""
+    """For any bytes, the vault's signature is the one that OKX and its clients publish."""
     own = [*okx["rest"], okx["ws_login"]]
     vectors = [{"secret": okx["secret"], **vector} for vector in own] + okx["third_party"]
     signatures = []
@@ -88,14 +88,14 @@ async def test_time_within_a_minute_is_signed(callers: Callers, seconds: int) ->
 
 
 class TestGrant:
-    """Without the gateway's grant for this credential and these reads, nothing is signed."""
+    """Without the gateway's grant for this credential and these reads, the broker signs nothing."""
 
     async def refused(self, callers: Callers, request: Authorize) -> bool:
         """Return whether the broker refuses the grant."""
         return code(await callers.worker.authorize(request)) == Code.GRANT_REFUSED
 
     async def test_verify_covers_the_configuration_alone(self, callers: Callers) -> None:
-        """A grant to verify lets nobody read a balance."""
+        """A grant to verify does not permit reading a balance."""
         credential = await callers.gateway.stored(SECRET, "key", "words")
         grant = callers.gateway.grant(credential, VERIFY)
         configuration = callers.worker.request(credential, grant, (Read("account_config"),))
@@ -105,14 +105,14 @@ class TestGrant:
 
     @pytest.mark.parametrize("purpose", ["trade", "verifying", "sync-all x"])
     async def test_other_purposes_cover_nothing(self, callers: Callers, purpose: str) -> None:
-        """A purpose that the broker does not know is none."""
+        """The broker refuses an unknown purpose."""
         credential = uuid7()
         request = callers.worker.request(credential, callers.gateway.grant(credential, purpose))
 
         assert await self.refused(callers, request)
 
     async def test_grant_is_over_at_its_deadline(self, callers: Callers) -> None:
-        """A grant lasts until its deadline and not longer."""
+        """A grant lasts exactly until its deadline."""
         credential = await callers.gateway.stored(SECRET, "key", "words")
         grant = callers.gateway.grant(credential, seconds=120)
         callers.clock.time += timedelta(seconds=119)
@@ -131,7 +131,7 @@ async def test_unknown_credential_is_missing(callers: Callers) -> None:
 
 
 async def test_credential_of_another_exchange_is_refused(callers: Callers, own_vault: OwnVault) -> None:
-    """What was stored for one exchange signs nothing for another."""
+    """A credential of one exchange signs nothing for another."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     kept = {"exchange": "kraken", "api_key": "key", "passphrase": "words"}
     await own_vault.root("POST", f"secret/data/credentials/{credential}", {"data": kept})
@@ -141,7 +141,7 @@ async def test_credential_of_another_exchange_is_refused(callers: Callers, own_v
 
 
 async def test_unknown_exchange_is_refused(callers: Callers) -> None:
-    """An exchange without a list of reads has none."""
+    """An exchange without a list of reads is refused."""
     credential = uuid7()
     request = callers.worker.request(credential, callers.gateway.grant(credential, exchange="nowhere"))
     nowhere = msgspec.structs.replace(request, exchange="nowhere")

@@ -1,4 +1,4 @@
-"""A broker whose clock and the vault's disagree refuses what it can not judge by that name, and no more."""
+"""A broker whose clock disagrees with the vault's refuses time-dependent requests with that code only."""
 
 import time
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ def _disagreeing() -> list[str]:
 async def _callers(
     nats: Nats, login: Login, grant_key: Ed25519PrivateKey, disagreeing: list[str]
 ) -> AsyncIterator[Callers]:
-    """Yield callers with the true time, and a broker with a clock of its own."""
+    """Yield callers with the true time, and a broker with a separate clock."""
     clock, true = Clock(), Clock()
     true.time = clock.time
     handlers = Handlers(
@@ -52,7 +52,7 @@ async def _callers(
 async def test_no_time_is_judged_by_a_clock_that_may_be_wrong(
     callers: Callers, disagreeing: list[str], seconds: int
 ) -> None:
-    """A grant is not called over, nor a store late: both are clock_disagrees, which passes."""
+    """A grant is not called expired, nor a store late: both are clock_disagrees, which passes."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
@@ -66,7 +66,7 @@ async def test_no_time_is_judged_by_a_clock_that_may_be_wrong(
 
 
 async def test_a_vault_with_a_wrong_clock_stops_nothing(callers: Callers, disagreeing: list[str]) -> None:
-    """Where all times fit the own clock it is the vault's that is wrong, and what is granted is signed."""
+    """If all times fit its own clock the vault's is wrong, and the broker signs granted reads."""
     disagreeing.append("vault")
     credential = await callers.gateway.stored(SECRET, "key", "words")
 
@@ -76,7 +76,7 @@ async def test_a_vault_with_a_wrong_clock_stops_nothing(callers: Callers, disagr
 
 
 async def test_a_forged_grant_is_no_matter_of_clocks(callers: Callers, disagreeing: list[str]) -> None:
-    """Whatever the clocks say, what the gateway did not sign is refused for good."""
+    """Whatever the clocks show, a request that the gateway did not sign is refused for good."""
     disagreeing.append("vault")
     credential = await callers.gateway.stored(SECRET, "key", "words")
     forger = Gateway(callers.gateway.bus, Ed25519PrivateKey.generate(), callers.clock)
@@ -86,7 +86,7 @@ async def test_a_forged_grant_is_no_matter_of_clocks(callers: Callers, disagreei
 
 
 async def test_a_grant_ends_at_its_deadline_by_a_clock_that_is_believed(callers: Callers) -> None:
-    """There is no leeway for a thief."""
+    """An attacker gets no leeway."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential, seconds=30)
     callers.clock.time += timedelta(seconds=30)
@@ -102,7 +102,7 @@ async def test_a_grant_ends_at_its_deadline_by_a_clock_that_is_believed(callers:
 async def test_a_store_may_be_late_by_what_clocks_differ(
     callers: Callers, seconds: float, reply: str
 ) -> None:
-    """A broker that is ten seconds ahead or behind keeps what comes in time."""
+    """A broker that is ten seconds ahead or behind stores requests that arrive in time."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
     callers.clock.time += timedelta(seconds=seconds)
@@ -113,7 +113,7 @@ async def test_a_store_may_be_late_by_what_clocks_differ(
 
 
 async def test_every_answer_of_the_vault_tells_its_time(own_vault: OwnVault) -> None:
-    """The Date of an answer is the vault's clock, to the second."""
+    """The Date of a response is the vault's clock, to the second."""
     clocks = Clocks()
     vault = Vault(own_vault.url, str(own_vault.ca), lambda seconds, at: clocks.note("vault", seconds, at))
 

@@ -1,4 +1,4 @@
-"""The gateway forgets a credential, and its audit says so, only when the vault holds nothing of it."""
+"""The gateway deletes a credential's row, and audits it, only when the vault holds no part of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -40,18 +40,18 @@ class Forgetting:
         self._destroyer = destroyer
 
     async def doom(self) -> None:
-        """Doom the credential, and have it destroyed at once."""
+        """Doom the credential for immediate destruction."""
         async with self._pool.transaction() as connection:
             await credentials.doom(connection, self.credential, "live")
         self._destroyer.wake()
 
     async def try_again(self) -> None:
-        """Let the next try begin now."""
+        """Make the next try due now."""
         await self._rows("update credentials set destroy_at = now() where state = 'doomed' returning 1")
         self._destroyer.wake()
 
     async def forgotten(self) -> bool:
-        """Return whether the table has forgotten it; fails where the audit says anything else."""
+        """Return whether the row is deleted; fails if the audit disagrees."""
         ((audited, kept),) = await self._rows(
             """select (select count(*) from audit where action = 'secret_destroyed'),
                       (select count(*) from credentials)"""
@@ -87,7 +87,7 @@ async def _forgetting(
 
 
 def denying(path: str) -> Callable[[OwnVault], AbstractAsyncContextManager[None]]:
-    """Return a trouble in which the vault's policy does not let the broker use a path."""
+    """Return a fault in which the vault's policy denies the broker a path."""
 
     @asynccontextmanager
     async def denied(vault: OwnVault) -> AsyncIterator[None]:
@@ -104,7 +104,7 @@ def denying(path: str) -> Callable[[OwnVault], AbstractAsyncContextManager[None]
 
 @asynccontextmanager
 async def hanging(vault: OwnVault) -> AsyncIterator[None]:
-    """Have the vault take requests and never answer."""
+    """Let the vault accept requests and never respond."""
     vault.process.send_signal(SIGSTOP)
     try:
         yield
@@ -130,7 +130,7 @@ TROUBLES: dict[str, Callable[[OwnVault], AbstractAsyncContextManager[None]]] = {
 async def test_a_credential_is_forgotten_when_the_vault_holds_nothing(
     forgetting: Forgetting, callers: Callers, own_vault: OwnVault, trouble: str
 ) -> None:
-    """Whichever step of destroying fails, the credential stays doomed until it is gone, whole."""
+    """Whichever step of destroying fails, the credential stays doomed until all of it is deleted."""
     async with TROUBLES[trouble](own_vault):
         assert isinstance(await callers.gateway.destroy(forgetting.credential), Refused)
         refusals = refused()

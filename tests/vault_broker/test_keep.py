@@ -1,4 +1,4 @@
-"""Keeping credentials: stored whole or not at all, never twice, and destroyed without a trace."""
+"""Storing credentials: whole or not at all, never twice, and destroyed without a trace."""
 
 import os
 from datetime import timedelta
@@ -26,13 +26,13 @@ SECRET = b"22582BD0CFF14C41EDBF1AB98506286D"
 
 
 async def traces(own_vault: OwnVault, credential: UUID) -> set[str]:
-    """Name what the vault holds of a credential."""
+    """Return the names of a credential's parts in the vault."""
     paths = {"key": f"transit/keys/{credential}", "parts": f"secret/metadata/credentials/{credential}"}
     return {name for name, path in paths.items() if await own_vault.status("GET", path) == 200}
 
 
 def unsigned(request: Store, **altered: object) -> Store:
-    """Return a request with something altered, and without signature as the release before sends it."""
+    """Return a changed request without signature, as the release before sends it."""
     return msgspec.structs.replace(request, signature=None, **altered)
 
 
@@ -44,7 +44,7 @@ async def _request(callers: Callers) -> Store:
 
 
 async def test_stored_key_can_not_be_exported(callers: Callers, own_vault: OwnVault, request_: Store) -> None:
-    """The secret is an HMAC key that even root can not export."""
+    """The secret is an HMAC key that even root cannot export."""
     assert isinstance(await callers.gateway.store(request_), Stored)
 
     key = (await own_vault.root("GET", f"transit/keys/{request_.credential_id}"))["data"]
@@ -82,7 +82,7 @@ async def test_fields_stand_in_the_vault_as_the_release_before_wrote_them(
 async def test_fields_that_the_exchange_does_not_take_are_refused(
     callers: Callers, own_vault: OwnVault, fields: dict[str, str], words: str
 ) -> None:
-    """The broker checks what it can see by the same rules as the gateway, and keeps nothing of the rest."""
+    """The broker checks the visible fields by the gateway's rules, and stores nothing if one fails."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
     request = callers.gateway.sealing(keys, SECRET, msgspec.json.encode(fields))
@@ -108,7 +108,7 @@ async def test_second_store_of_an_id_is_refused(
 async def test_secret_has_32_to_512_bytes(
     callers: Callers, own_vault: OwnVault, length: int, *, kept: bool
 ) -> None:
-    """The vault takes no shorter and no longer secret, and nothing of such a credential stays."""
+    """The vault accepts no shorter and no longer secret, and stores no part of such a credential."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
     request = callers.gateway.store_request(keys, os.urandom(length))
@@ -121,7 +121,7 @@ async def test_secret_has_32_to_512_bytes(
 async def test_other_wrapping_key_means_that_the_keys_changed(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """A secret under a key that the vault does not have any more makes the gateway fetch the keys anew."""
+    """A secret under a key that the vault does not have any more makes the gateway fetch the keys again."""
     other = rsa.generate_private_key(65537, 4096).public_key()
     pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     stale = unsigned(request_, wrapped_secret=wrap(SECRET, pem))
@@ -131,7 +131,7 @@ async def test_other_wrapping_key_means_that_the_keys_changed(
 
 
 async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, request_: Store) -> None:
-    """Parts sealed to a key that the brokers do not have any more make the gateway fetch the keys anew."""
+    """Parts sealed to a key that the brokers do not have any more make the gateway fetch the keys again."""
     stale = unsigned(request_, sealing_key_id="0" * 16)
 
     assert code(await callers.gateway.store(stale)) == Code.KEYS_CHANGED
@@ -153,7 +153,7 @@ async def test_other_sealing_key_means_that_the_keys_changed(callers: Callers, r
 async def test_damaged_request_is_invalid(
     callers: Callers, own_vault: OwnVault, request_: Store, damage: dict[str, object]
 ) -> None:
-    """What is cut, altered, or sealed for another request is refused before anything is kept."""
+    """Requests that are cut, altered, or sealed for another request are refused before they are stored."""
     damaged = unsigned(request_, **damage)
 
     assert code(await callers.gateway.store(damaged)) == Code.INVALID_REQUEST
@@ -163,7 +163,7 @@ async def test_damaged_request_is_invalid(
 async def test_half_stored_credential_is_taken_back(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """Where the parts can not be written, the imported secret is destroyed too."""
+    """If the parts cannot be written, the imported secret is destroyed, too."""
     path = f"secret/data/credentials/{request_.credential_id}"
     await own_vault.root("POST", path, {"options": {"cas": 0}, "data": {"left": "over"}})
 
@@ -174,7 +174,7 @@ async def test_half_stored_credential_is_taken_back(
 async def test_destroy_leaves_nothing_and_may_be_repeated(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """A destroyed credential is gone; asking again is harmless."""
+    """A destroyed credential is deleted; a second request is harmless."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     for _ in range(2):
         assert isinstance(await callers.gateway.destroy(request_.credential_id), Destroyed)
@@ -185,7 +185,7 @@ async def test_destroy_leaves_nothing_and_may_be_repeated(
 
 
 async def test_destroy_of_an_unknown_credential_is_done(callers: Callers) -> None:
-    """What was never there counts as destroyed."""
+    """A credential that never existed counts as destroyed."""
     assert isinstance(await callers.gateway.destroy(uuid7()), Destroyed)
 
 
@@ -210,7 +210,7 @@ async def test_half_a_credential_can_not_sign_and_is_destroyed(
 
 
 async def test_a_broker_makes_no_sealing_key(callers: Callers, own_vault: OwnVault) -> None:
-    """In a vault without the key pair the broker says so, and leaves it to provisioning."""
+    """In a vault without the key pair the broker reports that, and leaves it to provisioning."""
     places = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
     kept = {place: (await own_vault.root("GET", place))["data"]["data"] for place in places}
     for place in places:
@@ -229,7 +229,7 @@ async def test_a_broker_makes_no_sealing_key(callers: Callers, own_vault: OwnVau
 async def test_a_store_after_its_deadline_is_refused(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """What arrives when the gateway has given up is not kept: it may have been destroyed already."""
+    """A request after the gateway's timeout is not stored, because it may have been destroyed already."""
     callers.clock.time += timedelta(seconds=9)
 
     assert code(await callers.gateway.store(request_)) == Code.DEADLINE_EXCEEDED
@@ -240,7 +240,7 @@ async def test_a_store_after_its_deadline_is_refused(
 async def test_a_recorded_secret_is_not_stored_under_another_id(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """Who records a message and seals parts of their own for a new id has no signature for it."""
+    """An attacker who records a message and seals own parts for a new id has no signature for it."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
     own = callers.gateway.store_request(keys, SECRET)
@@ -253,7 +253,7 @@ async def test_a_recorded_secret_is_not_stored_under_another_id(
 
 
 async def test_a_store_of_the_release_before_is_kept_and_told(callers: Callers, request_: Store) -> None:
-    """While gateways of the release before run, a message without signature is kept, and is one warning."""
+    """While gateways of the release before run, a message without signature is stored with a warning."""
     with capture_logs() as logs:
         assert isinstance(await callers.gateway.store(unsigned(request_)), Stored)
 
@@ -265,7 +265,7 @@ async def test_a_store_of_the_release_before_is_kept_and_told(callers: Callers, 
 async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
     callers: Callers, own_vault: OwnVault, request_: Store, signature: str
 ) -> None:
-    """Outcomes and grants name credentials: knowing one is no right."""
+    """Outcomes and grants name credentials: knowing an id gives no right."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     others = {
         "another's": sign_destroy(
@@ -287,7 +287,7 @@ async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
 async def test_a_destroy_of_the_release_before_is_done_and_told(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """Without signature it is done while gateways of the release before run, is told and counted."""
+    """While gateways of the release before run, an unsigned request is done, logged and counted."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     before = count_unsigned()
 

@@ -1,4 +1,4 @@
-"""Provisioning may be cut short and done again: it ends in one key, one login and no other token."""
+"""Provisioning may be interrupted and repeated: it ends in one key, one login and no other token."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -40,7 +40,7 @@ async def _vault(processes: Processes, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
-    """Provision, and be gone before so many requests are sent, and return how many were."""
+    """Provision, but end before so many requests are sent, and return how many were."""
     sent = 0
 
     async def count(_: httpx.Request) -> None:
@@ -60,13 +60,13 @@ async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
 
 
 async def keys(vault: OwnVault) -> list[str]:
-    """Return the private keys at the two places."""
+    """Return the private keys at the two paths."""
     answers = [await vault.root("GET", path) for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
     return [answer["data"]["data"]["private_key"] for answer in answers]
 
 
 async def check(vault: OwnVault) -> None:
-    """Fail unless a broker gets in and finds the one key that is pinned."""
+    """Fail unless a broker can log in and finds the one key that is pinned."""
     async with logged_in(vault) as login:
         key = await Credentials(login).sealing_key()
     pinned = pinned_fingerprints(vault.fingerprints_file)
@@ -77,7 +77,7 @@ async def check(vault: OwnVault) -> None:
 
 
 async def test_cut_short_anywhere_it_is_done_by_the_next(vault: OwnVault) -> None:
-    """However many requests were sent, to a vault without sealing key, the next one comes to the end."""
+    """However many requests were sent, to a vault without sealing key, the next one completes."""
     whole = await provisioned(vault)
     assert 10 < whole < ENOUGH
     for requests in range(whole + 1):
@@ -93,7 +93,7 @@ async def test_cut_short_anywhere_it_is_done_by_the_next(vault: OwnVault) -> Non
 
 
 async def test_the_key_of_an_earlier_broker_stays(vault: OwnVault) -> None:
-    """The key that brokers of the release before have made is the one of the new place."""
+    """The new path gets the key that brokers of the release before have made."""
     made = (await keys(vault))[0]
     await vault.root("DELETE", METADATA[0])
 
@@ -103,7 +103,7 @@ async def test_the_key_of_an_earlier_broker_stays(vault: OwnVault) -> None:
 
 
 async def test_a_key_made_elsewhere_later_does_not_count(vault: OwnVault) -> None:
-    """Where the two places differ the pinned key wins: the earlier place gets it back."""
+    """If the two paths differ the pinned key wins: the earlier path gets it back."""
     pinned = (await keys(vault))[0]
     await vault.root("POST", EARLIER_SEALING_KEY, {"data": {"private_key": "AAAA"}})
 
@@ -113,7 +113,7 @@ async def test_a_key_made_elsewhere_later_does_not_count(vault: OwnVault) -> Non
 
 
 async def test_what_was_copied_before_is_worth_nothing_after(vault: OwnVault) -> None:
-    """A root token that was left over, a broker's token and its secret id end with the next provisioning."""
+    """A leftover root token, a broker's token and its secret id end with the next provisioning."""
     left = (await vault.root("POST", "auth/token/create", {"no_parent": True}))["auth"]["client_token"]
     copied = {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
     used = (await vault.root("POST", "auth/approle/login", copied))["auth"]["client_token"]

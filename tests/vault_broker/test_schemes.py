@@ -1,4 +1,4 @@
-"""Every kind of key that a scheme can name is imported and signs in a real vault, under its policy."""
+"""A real vault imports every kind of key that a scheme can name, and signs with it under its policy."""
 
 import json
 from base64 import b64decode, b64encode, urlsafe_b64decode
@@ -64,7 +64,7 @@ async def signed(credentials: Credentials, key: TransitKey, raw: bytes, *message
 
 
 def private(key: EllipticCurvePrivateKey | Ed25519PrivateKey, curve: Curve) -> bytes:
-    """Return what the gateway would wrap of a private key."""
+    """Return a private key in the form that the gateway would wrap."""
     field = CredentialField(
         "private_key", "Key", secret=True, form=Form.PEM, longest=2048, signs=True, curve=curve
     )
@@ -110,7 +110,7 @@ async def test_an_ed25519_key_signs_the_message_itself(credentials: Credentials)
 
 
 async def test_no_key_signs_in_another_way(credentials: Credentials, login: Login) -> None:
-    """The policy allows the parameters of each kind alone."""
+    """The policy allows only the parameters of each kind."""
     batch = [{"input": b64encode(b"message").decode()}]
     for body in (
         {"batch_input": batch, "marshaling_algorithm": "asn1"},
@@ -131,5 +131,5 @@ async def test_a_house_without_such_exchanges_can_not_import_such_keys(login: Lo
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_the_field_that_signs_fits_the_key_of_the_scheme(exchange: str) -> None:
-    """A private key on a curve is of the type that signs on that curve."""
+    """A private key on a curve has the type that signs on that curve."""
     assert (scheme_of(exchange).key.type, EXCHANGES[exchange].signing_field.curve) in FITTING

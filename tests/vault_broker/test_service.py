@@ -1,4 +1,4 @@
-"""The service as a process: it starts whatever is missing, gets ready by itself and tells no secret."""
+"""The service as a process: it starts whatever is missing, becomes ready by itself and logs no secret."""
 
 import asyncio
 import sys
@@ -33,7 +33,7 @@ class Service:
         self._log = log
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Return status and body of a health request; status 0 where nobody listens."""
+        """Return status and body of a health request; status 0 without a server."""
         async with httpx.AsyncClient(base_url=self._url, trust_env=False) as client:
             try:
                 response = await client.get(path)
@@ -74,7 +74,7 @@ def _environ(nats: Nats, own_vault: OwnVault, grant_key: Ed25519PrivateKey, tmp_
 async def test_whole_life_of_a_credential_without_a_word_of_it(
     nats: Nats, environ: dict[str, str], grant_key: Ed25519PrivateKey, tmp_path: Path
 ) -> None:
-    """A credential is kept, used and destroyed; logs and metrics show what was asked, and no part of it."""
+    """A credential is stored, used and destroyed; logs and metrics show the requests, but no part of it."""
     clock = Clock()
     async with (
         service(tmp_path, environ) as broker,
@@ -108,7 +108,7 @@ async def test_whole_life_of_a_credential_without_a_word_of_it(
 async def test_service_starts_without_its_vault(
     environ: dict[str, str], tmp_path: Path, own_vault: OwnVault
 ) -> None:
-    """A broker that starts before its vault says what it waits for, and is ready soon after it."""
+    """A broker that starts before its vault names the missing part, and is ready soon after it."""
     await own_vault.stop()
     try:
         async with service(tmp_path, environ) as broker:
@@ -122,7 +122,7 @@ async def test_service_starts_without_its_vault(
 
 
 async def test_service_starts_without_its_bus(environ: dict[str, str], tmp_path: Path) -> None:
-    """A broker that starts before the bus waits for it, and can be stopped while it waits."""
+    """A broker that starts before the bus waits for it, and can be stopped meanwhile."""
     async with service(tmp_path, {**environ, "NATS_URL": "nats://127.0.0.1:1"}) as broker:
         await until(broker.serving)
 
@@ -135,7 +135,7 @@ async def test_service_starts_without_its_bus(environ: dict[str, str], tmp_path:
 
 
 async def test_bad_setting_ends_with_its_name(environ: dict[str, str], tmp_path: Path) -> None:
-    """A setting that can not be used is told in one line, and the exit code is 2."""
+    """A bad setting is reported in one line, and the exit code is 2."""
     for name, value in (("VAULT_ADDR", ""), ("LOG_LEVEL", "loud")):
         async with service(tmp_path, {**environ, name: value}) as broker:
             assert await broker.ended() == 2

@@ -1,4 +1,4 @@
-"""Settings: each one that is missing or bad is named, and no content of a file is repeated."""
+"""Settings: each missing or bad one is named, and no content of a file is repeated."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ REQUIRED = (
 
 
 def test_defaults(environ: dict[str, str]) -> None:
-    """What is not said is port 3002 on the loopback interface, and no secret shows."""
+    """The default is port 3002 on the loopback interface, and no secret shows."""
     settings = load({name: environ[name] for name in REQUIRED})
 
     assert (settings.running.operations, settings.running.log_level) == (Address("127.0.0.1", 3002), "info")
@@ -42,7 +42,7 @@ def test_defaults(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_missing_setting_is_named(environ: dict[str, str], name: str) -> None:
-    """Nothing that the broker needs has a default that could be wrong."""
+    """No required setting has a default that could be wrong."""
     for gone in ({**environ, name: ""}, {key: value for key, value in environ.items() if key != name}):
         with pytest.raises(BadSetting, match=f"^{name} is not set"):
             load(gone)
@@ -59,14 +59,14 @@ def test_missing_setting_is_named(environ: dict[str, str], name: str) -> None:
     ],
 )
 def test_bad_setting_is_named(environ: dict[str, str], name: str, value: str) -> None:
-    """A file that can not be read, a vault without TLS and a number that is no port are refused."""
+    """An unreadable file, a vault without TLS and an invalid port are refused."""
     with pytest.raises(BadSetting, match=f"^{name} can not be used"):
         load({**environ, name: value})
 
 
 @pytest.mark.parametrize("name", ["NATS_NKEY_FILE", "GRANT_PUBLIC_KEY_FILE"])
 def test_key_file_with_another_content_is_named(environ: dict[str, str], name: str, tmp_path: Path) -> None:
-    """A file that holds another key than is wanted is refused, and its content stays in it."""
+    """A file with another key than expected is refused, and the words do not repeat its content."""
     content = X25519PrivateKey.generate().public_key().public_bytes(*SPKI)
     for bad in (content, b"", b"SUgarbage"):
         (tmp_path / "bad").write_bytes(bad)

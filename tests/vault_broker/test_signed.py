@@ -1,4 +1,4 @@
-"""What a broker remembers of what it signed is bounded, and forgotten only when it is good for nothing."""
+"""A broker's memory of its signatures is bounded, and drops an entry only when its grant is useless."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,12 @@ LIFE = timedelta(seconds=120)
 
 
 def granted(seconds: float = LIFE.total_seconds(), purpose: str = "") -> Grant:
-    """Return a grant for a credential of its own."""
+    """Return a grant for a separate credential."""
     return Grant(uuid7(), "okx", purpose or sync_purpose(uuid7()), NOW + timedelta(seconds=seconds))
 
 
 def sign(signed: Signed, grant: Grant, request_id: UUID | None = None, at: timedelta = timedelta()) -> str:
-    """Sign a batch, and return the code of the refusal, or nothing."""
+    """Sign a batch, and return the code of the refusal, or None."""
     try:
         with signed.signing(grant, request_id or uuid7(), NOW + at):
             return ""
@@ -31,7 +31,7 @@ def sign(signed: Signed, grant: Grant, request_id: UUID | None = None, at: timed
 
 
 def test_a_grant_is_good_for_sixteen_batches() -> None:
-    """The seventeenth is refused; another grant has sixteen of its own."""
+    """The seventeenth is refused; another grant has its own sixteen."""
     signed, one, other = Signed(), granted(), granted(purpose=VERIFY)
 
     codes = [sign(signed, one) for _ in range(MAX_BATCHES + 1)]
@@ -61,7 +61,7 @@ def test_two_of_a_request_are_not_signed_together() -> None:
 
 
 def test_what_was_not_signed_does_not_count() -> None:
-    """A batch that the vault did not sign may be asked for again, however often that happens."""
+    """A batch that the vault did not sign may be requested again, however often that happens."""
     signed, grant, request_id = Signed(), granted(), uuid7()
 
     for _ in range(100):
@@ -72,7 +72,7 @@ def test_what_was_not_signed_does_not_count() -> None:
 
 
 def test_a_full_memory_signs_nothing_new_until_grants_end() -> None:
-    """What is remembered is not given up for what comes; another broker, or a later time, can sign it."""
+    """Entries are not dropped for new requests; another broker, or a later time, can sign them."""
     signed, first = Signed(most=3), granted(seconds=30)
 
     assert [sign(signed, first), sign(signed, granted()), sign(signed, granted())] == [""] * 3
@@ -83,7 +83,7 @@ def test_a_full_memory_signs_nothing_new_until_grants_end() -> None:
 
 
 def test_a_clock_that_was_far_ahead_does_not_keep_the_memory_full() -> None:
-    """After the clock went back, what is over is forgotten at its time."""
+    """After the clock went back, expired entries are dropped at their time."""
     signed = Signed(most=1)
     assert sign(signed, granted(seconds=90_000), at=timedelta(days=1)) == ""
     assert sign(signed, granted()) == Code.SIGNING_UNAVAILABLE
@@ -92,7 +92,7 @@ def test_a_clock_that_was_far_ahead_does_not_keep_the_memory_full() -> None:
 
 
 def test_what_was_signed_for_a_sync_is_dropped_at_its_end() -> None:
-    """With deadlines of a day, too, the memory holds only syncs that are open; other grants stay counted."""
+    """With deadlines of a day, too, the memory holds only open syncs; other grants stay counted."""
     signed, day, open_one = Signed(most=18), timedelta(days=1).total_seconds(), granted()
     sign(signed, open_one)
     for _ in range(100):
@@ -105,7 +105,7 @@ def test_what_was_signed_for_a_sync_is_dropped_at_its_end() -> None:
 
 
 def test_a_batch_that_ends_after_its_sync_leaves_nothing() -> None:
-    """Whether the vault signed it or not, the memory is as it was before."""
+    """Whether the vault signed it or not, the memory is the same as before."""
     for error in (TimeoutError, None):
         signed, grant, request_id = Signed(most=1), granted(), uuid7()
         sync_id = granted_sync(grant)
@@ -119,7 +119,7 @@ def test_a_batch_that_ends_after_its_sync_leaves_nothing() -> None:
 
 
 def refused(ended: Ended, sync_id: UUID) -> str:
-    """Return the code by which the grant of a sync is refused, or nothing."""
+    """Return the code of the refusal of a sync's grant, or None."""
     try:
         ended.check(granted(purpose=sync_purpose(sync_id)))
     except Failure as failure:
@@ -128,7 +128,7 @@ def refused(ended: Ended, sync_id: UUID) -> str:
 
 
 def test_a_grant_whose_sync_has_ended_is_refused() -> None:
-    """Other syncs, and verifications of keys, go on."""
+    """Other syncs, and verifications of keys, continue."""
     ended, sync_id = Ended(), uuid7()
     ended.add(sync_id, NOW)
 
@@ -138,7 +138,7 @@ def test_a_grant_whose_sync_has_ended_is_refused() -> None:
 
 
 def test_an_end_that_is_forgotten_makes_no_grant_good_again() -> None:
-    """No more ends than the bound are remembered; a sync as old as a forgotten one is not signed for."""
+    """The memory of ends is bounded; a sync as old as a forgotten one is not signed for."""
     now, ended, ids = datetime.now(UTC), Ended(most=10), [uuid7() for _ in range(25)]
     open_one = uuid7()
     before = full("ends")
@@ -154,7 +154,7 @@ def test_an_end_that_is_forgotten_makes_no_grant_good_again() -> None:
 
 
 def test_the_clock_of_a_gateway_may_be_ahead() -> None:
-    """What was forgotten by a broker whose clock is behind is refused as well, however often it is told."""
+    """A broker whose clock is behind refuses a forgotten sync as well, however often it is announced."""
     behind, ended, ids = (
         datetime.now(UTC) - timedelta(seconds=45),
         Ended(most=10),
@@ -168,7 +168,7 @@ def test_the_clock_of_a_gateway_may_be_ahead() -> None:
 
 
 def test_an_end_from_the_future_does_not_stop_what_comes() -> None:
-    """The id of a gateway whose clock was ahead stops nothing that is requested later."""
+    """The id of a gateway whose clock was ahead blocks no later request."""
     ended = Ended(most=1)
     for number in (2**128 - 1, 2**128 - 2):
         ended.add(UUID(int=number), datetime.now(UTC) - timedelta(seconds=1))
@@ -177,7 +177,7 @@ def test_an_end_from_the_future_does_not_stop_what_comes() -> None:
 
 
 def test_a_full_memory_is_told_and_counted() -> None:
-    """The operator reads in the log and in the metric why nothing is signed."""
+    """The log and the metric tell the operator why nothing is signed."""
     signed, before = Signed(most=1), full("requests")
     sign(signed, granted())
 
@@ -191,5 +191,5 @@ def test_a_full_memory_is_told_and_counted() -> None:
 
 
 def full(memory: str) -> float:
-    """Return how often something was not signed because this memory was full."""
+    """Return how often a signature was refused because this memory was full."""
     return REGISTRY.get_sample_value("butler_signing_memory_full_total", {"memory": memory}) or 0.0

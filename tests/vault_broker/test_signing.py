@@ -1,4 +1,4 @@
-"""The pure part of signing."""
+"""The pure functions of signing."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ def test_timestamp_keeps_every_millisecond(milliseconds: int) -> None:
 
 
 def test_purposes_name_reads_on_the_list() -> None:
-    """A purpose grants nothing that is not on the list, and only a sync may read balances."""
+    """A purpose grants only reads on the list, and only a sync may read balances."""
     for exchange in EXCHANGES.values():
         assert granted_reads(exchange, "sync 1") == exchange.reads.keys()
         assert granted_reads(exchange, VERIFY) < exchange.reads.keys()

@@ -1,4 +1,4 @@
-"""A thief who answers for the broker gets no credential: the gateway hands it over with pinned keys only."""
+"""An attacker who impersonates the broker gets no credential, because the gateway uses pinned keys only."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -40,12 +40,12 @@ FIELDS = {
 
 
 def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
-    """Write a public key."""
+    """Return a public key as PEM."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def keys() -> Keys:
-    """Make the keys of a vault."""
+    """Return the keys of a vault."""
     sealing = SealingKey.generate()
     return Keys(pem(rsa.generate_private_key(65537, 2048).public_key()), sealing.public, sealing.key_id)
 
@@ -62,7 +62,7 @@ RIGHT, OTHER, OWN = keys(), keys(), keys()
 
 
 class Thief:
-    """Answers on the bus with the broker's nkey, and keeps what it is sent."""
+    """Answers on the bus with the broker's nkey, and keeps the received requests."""
 
     def __init__(self) -> None:
         self.keys = OWN
@@ -70,11 +70,11 @@ class Thief:
         self.stored: list[Store] = []
 
     async def answer_keys(self, _: bytes) -> Keys:
-        """Return the keys that were chosen."""
+        """Return the chosen keys."""
         return self.keys
 
     async def answer_store(self, body: bytes) -> Stored | Refused:
-        """Take a credential."""
+        """Accept a credential."""
         self.stored.append(decode(body, Store))
         return Refused(Code.KEYS_CHANGED) if self.refuses else Stored()
 
@@ -131,7 +131,7 @@ def refusals(key: str) -> float:
 async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
     thief: Thief, gateway: Broker, answer: Keys, key: str
 ) -> None:
-    """The caller is told that it is the operator's to look; there is one log line, and the metric counts."""
+    """The caller reads that the operator must act; there is one log line, and the metric counts."""
     thief.keys, counted = answer, refusals(key)
 
     with capture_logs() as logs, pytest.raises(VaultNotTrusted) as caught:
@@ -152,7 +152,7 @@ async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
 async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_signed(
     thief: Thief, gateway: Broker, grant_key: Ed25519PrivateKey, answer: Keys
 ) -> None:
-    """While keys are rotated the gateway takes the old and the new; each Store has its signature."""
+    """During a rotation the gateway accepts the old and the new keys; each Store has its signature."""
     thief.keys = answer
 
     await gateway.store(uuid7(), OKX, FIELDS)
@@ -163,7 +163,7 @@ async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_sign
 
 
 async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: Broker) -> None:
-    """A thief who comes when keys are known already can make the gateway ask anew, and gets nothing by it."""
+    """An attacker who comes when keys are known already can make the gateway ask again, and gains nothing."""
     thief.keys, thief.refuses = RIGHT, True
     with pytest.raises(Failure):
         await gateway.store(uuid7(), OKX, FIELDS)

@@ -1,4 +1,4 @@
-"""A thief with the worker's key and code gets no signature that was not granted, and leaves a trace."""
+"""An attacker with the worker's key and code gets no signature that was not granted, and leaves a trace."""
 
 import string
 from collections.abc import Callable
@@ -27,7 +27,7 @@ SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 CONFIG = Read("account_config")
 ALPHABET = set(string.ascii_letters + string.digits + "._,-")
 OFF_ALPHABET = sorted({*map(chr, range(256)), "\u0661", "\u2028", "\uff21", "\U0001f980"} - ALPHABET)
-# Keys to which everybody knows what is sealed (curve25519's points of small order).
+# Keys with publicly known shared secrets (curve25519's points of small order).
 SMALL_ORDER = (
     bytes(32),
     bytes([1, *bytes(31)]),
@@ -38,7 +38,7 @@ SMALL_ORDER = (
 
 
 class Smuggled(msgspec.Struct):
-    """A read that says itself what is to be signed."""
+    """A read that itself says which bytes to sign."""
 
     name: str
     method: str = "POST"
@@ -48,7 +48,7 @@ class Smuggled(msgspec.Struct):
 
 
 class Thief:
-    """Asks as the worker, for a credential that the gateway stored and granted for a sync."""
+    """Sends requests as the worker, for a credential that the gateway stored and granted for a sync."""
 
     def __init__(self, callers: Callers, credential: UUID) -> None:
         self.gateway, self.worker, self.clock = callers.gateway, callers.worker, callers.clock
@@ -56,7 +56,7 @@ class Thief:
         self.granted = callers.worker.request(credential, callers.gateway.grant(credential))
 
     def asking(self, **altered: Any) -> Authorize:
-        """Return the granted request with something altered."""
+        """Return the granted request with one field changed."""
         return msgspec.structs.replace(self.granted, **altered)
 
     def with_grant(self, credential: UUID | None = None, purpose: str = "", **named: Any) -> Authorize:
@@ -68,7 +68,7 @@ class Thief:
         return self.asking(exchange_time_ms=self.granted.exchange_time_ms + milliseconds)
 
     async def refused(self, request: Authorize) -> tuple[str, dict[str, Any]]:
-        """Ask, and return code and audit of the refusal; fails unless there is one line that names it."""
+        """Send a request, and return code and audit of the refusal; fails unless one line names it."""
         with capture_logs() as logs:
             reply = await self.worker.authorize(request)
         assert isinstance(reply, Refused), f"signed for {request}"
@@ -152,7 +152,7 @@ THEFTS = [
 
 @pytest.mark.parametrize(("theft", "refusal"), THEFTS)
 async def test_a_theft_is_refused_and_audited(thief: Thief, theft: Theft, refusal: Code) -> None:
-    """Whatever else than what was granted is asked is refused with its code, and one line tells of it."""
+    """Every request beyond the grant is refused with its code, and one line records it."""
     code, line = await thief.refused(theft(thief))
 
     assert code == refusal
@@ -160,7 +160,7 @@ async def test_a_theft_is_refused_and_audited(thief: Thief, theft: Theft, refusa
 
 
 async def test_what_is_granted_is_signed_and_audited(thief: Thief) -> None:
-    """The request that every theft starts from is good, and its line names purpose and reads."""
+    """The unchanged request of these attacks is signed, and its line names purpose and reads."""
     with capture_logs() as logs:
         await thief.worker.signed(thief.granted)
 
@@ -171,7 +171,7 @@ async def test_what_is_granted_is_signed_and_audited(thief: Thief) -> None:
 
 
 async def test_every_altered_byte_of_a_grant_is_refused(thief: Thief) -> None:
-    """There is no place in payload, dot or signature where another character passes."""
+    """No position in payload, dot or signature accepts another character."""
     grant = thief.granted.grant
     for place, character in enumerate(grant):
         other = chr(ord(character) ^ 1)
@@ -181,7 +181,7 @@ async def test_every_altered_byte_of_a_grant_is_refused(thief: Thief) -> None:
 
 
 async def test_no_other_character_gets_into_a_query(thief: Thief) -> None:
-    """A value holds letters, digits and `._,-`: nothing that ends it, begins another or is encoded anew."""
+    """A value holds letters, digits and `._,-`, so it cannot end itself, begin another or be re-encoded."""
     for character in OFF_ALPHABET:
         for value in (f"BTC{character}", f"{character}BTC", f"BTC{character}ETH"):
             request = thief.asking(reads=(Read("account_balance", {"ccy": value}),))
@@ -191,12 +191,12 @@ async def test_no_other_character_gets_into_a_query(thief: Thief) -> None:
 
 @pytest.mark.parametrize("key", SMALL_ORDER, ids=[key.hex()[:8] for key in SMALL_ORDER])
 async def test_an_answer_is_not_sealed_to_everybody(thief: Thief, key: bytes) -> None:
-    """A key of small order, to which anybody could open, is not sealed to."""
+    """The broker seals no response to a key of small order, because anybody could open it."""
     assert (await thief.refused(thief.asking(seal_to=key)))[0] == Code.INVALID_REQUEST
 
 
 async def test_what_is_said_beside_a_name_is_not_signed(thief: Thief) -> None:
-    """Method and path come from the list alone, whatever else the request says."""
+    """Method and path come only from the list, whatever else the request contains."""
     smuggled = thief.asking(reads=(Smuggled("account_config"),))
 
     (read,) = (await thief.worker.signed(smuggled)).reads
@@ -205,7 +205,7 @@ async def test_what_is_said_beside_a_name_is_not_signed(thief: Thief) -> None:
 
 
 async def test_an_answer_opens_for_its_request_alone(thief: Thief) -> None:
-    """A sealed answer that is kept or redirected opens neither as another's nor with another's key."""
+    """A sealed response that is kept or redirected opens neither for another request nor with another key."""
     reply = await thief.worker.authorize(thief.granted)
     assert isinstance(reply, Authorized)
     stranger = Worker(thief.worker.bus, thief.clock)
@@ -222,7 +222,7 @@ async def test_an_answer_opens_for_its_request_alone(thief: Thief) -> None:
 
 
 async def test_a_grant_dies_while_it_is_held(thief: Thief) -> None:
-    """A grant that was kept is worth nothing after its deadline."""
+    """An attacker cannot use a kept grant after its deadline."""
     await thief.worker.signed(thief.granted)
     thief.clock.time += timedelta(seconds=120)
 
@@ -232,7 +232,7 @@ async def test_a_grant_dies_while_it_is_held(thief: Thief) -> None:
 
 @pytest.mark.parametrize("subject", [subjects.KEYS, subjects.STORE, subjects.DESTROY])
 async def test_a_worker_can_not_ask_as_a_gateway(thief: Thief, subject: str) -> None:
-    """The server refuses the worker's key where the gateway asks; the broker never hears of it."""
+    """The server denies the worker's key the gateway's subjects; the broker never receives the request."""
     with capture_logs() as logs:
         await thief.worker.bus.announce(subject, b"{}")
 

@@ -1,4 +1,4 @@
-"""A grant is used up: nothing is signed twice, few batches in all, and none when the sync has ended."""
+"""A grant is used up: no request is signed twice, few batches in all, and none after the sync's end."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ asyncio.run(main(Path(sys.argv[1])))
 
 
 async def refused(callers: Callers, request: Authorize) -> str:
-    """Ask, and return why it is refused."""
+    """Send a request, and return the reason of its refusal."""
     reply = await callers.worker.authorize(request)
     assert isinstance(reply, Refused)
     assert reply.code == Code.GRANT_REFUSED
@@ -55,7 +55,7 @@ async def refused(callers: Callers, request: Authorize) -> str:
 
 
 async def test_a_recorded_request_is_signed_once(callers: Callers) -> None:
-    """The same request again gets no second answer, not even for the worker that sent it."""
+    """The same request is refused the second time, even for the worker that sent it."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     request = callers.worker.request(credential, callers.gateway.grant(credential))
     await callers.worker.signed(request)
@@ -66,7 +66,7 @@ async def test_a_recorded_request_is_signed_once(callers: Callers) -> None:
 
 
 async def test_a_grant_is_signed_for_sixteen_times(callers: Callers) -> None:
-    """A sync with all its tries, each of which measures the time anew, fits; a thief gets no seventeenth."""
+    """A sync with all its tries, each with a new time, fits; an attacker gets no seventeenth."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential)
     for _ in range(MAX_BATCHES):
@@ -77,7 +77,7 @@ async def test_a_grant_is_signed_for_sixteen_times(callers: Callers) -> None:
 
 
 async def test_what_the_vault_did_not_sign_does_not_count(callers: Callers, own_vault: OwnVault) -> None:
-    """However often a sync meets a vault that is away, its grant is good when the vault is back."""
+    """However often the vault is away during a sync, its grant is valid when the vault is back."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential)
     await own_vault.root("PUT", "sys/seal")
@@ -91,7 +91,7 @@ async def test_what_the_vault_did_not_sign_does_not_count(callers: Callers, own_
 
 
 async def test_a_sync_that_has_ended_is_not_signed_for(callers: Callers) -> None:
-    """As soon as a gateway says that an outcome is recorded, its grant is good for nothing; others are."""
+    """When a gateway announces a recorded outcome, its grant becomes invalid; others stay valid."""
     credential, sync_id = await callers.gateway.stored(SECRET, "key", "words"), uuid7()
     grant = callers.gateway.grant(credential, sync_purpose(sync_id))
     await callers.worker.signed(callers.worker.request(credential, grant))
@@ -110,12 +110,12 @@ async def test_a_sync_that_has_ended_is_not_signed_for(callers: Callers) -> None
 async def test_a_batch_is_not_handed_out_whose_sync_ends_while_the_vault_signs(
     callers: Callers, login: Login, grant_key: Ed25519PrivateKey
 ) -> None:
-    """What the vault has signed by then stays in the broker, and the next request is refused at once."""
+    """The signatures made by then stay in the broker, and the next request is refused at once."""
     credential, sync_id = await callers.gateway.stored(SECRET, "key", "words"), uuid7()
     handlers = Handlers(Credentials(login), grant_key.public_key(), callers.clock)
     grant = callers.gateway.grant(credential, sync_purpose(sync_id))
     signing = asyncio.create_task(handlers.authorize(encode(callers.worker.request(credential, grant))))
-    await asyncio.sleep(0)  # the vault is asked now
+    await asyncio.sleep(0)  # the broker is calling the vault now
     await handlers.on_recorded(subjects.recorded(sync_id))
 
     with pytest.raises(Failure, match="has ended"):
@@ -126,7 +126,7 @@ async def test_a_batch_is_not_handed_out_whose_sync_ends_while_the_vault_signs(
 
 @pytest.mark.parametrize("last", ["x", "0", "%00", "é", "*", "{" + "0" * 32 + "}", "-" * 5000])
 async def test_an_odd_announcement_changes_nothing(callers: Callers, last: str) -> None:
-    """What names no sync is passed over, without an error in the log; the next announcement counts."""
+    """An announcement without a sync is ignored, without an error in the log; the next one counts."""
     credential, sync_id = await callers.gateway.stored(SECRET, "key", "words"), uuid7()
     request = callers.worker.request(credential, callers.gateway.grant(credential, sync_purpose(sync_id)))
     with capture_logs() as logs:
@@ -145,7 +145,7 @@ async def test_an_odd_announcement_changes_nothing(callers: Callers, last: str) 
 async def test_a_bus_of_the_release_before_costs_only_the_ends_of_syncs(
     tmp_path: Path, login: Login, grant_key: Ed25519PrivateKey
 ) -> None:
-    """Its configuration refuses the broker's new subscription; everything else is answered as ever."""
+    """Its configuration denies the broker's new subscription; the broker answers all other requests."""
     before = tree_of(BEFORE, tmp_path / "before")
     command: list[str | Path] = [before.python, "-c", EARLIER_BUS, tmp_path / "bus"]
     server = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""A server that is no vault, or speaks like none: whatever comes, it ends in one clear failure."""
+"""Any response of a server that is not a vault, or a broken one, ends in one clear failure."""
 
 import asyncio
 import ssl
@@ -17,14 +17,14 @@ Speaking = Callable[[bytes], AbstractAsyncContextManager[Vault]]
 
 
 def answer(status: str, body: bytes, *headers: str) -> bytes:
-    """Write an HTTP answer."""
+    """Return an HTTP response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @pytest.fixture(name="speaking")
 def _speaking(tmp_path: Path) -> Speaking:
-    """Return a vault's address where a server says the given bytes to every request."""
+    """Return a vault's address where a server sends the given bytes to every request."""
     authority = make_authority(tmp_path, "strangers")
     server = authority.issue([LOOPBACK])
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -58,7 +58,7 @@ def _speaking(tmp_path: Path) -> Speaking:
     ],
 )
 async def test_broken_answer_is_an_unavailable_vault(speaking: Speaking, words: bytes) -> None:
-    """What no vault would say is not believed, nor repeated."""
+    """The broker neither uses nor repeats a malformed response."""
     async with speaking(words) as vault:
         with pytest.raises(VaultUnavailable) as raised:
             await vault.request("GET", "some/path")
@@ -83,7 +83,7 @@ async def test_broken_answer_is_an_unavailable_vault(speaking: Speaking, words: 
     ids=lambda value: value.split(b"\r\n")[0].decode() if isinstance(value, bytes) else value.__name__,
 )
 async def test_each_status_has_its_error(speaking: Speaking, words: bytes, error: type[Exception]) -> None:
-    """Each status is one of our errors, which repeats nothing that the server said."""
+    """Each status is one of our errors, which repeats no text of the server."""
     async with speaking(words) as vault:
         with pytest.raises(error) as raised:
             await vault.request("GET", "some/path")
@@ -93,6 +93,6 @@ async def test_each_status_has_its_error(speaking: Speaking, words: bytes, error
 
 
 async def test_no_content_is_an_empty_answer(speaking: Speaking) -> None:
-    """A vault that has nothing to say has done what it was asked."""
+    """A response without content confirms the request."""
     async with speaking(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") as vault:
         assert await vault.request("DELETE", "some/path") == {}

@@ -1,4 +1,4 @@
-"""`python -m deploy.vault` provisions a vault that others run, also again, and touches nothing of theirs."""
+"""`python -m deploy.vault` provisions an operator's own vault, repeatedly, and changes nothing else in it."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ SECONDS = 60
 
 @pytest_asyncio.fixture(name="vault", scope="module")
 async def _vault(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnVault]:
-    """Run a vault that holds nothing of ours."""
+    """Run a vault without our configuration."""
     vault = OwnVault(processes, tmp_path_factory.mktemp("foreign"), "foreign-vault")
     await vault.start(provisioned=False)
     yield vault
@@ -62,7 +62,7 @@ async def opens(vault: OwnVault, token: str) -> bool:
 
 
 async def test_a_vault_of_others_is_provisioned_and_again(vault: OwnVault, tmp_path: Path) -> None:
-    """The second run changes no file and ends no token, neither of a broker that runs nor of others."""
+    """The second run changes no file and ends no token, neither of a running broker nor of others."""
     created = await vault.root("POST", "auth/token/create", {"no_parent": True})
     first = done(vault, tmp_path)
     token = await logged_in(vault, first)
@@ -74,7 +74,7 @@ async def test_a_vault_of_others_is_provisioned_and_again(vault: OwnVault, tmp_p
 
 
 async def test_a_renewed_login_ends_the_one_of_before(vault: OwnVault, tmp_path: Path) -> None:
-    """With --renew-login the brokers' tokens and their secret id end, and nobody else's."""
+    """With --renew-login the brokers' tokens and their secret id end, and no others."""
     other = (await vault.root("POST", "auth/token/create", {"no_parent": True}))["auth"]["client_token"]
     first = done(vault, tmp_path)
     token = await logged_in(vault, first)
@@ -90,7 +90,7 @@ async def test_a_renewed_login_ends_the_one_of_before(vault: OwnVault, tmp_path:
 
 
 async def test_a_login_that_is_lost_or_bad_is_made_anew(vault: OwnVault, tmp_path: Path) -> None:
-    """A file that is missing or holds another secret id is replaced without being told to."""
+    """A missing file, or one with another secret id, is replaced without an option."""
     done(vault, tmp_path)
     (tmp_path / LOGIN[1]).unlink()
     assert await opens(vault, await logged_in(vault, done(vault, tmp_path)))
@@ -100,7 +100,7 @@ async def test_a_login_that_is_lost_or_bad_is_made_anew(vault: OwnVault, tmp_pat
 
 
 async def test_a_login_works_in_its_networks_only(vault: OwnVault, tmp_path: Path) -> None:
-    """With --broker-network a copied login opens nothing elsewhere; other networks mean another login."""
+    """With --broker-network a copied login is refused elsewhere; other networks mean another login."""
     here = done(vault, tmp_path, "--broker-network", "127.0.0.0/8")
     assert await opens(vault, await logged_in(vault, here))
     assert done(vault, tmp_path, "--broker-network", "127.0.0.0/8") == here
@@ -111,7 +111,7 @@ async def test_a_login_works_in_its_networks_only(vault: OwnVault, tmp_path: Pat
 
 
 async def test_alone_ends_every_other_token(vault: OwnVault, tmp_path: Path) -> None:
-    """With --alone a root token that was left over ends, too."""
+    """With --alone a leftover root token ends, too."""
     left = (await vault.root("POST", "auth/token/create", {"no_parent": True}))["auth"]["client_token"]
 
     done(vault, tmp_path, "--alone", "--renew-login")
@@ -120,7 +120,7 @@ async def test_alone_ends_every_other_token(vault: OwnVault, tmp_path: Path) -> 
 
 
 async def test_an_engine_of_others_at_our_place_is_told(vault: OwnVault, tmp_path: Path) -> None:
-    """The command does not go on where `secret/` is another kind of engine."""
+    """The command stops if `secret/` is another kind of engine."""
     done(vault, tmp_path)
     await vault.root("DELETE", "sys/mounts/secret")
     await vault.root("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "1"}})
@@ -154,7 +154,7 @@ def test_a_failure_is_told_in_one_line(
 
 
 def test_a_token_can_come_from_a_file(vault: OwnVault, tmp_path: Path) -> None:
-    """It counts before that of the environment."""
+    """It takes precedence over that of the environment."""
     (tmp_path / "token").write_text(vault.client.headers["X-Vault-Token"] + "\n")
 
     finished = ran(vault, tmp_path / "files", "--token-file", str(tmp_path / "token"), VAULT_TOKEN="wrong")

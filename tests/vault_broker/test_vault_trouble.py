@@ -1,4 +1,4 @@
-"""The vault is down, hangs, or refuses the broker: a clear answer in time, and recovery by itself."""
+"""The vault is down, hangs, or refuses the broker: a clear response in time, and automatic recovery."""
 
 import asyncio
 import time
@@ -22,8 +22,7 @@ from vault_broker.login import PAUSE_AFTER_REFUSAL, Login
 from vault_broker.vault import Vault
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
-# The broker gives an answer 2.2 s; a busy machine adds to that.
-# The broker gives up after 2.2 s and a worker after 3; a machine that is busy with other tests adds to that.
+# The broker's timeout is 2.2 s and a worker's 3; a machine that is busy with other tests adds to that.
 ANSWERED_WITHIN = 6.0
 READY_WITHIN = 10.0
 
@@ -58,14 +57,14 @@ async def _request(callers: Callers) -> Authorize:
 
 @pytest_asyncio.fixture(name="restarting")
 async def _restarting(own_vault: OwnVault) -> AsyncIterator[OwnVault]:
-    """Yield the vault, and start it anew where a test left it down."""
+    """Yield the vault, and restart it if a test left it down."""
     yield own_vault
     await own_vault.stop()
     await own_vault.start()
 
 
 async def all_unavailable(callers: Callers, request: Authorize) -> None:
-    """Check that each question is answered in time with the code for a vault that can not be used."""
+    """Check that each request gets, in time, the code for an unavailable vault."""
     started = time.monotonic()
     replies = await asyncio.gather(
         callers.gateway.keys(),
@@ -79,7 +78,7 @@ async def all_unavailable(callers: Callers, request: Authorize) -> None:
 async def test_vault_that_is_down_and_comes_back(
     callers: Callers, login: Login, request_: Authorize, restarting: OwnVault
 ) -> None:
-    """A broker without its vault says so, is not ready, and works again soon after the vault does."""
+    """A broker without its vault reports it, is not ready, and works again soon after the vault does."""
     await restarting.stop()
     await all_unavailable(callers, request_)
 
@@ -95,7 +94,7 @@ async def test_vault_that_is_down_and_comes_back(
 async def test_sealed_vault_is_unavailable(
     callers: Callers, login: Login, request_: Authorize, restarting: OwnVault
 ) -> None:
-    """A sealed vault is one that can not be used."""
+    """A sealed vault counts as unavailable."""
     await restarting.root("PUT", "sys/seal")
     await all_unavailable(callers, request_)
     with pytest.raises(VaultUnavailable):
@@ -103,14 +102,14 @@ async def test_sealed_vault_is_unavailable(
 
 
 def another(callers: Callers, request: Authorize) -> Authorize:
-    """Return a request for the same credential with a grant of its own."""
+    """Return a request for the same credential with a separate grant."""
     return callers.worker.request(request.credential_id, callers.gateway.grant(request.credential_id))
 
 
 async def test_vault_that_hangs_is_unavailable(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
-    """No caller waits for a vault that takes requests and never answers, however many ask."""
+    """No caller waits for a vault that accepts requests and never responds, however many call."""
     own_vault.process.send_signal(SIGSTOP)
     try:
         started = time.monotonic()
@@ -126,7 +125,7 @@ async def test_vault_that_hangs_is_unavailable(
 async def test_revoked_token_leads_to_one_new_login(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
-    """Requests that find their token revoked are all signed, with one new log-in between them."""
+    """Requests whose token was revoked are all signed, with one new log-in between them."""
     await own_vault.root("PUT", "sys/leases/revoke-prefix/auth/approle/login")
     assert await tokens(own_vault) == set()
     signed = await asyncio.gather(*(callers.worker.signed(another(callers, request_)) for _ in range(20)))
@@ -138,7 +137,7 @@ async def test_revoked_token_leads_to_one_new_login(
 async def test_denial_by_the_policy_leads_to_no_login(
     callers: Callers, request_: Authorize, own_vault: OwnVault
 ) -> None:
-    """What the policy denies is refused with the token kept, because a new one could do no more."""
+    """A denied request is refused and the token kept, because a new one would be denied, too."""
     policy = broker_policy()
     before = await tokens(own_vault)
     await own_vault.root(
@@ -174,7 +173,7 @@ async def test_token_is_renewed_at_two_thirds_of_its_life(own_vault: OwnVault) -
 
 
 async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, tmp_path: Path) -> None:
-    """Bad credentials are tried so rarely that the vault never locks the role out, other ones at once."""
+    """Bad credentials are tried so rarely that the vault never locks the role, other ones at once."""
     seconds, secret_id = Seconds(), tmp_path / "secret_id"
     secret_id.write_text("wrong")
     login = Login(Vault(own_vault.url, str(own_vault.ca)), own_vault.role_id_file, secret_id, seconds)
@@ -190,7 +189,7 @@ async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, t
 
 
 async def test_missing_login_file_is_not_the_end(own_vault: OwnVault, tmp_path: Path) -> None:
-    """A file that is not there yet makes the broker wait for it."""
+    """The broker waits for a file that does not exist yet."""
     login = Login(
         Vault(own_vault.url, str(own_vault.ca)), tmp_path / "missing", own_vault.secret_id_file, Seconds()
     )

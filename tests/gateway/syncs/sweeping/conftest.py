@@ -101,7 +101,7 @@ class Sweeping:
         return opened
 
     async def published(self, count: int = 1) -> list[UUID]:
-        """Open syncs with requests in the stream, and leave them silent for three quarters of the deadline."""
+        """Open syncs with requests in the stream, and leave them silent for 3/4 of the deadline."""
         opened = await self.requested(count)
         await until(self.relayed)
         await until(self.silent)

@@ -1,4 +1,4 @@
-"""Answers of OKX with rows of its lists, and what is read of them."""
+"""Responses of OKX with rows of its lists, and the connector's reading of them."""
 
 import json
 from decimal import Decimal
@@ -25,12 +25,12 @@ READ_FIELDS = ("ccy", "eq", "cashBal", "availEq", "availBal", "frozenBal", "liab
 
 
 def account(*rows: Any, **fields: Any) -> bytes:
-    """Write an answer with a trading account."""
+    """Return a response with a trading account."""
     return json.dumps({"code": "0", "data": [ACCOUNT_BALANCE | fields | {"details": rows}]}).encode()
 
 
 def data_of(body: bytes) -> Any:
-    """Read an answer as it comes from the wire."""
+    """Decode a response as it comes from the wire."""
     envelope = parse_envelope(body)
     assert envelope is not None
     return envelope.data

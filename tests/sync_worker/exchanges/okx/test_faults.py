@@ -1,4 +1,4 @@
-"""OKX's codes as faults of ours: the table of the facts, line by line."""
+"""OKX's codes as our faults: the table of the facts, line by line."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from contracts.faults import FAULTS, Actor, Code
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 
-# By what the facts say must be done: who acts, and whether trying again can help.
+# Grouped by the required action: who acts, and whether a retry can help.
 STOPS_FOR_THE_USER = """50111 50119 50113 50105 50114 50101 50110 50035 50120 50030 50051 50059 50060 50100
     50007 50008 50012 50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738"""
 STOPS_FOR_THE_OPERATOR = """50121 50103 50104 50106 50107 50112 50014 50015 51000 50025 50115 50000 50002
@@ -28,7 +28,7 @@ def listed(codes: str) -> set[str]:
 
 @pytest.mark.parametrize("number", sorted(OKX_CODES))
 def test_every_code_says_who_must_act(number: str) -> None:
-    """The user for what only the user can mend, the operator for our mistakes, nobody for what passes."""
+    """The user for faults that only the user can mend, the operator for our mistakes, else no one."""
     fault = FAULTS[OKX_CODES[number]]
 
     assert fault.retryable is (number in listed(COMES_BACK))
@@ -41,14 +41,14 @@ def test_every_code_says_who_must_act(number: str) -> None:
 
 
 def test_no_code_is_left_out() -> None:
-    """The table holds what the lists hold, and nothing else."""
+    """The table holds exactly the listed codes."""
     lists = (STOPS_FOR_THE_USER, STOPS_FOR_THE_OPERATOR, NOBODY_CAN_HELP, COMES_BACK)
 
     assert set(OKX_CODES) == set().union(*map(listed, lists))
 
 
 def test_every_code_of_the_facts_is_known(facts: Path) -> None:
-    """Each code in the table of section 6 has a fault, and each is a code that the exchange documents."""
+    """Each code in the table of section 6 has a fault, and each is a documented code of the exchange."""
     section = (facts / "okx.md").read_text().split("## 6. Errors")[1].split("## 7.")[0]
     named = {
         number
@@ -64,13 +64,13 @@ def test_every_code_of_the_facts_is_known(facts: Path) -> None:
 
 
 def _numbers(cell: str) -> list[str]:
-    """Read `50009, 50017-50023` as eight codes."""
+    """Parse `50009, 50017-50023` as eight codes."""
     found = re.findall(r"(\d{5})(?:-(\d{5}))?", cell)
     return [str(each) for low, high in found for each in range(int(low), int(high or low) + 1)]
 
 
 def test_every_other_documented_code_is_one_that_is_not_listed(facts: Path) -> None:
-    """A code that no read should ever get passes as often as not, and is never a balance."""
+    """A code that no read should get counts as passing, and never as a balance."""
     rows = json.loads((facts / "data" / "okx-rest-errors.json").read_text())
 
     for row in rows:
@@ -80,7 +80,7 @@ def test_every_other_documented_code_is_one_that_is_not_listed(facts: Path) -> N
 
 
 def test_an_unknown_key_may_be_of_another_region() -> None:
-    """50119 names the region that was asked and the others, because a wrong host says nothing else."""
+    """50119 names the requested region and the others, because a wrong host returns no other sign."""
     fault = okx_failure("50119", "API key doesn't exist", Asked("account_config", "eea"))
 
     assert fault.code == Code.KEY_UNKNOWN
@@ -111,14 +111,14 @@ def test_our_address_is_named_where_the_operator_said_it() -> None:
     ],
 )
 def test_our_address_is_otherwise_the_one_that_the_exchange_saw(message: str, address: str | None) -> None:
-    """The address in OKX's text is taken over, if it is one."""
+    """The words contain the address in OKX's text, if it is valid."""
     detail = okx_failure("50110", message, BALANCE).detail
 
     assert detail == (f"Our address is {address} (OKX 50110)." if address else "(OKX 50110)")
 
 
 def test_nothing_else_of_the_exchange_s_text_is_repeated() -> None:
-    """An answer that echoes a credential does not bring it into a log."""
+    """A response that echoes a credential does not bring it into a log."""
     for number in (*OKX_CODES, "99999", "canary-in-the-code"):
         fault = okx_failure(number, "canary-secret", Asked("account_config", "global", ("192.0.2.1",)))
         assert "canary" not in f"{fault} {fault.exchange_code}"
@@ -126,7 +126,7 @@ def test_nothing_else_of_the_exchange_s_text_is_repeated() -> None:
 
 @pytest.mark.parametrize("number", sorted(OKX_CODES))
 def test_a_listed_code_is_told_with_the_read_that_met_it(number: str) -> None:
-    """Both are fields of their own beside the fault's code."""
+    """The code and the read have their own fields beside the fault's code."""
     fault = okx_failure(number, "", BALANCE)
 
     assert (fault.exchange_code, fault.endpoint) == (number, "account_balance")
@@ -150,7 +150,7 @@ def test_a_listed_code_is_told_with_the_read_that_met_it(number: str) -> None:
     ],
 )
 def test_a_code_that_is_not_listed_is_told_where_it_looks_like_one(code: str, told: str | None) -> None:
-    """It is tried again like other passing faults, and its words are ours alone."""
+    """It is retried like other passing faults, and its words are only ours."""
     fault = okx_failure(code, "Operation failed.", BALANCE, 3.0)
 
     assert (fault.code, fault.detail, fault.retry_after) == (Code.EXCHANGE_ERROR, "", 3.0)
@@ -173,11 +173,11 @@ def test_a_code_that_is_not_listed_is_told_where_it_looks_like_one(code: str, to
     ],
 )
 def test_without_an_answer_of_the_api_the_status_decides(status: int, code: Code) -> None:
-    """What stands in front of the exchange speaks HTML; its status is all that can be had."""
+    """A proxy in front of the exchange returns HTML; only its status is usable."""
     assert status_failure(status).code == code
 
 
 def test_a_wait_that_was_asked_for_is_kept() -> None:
-    """Retry-After goes with the fault."""
+    """The fault carries Retry-After."""
     assert okx_failure("50011", "Too Many Requests", BALANCE, 7.0).retry_after == 7.0
     assert status_failure(429, 7.0).retry_after == 7.0

@@ -1,4 +1,4 @@
-"""Whole lists of OKX: unreadable rows are counted and told, old data say so, and every list has a verdict."""
+"""Whole lists of OKX: unreadable rows are reported, old data are marked, every list has a verdict."""
 
 import json
 from contextlib import suppress
@@ -48,7 +48,7 @@ def test_a_list_of_which_nothing_can_be_read_was_not_read(rows: list[Any]) -> No
 
 
 def test_many_unreadable_rows_are_counted_and_not_all_told() -> None:
-    """The message has a bound; the number of rows and the sum of their worth have none."""
+    """The message limits the listed rows, but not their number and the sum of their worth."""
     rows = [BTC | {"ccy": f"C{number}", "eq": "x", "eqUsd": "1"} for number in range(MAX_UNREADABLE + 50)]
 
     read = judged(account(ETH, *rows))
@@ -61,7 +61,7 @@ def test_many_unreadable_rows_are_counted_and_not_all_told() -> None:
 
 
 def test_a_list_that_no_outcome_carries_is_too_long() -> None:
-    """It is not read row by row: that would hold up every other sync for a second."""
+    """The connector does not read it row by row, which would delay every other sync for a second."""
     read = judge("funding", parse_funding, Fetched(NOW, [None] * (MAX_ROWS + 1)), None)
 
     assert (read.verdict, read.error_code) == (Verdict.FAILED, Code.TOO_MANY_ASSETS)
@@ -79,9 +79,9 @@ def test_several_reasons_are_told_each_once() -> None:
     )
 
 
-# Reports of others, in the documented shape.
+# Reports of other users, in the documented shape.
 def test_a_dust_row_without_a_name_hides_nothing() -> None:
-    """The wallet is incomplete and shows its other rows; what is left out is told and counted in the sum."""
+    """The wallet is incomplete and shows its other rows; omitted rows are reported and count in the sum."""
     bitcoin = BTC | {
         "eq": "0.049",
         "cashBal": "0.049",
@@ -108,7 +108,7 @@ def test_a_dust_row_without_a_name_hides_nothing() -> None:
 
 
 def test_without_an_available_balance_the_available_equity_is_shown() -> None:
-    """A row without the key availBal has its total, and is available as far as availEq says; else null."""
+    """A row without the key availBal has its total, and `available` is availEq if present, else null."""
     row = TRADING_ROW | {
         "ccy": "USDT",
         "eq": "100.5",
@@ -126,7 +126,7 @@ def test_without_an_available_balance_the_available_equity_is_shown() -> None:
 
 
 def test_a_negative_liability_is_a_debt() -> None:
-    """What is borrowed is a positive number, and the rest of the row is as it is."""
+    """The borrowed amount is a positive number, and the rest of the row does not change."""
     row = TRADING_ROW | {"ccy": "USDT", "eq": "950", "cashBal": "950", "availEq": "0", "eqUsd": "949"}
     row |= {"liab": "-50.5", "crossLiab": "-50.5", "interest": "-0.5"}
 
@@ -155,7 +155,7 @@ DAY_OLD = NOW - timedelta(days=1, seconds=1)
 
 
 def milliseconds(moment: datetime) -> str:
-    """Write a time as OKX does."""
+    """Return a time in OKX's format."""
     return str(int(moment.timestamp() * 1000))
 
 
@@ -175,7 +175,7 @@ def milliseconds(moment: datetime) -> str:
     ],
 )
 def test_data_of_another_day_say_so(updated: Any, age: int | None, reported: datetime | None) -> None:
-    """The account's own time and a cache's age count; the wallet is complete all the same."""
+    """The account's own time and a cache's age count; the wallet is complete nevertheless."""
     fetched = Fetched(NOW, data_of(account(ETH, uTime=updated, totalEq="6400")), age)
 
     read = judge("trading", parse_trading, fetched, Decimal(6400))
@@ -194,7 +194,7 @@ def test_a_funding_list_from_a_cache_says_so() -> None:
 
 @given(data=JSON | JSON.map(lambda row: [row]) | st.lists(JSON).map(lambda rows: [{"details": rows}]))
 def test_whatever_comes_is_a_list_or_no_answer(data: Any) -> None:
-    """Nothing but UnexpectedResponse leaves the reading, and every row is read or told."""
+    """Reading raises only UnexpectedResponse, and every row is read or reported."""
     understood = data_of(json.dumps({"code": "0", "data": data}).encode())
     for parse in (parse_trading, parse_funding):
         with suppress(UnexpectedResponse):
@@ -205,7 +205,7 @@ def test_whatever_comes_is_a_list_or_no_answer(data: Any) -> None:
 
 @given(field=st.sampled_from(sorted(BTC)), value=JSON)
 def test_one_field_costs_one_row_at_most(field: str, value: Any) -> None:
-    """Whatever stands in a field, the row beside it is unchanged."""
+    """Whatever a field contains, the row beside it does not change."""
     listed = trading(ETH, BTC | {field: value} if value != "ETH" else BTC)
 
     assert listed.balances[0] == Balance("ETH", Decimal(2), Decimal(2), Decimal(0))
@@ -221,7 +221,7 @@ AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.just(
     valued=st.none() | st.decimals(-(10**39), 10**39, allow_nan=False, places=4),
 )
 def test_every_amount_has_a_verdict(rows: list[dict[str, str]], total: str, valued: Decimal | None) -> None:
-    """However large or small the amounts and prices, there is a verdict, and all of it can be sent."""
+    """However large or small the amounts and prices, there is a verdict that a message carries whole."""
     data = data_of(account(*rows, totalEq=total))
     try:
         prices = parse_trading(data).prices

@@ -1,4 +1,4 @@
-"""The work that a list costs grows with its rows, not with their square: it is done in the worker's loop."""
+"""Reading a list in the worker's loop costs time linear in its rows, not quadratic."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ NUMBER = Counter[str]()
 
 
 class Compared(str):
-    """The name of a currency, each comparison of which is counted."""
+    """The name of a currency that counts each comparison."""
 
     __slots__ = ()
 
@@ -25,12 +25,12 @@ class Compared(str):
 
 
 def doubled(fields: Mapping[str, Any]) -> Row:
-    """Read a row that names its currency."""
+    """Return a row that names its currency."""
     return Row(Balance(Compared(fields["ccy"]), Decimal(1)), Decimal(1))
 
 
 def test_currencies_that_stand_twice_cost_no_more_than_their_rows() -> None:
-    """An exchange that lists each currency twice costs a few comparisons a row and holds up no sync."""
+    """A list with each currency twice costs a few comparisons a row and delays no sync."""
     NUMBER.clear()
     once = [{"ccy": f"C{number}"} for number in range(CURRENCIES)]
 

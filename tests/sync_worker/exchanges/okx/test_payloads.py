@@ -1,4 +1,4 @@
-"""OKX's answers: documented ones, all kinds of amounts, and garbage."""
+"""OKX's responses: documented ones, all kinds of amounts, and garbage."""
 
 import json
 from contextlib import suppress
@@ -48,20 +48,20 @@ GOOD: dict[str, Any] = FUNDING_ROW | {"ccy": "GOOD", "bal": "1"}
 
 
 def data_of(document: Any) -> Any:
-    """Read a document as it would come from the wire."""
+    """Decode a document as it would come from the wire."""
     envelope = parse_envelope(json.dumps(document).encode())
     assert envelope is not None
     return envelope.data
 
 
 def account(*details: Any, total: str = "") -> Any:
-    """Write an answer with a trading account."""
+    """Return a response with a trading account."""
     return {"code": "0", "data": [{"totalEq": total, "details": details}]}
 
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_documented_example_is_read(facts: Path, name: str) -> None:
-    """What the exchange's documentation shows is understood."""
+    """The connector reads the example of the exchange's documentation."""
     envelope = parse_envelope((facts / "doc-examples" / "okx" / f"{name}.0.json").read_bytes())
 
     assert envelope is not None
@@ -69,7 +69,7 @@ def test_the_documented_example_is_read(facts: Path, name: str) -> None:
 
 
 def test_the_documented_trading_account(facts: Path) -> None:
-    """Total is the equity, available the available equity, to the last digit."""
+    """Total is the equity, available is the available equity, to the last digit."""
     envelope = parse_envelope((facts / "doc-examples" / "okx" / "account_balance.0.json").read_bytes())
     assert envelope is not None
 
@@ -101,20 +101,20 @@ def test_the_documented_trading_account(facts: Path) -> None:
     ],
 )
 def test_a_trading_account_of_another_shape_fails(document: Any) -> None:
-    """An empty wallet is one account with no currencies; nothing else is empty."""
+    """Only one account with no currencies is an empty wallet."""
     with pytest.raises(Failure):
         parse_trading(data_of(document))
 
 
 def test_an_empty_wallet_is_empty() -> None:
-    """No currencies are no balances: that is a fact, not a failure."""
+    """A list without currencies is an empty wallet, not a failure."""
     assert parse_trading(data_of(account())).balances == ()
     assert parse_funding(data_of({"code": "0", "data": []})).balances == ()
 
 
 @pytest.mark.parametrize("data", [None, {}, "[]", [{}], [GOOD | {"bal": ""}], [GOOD] * 2, [None, []]])
 def test_a_funding_list_of_another_shape_fails(data: Any) -> None:
-    """Missing data is not an empty wallet, and neither are rows of which none can be read."""
+    """Missing data is not an empty wallet, and neither are rows that are all unreadable."""
     with pytest.raises(Failure):
         parse_funding(data_of({"code": "0", "data": data}))
 
@@ -137,7 +137,7 @@ def test_the_worth_of_a_list_is_known_only_with_every_price() -> None:
 
 
 def test_the_funding_list_is_priced_by_the_trading_list() -> None:
-    """Its own rows have no prices; one currency that is in neither leaves the sum unknown."""
+    """Its own rows have no prices; one currency without a price leaves the sum unknown."""
     debt = {**ROW, "ccy": "ETH", "eq": "-2", "eqUsd": "-5"}
     nonsense = {**ROW, "ccy": "Y", "eqUsd": "-5"}
     prices = parse_trading(
@@ -205,13 +205,13 @@ def test_a_code_is_text_or_number(body: bytes, code: str) -> None:
     ],
 )
 def test_what_is_no_answer_of_the_api_is_none(body: bytes) -> None:
-    """HTML, broken JSON, keys that stand twice and numbers that are none are not guessed at."""
+    """HTML, broken JSON, duplicate keys and invalid numbers are not guessed at."""
     assert parse_envelope(body) is None
 
 
 @given(body=st.binary() | st.text().map(str.encode) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_garbage_is_no_answer(body: bytes) -> None:
-    """Bytes that are not an answer of the API raise nothing but are none."""
+    """Bytes that are not a response of the API raise nothing and give None."""
     envelope = parse_envelope(body)
 
     assert envelope is None or type(envelope.code) is str
@@ -219,7 +219,7 @@ def test_garbage_is_no_answer(body: bytes) -> None:
 
 @given(data=JSON)
 def test_garbage_is_never_a_balance(data: Any) -> None:
-    """Whatever stands in the place of the data, it is no answer that can be understood."""
+    """Any garbage in place of the data makes the response unreadable."""
     understood = data_of({"code": "0", "data": data})
     for parse in PARSERS.values():
         if parse is parse_funding and data == []:
@@ -230,7 +230,7 @@ def test_garbage_is_never_a_balance(data: Any) -> None:
 
 @given(data=JSON)
 def test_garbage_in_the_place_of_the_details_is_told(data: Any) -> None:
-    """It is an empty list, rows of which some were read, or no answer; nothing else is raised."""
+    """It is an empty list, a partly read list, or an unreadable response; no other error is raised."""
     with suppress(UnexpectedResponse):
         listed = parse_trading(data_of({"code": "0", "data": [{"totalEq": data, "details": data}]}))
         assert listed.balances or not listed.unreadable
@@ -239,7 +239,7 @@ def test_garbage_in_the_place_of_the_details_is_told(data: Any) -> None:
 @settings(max_examples=200)
 @given(amounts=st.lists(AMOUNTS, min_size=1, max_size=4), request=st.just(a_request()))
 def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request: SyncRequested) -> None:
-    """From the wire through the outcome's bytes and back, an amount stays what it was."""
+    """From the wire through the outcome's bytes and back, an amount does not change."""
     rows = [
         TRADING_ROW | {"ccy": f"C{number}", "eq": text, "liab": f"-{text}".replace("--", "")}
         for number, text in enumerate(amounts)
@@ -269,7 +269,7 @@ def test_no_digit_is_lost_on_the_way_to_the_outcome(amounts: list[str], request:
 def test_the_rights_of_a_key(
     fields: dict[str, Any], permissions: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
-    """Rights and addresses come as lists in a text, with or without spaces."""
+    """Rights and addresses come as comma-separated text, with or without spaces."""
     verified = parse_config(data_of({"code": "0", "data": [{"uid": "2", "mainUid": "1", **fields}]}))
 
     assert (verified.exchange_uid, verified.master_uid) == ("2", "1")
@@ -278,7 +278,7 @@ def test_the_rights_of_a_key(
 
 @pytest.mark.parametrize("fields", [{"uid": ""}, {"perm": None}, {"uid": None}, {"uid": "a b"}])
 def test_a_key_of_nobody_is_not_verified(fields: dict[str, Any]) -> None:
-    """Without owner or rights there is nothing to say of a key."""
+    """Without owner or rights a key cannot be verified."""
     row = {"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "", **fields}
 
     with pytest.raises(Failure):
@@ -293,7 +293,7 @@ def test_a_key_of_nobody_is_not_verified(fields: dict[str, Any]) -> None:
     ],
 )
 def test_the_rights_of_a_key_are_read_without_what_stands_beside_them(fields: dict[str, Any]) -> None:
-    """So that a pause ends; a key that is connected is verified whole, and nothing of it is guessed."""
+    """This lets a pause end; a key to connect is verified as a whole, and no part of it is guessed."""
     row = {"uid": "2", "mainUid": "1", "perm": "read_only", "ip": "", **fields}
 
     assert parse_rights([row]) == Rights("2", ("read_only",))
@@ -303,14 +303,14 @@ def test_the_rights_of_a_key_are_read_without_what_stands_beside_them(fields: di
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "soon", "9" * 15, "\u0661"])
 def test_a_time_that_is_none_fails(text: str) -> None:
-    """Nothing is signed for a time that was guessed."""
+    """No request is signed with a guessed time."""
     with pytest.raises(Failure):
         parse_time(data_of({"code": "0", "data": [{"ts": text}]}))
 
 
 @pytest.mark.parametrize("total", ["", None, "x", "NaN", [], {"a": 1}, True, "1" * 81])
 def test_a_total_that_can_not_be_read_is_none(total: Any) -> None:
-    """The rows are there, and are held against no total of their own."""
+    """The rows are read, and compared with no total of their own."""
     listed = parse_trading(data_of({"code": "0", "data": [{"totalEq": total, "details": [ROW]}]}))
 
     assert listed.stated is None
@@ -326,7 +326,7 @@ def test_a_total_that_can_not_be_read_is_none(total: Any) -> None:
     ],
 )
 def test_damage_in_a_field_around_the_rows_costs_that_field(account_text: str, stated: int | None) -> None:
-    """The rows are read; a total that stands twice is not known."""
+    """The rows are read; a duplicate total is unknown."""
     row = '{"ccy":"BTC","eq":"1"}'
     envelope = parse_envelope(f'{{"code":"0","data":[{{{account_text % row}}}]}}'.encode())
 
@@ -336,7 +336,7 @@ def test_damage_in_a_field_around_the_rows_costs_that_field(account_text: str, s
 
 
 def test_a_list_that_stands_twice_is_no_account() -> None:
-    """Neither of two lists is believed."""
+    """The connector trusts neither of two lists."""
     row = '{"ccy":"BTC","eq":"1"}'
     envelope = parse_envelope(f'{{"code":"0","data":[{{"details":[],"details":[{row}]}}]}}'.encode())
 
@@ -346,7 +346,7 @@ def test_a_list_that_stands_twice_is_no_account() -> None:
 
 
 def test_damage_in_one_total_costs_that_one() -> None:
-    """The valuation of the other wallet is known."""
+    """The valuation of the other wallet stays known."""
     body = b'{"code":"0","data":[{"totalBal":NaN,"details":{"trading":"5","earn":"1","earn":"2"}}]}'
     envelope = parse_envelope(body)
 
@@ -362,7 +362,7 @@ def test_a_time_that_can_not_be_is_none(text: str) -> None:
 
 
 def test_a_name_that_no_message_carries_is_not_taken_over() -> None:
-    """Half a character in the id of an account is no id."""
+    """An account id with half a character is not valid."""
     with pytest.raises(UnexpectedResponse):
         parse_config([{"uid": "\ud800", "mainUid": "1", "perm": "read_only", "ip": ""}])
 
@@ -384,7 +384,7 @@ def test_damage_costs_the_time_and_not_the_rights(damage: str) -> None:
 
 
 def test_a_total_of_the_valuation_that_can_not_be_read_costs_no_other() -> None:
-    """The wallet beside it is held against its own."""
+    """The other wallet is still compared with its own total."""
     details = {"trading": "x", "funding": "5", "earn": None, "classic": ""}
 
     assert parse_valuation(data_of({"code": "0", "data": [{"details": details}]})) == {"funding": Decimal(5)}

@@ -1,4 +1,4 @@
-"""Rows of OKX's lists: what is read of each, what is not, and that one costs no other."""
+"""Rows of OKX's lists: which fields are read, which are not, and one bad row affects no other."""
 
 import json
 from decimal import Decimal
@@ -42,7 +42,7 @@ def test_a_row_says_what_is_there_and_nothing_else(fields: dict[str, Any], balan
 @pytest.mark.parametrize("absent", ["missing", None, ""])
 @pytest.mark.parametrize("field", sorted(BTC.keys() - {"ccy", "eq"}))
 def test_a_field_that_is_not_needed_may_be_absent(field: str, absent: str | None) -> None:
-    """It is null, and the amounts in the other fields are what they are."""
+    """It is null, and the amounts in the other fields do not change."""
     row = BTC | {field: absent}
     if absent == "missing":
         del row[field]
@@ -59,7 +59,7 @@ def test_a_field_that_is_not_needed_may_be_absent(field: str, absent: str | None
 @pytest.mark.parametrize("absent", ["missing", None, ""])
 @pytest.mark.parametrize("field", ["availBal", "frozenBal"])
 def test_a_field_of_the_funding_list_may_be_absent(field: str, absent: str | None) -> None:
-    """Only the currency and its balance are needed."""
+    """Only the currency and its balance are required."""
     row = IN_FUNDING | {field: absent}
     if absent == "missing":
         del row[field]
@@ -89,7 +89,7 @@ UNREADABLE: dict[str, tuple[Any, UnreadableRow]] = {
 
 @pytest.mark.parametrize(("row", "told"), UNREADABLE.values(), ids=UNREADABLE)
 def test_a_row_that_can_not_be_read_costs_no_other(row: Any, told: UnreadableRow) -> None:
-    """The other one is there; of this one it is told why, which currency it is of and what it is worth."""
+    """The other row is read; the bad one is reported with reason, currency and worth."""
     listed = trading(row, ETH)
 
     assert listed.balances == (Balance("ETH", Decimal(2), Decimal(2), Decimal(0)),)
@@ -131,7 +131,7 @@ def test_a_row_that_can_not_be_read_costs_no_other(row: Any, told: UnreadableRow
     ],
 )
 def test_what_no_row_can_say_is_not_read(fields: dict[str, Any]) -> None:
-    """Such a row is neither dropped without a word nor taken for zero, and its content is not repeated."""
+    """Such a row is neither dropped silently nor read as zero, and its content is not repeated."""
     listed = trading(BTC | fields, ETH)
 
     assert [each.asset for each in listed.balances] == ["ETH"]
@@ -142,7 +142,7 @@ def test_what_no_row_can_say_is_not_read(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("field", [*READ_FIELDS, "uTime"])
 def test_a_row_with_a_field_twice_is_not_read(field: str) -> None:
-    """None of the two is taken, whether they are equal or not."""
+    """Neither value counts, equal or not."""
     for second in (BTC[field], "0"):
         text = json.dumps(BTC)[:-1] + f', "{field}": {json.dumps(second)}}}'
         listed = parse_trading(data_of(account("@", ETH).replace(b'"@"', text.encode())))
@@ -154,9 +154,9 @@ def test_a_row_with_a_field_twice_is_not_read(field: str) -> None:
 
 
 def test_a_currency_that_stands_twice_is_not_read() -> None:
-    """Neither of its rows is believed, not even the one that could be read.
+    """Neither of its rows counts, not even the readable one.
 
-    The same row twice is worth what it is once; what two different ones are worth is not known.
+    Two equal rows have the worth of one; the worth of two different ones is unknown.
     """
     listed = trading(BTC, ETH, BTC | {"eq": "7", "eqUsd": "5"})
     same = trading(BTC, ETH, BTC)
@@ -174,7 +174,7 @@ def test_a_currency_that_stands_twice_is_not_read() -> None:
     [
         ({"availBal": "1.6"}, False),
         ({"availEq": "1.6"}, False),
-        ({"availEq": "1.4", "availBal": "1.6"}, True),  # what is not shown is not compared
+        ({"availEq": "1.4", "availBal": "1.6"}, True),  # hidden fields are not compared
         ({"availBal": "1.6", "cashBal": "1.7"}, True),
         ({"availBal": "1.6", "cashBal": "1.55"}, False),
         ({"availBal": "1.5", "cashBal": "0"}, True),
@@ -183,14 +183,14 @@ def test_a_currency_that_stands_twice_is_not_read() -> None:
         ({"eq": "-1", "availBal": "0.1", "cashBal": "0"}, True),
         ({"eq": "-1", "availBal": "0", "cashBal": "-1"}, True),
         ({"eq": "0", "cashBal": "0", "availBal": "0"}, True),
-        # As OKX's documentation shows them: two fields of one amount, computed in floats.
+        # From OKX's documentation: two fields of one amount, computed in floats.
         ({"eq": "4834.317093622894", "cashBal": "4834.317093622894", "availEq": "4834.3170936228945"}, True),
         ({"frozenBal": "-1"}, False),
         ({"frozenBal": "-0"}, True),
     ],
 )
 def test_a_row_that_denies_itself_is_not_read(fields: dict[str, str], readable: bool) -> None:  # noqa: FBT001
-    """More available than there is, or a negative amount on hold, is a mistake; a debt is none."""
+    """More available than the total, or a negative amount on hold, is a mistake; a debt is valid."""
     assert bool(trading(BTC | fields, ETH).unreadable) is not readable
 
 
@@ -215,5 +215,5 @@ def test_a_row_of_the_funding_list_that_denies_itself_is_not_read(
 
 @pytest.mark.parametrize(("sent", "told"), [("50.5", "50.5"), ("-50.5", "50.5"), ("0", "0"), ("-0", "0")])
 def test_a_debt_is_positive_whatever_its_sign_on_the_wire(sent: str, told: str) -> None:
-    """Some parts of OKX write what is owed with a minus."""
+    """Some parts of OKX write a debt with a minus."""
     assert str(row_with(liab=sent, crossLiab=sent, interest=sent).borrowed) == told

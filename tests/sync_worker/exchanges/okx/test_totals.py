@@ -1,4 +1,4 @@
-"""The exchange's total when it is refused: what is asked for again, and what the verdicts then say."""
+"""The exchange refuses its total: which requests are repeated, and the verdicts then."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -25,7 +25,7 @@ TOO_OFTEN = script.refusal("50011", status="429 Too Many Requests")
 async def test_a_refused_total_is_asked_for_once_more(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID, refused: Script
 ) -> None:
-    """The total is asked for with the same signature, the wallets are not read again, and the lists agree."""
+    """The second request has the same signature, the wallets are not read again, and the lists agree."""
     scripted.scripts[VALUATION] = script.first(refused, scripted.scripts[VALUATION])
 
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
@@ -60,7 +60,7 @@ async def test_without_the_totals_the_wallets_are_unchecked(
     seconds: float,
     asked: int,
 ) -> None:
-    """A valuation that failed makes no wallet fail, and is asked for again only where that may help."""
+    """A failed valuation makes no wallet fail, and is retried only if that may help."""
     scripted.scripts[VALUATION] = answer
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", seconds))

@@ -1,4 +1,4 @@
-"""Error codes of the exchange that are not in our table: told as they are, and tried again."""
+"""Error codes of the exchange that are not in our table are reported unchanged and retried."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, VALUATION, Scri
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 
-# No second try fits: what was read at the first is the last word.
+# The deadline leaves no time for a second try, so the first reading is final.
 ONE_TRY = 3.2
 
 
@@ -68,7 +68,7 @@ async def test_an_unlisted_code_is_told_in_fields_of_its_own(
 async def test_a_credential_in_the_place_of_a_code_is_not_told(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, accounts: Accounts
 ) -> None:
-    """An exchange that echoes what it was sent brings it neither into the outcome nor into the log."""
+    """An exchange that echoes its request brings no credential into the outcome or the log."""
     passphrase = "Canary-as-code_1"
     credential_id = await gateway.store(accounts["plain"], passphrase=passphrase)
     scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal(passphrase)
@@ -95,7 +95,7 @@ async def test_an_unlisted_code_that_passes_is_tried_again(
 async def test_a_valuation_that_is_refused_so_is_asked_for_once_more(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """It may pass as well as a refusal that is listed."""
+    """It may pass like a listed refusal."""
     scripted.scripts[VALUATION] = script.first(script.refusal("59999"), scripted.scripts[VALUATION])
 
     outcome = await gateway.sync(gateway.request(credential_id, "us"))

@@ -1,4 +1,4 @@
-"""What OKX's lists, prices and totals say together, each of them read once."""
+"""OKX's lists, prices and totals together, each of them read once."""
 
 from collections import Counter
 from decimal import Decimal
@@ -26,23 +26,23 @@ class Counted(dict[str, Any]):
         self.reads: Counter[str] = Counter()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Count, and return a field."""
+        """Count the read, and return a field."""
         self.reads[key] += 1
         return super().get(key, default)
 
 
 def fetched(data: Any) -> Fetched:
-    """Return data as they were fetched."""
+    """Return data as if they were just fetched."""
     return Fetched(NOW, data)
 
 
 def trading(*rows: Any) -> Fetched:
-    """Write a trading account."""
+    """Return a trading account."""
     return fetched([{"totalEq": "100", "details": list(rows)}])
 
 
 def test_the_rows_of_the_trading_account_are_read_once() -> None:
-    """Its list and the prices for the funding account come of the same reading."""
+    """Its list and the prices for the funding account come from the same reading."""
     row = Counted(BTC)
 
     reads = judge_wallets(trading(row), fetched([HELD]), fetched(VALUED))
@@ -52,7 +52,7 @@ def test_the_rows_of_the_trading_account_are_read_once() -> None:
 
 
 def test_the_funding_account_is_worth_what_the_trading_account_says() -> None:
-    """At the same prices its list is held against the valuation."""
+    """Its list is compared with the valuation at the same prices."""
     (_, funding) = judge_wallets(trading(BTC), fetched([HELD]), fetched(VALUED))
 
     assert funding.total_check is TotalCheck.AGREES
@@ -62,7 +62,7 @@ def test_the_funding_account_is_worth_what_the_trading_account_says() -> None:
 
 @pytest.mark.parametrize("lost", [failure(Code.RATE_LIMITED), Fetched(NOW, []), Fetched(NOW, [{}])])
 def test_prices_that_can_not_be_read_cost_no_other_wallet(lost: Fetched | Failure) -> None:
-    """The funding account is there, and its worth is not known."""
+    """The funding account is read, and its worth is unknown."""
     account, funding = judge_wallets(lost, fetched([HELD]), fetched(VALUED))
 
     assert account.verdict is Verdict.FAILED
@@ -73,7 +73,7 @@ def test_prices_that_can_not_be_read_cost_no_other_wallet(lost: Fetched | Failur
     "lost", [failure(Code.RATE_LIMITED), Fetched(NOW, []), Fetched(NOW, [{"details": {}}])]
 )
 def test_a_valuation_that_can_not_be_read_costs_no_wallet(lost: Fetched | Failure) -> None:
-    """There is nothing to hold the wallets against."""
+    """The wallets have no total to compare with."""
     reads = judge_wallets(trading(BTC), fetched([HELD]), lost)
 
     assert {read.total_check for read in reads} == {TotalCheck.UNCHECKED}
