@@ -1,4 +1,4 @@
-"""The real servers that tests share: each is started once, by the local stack's code, when one asks."""
+"""The real servers that tests share: the local stack's code starts each once, on demand."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -23,14 +23,14 @@ from tests.speeds import needs_whole_system, order
 from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
-# How long a machine takes for an example tells of its other work, not of our code.
+# The time for an example depends on the machine's other work, not on our code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the whole system, and order the files, which may run beside each other."""
+    """Mark the tests that need the whole system, and order the files, which may run in parallel."""
     for item in items:
         if needs_whole_system(item):
             item.add_marker("stack")
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _many_submissions() -> Iterator[None]:
-    """Let tests submit keys and register again and again from one address; those of the limits say so."""
+    """Raise the limits of submissions and registrations for one address; tests of limits set their own."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SUBMISSION_LIMIT_PER_MINUTE", "1000")
         environment.setenv("SUBMISSION_LIMIT_PER_DAY", "10000")
@@ -89,7 +89,7 @@ async def _shared_stack(
     parts = Infrastructure(directory, nats, vault, database, exchange)
     ports = service_ports()
     with pytest.MonkeyPatch.context() as environment:
-        # What the logs say at their most talkative is looked through for credentials.
+        # The tests search even debug logs for credentials.
         environment.setenv("LOG_LEVEL", "debug")
         async with running_services(processes, parts, ports):
             yield Stack(processes, parts, ports)
@@ -97,7 +97,7 @@ async def _shared_stack(
 
 @pytest_asyncio.fixture(name="clean_database")
 async def _clean_database(database: Postgres) -> Postgres:
-    """Return the migrated database with no rows in it; the triggers that keep audit rows are off for that."""
+    """Return the migrated database without rows; the triggers that protect audit rows are off meanwhile."""
     async with await database.connect(SUPERUSER) as connection:
         rows = await connection.execute(
             "select tablename from pg_tables where schemaname = 'public' and tablename <> %s",
@@ -108,7 +108,7 @@ async def _clean_database(database: Postgres) -> Postgres:
         truncate = sql.SQL("truncate {}").format(sql.SQL(", ").join(tables))
 
         async def emptied() -> bool:
-            with suppress(DeadlockDetected):  # the gateway still writes down what the test before left
+            with suppress(DeadlockDetected):  # the gateway still writes rows of the test before
                 await connection.execute(truncate)
                 return True
             return False

@@ -1,4 +1,4 @@
-"""The import graph of our own code: what a module reaches, at any distance, and by which way."""
+"""The import graph of our own code: all modules that a module reaches, at any distance, with the path."""
 
 import ast
 from collections.abc import Collection, Iterator
@@ -24,7 +24,7 @@ def module_name(owner: str, path: Path) -> str:
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the full names of what a module imports when it runs, and not what only its types need."""
+    """Yield the full names of a module's imports at run time, without those for types only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -42,13 +42,13 @@ def packages(path: Path) -> set[str]:
 
 @dataclass(frozen=True)
 class Graph:
-    """Each module of ours with what it imports itself: modules of ours, and packages of others."""
+    """Each module of ours with its own imports: modules of ours, and packages of others."""
 
     edges: dict[str, set[str]]
 
     @classmethod
     def read(cls) -> "Graph":
-        """Read all source files; a package that finds its modules by their being there imports them all."""
+        """Read all source files; a package that discovers its modules imports them all."""
         texts = {
             module_name(owner, path): path.read_text()
             for owner, folder in SOURCES.items()

@@ -1,4 +1,4 @@
-"""What a gateway of the tests pins: the keys of the vault that the test runs."""
+"""The pins of a gateway of the tests: the keys of the tests' vault."""
 
 from pathlib import Path
 

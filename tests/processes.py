@@ -1,4 +1,4 @@
-"""Finding the process of a part, to do to it what the world does to processes."""
+"""Finds the process of a part, for tests that signal or inspect it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which tests need the whole system, and in which order the files of tests run best."""
+"""The tests that need the whole system, and the best order of the files of tests."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parent
 WHOLE_SYSTEMS = {"shared_stack", "troubled_stack", "one_world"}
-# A module of tests that has one of these at hand starts systems of its own.
+# A module of tests that uses one of these starts its own systems.
 STARTERS = {
     ("deploy.local.services", "running_services"),
     ("deploy.local.stack", "running_stack"),
@@ -15,12 +15,12 @@ STARTERS = {
     ("tests.deploy.earlier", "Tree"),
     ("tests.deploy.robbing", "robbed"),
 }
-# Files that take minutes and share no server with others; begun first, they do not run on alone at the end.
+# Slow files without shared servers start first, so that they do not run alone at the end.
 LONGEST = ("chaos", "conformance", "deploy")
 
 
 def needs_whole_system(item: pytest.Item) -> bool:
-    """Return whether a test runs the three services and all that they stand on."""
+    """Return whether a test runs the three services and their servers."""
     if not isinstance(item, pytest.Function):
         return False
     at_hand = {
@@ -33,7 +33,7 @@ def needs_whole_system(item: pytest.Item) -> bool:
 def order(items: list[pytest.Item]) -> None:
     """Order the files: the longest, those without the shared system, and then those with it.
 
-    Its gateway publishes what other tests put into the outbox of the same database.
+    The shared system's gateway publishes other tests' outbox rows of the same database.
     """
     with_shared = {item.path for item in items if "shared_stack" in getattr(item, "fixturenames", ())}
 

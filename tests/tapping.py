@@ -1,4 +1,4 @@
-"""Hearing all that is said in every account of a bus, through users that are added to its configuration."""
+"""Receives all messages in every account of a bus, through users that are added to its configuration."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -22,23 +22,23 @@ ACCOUNT = re.compile(r"^  ([A-Z0-9_]+) \{$(?:\n    .*)*?\n    users = \[", re.MU
 
 @dataclass
 class Tap:
-    """What was heard so far, in the order of each account."""
+    """The messages received so far, in the order of each account."""
 
     clients: dict[str, Client] = field(default_factory=dict)
     heard: dict[str, list[Msg]] = field(default_factory=dict)
 
     async def connect(self, account: str, client: Client) -> None:
-        """Begin to hear an account."""
+        """Begin to receive an account's messages."""
         self.clients[account], self.heard[account] = client, []
         await client.subscribe(">", cb=self._noting(account))
         await taken(client)
 
     async def say(self, account: str, subject: str, body: bytes = b"", reply: str = "") -> None:
-        """Say something in an account as a user that may."""
+        """Publish in an account as a user that may."""
         await self.clients[account].publish(subject, body, reply=reply)
 
     async def all(self) -> dict[str, list[Msg]]:
-        """Return what was heard once all that the server has taken is heard."""
+        """Return all messages once those that the server has accepted are received."""
         for account, client in self.clients.items():
             mark = uuid4().bytes
             await client.publish(MARK, mark)
@@ -50,7 +50,7 @@ class Tap:
         return self.heard
 
     async def places(self, body: bytes) -> set[tuple[str, str]]:
-        """Return the accounts in which a body was heard, each with the subject."""
+        """Return the accounts that received a body, each with the subject."""
         heard = await self.all()
         return {
             (account, message.subject)
@@ -68,7 +68,7 @@ class Tap:
 
 @asynccontextmanager
 async def tapped(bus: Nats) -> AsyncIterator[Tap]:
-    """Hear every account of a bus until the end of the block."""
+    """Receive every account's messages of a bus until the end of the block."""
     before = bus.configuration.read_text()
     accounts = ACCOUNT.findall(before)
     keys = {account: nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER) for account in accounts}
@@ -85,7 +85,7 @@ async def tapped(bus: Nats) -> AsyncIterator[Tap]:
 
 
 async def taken(*clients: Client) -> None:
-    """Wait until the server has taken what clients said: the ping of a first `flush` may overtake it."""
+    """Wait until the server has accepted the clients' messages; a first `flush`'s ping may overtake them."""
     for client in clients:
         await client.flush()
         await client.flush()

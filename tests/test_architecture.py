@@ -65,7 +65,7 @@ def test_nobody_imports_the_composition(owner: str, path: Path) -> None:
 
 @pytest.mark.parametrize(("owner", "path"), MODULES, ids=IDS)
 def test_the_environment_is_read_in_main_only(owner: str, path: Path) -> None:
-    """A part is told what it needs by an argument."""
+    """Other modules get their settings as arguments."""
     if path.name != "__main__.py":
         assert "os.environ" not in path.read_text()
         assert "getenv" not in path.read_text()
@@ -73,7 +73,7 @@ def test_the_environment_is_read_in_main_only(owner: str, path: Path) -> None:
 
 @pytest.mark.parametrize(("owner", "path"), MODULES, ids=IDS)
 def test_a_module_is_small_and_named_by_what_it_is(owner: str, path: Path) -> None:
-    """No module is over 400 lines or called by a word that means nothing."""
+    """No module is over 400 lines or has a meaningless name."""
     assert path.stem not in EMPTY_NAMES
     assert len(path.read_text().splitlines()) <= 400
 

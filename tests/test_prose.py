@@ -10,17 +10,17 @@ import pytest
 from tests.imports import ROOT
 from tests.test_architecture import MODULES
 
-# "... is none" for "is not a valid ..."; a subject that names no actor; words that promise what is not known.
+# "... is none" for "is not a valid ..."; a subject that names no actor; unverified promises.
 REFUSED = re.compile(
     r"(?i:\b(is|are) none\b|\bno (valid )?(JSON|HTTP)\b|\bnobody\b|\bnothing to do\b|\bare safe\b)"
     r"|nothing of yours|(^|\. )(Who|What)\b"
 )
-# The value of Actor.NOBODY, and what is hashed in the place of a password.
+# The value of Actor.NOBODY, and the password that is hashed for unknown users.
 ALLOWED = {"nobody", "nobody has this password"}
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a module that are no docstrings, each with its line."""
+    """Yield the texts of a module except docstrings, each with its line."""
     tree = ast.parse(path.read_text())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {

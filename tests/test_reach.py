@@ -1,4 +1,4 @@
-"""The rules of the house by reach: what a folder may not come to, at whatever distance."""
+"""The rules of the house by reach: the modules that a folder may not import, at any distance."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -27,8 +27,8 @@ OTHERS = (
 )
 HTTP_ROOMS = ("gateway.http", "gateway.routes", "gateway.app", "gateway.__main__")
 NOTHING = set[str]()
-# What the modules of a folder may reach of the world outside; of two folders that contain a module the inner
-# one counts. The centre, where decisions are made, reaches nothing.
+# The outside packages that the modules of a folder may reach; of two folders that contain a module the
+# inner one counts. The central modules, which make decisions, reach none.
 FOLDERS = {
     "contracts": NOTHING,
     "contracts.wire": {"nats"},
@@ -71,13 +71,13 @@ FOLDERS = {
     "vault_broker.login": VAULT,
     "vault_broker.vault": VAULT,
 }
-# In the folder of an exchange its connector alone speaks to it.
+# In the folder of an exchange only its connector may call it.
 OF_EXCHANGES = {
     name: NOTHING
     for name in GRAPH.edges
     if name.startswith("sync_worker.exchanges.") and name.count(".") > 2 and not name.endswith(".connector")
 }
-# Imports that are not looked at, because they break a rule for now: each with the reason.
+# Ignored imports, because they break a rule for now: each with the reason.
 ROWS = "it takes rows as structs, which stand beside the SQL that reads them"
 QUERIES = "it decides and queries: its rules could be cut out"
 KNOWN: dict[Edge, str] = {
@@ -107,13 +107,13 @@ OURS = sorted(name for name in GRAPH.edges if name.partition(".")[0] != "deploy"
 
 
 def allowed(module: str) -> set[str]:
-    """Return what the innermost folder of a module allows."""
+    """Return the permitted packages of a module's innermost folder."""
     folders = FOLDERS | OF_EXCHANGES
     return folders[max((each for each in folders if f"{module}.".startswith(f"{each}.")), key=len)]
 
 
 def broken(module: str, known: Collection[Edge]) -> Iterator[str]:
-    """Yield the ways on which a module comes to what its folder may not reach."""
+    """Yield the import paths from a module to a forbidden one."""
     ways = GRAPH.ways(module, known)
     owner = max((each for each in MAY_KNOW if f"{module}.".startswith(f"{each}.")), key=len)
     for reached, way in ways.items():
@@ -127,19 +127,19 @@ def broken(module: str, known: Collection[Edge]) -> Iterator[str]:
 
 
 def _is_http(reached: str, way: tuple[str, ...]) -> bool:
-    """Return whether a way ends in the words of HTTP: the gateway's folder, or the library's statuses."""
+    """Return whether a path ends in HTTP: the gateway's folder, or the library's statuses."""
     return reached.startswith("gateway.http") or (reached == "http" and way[-2].startswith("gateway."))
 
 
 @pytest.mark.parametrize("module", sorted(GRAPH.edges))
 def test_a_module_reaches_what_its_folder_may(module: str) -> None:
-    """At no distance does a service come to another, a decision to the world, or a use case to HTTP."""
+    """At any distance, no service reaches another, no decision the outside, and no use case HTTP."""
     assert list(broken(module, KNOWN)) == []
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=" > ".join)
 def test_a_known_exception_is_still_needed(known: Edge) -> None:
-    """Without it a rule would be broken; one that is mended leaves the list."""
+    """Without it a rule would be broken; a fixed one leaves the list."""
     others = KNOWN.keys() - {known}
 
     assert any(list(broken(module, others)) for module in GRAPH.edges)
@@ -147,7 +147,7 @@ def test_a_known_exception_is_still_needed(known: Edge) -> None:
 
 @pytest.mark.parametrize("folder", sorted({*FOLDERS, *MAY_KNOW}))
 def test_a_rule_has_its_folder(folder: str) -> None:
-    """A folder or module that is renamed takes its rule along."""
+    """A renamed folder or module needs its rule renamed."""
     assert (
         folder == "deploy"
         or folder in GRAPH.edges
@@ -156,6 +156,6 @@ def test_a_rule_has_its_folder(folder: str) -> None:
 
 
 def test_every_package_is_found() -> None:
-    """A package that finds its modules by their being there is not taken for one that imports nothing."""
+    """A package that discovers its modules does not count as one without imports."""
     assert "contracts.exchanges.okx" in GRAPH.ways("contracts.exchanges")
     assert "sync_worker.exchanges.okx.connector" in GRAPH.ways("sync_worker.app")

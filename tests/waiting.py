@@ -1,4 +1,4 @@
-"""Waiting for a condition, which is the only way that a test waits."""
+"""Waits for a condition, which is the only way that a test waits."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ POLL_SECONDS = 0.02
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
+    """Wait for a condition; fails if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, "it did not come true in time"
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECON
 
 
 def passed(seconds: float) -> Callable[[], Awaitable[bool]]:
-    """Return a condition that comes true when so much time has passed, for what depends on time alone."""
+    """Return a condition that becomes true after so much time, for effects that depend on time alone."""
     at = time.monotonic() + seconds
 
     async def has_passed() -> bool:

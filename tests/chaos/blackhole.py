@@ -1,4 +1,4 @@
-"""A connection that leads nowhere: packets are dropped, and neither end is told."""
+"""A connection to nowhere: packets are dropped, and neither end is notified."""
 
 import asyncio
 import ctypes
@@ -31,7 +31,7 @@ DROP_ALL = (Instruction * 1)(Instruction(6, 0, 0, 0))
 
 
 class Blackhole:
-    """A way to a port of this machine that can be shut: what is sent into it is not even acknowledged."""
+    """A relay to a port of this machine that can drop packets: sent data is not even acknowledged."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -76,7 +76,7 @@ class Blackhole:
         """Let packets pass again."""
         self._refusing = False
         for each in (self._listener, *self._clients):
-            with suppress(OSError):  # a connection that came to nothing meanwhile
+            with suppress(OSError):  # a connection that failed meanwhile
                 each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
         self._passable.set()
 

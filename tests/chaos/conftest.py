@@ -1,4 +1,4 @@
-"""The whole system, started for each file of tests; every test finds it whole and must leave it so."""
+"""The whole system, started for each test module; every test finds it complete and must leave it so."""
 
 from collections.abc import AsyncIterator
 

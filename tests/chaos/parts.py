@@ -1,4 +1,4 @@
-"""The whole system with every part in a test's hand: to stop, to kill, to hold still and to start anew."""
+"""The whole system with every process controlled by the test: to stop, kill, suspend and restart."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -29,7 +29,7 @@ RUNS = count(1)
 
 
 class Part:
-    """A process that can be ended in any way and started again."""
+    """A process that can be ended in any way and restarted."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.name = name
@@ -38,18 +38,18 @@ class Part:
         self.log = Path()
 
     async def enter(self, context: Callable[[Processes], AbstractAsyncContextManager[object]]) -> object:
-        """Start it, with a folder of logs for each time."""
+        """Start it, with a log folder for each start."""
         logs = self._directory / f"{self.name}-{next(RUNS)}"
         self.log = logs / f"{self.name}.log"
         return await self._running.enter_async_context(context(Processes(logs)))
 
     @property
     def process(self) -> psutil.Process:
-        """Find the process by the log that it writes."""
+        """Find the process by its log file."""
         return process_writing(self.log)
 
     async def end(self, signal: Signals = SIGTERM) -> None:
-        """End it by a signal, also while it is held still; fails when it does not end."""
+        """End it by a signal, even while it is suspended; fails if it does not end."""
         process = self.process
         process.send_signal(signal)
         if signal is not SIGKILL:
@@ -66,7 +66,7 @@ class Part:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold the process still."""
+        """Suspend the process."""
         process = self.process
         process.send_signal(SIGSTOP)
         try:
@@ -76,7 +76,7 @@ class Part:
                 process.send_signal(SIGCONT)
 
     async def close(self) -> None:
-        """Stop it where it runs."""
+        """Stop it if it runs."""
         await self._running.aclose()
 
 
@@ -90,20 +90,20 @@ class Service(Part):
         self.operations = f"http://{LOOPBACK}:{environment['OPERATIONS_PORT']}"
 
     async def start(self) -> None:
-        """Start it and do not wait until it is ready."""
+        """Start it without waiting until it is ready."""
         program = Program(self.name, [sys.executable, "-m", MODULES[self.name]], self._environment)
         await self.enter(lambda processes: processes.running(program))
 
     async def not_ready(self) -> list[str]:
-        """Name the parts without which it can not do its work; itself where it does not answer."""
+        """Return the required parts that are missing; itself if it does not respond."""
         return (await self._parts())[0]
 
     async def degraded(self) -> list[str]:
-        """Name the parts without which it does less."""
+        """Return the missing parts that only limit it."""
         return (await self._parts())[1]
 
     async def ready(self) -> bool:
-        """Return whether it can do its work, and all of it; what waits may take longer to be done."""
+        """Return whether it is ready and not degraded, apart from backlogs, which may take longer."""
         not_ready, degraded = await self._parts()
         return not not_ready and not {*degraded} - BACKLOG
 
@@ -116,7 +116,7 @@ class Service(Part):
         return said["not_ready"], said["degraded"]
 
     async def metric(self, sample: str) -> float:
-        """Return a metric by its name and labels as they stand in the exposition; 0 where there is none."""
+        """Return a metric by its name and labels as written in the exposition; 0 if absent."""
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             lines = (await client.get(f"{self.operations}/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
@@ -124,7 +124,7 @@ class Service(Part):
 
 @dataclass
 class World:
-    """Everything that runs; `replicas` of a service are the same in all but their port."""
+    """The whole running system; `replicas` of a service differ only in their ports."""
 
     directory: Path
     nats: Part
@@ -172,11 +172,11 @@ class World:
             return await cursor.fetchall() if cursor.description else []
 
     async def restart_nats(self) -> None:
-        """Start the bus again on its data."""
+        """Restart the bus on its data."""
         await start_nats(self.nats, self.directory)
 
     async def restart_postgres(self) -> None:
-        """Start the database again on its data."""
+        """Restart the database on its data."""
         await self.postgres.enter(lambda processes: running_postgres(processes, self.directory))
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Services whose clock is wrong: Debian's faketime, for one process and its wall clock only."""
+"""Services with a wrong clock: Debian's faketime, for one process and its wall clock only."""
 
 import re
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 needs_faketime = pytest.mark.skipif(
     not LIBRARIES, reason="faketime is not installed: NO TEST OF WRONG CLOCKS RUNS (apt-get install faketime)"
 )
-# How far a reading may be from the truth here: a Date has whole seconds, and the machine is busy.
+# The tolerance of a reading here: a Date has whole seconds, and the machine is busy.
 EXACT = 3.0
 
 
@@ -32,7 +32,7 @@ def settings(seconds: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def replaced(world: World, name: str, seconds: int, **more: str) -> AsyncIterator[Service]:
-    """Run a process with a wrong clock in the place of the right one."""
+    """Replace the process by one with a wrong clock."""
     right = world.services[name]
     await right.end()
     wrong = world.replica(name, **settings(seconds), **more)
@@ -49,12 +49,12 @@ async def replaced(world: World, name: str, seconds: int, **more: str) -> AsyncI
 
 
 async def serves(service: Service) -> bool:
-    """Return whether nothing is missing but, perhaps, the right time."""
+    """Return whether at most the right time is missing."""
     return set(await service.not_ready()) <= {DISAGREES}
 
 
 async def offsets(service: Service) -> dict[str, float]:
-    """Return the seconds by which other clocks are ahead of a service's, as its metrics say."""
+    """Return from a service's metrics the seconds by which other clocks are ahead of its own."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
         text = (await client.get(f"{service.operations}/metrics")).text
     found = re.findall(r'^butler_clock_offset_seconds\{clock="(\w+)"\} (\S+)$', text, re.MULTILINE)
@@ -62,7 +62,7 @@ async def offsets(service: Service) -> dict[str, float]:
 
 
 async def named(service: Service, seconds: int, *clocks: str) -> None:
-    """Wait until a service names each clock that disagrees with its own, in metrics and log."""
+    """Wait until a service reports each clock that disagrees with its own, in metrics and log."""
 
     async def measured() -> bool:
         told = await offsets(service)

@@ -1,4 +1,4 @@
-"""Requests that wait for more than half of their deadline are done once, and lost ones all the same."""
+"""Requests that wait for more than half of their deadline are done once, and lost ones are repeated."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ LOSSES = ("purged", "made anew")
 
 @pytest_asyncio.fixture(name="paths")
 async def _paths(world: World, person: Person) -> AsyncIterator[list[str]]:
-    """Yield accounts of a person whose syncs have a short deadline, while the worker is away."""
+    """Yield accounts of a user whose syncs have a short deadline, while the worker is away."""
     paths = [f"/accounts/{(await person.connect(f'account-{number}'))['id']}" for number in range(5)]
     gateway = world.services["gateway"]
     await gateway.end()
@@ -36,13 +36,13 @@ async def _paths(world: World, person: Person) -> AsyncIterator[list[str]]:
 
 
 async def all_succeeded(world: World, sync_ids: list[str]) -> bool:
-    """Return whether each sync has its outcome, and a good one."""
+    """Return whether each sync has a successful outcome."""
     rows = await world.rows("select status from syncs where id = any(%s)", sync_ids)
     return rows == [("completed",)] * len(sync_ids)
 
 
 async def test_a_backlog_is_done_once(world: World, person: Person, bus: Client, paths: list[str]) -> None:
-    """A worker that comes back after more than half of the deadline finds each request once."""
+    """A worker that returns after more than half of the deadline finds each request once."""
     before = (await bus.jetstream().stream_info("SYNC_REQUESTS")).state.last_seq
     sync_ids = [await requested(person, path) for path in paths]
     await until(passed(DEADLINE_SECONDS / 2 + 6), DEADLINE_SECONDS)

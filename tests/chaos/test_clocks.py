@@ -1,4 +1,4 @@
-"""One service at a time has a wrong clock: ten seconds change nothing, more is named and costs no sync."""
+"""One service at a time has a wrong clock: ten seconds have no effect, more is reported and costs no sync."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ END_SECONDS = 60.0
 
 @asynccontextmanager
 async def at(world: World, gateway: Service) -> AsyncIterator[Person]:
-    """Yield a new person at a gateway."""
+    """Yield a new user at a gateway."""
     async with httpx.AsyncClient(
         base_url=f"{gateway.url}/api/v1", timeout=CALL_SECONDS, trust_env=False
     ) as client:
@@ -36,7 +36,7 @@ async def at(world: World, gateway: Service) -> AsyncIterator[Person]:
 
 
 async def syncs(person: Person) -> None:
-    """Connect an account and sync it; the numbers must be as old as they say."""
+    """Connect an account and sync it; the numbers must be as old as stated."""
     began = datetime.now(UTC)
     account = await person.connect("account-41")
     sync = await person.post(f"/accounts/{account['id']}/sync")
@@ -51,7 +51,7 @@ async def syncs(person: Person) -> None:
 @pytest.mark.parametrize("seconds", SLIGHT)
 @pytest.mark.parametrize("name", SERVICES)
 async def test_ten_seconds_change_nothing(world: World, name: str, seconds: int) -> None:
-    """An account is connected and synced, nothing is named, and the offset is in the metrics."""
+    """The user connects and syncs an account, no clock is reported, and the offset is in the metrics."""
     async with replaced(world, name, seconds) as wrong, at(world, world.services["gateway"]) as person:
         await syncs(person)
 
@@ -67,7 +67,7 @@ async def test_ten_seconds_change_nothing(world: World, name: str, seconds: int)
 @pytest.mark.parametrize("seconds", FAR)
 @pytest.mark.parametrize("name", ["gateway", "sync-worker"])
 async def test_a_wrong_clock_is_named_and_costs_no_sync(world: World, name: str, seconds: int) -> None:
-    """Two other clocks prove it wrong, which is not ready for; durations and other clocks do the work."""
+    """Two other clocks outvote it, so it is not ready; durations and other clocks do the work."""
     async with replaced(world, name, seconds) as wrong, at(world, world.services["gateway"]) as person:
         await syncs(person)
         await named(wrong, seconds, *OTHERS[name])
@@ -79,7 +79,7 @@ async def test_a_wrong_clock_is_named_and_costs_no_sync(world: World, name: str,
 async def test_a_broker_with_a_wrong_clock_returns_what_it_can_not_judge(
     world: World, person: Person, bus: Client, seconds: int
 ) -> None:
-    """One other clock proves nothing: it is degraded, refuses by that name, another broker ends the sync."""
+    """One other clock proves nothing: it is degraded, refuses with that code, another broker finishes."""
     account = await person.connect("account-42")
     async with replaced(world, "vault-broker", seconds) as wrong:
         await named(wrong, seconds, "vault")
@@ -120,7 +120,7 @@ async def test_a_sync_that_no_broker_can_sign_for_says_why(
 
 @pytest.mark.parametrize("seconds", [-3600, 90])
 async def test_gateways_take_each_others_tokens(world: World, person: Person, seconds: int) -> None:
-    """Tokens are of the database's time: one whose clock is wrong issues and takes them like any other."""
+    """Tokens use the database's time: a gateway with a wrong clock issues and accepts them as usual."""
     wrong = world.replica("gateway", **settings(seconds))
     await wrong.start()
     try:

@@ -1,4 +1,4 @@
-"""Whoever dies at whichever step of a sync: the sync ends, once, with what the exchange holds."""
+"""A process dies at any step of a sync: the sync ends, once, with the exchange's balances."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -12,7 +12,7 @@ from tests.chaos.parts import World
 from tests.system.person import Person
 from tests.waiting import until
 
-# A request that died with its worker is handed out again after 30 seconds.
+# The request of a killed worker is redelivered after 30 seconds.
 END_SECONDS = 60
 VICTIMS = ("gateway", "sync-worker", "vault-broker")
 
@@ -26,14 +26,14 @@ async def accepted(world: World) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def handed_over(world: World) -> AsyncIterator[None]:
-    """Keep a sync on its way to a worker that is stopped."""
+    """Keep a sync in flight to a worker that is suspended."""
     async with world.services["sync-worker"].held():
         yield
 
 
 @asynccontextmanager
 async def authorizing(world: World) -> AsyncIterator[None]:
-    """Keep a worker waiting for signatures: the broker is stopped."""
+    """Keep a worker waiting for signatures: the broker is suspended."""
     async with world.services["vault-broker"].held():
         yield
 
@@ -47,7 +47,7 @@ async def reading(world: World) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def recording(world: World) -> AsyncIterator[None]:
-    """Keep an outcome from being recorded: somebody holds the rows of all accounts."""
+    """Prevent the recording of an outcome: a transaction locks the rows of all accounts."""
     async with await world.parts.database.connect(SUPERUSER) as connection, connection.transaction():
         await connection.execute("select from accounts for update")
         yield
@@ -60,14 +60,14 @@ STEPS: dict[str, Step] = {
 
 
 async def reached(world: World, bus: Client, step: str) -> bool:
-    """Return whether the sync has come to the step at which it is kept."""
+    """Return whether the sync has reached the step at which it is held."""
     if step == "accepted":
         return bool(await world.rows("select 1 from outbox"))
     stream, consumer = ("SYNC_REQUESTS", "sync-worker-okx")
     if step == "recording":
         stream, consumer = ("SYNC_OUTCOMES", "gateway")
     info = await bus.jetstream().consumer_info(stream, consumer)
-    # A worker that is stopped between two of its pull requests is handed nothing: the request waits for it.
+    # A worker that is suspended between two of its pull requests gets no delivery: the request waits.
     waits = step == "handed_over" and info.num_pending
     return bool(info.num_ack_pending or waits)
 
@@ -78,7 +78,7 @@ async def reached(world: World, bus: Client, step: str) -> bool:
 async def test_a_sync_ends_once_whoever_dies(
     world: World, person: Person, bus: Client, step: str, victim: str, signal: Signals
 ) -> None:
-    """Killed or told to stop, at any step, and started again: one outcome, and nothing is missing in it."""
+    """Killed or terminated, at any step, and restarted: one outcome, and it is complete."""
     account = await person.connect("account-0")
     path = f"/accounts/{account['id']}/sync"
     async with AsyncExitStack() as holds:

@@ -1,4 +1,4 @@
-"""Processes that are held still hold nobody else up for long: each wait has a bound."""
+"""Suspended processes do not delay others for long: each wait has a limit."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from tests.chaos.test_outages import ends_well, requested
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import passed, until
 
-# Bounds of the product, each with a second more for a busy machine.
+# The product's limits, each with a second more for a busy machine.
 LOCK_SECONDS = 5.0 + 1.0
 ANSWER_SECONDS = 5.0 + 1.0
 READINESS_SECONDS = 2.0 + 1.0
@@ -28,7 +28,7 @@ END_SECONDS = 10.0 + 1.0
 
 @pytest_asyncio.fixture(name="other")
 async def _other(world: World) -> AsyncIterator[Service]:
-    """Run a second gateway, for what a test does to one."""
+    """Run a second gateway, which a test may disturb."""
     other = world.replica("gateway")
     await other.start()
     await until(other.ready, 30)
@@ -38,7 +38,7 @@ async def _other(world: World) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def signed_in(person: Person, service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a person's client at another gateway."""
+    """Yield a user's client at another gateway."""
     headers = {"Authorization": person.client.headers["Authorization"]}
     async with httpx.AsyncClient(
         base_url=f"{service.url}/api/v1", headers=headers, timeout=CALL_SECONDS, trust_env=False
@@ -48,7 +48,7 @@ async def signed_in(person: Person, service: Service) -> AsyncIterator[httpx.Asy
 
 @contextmanager
 def hanging(process: psutil.Process) -> Iterator[None]:
-    """Hold a process still with all that it started: connections stay open and are never answered."""
+    """Suspend a process and its children: connections stay open and get no response."""
     processes = [process, *process.children(recursive=True)]
     for each in processes:
         with suppress(psutil.NoSuchProcess):
@@ -62,7 +62,7 @@ def hanging(process: psutil.Process) -> Iterator[None]:
 
 
 async def timed(request: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
-    """Return an answer and the seconds until it came."""
+    """Return a response and the seconds it took."""
     began = time.monotonic()
     answer = await request
     return answer, time.monotonic() - began
@@ -78,7 +78,7 @@ async def seconds_to_end(service: Service) -> float:
 async def test_a_stopped_gateway_holds_locks_for_five_seconds(
     world: World, person: Person, other: Service
 ) -> None:
-    """Stopped in a transaction with its user's row of rate limits: the user is served at another gateway."""
+    """Suspended in a transaction with its user's row of rate limits: another gateway serves the user."""
     path = f"/accounts/{(await person.connect('account-60'))['id']}/sync"
     async with signed_in(person, other) as client, await world.parts.database.connect(SUPERUSER) as admin:
         async with admin.transaction():
@@ -106,7 +106,7 @@ async def test_a_stopped_gateway_holds_locks_for_five_seconds(
 
 
 async def test_a_database_that_hangs_is_said_in_time(world: World, person: Person) -> None:
-    """Forty requests at once are told to come again within five seconds; readiness is said within two."""
+    """Forty requests at once get Retry-After within five seconds; readiness responds within two."""
     path = f"/accounts/{(await person.connect('account-62'))['id']}"
     with hanging(world.postgres.process):
         answers = asyncio.gather(*(timed(person.client.get(f"{path}/balances")) for _ in range(40)))
@@ -127,7 +127,7 @@ async def test_a_database_that_hangs_is_said_in_time(world: World, person: Perso
 
 
 async def test_a_bus_that_hangs_does_not_hold_readiness(world: World, person: Person) -> None:
-    """Each check has a time of its own, and all are made at once."""
+    """Each check has its own timeout, and all run concurrently."""
     async with world.nats.held(), httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
         for service in ("gateway", "sync-worker"):
             _, seconds = await timed(client.get(f"{world.services[service].operations}/readyz"))
@@ -137,7 +137,7 @@ async def test_a_bus_that_hangs_does_not_hold_readiness(world: World, person: Pe
 async def test_a_gateway_ends_in_time_though_its_database_hangs(
     world: World, person: Person, other: Service
 ) -> None:
-    """Told to stop with requests in flight: all are answered, and it is over within ten seconds."""
+    """Terminated with requests in flight: all get a response, and it ends within ten seconds."""
     path = f"/accounts/{(await person.connect('account-63'))['id']}"
     async with signed_in(person, other) as client, world.exchange.held():
         waiting = asyncio.create_task(client.post(f"{path}/sync", headers={"Prefer": "wait=60"}))
@@ -159,7 +159,7 @@ async def test_a_gateway_ends_in_time_though_its_database_hangs(
 async def test_a_request_in_flight_is_ended_with_an_answer(
     world: World, person: Person, other: Service
 ) -> None:
-    """Connecting an account while the worker stands still: the client is told, nothing is kept."""
+    """Connecting an account while the worker is suspended: the client gets a problem, no row stays."""
     async with signed_in(person, other) as client:
         second = Person(client, load_accounts(world.directory / "accounts.toml"))
         async with world.services["sync-worker"].held():
@@ -180,13 +180,13 @@ async def test_a_request_in_flight_is_ended_with_an_answer(
 
 
 async def test_a_gateway_ends_in_time_though_its_bus_hangs(world: World, other: Service) -> None:
-    """A bus that answers nothing is left behind."""
+    """The gateway does not wait for a silent bus."""
     async with world.nats.held():
         assert await seconds_to_end(other) < END_SECONDS
 
 
 async def test_a_missing_stream_of_events_slows_no_sync(world: World, person: Person, bus: Client) -> None:
-    """Syncs are published once and recorded though sixty older events can not go; these go later."""
+    """Syncs are published once and recorded though sixty older events are stuck; these are sent later."""
     path = f"/accounts/{(await person.connect('account-65'))['id']}"
     await bus.jetstream().delete_stream("ACCOUNT_EVENTS")
     await world.rows(

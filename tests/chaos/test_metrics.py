@@ -1,4 +1,4 @@
-"""Each kind of fault moves a metric within thirty seconds, though nobody asks for readiness."""
+"""Each kind of fault moves a metric within thirty seconds, without a readiness request."""
 
 from collections.abc import Awaitable, Callable
 from signal import SIGKILL
@@ -26,7 +26,7 @@ def above(service: Service, sample: str, limit: float = 0.0) -> Callable[[], Awa
 
 
 async def test_a_lost_database(world: World) -> None:
-    """The gateway's part `database` passes no more."""
+    """The gateway's check `database` fails."""
     gateway = world.services["gateway"]
     await until(above(gateway, 'butler_ready{part="database"}'), WITHIN_SECONDS)
     await world.postgres.end(SIGKILL)
@@ -39,7 +39,7 @@ async def test_a_lost_database(world: World) -> None:
 
 
 async def test_a_stream_that_takes_nothing(world: World, person: Person, bus: Client) -> None:
-    """It is missing, full or refuses: publishing fails, and its rows in the outbox grow old."""
+    """The stream is missing, full or refuses: publishing fails, and its rows in the outbox grow old."""
     gateway = world.services["gateway"]
     account = await person.connect("account-50")
     await bus.jetstream().delete_stream("ACCOUNT_EVENTS")
@@ -56,7 +56,7 @@ async def test_a_stream_that_takes_nothing(world: World, person: Person, bus: Cl
 
 
 async def test_a_stream_that_takes_no_outcomes(world: World, person: Person, bus: Client) -> None:
-    """The worker counts what the stream did not confirm."""
+    """The worker counts the unconfirmed outcomes."""
     account = await person.connect("account-51")
     await bus.jetstream().delete_stream("SYNC_OUTCOMES")
     sync_id = await requested(person, f"/accounts/{account['id']}")
@@ -68,7 +68,7 @@ async def test_a_stream_that_takes_no_outcomes(world: World, person: Person, bus
 
 
 async def test_a_consumer_that_stands_still(world: World, person: Person) -> None:
-    """No worker settles requests: the gateway sees them wait, for how long, and how old a sync is."""
+    """No worker settles requests: the gateway shows their number, their wait, and the age of a sync."""
     gateway = world.services["gateway"]
     account = await person.connect("account-52")
     async with world.services["sync-worker"].held():
@@ -82,7 +82,7 @@ async def test_a_consumer_that_stands_still(world: World, person: Person) -> Non
 
 
 async def test_poison(world: World, bus: Client) -> None:
-    """The gateway counts what lies in the dead letters."""
+    """The gateway counts the dead letters."""
     gateway, letters = world.services["gateway"], "butler_dead_letters"
     await until(above(gateway, letters, -1), WITHIN_SECONDS)
     before = await gateway.metric(letters)

@@ -1,4 +1,4 @@
-"""The bus, the vault or the database is away: the sync ends once, the caller learns it, nothing is burnt."""
+"""The bus, vault or database is away: the sync ends once, the caller learns it, no try is used up."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ def over(world: World, sync_id: str) -> Callable[[], Awaitable[bool]]:
 
 
 async def ends_well(world: World, person: Person, sync_id: str) -> None:
-    """Check that a sync ends with everything read and is recorded once."""
+    """Check that a sync ends complete and is recorded once."""
     await until(over(world, sync_id), END_SECONDS)
     assert (await person.get(f"/syncs/{sync_id}"))["success"] is True
     recorded = "select 1 from audit where action = 'sync_recorded' and subject = %s"
@@ -54,7 +54,7 @@ async def _path(person: Person) -> str:
 
 
 async def test_a_bus_that_dies_is_waited_for(world: World, person: Person, path: str) -> None:
-    """What was accepted while it was away is published when it is back; services mend by themselves."""
+    """Requests accepted while it was away are published when it is back; services recover by themselves."""
     await world.nats.end(SIGKILL)
     sync_id = await requested(person, path)
     gateway = world.services["gateway"]
@@ -72,7 +72,7 @@ async def test_a_bus_that_dies_is_waited_for(world: World, person: Person, path:
 async def test_a_lost_consumer_is_missed_and_taken_up_again(
     world: World, person: Person, path: str, bus: Client, consumer: str
 ) -> None:
-    """Its service names it, rests meanwhile, and goes on as soon as it is there (B6)."""
+    """Its service reports it, pauses meanwhile, and resumes as soon as it is back (B6)."""
     stream, name = consumer.split("/")
     service = world.services["gateway" if name == "gateway" else "sync-worker"]
     await bus.jetstream().delete_consumer(stream, name)
@@ -91,7 +91,7 @@ async def test_a_lost_consumer_is_missed_and_taken_up_again(
 
 
 async def busy(process: psutil.Process) -> float:
-    """Measure which share of a processor a process uses over three seconds."""
+    """Return the share of a processor that a process uses over three seconds."""
     before, began = sum(process.cpu_times()[:2]), time.monotonic()
     await until(passed(3.0))
     return float(sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
@@ -125,7 +125,7 @@ async def test_a_bus_that_knows_nobody_for_a_while_is_tried_again(
 
 
 async def test_a_bus_that_answers_no_more_is_given_up(world: World, person: Person, path: str) -> None:
-    """A worker whose connection leads nowhere finds out in seconds, and is back soon after it heals (B14)."""
+    """A worker with a dead connection notices in seconds, and is back soon after it heals (B14)."""
     async with Blackhole(urlsplit(world.parts.nats.url).port or 0) as proxy:
         await world.services["sync-worker"].end()
         worker = world.replica("sync-worker", NATS_URL=f"nats://127.0.0.1:{proxy.port}")
@@ -149,7 +149,7 @@ async def test_a_bus_that_answers_no_more_is_given_up(world: World, person: Pers
 async def test_a_sealed_vault_burns_nothing(
     world: World, person: Person, path: str, admin: Admin, bus: Client
 ) -> None:
-    """Longer than four tries would last: then the exchange is still given all of its own."""
+    """The outage outlasts four tries; afterwards the exchange still gets all four."""
     await world.vault.root("PUT", "sys/seal")
     sync_id = await requested(person, path)
 
@@ -172,7 +172,7 @@ async def test_a_sealed_vault_burns_nothing(
 
 
 async def test_a_revoked_token_is_replaced(world: World, person: Person, path: str) -> None:
-    """The broker logs in anew; the sync does not notice."""
+    """The broker logs in again; the sync is not affected."""
     await world.vault.root("PUT", "sys/leases/revoke-prefix/auth/approle/login")
 
     sync = await person.post(f"{path}/sync")
@@ -181,7 +181,7 @@ async def test_a_revoked_token_is_replaced(world: World, person: Person, path: s
 
 
 async def test_a_database_that_dies_is_waited_for(world: World, person: Person, path: str) -> None:
-    """Meanwhile callers are told to come again; an outcome waits on the bus until it can be recorded."""
+    """Meanwhile callers get Retry-After; an outcome waits on the bus until it can be recorded."""
     async with world.exchange.held():
         sync_id = await requested(person, path)
         await world.postgres.end(SIGKILL)
@@ -195,7 +195,7 @@ async def test_a_database_that_dies_is_waited_for(world: World, person: Person, 
 
 
 async def test_a_caller_is_told_where_the_outcome_will_be(world: World, person: Person, path: str) -> None:
-    """A gateway that stops lets nobody wait: 202 and Location, where the outcome is found afterwards."""
+    """A gateway in shutdown ends all waits: 202 and Location, where the outcome appears later."""
     async with world.exchange.held():
         waiting = asyncio.create_task(person.client.post(f"{path}/sync", headers={"Prefer": "wait=60"}))
 

@@ -1,4 +1,4 @@
-"""Two gateways, two workers and two brokers are one system, also when one of each dies."""
+"""Two gateways, two workers and two brokers are one system, even when one of each dies."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from tests.waiting import passed, until
 
 ACCOUNTS = [f"account-{number}" for number in range(10, 40)]
 END_SECONDS = 90
-# Noticing takes a second and a half after a second at most, then what was handed over goes back.
+# Noticing takes a second and a half after a second at most, then its messages are returned.
 FEW_SECONDS = 5.0
 HANDLED = 'butler_deliveries_total{consumer="gateway",outcome="done"}'
 
@@ -57,7 +57,7 @@ async def _people(world: World, seconds: dict[str, Service]) -> AsyncIterator[tu
 
 
 async def outcomes_per_sync(world: World) -> set[object]:
-    """Return how many outcomes were recorded for a sync, for all syncs there are."""
+    """Return the number of recorded outcomes of each sync."""
     query = """select count(audit.id) from syncs left join audit
                on audit.subject = syncs.id and action = 'sync_recorded' group by syncs.id"""
     return {count for (count,) in await world.rows(query)}
@@ -66,7 +66,7 @@ async def outcomes_per_sync(world: World) -> set[object]:
 async def test_either_gateway_knows_what_the_other_was_asked(
     world: World, people: tuple[Person, Person]
 ) -> None:
-    """A sync that one accepted and the other recorded wakes who waits; one key is one sync at both."""
+    """A sync that one accepted and the other recorded wakes the waiting client; a key is one sync at both."""
     first, second = people
     account = await first.connect("account-9")
     path = f"/accounts/{account['id']}/sync"
@@ -85,7 +85,7 @@ async def test_either_gateway_knows_what_the_other_was_asked(
 async def test_one_of_each_may_die(
     world: World, people: tuple[Person, Person], seconds: dict[str, Service]
 ) -> None:
-    """Thirty accounts are synced while one process of each service is killed: each ends once, and well."""
+    """Thirty accounts sync while one process of each service is killed: each sync succeeds once."""
     first, second = people
     accounts = [await first.connect(name) for name in ACCOUNTS]
     async with world.exchange.held():

@@ -1,4 +1,4 @@
-"""A worker that is told to stop: it ends what it began, and what it did not begin is another's at once."""
+"""A worker in shutdown finishes its begun syncs, and returns the others to the queue at once."""
 
 import asyncio
 import time
@@ -20,13 +20,13 @@ from tests.sync_worker.system import Gateway
 from tests.system.person import Person
 from tests.waiting import passed, until
 
-# What was given back needs not wait for this.
+# A returned request must not wait for this.
 ACK_WAIT_SECONDS = 30.0
 LEFT = 4
 
 
 async def pending(bus: Client) -> int:
-    """Count the requests that are handed over and not settled."""
+    """Count the requests that are delivered and not settled."""
     return (await bus.jetstream().consumer_info("SYNC_REQUESTS", "sync-worker-okx")).num_ack_pending or 0
 
 
@@ -57,7 +57,7 @@ async def test_what_was_begun_is_ended(world: World, person: Person, bus: Client
 async def test_a_call_that_hangs_does_not_hold_a_request(
     world: World, person: Person, admin: Admin, bus: Client
 ) -> None:
-    """A worker that stops while the exchange hangs gives the request back before it ends (B10)."""
+    """A worker in shutdown while the exchange hangs returns the request before it ends (B10)."""
     path = f"/accounts/{(await person.connect('account-5'))['id']}"
     worker = world.services["sync-worker"]
     await admin.put("account-5", BALANCE, {"fault": "hang", "times": 1})
@@ -78,7 +78,7 @@ async def test_a_call_that_hangs_does_not_hold_a_request(
 
 
 async def test_what_was_not_begun_stays_in_the_queue(world: World, bus: Client) -> None:
-    """A worker takes no more requests than it does at once, so that none is dropped when it stops (B9)."""
+    """A worker takes only as many requests as it handles at once, so that its shutdown drops none (B9)."""
     nats, key = world.parts.nats, (world.directory / "keys" / "grant.pem").read_bytes()
     own = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await own.start()

@@ -1,4 +1,4 @@
-"""Clocks: one other clock proves nothing, two that agree do, and the time is what most of them show."""
+"""Clocks: one other clock proves nothing, two that agree do, and the time is that of the majority."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -18,19 +18,19 @@ class Machine:
         self.clocks = Clocks(lambda: NOW + self.ticks + self.off, lambda: self.ticks)
 
     def note(self, **ahead: float) -> None:
-        """Read other clocks, which are ahead of the true time by so many seconds."""
+        """Record other clocks, which are ahead of the true time by so many seconds."""
         for name, seconds in ahead.items():
             self.clocks.note(name, NOW + self.ticks + seconds)
 
     @property
     def error(self) -> float:
-        """Return by how much the time that the clocks give differs from the true one."""
+        """Return the difference of the clocks' time from the true one."""
         return round(self.clocks.now().timestamp() - NOW - self.ticks, 3)
 
 
 @pytest.mark.parametrize("off", [-10, 10])
 def test_ten_seconds_are_no_disagreement(off: float) -> None:
-    """Such a clock is believed by all, and the time is that of the servers."""
+    """All clocks trust such a clock, and the time is that of the servers."""
     machine = Machine(off)
     machine.note(nats=0, database=0.2)
 
@@ -40,7 +40,7 @@ def test_ten_seconds_are_no_disagreement(off: float) -> None:
 
 @pytest.mark.parametrize("off", [-3600, -90, 90, 3600])
 def test_two_clocks_that_agree_prove_a_third_wrong(off: float) -> None:
-    """Both are named, the own clock is wrong, and the time is theirs."""
+    """The report names both, the own clock is wrong, and the time is theirs."""
     machine = Machine(off)
     machine.note(nats=0, database=0)
 
@@ -50,7 +50,7 @@ def test_two_clocks_that_agree_prove_a_third_wrong(off: float) -> None:
 
 @pytest.mark.parametrize("off", [-3600, -90, 90, 3600])
 def test_one_clock_proves_nothing(off: float) -> None:
-    """It is named, and the own clock counts, because either may be wrong."""
+    """The report names it, and the own clock counts, because either may be wrong."""
     machine = Machine(off)
     machine.note(vault=0)
 
@@ -60,7 +60,7 @@ def test_one_clock_proves_nothing(off: float) -> None:
 
 @pytest.mark.parametrize("wrong", ["nats", "database"])
 def test_a_server_with_a_wrong_clock_is_outvoted(wrong: str) -> None:
-    """It is named, the own clock is not wrong, and the time is that of the other two."""
+    """The report names it, the own clock is right, and the time is that of the other two."""
     machine = Machine()
     machine.note(**{"nats": 0.0, "database": 0.0, wrong: 3600.0})
 
@@ -69,7 +69,7 @@ def test_a_server_with_a_wrong_clock_is_outvoted(wrong: str) -> None:
 
 
 def test_clocks_that_all_differ_prove_nothing() -> None:
-    """Two others that differ from each other, too, do not agree against the own one."""
+    """Two others that also differ from each other do not outvote the own one."""
     machine = Machine()
     machine.note(nats=-3600, database=3600)
 
@@ -78,7 +78,7 @@ def test_clocks_that_all_differ_prove_nothing() -> None:
 
 
 def test_a_clock_that_is_set_right_is_right_at_once() -> None:
-    """A reading is carried on by the monotonic clock: setting the own clock needs no new one."""
+    """The monotonic clock extends a reading, so a corrected own clock needs no new one."""
     machine = Machine(3600)
     machine.note(nats=0, database=0)
     machine.off, machine.ticks = 0, machine.ticks + 7
@@ -88,7 +88,7 @@ def test_a_clock_that_is_set_right_is_right_at_once() -> None:
 
 
 def test_an_old_reading_counts_no_longer() -> None:
-    """A server that does not answer any more can not accuse."""
+    """A server that does not respond any more cannot outvote."""
     machine = Machine(3600)
     machine.note(nats=0, database=0)
     machine.ticks += MAX_AGE + 1
@@ -97,12 +97,12 @@ def test_an_old_reading_counts_no_longer() -> None:
 
 
 def test_the_tolerance_is_between_ten_seconds_and_ninety() -> None:
-    """Ten seconds change nothing, ninety are named."""
+    """A difference of ten seconds has no effect, ninety are reported."""
     assert 10 < TOLERANCE < 90
 
 
 async def test_a_measurement_across_a_stop_is_not_kept() -> None:
-    """A process that stood still while it asked does not know which moment the answer is of."""
+    """A process that was suspended during a measurement does not know the moment of the response."""
     machine = Machine()
 
     async def slow() -> float:
@@ -119,7 +119,7 @@ async def test_a_measurement_across_a_stop_is_not_kept() -> None:
 
 
 async def test_a_server_looked_at_its_clock_in_the_middle() -> None:
-    """Half of the time that the question took is taken off."""
+    """Half of the round trip is subtracted."""
     machine = Machine()
 
     async def ask() -> float:

@@ -1,4 +1,4 @@
-"""A service gives up what it does not need before it reads the first of its files."""
+"""A service drops unneeded rights before it reads its first file."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ raise SystemExit(start("gateway", {}, load, run))
 
 
 def test_a_service_is_hardened_before_it_reads_its_settings() -> None:
-    """When the settings are read it is not dumpable, gains no rights by exec and leaves no core dump."""
+    """Before it reads the settings it is not dumpable, gains no rights by exec and leaves no core dump."""
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
 
     assert ran.stdout == "0 1 (0, 0)\n"

@@ -1,4 +1,4 @@
-"""Readiness: 503 only where this replica can not do its work, and an answer within two seconds."""
+"""Readiness: 503 only if this replica cannot work, and a response within two seconds."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from tests.waiting import until
 
 
 def says(*, passes: bool) -> Check:
-    """Return a check that always says the same."""
+    """Return a check with a fixed result."""
 
     async def check() -> bool:
         return passes
@@ -28,7 +28,7 @@ async def raises() -> bool:
 
 
 async def hangs() -> bool:
-    """Take long, also to be cancelled, as psycopg does while its database hangs."""
+    """Take long, even when cancelled, as psycopg does while its database hangs."""
     try:
         await asyncio.sleep(60)
     finally:
@@ -55,7 +55,7 @@ PASSES, FAILS = says(passes=True), says(passes=False)
 
 
 async def asked(checks: Checks) -> tuple[int, Any]:
-    """Ask a service for its readiness over HTTP and return status and answer."""
+    """Request a service's readiness over HTTP and return status and response."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -81,14 +81,14 @@ async def asked(checks: Checks) -> tuple[int, Any]:
 async def test_only_a_required_part_takes_a_replica_out(
     required: Check, degrading: Check, status: int, not_ready: list[str], degraded: list[str]
 ) -> None:
-    """What all replicas share is said with 200: a 503 would take every one of them out of service."""
+    """A shared dependency is reported with 200: a 503 would take every replica out of service."""
     answer = {"ready": status == 200, "not_ready": not_ready, "degraded": degraded}
 
     assert await asked(Checks({"own": required}, {"shared": degrading})) == (status, answer)
 
 
 async def test_checks_that_hang_take_two_seconds_together() -> None:
-    """However many hang, and however long they take to be cancelled."""
+    """However many hang, and however long their cancellation takes."""
     began = time.monotonic()
 
     state = await readiness(Checks({"own": hangs, "other": PASSES}, {"shared": hangs}))
@@ -98,14 +98,14 @@ async def test_checks_that_hang_take_two_seconds_together() -> None:
 
 
 async def test_a_part_with_several_checks_passes_all_of_them() -> None:
-    """Whichever fails, the part is named once."""
+    """If any fails, the dependency is named once."""
     checks = merged({"nats": PASSES, "consumer": PASSES}, {"consumer": FAILS}, {"consumer": PASSES})
 
     assert await readiness(Checks({}, checks)) == Readiness(ready=True, not_ready=(), degraded=("consumer",))
 
 
 async def test_many_who_ask_for_readiness_cost_one_look(counted: Counted) -> None:
-    """Only required parts are looked at, once for all who ask within the time that the answer is kept."""
+    """Only required dependencies are checked, once for all requests within the lifetime of the result."""
     looks, check = counted
     ready = Ready(Checks({"own": check}, {"shared": check}), kept_seconds=0.2)
 
@@ -120,7 +120,7 @@ async def test_many_who_ask_for_readiness_cost_one_look(counted: Counted) -> Non
 
 
 async def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
-    """A request that is cancelled leaves its look to the others, who have their answer within two seconds."""
+    """A cancelled request leaves its check to the others, who get their response within two seconds."""
     ready = Ready(Checks({"own": PASSES, "lost": hangs}))
     first = asyncio.create_task(ready.ready())
     await asyncio.sleep(0)
@@ -133,7 +133,7 @@ async def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> N
 
 
 async def test_a_service_that_was_told_to_stop_is_not_ready() -> None:
-    """Whoever sends it requests learns it before its port is closed."""
+    """Its clients learn it before its port is closed."""
     stopping = asyncio.Event()
     checks = Checks({"running": running(stopping)})
     assert (await readiness(checks)).ready
@@ -144,7 +144,7 @@ async def test_a_service_that_was_told_to_stop_is_not_ready() -> None:
 
 
 async def test_metrics_move_though_nobody_asks() -> None:
-    """A sample that fails or hangs keeps the others from nothing."""
+    """A sample that fails or hangs does not prevent the others."""
     taken = asyncio.Event()
 
     async def sample() -> None:

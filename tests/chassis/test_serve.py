@@ -1,4 +1,4 @@
-"""Serving on two ports in one loop: both answer, both stop, and neither shares a port with anybody."""
+"""Serving on two ports in one loop: both respond, both stop, and neither shares its port."""
 
 import asyncio
 import socket
@@ -14,13 +14,13 @@ from tests.waiting import until
 
 
 def told(name: str, stopping: asyncio.Event, port: int) -> Listener:
-    """Return a listener whose /metrics and details are its own."""
+    """Return a listener with its own /metrics and details."""
     checks: dict[str, Check] = {name: running(stopping)}
     return Listener(health_application(Checks(checks)), Address(LOOPBACK, port))
 
 
 async def test_both_ports_answer_and_both_end() -> None:
-    """After `stopping` the call returns, and nothing listens on either port."""
+    """After `stopping` the call returns, and both ports are closed."""
     stopping, ports = asyncio.Event(), free_ports(2)
     serving = asyncio.create_task(serve([told(str(port), stopping, port) for port in ports], stopping))
 
@@ -38,7 +38,7 @@ async def test_both_ports_answer_and_both_end() -> None:
 
 
 async def test_a_second_port_that_is_taken_is_an_error() -> None:
-    """The service does not start with half of its doors."""
+    """The service does not start with only one of its ports."""
     stopping, (free, taken) = asyncio.Event(), free_ports(2)
     with socket.create_server((LOOPBACK, taken)), pytest.raises(OSError, match="in use"):
         await serve([told("api", stopping, free), told("operations", stopping, taken)], stopping)
@@ -61,7 +61,7 @@ def test_the_first_setting_that_is_there_counts(environ: dict[str, str], port: i
 
 
 def test_a_bad_port_is_named_by_the_setting_that_holds_it() -> None:
-    """The other setting is not blamed."""
+    """The error does not name the other setting."""
     with pytest.raises(BadSetting, match=r"^PORT can"):
         listening({"PORT": "http"}, ["OPERATIONS_PORT", "PORT"], 3001)
     with pytest.raises(BadSetting, match=r"^OPERATIONS_PORT can"):

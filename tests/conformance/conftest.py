@@ -1,4 +1,4 @@
-"""The whole system around a simulated exchange that can be told to misbehave."""
+"""The whole system around a simulated exchange with faults that tests switch on."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -59,7 +59,7 @@ async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator
         ports = service_ports()
         async with AsyncExitStack() as services:
             with pytest.MonkeyPatch.context() as environment:  # of this stack only, others start meanwhile
-                environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a fault that stays is told soon
+                environment.setenv("SYNC_DEADLINE_SECONDS", "9")  # a lasting fault is soon reported
                 await services.enter_async_context(running_services(processes, parts, ports))
             yield Stack(processes, parts, ports)
 
@@ -72,7 +72,7 @@ async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
 
 @pytest_asyncio.fixture(name="gateway", scope="module")
 async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
-    """Yield what asks the worker directly, with grants of the running gateway's key."""
+    """Yield a gateway that calls the worker directly, with grants of the running gateway's key."""
     nats = troubled_stack.parts.nats
     key = load_signing_key((troubled_stack.parts.directory / "keys" / "grant.pem").read_bytes())
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))

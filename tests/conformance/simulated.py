@@ -1,4 +1,4 @@
-"""The simulated exchange of these tests: an account for each row of the table, and the faults it is told."""
+"""The simulated exchange of these tests: an account for each row of the table, and its faults."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ HELD = {"trading": TRADING, "funding": FUNDING}
 # Other accounts, whose lists are worth much more and much less than those of the rows.
 WEALTHY, POOR = "wealthy", "poor"
 KEEPER = "keeper"
-# Two users' accounts that hold different amounts, and how many times those of the rows.
+# Two users' accounts with different amounts, as multiples of those of the rows.
 NEIGHBOURS = {"alice": Decimal(2), "bob": Decimal(3)}
 ONE = Decimal(1)
 
@@ -60,7 +60,7 @@ funding = [{", ".join(funding_rows)}]
 
 
 def is_true(read: WalletRead) -> bool:
-    """Return whether a wallet that was read holds what the exchange holds, to the last digit."""
+    """Return whether a read wallet equals the exchange's, to the last digit."""
     return holds_no_other(read) and len(read.balances or ()) == len(HELD[read.wallet])
 
 

@@ -1,4 +1,4 @@
-"""What an exchange that misbehaves makes of a sync: fault for fault, the verdict on the wallet it strikes."""
+"""The verdict on a wallet for each fault of the exchange that strikes it."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ WALLETS = {BALANCE: "trading", FUNDING_LIST: "funding"}
 # Time for a second try, about 2 s after the first, and perhaps for a third, about 4 s after that.
 SEVERAL_TRIES = 9.0
 
-# From the facts about the exchange: what each of its codes means for a client that only reads.
+# From the facts about the exchange: the meaning of each of its codes for a client that only reads.
 MEANINGS: dict[Code, str] = {
     Code.KEY_UNKNOWN: "50119",
     Code.KEY_REJECTED: "50111 50114",
@@ -39,7 +39,7 @@ MEANINGS: dict[Code, str] = {
     Code.EXCHANGE_ERROR: "404",
 }
 MEANING = {number: code for code, numbers in MEANINGS.items() for number in numbers.split()}
-# Of these fields, one that is damaged costs the whole answer, and one that is not there its row.
+# Damage of one of these fields makes the whole response unusable, and its absence the row.
 AROUND, NEEDED = {"code", "data", "details"}, {"ccy", "eq", "bal"}
 ONE_ROW = "1 of 2 rows could not be read: "
 NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE}
@@ -47,11 +47,11 @@ NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVA
 
 @dataclass(frozen=True)
 class Row:
-    """A fault at an endpoint of one account, and what must come of it.
+    """A fault at an endpoint of one account, and its expected result.
 
-    `code` is that of the wallet that it strikes, None where the wallet is complete all the same, or
-    `disagrees` with the valuation; `tries` are those that are made within `seconds`, where they do not follow
-    from the code: what passes is tried again.
+    `code` is that of the wallet that it strikes, None if the wallet is complete nevertheless, or
+    `disagrees` with the valuation; `tries` are those made within `seconds`, if they do not follow from the
+    code: passing faults are retried.
     """
 
     title: str
@@ -69,14 +69,14 @@ class Row:
         return re.sub(r"[^a-z0-9]+", "-", f"{self.endpoint} {self.title}".lower()).strip("-")
 
     def tried(self, attempt: int) -> bool:
-        """Return whether a reading that was published after so many tries had all that it should have."""
+        """Return whether a reading that was published after so many tries had its full number."""
         if self.tries is None and self.code is not None and FAULTS[self.code].retryable:
             return attempt >= SECOND
         return attempt == (self.tries or 1)
 
 
 def damaged(how: str, field: str, text: str = "") -> dict[str, Any]:
-    """Write a fault of one field."""
+    """Return a fault of one field."""
     return {"fault": how, "field": field, "text": text}
 
 
@@ -90,7 +90,7 @@ def refusals() -> Iterator[Row]:
 
 
 def broken(endpoint: str) -> Iterator[Row]:
-    """Yield the rows in which a connection or a whole answer is not what it should be."""
+    """Yield the rows with a faulty connection or a wholly unusable response."""
     storm = {"fault": "refusal", "code": "50011"}
     late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
     unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
@@ -132,7 +132,7 @@ def broken(endpoint: str) -> Iterator[Row]:
 
 
 def damages(endpoint: str, amount: str, fields: str) -> Iterator[Row]:
-    """Yield the rows in which one field is not what it should be; `amount` names that of the total."""
+    """Yield the rows with one faulty field; `amount` names that of the total."""
     for how in ("missing", "renamed", "doubled"):
         for field in fields.split():
             code, words = costs(how, field)
@@ -151,14 +151,14 @@ def damages(endpoint: str, amount: str, fields: str) -> Iterator[Row]:
 
 
 def costs(how: str, field: str) -> tuple[Code | None, str]:
-    """Tell what a field costs that is damaged so: the wallet, its row, or only what it says itself."""
+    """Return the loss from a field with this damage: the wallet, its row, or only its own value."""
     if field in AROUND:
         return Code.UNEXPECTED_RESPONSE, ""
     return (Code.UNREADABLE_ROWS, ONE_ROW) if how == "doubled" or field in NEEDED else (None, "")
 
 
 def of_others(endpoint: str) -> Iterator[Row]:
-    """Yield the rows in which the data is another account's."""
+    """Yield the rows with data of another account."""
     for title, account in (("poorer", POOR), ("richer", WEALTHY)):
         fault = {"fault": "foreign", "account": account}
         yield Row(f"data of a {title} account", endpoint, fault, None, disagrees=True)
@@ -185,7 +185,7 @@ def of_the_funding_wallet() -> Iterator[Row]:
 
 
 def of_the_totals() -> Iterator[Row]:
-    """Yield the rows in which the exchange's own totals can not be read."""
+    """Yield the rows with unreadable totals of the exchange."""
     yield Row("storm", VALUATION, {"fault": "refusal", "code": "50011"}, None)
     yield Row("maintenance", VALUATION, {"fault": "refusal", "code": "50001"}, None)
     yield Row("hang", VALUATION, {"fault": "hang"}, None, seconds=20.0)
@@ -196,7 +196,7 @@ def of_the_totals() -> Iterator[Row]:
 
 
 def of_the_key() -> Iterator[Row]:
-    """Yield the rows in which whose key it is can not be read."""
+    """Yield the rows with an unreadable owner of the key."""
     unexpected = Code.UNEXPECTED_RESPONSE
     yield Row("storm", CONFIG, {"fault": "refusal", "code": "50011"}, Code.RATE_LIMITED)
     yield Row("maintenance", CONFIG, {"fault": "refusal", "code": "50001"}, Code.EXCHANGE_UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""An exchange that answers twice: no user ever sees the list of another."""
+"""An exchange that responds twice: no user ever sees the list of another."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,20 +24,20 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A user, the name of their account at the exchange, and what it holds."""
+    """A user, the name of their account at the exchange, and its balances."""
 
     person: Person
     name: str
     held: dict[str, dict[str, Decimal]]
 
     async def connect(self) -> dict[str, Any]:
-        """Connect the account, unless it is."""
+        """Connect the account unless connected."""
         connected = await self.person.get("/accounts")
         account: dict[str, Any] = connected[0] if connected else await self.person.connect(self.name)
         return account
 
     async def sees_their_own(self) -> bool:
-        """Sync the account, and tell whether all that is shown is what it holds."""
+        """Sync the account, and return whether the API shows exactly its balances."""
         account = await self.connect()
         sync = await self.person.post(f"/accounts/{account['id']}/sync", Prefer="wait=60")
         shown = (await self.person.get(f"/accounts/{account['id']}/balances"))["wallets"]
@@ -68,7 +68,7 @@ async def _neighbours(troubled_stack: Stack, accounts: Accounts) -> AsyncIterato
 
 @pytest_asyncio.fixture(name="answered_again", params=[0, 0.02, 2.0])
 async def _answered_again(admin: Admin, request: pytest.FixtureRequest) -> AsyncIterator[None]:
-    """Have the exchange answer again, so many seconds later, whatever the two are answered."""
+    """Let the exchange respond again after so many seconds, to every request of the two users."""
     places = [(name, endpoint) for name in NEIGHBOURS for endpoint in SIGNED] + [TIME]
     for place in places:
         await admin.put(*place, {"fault": "twice", "seconds": request.param})
@@ -83,7 +83,7 @@ async def _answered_again(admin: Admin, request: pytest.FixtureRequest) -> Async
 
 @pytest.mark.usefixtures("answered_again")
 async def test_users_see_their_own_lists_one_after_another(neighbours: Sequence[Neighbour]) -> None:
-    """Each sync is completed with the list of its account, whoever was answered before."""
+    """Each sync is completed with the list of its account, in whichever order the users sync."""
     for _ in range(ROUNDS):
         for neighbour in neighbours:
             assert await neighbour.sees_their_own()
@@ -91,6 +91,6 @@ async def test_users_see_their_own_lists_one_after_another(neighbours: Sequence[
 
 @pytest.mark.usefixtures("answered_again")
 async def test_users_see_their_own_lists_at_the_same_time(neighbours: Sequence[Neighbour]) -> None:
-    """Syncs that run beside each other are completed with the list of their account, too."""
+    """Concurrent syncs are completed with the list of their account, too."""
     for _ in range(ROUNDS):
         assert all(await asyncio.gather(*(neighbour.sees_their_own() for neighbour in neighbours)))

@@ -1,4 +1,4 @@
-"""An exchange that misbehaves, fault for fault: a wrong number never looks right."""
+"""For each fault of the exchange, a wrong number never looks right."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ from tests.sync_worker.system import Gateway
 from tests.waiting import passed, until
 
 MEBIBYTE = 1024 * 1024
-# So few that no try has to wait long for this machine: how many are made depends on it.
+# So few that no try has to wait long for this machine, because the number of tries depends on it.
 AT_ONCE = 48
 # No second try fits.
 ONE_TRY = 3.0
@@ -40,20 +40,20 @@ LARGE = [row for row in ROWS if row.fault["fault"] in {"gzip-bomb", "padded"}]
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a row's sync, the seconds until it came and the calls that were struck."""
+    """The outcome of a row's sync, the seconds until it came and the number of struck calls."""
 
     outcome: SyncOutcome
     seconds: float
     struck: int
 
     def read_of(self, wallet: str) -> WalletRead:
-        """Return what is said of a wallet."""
+        """Return the outcome's entry for a wallet."""
         return next(read for read in self.outcome.wallets if read.wallet == wallet)
 
 
 @dataclass(frozen=True)
 class Warmed:
-    """The credential of each row after one sync without its fault, and the bytes of the worker then."""
+    """The credential of each row after one sync without its fault, and the worker's memory in bytes then."""
 
     ids: list[UUID]
     memory: int
@@ -63,11 +63,11 @@ class Warmed:
 async def _warmed(
     gateway: Gateway, admin: Admin, accounts: Accounts, worker_process: psutil.Process
 ) -> Warmed:
-    """Sync every row's account, all at once, without its fault; then one with the largest answer."""
+    """Sync every row's account, all at once, without its fault; then one with the largest response."""
     ids = await asyncio.gather(*(gateway.store(accounts[row.name]) for row in ALL_ROWS))
     outcomes = await asyncio.gather(*(gateway.sync(gateway.request(each)) for each in ids))
     assert all(is_true(read) for outcome in outcomes for read in outcome.wallets[:2])
-    # The allocator keeps some of its memory, once: that is no leak.
+    # The allocator keeps some of its memory, once: that is not a leak.
     await admin.put(LARGE[0].name, LARGE[0].endpoint, {"fault": "padded", "mebibytes": 9})
     await gateway.sync(gateway.request(ids[ALL_ROWS.index(LARGE[0])], seconds=ONE_TRY))
     return Warmed(ids, worker_process.memory_info().rss)
@@ -76,7 +76,7 @@ async def _warmed(
 @pytest_asyncio.fixture(name="ran", scope="module")
 async def _ran(gateway: Gateway, admin: Admin, warmed: Warmed) -> dict[str, Result]:
     """Sync every row's account again, some at a time, with its fault."""
-    counted_anew = passed(1.0)  # of the totals one call a second is allowed
+    counted_anew = passed(1.0)  # the totals have a limit of one call a second
     await asyncio.gather(*(admin.put(row.name, row.endpoint, row.fault) for row in ALL_ROWS))
     await until(counted_anew)
     turns = asyncio.Semaphore(AT_ONCE)
@@ -98,7 +98,7 @@ async def struck(gateway: Gateway, admin: Admin, row: Row, credential_id: UUID) 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_fault_has_its_verdict(ran: dict[str, Result], row: Row) -> None:
-    """The wallet that is struck says what is wrong, in words; the other one is read all the same."""
+    """The struck wallet has its reason, in words; the other one is read nevertheless."""
     result = ran[row.name]
     struck_wallet = result.read_of(WALLETS[row.endpoint])
     spared = result.read_of(next(wallet for wallet in WALLETS.values() if wallet != struck_wallet.wallet))
@@ -117,7 +117,7 @@ def test_a_fault_has_its_verdict(ran: dict[str, Result], row: Row) -> None:
 
 
 def verdict_of(code: Code | None) -> Verdict:
-    """Return the verdict on a wallet that is told with a code, or with none."""
+    """Return the verdict on a wallet with this code, or without one."""
     if code is None:
         return Verdict.COMPLETE
     if code is Code.UNREADABLE_ROWS:
@@ -127,9 +127,9 @@ def verdict_of(code: Code | None) -> Verdict:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_no_balance_became_zero_smaller_or_complete_by_a_fault(ran: dict[str, Result], row: Row) -> None:
-    """What is complete and not marked is what the exchange holds, to the last digit.
+    """Complete and unmarked wallets equal the exchange's, to the last digit.
 
-    What is incomplete is nothing else, and all other wallets have no balances.
+    The rows of incomplete wallets do, too, and all other wallets have no balances.
     """
     for wallet in WALLETS.values():
         read = ran[row.name].read_of(wallet)
@@ -145,13 +145,13 @@ def test_no_balance_became_zero_smaller_or_complete_by_a_fault(ran: dict[str, Re
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_an_exchange_that_is_slow_takes_no_longer_than_its_time(ran: dict[str, Result], row: Row) -> None:
-    """A call has 10 seconds, whatever trickles in; the outcome is there by the deadline of the sync."""
+    """A call has 10 seconds, however slow the bytes; the outcome comes by the deadline of the sync."""
     assert ran[row.name].seconds < row.seconds + 1
 
 
 @pytest.mark.parametrize("row", VALUATION_ROWS, ids=lambda row: row.name)
 def test_without_the_exchange_s_total_a_list_is_unchecked(ran: dict[str, Result], row: Row) -> None:
-    """A total that can not be read takes nothing away from the wallets, and is not taken for agreement."""
+    """An unreadable total does not change the wallets, and does not count as agreement."""
     result = ran[row.name]
 
     assert result.struck >= 1
@@ -166,7 +166,7 @@ def test_without_the_exchange_s_total_a_list_is_unchecked(ran: dict[str, Result]
 async def test_a_key_whose_facts_can_not_be_read_is_not_accepted(
     gateway: Gateway, admin: Admin, accounts: Accounts, row: Row
 ) -> None:
-    """Verifying says what is wrong; without the fault the same key is accepted."""
+    """The verification returns the fault; without the fault the same key is accepted."""
     credential_id = await gateway.store(accounts[row.name])
     await admin.put(row.name, CONFIG, row.fault)
 
@@ -181,7 +181,7 @@ async def test_a_key_whose_facts_can_not_be_read_is_not_accepted(
 async def test_a_clock_that_was_set_is_learnt_at_once(
     gateway: Gateway, admin: Admin, accounts: Accounts
 ) -> None:
-    """When the exchange refuses the time it is asked for its own, once, within the same try."""
+    """When the exchange refuses the time, its clock is measured again, once, within the same try."""
     credential_id = await gateway.store(accounts["in-eea"])
     assert (await gateway.sync(gateway.request(credential_id, "eea"))).status == Status.COMPLETED
     await until(passed(MIN_AGE))
@@ -203,7 +203,7 @@ async def test_a_clock_that_was_set_is_learnt_at_once(
 async def test_a_clock_that_is_far_off_signs_nothing(
     gateway: Gateway, admin: Admin, accounts: Accounts, seconds: int
 ) -> None:
-    """The broker signs for no time but its own, whatever the exchange says, and the words name the clocks."""
+    """The broker signs only near its own time, whatever the exchange says; the words name the clocks."""
     credential_id = await gateway.store(accounts["in-us"])
     await admin.put("us", "public/time", {"fault": "skew", "seconds": seconds})
 
@@ -218,7 +218,7 @@ async def test_a_clock_that_is_far_off_signs_nothing(
 async def test_all_faults_together_leave_nothing_in_the_memory(
     ran: dict[str, Result], warmed: Warmed, worker_process: psutil.Process
 ) -> None:
-    """After more than two hundred answers that were wrong, the worker is no larger than before."""
+    """After more than two hundred wrong responses, the worker is no larger than before."""
 
     async def as_before() -> bool:
         return bool(worker_process.memory_info().rss - warmed.memory < 20 * MEBIBYTE)
@@ -235,7 +235,7 @@ async def test_what_is_large_costs_no_memory(
     worker_process: psutil.Process,
     row: Row,
 ) -> None:
-    """An answer that is too long, or unpacks to a gibibyte, is given up before it fills the memory."""
+    """The worker stops reading a response that is too long, or unpacks to a gibibyte, before memory fills."""
     credential_id = await gateway.store(accounts[row.name])
     before = most = worker_process.memory_info().rss
 

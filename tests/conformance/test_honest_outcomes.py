@@ -1,4 +1,4 @@
-"""Whatever an exchange answers, the outcome that the worker makes of it is one that the gateway takes."""
+"""For any response of an exchange, the gateway accepts the worker's outcome."""
 
 import ast
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def sent(data: Any) -> Any:
 
 
 def read(trading: Fetched | Failure, funding: Fetched | Failure, valuation: Any) -> Reading:
-    """Judge what was fetched, as the worker does."""
+    """Judge the fetched data, as the worker does."""
     return Reading(judge_wallets(trading, funding, Fetched(NOW, valuation)))
 
 
@@ -76,7 +76,7 @@ def accepted(reading: Reading) -> SyncOutcome:
 def test_whatever_the_lists_say_the_gateway_takes_the_outcome(
     account: Any, funding: Any, valuation: Any, age: int | None
 ) -> None:
-    """Rows of any text and any number become rows that can not be read; none of them breaks the outcome."""
+    """Rows of any text and any number become unreadable rows; none of them breaks the outcome."""
     reading = read(Fetched(NOW, sent([account]), age), Fetched(NOW, sent(funding), age), sent([valuation]))
 
     assert accepted(reading).grant == REQUEST.grant
@@ -96,7 +96,7 @@ def test_whatever_the_exchange_refuses_with_the_gateway_takes_the_outcome(
 def test_whatever_the_exchange_says_of_a_key_the_gateway_takes_the_answer(
     uid: Any, master: Any, rights: str, bound: Any
 ) -> None:
-    """What is no account, no right or no address is told as an answer that can not be read."""
+    """An invalid account, right or address makes the response unreadable."""
     row = {"uid": uid, "mainUid": master, "perm": rights, "ip": bound}
     try:
         verified = parse_config(sent([row]))
@@ -110,7 +110,7 @@ def test_whatever_the_exchange_says_of_a_key_the_gateway_takes_the_answer(
 
 
 def said_in_the_worker() -> Iterator[str]:
-    """Yield each text that the worker gives to one of its errors."""
+    """Yield each text that the worker passes to one of its errors."""
     named = {"ExchangeTimeout", "ExchangeUnreachable", "UnexpectedResponse", "ContradictoryTotal"}
     named |= {"ClocksDisagree", "Left", "failure"}
     for path in Path(str(sync_worker.__file__)).parent.rglob("*.py"):
@@ -122,7 +122,7 @@ def said_in_the_worker() -> Iterator[str]:
 
 @pytest.mark.parametrize("text", sorted({*said_in_the_worker(), *SENTENCES}))
 def test_what_the_worker_says_stands_in_the_table(text: str) -> None:
-    """A sentence that does not stand there would not reach the user."""
+    """A sentence that the table lacks would not reach the user."""
     assert sentences_in(text) == text
 
 
@@ -139,5 +139,5 @@ def test_what_the_worker_says_stands_in_the_table(text: str) -> None:
     ],
 )
 def test_a_sentence_with_a_number_or_a_name_stands_in_the_table(text: str) -> None:
-    """Its form is bounded, and so is what may stand in it."""
+    """Its form is bounded, and so are the values in it."""
     assert sentences_in(f"{text} <b>{text}") == text

@@ -1,4 +1,4 @@
-"""What the API shows after a fault: the last good set, marked as stale; never a zero, never a guess."""
+"""After a fault the API shows the last good set, marked as stale; never a zero, never a guess."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -46,12 +46,12 @@ async def _path(person: Person, admin: Admin) -> str:
 
 
 async def wallets(person: Person, path: str) -> dict[str, Any]:
-    """Return what is shown of each wallet."""
+    """Return each wallet as the API shows it."""
     return {each["wallet"]: each for each in (await person.get(f"{path}/balances"))["wallets"]}
 
 
 async def test_a_wallet_that_was_never_read_is_null(person: Person, path: str) -> None:
-    """The other wallet is there; of this one nothing is, and the sums say so."""
+    """The other wallet has balances; this one has none, and the sums are incomplete."""
     shown = await wallets(person, path)
     holdings = await person.get(f"{path}/holdings")
 
@@ -67,11 +67,11 @@ async def test_a_wallet_that_was_never_read_is_null(person: Person, path: str) -
 async def test_the_last_good_set_stays_and_is_marked(
     person: Person, path: str, admin: Admin, fault: dict[str, Any], code: str
 ) -> None:
-    """After a fault the wallet shows what was last read, and why it is stale; then it is fresh."""
+    """After a fault the wallet shows the last balances, and why it is stale; then it is fresh."""
     assert (await person.post(f"{path}/sync"))["success"] is True
     good, account = await wallets(person, path), await person.get(path)
     await admin.put(KEEPER, BALANCE, fault)
-    await until(passed(1.0))  # of the totals one call a second is allowed
+    await until(passed(1.0))  # the totals have a limit of one call a second
 
     sync = await person.post(f"{path}/sync", Prefer="wait=60")
     await admin.clear(KEEPER, BALANCE)
@@ -95,9 +95,9 @@ async def test_the_last_good_set_stays_and_is_marked(
 async def test_a_list_that_only_the_valuation_contradicts_is_shown_as_disagreeing(
     person: Person, path: str, admin: Admin, other: str
 ) -> None:
-    """Another account's list fits its own total: it is shown, and nothing about it looks right."""
+    """Another account's list fits its own total: it is shown, but everything about it is marked."""
     await admin.put(KEEPER, BALANCE, {"fault": "foreign", "account": other})
-    await until(passed(1.0))  # of the totals one call a second is allowed
+    await until(passed(1.0))  # the totals have a limit of one call a second
 
     sync = await person.post(f"{path}/sync", Prefer="wait=60")
     await admin.clear(KEEPER, BALANCE)
@@ -112,7 +112,7 @@ async def test_a_list_that_only_the_valuation_contradicts_is_shown_as_disagreein
 async def test_an_asset_whose_row_can_not_be_read_keeps_its_amount(
     person: Person, path: str, admin: Admin
 ) -> None:
-    """The wallet is incomplete and says why, the other rows are new, and the holdings are not complete."""
+    """The wallet is incomplete with a reason, the other rows are new, and the holdings are not complete."""
     await until(passed(1.0))
     assert (await person.post(f"{path}/sync"))["success"] is True
     good = await wallets(person, path)
@@ -135,7 +135,7 @@ async def test_an_asset_whose_row_can_not_be_read_keeps_its_amount(
 async def test_assets_that_vanish_without_a_confirmation_stay(
     person: Person, path: str, admin: Admin
 ) -> None:
-    """Where no total can be read, a shorter list stands beside the old one, until a total confirms it."""
+    """Without a readable total, a shorter list stands beside the old one, until a total confirms it."""
     await until(passed(1.0))
     assert (await person.post(f"{path}/sync"))["success"] is True
     row = '{"ccy": "USDT", "eq": "2500.25", "eqUsd": "2500.25"}'

@@ -1,4 +1,4 @@
-"""What OKX answers while a key is submitted, from its error code to the words that a person reads."""
+"""OKX's responses while a key is submitted, from the error code to the words for the user."""
 
 import pytest
 
@@ -24,7 +24,7 @@ UNTRUE = ("next sync", "sync again", "are safe", "nothing to do", "we keep")
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("situation", SUBMITTED)
 def test_whatever_okx_answers_the_words_are_true_of_the_key(name: str, situation: Situation) -> None:
-    """The key that was submitted is deleted, and is submitted again by the same route."""
+    """The submitted key is deleted, and is submitted again by the same route."""
     answer = ANSWERS[name]
     crossed = Refused(answer.code, answer.detail, answer.retry_after, answer.exchange_code, answer.endpoint)
     advice = Advice(situation, OKX, "global", ("192.0.2.1",))

@@ -1,7 +1,6 @@
-"""Tells whether all that one JSON Schema allows can be read by a reader of another one.
+"""Checks whether a reader of one JSON Schema can read all messages of another one.
 
-A reader ignores fields that it does not know. Only what our schemas are made of is understood here: another
-keyword is reported, so that none is passed over.
+A reader ignores unknown fields. The check knows only the keywords of our schemas and reports any other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,14 +32,14 @@ def unreadable(written: Schema, read: Schema) -> list[str]:
 
 
 class _Side:
-    """One side of the comparison: a part of a schema, and the whole, in which references point."""
+    """One side of the comparison: a part of a schema, and the whole, which references point into."""
 
     def __init__(self, whole: Schema, part: Schema) -> None:
         self._whole = whole
         while "$ref" in part:
             part = whole["$defs"][part["$ref"].rpartition("/")[2]]
         self.part = part
-        # A field that is not said to be required may be missing.
+        # An optional field may be missing.
         self.required = set(part.get("required", ()))
         self.fields: Mapping[str, Schema] = part.get("properties", {})
 
@@ -49,7 +48,7 @@ class _Side:
         return _Side(self._whole, part)
 
     def choices(self) -> list["_Side"]:
-        """Return what the part may be, which is one thing where there is no choice."""
+        """Return the alternatives of the part, or the part itself."""
         return [self.at(each) for each in self.part.get("anyOf", [self.part])]
 
 

@@ -1,4 +1,4 @@
-"""Schemas and golden examples are those of the code, and every message has a card."""
+"""Schemas and golden examples match the code, and every message has a card."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ PARTS = {
 
 
 def test_the_checked_in_files_are_those_of_the_code() -> None:
-    """`make contracts` would change nothing, and nothing else lies there."""
+    """`make contracts` would change no file, and the folder has no others."""
     made = files()
     stored = {DOCUMENT.name: DOCUMENT.read_bytes()} | {
         str(path.relative_to(CONTRACTS)): path.read_bytes()
@@ -39,7 +39,7 @@ def test_the_checked_in_files_are_those_of_the_code() -> None:
 
 
 def test_every_message_has_a_name() -> None:
-    """A message that was added without a name is missed here."""
+    """This test finds a message that was added without a name."""
     defined = {
         name
         for module in (events, syncs, credentials)
@@ -52,7 +52,7 @@ def test_every_message_has_a_name() -> None:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_golden_example_has_every_field_and_fits_its_schema(kind: Kind) -> None:
-    """What is checked in is a message of today, as a reader in another language would check it."""
+    """The checked-in example is a current message, checked as a reader in another language would."""
     golden = json.loads(example(kind))
 
     assert jsonschema_rs.validator_for(schema(kind)).is_valid(golden)
@@ -61,7 +61,7 @@ def test_a_golden_example_has_every_field_and_fits_its_schema(kind: Kind) -> Non
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_unknown_fields_are_ignored(kind: Kind) -> None:
-    """A field that a later version adds does not stop an earlier one."""
+    """A field of a later version does not break an earlier one."""
     golden: msgspec.Struct = decode(example(kind), kind)
     later = b'{"added_later":{"a":[1]},' + encode(golden)[1:]
 
@@ -95,7 +95,7 @@ def test_a_schema_has_the_anchors_of_other_languages() -> None:
 
 
 def test_a_schema_takes_what_a_later_version_may_say() -> None:
-    """A value that readers are told how to take is no reason to refuse a message; another one is."""
+    """A reader accepts an unknown value of an open set; other unknown values are refused."""
     fact = json.loads(example(events.AccountSynced))
     reader = jsonschema_rs.validator_for(schema(events.AccountSynced))
     fact["wallets"][0] |= {"verdict": "read_by_telescope", "total_check": "agrees_twice"}
@@ -106,14 +106,14 @@ def test_a_schema_takes_what_a_later_version_may_say() -> None:
 
 @pytest.mark.parametrize("kind", [Status, Verdict, TotalCheck])
 def test_a_schema_leaves_open_what_the_code_leaves_open(kind: type[Status | Verdict | TotalCheck]) -> None:
-    """The enums that a later version may extend are those whose class reads an unknown value."""
+    """The enums that a later version may extend are those whose class accepts an unknown value."""
     said = schema(events.AccountSynced)["$defs"][kind.__name__]
 
     assert ("x-extensible-enum" in said) == ("_missing_" in vars(kind))
 
 
 def test_a_malformed_message_is_told_without_its_content() -> None:
-    """The words for a message that can not be read name the place and repeat nothing."""
+    """The words for an unreadable message name the place and repeat no content."""
     with pytest.raises(Malformed) as caught:
         decode(b'{"type":"refused","code":"a canary"}', credentials.Refused)
 

@@ -1,4 +1,4 @@
-"""The broker signs reads on the list and nothing else."""
+"""The broker signs only reads on the list."""
 
 import pytest
 from hypothesis import given
@@ -10,14 +10,14 @@ from contracts.exchanges.types import Read, ReadNotAllowed
 
 
 def test_every_read_is_a_get() -> None:
-    """No endpoint on the list can change anything."""
+    """No endpoint on the list can change data."""
     assert {endpoint.method for exchange in EXCHANGES.values() for endpoint in exchange.reads.values()} == {
         "GET"
     }
 
 
 def test_a_read_becomes_the_target_that_is_sent() -> None:
-    """Path and query are put together without any encoding."""
+    """Path and query are joined without any encoding."""
     request = OKX.request(Read("account_balance", {"ccy": "BTC,ETH"}))
 
     assert (request.method, request.target, request.content) == (

@@ -16,7 +16,7 @@ def test_every_code_has_a_fault() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_is_explained(code: Code) -> None:
-    """docs/troubleshooting.md has a row for the code that names who must act."""
+    """docs/troubleshooting.md has a row for the code with the actor."""
     rows = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith(f"| `{code}` ")]
 
     assert len(rows) == 1
@@ -25,5 +25,5 @@ def test_every_code_is_explained(code: Code) -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_a_code_says_whether_another_try_can_help(code: Code) -> None:
-    """The branch of the exception follows from the table."""
+    """The table determines the branch of the exception."""
     assert isinstance(failure(code), TransientError if FAULTS[code].retryable else PermanentError)

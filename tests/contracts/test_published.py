@@ -1,4 +1,4 @@
-"""Programs and services of the last release understand today's messages, and those of today theirs.
+"""Programs and services of the last release read today's messages, and today's read theirs.
 
 `contracts/published` holds the schemas of the last release; `make publish` writes those of the next one.
 """
@@ -21,7 +21,7 @@ FACT = PUBLISHED["AccountSynced"]
 
 
 def changes(published: dict[str, Any], today: dict[str, Any]) -> list[str]:
-    """Return what stands between a reader and a writer of which one is of the last release."""
+    """Return the incompatibilities between a reader and a writer, one of them of the last release."""
     gone = [
         f"{kind}.{each} is gone"
         for kind, was in published["$defs"].items()
@@ -34,14 +34,14 @@ def changes(published: dict[str, Any], today: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_a_published_message_can_be_read_across_releases(name: str) -> None:
-    """Within a subject there are only additions: anything else is a new message on a new subject."""
+    """A subject only gets additions: any other change is a new message on a new subject."""
     assert name in TODAY, "a message of the last release is read for as long as its file is in published/"
     assert changes(PUBLISHED[name], TODAY[name]) == []
     assert PUBLISHED[name]["$id"] == TODAY[name]["$id"]
 
 
 def spoiled(kind: str, field: str | None = None, /, **said: Any) -> dict[str, Any]:
-    """Change the published AccountSynced in one place; None takes a keyword away."""
+    """Change the published AccountSynced in one place; None removes a keyword."""
     changed: dict[str, Any] = deepcopy(FACT)
     place = changed["$defs"][kind]
     place = place if field is None else place["properties"][field]
@@ -102,7 +102,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("today", REFUSED.values(), ids=REFUSED)
 def test_a_change_that_cannot_be_read_is_refused(today: dict[str, Any]) -> None:
-    """A reader of the one side could not read a message of the other."""
+    """A reader of one side could not read a message of the other."""
     assert changes(FACT, today)
 
 
@@ -118,12 +118,12 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("today", ACCEPTED.values(), ids=ACCEPTED)
 def test_an_addition_is_accepted(today: dict[str, Any]) -> None:
-    """Within a subject, additions with a default are what a version is."""
+    """A new version of a subject may add fields with a default."""
     assert changes(FACT, today) == []
 
 
 def test_directions_are_told_apart() -> None:
-    """A bound that is lifted troubles old readers, and a bound that is new troubles new ones."""
+    """A removed bound breaks old readers, and a new bound breaks new ones."""
     bounded = spoiled("AccountSynced", "exchange", maxLength=3)
 
     assert [each.partition(":")[0] for each in changes(bounded, FACT)] == ["old readers"]
@@ -131,5 +131,5 @@ def test_directions_are_told_apart() -> None:
 
 
 def test_every_message_of_the_last_release_names_a_schema() -> None:
-    """What lies in `published` are schemas, and nothing else."""
+    """`published` contains only schemas."""
     assert all(Path(name).suffix == "" and said["$id"].startswith("urn:") for name, said in PUBLISHED.items())

@@ -1,4 +1,4 @@
-"""A fault says what happened to the key and what to do now, in words that are true where it is met."""
+"""A fault says what happened to the key and what to do now, in words that fit its situation."""
 
 import itertools
 from pathlib import Path
@@ -25,14 +25,14 @@ UNTRUE: dict[Situation, tuple[str, ...]] = {
     REPLACE: ("next sync", "sync again", "are safe", "nothing to do", "we keep", "paused", "no account was"),
     SYNC: ("are safe", "nothing to do", "no account was", "the old key", "post /accounts again"),
 }
-# The account went meanwhile: there is no old key, and a key is submitted for a new account.
+# The account was deleted meanwhile: there is no old key, and a key is submitted for a new account.
 GONE = Code.ACCOUNT_DELETED
 PAUSED = {Code.OVER_PRIVILEGED_KEY, Code.UNKNOWN_RIGHT, Code.OTHER_ACCOUNT}
 
 
 @pytest.mark.parametrize(("code", "situation"), EVERYWHERE)
 def test_no_words_are_untrue_where_they_are_met(code: Code, situation: Situation) -> None:
-    """A situation's words speak of what is there: at a connect there is no account and no next sync."""
+    """The words fit the situation: at a connect there is no account and no next sync."""
     text = f"{FAULTS[code].words} {FAULTS[code].next_action(situation)}".lower()
 
     assert not [words for words in UNTRUE[situation] if words in text]
@@ -40,7 +40,7 @@ def test_no_words_are_untrue_where_they_are_met(code: Code, situation: Situation
 
 @pytest.mark.parametrize(("code", "situation"), EVERYWHERE)
 def test_every_fault_says_what_happened_to_the_key_and_what_to_do(code: Code, situation: Situation) -> None:
-    """The words are whole sentences: first what became of the key that was submitted, then a route."""
+    """The words are whole sentences: first the state of the submitted key, then a route."""
     text = FAULTS[code].next_action(situation)
 
     assert text.endswith(".")
@@ -55,7 +55,7 @@ def test_every_fault_says_what_happened_to_the_key_and_what_to_do(code: Code, si
 
 @pytest.mark.parametrize("code", sorted({*Code} - {GONE}))
 def test_a_replaced_key_is_not_submitted_as_an_account(code: Code) -> None:
-    """PUT /credentials repairs an account that is there; POST /accounts would refuse it as a duplicate."""
+    """PUT /credentials repairs an existing account; POST /accounts would refuse it as a duplicate."""
     assert "POST /accounts" not in FAULTS[code].next_action(REPLACE)
 
 
@@ -81,7 +81,7 @@ def test_no_fault_of_a_paused_account_is_mended_by_a_sync(code: Code) -> None:
 
 @pytest.mark.parametrize("code", sorted(PAUSED))
 def test_a_pause_that_ended_is_not_said_to_last(code: Code) -> None:
-    """The sync that paused the account is looked at later, when its key is used again."""
+    """The user may read the sync that paused the account later, when its key is used again."""
     text = FAULTS[code].next_action(SYNC)
 
     assert text == "The account is not paused now, and we use its key: sync again."
@@ -90,7 +90,7 @@ def test_a_pause_that_ended_is_not_said_to_last(code: Code) -> None:
 @pytest.mark.parametrize("code", sorted({*Code} - {GONE}))
 @pytest.mark.parametrize("standing", sorted({*Standing} - {Standing.ACTIVE}))
 def test_a_refused_replacement_tells_how_the_account_stands(code: Code, standing: Standing) -> None:
-    """No old key stays in use where the account is paused, has no key or was deleted."""
+    """No old key stays in use if the account is paused, has no key or was deleted."""
     text = FAULTS[code].next_action(REPLACE, standing=standing)
 
     assert "stays in use" not in text
@@ -102,14 +102,14 @@ def test_a_refused_replacement_tells_how_the_account_stands(code: Code, standing
 
 @pytest.mark.parametrize("standing", Standing)
 def test_what_is_refused_before_it_is_stored_is_not_said_to_be_deleted(standing: Standing) -> None:
-    """However the account stands."""
+    """Whatever the account's state."""
     assert "we did not store" in became(REPLACE, standing, stored=False)
     assert "we delete" not in became(REPLACE, standing, stored=False)
 
 
 @pytest.mark.parametrize("standing", sorted({*Standing} - {Standing.ACTIVE}))
 def test_every_standing_is_explained(standing: Standing) -> None:
-    """docs/troubleshooting.md has the words of each, where they are not those of an account in use."""
+    """docs/troubleshooting.md has the words of each that differ from those of an account in use."""
     (row,) = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith(f"| {standing} |")]
 
     assert f"| {became(REPLACE, standing)} |" in row
@@ -119,7 +119,7 @@ def test_every_standing_is_explained(standing: Standing) -> None:
 
 @pytest.mark.parametrize("situation", Situation)
 def test_a_code_of_a_later_version_has_the_words_of_an_internal_error(situation: Situation) -> None:
-    """The person who meets it is told what to do all the same."""
+    """The user reads a remedy nevertheless."""
     expected = FAULTS[Code.INTERNAL_ERROR].next_action(situation)
 
     assert fault_of("a_code_of_tomorrow").next_action(situation) == expected
@@ -136,7 +136,7 @@ def test_every_remedy_is_explained(remedy: Remedy, situation: Situation) -> None
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_is_explained_in_its_own_words(code: Code) -> None:
-    """The row of a code has its words, who must act, the first step, the remedy and the last resort."""
+    """The row of a code has its words, the actor, the first step, the remedy and the last resort."""
     fault = FAULTS[code]
     (row,) = [line for line in TROUBLESHOOTING.read_text().splitlines() if line.startswith(f"| `{code}` ")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -156,11 +156,11 @@ def test_every_code_is_explained_in_its_own_words(code: Code) -> None:
     ],
 )
 def test_a_detail_is_told_as_a_sentence(detail: str, told: str) -> None:
-    """Whatever a service says in its refusal, a person reads sentences."""
+    """Users read sentences, whatever detail a service sends in its refusal."""
     assert FAULTS[Code.INTERNAL_ERROR].told(detail) == told
 
 
 def test_what_was_not_stored_is_not_said_to_be_deleted() -> None:
-    """There are words for what is refused before anything is stored, wherever a key is submitted."""
+    """Wherever a key is submitted, there are words for a refusal before it is stored."""
     assert set(NOT_STORED) == set(DELETED) == {CONNECT, REPLACE}
     assert not [text for text in NOT_STORED.values() if "delete" in text]

@@ -1,4 +1,4 @@
-"""A signed read is the read that was asked for and what its scheme adds, and nothing else is sent."""
+"""A signed read is the requested read plus the additions of its scheme, and nothing else is sent."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_what_a_scheme_adds_stands_behind_what_was_asked() -> None:
     ],
 )
 def test_a_signed_read_is_known_again(read: Read, target: str, content: str) -> None:
-    """A signature in header, query or body leaves the read as it is."""
+    """A signature in header, query or body does not change the read."""
     asked = exchange().request(read)
 
     assert exchange().asks_only(read, asked.method, asked.host, target, content)
@@ -94,7 +94,7 @@ def test_a_signed_read_is_known_again(read: Read, target: str, content: str) -> 
     ],
 )
 def test_anything_else_is_not(read: Read, method: str, host: str, target: str, content: str) -> None:
-    """Another method, host, path, value, order or key, and a key that stands twice."""
+    """Another method, host, path, value, order or key, and a duplicate key."""
     assert not exchange().asks_only(read, method, host, target, content)
 
 
@@ -111,7 +111,7 @@ def test_anything_else_is_not(read: Read, method: str, host: str, target: str, c
     ],
 )
 def test_a_json_body_is_held_to_the_same(content: str, *, same: bool) -> None:
-    """Also where a key stands twice, of which readers take one or the other."""
+    """A duplicate key is refused, too, because readers differ in which one they use."""
     assert exchange("json").asks_only(TOTAL, "POST", "", "/total", content) is same
     if same:
         assert json.loads(content)["nonce"] == "7"
@@ -122,7 +122,7 @@ def test_a_json_body_is_held_to_the_same(content: str, *, same: bool) -> None:
     [Read("total", {"unit": "USD"}), Read("total", body={"nonce": "7"}), Read("list", body={"cursor": "a"})],
 )
 def test_a_worker_can_not_write_what_the_scheme_adds(read: Read) -> None:
-    """Each key has its place, and a nonce or a signature is the broker's."""
+    """Each key has its place, and only the broker writes a nonce or a signature."""
     with pytest.raises(ReadNotAllowed):
         exchange().request(read)
 
@@ -144,6 +144,6 @@ KEY, PASSPHRASE = OKX.sealed_fields
     ],
 )
 def test_an_entry_that_contradicts_itself_is_refused(changed: dict[str, object]) -> None:
-    """One field signs, names are their own, hosts exist, and a scheme's keys are not a read's."""
+    """One field signs, names are unique, hosts exist, and a scheme's keys are not a read's."""
     with pytest.raises(ValueError, match="okx: "):
         msgspec.structs.replace(OKX, **changed)

@@ -1,4 +1,4 @@
-"""What a sync's outcome may say."""
+"""The possible contents of a sync's outcome."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def complete(wallet: str, *balances: Balance) -> WalletRead:
-    """Make a wallet that was read."""
+    """Return a wallet that was read."""
     return WalletRead(wallet, Verdict.COMPLETE, as_of=NOW, balances=balances)
 
 
@@ -39,7 +39,7 @@ NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
     ],
 )
 def test_the_status_follows_from_the_covered_wallets(wallets: tuple[WalletRead, ...], status: Status) -> None:
-    """Every covered wallet read is completed, some are partial, none is failed."""
+    """All covered wallets read is completed, some are partial, none of them is failed."""
     assert status_of(wallets) is status
 
 

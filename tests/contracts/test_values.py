@@ -22,7 +22,7 @@ def test_no_digit_of_an_amount_is_lost_from_text_to_text(text: str) -> None:
 
 @given(plain_amounts)
 def test_no_digit_of_an_amount_is_lost_on_the_bus(text: str) -> None:
-    """A message gives back the amount that was put in."""
+    """A message returns the amount unchanged."""
     sent = Balance("BTC", parse_amount(text))
 
     received: Balance = decode(encode(sent), Balance)
@@ -54,7 +54,7 @@ def test_no_digit_of_an_amount_is_lost_on_the_bus(text: str) -> None:
     ],
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    """Garbage, infinities and absurd sizes raise, and their words do not repeat the input."""
+    """Garbage, infinities and absurd sizes raise, and the words do not repeat the input."""
     with pytest.raises(ValueError, match="amount") as caught:
         parse_amount(text)
 
@@ -72,12 +72,12 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
     ],
 )
 def test_an_amount_of_forty_digits_is_read(text: str) -> None:
-    """Eighteen decimals beside twenty digits are within the bound, and so is the smallest of forty."""
+    """Eighteen decimals beside twenty digits are within the limit, and so is the smallest of forty."""
     assert parse_amount(text) == Decimal(text)
 
 
 def test_an_amount_that_was_stored_before_all_digits_were_counted_is_read() -> None:
-    """Forty digits on each side of the point are more than an exchange may say, and stay readable."""
+    """Forty digits on each side of the point are more than an exchange may send, and stay readable."""
     stored = "9" * 40 + "." + "9" * 40
 
     assert str(Balance("BTC", Decimal(stored)).total) == stored
@@ -90,7 +90,7 @@ def test_an_exponent_is_written_out() -> None:
 
 @pytest.mark.parametrize("total", ["NaN", "Infinity", "1E+400"])
 def test_a_balance_on_the_bus_is_finite(total: str) -> None:
-    """A balance that is no number is refused when it is read from the bus."""
+    """A balance that is not a number is refused when it is read from the bus."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(f'{{"asset":"BTC","total":"{total}"}}', type=Balance)
 
@@ -104,7 +104,7 @@ def test_a_secret_does_not_show() -> None:
 
 
 def test_a_total_of_zero_is_not_an_unknown_one() -> None:
-    """Zero and absent stay apart on the bus."""
+    """Zero and absent stay distinct on the bus."""
     received: Balance = decode(encode(Balance("BTC", Decimal(0), available=None)), Balance)
 
     assert (received.total, received.available) == (Decimal(0), None)

@@ -1,4 +1,4 @@
-"""Services of different versions understand each other: messages of the version before and of a later one."""
+"""Services of different versions understand each other: earlier and later messages."""
 
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ BEFORE = {path.stem for path in YESTERDAY.iterdir()}
 
 
 def later(**fields: Any) -> bytes:
-    """Write a message of a later version, with a field that nothing here knows."""
+    """Return a message of a later version, with an unknown field."""
     return msgspec.json.encode({**fields, "added_later": {"a": [1]}})
 
 
 def later_outcome(**wallet: Any) -> SyncOutcome:
-    """Read a completed outcome of a later version with one wallet."""
+    """Decode a completed outcome of a later version with one wallet."""
     message = later(
         type="completed",
         sync_id=uuid4(),
@@ -38,7 +38,7 @@ def later_outcome(**wallet: Any) -> SyncOutcome:
 
 
 def holds(read: Any, sent: Any) -> bool:
-    """Return whether all that was sent stands in what was read, which may have more fields."""
+    """Return whether the decoded message contains all that was sent; it may have more fields."""
     if isinstance(sent, dict):
         return all(key in read and holds(read[key], value) for key, value in sent.items())
     if isinstance(sent, list):
@@ -48,7 +48,7 @@ def holds(read: Any, sent: Any) -> bool:
 
 @pytest.mark.parametrize("kind", [kind for kind in NAMES if kind.__name__ in BEFORE])
 def test_a_message_of_the_version_before_is_read(kind: Kind) -> None:
-    """What yesterday's services send means today what it meant then."""
+    """A message of an earlier service keeps its meaning."""
     before = (YESTERDAY / f"{kind.__name__}.json").read_bytes()
 
     read = msgspec.json.decode(msgspec.json.encode(decode(before, kind)))
@@ -57,12 +57,12 @@ def test_a_message_of_the_version_before_is_read(kind: Kind) -> None:
 
 
 def test_no_message_of_the_version_before_is_forgotten() -> None:
-    """A message that yesterday's services send still has a name."""
+    """Every message of the earlier services still has a name."""
     assert {kind.__name__ for kind in NAMES} >= BEFORE
 
 
 def test_an_unknown_fault_code_stays_as_text() -> None:
-    """The outcome is read, and the code is kept as it came."""
+    """The outcome is readable, and the code is kept unchanged."""
     outcome = later_outcome(verdict="failed", error_code="moon_in_the_way", error="The moon is in the way.")
 
     assert outcome.wallets[0].error_code == "moon_in_the_way"
@@ -79,14 +79,14 @@ def test_an_unknown_fault_code_acts_as_internal_error(code: str) -> None:
 
 
 def test_a_known_fault_code_keeps_its_branch() -> None:
-    """What is in the table acts as the table says."""
+    """The table decides for the codes that it has."""
     assert isinstance(failure("key_unknown"), PermanentError)
     assert isinstance(failure("rate_limited"), TransientError)
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a\nb", "x" * 65, "ö"])
 def test_a_code_that_is_no_code_is_malformed(code: str) -> None:
-    """A code is a short word, in every version: anything else could be anybody's text."""
+    """A code is a short word in every version, because a longer one could be arbitrary text."""
     with pytest.raises(Malformed):
         decode(later(type="refused", code=code), VerifyReply)
 
@@ -95,12 +95,12 @@ def test_a_code_that_is_no_code_is_malformed(code: str) -> None:
     "extra", [{}, {"balances": [], "as_of": "2026-11-24T12:00:00Z"}, {"error_code": "x"}]
 )
 def test_an_unknown_verdict_acts_as_failed(extra: dict[str, Any]) -> None:
-    """A verdict of a later version is a wallet that this version has not read, whatever comes with it."""
+    """A wallet with a verdict of a later version counts as unread, whatever data come with it."""
     assert later_outcome(verdict="read_by_telescope", **extra).wallets[0].verdict is Verdict.FAILED
 
 
 def test_an_unknown_comparison_with_the_total_counts_as_none() -> None:
-    """A wallet whose comparison is not understood is unchecked, never agreeing."""
+    """A wallet with an unknown comparison is unchecked, never agreeing."""
     wallet = later_outcome(
         verdict="complete", balances=[], as_of="2026-11-24T12:00:00Z", total_check="agrees_twice"
     ).wallets[0]
@@ -109,7 +109,7 @@ def test_an_unknown_comparison_with_the_total_counts_as_none() -> None:
 
 
 def test_an_unknown_status_is_read() -> None:
-    """The status of the message is a word for others; the gateway derives its own."""
+    """The status in the message is informative; the gateway derives its own."""
     raw = later(
         type="completed", sync_id=uuid4(), account_id=uuid4(), exchange="okx", status="adjourned", wallets=[]
     )

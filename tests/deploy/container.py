@@ -1,7 +1,7 @@
-"""Runs a command with less than root has: `python -m tests.deploy.container CAPABILITIES CALLS COMMAND...`.
+"""Runs a command with less than root's rights: `python -m tests.deploy.container DROPPED CALLS COMMAND...`.
 
-Both are numbers with commas, or nothing. A system call that is taken away is answered as by a
-kernel that lacks it.
+DROPPED capabilities and CALLS are numbers with commas, or empty. A removed system call gets the
+response of a kernel that lacks it.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ class Program(ctypes.Structure):
 
 
 def without(calls: list[int]) -> None:
-    """Have the kernel answer these system calls with ENOSYS."""
+    """Let the kernel answer these system calls with ENOSYS."""
     steps = [(LOAD, 0, 0, 0)]
     for call in calls:
         steps += [(EQUALS, 0, 1, call), (ANSWER, 0, 0, ERROR | errno.ENOSYS)]
@@ -42,7 +42,7 @@ def before(capabilities: tuple[int, ...], calls: tuple[int, ...] = ()) -> list[s
 
 
 def main(capabilities: str, calls: str, *command: str) -> None:
-    """Give up what is named, and become the command."""
+    """Drop the named capabilities and system calls, and become the command."""
     if calls:
         without([int(each) for each in calls.split(",")])
     for each in filter(None, capabilities.split(",")):

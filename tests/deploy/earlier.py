@@ -1,4 +1,4 @@
-"""The repository as an earlier commit had it, or a copy, run with the packages of today's environment."""
+"""An earlier commit of the repository, or a copy, run with the packages of today's environment."""
 
 import os
 import re
@@ -24,18 +24,18 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree of source files, and the interpreter whose path leads to them."""
+    """A tree of source files, and the interpreter whose path has its roots."""
 
     path: Path
     python: Path
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """Return this process's environment, in which nothing leads to another tree."""
+        """Return this process's environment without paths into another tree."""
         return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | settings
 
     @contextmanager
     def up(self, directory: Path) -> Iterator[Up]:
-        """Run this tree's stack with its data in a directory; what it says goes to a file beside that."""
+        """Run this tree's stack with its data in a directory; its output goes to a file beside that."""
         (port,) = free_ports(1)
         _, *arguments = command(directory, port)
         said = directory.with_name(directory.name + ".said")
@@ -61,7 +61,7 @@ TODAY = Tree(ROOT, Path(sys.executable))
 
 
 def tree_of(commit: str, directory: Path) -> Tree:
-    """Write the files of a commit into a directory; skips the test where git does not have them."""
+    """Write the files of a commit into a directory; skips the test if git lacks them."""
     try:
         archive = subprocess.run(
             ["git", "-C", ROOT, "archive", "--format=tar", commit], capture_output=True, check=True
@@ -78,7 +78,7 @@ def tree_of(commit: str, directory: Path) -> Tree:
 
 
 def copy_of_today(directory: Path) -> Tree:
-    """Copy the source files of today into a directory."""
+    """Copy today's source files into a directory."""
     path = directory / "tree"
     for name in ("contracts", "services", "deploy"):
         shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -94,9 +94,9 @@ def stopped(running: Up) -> None:
 
 
 def _python(tree: Path, environment: Path) -> Path:
-    """Make an interpreter for which the roots of a tree stand before the packages of this environment.
+    """Make an interpreter with the roots of a tree before the packages of this environment.
 
-    Every program that the stack starts is found beside its interpreter, so that it is of the tree, too.
+    The stack finds its programs beside its interpreter, so they are of the tree, too.
     """
     binaries, packages = environment / "bin", Path(sysconfig.get_path("purelib"))
     own = environment / packages.relative_to(sys.prefix)
@@ -110,7 +110,7 @@ def _python(tree: Path, environment: Path) -> Path:
 
 
 def _roots(tree: Path) -> list[Path]:
-    """Read from a tree's Makefile which of its folders stand on the path."""
+    """Read the folders on the path from a tree's Makefile."""
     roots = re.search(r"^ROOTS := (.*)$", (tree / "Makefile").read_text(), re.MULTILINE)
     assert roots is not None
     return [tree / root for root in roots.group(1).split()]

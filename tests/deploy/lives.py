@@ -1,4 +1,4 @@
-"""What an earlier commit's user did with its stack: a life that ended in order, and one that was cut off."""
+"""An earlier commit's user and stack: one run that was stopped properly, and one that was killed."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -20,7 +20,7 @@ from tests.system.person import CALL_SECONDS, PASSWORD, Person
 from tests.waiting import passed, until
 
 ACCOUNTS = ("plain", "margin", "sub-account")
-# A process that is held still has asked for messages until then.
+# A suspended process has requested messages until then.
 ASKED_SECONDS = 1.5
 REQUESTS, OUTCOMES = ("SYNC_REQUESTS", "sync-worker-okx"), ("SYNC_OUTCOMES", "gateway")
 
@@ -29,7 +29,7 @@ Amounts = dict[str, Any]
 
 @dataclass
 class Kept:
-    """What a user left in the stack of the commit before: numbers, tokens, and syncs without outcome."""
+    """A user's state in the stack of the commit before: numbers, tokens, and syncs without outcome."""
 
     email: str
     refresh_token: str
@@ -39,7 +39,7 @@ class Kept:
 
 @asynccontextmanager
 async def calling(api: str, email: str | None = None) -> AsyncIterator[Person]:
-    """Yield a person at an API who is signed in: a new one, or one who registered before."""
+    """Yield a signed-in user at an API: a new one, or one who registered before."""
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
         person = Person(client)
         if email is None:
@@ -71,7 +71,7 @@ async def rows(directory: Path, query: str, *values: object) -> list[tuple[Any, 
 
 
 async def amounts(person: Person, account_id: str) -> Amounts:
-    """Return the amounts of each wallet, None where it was never read."""
+    """Return the amounts of each wallet, None if it was never read."""
     wallets = (await person.get(f"/accounts/{account_id}/balances"))["wallets"]
     return {
         wallet["wallet"]: wallet["balances"] and {row["asset"]: row["total"] for row in wallet["balances"]}
@@ -86,7 +86,7 @@ def part(running: Up, word: str) -> psutil.Process:
 
 @contextmanager
 def held(running: Up, *words: str) -> Iterator[None]:
-    """Hold processes of a stack still."""
+    """Suspend processes of a stack."""
     processes = [part(running, word) for word in words]
     for process in processes:
         process.send_signal(SIGSTOP)
@@ -99,7 +99,7 @@ def held(running: Up, *words: str) -> Iterator[None]:
 
 
 async def settled_life(before: Tree, directory: Path) -> Kept:
-    """Register, connect and sync accounts, and stop the stack in order."""
+    """Register, connect and sync accounts, and stop the stack properly."""
     with before.up(directory) as running:
         async with calling(running.api) as person:
             accounts = [(await person.connect(name))["id"] for name in ACCOUNTS]
@@ -112,7 +112,7 @@ async def settled_life(before: Tree, directory: Path) -> Kept:
 
 
 async def broken_life(before: Tree, directory: Path, kept: Kept) -> None:
-    """Request a sync for each account, and kill the stack while each is at another place."""
+    """Request a sync for each account, and kill the stack while each is at another step."""
     with before.up(directory) as running:
         async with (
             calling(running.api, kept.email) as person,
@@ -136,7 +136,7 @@ async def broken_life(before: Tree, directory: Path, kept: Kept) -> None:
 
 
 async def lock(stack: AsyncExitStack, directory: Path, account: str) -> None:
-    """Keep outcomes of an account from being recorded, until the stack is left or the database ends."""
+    """Block the recording of an account's outcomes, until the stack stops or the database ends."""
     connection = await database(directory).connect(SUPERUSER)
     stack.push_async_callback(connection.close)
     await connection.execute("begin")
@@ -150,7 +150,7 @@ async def requested(person: Person, account: str) -> str:
 
 
 async def pending(bus: Client, stream: str, consumer: str) -> bool:
-    """Return whether a message was handed over and is not settled."""
+    """Return whether a message was delivered and is not settled."""
     return bool((await bus.jetstream().consumer_info(stream, consumer)).num_ack_pending)
 
 

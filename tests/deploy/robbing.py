@@ -1,4 +1,4 @@
-"""Running a thief's code in the place of a service; `python -m` robs a stack of its own as another user."""
+"""Runs an attacker's code in place of a service; `python -m` attacks a separate stack as another user."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ PARTS = (*SERVICES, "nats", "openbao", "postgres", "exchange")
 
 @dataclass(frozen=True)
 class Loot:
-    """What a thief could open: files of the stack, also as others see them, of the system, and processes."""
+    """The paths and processes an attacker could open: of the stack, by way of others, and of the system."""
 
     files: list[str]
     views: list[str]
@@ -30,16 +30,16 @@ class Loot:
 
 
 async def robbed(stack: Stack, service: str, way: Way) -> Loot:
-    """Run the thief in the place of a service, kept apart in this way, and return what it got."""
+    """Run the attacker's code in place of a service, with the same separation, and return its findings."""
     program = next(each for each in programs(stack.parts, service_ports(), way) if each.name == service)
     return await attempted(stack, program, way)
 
 
 async def attempted(stack: Stack, program: Program, way: Way) -> Loot:
-    """Run the thief in the place of a program."""
+    """Run the attacker's code in place of a program."""
     directory = stack.parts.directory
     known = [str(path) for path in files(directory)]
-    # A server that is not ours does not hide from its own user; what it opens is its own anyway.
+    # Third-party servers do not hide from their own user; they may open their own files anyway.
     others = [number for name, number in ids(stack).items() if name in SERVICES or name != program.name]
     arguments = [str(directory), json.dumps([os.getpid(), *others]), json.dumps(known)]
     command = [sys.executable, "-c", THIEF.read_text(), *arguments]
@@ -49,7 +49,7 @@ async def attempted(stack: Stack, program: Program, way: Way) -> Loot:
 
 
 def with_python(program: Program) -> Program:
-    """Let a program that is not ours run an interpreter, too, which it could bring along."""
+    """Let a third-party program also run an interpreter, which an attacker could bring along."""
     assert program.reach is not None
     reach = program.reach
     return replace(program, reach=Reach(reach.role, (*reach.readable, *python()), reach.writable))
@@ -61,7 +61,7 @@ def ids(stack: Stack) -> dict[str, int]:
 
 
 def files(directory: Path) -> Iterator[Path]:
-    """Yield the files of a stack, but not each one of the database and of what was robbed before."""
+    """Yield the files of a stack, without most of the database's and without earlier findings."""
     for path in sorted(directory.rglob("*")):
         inside = path.relative_to(directory).parts
         if path.is_file() and inside[:2] != ("postgres", "data") and inside[0] != "thieves":
@@ -74,7 +74,7 @@ def own_files(directory: Path, service: str) -> list[str]:
 
 
 async def main(directory: Path) -> None:
-    """Run a stack, rob it as each service and print what was got, after the way that the stack names."""
+    """Run a stack, attack it as each service and print the findings, after the separation in use."""
     told: list[str] = []
     async with running_stack(directory, told.append, simulated=True) as stack:
         for service in SERVICES:

@@ -1,4 +1,4 @@
-"""Code that runs as one service opens no key but that service's own, started by root or by another user."""
+"""Code in one service opens only that service's keys, whether root or another user started the stack."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from deploy.local.veil import draw, needed_veils
 from tests.deploy.robbing import SERVICES, attempted, ids, own_files, robbed, with_python
 
-STRANGER = pwd.getpwnam("nobody").pw_uid  # initdb wants a user who exists
+STRANGER = pwd.getpwnam("nobody").pw_uid  # initdb requires a user who exists
 SECONDS = 240
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives each service a user")
 WAYS = [
@@ -32,7 +32,7 @@ WAYS = [
 async def test_a_service_opens_no_key_but_its_own(
     shared_stack: Stack, service: str, way: Callable[[], Way]
 ) -> None:
-    """It finds its own files and no other of the stack, also not by way of other processes."""
+    """It finds its own files and no other of the stack, also not through other processes."""
     loot = await robbed(shared_stack, service, way())
 
     assert loot.files == own_files(shared_stack.parts.directory, service)
@@ -45,7 +45,7 @@ async def test_a_service_opens_no_key_but_its_own(
 async def test_a_service_sees_into_no_other_process(
     shared_stack: Stack, service: str, way: Callable[[], Way]
 ) -> None:
-    """Neither environment, memory, open files nor folders of another, nor of another of its own kind."""
+    """Neither environment, memory, open files nor folders of another process, even of its own kind."""
     assert (await robbed(shared_stack, service, way())).processes == []
 
 
@@ -64,7 +64,7 @@ async def test_the_bus_opens_no_key_of_a_service(
 
 @as_root
 async def test_the_database_reads_nothing_of_roots(shared_stack: Stack) -> None:
-    """PostgreSQL's user has its own folder, and not what root alone may read."""
+    """PostgreSQL's user has its own folder, but cannot read files of root alone."""
     home = shared_stack.parts.directory / "postgres" / "data"
     program = Program("postgres", [], reach=Reach("postgres", (), (home,)))
 
@@ -82,7 +82,7 @@ def status(process: int, name: str) -> str:
 
 @as_root
 async def test_every_part_has_a_user_of_its_own_and_no_capability(shared_stack: Stack) -> None:
-    """No part is root or belongs to root's groups, and none can become more than it is."""
+    """No part is root or belongs to root's groups, and none can gain rights."""
     parts = ids(shared_stack).values()
 
     users = {status(part, "Uid") for part in parts}
@@ -94,7 +94,7 @@ async def test_every_part_has_a_user_of_its_own_and_no_capability(shared_stack: 
 
 
 async def test_no_part_leaves_a_core_dump(shared_stack: Stack) -> None:
-    """The limit of core dumps is zero, the hard one, too."""
+    """Both the soft and the hard limit of core dumps are zero."""
     for part in ids(shared_stack).values():
         limits = Path(f"/proc/{part}/limits").read_text().splitlines()
         cores = next(line for line in limits if line.startswith("Max core file size"))
@@ -102,7 +102,7 @@ async def test_no_part_leaves_a_core_dump(shared_stack: Stack) -> None:
 
 
 def unprivileged(directory: Path) -> Callable[[], None] | None:
-    """Return what makes a child another user than root, to whom what it needs is shown."""
+    """Return a setup that makes a child another user than root, with a view of the files that it needs."""
     if os.geteuid() != 0:
         return None
     veils = needed_veils([*python(), ROOT, directory], STRANGER, STRANGER)
@@ -120,7 +120,7 @@ def unprivileged(directory: Path) -> Callable[[], None] | None:
 
 @pytest.mark.skipif(not kernel.landlock_version(), reason="this kernel has no Landlock")
 def test_started_by_another_user_than_root_landlock_keeps_them_apart(tmp_path: Path) -> None:
-    """All parts have one user then, and each opens its own files alone; the start says that this holds."""
+    """All parts have one user then, and each opens only its own files; the start reports that."""
     directory = tmp_path / "home"
     directory.mkdir(mode=0o700)
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the vault lets the broker do: what its work needs, and nothing that shows or weakens a secret."""
+"""The broker's rights in the vault: those of its work, and none that shows or weakens a secret."""
 
 import ssl
 from base64 import b64encode
@@ -41,7 +41,7 @@ async def _stored(broker: httpx.AsyncClient) -> str:
 
 
 async def imported(broker: httpx.AsyncClient) -> dict[str, Any]:
-    """Return what the broker sends to import a secret."""
+    """Return the broker's request to import a secret."""
     wrapping_key = (await broker.get("transit/wrapping_key")).raise_for_status().json()
     wrapped = wrap_secret(SECRET.encode(), wrapping_key["data"]["public_key"])
     return {"type": "hmac", "ciphertext": text(wrapped), "hash_function": "SHA256", "exportable": False}
@@ -56,12 +56,12 @@ async def store(broker: httpx.AsyncClient, credential: str) -> None:
 
 
 def text(raw: bytes) -> str:
-    """Write bytes as the vault wants them."""
+    """Encode bytes as the vault requires."""
     return b64encode(raw).decode()
 
 
 async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, stored: str) -> None:
-    """Everything that its work needs is allowed."""
+    """The policy permits everything that its work needs."""
     steps: list[tuple[str, str, dict[str, Any] | None]] = [
         ("POST", f"transit/hmac/{stored}/sha2-256", {"input": text(b"message")}),
         ("GET", f"secret/data/credentials/{stored}", None),
@@ -120,7 +120,7 @@ async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, s
 async def test_the_broker_can_do_nothing_else(
     broker: httpx.AsyncClient, stored: str, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    """What would show, list, change or free a secret is refused, and so is the rest of the vault."""
+    """The vault denies showing, listing, changing or freeing a secret, and all other paths."""
     answer = await broker.request(method, path.format(id=stored), json=body)
 
     assert answer.status_code == httpx.codes.FORBIDDEN
@@ -148,7 +148,7 @@ async def test_the_broker_can_do_nothing_else(
 async def test_the_broker_imports_only_keys_that_stay(
     broker: httpx.AsyncClient, altered: dict[str, Any]
 ) -> None:
-    """An import as another kind of key, or as one that can be exported or backed up, is refused."""
+    """An import as another kind of key, or as one that can be exported or backed up, is denied."""
     path = f"transit/keys/{uuid4()}/import"
 
     answer = await broker.post(path, json=await imported(broker) | altered)
@@ -157,7 +157,7 @@ async def test_the_broker_imports_only_keys_that_stay(
 
 
 async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.AsyncClient) -> None:
-    """The key pair is there before any broker asks, and the same where the release before looks for it."""
+    """The key pair exists before any broker reads it, and the same at the path of the release before."""
     paths = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
     answers = [(await broker.get(path)).raise_for_status().json()["data"]["data"] for path in paths]
 
@@ -168,7 +168,7 @@ async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.Asy
 async def test_a_copied_login_is_of_no_use_on_another_address(
     broker: httpx.AsyncClient, vault: OpenBao
 ) -> None:
-    """Role id, secret id and token of the broker are good on its own address alone."""
+    """Role id, secret id and token of the broker are valid at its own address only."""
     trust = ssl.create_default_context(cafile=vault.ca)
     elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=trust)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", transport=elsewhere) as thief:
@@ -182,7 +182,7 @@ async def test_a_copied_login_is_of_no_use_on_another_address(
 
 
 async def test_wrong_logins_do_not_lock_the_broker_out(broker: httpx.AsyncClient, vault: OpenBao) -> None:
-    """Whoever knows the role id, which is no secret, can not keep the broker from logging in."""
+    """An attacker who knows the role id, which is not secret, cannot keep the broker from logging in."""
     right, wrong = login_of(vault), login_of(vault) | {"secret_id": str(uuid4())}
 
     refused = [await broker.post("auth/approle/login", json=wrong) for _ in range(10)]
@@ -194,7 +194,7 @@ async def test_wrong_logins_do_not_lock_the_broker_out(broker: httpx.AsyncClient
 async def test_the_audit_file_shows_the_call_and_no_secret(
     broker: httpx.AsyncClient, vault: OpenBao, stored: str
 ) -> None:
-    """Every use of a credential is on record; what was stored is not."""
+    """The audit has every use of a credential, but not the stored values."""
     (await broker.get(f"secret/data/credentials/{stored}")).raise_for_status()
 
     audit = (vault.ca.parents[1] / "audit.log").read_text()

@@ -1,4 +1,4 @@
-"""NATS whose disk was full is restarted when there is space again; no other trouble restarts it."""
+"""NATS whose disk was full is restarted when there is space again, and for no other fault."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ LARGE = 900_000
 LEFT = 3 * LARGE
 SEVERAL_CHECKS = 3 * CHECK_SECONDS
 TOO_FULL = "NATS is unhealthy: JetStream stream"
-# Takes connections, says that it has a write error whenever it is asked, and counts its starts in a file.
+# Accepts connections, always reports a write error, and counts its starts in a file.
 INCURABLE = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,11 +72,11 @@ async def _client(bus: Nats) -> AsyncIterator[Client]:
 
 
 async def ignored(_error: Exception) -> None:
-    """Take what the client says about a server that ends."""
+    """Ignore the client's errors about a server that ends."""
 
 
 async def published(client: Client) -> bool:
-    """Return whether the stream of outcomes took a large message."""
+    """Return whether the stream of outcomes accepted a large message."""
     try:
         await client.jetstream(timeout=1.0).publish(subjects.sync_failed("okx"), token_bytes(LARGE))
     except Error:
@@ -87,7 +87,7 @@ async def published(client: Client) -> bool:
 async def test_a_server_whose_disk_was_full_is_restarted(
     bus: Nats, client: Client, disk: Path, tmp_path: Path, said: list[str]
 ) -> None:
-    """Not before there is space; then it takes messages again, and has all that it confirmed."""
+    """Not before there is space; then it accepts messages again, and has all confirmed ones."""
     process, filler = process_writing(tmp_path / "logs" / "nats.log"), disk / "filler"
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     filler.write_bytes(bytes(free - LEFT))
@@ -125,7 +125,7 @@ async def test_a_server_whose_disk_was_full_is_restarted(
 async def test_a_server_that_does_not_answer_is_left_alone(
     bus: Nats, tmp_path: Path, said: list[str]
 ) -> None:
-    """A restart would end what it is doing; that it is silent is said, and that it answers again."""
+    """A restart would end its work; the log says that it does not respond, and when it responds again."""
     process = process_writing(tmp_path / "logs" / "nats.log")
     process.suspend()
 
@@ -145,7 +145,7 @@ async def test_a_server_that_does_not_answer_is_left_alone(
 
 
 async def test_a_restart_that_does_not_help_is_not_repeated_at_once(tmp_path: Path, said: list[str]) -> None:
-    """The next one waits for ten seconds, so that services are not thrown off again and again."""
+    """The next restart waits for ten seconds, so that services are not disconnected again and again."""
     (port,) = free_ports(1)
     starts, processes = tmp_path / "starts", Processes(tmp_path / "logs")
     program = Program("nats", [sys.executable, "-c", INCURABLE, str(port), starts])

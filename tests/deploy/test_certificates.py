@@ -1,4 +1,4 @@
-"""Certificates of the local stack: kept while they can be used, made anew before they end."""
+"""Certificates of the local stack: kept while valid, renewed before they end."""
 
 import stat
 import subprocess
@@ -15,7 +15,7 @@ from tests.deploy.verifying import verified
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("127.0.0.1", "localhost")
-# The last commit whose stack made its certificates with code of its own.
+# The last commit whose stack made its certificates with its own code.
 EARLIER = "5936b85d166561078726e9a1a8886d4fe30a7456"
 MADE = """
 import sys
@@ -40,7 +40,7 @@ def test_keys_are_private_and_certificates_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_server_is_valid_for_a_year_from_an_hour_ago(tmp_path: Path) -> None:
-    """A clock that is a little behind accepts it, too."""
+    """A client whose clock is a little behind accepts it, too."""
     server = make_authority(tmp_path, "Test CA").issue(HOSTS)
     certificate = load_pem_x509_certificate(server.certificate_path.read_bytes())
     now = datetime.now(UTC)
@@ -51,7 +51,7 @@ def test_a_server_is_valid_for_a_year_from_an_hour_ago(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("days", "kept"), [(-1, False), (59, False), (61, True)])
 def test_a_certificate_that_ends_soon_is_made_anew(tmp_path: Path, days: int, kept: bool) -> None:  # noqa: FBT001
-    """It is used again only while it has more than two months."""
+    """It is reused only while it has more than two months."""
     assert timedelta(days=60) == RENEWED_BEFORE_END
     authority = make_authority(tmp_path, "Test CA")
     issuer = CA.from_pem(authority.certificate_path.read_bytes(), authority.key_path.read_bytes())
@@ -67,7 +67,7 @@ def test_a_certificate_that_ends_soon_is_made_anew(tmp_path: Path, days: int, ke
 
 
 def test_certificates_of_earlier_commits_are_used_on(tmp_path: Path) -> None:
-    """What a client was told to trust stays as it is, and issues for other hosts."""
+    """A client's trusted authority does not change, and issues for other hosts."""
     source = subprocess.run(
         ["git", "show", f"{EARLIER}:deploy/local/certificates.py"], cwd=ROOT, capture_output=True, check=False
     )

@@ -1,4 +1,4 @@
-"""A program reaches what it is shown, in folders that stay closed, and owns only what was handed over."""
+"""A program reaches only the paths shown to it, in closed folders, and owns only those handed over."""
 
 import os
 from dataclasses import replace
@@ -18,12 +18,12 @@ USERS_ALONE = Way(users=True, mounts=True, landlock=0)
 
 
 def said(processes: Processes, name: str) -> str:
-    """Return what a program wrote."""
+    """Return a program's output."""
     return (processes.logs / f"{name}.log").read_text()
 
 
 def closed(path: Path) -> Path:
-    """Make a folder that its owner alone can enter."""
+    """Make a folder that only its owner can enter."""
     path.mkdir(mode=0o700)
     return path
 
@@ -35,7 +35,7 @@ def modes(path: Path) -> dict[Path, tuple[int, int]]:
 
 @by_root
 async def test_a_file_is_shown_at_its_place_in_closed_folders(tmp_path: Path) -> None:
-    """Its neighbours are not shown, and neither modes nor the starter's own view change."""
+    """Its neighbours stay hidden, and neither modes nor the starter's own view change."""
     folder = closed(closed(tmp_path / "outer") / "inner")
     shown, hidden = folder / "shown", folder / "hidden"
     for path in (shown, hidden):
@@ -56,7 +56,7 @@ async def test_a_file_is_shown_at_its_place_in_closed_folders(tmp_path: Path) ->
 
 @by_root
 async def test_what_symbolic_links_lead_to_is_shown(tmp_path: Path) -> None:
-    """A path that passes links, absolute and relative ones, between closed folders, leads there."""
+    """A path through absolute and relative links, between closed folders, works."""
     first, second = closed(tmp_path / "first"), closed(tmp_path / "second")
     (second / "real").mkdir()
     (second / "real" / "file").write_text("found")
@@ -72,7 +72,7 @@ async def test_what_symbolic_links_lead_to_is_shown(tmp_path: Path) -> None:
 
 @by_root
 async def test_what_root_made_for_itself_alone_is_shown_to_be_read(tmp_path: Path) -> None:
-    """Code of a umask of 077 is read by another user as if it were that one's own, and stays root's."""
+    """Another user can read code of a umask of 077 like their own, and root stays its owner."""
     folder = closed(tmp_path / "code")
     file = closed(folder / "deep") / "file"
     file.write_text("found")
@@ -90,7 +90,7 @@ async def test_what_root_made_for_itself_alone_is_shown_to_be_read(tmp_path: Pat
 
 @by_root
 async def test_what_is_closed_is_named_where_mounts_are_not_to_be_had(tmp_path: Path) -> None:
-    """Without mounts of its own a program is not started on less than it needs."""
+    """Without its own mounts a program is not started with fewer paths than it needs."""
     path = closed(tmp_path / "closed") / "file"
     path.write_text("x")
     processes = Processes(tmp_path / "logs", replace(USERS_ALONE, mounts=False))
@@ -101,7 +101,7 @@ async def test_what_is_closed_is_named_where_mounts_are_not_to_be_had(tmp_path: 
 
 @by_root
 async def test_a_program_that_its_user_may_not_run_is_named_with_what_to_do(tmp_path: Path) -> None:
-    """A virtual environment that was made for its owner alone does not end in a bare system error."""
+    """A virtual environment that only its owner can enter does not end in a bare system error."""
     program = tmp_path / "program"
     program.write_bytes(CAT.read_bytes())
     program.chmod(0o700)
@@ -113,7 +113,7 @@ async def test_a_program_that_its_user_may_not_run_is_named_with_what_to_do(tmp_
 
 @pytest.mark.parametrize("way", [best_way(), replace(best_way(), landlock=0)], ids=["best", "no Landlock"])
 async def test_a_program_changes_what_it_may_and_nothing_else(tmp_path: Path, way: Way) -> None:
-    """A folder that is its own takes files; one that it may read does not."""
+    """It can write files to its own folder, but not to one that it may read."""
     if not (way.users or way.landlock):
         pytest.skip("nothing keeps programs apart here")
     own, read = tmp_path / "own", tmp_path / "read"
@@ -132,7 +132,7 @@ async def test_a_program_changes_what_it_may_and_nothing_else(tmp_path: Path, wa
 
 @by_root
 def test_only_what_lies_in_a_folder_is_handed_over(tmp_path: Path) -> None:
-    """Every file of an earlier start gets its new owner; what links lead to keeps its own."""
+    """Every file of an earlier start gets its new owner; the targets of links keep theirs."""
     folder, elsewhere, second_name = tmp_path / "folder", tmp_path / "elsewhere", tmp_path / "second"
     (folder / "deep").mkdir(parents=True)
     for path in (folder / "deep" / "file", elsewhere, second_name):
@@ -148,7 +148,7 @@ def test_only_what_lies_in_a_folder_is_handed_over(tmp_path: Path) -> None:
 
 @by_root
 def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
-    """What a server links to in the place of its own file stays; what root links to is handed over."""
+    """The target of a server's link in place of its file keeps its owner; that of root's is handed over."""
     secret, data = tmp_path / "secret", tmp_path / "data"
     links = tmp_path / "link-of-server", tmp_path / "link-of-root"
     for link, path in zip(links, (secret, data), strict=True):
@@ -164,7 +164,7 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
 
 @by_root
 def test_a_way_that_does_not_work_leaves_the_folder_closed(tmp_path: Path) -> None:
-    """Only a way that is taken lets other users pass through the folder of the stack."""
+    """Only with a working separation may other users pass through the folder of the stack."""
     directory = closed(tmp_path / "data")
 
     works = confinement._works(Way(users=True, mounts=False, landlock=0), directory)
@@ -174,7 +174,7 @@ def test_a_way_that_does_not_work_leaves_the_folder_closed(tmp_path: Path) -> No
 
 
 def test_a_person_is_told_what_holds() -> None:
-    """The start names users and Landlock where they hold, and warns where neither does."""
+    """The start names users and Landlock if they are in use, and warns if neither is."""
     users = USERS_ALONE
     landlock, neither = replace(users, users=False, landlock=7), replace(users, users=False)
 

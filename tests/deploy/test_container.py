@@ -1,4 +1,4 @@
-"""In a container with less than root's rights the stack starts, and says truly what keeps services apart."""
+"""In a container with less than root's rights the stack starts, and reports its separation truly."""
 
 import os
 import pwd
@@ -29,19 +29,19 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(name="directory")
 def _directory() -> Iterator[Path]:
-    """Yield a folder below open ones: without mounts the database's user has to come there."""
+    """Yield a folder below open ones, because without mounts the database's user has to reach it."""
     with TemporaryDirectory(prefix="butler-") as open_to_all:
         Path(open_to_all).chmod(0o755)
         yield Path(open_to_all) / "butler"
 
 
 def users(running: Up) -> set[int]:
-    """Return the users whom the three services run as."""
+    """Return the users of the three services."""
     return {running.part(module).uids().real for module in MODULES.values()}
 
 
 def assert_it_is_true(running: Up, *, landlock: bool) -> None:
-    """Fail when what the start has said is not what holds: users by their ids, Landlock by what there is."""
+    """Fail if the report of the start is not true: users by their ids, Landlock by its presence."""
     said, apart = running.said.read_text(), len(users(running)) == len(MODULES)
 
     assert ("user of its own" in said) == apart
@@ -51,7 +51,7 @@ def assert_it_is_true(running: Up, *, landlock: bool) -> None:
 
 @pytest.mark.parametrize("calls", [(), WITHOUT_LANDLOCK], ids=["Landlock", "no Landlock"])
 def test_without_the_right_to_mount_the_stack_starts(directory: Path, calls: tuple[int, ...]) -> None:
-    """The folder of a service is closed to others: what can not be mounted there is not said to be."""
+    """The folder of a service is closed to others, and the report claims no mounts."""
     landlock = bool(kernel.landlock_version()) and not calls
     with up(directory, *before((SYS_ADMIN,), calls)) as running:
         assert_it_is_true(running, landlock=landlock)
@@ -59,7 +59,7 @@ def test_without_the_right_to_mount_the_stack_starts(directory: Path, calls: tup
 
 
 def test_without_the_right_to_enter_closed_folders_the_same_data_are_used(directory: Path) -> None:
-    """What an earlier start gave to users is root's again, and given to them by the next one."""
+    """Root gets back the files that an earlier start gave to users, and the next start hands them over."""
     with up(directory) as running:
         stopped(running)
     for rights in ((SYS_ADMIN, *ENTERING), ()):

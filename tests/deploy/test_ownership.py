@@ -1,4 +1,4 @@
-"""Root that starts a stack is led nowhere by another user's links and folders; a refusal says what to do."""
+"""Root that starts a stack follows no link or folder of another user; a refusal says how to continue."""
 
 import os
 import pwd
@@ -45,39 +45,39 @@ def _elsewhere(tmp_path: Path) -> Path:
 
 
 def foreign_folder(directory: Path, elsewhere: Path) -> Path:
-    """Have another user own the folder, with a link in the place of its lock."""
+    """Make another user own the folder, with a link in place of its lock."""
     (directory / "lock").symlink_to(elsewhere / "file")
     return given(directory)
 
 
 def foreign_lock(directory: Path, elsewhere: Path) -> Path:
-    """Put another user's link in the place of the lock."""
+    """Put another user's link in place of the lock."""
     (directory / "lock").symlink_to(elsewhere / "file")
     given(directory / "lock")
     return directory
 
 
 def foreign_keys(directory: Path, elsewhere: Path) -> Path:
-    """Put another user's link in the place of a folder."""
+    """Put another user's link in place of a folder."""
     (directory / "keys").symlink_to(elsewhere)
     given(directory / "keys")
     return directory
 
 
 def foreign_link(directory: Path, elsewhere: Path) -> Path:
-    """Lead to a folder of root's by another user's link."""
+    """Make the path another user's link to a folder of root."""
     link = directory.with_name("link")
     link.symlink_to(elsewhere)
     return given(link)
 
 
 def foreign_link_above(directory: Path, elsewhere: Path) -> Path:
-    """Lead there by a link further up."""
+    """Make a parent of the path such a link."""
     return foreign_link(directory, elsewhere) / "butler"
 
 
 def open_to_others(directory: Path, elsewhere: Path) -> Path:
-    """Let others put what they like into the folder."""
+    """Let other users write to the folder."""
     assert elsewhere.exists()
     directory.chmod(0o777)
     return directory
@@ -90,7 +90,7 @@ CASES = [foreign_folder, foreign_lock, foreign_keys, foreign_link, foreign_link_
 def test_a_folder_that_another_user_can_change_is_refused(
     directory: Path, elsewhere: Path, case: Callable[[Path, Path], Path]
 ) -> None:
-    """Nothing is made, written or given away, there or where links lead; a sentence says what to do."""
+    """No file is made, written or given away, there or at targets of links; a sentence says what to do."""
     named = case(directory, elsewhere)
     (port,) = free_ports(1)
     before = sorted(directory.iterdir())
@@ -108,7 +108,7 @@ def test_a_folder_that_another_user_can_change_is_refused(
 
 
 def test_what_root_and_its_programs_made_is_not_refused(directory: Path, elsewhere: Path) -> None:
-    """Folders of the users of programs, root's own links, and a folder that is not there yet."""
+    """Folders of the programs' users, root's own links, and a folder that does not exist yet."""
     for user in (*USERS.values(), STRANGER):
         (directory / str(user)).mkdir()
         given(directory / str(user), user)
@@ -121,7 +121,7 @@ def test_what_root_and_its_programs_made_is_not_refused(directory: Path, elsewhe
 
 
 def test_the_lock_is_no_link(directory: Path, elsewhere: Path) -> None:
-    """A link of root's own is not followed to what would be emptied."""
+    """The start does not follow root's own link either, because it would empty the target."""
     (directory / "lock").symlink_to(elsewhere / "file")
     (port,) = free_ports(1)
 
@@ -134,7 +134,7 @@ def test_the_lock_is_no_link(directory: Path, elsewhere: Path) -> None:
 
 
 def test_a_program_can_not_have_root_copy_a_key_for_another(directory: Path, elsewhere: Path) -> None:
-    """Where the exchange links to a key in the place of its certificate, the worker does not get that key."""
+    """If the exchange links to a key in place of its certificate, the worker does not get that key."""
     link = directory / "ca.pem"
     link.symlink_to(elsewhere / "file")
     settings = {"EXCHANGE_CA_FILE": str(link)}
@@ -148,7 +148,7 @@ def test_a_program_can_not_have_root_copy_a_key_for_another(directory: Path, els
 
 
 def test_a_private_file_has_its_owner_before_it_has_its_name(directory: Path, elsewhere: Path) -> None:
-    """In a program's folder a file is given away by what is opened: a link in its place is replaced."""
+    """In a program's folder the opened file changes its owner: a link in its place is replaced."""
     path = directory / "nats.conf"
     path.symlink_to(elsewhere / "file")
 

@@ -1,4 +1,4 @@
-"""Programs of the stack live as long as their starter, and are missed when they end."""
+"""Programs of the stack live as long as their starter, and their end is noticed."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ PYTHON = sys.executable
 DEADLINE = 10
 SLEEPER = [PYTHON, "-c", "import time; print('sleeping', flush=True); time.sleep(600)"]
 STUBBORN = [PYTHON, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
-# Starts a sleeper and says its process id.
+# Starts a sleeper and prints its process id.
 STARTER = """
 import asyncio, sys
 from pathlib import Path
@@ -38,7 +38,7 @@ def _own(tmp_path: Path) -> Processes:
 
 @pytest.mark.parametrize("confined", [False, True])
 def test_a_program_ends_when_its_starter_is_killed(tmp_path: Path, *, confined: bool) -> None:
-    """Kill -9 of the starter is the death of what it started, also of what runs as another user."""
+    """Kill -9 of the starter also kills its children, including those of another user."""
     command = [PYTHON, "-c", STARTER % confined, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
@@ -51,7 +51,7 @@ def test_a_program_ends_when_its_starter_is_killed(tmp_path: Path, *, confined: 
 
 
 async def test_a_program_is_stopped_at_the_end_of_its_block(own: Processes) -> None:
-    """Leaving the block is the signal to stop, and waits for the end."""
+    """Leaving the block stops the program, and waits for its end."""
     async with own.running(Program("sleeper", SLEEPER)) as process:
         assert process.returncode is None
 
@@ -59,7 +59,7 @@ async def test_a_program_is_stopped_at_the_end_of_its_block(own: Processes) -> N
 
 
 async def test_a_program_that_ends_on_its_own_is_named_with_its_last_words(own: Processes) -> None:
-    """Whoever waits for a part, learns which part ended, how, and what it said last."""
+    """The error of a wait names the part that ended, its exit, and its last output."""
     failing = Program("grumbler", [PYTHON, "-c", "print('no more'); raise SystemExit(3)"])
 
     async with own.running(failing), own.running(Program("sleeper", SLEEPER)):
@@ -88,7 +88,7 @@ async def test_a_step_that_fails_or_takes_too_long_is_named(own: Processes) -> N
 
 
 async def test_the_log_of_the_run_before_is_kept(own: Processes) -> None:
-    """A restart does not wipe what a crash said, and never grows a log beyond two runs."""
+    """A restart keeps the log of a crash, and a log covers at most two runs."""
     for word in ("first", "second"):
         await own.run(Program("step", [PYTHON, "-c", f"print('{word}')"]), DEADLINE)
 

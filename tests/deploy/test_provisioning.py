@@ -1,4 +1,4 @@
-"""An earlier vault is brought up to date by the recovery key, whatever is killed, and only when due."""
+"""The recovery key updates an earlier vault, whichever step is killed, and only when needed."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def _before(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 @dataclass(frozen=True)
 class Earlier:
-    """Where a vault of the commit before was run, a copy of what it left, and its public sealing key."""
+    """The folder of the commit before's vault, a copy of its data, and its public sealing key."""
 
     directory: Path
     kept: Path
@@ -101,7 +101,7 @@ async def life_before(before: Tree, directory: Path) -> bytes:
 
 @pytest.fixture(name="directory")
 def _directory(earlier: Earlier) -> Path:
-    """Return the directory as the commit before left it; a vault does not start under another path."""
+    """Return the directory in its earlier state; a vault does not start under another path."""
     rmtree(earlier.directory, ignore_errors=True)
     copytree(earlier.kept, earlier.directory)
     return earlier.directory
@@ -131,14 +131,14 @@ async def as_broker(directory: Path) -> AsyncIterator[tuple[OpenBao, httpx.Async
 
 
 async def sealing_keys(broker: httpx.AsyncClient) -> set[bytes]:
-    """Return the public keys that lie at the two places."""
+    """Return the public keys at the two paths."""
     answers = [(await broker.get(path)).raise_for_status().json() for path in PLACES]
     raw = [b64decode(answer["data"]["data"]["private_key"]) for answer in answers]
     return {SealingKey.from_bytes(each).public for each in raw}
 
 
 async def is_up_to_date(vault: OpenBao, broker: httpx.AsyncClient, public: bytes) -> None:
-    """Fail unless the vault has today's rights and the key of before, and the files say what it has."""
+    """Fail unless the vault has today's rights and the earlier key, and the files match it."""
     assert await sealing_keys(broker) == {public}
     wrapping = (await broker.get("transit/wrapping_key")).raise_for_status().json()["data"]["public_key"]
     assert vault.fingerprints == {
@@ -154,7 +154,7 @@ async def is_up_to_date(vault: OpenBao, broker: httpx.AsyncClient, public: bytes
 async def test_an_earlier_vault_gets_todays_rights_and_keeps_its_key(
     directory: Path, earlier: Earlier
 ) -> None:
-    """The sealing key keeps its value and moves; the login of before is of no use any more."""
+    """The sealing key keeps its value and moves; the earlier login is no longer valid."""
     before = {name: (directory / "keys" / f"broker.{name}").read_text() for name in ("role_id", "secret_id")}
     async with as_broker(directory) as (vault, broker):
         await is_up_to_date(vault, broker, earlier.public)
@@ -183,7 +183,7 @@ async def test_nothing_is_provisioned_that_stands(directory: Path, earlier: Earl
 
 @pytest.mark.parametrize("lost", ["openbao/fingerprints.env", "keys/broker.secret_id", "keys/broker.role_id"])
 async def test_a_lost_file_is_written_again(directory: Path, earlier: Earlier, lost: str) -> None:
-    """What provisioning hands over comes back with the next start, with the keys that there are."""
+    """The next start writes the missing file again, with the existing keys."""
     async with as_broker(directory):
         pass
     (directory / lost).unlink()
@@ -207,7 +207,7 @@ async def test_a_lost_file_is_written_again(directory: Path, earlier: Earlier, l
 async def test_a_start_that_is_killed_is_finished_by_the_next(
     directory: Path, earlier: Earlier, step: str
 ) -> None:
-    """Killed at a step of provisioning, the vault is brought to the end by the next start."""
+    """Killed at a step of provisioning, the vault is completed by the next start."""
     audit = directory / "openbao" / "audit.log"
     before = audit.stat().st_size
 
@@ -227,7 +227,7 @@ async def test_a_start_that_is_killed_is_finished_by_the_next(
 
 
 async def test_without_its_recovery_key_an_earlier_vault_says_so(directory: Path) -> None:
-    """The start fails with the file's name, and leaves the vault as it was."""
+    """The start fails with the file's name, and does not change the vault."""
     key = directory / "openbao" / "recovery.key"
     kept = key.rename(key.with_name("elsewhere"))
     with pytest.raises(PartFailed, match=r"recovery\.key"):
@@ -242,7 +242,7 @@ async def test_without_its_recovery_key_an_earlier_vault_says_so(directory: Path
 async def test_an_earlier_broker_reads_the_same_key_after_the_update(
     before: Tree, directory: Path, earlier: Earlier
 ) -> None:
-    """A broker of the commit before finds the key where it was, and makes no other."""
+    """A broker of the commit before finds the key at the earlier path, and makes no other."""
     async with as_broker(directory):
         pass
     assert await life_before(before, directory) == earlier.public
@@ -253,7 +253,7 @@ async def test_an_earlier_broker_reads_the_same_key_after_the_update(
 async def test_todays_broker_reads_the_same_key_before_the_update(
     before: Tree, directory: Path, earlier: Earlier
 ) -> None:
-    """On a vault that was not provisioned anew, the broker takes the key of the earlier place."""
+    """On a vault without the update, the broker reads the key at the earlier path."""
     with program(before, LIFE_BEFORE, directory, "and wait") as running:
         assert running.stdout is not None
         await asyncio.to_thread(running.stdout.readline)

@@ -1,4 +1,4 @@
-"""Each service is installed from a lock of its own: what it needs, pinned as for all, and no more."""
+"""Each service is installed from its own lock: exactly its requirements, pinned as in all locks."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 SERVICES = {"gateway": "gateway", "sync-worker": "sync_worker", "vault-broker": "vault_broker"}
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?P<rest>.*(?:\n .*)*)", re.MULTILINE)
 US = "crypto-pocket-butler (pyproject.toml)"
-# Litestar's test client brings httpx into the gateway's lock; no line of ours asks for it there.
+# Litestar's test client brings httpx into the gateway's lock; our own code does not import it there.
 OWNERS = {
     "hvac": {"vault-broker"},
     "psycopg": {"gateway"},
@@ -33,20 +33,20 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def direct(lock: str) -> set[str]:
-    """Name the packages that pyproject.toml itself asks for."""
+    """Return the packages that pyproject.toml itself requires."""
     return {
         found["name"] for found in PIN.finditer((LOCKS / f"{lock}.txt").read_text()) if US in found["rest"]
     }
 
 
 def named(requirement: str) -> str:
-    """Return the name out of a requirement."""
+    """Return the name in a requirement."""
     return re.split(r"[^a-z0-9-]", requirement, maxsplit=1)[0]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_lock_has_what_its_service_asks_for(service: str) -> None:
-    """Its own requirements and those of contracts and chassis; another service's are not among them."""
+    """Its own requirements and those of contracts and chassis, without those of another service."""
     asked = {named(each) for extra in ("contracts", "chassis", service) for each in EXTRAS[extra]}
 
     assert direct(service) == asked
@@ -54,7 +54,7 @@ def test_a_lock_has_what_its_service_asks_for(service: str) -> None:
 
 @pytest.mark.parametrize(("package", "owners"), OWNERS.items())
 def test_a_part_is_installed_for_its_service_only(package: str, owners: set[str]) -> None:
-    """A service that is broken into finds no client of what it must not call."""
+    """An attacker in a service finds no client library for systems that it must not call."""
     assert {service for service in SERVICES if package in pins(service)} == owners
 
 
@@ -66,7 +66,7 @@ def test_only_the_worker_asks_for_httpx() -> None:
 
 @pytest.mark.parametrize("lock", [*SERVICES, "test"])
 def test_all_locks_agree_on_versions(lock: str) -> None:
-    """A package has the version in each of them that the local stack runs with."""
+    """A package has the same version in each lock as in the local stack."""
     run = pins("run")
 
     assert {name: version for name, version in pins(lock).items() if run.get(name, version) != version} == {}
@@ -75,7 +75,7 @@ def test_all_locks_agree_on_versions(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", ["run", "test", *SERVICES])
 def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
-    """A package that was replaced is refused, and everyone uses an index of their own."""
+    """A replaced package is refused, and everyone uses their own index."""
     text = (LOCKS / f"{lock}.txt").read_text()
 
     assert all("--hash=sha256:" in found["rest"] for found in PIN.finditer(text))
@@ -84,7 +84,7 @@ def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_imports_nothing_that_its_lock_lacks(service: str) -> None:
-    """Whatever contracts, chassis and the service import is in the standard library or in the lock."""
+    """Every import of contracts, chassis and the service is in the standard library or in the lock."""
     folders = [SOURCES[owner] for owner in ("contracts", "chassis", SERVICES[service])]
     imported = set().union(*(packages(path) for folder in folders for path in folder.rglob("*.py")))
     distributions = packages_distributions()

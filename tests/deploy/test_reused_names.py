@@ -1,4 +1,4 @@
-"""A name of a subscriber that is used again belongs to the new one alone."""
+"""A reused name of a subscriber belongs to the new one only."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +12,7 @@ from tests.waiting import until
 
 
 async def test_the_second_user_of_a_name_hears_nothing_of_the_first(tmp_path: Path) -> None:
-    """Neither does the first, whose connection may be open until the end, hear of the second."""
+    """Nor does the first, whose connection may be open until the end, receive the second's events."""
     async with running(tmp_path) as bus:
         one, other = uuid4(), uuid4()
         first = await added(tmp_path, one, "reused")
@@ -34,7 +34,7 @@ async def test_the_second_user_of_a_name_hears_nothing_of_the_first(tmp_path: Pa
 
 
 async def test_a_name_that_was_revoked_while_the_stack_was_down_is_free_after_a_start(tmp_path: Path) -> None:
-    """Until then its consumer is there, from which another user could read as soon as the server listens."""
+    """Until then its consumer exists, and another user could read from it once the server listens."""
     async with running(tmp_path):
         name = (await added(tmp_path, uuid4(), "reused")).name
     subscribing.revoke(tmp_path, name)

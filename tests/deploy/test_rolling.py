@@ -1,4 +1,4 @@
-"""Services roll first in an update: they work on the old configuration of the server and on the new one."""
+"""An update restarts services first: they work with the server's old configuration and with the new one."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ READY_SECONDS = 60.0
 
 
 async def syncs(person: Person, account: str) -> None:
-    """Sync an account to a good end."""
+    """Sync an account successfully."""
     assert (await person.post(f"/accounts/{account}/sync", Prefer="wait=60"))["status"] == "completed"
 
 
 async def ready(stack: Stack) -> bool:
-    """Return whether all services have the bus."""
+    """Return whether all services are connected to the bus."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
         told = [(await client.get(f"{stack.operations(name)}/readyz")).json() for name in MODULES]
     return not any(part != "syncs" for each in told for part in (*each["not_ready"], *each["degraded"]))
@@ -33,7 +33,7 @@ async def ready(stack: Stack) -> bool:
 async def test_services_outlive_the_change_to_an_account_each(
     tmp_path: Path, vault: OpenBao, clean_database: Postgres, exchange: Simulator
 ) -> None:
-    """They connect, verify and sync in the one account of before, and again when each has its own."""
+    """They connect, verify and sync in the earlier single account, and again when each has its own."""
     processes = Processes(tmp_path / "logs")
     async with running_one_account(processes, tmp_path) as bus:
         parts = Infrastructure(tmp_path, bus, vault, clean_database, exchange)

@@ -1,4 +1,4 @@
-"""The root token of a provisioning ends with it, whatever fails between."""
+"""The root token of a provisioning ends with it, whatever fails in between."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ from tests.vault_broker.vaults import OwnVault
 
 
 class Failed(Exception):
-    """What a step of provisioning ends with."""
+    """The failure of a provisioning step."""
 
 
 @pytest_asyncio.fixture(name="vault", scope="module")
@@ -35,25 +35,25 @@ async def root_token(vault: OwnVault) -> str:
 
 
 async def refuses(vault: OwnVault, token: str) -> bool:
-    """Return whether the vault knows a token no more."""
+    """Return whether the vault refuses a token."""
     answer = await vault.client.get("sys/mounts", headers={"X-Vault-Token": token})
     return answer.status_code == httpx.codes.FORBIDDEN
 
 
 def client_of(vault: OwnVault) -> httpx.AsyncClient:
-    """Return a client as a start of the stack has one."""
+    """Return a client like that of a start of the stack."""
     return httpx.AsyncClient(
         base_url=vault.client.base_url, verify=ssl.create_default_context(cafile=vault.ca), trust_env=False
     )
 
 
 async def refused(client: httpx.AsyncClient) -> None:
-    """Ask for what the vault refuses."""
+    """Send a request that the vault refuses."""
     (await client.get("secret/data/nothing")).raise_for_status()
 
 
 async def failed(_: httpx.AsyncClient) -> NoReturn:
-    """Fail for a reason of ours."""
+    """Fail in our own code."""
     raise Failed
 
 
@@ -66,7 +66,7 @@ async def cancelled(_: httpx.AsyncClient) -> None:
 
 
 async def done(client: httpx.AsyncClient) -> None:
-    """Fail at nothing."""
+    """Succeed."""
     (await client.get("sys/mounts")).raise_for_status()
 
 
@@ -82,7 +82,7 @@ STEPS = (
 async def test_the_root_token_is_revoked_whatever_happens(
     vault: OwnVault, step: object, error: type[BaseException] | None
 ) -> None:
-    """The failure is the one that is told, and the client has no token any more."""
+    """The original failure is reported, and the client has no token any more."""
     assert callable(step)
     token = await root_token(vault)
     caught: BaseException | None = None
@@ -100,7 +100,7 @@ async def test_the_root_token_is_revoked_whatever_happens(
 
 
 async def test_a_failure_is_told_where_the_token_can_not_be_revoked(vault: OwnVault) -> None:
-    """A vault that went away takes the token along until the next provisioning revokes it."""
+    """While the vault is away the token stays, until the next provisioning revokes it."""
     token = await root_token(vault)
     async with client_of(vault) as client:
 
@@ -117,7 +117,7 @@ async def test_a_failure_is_told_where_the_token_can_not_be_revoked(vault: OwnVa
 
 
 async def test_a_token_that_can_not_be_revoked_is_a_failure(vault: OwnVault) -> None:
-    """When all else went well the start says that a root token is left."""
+    """If all else succeeded the start reports that a root token is left."""
     async with client_of(vault) as client:
         with pytest.raises(httpx.HTTPStatusError):
             async with as_root(client, "no token"):

@@ -1,4 +1,4 @@
-"""A service is told its own settings, and of its caller's environment those that its `load` reads."""
+"""A service gets its own settings, and of its caller's environment those that its `load` reads."""
 
 import ast
 import os
@@ -34,12 +34,12 @@ STRAY = {
 
 
 def told(stack: Stack) -> dict[str, dict[str, str]]:
-    """Return what each service of a stack is told."""
+    """Return the settings of each service of a stack."""
     return environments(stack.parts, stack.ports, stack.processes.way)
 
 
 def own_settings(stack: Stack, service: str) -> set[str]:
-    """Name the settings that the stack itself tells a service."""
+    """Return the names of the settings that the stack itself passes to a service."""
     with pytest.MonkeyPatch.context() as nothing:
         nothing.setattr(os, "environ", {})
         return set(told(stack)[service])
@@ -49,7 +49,7 @@ def own_settings(stack: Stack, service: str) -> set[str]:
 def test_every_setting_that_load_reads_passes_through_and_no_other(
     shared_stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    """What the stack does not tell itself comes from its caller, where the service reads it."""
+    """The service gets the settings that the stack does not set from its caller, if it reads them."""
     own = own_settings(shared_stack, service)
     caller = {**STRAY, **dict.fromkeys(OPTIONAL[service], "told")}
     monkeypatch.setattr(os, "environ", caller)
@@ -61,7 +61,7 @@ def test_every_setting_that_load_reads_passes_through_and_no_other(
 
 @pytest.mark.parametrize("service", MODULES)
 def test_what_a_service_reads_is_told_or_optional_and_explained(shared_stack: Stack, service: str) -> None:
-    """A name that its settings mention is told by the stack or may come from the caller; docs say which."""
+    """The stack sets each name, or the caller may set it; the docs say which."""
     mentioned = {
         node.value
         for path in READERS[service]
@@ -75,7 +75,7 @@ def test_what_a_service_reads_is_told_or_optional_and_explained(shared_stack: St
 
 
 async def test_a_running_service_has_no_other_environment(shared_stack: Stack) -> None:
-    """What the kernel shows of each service's environment is what it was told."""
+    """The kernel shows exactly the settings passed to each service."""
     if os.geteuid() != 0:
         pytest.skip("a service hides its environment from its own user")
     expected = told(shared_stack)
@@ -86,7 +86,7 @@ async def test_a_running_service_has_no_other_environment(shared_stack: Stack) -
 
 
 def test_a_file_that_the_caller_names_is_the_services_own(tmp_path: Path) -> None:
-    """A service reads a copy in its folder, of this start; a setting whose file is missing stays as it is."""
+    """A service reads a copy in its folder, of this start; a setting with a missing file does not change."""
     authority = tmp_path / "authority.pem"
     authority.write_text("first")
     settings = {"EXCHANGE_CA_FILE": str(authority), "OTHER_FILE": str(tmp_path / "missing"), "NAME": "x"}
@@ -103,7 +103,7 @@ def test_a_file_that_the_caller_names_is_the_services_own(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104  # it is refused
 def test_the_stack_refuses_to_listen_in_the_clear(tmp_path: Path, host: str) -> None:
-    """Told to listen elsewhere than on loopback it says why it does not, and makes nothing."""
+    """With another address than loopback the start says why it refuses, and makes nothing."""
     directory = tmp_path / "butler"
     (port,) = free_ports(1)
     refused = subprocess.run(

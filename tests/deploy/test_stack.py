@@ -1,4 +1,4 @@
-"""One command brings the whole system up, keeps its data, and leaves nothing behind however it ends."""
+"""One command starts the whole system, keeps its data, and leaves no process however it ends."""
 
 import re
 import signal
@@ -27,7 +27,7 @@ SECRETS = ("*.nk", "*.pem", "*.password", "*.key", "*_id", "audit.log", "nats.co
 
 @dataclass
 class Up:
-    """A running `up`: its process, where its API is, the file of what it says, and everything below it."""
+    """A running `up`: its process, the address of its API, the file of its output, and its children."""
 
     starter: subprocess.Popen[bytes]
     api: str
@@ -39,7 +39,7 @@ class Up:
         return next(part for part in self.parts if any(program in word for word in part.cmdline()))
 
     def assert_all_gone(self) -> None:
-        """Fail when a part is still there."""
+        """Fail if a part still runs."""
         _, alive = psutil.wait_procs(self.parts, STOP_SECONDS)
         assert alive == []
 
@@ -58,7 +58,7 @@ def command(directory: Path, port: int) -> list[str]:
 
 @contextmanager
 def up(directory: Path, *before: str) -> Iterator[Up]:
-    """Start the stack and wait until it says that it stands; what it says goes to a file beside its data."""
+    """Start the stack and wait until it reports ready; its output goes to a file beside its data."""
     (port,) = free_ports(1)
     full = [*before, *command(directory, port)]
     said = directory.with_name(directory.name + ".said")
@@ -72,7 +72,7 @@ def up(directory: Path, *before: str) -> Iterator[Up]:
 
 
 def wait_until_ready(starter: subprocess.Popen[bytes], said: Path) -> None:
-    """Poll what the starter says until it is the last line of a start."""
+    """Poll the starter's output until the last line of a start."""
     deadline = time.monotonic() + START_SECONDS
     while "Ctrl-C stops everything." not in said.read_text():
         assert starter.poll() is None, said.read_text()
@@ -81,7 +81,7 @@ def wait_until_ready(starter: subprocess.Popen[bytes], said: Path) -> None:
 
 
 def test_data_outlives_a_killed_starter_and_processes_do_not(tmp_path: Path) -> None:
-    """After kill -9 nothing runs on; the next start finds every user, and SIGTERM is exit code 0."""
+    """After kill -9 no process is left; the next start finds every user, and SIGTERM is exit code 0."""
     with up(tmp_path) as first:
         assert first.post("register").status_code == httpx.codes.CREATED
         first.starter.kill()
@@ -95,7 +95,7 @@ def test_data_outlives_a_killed_starter_and_processes_do_not(tmp_path: Path) -> 
 
 
 def test_the_stack_ends_with_whoever_runs_it(tmp_path: Path) -> None:
-    """When `make` is killed -9, the starter below it takes everything down."""
+    """When `make` is killed with -9, the starter below it stops everything."""
     with up(tmp_path, "sh", "-c", '"$@"; exit', "sh") as running:
         running.starter.kill()
 
@@ -123,12 +123,12 @@ def test_keys_are_readable_by_their_owner_only(running: tuple[Up, Path]) -> None
 
 
 def test_the_start_says_what_keeps_the_services_apart(running: tuple[Up, Path]) -> None:
-    """A person reads whether users, Landlock or neither keep services from each other's keys."""
+    """The output says whether users, Landlock or neither keep services from each other's keys."""
     assert best_way().words() in running[0].said.read_text()
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
-    """The message names the port and what to do; nothing is made."""
+    """The message names the port and the remedy; no file is made."""
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         directory = tmp_path / "butler"
@@ -143,7 +143,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
 
 
 def test_two_stacks_do_not_share_data(running: tuple[Up, Path]) -> None:
-    """A second start on the same directory is refused and leaves the first alone."""
+    """A second start on the same directory is refused and does not affect the first."""
     first, directory = running
     (port,) = free_ports(1)
 
@@ -160,7 +160,7 @@ def test_two_stacks_do_not_share_data(running: tuple[Up, Path]) -> None:
     ("program", "name"), [("sync_worker", "sync-worker"), ("nats-server", "nats"), ("postgres", "postgres")]
 )
 def test_a_crashed_part_ends_the_stack_and_is_named(tmp_path: Path, program: str, name: str) -> None:
-    """When one part is killed the others are stopped; exit code 1, and the message says which it was."""
+    """When one part is killed the others are stopped; exit code 1, and the message names the killed one."""
     with up(tmp_path) as running:
         running.part(program).send_signal(signal.SIGKILL)
 

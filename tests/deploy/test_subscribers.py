@@ -1,4 +1,4 @@
-"""Subscribers hear one user or all, read what they missed, and are cut off when they are revoked."""
+"""Subscribers receive one user's events or all, read missed ones, and are disconnected when revoked."""
 
 import asyncio
 import subprocess
@@ -56,14 +56,14 @@ async def connected(bus: Nats, name: str) -> AsyncIterator[Client]:
 
 
 async def added(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
-    """Add a subscriber to a bus that runs."""
+    """Add a subscriber to a running bus."""
     subscriber = subscribing.add(directory, user_id, name)
     await subscribing.take_effect(directory)
     return subscriber
 
 
 async def publish(bus: Nats, *users: UUID) -> list[bytes]:
-    """Tell of a sync of each user, as the gateway does, and return what was told."""
+    """Publish a sync of each user, as the gateway does, and return the published events."""
     told = [uuid4().bytes for _ in users]
     seed = str(bus.seed_file("gateway"))
     async with await nats_client.connect(bus.url, nkeys_seed=seed, inbox_prefix=b"_INBOX_gateway") as gateway:
@@ -73,7 +73,7 @@ async def publish(bus: Nats, *users: UUID) -> list[bytes]:
 
 
 async def missed(client: Client, name: str, *, acknowledged: bool = True) -> list[bytes]:
-    """Read all that waits in a consumer."""
+    """Read all waiting messages of a consumer."""
     consumer = await client.jetstream().pull_subscribe_bind(name, stream=STREAM)
     read: list[bytes] = []
     while True:
@@ -88,7 +88,7 @@ async def missed(client: Client, name: str, *, acknowledged: bool = True) -> lis
 
 
 async def test_a_subscriber_of_one_user_hears_that_user_alone(bus: Nats, directory: Path) -> None:
-    """Live and from its consumer; one that hears all hears the others as well."""
+    """Live and from its consumer; a subscriber of all receives the others as well."""
     one, other = uuid4(), uuid4()
     subscriber, everybody = await added(directory, one), await added(directory, None, "everybody")
     async with connected(bus, subscriber.name) as client, connected(bus, everybody.name) as operator:
@@ -106,7 +106,7 @@ async def test_a_subscriber_of_one_user_hears_that_user_alone(bus: Nats, directo
 
 
 async def test_what_came_while_it_was_away_is_read_once(bus: Nats, directory: Path) -> None:
-    """An event that was acknowledged does not come again; one that was not comes again."""
+    """An acknowledged event is not redelivered; an unacknowledged one is."""
     user = uuid4()
     subscriber = await added(directory, user)
     told = await publish(bus, user, user)
@@ -120,7 +120,7 @@ async def test_what_came_while_it_was_away_is_read_once(bus: Nats, directory: Pa
 
 
 async def test_a_subscriber_reaches_no_consumer_but_its_own(bus: Nats, directory: Path) -> None:
-    """It may not read, ask or acknowledge another's, and makes none of its own."""
+    """It may not read, request or acknowledge another's, and makes no consumer."""
     user = uuid4()
     subscriber, other = await added(directory, user), await added(directory, uuid4())
     (told,) = await publish(bus, other.user_id or user)
@@ -131,7 +131,7 @@ async def test_a_subscriber_reaches_no_consumer_but_its_own(bus: Nats, directory
                     await client.request(f"$JS.API.{subject}", b"", timeout=0.3)
         with pytest.raises(TimeoutError):
             await client.request(f"$JS.API.CONSUMER.CREATE.{STREAM}.spy", b"{}", timeout=0.3)
-        # Its own consumer, with an answer that should go to another.
+        # Its own consumer, with a reply subject of another.
         for reply in (other.events.replace("*", "synced"), f"$JS.API.CONSUMER.DELETE.{STREAM}.{other.name}"):
             await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{subscriber.name}", reply=reply)
         await taken(client)
@@ -140,7 +140,7 @@ async def test_a_subscriber_reaches_no_consumer_but_its_own(bus: Nats, directory
 
 
 async def test_a_revoked_subscriber_is_cut_off(bus: Nats, directory: Path) -> None:
-    """Its connection ends, its key and its consumer are gone; the others hear on."""
+    """Its connection ends, its key and its consumer are deleted; the others continue."""
     user = uuid4()
     revoked, stays = await added(directory, user, "goes"), await added(directory, user, "stays")
     seed = bus.seed_file(revoked.name).read_text()
@@ -177,12 +177,12 @@ async def refuses(bus: Nats, seed: str) -> bool:
 
 
 async def closed(client: Client) -> bool:
-    """Return whether a connection is over."""
+    """Return whether a connection is closed."""
     return client.is_closed
 
 
 async def test_services_work_on_while_the_list_changes(bus: Nats, directory: Path) -> None:
-    """A pull that is under way gets its message, and the connections stay."""
+    """A pull in progress gets its message, and the connections stay open."""
     seed = str(bus.seed_file("sync-worker"))
     async with await nats_client.connect(
         bus.url, nkeys_seed=seed, inbox_prefix=b"_INBOX_worker", allow_reconnect=False
@@ -199,7 +199,7 @@ async def test_services_work_on_while_the_list_changes(bus: Nats, directory: Pat
 
 
 async def test_what_changed_while_the_stack_was_down_holds_after_the_next_start(tmp_path: Path) -> None:
-    """One that was added then hears, one that was revoked is refused, and its consumer is gone."""
+    """An added subscriber receives then, a revoked one is refused, and its consumer is deleted."""
     user = uuid4()
     async with running(tmp_path):
         revoked = await added(tmp_path, user, "goes")
@@ -219,7 +219,7 @@ async def test_what_changed_while_the_stack_was_down_holds_after_the_next_start(
 
 
 def test_a_list_that_can_not_be_had_is_refused_in_words(directory: Path) -> None:
-    """A name that is taken, not valid or unknown; and more subscribers than the bus has places for."""
+    """A taken, invalid or unknown name; and more subscribers than the bus allows."""
     before = subscribing.listed(directory)
     taken_name = subscribing.add(directory, None, "twice").name
     for name, words in (
@@ -245,7 +245,7 @@ def test_a_list_that_can_not_be_had_is_refused_in_words(directory: Path) -> None
 
 @contextmanager
 def held_back(directory: Path) -> Iterator[None]:
-    """Put the list back at the end of the block."""
+    """Restore the list at the end of the block."""
     registry = Nats.of(directory).registry
     before = registry.subscribers()
     yield
@@ -253,7 +253,7 @@ def held_back(directory: Path) -> Iterator[None]:
 
 
 def test_a_stack_of_an_earlier_version_is_not_reconfigured(tmp_path: Path) -> None:
-    """While it runs its services would not understand the accounts."""
+    """Its running services would not understand the accounts."""
     for folder in ("keys", "nats"):
         (tmp_path / folder).mkdir()
     for port in ("port", "monitoring-port"):
@@ -264,7 +264,7 @@ def test_a_stack_of_an_earlier_version_is_not_reconfigured(tmp_path: Path) -> No
 
 
 def test_the_command_adds_lists_and_revokes(directory: Path) -> None:
-    """It tells what a program needs, and fails with exit code 1 and words."""
+    """It prints the settings for a program, and fails with exit code 1 and words."""
     user = str(uuid4())
     said = command(directory, "add", "--user", user)
     assert f"{PREFIX}-{user}" in said.stdout
@@ -277,7 +277,7 @@ def test_the_command_adds_lists_and_revokes(directory: Path) -> None:
 
 @pytest.mark.parametrize(("named", "revoked"), [("short", "short"), ("short", f"{PREFIX}-short")])
 def test_a_name_is_said_with_its_beginning_or_without(directory: Path, named: str, revoked: str) -> None:
-    """What `--name` was given is understood by `revoke`, and what `list` shows by both."""
+    """`revoke` accepts the value of `--name`, and the two forms that `list` shows."""
     for name in (named, f"{PREFIX}-{named}"):
         assert subscribing.add(directory, None, name).name == f"{PREFIX}-{named}"
         subscribing.revoke(directory, revoked)
@@ -285,7 +285,7 @@ def test_a_name_is_said_with_its_beginning_or_without(directory: Path, named: st
 
 
 async def test_commands_at_once_leave_each_others_consumers(bus: Nats, directory: Path) -> None:
-    """Each takes the list as it is then: none deletes what another has just made."""
+    """Each reads the current list: none deletes a consumer that another has just made."""
     names = [f"crowd-{number}" for number in range(4)]
     adding = [asyncio.to_thread(command, directory, "add", "--all", "--name", name) for name in names]
     assert {done.returncode for done in await asyncio.gather(*adding)} == {0}

@@ -1,4 +1,4 @@
-"""A further exchange is files in five rooms: a toy that is unlike OKX is connected, synced and deleted."""
+"""A new exchange is files in five packages: a toy unlike OKX is connected, synced and deleted."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ from tests.system.person import Person
 from tests.waiting import until
 
 TOY = Path(__file__).parents[1] / "toy"
-# The fifth room is the tests', where the files lie.
+# The fifth package is that of the tests, which has the files.
 ROOMS = {
     "entry.py": "contracts/contracts/exchanges/toy.py",
     "scheme.py": "services/vault-broker/vault_broker/schemes/toy.py",
@@ -52,7 +52,7 @@ PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEn
 
 
 def add_toy(tree: Path) -> None:
-    """Put the files of the toy exchange into the rooms of a source tree, each of which is new there."""
+    """Copy the files of the toy exchange into the packages of a source tree, where each is new."""
     for file, room in ROOMS.items():
         (tree / room).parent.mkdir(exist_ok=True)
         assert not (tree / room).exists()
@@ -62,7 +62,7 @@ def add_toy(tree: Path) -> None:
 
 
 def submission(**changed: str) -> dict[str, Any]:
-    """Return what a user submits, some fields of the key changed."""
+    """Return a user's submission, with some fields of the key changed."""
     fields = {"key_id": "toy-reader", "private_key": PRIVATE.replace("\n", "\\n"), "pin": "24680"}
     return {"exchange": "toy", "region": "world", "name": "Toys", "credentials": fields | changed}
 
@@ -74,7 +74,7 @@ async def refused_by(person: Person, status: int, **changed: str) -> dict[str, A
 
 
 async def check_refusals(person: Person) -> None:
-    """Have keys refused by their fields, by the exchange, and by their rights."""
+    """Check the refusals of keys for their fields, by the exchange, and for their rights."""
     wrong = await refused_by(person, 400, private_key="toy", pin="1")
     assert [each["field"] for each in wrong["errors"]] == ["credentials.private_key", "credentials.pin"]
     assert "P-256" in wrong["detail"]
@@ -88,14 +88,14 @@ async def check_refusals(person: Person) -> None:
 
 
 async def only_okx_is_kept(directory: Path) -> bool:
-    """Return whether the vault was told to destroy every key of the toy exchange, and has confirmed it."""
+    """Return whether the vault was asked to destroy every key of the toy exchange, and confirmed it."""
     kept = await rows(directory, "select exchange from credentials")
     destroyed = await rows(directory, "select 1 from audit where action = 'secret_destroyed'")
     return (kept, len(destroyed)) == ([("okx",)], 4)
 
 
 def test_the_guide_names_the_rooms() -> None:
-    """What the guide tells to add is what the toy exchange adds, and the tests."""
+    """The guide names the packages of the toy exchange, and the tests."""
     told = re.findall(r"^\| `([^`]+)` \|", GUIDE.read_text(), re.MULTILINE)
 
     assert [room.replace("<name>", "toy") for room in told] == [*ROOMS.values(), "tests/"]
@@ -137,5 +137,5 @@ async def test_an_exchange_is_added_by_files_in_five_rooms(tree_directory: Path)
 
 
 def totals(wallet: dict[str, Any]) -> dict[str, str] | None:
-    """Return the total of each asset of a wallet, None where it was not read."""
+    """Return the total of each asset of a wallet, None if it was not read."""
     return wallet["balances"] and {row["asset"]: row["total"] for row in wallet["balances"]}

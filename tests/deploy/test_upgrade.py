@@ -1,4 +1,4 @@
-"""What the commit before this issue has kept is there after the update, and what it left undone is done."""
+"""The data of an earlier commit exist after the update, and its unfinished work is done."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ from tests.waiting import until
 # The last commit before the second look was mended: numbers and outcomes, then thieves and people.
 EARLIEST = "4056124fcf218c158b28729316611ad777aa9867"
 BEFORE = "5933b8d292aa0783fc14bdaabbf6937f98c684f0"
-# What was handed to a process that was killed comes again after 30 s.
+# The message of a killed process is redelivered after 30 s.
 END_SECONDS = 100.0
 
 
@@ -44,7 +44,7 @@ class Updated:
 async def _updated(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Updated]:
-    """Live with the commit before, to a good end and to a bad one, and start today's stack on its data."""
+    """Run the commit before, with a proper stop and a kill, and start today's stack on its data."""
     before = tree_of(request.param, tmp_path_factory.mktemp("before"))
     directory = tmp_path_factory.mktemp("update") / "butler"
     kept = await settled_life(before, directory)
@@ -56,13 +56,13 @@ async def _updated(
 
 @pytest_asyncio.fixture(name="person")
 async def _person(updated: Updated) -> AsyncIterator[Person]:
-    """Yield the user of the commit before, signed in anew."""
+    """Yield the user of the commit before, signed in again."""
     async with calling(updated.running.api, updated.kept.email) as person:
         yield person
 
 
 def test_the_commit_before_runs_its_own_source(updated: Updated) -> None:
-    """The interpreter of the earlier tree finds each of our packages in that tree, and nowhere else."""
+    """The interpreter of the earlier tree finds our packages only in that tree."""
     names = [
         "contracts",
         "gateway",
@@ -80,7 +80,7 @@ def test_the_commit_before_runs_its_own_source(updated: Updated) -> None:
 
 
 async def test_what_was_kept_is_shown(updated: Updated, person: Person) -> None:
-    """The accounts are there, with the amounts and the times that the commit before had read."""
+    """The accounts exist, with the amounts and the times that the commit before had read."""
     accounts = await person.get("/accounts")
 
     assert {account["id"] for account in accounts} == updated.kept.amounts.keys()
@@ -89,7 +89,7 @@ async def test_what_was_kept_is_shown(updated: Updated, person: Person) -> None:
 
 
 async def test_a_user_stays_signed_in(updated: Updated, person: Person) -> None:
-    """A refresh token of the commit before is exchanged; the password signs in anew."""
+    """A refresh token of the commit before is exchanged; the password signs in again."""
     tokens = await person.post("/auth/refresh", {"refresh_token": updated.kept.refresh_token})
 
     assert tokens["access_token"] != person.tokens["access_token"]
@@ -97,7 +97,7 @@ async def test_a_user_stays_signed_in(updated: Updated, person: Person) -> None:
 
 @pytest.mark.parametrize("place", ["outcome in the stream", "request in the stream", "request in the outbox"])
 async def test_what_was_left_undone_is_done(updated: Updated, person: Person, place: str) -> None:
-    """A sync of the commit before ends with everything read, wherever its message was, and once."""
+    """A sync of the commit before ends complete, at whichever step its message was, and once."""
     sync_id = updated.kept.undone[place]
 
     async def ended() -> bool:
@@ -110,7 +110,7 @@ async def test_what_was_left_undone_is_done(updated: Updated, person: Person, pl
 
 
 async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Person) -> None:
-    """The credentials of the commit before sign today's reads, and subscribers hear of the outcome."""
+    """The credentials of the commit before sign today's reads, and subscribers receive the outcome."""
     user = await person.get("/me")
     async with on_bus(updated.directory, "subscriber") as bus:
         events = await bus.subscribe(f"butler.account.synced.{user['id']}")
@@ -150,7 +150,7 @@ async def gateway_before(updated: Updated) -> AsyncIterator[str]:
 
 
 async def test_the_gateway_before_reads_what_today_records(updated: Updated, person: Person) -> None:
-    """While both run on one database, either shows the completed syncs and the amounts of the other."""
+    """While both run on one database, each shows the completed syncs and the amounts of the other."""
     async with gateway_before(updated) as address, calling(address, updated.kept.email) as earlier:
         for account in updated.kept.amounts:
             for caller in (person, earlier):
@@ -175,7 +175,7 @@ async def test_a_key_submitted_at_the_gateway_before_is_kept_and_used(updated: U
 
 
 def test_the_vault_is_provisioned_for_today(updated: Updated) -> None:
-    """The gateway runs with the fingerprints that were written, and nothing is due any more."""
+    """The gateway runs with the written fingerprints, and no provisioning is due."""
     settings = part(updated.running, "gateway").environ()
     written = pinned_fingerprints(updated.directory / "openbao" / "fingerprints.env")
 
@@ -184,7 +184,7 @@ def test_the_vault_is_provisioned_for_today(updated: Updated) -> None:
 
 
 async def test_the_gateway_before_knows_no_deleted_user(updated: Updated) -> None:
-    """Logins and tokens go from one to the other; a user who is deleted at today's is unknown to both."""
+    """Logins and tokens work at both; a user who is deleted at today's is unknown to both."""
     async with gateway_before(updated) as address, calling(address) as earlier:
         token = earlier.tokens["refresh_token"]
         async with calling(updated.running.api, earlier.email) as today:

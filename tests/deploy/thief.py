@@ -1,7 +1,7 @@
-"""What a thief tries who runs code in the place of a service: it prints as JSON what it could open.
+"""The attempts of an attacker's code in place of a service: it prints the opened paths as JSON.
 
 It runs by its text alone (`python -c`), because a service can read no tests. Arguments: the folder of the
-stack, the process ids of its parts as JSON, and the files that it knows of as JSON.
+stack, the process ids of its parts as JSON, and the known files as JSON.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ class Piece(ctypes.Structure):
 
 
 def walked(folder: str) -> Iterator[str]:
-    """Yield every file below a folder that can be found by looking."""
+    """Yield every file below a folder that a directory walk finds."""
     for place, _, files in os.walk(folder):
         yield from (f"{place}/{name}" for name in files)
 
@@ -50,7 +50,7 @@ def traced(process: int) -> None:
 
 
 def memory(process: int) -> None:
-    """Read a process's memory without attaching to it; raises OSError, also where there is none to see."""
+    """Read a process's memory without attaching to it; raises OSError, also if none is visible."""
     addresses = [line.split("-")[0] for line in Path(f"/proc/{process}/maps").read_text().splitlines()]
     if not addresses:
         raise PermissionError
@@ -61,7 +61,7 @@ def memory(process: int) -> None:
 
 
 def files_held(process: int) -> None:
-    """Open what a process holds open, which is more than to see that it does; raises OSError."""
+    """Open the files that a process holds open, not only list them; raises OSError."""
     held = (str(path) for path in Path(f"/proc/{process}/fd").iterdir())
     if not opened(held):
         raise PermissionError
@@ -79,13 +79,13 @@ ATTACKS: dict[str, Callable[[int], object]] = {
 
 
 def through(process: int, folder: str) -> Iterator[str]:
-    """Name the files of the stack as another process sees them."""
+    """Return the files of the stack as another process sees them."""
     for view in ("root", "cwd"):
         yield from walked(f"/proc/{process}/{view}{folder}")
 
 
 def main(folder: str, processes: list[int], named: list[str]) -> None:
-    """Try everything and print it."""
+    """Try everything and print the results."""
     reached = []
     for process in processes:
         for name, attack in ATTACKS.items():

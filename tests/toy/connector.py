@@ -35,7 +35,7 @@ class _Key(msgspec.Struct):
 
 
 def connect(parts: Parts) -> "Toy":
-    """Make the connector."""
+    """Return the connector."""
     return Toy(parts)
 
 
@@ -49,25 +49,25 @@ class Toy:
         self._reader = Reader(parts, self.exchange, dialect)
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read the first pages and the key at once, then the further pages."""
+        """Read the first pages and the key concurrently, then the further pages."""
         key, savings, spot = await self._reader.read(access, (KEY, SAVINGS, Read("spot")))
         wallets = (await self._spot(access, spot), judge("savings", _listed, savings, None))
         rights = parsed(_key, key)
         return Reading(wallets, rights=Rights(rights.owner, rights.rights))
 
     async def verify(self, access: Access) -> Verified:
-        """Read whose key it is."""
+        """Read the owner of the key."""
         rights = await self.read_rights(access)
         return Verified(rights.exchange_uid, rights.exchange_uid, rights.permissions, ())
 
     async def read_rights(self, access: Access) -> Rights:
-        """Read whose key it is and what it may do."""
+        """Read the owner and the rights of the key."""
         (key,) = await self._reader.read(access, (KEY,))
         told = parsed(_key, key)
         return Rights(told.owner, told.rights)
 
     async def _spot(self, access: Access, first: Fetched | Failure) -> WalletRead:
-        """Follow the cursor; the list counts only as a whole."""
+        """Follow the cursor; the list counts only if complete."""
         if isinstance(first, Failure):
             return judge("spot", _listed, first, None)
         page, coins = _page(first.data), {}

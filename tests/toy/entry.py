@@ -1,4 +1,4 @@
-"""The toy exchange: a PEM beside two other fields, pages, a POST read, two hosts, wallets of its own."""
+"""The toy exchange: a PEM beside two other fields, pages, a POST read, two hosts, its own wallets."""
 
 from contracts.exchanges.types import CredentialField, Curve, Endpoint, Exchange, Form, Region, Wallet
 

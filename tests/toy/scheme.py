@@ -22,7 +22,7 @@ def _part(fields: dict[str, object]) -> str:
 
 
 def message(draft: Draft, fields: Fields) -> bytes:
-    """Write header and claims."""
+    """Return header and claims."""
     request = _request(draft)
     header: dict[str, object] = {"alg": "ES256", "kid": fields["key_id"].reveal()}
     claims: dict[str, object] = {

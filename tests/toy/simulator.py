@@ -37,7 +37,7 @@ class _Refused(Exception):
 
 
 def simulate(accounts: Path, *, strict: bool) -> "Toy":
-    """Make the exchange with the accounts of a file; it has no limits."""
+    """Return the exchange with the accounts of a file; it has no limits."""
     del strict
     return Toy(msgspec.toml.decode(accounts.read_bytes(), type=_Accounts).accounts)
 
@@ -57,7 +57,7 @@ class Toy:
         self.accounts = [account.name for account in accounts]
 
     def answer(self, request: Request, shown: str | None = None) -> Answer:
-        """Answer as the exchange does."""
+        """Respond as the exchange does."""
         del shown
         try:
             return Answer(200, {"data": self._data(request)})
@@ -70,7 +70,7 @@ class Toy:
         return Answer(status or self.refusals[code][0], {"error": code})
 
     def asker(self, request: Request) -> str | None:
-        """Name no account: no faults are switched on here."""
+        """Return no account, because this exchange has no faults to switch on."""
         del request
         return None
 

@@ -22,7 +22,7 @@ def granted(seconds: float = LIFE.total_seconds(), purpose: str = "") -> Grant:
 
 
 def sign(signed: Signed, grant: Grant, request_id: UUID | None = None, at: timedelta = timedelta()) -> str:
-    """Sign a batch, and return the code of the refusal, or None."""
+    """Sign a batch, and return the code of the refusal, or an empty text."""
     try:
         with signed.signing(grant, request_id or uuid7(), NOW + at):
             return ""
@@ -119,7 +119,7 @@ def test_a_batch_that_ends_after_its_sync_leaves_nothing() -> None:
 
 
 def refused(ended: Ended, sync_id: UUID) -> str:
-    """Return the code of the refusal of a sync's grant, or None."""
+    """Return the code of the refusal of a sync's grant, or an empty text."""
     try:
         ended.check(granted(purpose=sync_purpose(sync_id)))
     except Failure as failure:

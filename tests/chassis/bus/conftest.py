@@ -1,4 +1,4 @@
-"""A bus of our own, and connections to it as any user of it: services, and subscribers of one and of all."""
+"""A separate bus, and connections to it as any user: services, and subscribers of one user and of all."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,14 +43,14 @@ async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]
 
 @pytest_asyncio.fixture(name="tap")
 async def _tap(nats: Nats, admin: Client) -> AsyncIterator[Tap]:
-    """Yield what hears every account."""
+    """Yield a tap that receives the messages of every account."""
     async with tapped(nats) as tap:
         yield tap
 
 
 @asynccontextmanager
 async def connecting(bus: Nats) -> AsyncIterator[NewClient]:
-    """Yield a function that connects as a user with nothing of ours around the client."""
+    """Yield a function that connects as a user with the bare client, without our wrapper."""
     async with AsyncExitStack() as clients:
 
         async def connect(user: str) -> tuple[Client, Errors]:
@@ -89,5 +89,5 @@ async def _admin(new_client: NewClient) -> Client:
 
 @pytest.fixture(name="new_bus")
 def _new_bus(nats: Nats) -> Callable[[str], Bus]:
-    """Return a function that makes a service's connection, not started yet."""
+    """Return a function that makes a service's connection, not yet started."""
     return lambda user: Bus(user, ROLES[user], nats.url, Secret(nats.seed_file(user).read_text()))

@@ -1,4 +1,4 @@
-"""The server's configuration as the version before wrote it: one account, in which all users meet."""
+"""The server's configuration of the version before: one account, which all users share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ BROKER = User(
 
 
 def one_account(bus: Nats) -> str:
-    """Write the configuration of a bus with one account for all, and without later rights."""
+    """Return the configuration of a bus with one account for all, and without later rights."""
 
     def key(name: str) -> str:
         return public_key(bus.seed_file(name))
@@ -40,7 +40,7 @@ def one_account(bus: Nats) -> str:
 
 @asynccontextmanager
 async def running_one_account(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
-    """Run a bus on which all users meet in one account."""
+    """Run a bus on which all users share one account."""
     async with running_nats(processes, directory) as bus:
         bus.write(one_account(bus))
         await processes.restart(bus.program)

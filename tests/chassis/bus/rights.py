@@ -1,4 +1,4 @@
-"""What the topology lets each user do, and every subject of the bus that it could try."""
+"""The rights of each user by the topology, and every subject of the bus that it could try."""
 
 from itertools import chain, product
 
@@ -41,7 +41,7 @@ WIDE = (
 
 
 class Ear(msgspec.Struct, frozen=True):
-    """A subject to subscribe to, in a queue group where one is named."""
+    """A subject to subscribe to, in a queue group if given."""
 
     subject: str
     queue: str = ""
@@ -53,7 +53,7 @@ def may_publish(user: User, subject: str) -> bool:
 
 
 def reaches(user: User, subject: str) -> set[str]:
-    """Name the accounts in which something that the user says is heard: its own, and those of its row."""
+    """Return the accounts that receive a user's message: its own, and those of its row."""
     own = {crossing.exporter for crossing in imports(user) if _within(subject, crossing.subject)}
     others = {
         other.account
@@ -73,7 +73,7 @@ def may_subscribe(user: User, ear: Ear) -> bool:
 
 
 def all_subjects() -> list[str]:
-    """Return one subject for each thing that can be said on the bus."""
+    """Return one subject for each kind of message on the bus."""
     patterns = chain.from_iterable((*user.publish, *_rows(user)) for user in TRIED)
     streams = chain.from_iterable(stream.subjects or [] for stream in STREAMS)
     inboxes = (f"{subjects.inbox_prefix(role)}x.y" for role in (*ROLES, "BOX"))
@@ -84,7 +84,7 @@ def all_subjects() -> list[str]:
 
 
 def all_ears() -> list[Ear]:
-    """Return all that can be listened to: each subject, pattern and wider pattern, in each queue group."""
+    """Return all possible subscriptions: each subject, pattern and wider pattern, in each queue group."""
     patterns = set(chain.from_iterable((*user.publish, *_rows(user)) for user in TRIED))
     wider = {f"{subject.rpartition('.')[0]}.>" for subject in all_subjects() if "." in subject}
     queues = {row.partition(" ")[2] for user in TRIED for row in user.subscribe} | {"spies"}
@@ -102,7 +102,7 @@ def _rows(user: User) -> list[str]:
 
 
 def _stream_api() -> list[str]:
-    """Name what can be asked of each stream, existing consumers and a spy of its own included."""
+    """Return the requests about each stream, including existing consumers and an attacker's own."""
     asked = []
     for stream in STREAMS:
         asked += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in STREAM_API]
@@ -115,7 +115,7 @@ def _stream_api() -> list[str]:
 
 
 def _consumer_api() -> list[str]:
-    """Name what can be asked of and said to each consumer, in both formats of acknowledgements."""
+    """Return the requests and messages to each consumer, in both formats of acknowledgements."""
     consumers = [*CONSUMERS, *(each.consumer for each in SUBSCRIBED)]
     named = [(each.stream, each.name) for each in consumers] + [(str(each.name), "spy") for each in STREAMS]
     asked = [f"$JS.API.CONSUMER.{verb}.{stream}.{name}" for stream, name in named for verb in CONSUMER_API]
@@ -127,7 +127,7 @@ def _consumer_api() -> list[str]:
 def _within(subject: str, pattern: str) -> bool:
     """Return whether a pattern covers a subject or another pattern, as the server sees it.
 
-    It takes `a.>` where `a.*` is allowed (2.15.1); what is deeper than `a.*` is among the subjects tried.
+    The server accepts `a.>` where `a.*` is allowed (2.15.1); deeper subjects are tried separately.
     """
     said, allowed = subject.split("."), pattern.split(".")
     if allowed[-1] == ">":

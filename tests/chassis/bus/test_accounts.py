@@ -1,4 +1,4 @@
-"""What else a user could try from its own account: headers, traces, and more than its share."""
+"""Other attempts of a user from its own account: headers, traces, and exceeded limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from tests.chassis.bus.conftest import NewClient
 from tests.tapping import Tap, names, taken
 from tests.waiting import passed, until
 
-# Each would delete or shadow messages, or publish another one, in a stream that allowed it.
+# Each would delete or shadow messages, or publish another one, in a stream that permits it.
 HEADERS = (
     {"Nats-Rollup": "all"},
     {"Nats-Rollup": "sub"},
@@ -36,7 +36,7 @@ TRACED_TO = (
 
 
 async def test_a_question_is_answered_once(new_client: NewClient) -> None:
-    """The server's own account does not answer beside the streams' account, which would be an error."""
+    """The server's own account does not reply beside the streams' account, which would be an error."""
     gateway, _ = await new_client("gateway")
     answers = await gateway.subscribe("_INBOX_gateway.asked")
     subject = f"$JS.API.CONSUMER.INFO.{OUTCOMES_CONSUMER.stream}.{OUTCOMES_CONSUMER.name}"
@@ -51,7 +51,7 @@ async def test_a_question_is_answered_once(new_client: NewClient) -> None:
 
 
 async def test_an_announcement_is_heard_once(new_client: NewClient) -> None:
-    """By every gateway, in their own account, and by every broker."""
+    """Every gateway, in their own account, and every broker receive it once."""
     (speaker, _), (gateway, _), (broker, _) = [
         await new_client(name) for name in ("gateway", "gateway", "vault-broker")
     ]
@@ -68,7 +68,7 @@ async def test_an_announcement_is_heard_once(new_client: NewClient) -> None:
 
 @pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: "-".join(next(iter(headers.items()))))
 async def test_a_header_changes_no_stream(new_client: NewClient, headers: dict[str, str]) -> None:
-    """The streams allow none of what headers can ask for."""
+    """The streams permit none of the actions of headers."""
     worker, _ = await new_client("sync-worker")
 
     with pytest.raises(APIError, match=r"not permitted|disabled"):
@@ -91,7 +91,7 @@ async def test_a_trace_goes_nowhere_that_its_user_may_not(
 
 
 async def test_no_user_names_a_reply_as_the_server_does(new_client: NewClient) -> None:
-    """A service answers to `_R_.`: nothing but the server can have put it there."""
+    """A service replies to `_R_.`, which only the server may set."""
     asker, errors = await new_client("gateway")
     await asker.publish(subjects.KEYS, b"{}", reply="_R_.forged")
     await taken(asker)
@@ -103,7 +103,7 @@ async def test_no_user_names_a_reply_as_the_server_does(new_client: NewClient) -
 
 
 async def test_a_subscriber_sends_nothing_large(nats: Nats) -> None:
-    """The server ends a connection that sends more than any question or acknowledgement needs."""
+    """The server closes a connection that sends more than any request or acknowledgement needs."""
     client, seed = Client(), str(nats.seed_file("subscriber-one"))
     await client.connect(nats.url, nkeys_seed=seed, allow_reconnect=False)
     subject = "$JS.API.CONSUMER.MSG.NEXT.ACCOUNT_EVENTS.subscriber-one"
@@ -119,7 +119,7 @@ async def test_a_subscriber_sends_nothing_large(nats: Nats) -> None:
 
 
 async def test_a_subscriber_has_a_bounded_number_of_connections(nats: Nats, new_client: NewClient) -> None:
-    """One more is refused."""
+    """The server refuses one more."""
     for _ in range(LIMITS.connections):
         await new_client("subscriber-other")
     one_more = Client()
@@ -130,7 +130,7 @@ async def test_a_subscriber_has_a_bounded_number_of_connections(nats: Nats, new_
 
 @contextmanager
 def closing(client: Client) -> Iterator[None]:
-    """Close the socket of a connection that the server refuses, which the client leaves open."""
+    """Close the socket of a refused connection, which the client leaves open."""
     yield
     if client._transport is not None:
         client._transport.close()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Dead letters have a brake: a flood of unreadable messages is slowed down, and readable ones pass it."""
+"""A brake slows the burial of a flood of unreadable messages, and readable ones pass it."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ class Clock:
 
 
 def braked(pending: int | None = 0, most: int = 512) -> tuple[Brake, Clock]:
-    """Return a brake that has seen nothing but unreadable messages."""
+    """Return a brake that has seen only unreadable messages."""
     clock = Clock()
 
     async def ask() -> int | None:
@@ -43,12 +43,12 @@ def braked(pending: int | None = 0, most: int = 512) -> tuple[Brake, Clock]:
 
 
 def braking() -> float | None:
-    """Return what the metric says of the outcomes."""
+    """Return the metric of the outcomes."""
     return metrics.REGISTRY.get_sample_value("butler_dead_letter_brake", {"consumer": OUTCOMES_CONSUMER.name})
 
 
 async def test_a_few_unreadable_messages_are_buried_at_once() -> None:
-    """A single poisonous message is no flood, nor is one among many that are readable."""
+    """A single unreadable message is not a flood, nor is one among many readable ones."""
     brake = Brake("test", 512, lambda: asyncio.sleep(0, 0), Clock())
     for _ in range(ENOUGH - 1):
         brake.saw(readable=False)
@@ -60,7 +60,7 @@ async def test_a_few_unreadable_messages_are_buried_at_once() -> None:
 
 
 async def test_a_message_is_held_back_a_bounded_number_of_times() -> None:
-    """What no version reads for minutes is buried in the end."""
+    """A message that no version reads for minutes is buried in the end."""
     brake, _ = braked()
 
     assert await brake.holds(MAX_HOLDS)
@@ -68,7 +68,7 @@ async def test_a_message_is_held_back_a_bounded_number_of_times() -> None:
 
 
 async def test_no_more_is_held_back_than_half_of_what_the_server_hands_out() -> None:
-    """The other half stays free for readable messages; where the number is unknown, one a second is held."""
+    """The other half stays free for readable messages; if the number is unknown, one a second is held."""
     for pending in (512, 600):
         brake, _ = braked(pending)
         assert not await brake.holds(1)
@@ -84,7 +84,7 @@ async def test_no_more_is_held_back_than_half_of_what_the_server_hands_out() -> 
 
 
 async def test_the_brake_is_released_after_a_while() -> None:
-    """A flood that is over does not slow down the next single one, and both are said."""
+    """A past flood does not slow down the next single message, and the log has both events."""
     with capture_logs() as logs:
         brake, clock = braked()
         clock.now = 3600.0
@@ -96,7 +96,7 @@ async def test_the_brake_is_released_after_a_while() -> None:
 async def test_readable_messages_are_recorded_while_unreadable_ones_flood(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """Burying slows down, at most half of the unacknowledged messages wait, and the others come through."""
+    """Burying slows down, at most half of the unacknowledged messages wait, and readable ones are handled."""
     bus = new_bus("gateway")
     recorded: set[bytes] = set()
 

@@ -1,4 +1,4 @@
-"""A delivery ends in exactly one of ack, another try later, or the dead letters."""
+"""A delivery ends in exactly one of ack, a later retry, or the dead letters."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ NewBus = Callable[[str], Bus]
 
 
 class Consuming:
-    """A worker whose handler does what the test says, and that keeps what it was handed."""
+    """A worker whose handler the test sets, and that keeps its deliveries."""
 
     def __init__(self, bus: Bus, *answers: Exception | None, unburied: int = 0, broken: int = 0) -> None:
         self.bus = bus
@@ -43,7 +43,7 @@ class Consuming:
         await self.bus.stop()
 
     async def next(self) -> tuple[float, Delivery]:
-        """Return the next delivery and when it came."""
+        """Return the next delivery and its time."""
         return await asyncio.wait_for(self.handed.get(), 20)
 
     async def _bury(self, delivery: Delivery) -> None:
@@ -61,7 +61,7 @@ class Consuming:
 
 
 def left_in(admin: Client, stream: str) -> Callable[[int], Awaitable[bool]]:
-    """Return a check of how many messages a stream holds."""
+    """Return a check of the number of messages in a stream."""
 
     async def holds(count: int) -> bool:
         return bool((await admin.jetstream().stream_info(stream)).state.messages == count)
@@ -70,7 +70,7 @@ def left_in(admin: Client, stream: str) -> Callable[[int], Awaitable[bool]]:
 
 
 async def test_a_handled_message_is_gone(admin: Client, new_bus: NewBus) -> None:
-    """A handler that returns has the message acknowledged and taken out of the queue."""
+    """When a handler returns, the message is acknowledged and deleted from the queue."""
     async with Consuming(new_bus("sync-worker")) as worker:
         await admin.jetstream().publish(SUBJECT, b"{}")
 
@@ -81,7 +81,7 @@ async def test_a_handled_message_is_gone(admin: Client, new_bus: NewBus) -> None
 
 
 async def test_a_retry_comes_after_its_delay_and_counts(admin: Client, new_bus: NewBus) -> None:
-    """RetryLater brings the message back once, not before the delay, as the next attempt."""
+    """RetryLater redelivers the message once, not before the delay, as the next attempt."""
     async with Consuming(new_bus("sync-worker"), RetryLater(0.5, "not yet")) as worker:
         await admin.jetstream().publish(SUBJECT, b"{}")
 
@@ -94,7 +94,7 @@ async def test_a_retry_comes_after_its_delay_and_counts(admin: Client, new_bus: 
 
 
 async def test_what_nobody_can_read_is_a_dead_letter(admin: Client, new_bus: NewBus) -> None:
-    """Malformed takes the message out at once and keeps it with the reason for the operator."""
+    """Malformed deletes the message at once and keeps it with the reason for the operator."""
     async with Consuming(new_bus("sync-worker"), Malformed("malformed at $.sync_id")):
         await admin.jetstream().publish(SUBJECT, b"garbage")
 
@@ -107,7 +107,7 @@ async def test_what_nobody_can_read_is_a_dead_letter(admin: Client, new_bus: New
 
 
 async def test_an_unexpected_error_loses_nothing(admin: Client, new_bus: NewBus) -> None:
-    """A fault of ours leaves the message in the queue, to come again."""
+    """A fault of ours leaves the message in the queue for redelivery."""
     async with Consuming(new_bus("sync-worker"), RuntimeError("a bug")) as worker:
         await admin.jetstream().publish(SUBJECT, b"{}")
         await worker.next()
@@ -123,7 +123,7 @@ async def test_an_unexpected_error_loses_nothing(admin: Client, new_bus: NewBus)
 async def test_an_error_of_our_own_is_tried_again_five_times_and_then_buried(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """A message that raises whenever it is handled does not come for ever, and outages do not count."""
+    """A message whose handling always fails is not redelivered for ever, and outages do not count."""
     outages = [RetryLater(0.1, "the database is away"), BusUnavailable("a stream is away")]
     errors = [RuntimeError("a bug"), *outages, *[RuntimeError("a bug")] * 5]
     async with Consuming(new_bus("sync-worker"), *errors) as worker:
@@ -143,7 +143,7 @@ async def test_an_error_of_our_own_is_tried_again_five_times_and_then_buried(
 async def test_a_dead_letter_carries_its_attributes_and_the_reason_alone(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """A header that the stream would act on, or that breaks the head, can not keep a message from its end."""
+    """A header that the stream would act on, or that breaks the head, cannot prevent the burial."""
     hostile = {
         "Nats-Expected-Stream": "SYNC_REQUESTS",
         "ce-id": "1",
@@ -166,7 +166,7 @@ async def test_a_dead_letter_carries_its_attributes_and_the_reason_alone(
 async def test_a_message_is_not_buried_before_what_follows_from_it_is_done(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """While the burial can not be told, the message stays; then it is buried once."""
+    """While the callback of the burial fails, the message stays; then it is buried once."""
     async with Consuming(
         new_bus("sync-worker"), Malformed("malformed"), Malformed("malformed"), unburied=1
     ) as worker:
@@ -178,7 +178,7 @@ async def test_a_message_is_not_buried_before_what_follows_from_it_is_done(
 
 
 async def test_a_burial_that_can_not_be_told_stops_nothing(admin: Client, new_bus: NewBus) -> None:
-    """An unexpected error in what follows from a burial is tried again, and the message does not hang."""
+    """An unexpected error in the callback of a burial is retried, and the message does not hang."""
     async with Consuming(new_bus("sync-worker"), *[Malformed("malformed")] * 2, broken=1) as worker:
         await admin.jetstream().publish(SUBJECT, b"garbage")
         await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
@@ -188,7 +188,7 @@ async def test_a_burial_that_can_not_be_told_stops_nothing(admin: Client, new_bu
 
 
 async def test_a_message_published_twice_is_one(admin: Client, new_bus: NewBus) -> None:
-    """The same message id is confirmed with the same place and stored once."""
+    """The same message id is confirmed with the same sequence number and stored once."""
     bus, message_id = new_bus("gateway"), str(uuid4())
     await bus.start()
 
@@ -200,7 +200,7 @@ async def test_a_message_published_twice_is_one(admin: Client, new_bus: NewBus) 
 
 
 async def test_a_question_that_nobody_hears_has_an_answer(new_bus: NewBus) -> None:
-    """Without anybody to answer, the caller learns it at once, with the code that it chose."""
+    """Without a responder, the caller gets an error at once, with the code that it chose."""
     bus = new_bus("gateway")
     await bus.start()
 

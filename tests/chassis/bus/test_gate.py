@@ -1,4 +1,4 @@
-"""A replica that lost what it needs takes no message, and gives back what it was handed."""
+"""A replica that lost a dependency takes no message, and returns those that it was handed."""
 
 import asyncio
 import time
@@ -17,19 +17,19 @@ from contracts.wire.topology import sync_worker_consumer
 from tests.waiting import passed, until
 
 SUBJECT, CONSUMER = subjects.sync_requested("okx"), sync_worker_consumer("okx")
-# Noticing, giving back and a try that was under way.
+# Noticing, returning and a probe in progress.
 SOON = PROBE_EVERY + PROBE_SECONDS + GIVE_BACK_DELAY + FETCH_SECONDS
 LONG = 60.0
 
 
 class Needed:
-    """The part that the handler needs: there, away (an error), or silent (it hangs, also when cancelled)."""
+    """The handler's dependency: up, away (an error), or silent (it hangs, also when cancelled)."""
 
     def __init__(self) -> None:
         self.state = "there"
 
     async def probe(self) -> bool:
-        """Do what a probe of it does."""
+        """Behave like the dependency when probed."""
         if self.state == "away":
             raise ConnectionError
         while self.state == "silent":
@@ -41,7 +41,7 @@ class Needed:
 
 
 class Replica:
-    """A worker behind a gate, with what its handler was handed."""
+    """A worker behind a gate, with the messages its handler received."""
 
     def __init__(self, bus: Bus, needed: Needed) -> None:
         self.bus, self.needed = bus, needed
@@ -83,7 +83,7 @@ async def done(_delivery: Delivery) -> None:
 
 
 async def by_another(admin: Client) -> None:
-    """Take a message as another replica would, and settle it; fails when there is none soon."""
+    """Take a message as another replica would, and settle it; fails if none comes soon."""
     other = await admin.jetstream().pull_subscribe_bind(CONSUMER.name, CONSUMER.stream)
     (message,) = await other.fetch(1, timeout=SOON)
     await message.ack_sync()
@@ -91,11 +91,11 @@ async def by_another(admin: Client) -> None:
 
 @pytest.mark.parametrize("state", ["away", "silent"])
 async def test_nothing_is_pulled_while_the_gate_is_shut(admin: Client, replica: Replica, state: str) -> None:
-    """Messages wait for the others; when the part is back it takes them again by itself."""
+    """Messages wait for the others; when the dependency is back the replica takes them again by itself."""
     await replica.start(done)
     replica.needed.state = state
     await until(replica.shut, SOON)
-    await until(passed(FETCH_SECONDS))  # what was asked for before
+    await until(passed(FETCH_SECONDS))  # the messages of the earlier pull
     await admin.jetstream().publish(SUBJECT, b"{}")
     await until(passed(2 * FETCH_SECONDS))
 
@@ -108,7 +108,7 @@ async def test_nothing_is_pulled_while_the_gate_is_shut(admin: Client, replica: 
 
 @pytest.mark.parametrize("state", ["away", "silent"])
 async def test_what_was_handed_over_goes_back_at_once(admin: Client, replica: Replica, state: str) -> None:
-    """Another replica has it within seconds, though the handler here hangs, also when it is cut off."""
+    """Another replica has it within seconds, though this handler hangs, even when cancelled."""
     cut = asyncio.Event()
 
     async def hang(_delivery: Delivery) -> None:
@@ -133,7 +133,7 @@ async def test_what_was_handed_over_goes_back_at_once(admin: Client, replica: Re
 async def test_a_handler_that_meets_the_loss_first_does_not_wait(
     admin: Client, replica: Replica, error: Exception
 ) -> None:
-    """It asks for a long delay, or fails: the probe says why, and the message goes back at once."""
+    """Its delay is long, or it fails: the probe finds the reason, and the message is returned at once."""
 
     async def meet(_delivery: Delivery) -> None:
         replica.needed.state = "away"
@@ -148,7 +148,7 @@ async def test_a_handler_that_meets_the_loss_first_does_not_wait(
 
 
 async def test_a_fault_of_one_message_shuts_nothing(admin: Client, replica: Replica) -> None:
-    """While the part is there, a handler's delay is its own, and other messages are handled."""
+    """While the dependency is up, a handler's delay affects its message only."""
     delays = [1.5]
 
     async def fail_once(_delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""A message is not delivered again while a handler works on it, also while its outcome is published."""
+"""A message is not redelivered while a handler works on it, including while its outcome is published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,13 +21,13 @@ SUBJECT = subjects.sync_requested("okx")
 OUTCOME = subjects.sync_completed("okx")
 CONSUMER = msgspec.structs.replace(sync_worker_consumer("okx"), ack_wait=2.0)
 STREAM_BY_NAME = {stream.name: stream for stream in STREAMS}
-# So often a publication is tried, two seconds each, before the ack wait is over twice.
+# The number of tries of a publication, two seconds each, before the ack wait is over twice.
 TRIES = 3
 
 
 @pytest_asyncio.fixture(name="consumer")
 async def _consumer(admin: Client) -> AsyncIterator[Consumer]:
-    """Yield a consumer whose messages come again after two seconds of silence."""
+    """Yield a consumer that redelivers after two seconds of silence."""
     jetstream = admin.jetstream()
     await jetstream.add_consumer(CONSUMER.stream, CONSUMER.config())
     yield CONSUMER
@@ -35,7 +35,7 @@ async def _consumer(admin: Client) -> AsyncIterator[Consumer]:
 
 
 class Working:
-    """A worker that counts the deliveries of the one message there is, and does with each what it is told."""
+    """A worker that counts the deliveries of the only message, and handles each as set."""
 
     def __init__(self, bus: Bus, work: Handler) -> None:
         self.deliveries = 0
@@ -44,7 +44,7 @@ class Working:
         self._work = work
 
     async def handle(self, delivery: Delivery) -> None:
-        """Work on a delivery; whatever comes of it, it was the first one if the rule holds."""
+        """Work on a delivery; by the rule, every delivery is the first."""
         self.deliveries += 1
         try:
             await self._work(delivery)
@@ -67,7 +67,7 @@ class Working:
 
 
 async def test_a_long_work_is_done_once(admin: Client, new_bus: NewBus, consumer: Consumer) -> None:
-    """A handler that takes three times the ack wait has the message to itself."""
+    """A handler that takes three times the ack wait gets no second delivery."""
 
     async def work(_: Delivery) -> None:
         await until(passed(3 * consumer.ack_wait))
@@ -87,7 +87,7 @@ async def test_a_long_work_is_done_once(admin: Client, new_bus: NewBus, consumer
 async def test_a_message_waits_while_something_is_published(
     admin: Client, new_bus: NewBus, consumer: Consumer, stream: str, subject: str
 ) -> None:
-    """While a stream does not confirm an outcome or a dead letter, the request is not delivered again."""
+    """While a stream does not confirm an outcome or a dead letter, the request is not redelivered."""
     heard: asyncio.Queue[object] = asyncio.Queue()
     bus = new_bus("sync-worker")
 

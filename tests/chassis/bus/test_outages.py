@@ -1,4 +1,4 @@
-"""The bus is away: what is said is said when it is back, and nobody is handed more than has a place."""
+"""The bus is away: messages are published when it is back, and no worker gets more than its free slots."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,12 +27,12 @@ NewBus = Callable[..., Bus]
 
 
 class Server(Part):
-    """A bus of this module's own, which keeps its data and its port."""
+    """A separate bus for this module, which keeps its data and its port."""
 
     nats: Nats
 
     async def start(self) -> None:
-        """Start it, or start it again."""
+        """Start it, or restart it."""
         self.nats = await start_nats(self, self._directory)
 
 
@@ -54,7 +54,7 @@ def _new_bus(server: Server) -> NewBus:
 
 
 async def test_a_message_is_confirmed_when_the_bus_is_back(server: Server, new_bus: NewBus) -> None:
-    """Publishing goes on trying while the server is down, and the message is in the stream once (B13)."""
+    """Publishing is retried while the server is down, and the message is in the stream once (B13)."""
     bus = new_bus("gateway", "gateway")
     await asyncio.wait_for(bus.start(), 10)
     await server.end(SIGKILL)
@@ -72,7 +72,7 @@ async def test_a_message_is_confirmed_when_the_bus_is_back(server: Server, new_b
 
 
 async def test_an_outage_piles_up_nothing(server: Server, new_bus: NewBus) -> None:
-    """However long the bus was away, a worker with one place is handed one message (B7)."""
+    """However long the bus was away, a worker with one slot gets one message (B7)."""
     bus, begun = new_bus("sync-worker", "worker"), asyncio.Queue[Delivery]()
     go_on = asyncio.Event()
 
@@ -103,7 +103,7 @@ async def test_an_outage_piles_up_nothing(server: Server, new_bus: NewBus) -> No
 
 
 async def test_a_connection_that_takes_no_data_is_given_up(server: Server, new_bus: NewBus) -> None:
-    """With data that nobody takes, the end of a connection is noticed in seconds all the same (B14)."""
+    """The client notices the end of a connection in seconds, even with unsent data (B14)."""
     async with Blackhole(urlsplit(server.nats.url).port or 0) as way:
         bus = new_bus("gateway", "gateway", way.port)
         await asyncio.wait_for(bus.start(), 10)

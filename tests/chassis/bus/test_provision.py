@@ -1,4 +1,4 @@
-"""Provisioning makes what is missing, updates what is there, and moves no consumer from where it stands."""
+"""Provisioning creates missing items, updates existing ones, and moves no consumer's position."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ async def made(jetstream: JetStreamContext, consumer: Consumer) -> ConsumerConfi
 
 
 async def replace(jetstream: JetStreamContext, consumer: Consumer, **changes: Any) -> None:
-    """Make a consumer anew as somebody else left it."""
+    """Recreate a consumer as someone else configured it."""
     await jetstream.delete_consumer(consumer.stream, consumer.name)
     await jetstream.add_consumer(consumer.stream, consumer.config(), **changes)
 
@@ -58,7 +58,7 @@ async def replace(jetstream: JetStreamContext, consumer: Consumer, **changes: An
 async def test_an_absent_consumer_starts_an_hour_back(
     jetstream: JetStreamContext, consumer: Consumer
 ) -> None:
-    """On a stream that keeps what was read; a work queue holds only what is still to be done."""
+    """On a stream that keeps read messages; a work queue holds only pending ones."""
     await jetstream.delete_consumer(consumer.stream, consumer.name)
 
     await create_streams(jetstream)
@@ -74,7 +74,7 @@ async def test_an_absent_consumer_starts_an_hour_back(
 
 
 async def test_a_new_consumer_reads_what_came_within_the_hour(jetstream: JetStreamContext) -> None:
-    """What workers say while there is no consumer is read by the one that is made then."""
+    """The new consumer reads the messages that workers sent while there was no consumer."""
     await jetstream.delete_consumer(OUTCOMES_CONSUMER.stream, OUTCOMES_CONSUMER.name)
     await jetstream.publish(subjects.sync_failed("okx"), b"{}")
 
@@ -102,7 +102,7 @@ async def test_a_new_consumer_reads_what_came_within_the_hour(jetstream: JetStre
 async def test_an_existing_consumer_keeps_its_start(
     jetstream: JetStreamContext, consumer: Consumer, start: dict[str, Any]
 ) -> None:
-    """However it was made: the server refuses another start, and its other settings are updated."""
+    """The server refuses another start, and the other settings are updated."""
     await replace(jetstream, consumer, **start, max_ack_pending=7, ack_wait=5)
     before = await made(jetstream, consumer)
 
@@ -115,7 +115,7 @@ async def test_an_existing_consumer_keeps_its_start(
 
 
 async def test_a_consumer_that_is_updated_forgets_no_acknowledgement(jetstream: JetStreamContext) -> None:
-    """What was read before the update is not read again after it."""
+    """A message read before the update is not redelivered after it."""
     await jetstream.publish(subjects.sync_failed("okx"), b"{}")
     reading = await jetstream.pull_subscribe_bind(OUTCOMES_CONSUMER.name, stream=OUTCOMES_CONSUMER.stream)
     (message,) = await reading.fetch(1, timeout=5)
@@ -128,7 +128,7 @@ async def test_a_consumer_that_is_updated_forgets_no_acknowledgement(jetstream: 
 
 
 async def test_running_it_again_changes_nothing(jetstream: JetStreamContext) -> None:
-    """Streams and consumers are after the second run what they were after the first."""
+    """Streams and consumers are the same after the second run as after the first."""
 
     async def everything() -> list[StreamConfig | ConsumerConfig]:
         return [
@@ -145,7 +145,7 @@ async def test_running_it_again_changes_nothing(jetstream: JetStreamContext) -> 
 
 
 async def test_several_at_once_do_not_fail(jetstream: JetStreamContext, nats: Nats) -> None:
-    """The first that makes a consumer decides where it starts; the others take it as it is."""
+    """The first to make a consumer sets its start; the others accept it."""
     seed = str(nats.seed_file("admin"))
     for _ in range(5):
         for stream in STREAMS:
@@ -165,7 +165,7 @@ def subscriber(user_id: UUID | None) -> Subscriber:
 
 
 async def waiting(jetstream: JetStreamContext) -> list[str]:
-    """Read what waits in the consumer of that name."""
+    """Read the waiting messages of the consumer of that name."""
     reading = await jetstream.pull_subscribe_bind(NAME, stream=str(ACCOUNT_EVENTS.name))
     read: list[str] = []
     with suppress(TimeoutError):
@@ -181,12 +181,12 @@ async def waiting(jetstream: JetStreamContext) -> list[str]:
 async def test_the_second_user_of_a_name_does_not_read_the_first_ones_events(
     jetstream: JetStreamContext, *, first_hears_all: bool, taken: bool
 ) -> None:
-    """The consumer of a name that means another user now is made anew, with nothing that waited in it."""
+    """A consumer whose name now belongs to another user is recreated without its waiting messages."""
     one, other = uuid4(), uuid4()
     await create_subscribers(jetstream, [subscriber(None if first_hears_all else one)])
     for user in (one, other):
         await jetstream.publish(subjects.account_synced(user), b"{}")
-    if taken:  # what was handed out and not acknowledged would come again
+    if taken:  # unacknowledged messages would be redelivered
         reading = await jetstream.pull_subscribe_bind(NAME, stream=str(ACCOUNT_EVENTS.name))
         for event in await reading.fetch(2 if first_hears_all else 1, timeout=5):
             await event.nak()
@@ -198,7 +198,7 @@ async def test_the_second_user_of_a_name_does_not_read_the_first_ones_events(
 
 
 async def test_a_subscriber_that_stays_keeps_its_place(jetstream: JetStreamContext) -> None:
-    """The consumer of the same user is not made anew, whatever else of it is updated."""
+    """The consumer of the same user is not recreated, whichever other settings are updated."""
     user = uuid4()
     await create_subscribers(jetstream, [subscriber(user)])
     await jetstream.publish(subjects.account_synced(user), b"{}")

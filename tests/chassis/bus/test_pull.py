@@ -1,4 +1,4 @@
-"""A pull that is stopped ends, and loses nothing: what it was handed is begun, or another's at once."""
+"""A stopped pull loses no message: each one is begun, or another process gets it at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,24 +16,24 @@ from tests.waiting import until
 
 SUBJECT, CONSUMER = subjects.sync_requested("okx"), sync_worker_consumer("okx")
 NewBus = Callable[[str], Bus]
-# Far more than a stop or a redelivery takes, far less than an ack wait.
+# Far more than a shutdown or a redelivery takes, far less than an ack wait.
 SOON = 3.0
 
 
 async def never(message: Msg) -> None:
-    """Handle what must not come."""
+    """Fail on a message that must not be delivered."""
     raise AssertionError(message.subject)
 
 
 async def asked_for(admin: Client, messages: int) -> bool:
-    """Return whether the server waits for so many messages to hand over."""
+    """Return whether the server has requests for so many messages."""
     info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
     return bool(info.num_waiting == messages)
 
 
 @pytest.mark.parametrize("turns", range(0, 60, 3))
 async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus, turns: int) -> None:
-    """However many turns of the loop after a message was sent: it is handled, or another gets it at once."""
+    """At any turn of the loop after a message was sent: it is handled, or another gets it at once."""
     bus, handled = new_bus("sync-worker"), asyncio.Queue[bytes]()
 
     async def handle(delivery: Delivery) -> None:
@@ -54,7 +54,7 @@ async def test_a_stop_at_any_moment_loses_nothing(admin: Client, new_bus: NewBus
 
 
 async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus: NewBus) -> None:
-    """A message that arrives when its fetch has ended goes to another process without a wait."""
+    """A message that arrives after its fetch has ended goes to another process without delay."""
     bus = new_bus("sync-worker")
     await bus.start()
     await admin.jetstream().publish(SUBJECT, b"{}")
@@ -73,7 +73,7 @@ async def test_what_comes_when_nobody_asks_is_given_back(admin: Client, new_bus:
 
 
 async def test_a_stop_gives_back_what_no_fetch_has_taken(admin: Client, new_bus: NewBus) -> None:
-    """Two messages came while the loop rests, as when a fetch had just ended: another gets both at once."""
+    """Two messages came while the loop rests, as after the end of a fetch: another gets both at once."""
     bus = new_bus("sync-worker")
     await bus.start()
     pull = Pull(CONSUMER, never, 1, lambda: False)
@@ -100,7 +100,7 @@ async def test_a_stop_gives_back_what_no_fetch_has_taken(admin: Client, new_bus:
 
 
 async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) -> None:
-    """A place that is taken by the loop itself does not make it look busy."""
+    """A slot that the loop itself uses does not make it look busy."""
     bus = new_bus("sync-worker")
     await bus.start()
     pull = Pull(CONSUMER, never, 1)
@@ -119,7 +119,7 @@ async def test_a_loop_that_hangs_is_not_ready(new_bus: NewBus, admin: Client) ->
 async def test_a_backlog_is_asked_for_together_and_never_beyond_the_places(
     admin: Client, new_bus: NewBus
 ) -> None:
-    """Many messages take fewer requests, and no more are begun at once than there are places."""
+    """Many messages take fewer requests, and at most as many as there are slots are begun at once."""
     bus, handled, begun, most, requests = new_bus("sync-worker"), set[bytes](), 0, 0, 0
 
     async def handle(delivery: Delivery) -> None:
@@ -148,7 +148,7 @@ async def test_a_backlog_is_asked_for_together_and_never_beyond_the_places(
 
 
 async def test_a_stop_in_the_middle_of_a_backlog_loses_nothing(admin: Client, new_bus: NewBus) -> None:
-    """What was asked for and not begun is another's within seconds, long before the ack wait."""
+    """Another process gets the messages not yet begun within seconds, long before the ack wait."""
     bus, handled = new_bus("sync-worker"), set[bytes]()
 
     async def handle(delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""A reply subject, which the server does not check, leads only into the account of the user who set it."""
+"""A reply subject, which the server does not check, leads only into the account of its user."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,14 +29,14 @@ each_user = pytest.mark.parametrize("user", TRIED, ids=[user.name for user in TR
 
 
 class State(msgspec.Struct, frozen=True):
-    """What an attack would change: streams, how many messages were ever taken from each, and consumers."""
+    """The targets of an attack: streams with their first sequence numbers, and consumers."""
 
     streams: dict[str, int]
     consumers: dict[str, set[str]]
 
 
 async def state(jetstream: JetStreamContext) -> State:
-    """Ask for everything that there is."""
+    """Read the state of streams and consumers."""
     streams = {str(info.config.name): info.state.first_seq for info in await jetstream.streams_info()}
     consumers = {name: {each.name for each in await jetstream.consumers_info(name)} for name in streams}
     return State(streams, consumers)
@@ -57,7 +57,7 @@ def replies(user: User) -> list[str]:
 
 
 async def attack(client: Client, user: User, targets: list[str]) -> None:
-    """Say all that a user may, with each of the replies, and with bodies that are answered."""
+    """Publish all that a user may, with each of the reply subjects, and with bodies that get replies."""
     for subject in map(one_of, user.publish):
         for target in targets:
             for body in bodies(subject):
@@ -66,14 +66,14 @@ async def attack(client: Client, user: User, targets: list[str]) -> None:
 
 
 def bodies(subject: str) -> tuple[bytes, ...]:
-    """Return what the server answers on a subject, and does not only take."""
+    """Return the bodies to which the server replies on a subject."""
     if ".MSG.NEXT." in subject:
         return (PULL,)
     return (ACKNOWLEDGED,) if subject.startswith("$JS.ACK.") else (b"",)
 
 
 async def acknowledge(client: Client, consumer: Consumer, targets: list[str]) -> None:
-    """Acknowledge a message of a consumer for each target: the server answers that with an empty body."""
+    """Acknowledge a message of a consumer for each target: the server replies with an empty body."""
     pulling = await client.jetstream().pull_subscribe_bind(consumer.name, stream=consumer.stream)
     (message,) = await pulling.fetch(1, timeout=5)
     for target in targets:
@@ -82,7 +82,7 @@ async def acknowledge(client: Client, consumer: Consumer, targets: list[str]) ->
 
 
 async def reflect(client: Client, user: User) -> None:
-    """Answer wherever it is asked for, as a service does that does not look."""
+    """Reply to any subject, as a careless service does."""
 
     async def answer(message: Msg) -> None:
         await client.publish(message.reply, b"")
@@ -103,9 +103,9 @@ async def _jetstream(admin: Client) -> AsyncIterator[JetStreamContext]:
 
 
 def expected(user: User, account: str, subject: str) -> bool:
-    """Return whether another account may hear this when a user says all that it may.
+    """Return whether another account may receive this when a user publishes all that it may.
 
-    It hears what is said, and the streams' account also what is handed over from it and about that.
+    It receives published messages, and the streams' account also deliveries and their advisories.
     """
     said = may_publish(user, subject) or subject in {MARK, NOWHERE} or subject.startswith("_R_.")
     told = subject in STORED or (subject.startswith("$JS.EVENT.") and subject not in all_subjects())
@@ -116,7 +116,7 @@ def expected(user: User, account: str, subject: str) -> bool:
 async def test_a_reply_subject_reaches_nothing_that_its_user_may_not(
     new_client: NewClient, tap: Tap, jetstream: JetStreamContext, user: User
 ) -> None:
-    """No stream is deleted or purged, no consumer goes, and no other account hears an answer."""
+    """No stream is deleted or purged, no consumer is deleted, and no other account receives a reply."""
     before, targets = await state(jetstream), replies(user)
     for other in TRIED:
         if other.answers:
@@ -144,7 +144,7 @@ async def test_a_reply_subject_reaches_nothing_that_its_user_may_not(
 
 
 async def test_in_one_account_a_reply_subject_reaches_everything(tmp_path: Path) -> None:
-    """What the test above looks for is what happens where all users meet in one account."""
+    """The test above detects the attack when all users share one account."""
     async with running_one_account(Processes(tmp_path / "logs"), tmp_path) as bus, connecting(bus) as connect:
         admin, _ = await connect("admin")
         before = await state(admin.jetstream())

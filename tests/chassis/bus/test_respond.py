@@ -1,4 +1,4 @@
-"""A request always gets an answer, and only its asker gets it."""
+"""A request always gets a reply, and only its sender gets it."""
 
 from collections.abc import AsyncIterator
 
@@ -29,19 +29,19 @@ ANSWERS: dict[bytes, Exception] = {
 
 
 async def answer(body: bytes) -> msgspec.Struct:
-    """Answer as the test's body says."""
+    """Reply as the test's body says."""
     if body in ANSWERS:
         raise ANSWERS[body]
     return Destroyed()
 
 
 async def ignore(subject: str) -> None:
-    """Hear an announcement."""
+    """Accept an announcement."""
 
 
 @pytest_asyncio.fixture(name="one", scope="module")
 async def _one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Yield a bus as the version before configures it."""
+    """Yield a bus with the configuration of the version before."""
     directory = tmp_path_factory.mktemp("one-account")
     async with running_one_account(Processes(directory / "logs"), directory) as bus:
         yield bus
@@ -67,7 +67,7 @@ async def _connect(server: Nats) -> AsyncIterator[NewClient]:
 async def _broker(new_bus: NewBus) -> AsyncIterator[Bus]:
     bus = new_bus("vault-broker")
     respond(bus, subjects.KEYS, "vault-broker", answer, 4)
-    # The server of before refuses this right, which must cost nothing else.
+    # The older server denies this right, which must affect nothing else.
     listen(bus, subjects.RECORDED_ALL, ignore)
     await bus.start()
     await taken(bus.client)
@@ -86,7 +86,7 @@ async def _broker(new_bus: NewBus) -> AsyncIterator[Bus]:
 async def test_whatever_goes_wrong_is_an_answer(
     connect: NewClient, body: bytes, code: Code, detail: str
 ) -> None:
-    """A responder that raises answers with a refusal, which shows nothing of an unexpected error."""
+    """A responder that raises replies with a refusal, which shows no part of an unexpected error."""
     asker, _ = await connect("gateway")
 
     reply: KeysReply = decode((await asker.request(subjects.KEYS, body, timeout=5)).data, KeysReply)
@@ -98,7 +98,7 @@ async def test_whatever_goes_wrong_is_an_answer(
     "reply_to", ["butler.sync.scheduled.x", "_INBOX_worker.stolen", "butler.account.x.y.z", ""]
 )
 async def test_an_answer_goes_nowhere_but_to_the_callers_inbox(connect: NewClient, reply_to: str) -> None:
-    """The server lets the broker answer anywhere; no listener of the streams' account hears the answer."""
+    """The server lets the broker reply anywhere; no listener of the streams' account receives the reply."""
     heard: set[str] = set()
 
     async def on_message(message: Msg) -> None:
@@ -109,7 +109,7 @@ async def test_an_answer_goes_nowhere_but_to_the_callers_inbox(connect: NewClien
     await admin.subscribe(reply_to or "_R_.>", cb=on_message)
     await taken(admin)
     await asker.publish(subjects.KEYS, b"{}", reply=reply_to)
-    for _ in range(8):  # more than the broker answers at once
+    for _ in range(8):  # more than the broker replies to at once
         await asker.request(subjects.KEYS, b"{}", timeout=5)
 
     await taken(admin)
@@ -117,7 +117,7 @@ async def test_an_answer_goes_nowhere_but_to_the_callers_inbox(connect: NewClien
 
 
 async def test_a_gateway_is_answered(new_bus: NewBus) -> None:
-    """The asker's own inbox gets the answer."""
+    """The sender's own inbox gets the reply."""
     bus = new_bus("gateway")
     await bus.start()
 
@@ -128,7 +128,7 @@ async def test_a_gateway_is_answered(new_bus: NewBus) -> None:
 
 
 async def test_an_answer_that_can_not_be_understood_is_none(new_bus: NewBus) -> None:
-    """A newer broker may answer with words that are not known here; the caller has its own for that."""
+    """A newer broker may reply with unknown words, which the caller maps to its own error."""
     bus = new_bus("gateway")
     await bus.start()
 

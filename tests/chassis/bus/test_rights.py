@@ -1,4 +1,4 @@
-"""Every user may do what its row in the topology says, and nothing else."""
+"""Every user has exactly the rights of its row in the topology."""
 
 import asyncio
 import re
@@ -49,8 +49,8 @@ each_user = pytest.mark.parametrize("user", TRIED, ids=[user.name for user in TR
 
 
 async def refused(client: Client, errors: Errors, kind: str) -> set[Ear]:
-    """Return all that the server refused so far, in lower case as the client reports it."""
-    last = f"nobody.may.say.{uuid4()}"  # errors come in order, but after the answer to a flush
+    """Return all that the server denied so far, in lower case as the client reports it."""
+    last = f"nobody.may.say.{uuid4()}"  # errors come in order, but after the response to a flush
     await client.publish(last)
 
     async def all_told() -> bool:
@@ -62,12 +62,12 @@ async def refused(client: Client, errors: Errors, kind: str) -> set[Ear]:
 
 
 def lower(ears: Iterable[Ear]) -> set[Ear]:
-    """Write what was tried as the client reports it."""
+    """Return an attempt in the client's wording."""
     return {Ear(ear.subject.lower(), ear.queue) for ear in ears}
 
 
 def noting(heard: set[Ear], queue: str) -> Callable[[Msg], Awaitable[None]]:
-    """Return a callback that notes each message as heard in a queue group."""
+    """Return a callback that notes each message as received in a queue group."""
 
     async def on_message(message: Msg) -> None:
         heard.add(Ear(message.subject, queue))
@@ -77,7 +77,7 @@ def noting(heard: set[Ear], queue: str) -> Callable[[Msg], Awaitable[None]]:
 
 @each_user
 async def test_a_user_publishes_what_its_row_says(new_client: NewClient, tap: Tap, user: User) -> None:
-    """What is allowed arrives where the row says; everything else is refused and arrives nowhere."""
+    """Allowed messages arrive where the row says; all others are denied and arrive nowhere."""
     client, errors = await new_client(user.name)
     body = uuid4().bytes
 
@@ -95,7 +95,7 @@ async def test_a_user_publishes_what_its_row_says(new_client: NewClient, tap: Ta
 
 @each_user
 async def test_a_user_hears_what_its_row_says(new_client: NewClient, tap: Tap, user: User) -> None:
-    """What is allowed is heard, in its queue group only; every other subscription is refused."""
+    """Allowed subscriptions receive, in their queue group only; every other subscription is denied."""
     client, errors = await new_client(user.name)
     heard: set[Ear] = set()
     for ear in all_ears():
@@ -115,7 +115,7 @@ async def test_a_user_hears_what_its_row_says(new_client: NewClient, tap: Tap, u
 
 @pytest.mark.parametrize(("subject", "speakers"), SPEAKERS.items())
 def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
-    """No row grew: outcomes, requests, questions and facts come from those who may know them."""
+    """Outcomes, requests and events come only from the users that own them, and no row grew."""
     assert {user.name for user in TRIED if may_publish(user, subject)} == speakers
 
 
@@ -123,10 +123,10 @@ STREAMS_WATCHED = ("SYNC_REQUESTS", "SYNC_OUTCOMES", "DEAD_LETTERS")
 
 
 def test_nobody_rules_over_streams_and_consumers() -> None:
-    """Of the server's API a service may ask for its own consumers' state and next message.
+    """Of the server's API a service may request its own consumers' state and next message.
 
-    The gateway may also ask how the streams of syncs and dead letters and the consumers of requests stand; it
-    may take nothing from those.
+    The gateway may also read the state of the streams of syncs and dead letters and of the consumers of
+    requests; it may not take their messages.
     """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
@@ -150,7 +150,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_reads_the_inbox_of_another(role: str) -> None:
-    """Answers are heard by those who asked, whatever pattern another tries."""
+    """Only the sender of a request receives the reply, whatever pattern another user tries."""
     owner = {"worker": "sync-worker"}.get(role, role)
     inbox = subjects.inbox_prefix(role)
     for pattern in (f"{inbox}x", f"{inbox}*", f"{inbox}>", "*.x", ">"):
@@ -162,7 +162,7 @@ def test_nobody_reads_the_inbox_of_another(role: str) -> None:
 async def test_a_request_is_answered_once_by_who_may_answer(
     new_client: NewClient, tap: Tap, user: User
 ) -> None:
-    """A service that is asked may answer once, where it was told to; the others not at all."""
+    """A requested service may reply once, to the reply subject; the others not at all."""
     client, errors = await new_client(user.name)
     asked: asyncio.Queue[str] = asyncio.Queue()
 
@@ -187,7 +187,7 @@ async def test_a_request_is_answered_once_by_who_may_answer(
 
 
 async def test_nobody_settles_the_delivery_of_another(new_client: NewClient, admin: Client) -> None:
-    """What is one's own acknowledgement in one format and another's in the other settles nothing."""
+    """A user's own acknowledgement in one format cannot settle another's delivery in the other format."""
     gateway, _ = await new_client("gateway")
     worker, errors = await new_client("sync-worker")
     await admin.jetstream().publish(subjects.sync_failed("okx"), b"{}")
@@ -205,12 +205,12 @@ async def test_nobody_settles_the_delivery_of_another(new_client: NewClient, adm
 
 
 def test_every_stream_is_bounded() -> None:
-    """No stream grows for ever: each has an age and a size."""
+    """Each stream has a maximum age and size."""
     assert all(stream.max_age and stream.max_bytes for stream in STREAMS)
 
 
 def test_a_user_without_a_key_is_missed() -> None:
-    """The server's configuration can not be written with a user left out."""
+    """The server's configuration cannot be written without a user's key."""
     keys = {user.name: "U" for user in USERS}
 
     with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""The bus over TLS: only with the server that is meant, and never in the clear."""
+"""The bus over TLS: only with the intended server, and never in clear."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ CONNECT_SECONDS = 3.0
 
 
 def issued(folder: Path, *hosts: str) -> tuple[Authority, Identity]:
-    """Make an authority and a server's identity."""
+    """Return an authority and a server's identity."""
     authority = make_authority(folder, folder.name)
     return authority, authority.issue(hosts)
 
@@ -46,7 +46,7 @@ async def _secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tu
 
 @pytest.fixture(name="told")
 def _told(secured: tuple[Nats, Path]) -> dict[str, str]:
-    """Return the settings of a service that is told all that it needs."""
+    """Return the settings of a service that has all TLS files."""
     bus, ca = secured
     return {
         "NATS_URL": bus.url,
@@ -80,7 +80,7 @@ def provisioned(bus: Nats, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_a_service_speaks_tls_with_the_server_that_it_trusts(told: dict[str, str]) -> None:
-    """With the authority's file and a certificate of its own it is connected, and encrypted."""
+    """With the authority's file and its own certificate the service connects, encrypted."""
     assert await connected(told) == "tls"
 
 
@@ -96,7 +96,7 @@ async def test_a_service_speaks_tls_with_the_server_that_it_trusts(told: dict[st
 async def test_a_service_speaks_with_no_other(
     told: dict[str, str], tmp_path: Path, changed: dict[str, str]
 ) -> None:
-    """A server that another authority signed, or that has another name, is refused; so is a service."""
+    """A server that another authority signed, or that has another name, is refused; so is such a service."""
     stranger = str(make_authority(tmp_path, "stranger").certificate_path)
     meant = {"stranger": stranger, "localhost": told["NATS_URL"].replace("127.0.0.1", "localhost")}
 
@@ -104,7 +104,7 @@ async def test_a_service_speaks_with_no_other(
 
 
 async def test_a_service_that_expects_tls_says_nothing_in_the_clear(told: dict[str, str], nats: Nats) -> None:
-    """A server without TLS is refused, though it says that it needs none."""
+    """A server without TLS is refused, even if it says that TLS is not required."""
     clear = told | {"NATS_URL": nats.url, "NATS_NKEY_FILE": str(nats.seed_file("gateway"))}
 
     assert await connected({name: text for name, text in clear.items() if name not in NATS_TLS}) == "clear"
@@ -122,13 +122,13 @@ async def test_a_service_that_expects_tls_says_nothing_in_the_clear(told: dict[s
     ],
 )
 def test_half_of_the_settings_is_refused(told: dict[str, str], changed: dict[str, str], named: str) -> None:
-    """Nothing is left out silently: that would be a bus in the clear, or a server that hangs up."""
+    """An incomplete setting would mean a bus in clear, or a server that disconnects."""
     with pytest.raises(BadSetting, match=named):
         running(told | {name: text.format(**told) for name, text in changed.items()}, 3000)
 
 
 async def test_streams_are_made_over_tls(told: dict[str, str], secured: tuple[Nats, Path]) -> None:
-    """The command takes the same files, and makes nothing at a server that it does not trust."""
+    """The command takes the same files, and makes nothing at an untrusted server."""
     bus, ca = secured
     own = ["--cert-file", told["NATS_CERT_FILE"], "--key-file", told["NATS_KEY_FILE"]]
     stranger = make_authority(ca.with_name("stranger"), "stranger").certificate_path
@@ -141,14 +141,14 @@ async def test_streams_are_made_over_tls(told: dict[str, str], secured: tuple[Na
 
 
 async def replicas(bus: Nats) -> set[int]:
-    """Return on how many servers the streams are."""
+    """Return the number of servers that hold the streams."""
     async with await nats_client.connect(bus.url, nkeys_seed=str(bus.seed_file("admin"))) as client:
         found: list[Any] = [await client.jetstream().stream_info(str(stream.name)) for stream in STREAMS]
     return {info.config.num_replicas for info in found}
 
 
 async def test_streams_are_kept_on_as_many_servers_as_told(tmp_path: Path) -> None:
-    """Three of a cluster's servers keep each stream; a provisioning that says no number leaves it so."""
+    """Three of a cluster's servers keep each stream; provisioning without a number does not change that."""
     async with serving(tmp_path, ["", "", ""]) as servers:
         assert provisioned(servers[0], "--replicas", "1").returncode == 0
         assert await replicas(servers[0]) == {1}

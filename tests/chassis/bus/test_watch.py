@@ -1,4 +1,4 @@
-"""Consumers are watched: what waits is a metric, and one that stands still is stuck."""
+"""Consumers are watched: waiting messages are a metric, and a consumer without progress is stuck."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def _clock() -> Clock:
 
 
 def test_a_consumer_stands_still_while_messages_wait(clock: Clock) -> None:
-    """From the moment that they were first seen to wait, and not for the time in which there were none."""
+    """The time counts from the first sight of waiting messages, without the time in which there were none."""
     standing = Standing(clock)
     standing.see(7, 0)
     clock.now += 3600
@@ -59,7 +59,7 @@ def test_a_consumer_stands_still_while_messages_wait(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("floor", "waiting"), [(8, 2), (7, 0), (0, 2)], ids=["moved", "empty", "made anew"])
 def test_a_consumer_that_moves_does_not_stand_still(clock: Clock, floor: int, waiting: int) -> None:
-    """One settled message is enough, also when others still wait."""
+    """One settled message suffices, even if others still wait."""
     standing = Standing(clock)
     standing.see(7, 2)
     clock.now += 100
@@ -70,7 +70,7 @@ def test_a_consumer_that_moves_does_not_stand_still(clock: Clock, floor: int, wa
 
 
 async def test_a_consumer_that_nobody_reads_is_stuck(admin: Client, new_bus: NewBus, clock: Clock) -> None:
-    """After 150 seconds in which messages waited; when they are settled it is well again."""
+    """After 150 seconds with waiting messages; when they are settled it is healthy again."""
     bus = new_bus("gateway")
     await bus.start()
     watch = Watch(bus, [OUTCOMES_CONSUMER], monotonic=clock)
@@ -99,7 +99,7 @@ async def test_a_consumer_that_nobody_reads_is_stuck(admin: Client, new_bus: New
 
 
 async def test_the_gateway_sees_how_far_the_workers_are(admin: Client, new_bus: NewBus) -> None:
-    """Also when no worker runs: requests that wait are its metric, and dead letters are counted."""
+    """Waiting requests are a metric even if no worker runs, and dead letters are counted."""
     bus = new_bus("gateway")
     await bus.start()
     watch = Watch(bus, CONSUMERS)
@@ -116,7 +116,7 @@ async def test_the_gateway_sees_how_far_the_workers_are(admin: Client, new_bus: 
 
 
 async def test_a_number_that_can_not_be_had_is_not_an_old_one(admin: Client, new_bus: NewBus) -> None:
-    """A consumer that is gone has no number; the others have theirs."""
+    """A deleted consumer has no number; the others have theirs."""
     bus = new_bus("gateway")
     await bus.start()
     watch = Watch(bus, CONSUMERS)
@@ -137,7 +137,7 @@ async def test_a_number_that_can_not_be_had_is_not_an_old_one(admin: Client, new
 async def test_a_right_that_a_server_does_not_know_yet_costs_that_metric_only(
     new_bus: NewBus, admin: Client, clock: Clock
 ) -> None:
-    """Its configuration is older: the question is refused, and not repeated with every sample."""
+    """Its configuration is older: the request is denied, and not repeated with every sample."""
     bus, own = new_bus("sync-worker"), sync_worker_consumer("okx")
     await bus.start()
     watch = Watch(bus, [OUTCOMES_CONSUMER, own], monotonic=clock)

@@ -1,4 +1,4 @@
-"""Runs readers of our contracts that others wrote; `make test` installs them from npm."""
+"""Runs third-party readers of our contracts; `make test` installs them from npm."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SECONDS = 120
 
 
 def read_by(reader: str, said: Any) -> Any:
-    """Return what a reader of this folder (`asyncapi`, `cloudevents`) says of a JSON value."""
+    """Return a reader's view of a JSON value, from a reader in this folder (`asyncapi`, `cloudevents`)."""
     node = shutil.which("node")
     if node is None or not MODULES.is_dir():
         pytest.skip("needs Node with npm, and `make test`, which installs the readers")

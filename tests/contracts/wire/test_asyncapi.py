@@ -1,4 +1,4 @@
-"""The AsyncAPI document tells programs all that the cards and the topology say."""
+"""The AsyncAPI document contains all facts of the cards and the topology."""
 
 import json
 from uuid import UUID
@@ -26,7 +26,7 @@ def test_the_parser_of_asyncapi_finds_nothing_to_say() -> None:
 
 
 def test_the_parser_refuses_a_document_that_is_not_valid() -> None:
-    """The rules are really applied: an operation without its action is found."""
+    """The rules are really applied: the parser finds an operation without its action."""
     spoiled = json.loads(DOCUMENT.read_text())
     del spoiled["operations"]["sendAccountSynced"]["action"]
 
@@ -47,7 +47,7 @@ def test_a_card_tells_what_its_readers_rely_on(card: Card) -> None:
 
 
 def test_every_subject_of_the_bus_has_a_card() -> None:
-    """Whatever a service may publish or answer is on a card, its questions to the server apart."""
+    """A card has every subject on which a service may publish or reply, except requests to the server."""
     patterns = [PARAMETER.sub("*", card.subject) for card in CARDS]
     own = [row for user in USERS for row in (*user.publish, *user.answers) if row.startswith("butler.")]
     assert own
@@ -56,7 +56,7 @@ def test_every_subject_of_the_bus_has_a_card() -> None:
 
 
 def test_retention_is_that_of_the_stream() -> None:
-    """A card does not say it again: a stream that keeps longer says so by itself."""
+    """A card does not repeat it: a stream with a longer retention changes the document by itself."""
     retained = {card.subject: described(card)["retention"] for card in CARDS}
 
     assert retained["butler.account.synced.{user_id}"]["max_age_seconds"] == 7 * DAY
@@ -67,7 +67,7 @@ def test_retention_is_that_of_the_stream() -> None:
 
 
 def test_the_cards_of_account_events_are_for_the_subjects_that_the_gateway_uses() -> None:
-    """Their subjects, which are written out on the cards, are those of the code."""
+    """The subjects that the cards spell out are those of the code."""
     used = {subjects.account_synced(ID), subjects.account_paused(ID), subjects.account_resumed(ID)}
 
     public = {card.subject for card in CARDS if "subscribers" in card.receivers}
@@ -75,7 +75,7 @@ def test_the_cards_of_account_events_are_for_the_subjects_that_the_gateway_uses(
 
 
 def test_a_request_is_answered_by_its_own_answers_or_a_refusal() -> None:
-    """Each message has a place: it goes to a subject, or answers on one."""
+    """Each message goes to a subject, or is a reply on one."""
     placed = {kind for card in CARDS for kind in (card.message, *card.replies) if kind}
 
     assert placed == set(NAMES)

@@ -1,4 +1,4 @@
-"""Every message is a CloudEvent 1.0 in the headers of NATS, for programs that know nothing of this system."""
+"""Every message is a CloudEvent 1.0 in NATS headers, for programs that do not know this system."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from contracts.wire.asyncapi import CONTRACTS, example
 from contracts.wire.envelope import attributes, decode
 from tests.contracts.foreign.reader import read_by
 
-# What the NATS binding has a sender encode: space, double quote, percent, and all but printable ASCII.
+# The NATS binding has a sender encode these: space, double quote, percent, and all but printable ASCII.
 PLAIN = re.compile(r"[!#$&-~]+", re.ASCII)
 
 
@@ -37,7 +37,7 @@ def test_every_message_fits_the_schema_of_cloudevents() -> None:
 
 
 def test_the_reader_refuses_what_is_no_cloudevent() -> None:
-    """The schema is really applied: without a source, and with a schema that is no URI, there is no event."""
+    """The schema is really applied: it refuses a missing source, and a schema that is not a URI."""
     message = sent(next(iter(NAMES)))
     spoiled: list[dict[str, str]] = [{"ce-source": ""}, {"ce-dataschema": "1"}, {"ce-time": "noon"}]
 

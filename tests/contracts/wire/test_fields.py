@@ -1,4 +1,4 @@
-"""Each form of a field is checked in one place, and the one that signs becomes what a vault takes."""
+"""One place checks each form of a field, and converts the signing one for the vault."""
 
 from base64 import b64encode
 from secrets import token_bytes
@@ -42,7 +42,7 @@ Key = ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey
 def pem(
     key: Key, shape: PrivateFormat = PrivateFormat.PKCS8, locked: KeySerializationEncryption = PLAIN
 ) -> str:
-    """Write a private key."""
+    """Return a private key as PEM."""
     return key.private_bytes(Encoding.PEM, shape, locked).decode()
 
 
@@ -51,7 +51,7 @@ LOCKED = BestAvailableEncryption(b"canary")
 
 
 def words(field: CredentialField, text: str) -> str | None:
-    """Say why a value of a field can not be used, None for one that can."""
+    """Return the reason why a value of a field cannot be used, None for a valid one."""
     return wrong_fields(OKX, [field], {field.key: Secret(text)}).get(field.key)
 
 
@@ -69,7 +69,7 @@ def words(field: CredentialField, text: str) -> str | None:
     ids=["SEC 1", "PKCS 8", "escaped", "escaped twice", "of Windows", "in one line", "without line end"],
 )
 def test_a_pem_is_read_as_programs_hand_it_on(text: str) -> None:
-    """Line ends that were escaped or became spaces change nothing: the vault gets the same key."""
+    """Line ends that were escaped or became spaces do not matter: the vault gets the same key."""
     der = key_bytes(ON_P256, Secret(text))
 
     assert words(ON_P256, text) is None
@@ -100,7 +100,7 @@ def test_an_ed25519_key_becomes_pkcs8() -> None:
     ],
 )
 def test_another_key_is_refused_by_name(field: CredentialField, text: str) -> None:
-    """A key on another curve, with a password, damaged, or no key at all: the words say what is wanted."""
+    """A key on another curve, with a password, damaged, or missing: the words name the expected one."""
     refused = words(field, text)
 
     assert refused == f"The private_key is not the PEM of a private key on {field.curve} without a password."
@@ -110,7 +110,7 @@ def test_another_key_is_refused_by_name(field: CredentialField, text: str) -> No
 
 
 def test_base64_is_decoded_for_the_vault() -> None:
-    """The key is the bytes that the exchange's clients decode, and they count, not the characters."""
+    """The key is the bytes that the exchange's clients decode; its length counts these, not characters."""
     raw = token_bytes(64)
 
     assert key_bytes(IN_BASE64, Secret(b64encode(raw).decode())) == raw
@@ -139,14 +139,14 @@ def test_what_is_not_base64_is_refused(text: str) -> None:
     ],
 )
 def test_bounds_are_those_of_the_field(text: str, reason: str | None) -> None:
-    """A text is between the shortest and the longest that the exchange gives out."""
+    """A text is between the shortest and the longest that the exchange issues."""
     refused = words(USER, text)
 
     assert (refused is None) if reason is None else (reason in (refused or ""))
 
 
 def test_missing_fields_are_named_and_unknown_ones_are_not_repeated() -> None:
-    """A name that is not known may be a secret in the wrong place."""
+    """An unknown name may be a secret in the wrong place."""
     wrong = wrong_fields(OKX, OKX.credential_fields, {"api_key": Secret("k"), "canary": Secret("canary")})
 
     assert wrong == {

@@ -1,4 +1,4 @@
-"""A grant, and a request to store, is worth what the gateway signed."""
+"""A grant, and a request to store, is valid only as the gateway signed it."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_grant_says_what_was_signed() -> None:
 
 
 def test_a_grant_ends_at_its_deadline() -> None:
-    """At the deadline it is over, a moment before it is not."""
+    """At the deadline it has expired, a moment before it has not."""
     assert read_grant(TEXT, KEY.public_key(), GRANT.exp - timedelta(microseconds=1)) == GRANT
     with pytest.raises(GrantRefused):
         read_grant(TEXT, KEY.public_key(), GRANT.exp)
@@ -56,7 +56,7 @@ def test_a_grant_of_another_key_is_refused() -> None:
 
 @given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
 def test_an_altered_grant_is_refused(place: int, letter: str) -> None:
-    """No changed letter passes, not even one that decodes to the same."""
+    """No changed letter is accepted, not even one that decodes to the same."""
     assume(letter != TEXT[place])
 
     with pytest.raises(GrantRefused):
@@ -65,13 +65,13 @@ def test_an_altered_grant_is_refused(place: int, letter: str) -> None:
 
 @given(st.text(max_size=60))
 def test_garbage_is_refused(text: str) -> None:
-    """Whatever is sent as a grant is refused in words, never with another error."""
+    """Any garbage is refused with words, never with another error."""
     with pytest.raises(GrantRefused):
         read_grant(text, KEY.public_key(), NOW)
 
 
 def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
-    """The signature holds after the message went over the bus, whatever zone its deadline is written in."""
+    """The signature holds after the message crossed the bus, in any time zone of its deadline."""
     check_store(decode(encode(STORE), Store), KEY.public_key())
     zone = timezone(timedelta(hours=2))
     check_store(msgspec.structs.replace(STORE, deadline=STORE.deadline.astimezone(zone)), KEY.public_key())
@@ -101,13 +101,13 @@ def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
     ),
 )
 def test_an_altered_request_to_store_is_refused(altered: dict[str, Any]) -> None:
-    """Nothing of it can be changed, and no other signature of the gateway fits."""
+    """No part of it can be changed, and no other signature of the gateway fits."""
     with pytest.raises(GrantRefused):
         check_store(msgspec.structs.replace(STORE, **altered), KEY.public_key())
 
 
 def test_every_field_of_a_request_to_store_is_signed() -> None:
-    """A field that is added to the message is added to what the signature covers, or to this list."""
+    """The signature covers every field, except those of this list."""
     signed = {"request_id", "credential_id", "exchange", "sealing_key_id", "deadline"}
     hashed = {"wrapped_secret", "sealed_parts"}
 
@@ -116,7 +116,7 @@ def test_every_field_of_a_request_to_store_is_signed() -> None:
 
 @pytest.mark.parametrize("request_id", [uuid4(), None])
 def test_a_signed_request_to_destroy_is_read_as_it_was_sent(request_id: UUID | None) -> None:
-    """The signature holds after the message went over the bus."""
+    """The signature holds after the message crossed the bus."""
     request = sign_destroy(Destroy(uuid4(), request_id), KEY)
 
     check_destroy(decode(encode(request), Destroy), KEY.public_key())
@@ -138,24 +138,24 @@ def test_a_signed_request_to_destroy_is_read_as_it_was_sent(request_id: UUID | N
     ids=str.split("request no-request credential none empty longer a-store's a-grant's another-key's"),
 )
 def test_an_altered_request_to_destroy_is_refused(altered: dict[str, Any]) -> None:
-    """Nothing of it can be changed, and no other signature of the gateway fits."""
+    """No part of it can be changed, and no other signature of the gateway fits."""
     with pytest.raises(GrantRefused):
         check_destroy(msgspec.structs.replace(DESTROY, **altered), KEY.public_key())
 
 
 def test_a_signature_to_destroy_stores_nothing() -> None:
-    """Store and Destroy of the same ids have signatures that never pass for each other."""
+    """The signatures of Store and Destroy for the same ids never match each other."""
     with pytest.raises(GrantRefused):
         check_store(msgspec.structs.replace(STORE, signature=DESTROY.signature), KEY.public_key())
 
 
 def test_every_field_of_a_request_to_destroy_is_signed() -> None:
-    """A field that is added to the message is added to what the signature covers, or to this list."""
+    """The signature covers every field, except those of this list."""
     assert set(Destroy.__struct_fields__) == {"request_id", "credential_id", "signature"}
 
 
 def test_a_grant_tells_its_sync() -> None:
-    """Its purpose names it; other purposes, and words that are no id, name none."""
+    """Its purpose names the sync; other purposes, and invalid ids, name none."""
     sync_id = uuid4()
     for purpose, told in (
         (sync_purpose(sync_id), sync_id),

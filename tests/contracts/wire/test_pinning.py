@@ -1,4 +1,4 @@
-"""A fingerprint is read as people write it, and never as anything but a fingerprint."""
+"""A fingerprint is accepted as people write it, and only if it is valid."""
 
 import hashlib
 
@@ -29,7 +29,7 @@ KEY = rsa.generate_private_key(65537, 2048).public_key()
     ],
 )
 def test_one_or_two_fingerprints_are_read(text: str, fingerprints: set[str]) -> None:
-    """Two stand with a comma, for the time of a rotation."""
+    """Two are separated by a comma, for the time of a rotation."""
     assert read_fingerprints(text) == fingerprints
 
 
@@ -48,13 +48,13 @@ def test_one_or_two_fingerprints_are_read(text: str, fingerprints: set[str]) -> 
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    """Half a fingerprint, three of them or none pin nothing, so that no gateway starts with them."""
+    """Half a fingerprint, three of them or none pin no key, so no gateway starts with them."""
     with pytest.raises(ValueError, match="fingerprint"):
         read_fingerprints(text)
 
 
 def test_a_wrapping_key_is_known_by_its_der_form() -> None:
-    """The fingerprint is what `openssl pkey -pubin -outform DER | sha256sum` prints."""
+    """The fingerprint is the output of `openssl pkey -pubin -outform DER | sha256sum`."""
     pem = KEY.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     der = KEY.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -64,7 +64,7 @@ def test_a_wrapping_key_is_known_by_its_der_form() -> None:
 
 @pytest.mark.parametrize("pem", ["", "no key", "another kind"])
 def test_what_is_not_rsa_has_no_fingerprint(pem: str) -> None:
-    """Another kind of key, or a text that is no key, is never compared."""
+    """Another kind of key, or a text that is not a key, is never compared."""
     if pem == "another kind":
         other = ec.generate_private_key(ec.SECP256R1()).public_key()
         pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -10,7 +10,7 @@ SUBJECT = "butler.vault.gateway.store"
 
 
 def test_sealed_bytes_open_for_their_key_and_request() -> None:
-    """What is sealed comes back whole."""
+    """Opening returns the sealed bytes unchanged."""
     key, credential_id, request_id = SealingKey.generate(), uuid4(), uuid4()
 
     sealed = seal(b"canary", key.public, SUBJECT, credential_id, request_id)
@@ -20,7 +20,7 @@ def test_sealed_bytes_open_for_their_key_and_request() -> None:
 
 
 def test_a_kept_key_opens_what_was_sealed_before() -> None:
-    """A key that was written down and read again is the same key."""
+    """A key that was written to a file and read again is the same key."""
     key, credential_id, request_id = SealingKey.generate(), uuid4(), uuid4()
     sealed = seal(b"canary", key.public, SUBJECT, credential_id, request_id)
 

@@ -1,4 +1,4 @@
-"""The accounts, the requests and the running process that the simulator's tests share."""
+"""The accounts, requests and the running process that the simulator's tests share."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ from deploy.simulator.okx.checks import KEY, PASSPHRASE, SIGN, TIMESTAMP, sign
 from deploy.simulator.types import Request
 
 REPOSITORY = Path(__file__).parents[3]
-# However busy the machine is: other tests run beside this one.
+# Enough for a busy machine, because other tests run beside this one.
 START_SECONDS = 60
 NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
 
@@ -43,7 +43,7 @@ def credentials(
 
 @dataclass(frozen=True)
 class Simulator:
-    """A running simulator: its process, its directory and the address that it wrote there."""
+    """A running simulator: its process, its directory and the address in its file."""
 
     process: subprocess.Popen[str]
     directory: Path
@@ -51,7 +51,7 @@ class Simulator:
 
     @property
     def regions(self) -> dict[str, str]:
-        """Where the regions of OKX listen."""
+        """The origins of OKX's regions."""
         regions: dict[str, str] = self.address["exchanges"]["okx"]
         return regions
 
@@ -61,7 +61,7 @@ class Simulator:
         return urlsplit(self.regions["global"]).port or 0
 
     def get(self, account: Account | None, target: str, region: str = "global") -> tuple[int, Any]:
-        """Read a target over TLS, signed now if there is an account, and return HTTP status and body."""
+        """Read a target over TLS, signed now if an account is given, and return HTTP status and body."""
         headers = credentials(account, "GET", target, b"", datetime.now(UTC)) if account else {}
         context = ssl.create_default_context(cafile=self.address["ca"])
         netloc = urlsplit(self.regions[region]).netloc
@@ -73,7 +73,7 @@ class Simulator:
 
 @contextmanager
 def running(directory: Path, *options: str, source: Path = REPOSITORY) -> Iterator[Simulator]:
-    """Start a simulator and stop it as an operator would; `source` is where its code lies."""
+    """Start a simulator and stop it as an operator would; `source` is the folder of its code."""
     command = [sys.executable, "-m", "deploy.simulator", "--directory", str(directory), *options]
     with subprocess.Popen(command, cwd=source, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -88,7 +88,7 @@ def running(directory: Path, *options: str, source: Path = REPOSITORY) -> Iterat
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., Any]:
-    """Return the context manager that runs a simulator of one's own."""
+    """Return the context manager that runs a separate simulator."""
     return running
 
 
@@ -107,7 +107,7 @@ def accounts() -> Accounts:
 
 @pytest.fixture(scope="session")
 def signed(accounts: Accounts) -> Callable[..., Request]:
-    """Return the maker of correct requests, which arrive at NOW; headers and other parts can be replaced."""
+    """Return a maker of valid requests, which arrive at NOW; headers and other parts can be replaced."""
 
     def make(
         target: str = "/api/v5/account/config",

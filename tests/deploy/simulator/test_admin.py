@@ -1,4 +1,4 @@
-"""The admin port: faults are switched on for one owner and endpoint, strike there, and nowhere else."""
+"""The admin port switches faults on for one owner and endpoint; they strike only there."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ def _troubled(
 
 
 def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[int, Any]:
-    """Ask the admin port, and return HTTP status and body."""
+    """Call the admin port, and return HTTP status and body."""
     with closing(http.client.HTTPConnection(urlsplit(simulator.address["admin"]).netloc, timeout=5)) as admin:
         owner, _, endpoint = place.partition("/")
         path = f"/faults/okx/{owner}/api/v5/{endpoint}"
@@ -41,7 +41,7 @@ def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[i
 
 @pytest.fixture(name="put")
 def _put(troubled: Any) -> Iterator[Callable[..., None]]:
-    """Yield a function that switches a fault on; it is off again after the test."""
+    """Yield a function that switches a fault on until the end of the test."""
     places: list[str] = []
 
     def put(place: str, fault: str, **parameters: Any) -> None:
@@ -54,7 +54,7 @@ def _put(troubled: Any) -> Iterator[Callable[..., None]]:
 
 
 def test_without_the_option_there_is_no_admin_port(simulator: Any) -> None:
-    """Neither is one named nor does any other port take orders."""
+    """No file names one, and no other port accepts its requests."""
     assert "admin" not in simulator.address
     assert simulator.get(None, f"/faults/okx/plain{TARGET}")[0] == HTTPStatus.NOT_FOUND
 
@@ -62,7 +62,7 @@ def test_without_the_option_there_is_no_admin_port(simulator: Any) -> None:
 def test_a_fault_strikes_its_account_and_endpoint_only(
     troubled: Any, accounts: Accounts, put: Callable[..., None]
 ) -> None:
-    """Another account and another endpoint answer as ever."""
+    """Another account and another endpoint respond as usual."""
     put(f"plain/{BALANCE}", "refusal", code="50026")
 
     assert troubled.get(accounts["plain"], TARGET)[1]["code"] == "50026"
@@ -72,7 +72,7 @@ def test_a_fault_strikes_its_account_and_endpoint_only(
 
 
 def test_a_public_endpoint_belongs_to_its_region(troubled: Any, put: Callable[..., None]) -> None:
-    """Nobody says who asks there, so that the fault is of the address."""
+    """Its requests carry no account, so the fault belongs to the address."""
     put("eea/public/time", "page", status=502)
 
     assert troubled.get(None, "/api/v5/public/time")[0] == HTTPStatus.OK
@@ -83,7 +83,7 @@ def test_a_public_endpoint_belongs_to_its_region(troubled: Any, put: Callable[..
 def test_a_fault_ends_after_so_many_calls(
     troubled: Any, accounts: Accounts, put: Callable[..., None]
 ) -> None:
-    """With `times` the calls after those are answered."""
+    """With `times`, later calls succeed."""
     put(f"plain/{BALANCE}", "refusal", times=2, code="50001")
 
     codes = [troubled.get(accounts["plain"], TARGET)[1]["code"] for _ in range(3)]
@@ -92,7 +92,7 @@ def test_a_fault_ends_after_so_many_calls(
 
 
 def test_a_fault_that_is_switched_off_is_over(troubled: Any, accounts: Accounts) -> None:
-    """Switching off what is not on does no harm."""
+    """Switching off an inactive fault is harmless."""
     ask(troubled, "PUT", f"plain/{BALANCE}", REFUSED)
     statuses = [ask(troubled, "DELETE", f"plain/{BALANCE}")[0] for _ in range(2)]
 
@@ -119,7 +119,7 @@ def test_every_refusal_can_be_had(
 def test_a_damaged_answer_is_whole_but_for_one_field(
     troubled: Any, accounts: Accounts, put: Callable[..., None]
 ) -> None:
-    """Only the first row that has the field is touched."""
+    """Only the first row that has the field changes."""
     place, target, account = "plain/asset/balances", "/api/v5/asset/balances", accounts["plain"]
     rows = troubled.get(account, target)[1]["data"]
 
@@ -138,7 +138,7 @@ def test_a_damaged_answer_is_whole_but_for_one_field(
 def test_a_skewed_clock_moves_the_time_and_what_is_in_time(
     troubled: Any, accounts: Accounts, put: Callable[..., None]
 ) -> None:
-    """The exchange tells its own time and refuses ours; set right, it counts calls as before."""
+    """The exchange returns its own time and refuses ours; corrected, it counts calls as before."""
     put("global/public/time", "skew", seconds=86400)
     put(f"plain/{BALANCE}", "skew", seconds=86400)
 
@@ -149,7 +149,7 @@ def test_a_skewed_clock_moves_the_time_and_what_is_in_time(
 
 
 def test_strict_limits_refuse_a_burst(troubled: Any, accounts: Accounts, put: Callable[..., None]) -> None:
-    """The second of two calls at once is one too many."""
+    """The second of two calls at once exceeds the limit."""
     put("rich/account/balance", "strict-limits")
 
     codes = [troubled.get(accounts["rich"], TARGET)[1]["code"] for _ in range(2)]
@@ -160,7 +160,7 @@ def test_strict_limits_refuse_a_burst(troubled: Any, accounts: Accounts, put: Ca
 def test_foreign_data_is_another_account_s(
     troubled: Any, accounts: Accounts, put: Callable[..., None]
 ) -> None:
-    """The signature is that of the asker all the same."""
+    """The signature is nevertheless that of the requested account."""
     put("plain/account/config", "foreign", account="margin")
 
     (row,) = troubled.get(accounts["plain"], "/api/v5/account/config")[1]["data"]
@@ -189,7 +189,7 @@ def test_foreign_data_is_another_account_s(
     ],
 )
 def test_bad_input_is_refused_with_the_reason(troubled: Any, place: str, body: Any, complaint: str) -> None:
-    """It switches nothing on."""
+    """It switches no fault on."""
     status, answer = ask(troubled, "PUT", place, body)
 
     assert status == HTTPStatus.BAD_REQUEST
@@ -197,14 +197,14 @@ def test_bad_input_is_refused_with_the_reason(troubled: Any, place: str, body: A
 
 
 def test_a_long_body_is_refused(troubled: Any) -> None:
-    """What the admin port keeps is bounded."""
+    """The admin port limits the size of its data."""
     status, answer = ask(troubled, "PUT", f"plain/{BALANCE}", "x" * 20_000)
 
     assert (status, answer) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "Request Entity Too Large"})
 
 
 def test_the_admin_port_listens_on_loopback_only(troubled: Any) -> None:
-    """Whoever is not on this machine switches nothing."""
+    """Only clients on this machine can switch faults."""
     port = urlsplit(troubled.address["admin"]).port
     listening = Path(f"/proc/{troubled.process.pid}/net/tcp").read_text().splitlines()[1:]
 

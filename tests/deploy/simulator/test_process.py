@@ -37,7 +37,7 @@ def shake_hands(port: int, context: ssl.SSLContext, host: str) -> str | None:
 
 
 def test_it_says_where_it_listens(simulator: Any) -> None:
-    """The file names an address for each region of each exchange that the catalogue has, and for no other."""
+    """The file names an address for each region of each exchange in the catalogue, and no other."""
     address = simulator.address
     urls = [url for origins in address["exchanges"].values() for url in origins.values()]
 
@@ -50,7 +50,7 @@ def test_it_says_where_it_listens(simulator: Any) -> None:
 
 
 def test_each_region_answers_for_its_own_accounts(simulator: Any, accounts: Accounts) -> None:
-    """A key is unknown at the address of another region."""
+    """The address of another region does not know the key."""
     statuses = {
         region: simulator.get(accounts["eea"], "/api/v5/account/config", region)[0]
         for region in simulator.regions
@@ -69,13 +69,13 @@ def test_the_certificate_passes_the_strict_checks_of_newer_pythons(simulator: An
 
 
 def test_a_client_that_does_not_trust_the_authority_refuses(simulator: Any) -> None:
-    """The certificate is signed by the simulator's own authority and nobody else's."""
+    """Only the simulator's own authority signed the certificate."""
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(simulator.port, ssl.create_default_context(), "127.0.0.1")
 
 
 def test_it_listens_on_loopback_only(simulator: Any) -> None:
-    """No address of the machine but 127.0.0.1 leads to it."""
+    """Only the address 127.0.0.1 of the machine leads to it."""
     listening = Path(f"/proc/{simulator.process.pid}/net/tcp").read_text().splitlines()[1:]
     ports = {int(url.rpartition(":")[2]) for url in simulator.regions.values()}
     local = {line.split()[1] for line in listening if line.split()[3] == "0A"}
@@ -94,7 +94,7 @@ def test_keys_are_readable_by_their_owner_only(simulator: Any) -> None:
 
 
 def test_a_restart_keeps_the_certificates_and_sigterm_is_a_clean_end(start: Start, tmp_path: Path) -> None:
-    """Who trusted the authority once need not do it again; the address is gone while nobody listens."""
+    """A client that trusts the authority keeps trusting it; the address file is deleted meanwhile."""
     written: list[dict[str, bytes]] = []
     for _ in range(2):
         with start(tmp_path) as simulator:
@@ -108,7 +108,7 @@ def test_a_restart_keeps_the_certificates_and_sigterm_is_a_clean_end(start: Star
 
 
 def test_a_killed_simulator_leaves_nothing_that_stops_the_next(start: Start, tmp_path: Path) -> None:
-    """The address of a process that was killed is replaced."""
+    """The address of a killed process is replaced."""
     with start(tmp_path) as killed:
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait(5)
@@ -142,7 +142,7 @@ def test_an_exchange_is_added_by_its_folder_and_has_faults_of_its_own(
 
 
 def test_a_file_of_accounts_names_its_exchange(start: Start, tmp_path: Path) -> None:
-    """A file that names none is OKX's."""
+    """A file without a name is OKX's."""
     own = ACCOUNTS.read_text()
     for name, text in {"named": own, "unnamed": own.replace('exchange = "okx"', "")}.items():
         (tmp_path / name).write_text(text.replace('name = "empty"', f'name = "{name}"'))
@@ -162,7 +162,7 @@ def test_a_chosen_port_is_the_first_of_three(start: Start, tmp_path: Path) -> No
 
 
 def three_free_ports() -> int:
-    """Return the first of three ports in a row that nobody listens on."""
+    """Return the first of three free ports in a row."""
     for port in range(20000, 30000, 3):
         with ExitStack() as held, suppress(OSError):
             for index in range(3):
@@ -182,7 +182,7 @@ def three_free_ports() -> int:
 def test_a_start_that_fails_says_why_in_one_line(
     simulator: Any, tmp_path: Path, options: list[str], complaint: str
 ) -> None:
-    """A taken port or a mistake in the file of accounts is no traceback, and no address is left behind."""
+    """A taken port or a mistake in the file of accounts causes no traceback, and no address file stays."""
     file, elsewhere = tmp_path / "accounts.toml", tmp_path / "elsewhere.toml"
     file.write_text('colour = "red"')
     elsewhere.write_text('exchange = "elsewhere"')
@@ -207,7 +207,7 @@ def test_strict_limits_are_an_option_of_the_process(start: Start, tmp_path: Path
 
 
 def test_other_hosts_get_another_certificate_of_the_same_authority(tmp_path: Path) -> None:
-    """The server's certificate is used again for the same hosts only."""
+    """The server's certificate is reused for the same hosts only."""
     authority = make_authority(tmp_path, "Test CA")
     first = authority.issue(["127.0.0.1"]).certificate_path.read_bytes()
     same = authority.issue(["127.0.0.1"]).certificate_path.read_bytes()
@@ -223,7 +223,7 @@ def test_other_hosts_get_another_certificate_of_the_same_authority(tmp_path: Pat
 def test_a_lost_file_is_made_again_with_what_depends_on_it(
     tmp_path: Path, lost: str, content: bytes | None
 ) -> None:
-    """Whatever is missing or empty after a crash, the next start has a chain that verifies."""
+    """If any file is missing or empty after a crash, the next start has a chain that verifies."""
     make_authority(tmp_path, "Test CA").issue(HOSTS)
     (tmp_path / lost).unlink()
     if content is not None:

@@ -1,4 +1,4 @@
-"""The simulated exchange refuses what the real one refuses, in a fixed order."""
+"""The simulated exchange refuses the same requests as the real one, in a fixed order."""
 
 import json
 import re
@@ -53,14 +53,14 @@ def refusal(answer: Answer) -> tuple[int, str, str]:
 def test_a_wrong_header_has_its_own_code_and_a_body_without_data(
     exchange: Okx, signed: Signed, header: str, value: str, expected: tuple[int, str, str]
 ) -> None:
-    """Refusals at the gate have the keys msg and code, nothing else."""
+    """Such refusals have only the keys msg and code."""
     status, code, text = expected
 
     assert exchange.answer(signed(headers={header: value})) == Answer(status, {"msg": text, "code": code})
 
 
 def test_of_several_faults_the_earliest_in_the_order_is_told(exchange: Okx, signed: Signed) -> None:
-    """A request that is wrong in every way is repaired step by step, and each step meets the next check."""
+    """The test repairs an entirely wrong request step by step, and each step meets the next check."""
     place = ("/api/v5/trade/order", "ip-bound", "POST")
     good = dict(signed(*place).headers)
     headers = dict.fromkeys(good, "") | {"x-simulated-trading": "1"}
@@ -88,7 +88,7 @@ def test_of_several_faults_the_earliest_in_the_order_is_told(exchange: Okx, sign
 
 
 def test_a_timestamp_is_good_for_thirty_seconds_either_way(exchange: Okx, signed: Signed) -> None:
-    """The age counts from the exchange's own time, and a time ahead of it counts like one behind."""
+    """The age counts from the exchange's own time, in both directions."""
     made_at = signed().received_at
     ages = [timedelta(seconds=30), timedelta(seconds=-30), timedelta(seconds=30, milliseconds=1)]
     ages.append(-ages[2])
@@ -99,7 +99,7 @@ def test_a_timestamp_is_good_for_thirty_seconds_either_way(exchange: Okx, signed
 
 
 def test_the_signature_covers_the_target_as_it_came(exchange: Okx, signed: Signed) -> None:
-    """An encoded comma and a plain one are both accepted, but not one signed and the other sent."""
+    """An encoded comma and a plain one are both accepted, but signed and sent must be equal."""
     plain, encoded = "/api/v5/account/balance?ccy=BTC,SOL", "/api/v5/account/balance?ccy=BTC%2CSOL"
     swapped = signed(plain, headers={SIGN: signed(encoded).headers[SIGN]})
 
@@ -110,19 +110,19 @@ def test_the_signature_covers_the_target_as_it_came(exchange: Okx, signed: Signe
 
 
 def test_the_signature_covers_the_body(exchange: Okx, signed: Signed) -> None:
-    """A body that was not signed is refused."""
+    """The exchange refuses a body that was not signed."""
     assert exchange.answer(signed(body=b"{}")).body["code"] == "50113"
 
 
 def test_a_key_is_unknown_in_another_region(exchange: Okx, signed: Signed) -> None:
-    """The exchange tells a wrong region exactly like a key that does not exist."""
+    """The exchange returns the same code for a wrong region as for a missing key."""
     answers = [exchange.answer(signed(account="eea", region=region)) for region in Region]
 
     assert [answer.body["code"] for answer in answers] == ["50119", "0", "50119"]
 
 
 def test_a_bound_key_works_from_its_addresses_only(exchange: Okx, signed: Signed) -> None:
-    """The refusal names the address that was seen."""
+    """The refusal names the client's address."""
     refused = exchange.answer(signed(account="ip-bound"))
     allowed = exchange.answer(signed(account="ip-bound", address="192.0.2.10"))
 
@@ -144,14 +144,14 @@ def test_a_bound_key_works_from_its_addresses_only(exchange: Okx, signed: Signed
 def test_a_key_needs_the_permission_of_the_endpoint(
     exchange: Okx, signed: Signed, target: str, account: str, code: str
 ) -> None:
-    """A key without the right is refused with 50120; with it, there is nothing to trade here."""
+    """A key without the right is refused with 50120; with it, no trading endpoint exists here."""
     answer = exchange.answer(signed(target, account, "POST"))
 
     assert (200, code, REFUSALS[code][200]) == refusal(answer)
 
 
 def test_more_than_twenty_currencies_are_refused(exchange: Okx, signed: Signed) -> None:
-    """This refusal comes from the API itself and has an empty data."""
+    """This refusal comes from the API itself and has an empty `data`."""
     targets = [f"/api/v5/asset/balances?ccy={','.join(['BTC'] * count)}" for count in (20, 21)]
 
     accepted, refused = (exchange.answer(signed(target)) for target in targets)
@@ -162,7 +162,7 @@ def test_more_than_twenty_currencies_are_refused(exchange: Okx, signed: Signed) 
 
 
 def test_a_valuation_unit_that_is_not_documented_is_refused(exchange: Okx, signed: Signed) -> None:
-    """SOL is held and priced, but no unit of a valuation."""
+    """SOL is held and priced, but is not a unit of a valuation."""
     answer = exchange.answer(signed("/api/v5/asset/asset-valuation?ccy=SOL"))
 
     assert Answer(400, {"code": "51000", "data": [], "msg": "Parameter ccy error"}) == answer
@@ -180,7 +180,7 @@ def test_unknown_paths_and_wrong_methods_are_told_before_the_key_is_looked_at(
 
 
 def test_every_refusal_is_in_the_table_of_the_exchange(facts: Path) -> None:
-    """Codes, statuses and texts are documented; 50119 alone comes with the status that was really seen."""
+    """Codes, statuses and texts are documented; only 50119 comes with the status that was really seen."""
     rows: list[dict[str, Any]] = json.loads((facts / "data" / "okx-rest-errors.json").read_text())
     documented = {(row["code"], row["http"], row["msg"]) for row in rows}
     ours = {
@@ -206,7 +206,7 @@ def test_every_code_that_the_facts_explain_has_its_refusals(facts: Path) -> None
 
 
 def test_no_credential_is_in_a_representation(accounts: Accounts, signed: Signed) -> None:
-    """What a log or a traceback may print of an account or a request is masked."""
+    """The representation of an account or a request in a log or a traceback is masked."""
     printed = repr(accounts) + repr(signed())
     secrets = [secret for account in accounts.accounts for secret in (account.api_secret, account.passphrase)]
     secrets += [account.api_key for account in accounts.accounts]

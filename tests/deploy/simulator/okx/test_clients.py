@@ -1,4 +1,4 @@
-"""Clients that others wrote read the simulator, unmodified but for their options."""
+"""Third-party clients read the simulator, unmodified except for their options."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ json.dump([client.fetch_balance(), client.fetch_balance({"type": "funding"})], s
 
 
 def run(program: str, given: object, **environment: str) -> Any:
-    """Run a foreign client in a process of its own, because the authority it trusts comes from there."""
+    """Run a third-party client in a separate process, because that sets its trusted authority."""
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         input=json.dumps(given),
@@ -54,7 +54,7 @@ def run(program: str, given: object, **environment: str) -> Any:
 
 
 def options(account: Account, simulator: Any) -> dict[str, Any]:
-    """Return what a person sets to use ccxt with an account at another host."""
+    """Return the options for ccxt with an account at another host."""
     return {
         "apiKey": account.api_key,
         "secret": account.api_secret,
@@ -64,7 +64,7 @@ def options(account: Account, simulator: Any) -> dict[str, Any]:
 
 
 def held(balance: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return total, free and used of each currency as ccxt understands them."""
+    """Return total, free and used of each currency according to ccxt."""
     return {ccy: {part: balance[ccy][part] for part in ("total", "free", "used")} for ccy in balance["total"]}
 
 
@@ -114,7 +114,7 @@ async def test_asynchronous_ccxt_reads_a_margin_account(simulator: Any, accounts
 
 
 async def test_ccxt_sees_two_hundred_assets(simulator: Any, accounts: Accounts) -> None:
-    """The wallets are read whole; every amount is exact in the payload that ccxt hands on."""
+    """The wallets are read whole; every amount is exact in the payload that ccxt passes on."""
     given = options(accounts["rich"], simulator) | {"cafile": simulator.address["ca"]}
     async with ccxt.async_support.okx(given) as client:
         trading = await client.fetch_balance()
@@ -128,7 +128,7 @@ async def test_ccxt_sees_two_hundred_assets(simulator: Any, accounts: Accounts) 
 
 
 async def test_ccxt_recognises_refusals(simulator: Any, accounts: Accounts) -> None:
-    """Codes reach the classes that ccxt has for them."""
+    """Codes become the exception classes of ccxt."""
     plain = options(accounts["plain"], simulator) | {"cafile": simulator.address["ca"]}
     bound = options(accounts["ip-bound"], simulator) | {"cafile": simulator.address["ca"]}
     wrong_secret = plain | {"secret": accounts["rich"].api_secret}
@@ -142,7 +142,7 @@ async def test_ccxt_recognises_refusals(simulator: Any, accounts: Accounts) -> N
 
 
 async def refused(given: dict[str, Any], kind: type[Exception]) -> str:
-    """Ask for the configuration and return the text of ccxt's error, which must be of this kind."""
+    """Request the configuration and return the text of ccxt's error, which must be of this kind."""
     async with ccxt.async_support.okx(given) as client:
         with pytest.raises(kind) as raised:
             await asyncio.wait_for(client.private_get_account_config(), timeout=10)

@@ -24,7 +24,7 @@ def _exchange(accounts: Accounts) -> Okx:
 
 
 def test_every_limit_is_the_documented_one(facts: Path) -> None:
-    """Each endpoint that we serve has the number of calls and the seconds of the exchange's documentation."""
+    """Each served endpoint has the number of calls and the seconds of the exchange's documentation."""
     documented = {
         (row["method"], row["path"]): row["limit"]
         for row in json.loads((facts / "data" / "okx-rate-limits.json").read_text())
@@ -52,7 +52,7 @@ def test_one_call_more_than_the_limit_is_refused(
 
 
 def test_the_window_slides(exchange: Okx, signed: Signed) -> None:
-    """Every call is free again two seconds after it was made, and a refused call costs nothing."""
+    """Every call is free again two seconds after it was made, and a refused call does not count."""
     request = signed(BALANCE)
     start = request.received_at
 
@@ -69,7 +69,7 @@ def test_the_window_slides(exchange: Okx, signed: Signed) -> None:
 
 
 def test_users_and_endpoints_are_counted_apart(exchange: Okx, signed: Signed) -> None:
-    """A sub-account has a count of its own, and so has each endpoint."""
+    """A sub-account has a separate count, and so has each endpoint."""
     for _ in range(10):
         exchange.answer(signed(BALANCE))
 
@@ -79,7 +79,7 @@ def test_users_and_endpoints_are_counted_apart(exchange: Okx, signed: Signed) ->
 
 
 def test_a_public_endpoint_counts_addresses(exchange: Okx, signed: Signed) -> None:
-    """The time can be asked ten times in two seconds from one address."""
+    """An address can request the time ten times in two seconds."""
     answers = [exchange.answer(signed("/api/v5/public/time", headers={})) for _ in range(11)]
     other = exchange.answer(signed("/api/v5/public/time", address="127.0.0.2"))
 
@@ -88,7 +88,7 @@ def test_a_public_endpoint_counts_addresses(exchange: Okx, signed: Signed) -> No
 
 
 def test_a_refused_key_uses_up_no_limit(exchange: Okx, signed: Signed) -> None:
-    """The limit is looked at after the key: who guesses can not lock the user out."""
+    """The limit is checked after the key, so an attacker who guesses cannot lock the user out."""
     for _ in range(20):
         exchange.answer(signed(BALANCE, headers={"ok-access-sign": "guessed"}))
 

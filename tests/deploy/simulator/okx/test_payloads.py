@@ -21,7 +21,7 @@ VALUATION = "/api/v5/asset/asset-valuation"
 
 @pytest.fixture(name="ask")
 def _ask(accounts: Accounts, signed: Callable[..., Request]) -> Ask:
-    """Ask an exchange of one's own, so that limits play no part."""
+    """Call a separate exchange, so that limits play no part."""
 
     def ask(account: str, target: str) -> Any:
         answer = Okx(accounts, Limiter(strict=False)).answer(signed(target, account))
@@ -45,7 +45,7 @@ def shape(value: Any) -> Any:
 def test_rows_have_the_keys_and_types_of_the_documented_example(
     ask: Ask, facts: Path, account: str, target: str
 ) -> None:
-    """Amounts and times are strings, truths are booleans, and no documented key is missing."""
+    """Amounts and times are strings, truth values are booleans, and no documented key is missing."""
     name = target.removeprefix("/api/v5/").replace("/", "_")
     documented = json.loads((facts / "doc-examples" / "okx" / f"{name}.0.json").read_text())
 
@@ -53,7 +53,7 @@ def test_rows_have_the_keys_and_types_of_the_documented_example(
 
 
 def test_plain_holds_five_assets_and_one_of_them_twice(ask: Ask) -> None:
-    """The account of the demo: five assets over two wallets."""
+    """The account of the demo has five assets over two wallets."""
     trading = {row["ccy"] for row in ask("plain", READS[0])[0]["details"]}
     funding = {row["ccy"] for row in ask("plain", READS[1])}
 
@@ -93,7 +93,7 @@ def test_the_valuation_is_the_sum_of_the_wallets(ask: Ask, accounts: Accounts, a
 
 
 def test_a_valuation_is_in_bitcoin_if_no_unit_is_named(ask: Ask) -> None:
-    """Without `ccy` the answer is the one for BTC."""
+    """Without `ccy` the response is the one for BTC."""
     assert ask("plain", VALUATION) == ask("plain", VALUATION + "?ccy=BTC")
     assert ask("plain", VALUATION) != ask("plain", VALUATION + "?ccy=USD")
 
@@ -147,7 +147,7 @@ def test_the_configuration_says_what_a_key_is(ask: Ask, account: str, expected: 
 def test_a_mistake_in_the_file_of_accounts_is_told(
     tmp_path: Path, change: tuple[str, str], complaint: str
 ) -> None:
-    """A wrong field, address, region or a missing price stops the start with its name."""
+    """A wrong field, address, region or a missing price stops the start, and the error names it."""
     source = Path(__file__).parents[4] / "deploy" / "simulator" / "okx" / "accounts.toml"
     (tmp_path / "accounts.toml").write_text(source.read_text().replace(*change, 1))
 
@@ -156,7 +156,7 @@ def test_a_mistake_in_the_file_of_accounts_is_told(
 
 
 def test_zero_rows_are_left_out(tmp_path: Path, signed: Callable[..., Request]) -> None:
-    """A trading row goes when cash and equity are zero, a funding row when its balance is; debt stays."""
+    """A trading row is omitted when cash and equity are zero, a funding row at zero balance; debt stays."""
     source = (Path(__file__).parents[4] / "deploy" / "simulator" / "okx" / "accounts.toml").read_text()
     changed = source.replace('eq = "0.049", cashBal = "0.049"', 'eq = "0", cashBal = "0"')
     changed = changed.replace('eq = "12.5"', 'eq = "-1"').replace('bal = "250.75"', 'bal = "0.00"')

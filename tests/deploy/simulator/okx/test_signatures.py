@@ -15,7 +15,7 @@ def _vectors(facts: Path) -> Any:
 
 
 def test_every_rest_vector_is_reproduced(vectors: Any) -> None:
-    """Method, raw target and body enter the signature as they go over the wire."""
+    """Method, raw target and body enter the signature as they are sent."""
     for vector in vectors["rest"]:
         body = vector["body"].encode()
 
@@ -25,7 +25,7 @@ def test_every_rest_vector_is_reproduced(vectors: Any) -> None:
 
 
 def test_vectors_that_others_published_are_reproduced(vectors: Any) -> None:
-    """Two other projects print signatures of theirs; ours are equal."""
+    """Two other projects publish example signatures; ours are equal."""
     for vector in vectors["third_party"]:
         timestamp, _, target = vector["prehash"].partition("GET")
 
