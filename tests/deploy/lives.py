@@ -20,7 +20,7 @@ from tests.system.person import CALL_SECONDS, PASSWORD, Person
 from tests.waiting import passed, until
 
 ACCOUNTS = ("plain", "margin", "sub-account")
-# A suspended process has requested messages until then.
+# The pull requests of a suspended process expire within this time.
 ASKED_SECONDS = 1.5
 REQUESTS, OUTCOMES = ("SYNC_REQUESTS", "sync-worker-okx"), ("SYNC_OUTCOMES", "gateway")
 

@@ -65,14 +65,14 @@ def foreign_keys(directory: Path, elsewhere: Path) -> Path:
 
 
 def foreign_link(directory: Path, elsewhere: Path) -> Path:
-    """Make the path another user's link to a folder of root."""
+    """Return another user's link to a folder of root."""
     link = directory.with_name("link")
     link.symlink_to(elsewhere)
     return given(link)
 
 
 def foreign_link_above(directory: Path, elsewhere: Path) -> Path:
-    """Make a parent of the path such a link."""
+    """Return a path below such a link."""
     return foreign_link(directory, elsewhere) / "butler"
 
 

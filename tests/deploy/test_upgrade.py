@@ -23,7 +23,7 @@ from tests.system.person import PASSWORD, Person
 from tests.tapping import taken
 from tests.waiting import until
 
-# The last commit before the second look was mended: numbers and outcomes, then thieves and people.
+# The last commit before the second review's changes to numbers, outcomes, attacks and texts.
 EARLIEST = "4056124fcf218c158b28729316611ad777aa9867"
 BEFORE = "5933b8d292aa0783fc14bdaabbf6937f98c684f0"
 # The message of a killed process is redelivered after 30 s.

@@ -113,7 +113,7 @@ class Families(RuleBasedStateMachine):
     @precondition(lambda self: self.access and not self.alive)
     @rule(data=st.data())
     def knock(self, data: st.DataObject) -> None:
-        """Try a token of a dead family, which gets no tokens."""
+        """Try a token of a dead family, which gets 401."""
         token = data.draw(st.sampled_from([self.current, *self.used]))
         assert self._refresh(token).status_code == 401
 

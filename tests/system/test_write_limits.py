@@ -106,7 +106,7 @@ async def test_every_write_answers_429_after_its_limit(
 
 
 def is_of_its_user_alone(route: Route) -> bool:
-    """Return whether a write has no limit for its address: logging in, refreshing, repairing."""
+    """Return whether a write has no limit that all users of an address share: log in, refresh, repair."""
     return route.path.endswith(("/login", "/refresh", "/credentials"))
 
 

@@ -79,7 +79,7 @@ async def test_an_id_can_not_be_taken_without_the_grant(sweeping: Sweeping) -> N
 async def test_who_was_handed_the_grant_can_at_most_let_the_deadline_pass(
     sweeping: Sweeping, garbage: str
 ) -> None:
-    """Its garbage has the honest outcome's id, so the stream drops that: the sync ends by its deadline."""
+    """Its garbage has the honest outcome's id, so the stream drops that; the deadline ends the sync, once."""
     scene = await opened(sweeping)
     grant = scene.grant()
     message_id = f"{scene.sync_id}:outcome:{grant_mark(grant)}"
