@@ -79,7 +79,7 @@ ATTACKS: dict[str, Callable[[int], object]] = {
 
 
 def through(process: int, folder: str) -> Iterator[str]:
-    """Return the files of the stack as another process sees them."""
+    """Yield the files of the stack as another process sees them."""
     for view in ("root", "cwd"):
         yield from walked(f"/proc/{process}/{view}{folder}")
 

@@ -51,7 +51,7 @@ class ScriptedExchange:
         self.forget()
 
     def forget(self) -> None:
-        """Return to the responses of an account that holds one BTC in each wallet."""
+        """Reset to the responses of an account that holds one BTC in each wallet."""
         self.heads.clear()
         self.bodies.clear()
         self.scripts = {
@@ -173,5 +173,5 @@ async def endless(writer: asyncio.StreamWriter) -> None:
 
 
 async def the_time(writer: asyncio.StreamWriter) -> None:
-    """Return the true time."""
+    """Send the true time."""
     await rows({"ts": str(int(time.time() * 1000))})(writer)

@@ -25,7 +25,7 @@ NewPerson = Callable[[], Awaitable[Person]]
 
 @pytest_asyncio.fixture(name="new_person")
 async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
-    """Return a function that signs up another user."""
+    """Yield a function that signs up another user."""
     async with AsyncExitStack() as clients:
 
         async def sign_up() -> Person:
@@ -52,7 +52,7 @@ async def _second_api(stack: Stack) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(name="vault_admin")
 async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: Nats) -> AsyncIterator[Vault]:
-    """Return a view of the contents of the vault."""
+    """Yield a view of the contents of the vault."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     trust = ssl.create_default_context(cafile=vault.ca)

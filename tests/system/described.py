@@ -34,7 +34,7 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def bodies(document: dict[str, Any]) -> Iterator[Body]:
-    """Return every body of the document, with the examples that it refers to."""
+    """Yield every body of the document, with the examples that it refers to."""
     examples = {
         f"#/components/examples/{name}": each for name, each in document["components"]["examples"].items()
     }

@@ -76,7 +76,7 @@ def secrets_of(stack: Stack, person: Person) -> dict[str, bytes]:
 
 
 def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
-    """Return all that the system wrote (logs, streams, tables, WAL, the vault's storage) and received."""
+    """Yield all that the system wrote (logs, streams, tables, WAL, the vault's storage) and received."""
     for folder in ("logs", "nats", "postgres", "openbao"):
         for path in (stack.parts.directory / folder).rglob("*"):
             # The server's own configuration holds public keys only, except for the seal's.

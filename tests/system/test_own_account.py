@@ -40,7 +40,7 @@ class Device:
 
 @pytest_asyncio.fixture(name="device")
 async def _device(stack: Stack, person: Person) -> AsyncIterator[Device]:
-    """Return a second login of the user."""
+    """Yield a second login of the user."""
     login = {"email": person.email, "password": PASSWORD}
     async with httpx.AsyncClient(
         base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False

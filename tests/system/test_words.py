@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest_asyncio.fixture(name="strike")
 async def _strike(admin: Admin) -> AsyncIterator[Admin]:
-    """Return the admin port, and reset the exchange after the test."""
+    """Yield the admin port, and reset the exchange after the test."""
     yield admin
     await admin.clear(STRUCK, CONFIG)
 
