@@ -25,7 +25,7 @@ class Standing(StrEnum):
 
 
 class Remedy(StrEnum):
-    """The kind of remedy: a corrected key, the same key again, a change, another key, waiting, comparing."""
+    """The remedy: a corrected key, the same key, a change, another key, a wait, a look, a new connection."""
 
     CORRECT = "correct"
     SUBMIT = "submit"

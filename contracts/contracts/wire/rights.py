@@ -80,7 +80,7 @@ def consuming(*consumers: Consumer) -> tuple[str, ...]:
 
 
 def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[str, ...]:
-    """Return the subjects to which a user must be able to publish to ask how streams and consumers are."""
+    """Return the subjects for publishing that let a user ask for the state of streams and consumers."""
     return (
         *(f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams),
         *(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers),

@@ -132,7 +132,7 @@ class Pull:
             await self._rest(asyncio.sleep(PAUSE_SECONDS))
 
     async def _fetched(self, pulling: Pulling, number: int) -> list[Msg]:
-        """Fetch up to `number` messages, without any after a timeout, and note whether the server answers."""
+        """Fetch up to `number` messages, none after a timeout, and note whether the server answers."""
         trouble, messages = "", list[Msg]()
         try:
             messages = await pulling.fetch(number, FETCH_SECONDS, HEARTBEAT_SECONDS)

@@ -103,7 +103,7 @@ class Watch:
     async def _asked(
         self, name: str, ask: Callable[[JetStreamContext], Coroutine[Any, Any, Info]]
     ) -> Info | None:
-        """Ask the server; return None if it does not answer, has not lately, or does not know the name."""
+        """Ask the server; return None for an unknown name, after a timeout, or if it was silent recently."""
         if self._monotonic() < self._rests_until.get(name, 0.0) or not await self._bus.ready():
             return None
         try:
