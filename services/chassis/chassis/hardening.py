@@ -11,7 +11,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 def harden() -> None:
-    """Disable core dumps, access to this process's memory by processes of the same user, and rights by exec.
+    """Disable core dumps, access to our memory by processes of the same user, and new rights by exec.
 
     The files in /proc of a process that is not dumpable belong to root. Raises OSError if Linux refuses a
     change; on other systems this disables only core dumps.

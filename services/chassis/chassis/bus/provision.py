@@ -82,7 +82,7 @@ async def _administering(
 
 
 async def create_streams(jetstream: JetStreamContext, replicas: int | None = None) -> None:
-    """Create or update the streams with so many replicas, then the consumers."""
+    """Create or update the streams with so many replicas, then the consumers, each where its stream is."""
     for stream in STREAMS:
         await _create_stream(jetstream, stream, replicas)
     for consumer in CONSUMERS:
