@@ -97,7 +97,7 @@ async def _shared_stack(
 
 @pytest_asyncio.fixture(name="clean_database")
 async def _clean_database(database: Postgres) -> Postgres:
-    """Give the migrated database with no rows in it; the triggers that keep audit rows are off for that."""
+    """Return the migrated database with no rows in it; the triggers that keep audit rows are off for that."""
     async with await database.connect(SUPERUSER) as connection:
         rows = await connection.execute(
             "select tablename from pg_tables where schemaname = 'public' and tablename <> %s",
@@ -119,7 +119,7 @@ async def _clean_database(database: Postgres) -> Postgres:
 
 @pytest_asyncio.fixture(name="clean_bus")
 async def _clean_bus(nats: Nats) -> Nats:
-    """Give the bus with no messages in its streams."""
+    """Return the bus with no messages in its streams."""
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
         for stream in STREAMS:
             await client.jetstream().purge_stream(str(stream.name))
@@ -128,6 +128,6 @@ async def _clean_bus(nats: Nats) -> Nats:
 
 @pytest.fixture(name="stack")
 def _stack(shared_stack: Stack, clean_database: Postgres, clean_bus: Nats) -> Stack:
-    """Give the whole running system without users, accounts or messages."""
+    """Return the whole running system without users, accounts or messages."""
     shared_stack.processes.missing()
     return shared_stack

@@ -18,13 +18,13 @@ Edge = tuple[str, str]
 
 
 def module_name(owner: str, path: Path) -> str:
-    """Give the full name of a module."""
+    """Return the full name of a module."""
     parts = path.relative_to(SOURCES[owner]).with_suffix("").parts
     return ".".join((owner, *(part for part in parts if part != "__init__")))
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Give the full names of what a module imports when it runs, and not what only its types need."""
+    """Yield the full names of what a module imports when it runs, and not what only its types need."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -36,7 +36,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def packages(path: Path) -> set[str]:
-    """Give the top-level packages that a module imports itself."""
+    """Return the top-level packages that a module imports itself."""
     return {name.partition(".")[0] for name in imports(ast.parse(path.read_text()))}
 
 
@@ -66,7 +66,7 @@ class Graph:
         return cls(edges)
 
     def ways(self, module: str, cut: Collection[Edge] = ()) -> dict[str, tuple[str, ...]]:
-        """Give all that a module reaches without the edges that are cut, each with the shortest way to it."""
+        """Return all that a module reaches without the cut edges, each with the shortest way to it."""
         ways: dict[str, tuple[str, ...]] = {module: (module,)}
         for at in (queue := [module]):
             for each in sorted(self.edges.get(at, ())):

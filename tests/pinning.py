@@ -8,6 +8,6 @@ from gateway.accounts.credentials import Pinned
 
 
 def pinned_in(fingerprints_file: Path) -> Pinned:
-    """Give the fingerprints that provisioning wrote into a file."""
+    """Return the fingerprints that provisioning wrote into a file."""
     written = pinned_fingerprints(fingerprints_file)
     return Pinned(*(read_fingerprints(written[name]) for name in FINGERPRINTS))

@@ -14,7 +14,7 @@ LONGEST = ("chaos", "conformance", "deploy")
 
 
 def needs_whole_system(item: pytest.Item) -> bool:
-    """Tell whether a test runs the three services and all that they stand on."""
+    """Return whether a test runs the three services and all that they stand on."""
     if not isinstance(item, pytest.Function):
         return False
     at_hand = {

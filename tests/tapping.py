@@ -38,7 +38,7 @@ class Tap:
         await self.clients[account].publish(subject, body, reply=reply)
 
     async def all(self) -> dict[str, list[Msg]]:
-        """Give what was heard once all that the server has taken is heard."""
+        """Return what was heard once all that the server has taken is heard."""
         for account, client in self.clients.items():
             mark = uuid4().bytes
             await client.publish(MARK, mark)
@@ -50,7 +50,7 @@ class Tap:
         return self.heard
 
     async def places(self, body: bytes) -> set[tuple[str, str]]:
-        """Give the accounts in which a body was heard, each with the subject."""
+        """Return the accounts in which a body was heard, each with the subject."""
         heard = await self.all()
         return {
             (account, message.subject)
@@ -92,7 +92,7 @@ async def taken(*clients: Client) -> None:
 
 
 def names(messages: Iterable[Msg]) -> set[str]:
-    """Give the subjects of messages."""
+    """Return the subjects of messages."""
     return {message.subject for message in messages}
 
 

@@ -79,7 +79,7 @@ def test_a_module_is_small_and_named_by_what_it_is(owner: str, path: Path) -> No
 
 
 def functions() -> Iterator[tuple[str, int]]:
-    """Give every function with its number of lines."""
+    """Yield every function with its number of lines."""
     for _, path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

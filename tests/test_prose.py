@@ -20,7 +20,7 @@ ALLOWED = {"nobody", "nobody has this password"}
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Give the texts of a module that are no docstrings, each with its line."""
+    """Yield the texts of a module that are no docstrings, each with its line."""
     tree = ast.parse(path.read_text())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {

@@ -107,13 +107,13 @@ OURS = sorted(name for name in GRAPH.edges if name.partition(".")[0] != "deploy"
 
 
 def allowed(module: str) -> set[str]:
-    """Give what the innermost folder of a module allows."""
+    """Return what the innermost folder of a module allows."""
     folders = FOLDERS | OF_EXCHANGES
     return folders[max((each for each in folders if f"{module}.".startswith(f"{each}.")), key=len)]
 
 
 def broken(module: str, known: Collection[Edge]) -> Iterator[str]:
-    """Give the ways on which a module comes to what its folder may not reach."""
+    """Yield the ways on which a module comes to what its folder may not reach."""
     ways = GRAPH.ways(module, known)
     owner = max((each for each in MAY_KNOW if f"{module}.".startswith(f"{each}.")), key=len)
     for reached, way in ways.items():
@@ -127,7 +127,7 @@ def broken(module: str, known: Collection[Edge]) -> Iterator[str]:
 
 
 def _is_http(reached: str, way: tuple[str, ...]) -> bool:
-    """Tell whether a way ends in the words of HTTP: the gateway's folder, or the library's statuses."""
+    """Return whether a way ends in the words of HTTP: the gateway's folder, or the library's statuses."""
     return reached.startswith("gateway.http") or (reached == "http" and way[-2].startswith("gateway."))
 
 

@@ -21,7 +21,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECON
 
 
 def passed(seconds: float) -> Callable[[], Awaitable[bool]]:
-    """Give a condition that comes true when so much time has passed, for what depends on time alone."""
+    """Return a condition that comes true when so much time has passed, for what depends on time alone."""
     at = time.monotonic() + seconds
 
     async def has_passed() -> bool:

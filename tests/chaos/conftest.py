@@ -28,7 +28,7 @@ async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @pytest_asyncio.fixture(name="world")
 async def _world(one_world: World) -> AsyncIterator[World]:
-    """Give the system, all of it ready before the test and again within ten seconds after it."""
+    """Yield the system, all of it ready before the test and again within ten seconds after it."""
     await until(one_world.ready, READY_SECONDS)
     yield one_world
     await until(one_world.ready, READY_SECONDS)
@@ -48,14 +48,14 @@ async def _person(world: World) -> AsyncIterator[Person]:
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(world: World) -> AsyncIterator[Admin]:
-    """Give the admin port of the exchange."""
+    """Yield the admin port of the exchange."""
     async with administering(world.parts.simulator) as admin:
         yield admin
 
 
 @pytest_asyncio.fixture(name="bus")
 async def _bus(world: World) -> AsyncIterator[Client]:
-    """Give the administrator's connection to the bus."""
+    """Yield the administrator's connection to the bus."""
     seed = str(world.parts.nats.seed_file("admin"))
     async with await nats_client.connect(
         world.parts.nats.url, nkeys_seed=seed, max_reconnect_attempts=-1, reconnect_time_wait=0.2

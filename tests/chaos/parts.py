@@ -103,7 +103,7 @@ class Service(Part):
         return (await self._parts())[1]
 
     async def ready(self) -> bool:
-        """Tell whether it can do its work, and all of it; what waits may take longer to be done."""
+        """Return whether it can do its work, and all of it; what waits may take longer to be done."""
         not_ready, degraded = await self._parts()
         return not not_ready and not {*degraded} - BACKLOG
 
@@ -116,7 +116,7 @@ class Service(Part):
         return said["not_ready"], said["degraded"]
 
     async def metric(self, sample: str) -> float:
-        """Give a metric by its name and labels as they stand in the exposition; 0 where there is none."""
+        """Return a metric by its name and labels as they stand in the exposition; 0 where there is none."""
         async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
             lines = (await client.get(f"{self.operations}/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
@@ -162,7 +162,7 @@ class World:
         return Service(self.directory, name, environments(self.parts, service_ports())[name] | settings)
 
     async def ready(self) -> bool:
-        """Tell whether all services are ready."""
+        """Return whether all services are ready."""
         return all([await service.ready() for service in self.services.values()])
 
     async def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:

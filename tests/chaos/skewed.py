@@ -21,7 +21,7 @@ EXACT = 3.0
 
 
 def settings(seconds: int) -> dict[str, str]:
-    """Give the environment of a process whose wall clock is so far ahead; sleeping and waiting stay true."""
+    """Return the environment of a process whose wall clock is ahead; sleeping and waiting stay true."""
     return {
         "LD_PRELOAD": str(LIBRARIES[0]),
         "FAKETIME": f"{seconds:+d}s",
@@ -49,12 +49,12 @@ async def replaced(world: World, name: str, seconds: int, **more: str) -> AsyncI
 
 
 async def serves(service: Service) -> bool:
-    """Tell whether nothing is missing but, perhaps, the right time."""
+    """Return whether nothing is missing but, perhaps, the right time."""
     return set(await service.not_ready()) <= {DISAGREES}
 
 
 async def offsets(service: Service) -> dict[str, float]:
-    """Give the seconds by which other clocks are ahead of a service's, as its metrics say."""
+    """Return the seconds by which other clocks are ahead of a service's, as its metrics say."""
     async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
         text = (await client.get(f"{service.operations}/metrics")).text
     found = re.findall(r'^butler_clock_offset_seconds\{clock="(\w+)"\} (\S+)$', text, re.MULTILINE)

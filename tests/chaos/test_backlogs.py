@@ -19,7 +19,7 @@ LOSSES = ("purged", "made anew")
 
 @pytest_asyncio.fixture(name="paths")
 async def _paths(world: World, person: Person) -> AsyncIterator[list[str]]:
-    """Give accounts of a person whose syncs have a short deadline, while the worker is away."""
+    """Yield accounts of a person whose syncs have a short deadline, while the worker is away."""
     paths = [f"/accounts/{(await person.connect(f'account-{number}'))['id']}" for number in range(5)]
     gateway = world.services["gateway"]
     await gateway.end()
@@ -36,7 +36,7 @@ async def _paths(world: World, person: Person) -> AsyncIterator[list[str]]:
 
 
 async def all_succeeded(world: World, sync_ids: list[str]) -> bool:
-    """Tell whether each sync has its outcome, and a good one."""
+    """Return whether each sync has its outcome, and a good one."""
     rows = await world.rows("select status from syncs where id = any(%s)", sync_ids)
     return rows == [("completed",)] * len(sync_ids)
 

@@ -26,7 +26,7 @@ END_SECONDS = 60.0
 
 @asynccontextmanager
 async def at(world: World, gateway: Service) -> AsyncIterator[Person]:
-    """Give a new person at a gateway."""
+    """Yield a new person at a gateway."""
     async with httpx.AsyncClient(
         base_url=f"{gateway.url}/api/v1", timeout=CALL_SECONDS, trust_env=False
     ) as client:

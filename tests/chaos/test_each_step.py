@@ -64,7 +64,7 @@ STEPS: dict[str, Step] = {
 
 
 async def reached(world: World, bus: Client, step: str) -> bool:
-    """Tell whether the sync has come to the step at which it is kept."""
+    """Return whether the sync has come to the step at which it is kept."""
     if step == "accepted":
         return bool(await world.rows("select 1 from outbox"))
     stream, consumer = ("SYNC_REQUESTS", "sync-worker-okx")

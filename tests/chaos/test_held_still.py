@@ -38,7 +38,7 @@ async def _other(world: World) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def signed_in(person: Person, service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a person's client at another gateway."""
+    """Yield a person's client at another gateway."""
     headers = {"Authorization": person.client.headers["Authorization"]}
     async with httpx.AsyncClient(
         base_url=f"{service.url}/api/v1", headers=headers, timeout=CALL_SECONDS, trust_env=False
@@ -62,14 +62,14 @@ def hanging(process: psutil.Process) -> Iterator[None]:
 
 
 async def timed(request: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
-    """Give an answer and the seconds until it came."""
+    """Return an answer and the seconds until it came."""
     began = time.monotonic()
     answer = await request
     return answer, time.monotonic() - began
 
 
 async def seconds_to_end(service: Service) -> float:
-    """Tell a service to stop and give the seconds until it has."""
+    """Tell a service to stop and return the seconds until it has."""
     began = time.monotonic()
     await service.end(SIGTERM)
     return time.monotonic() - began

@@ -17,7 +17,7 @@ REQUESTS = '{consumer="SYNC_REQUESTS/sync-worker-okx"}'
 
 
 def above(service: Service, sample: str, limit: float = 0.0) -> Callable[[], Awaitable[bool]]:
-    """Give the condition that a metric of a service is above a limit."""
+    """Return the condition that a metric of a service is above a limit."""
 
     async def moved() -> bool:
         return await service.metric(sample) > limit

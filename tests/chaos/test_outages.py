@@ -25,7 +25,7 @@ END_SECONDS = 60
 
 
 def over(world: World, sync_id: str) -> Callable[[], Awaitable[bool]]:
-    """Give the condition that a sync has its outcome."""
+    """Return the condition that a sync has its outcome."""
 
     async def ended() -> bool:
         query = "select 1 from syncs where id = %s and status <> 'queued'"
@@ -43,7 +43,7 @@ async def ends_well(world: World, person: Person, sync_id: str) -> None:
 
 
 async def requested(person: Person, path: str) -> str:
-    """Request a sync and give its id."""
+    """Request a sync and return its id."""
     sync = await person.post(f"{path}/sync", status=202, Prefer="respond-async")
     return str(sync["sync_id"])
 

@@ -41,7 +41,7 @@ async def _seconds(world: World) -> AsyncIterator[dict[str, Service]]:
 
 @pytest_asyncio.fixture(name="people")
 async def _people(world: World, seconds: dict[str, Service]) -> AsyncIterator[tuple[Person, Person]]:
-    """Give one user, signed in through the first gateway, at both."""
+    """Yield one user, signed in through the first gateway, at both."""
     accounts = load_accounts(world.directory / "accounts.toml")
     async with AsyncExitStack() as stack:
         at_both = []
@@ -57,7 +57,7 @@ async def _people(world: World, seconds: dict[str, Service]) -> AsyncIterator[tu
 
 
 async def outcomes_per_sync(world: World) -> set[object]:
-    """Give how many outcomes were recorded for a sync, for all syncs there are."""
+    """Return how many outcomes were recorded for a sync, for all syncs there are."""
     query = """select count(audit.id) from syncs left join audit
                on audit.subject = syncs.id and action = 'sync_recorded' group by syncs.id"""
     return {count for (count,) in await world.rows(query)}

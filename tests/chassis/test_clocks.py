@@ -24,7 +24,7 @@ class Machine:
 
     @property
     def error(self) -> float:
-        """Give by how much the time that the clocks give differs from the true one."""
+        """Return by how much the time that the clocks give differs from the true one."""
         return round(self.clocks.now().timestamp() - NOW - self.ticks, 3)
 
 

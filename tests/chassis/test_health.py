@@ -14,7 +14,7 @@ from tests.waiting import until
 
 
 def says(*, passes: bool) -> Check:
-    """Give a check that always says the same."""
+    """Return a check that always says the same."""
 
     async def check() -> bool:
         return passes
@@ -41,7 +41,7 @@ Counted = tuple[list[None], Check]
 
 @pytest.fixture(name="counted")
 def _counted() -> Counted:
-    """Give a check that passes, and the list that it grows by one each time."""
+    """Return a check that passes, and the list that it grows by one each time."""
     looks: list[None] = []
 
     async def check() -> bool:
@@ -55,7 +55,7 @@ PASSES, FAILS = says(passes=True), says(passes=False)
 
 
 async def asked(checks: Checks) -> tuple[int, Any]:
-    """Ask a service for its readiness over HTTP and give status and answer."""
+    """Ask a service for its readiness over HTTP and return status and answer."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

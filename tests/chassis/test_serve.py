@@ -14,7 +14,7 @@ from tests.waiting import until
 
 
 def told(name: str, stopping: asyncio.Event, port: int) -> Listener:
-    """Give a listener whose /metrics and details are its own."""
+    """Return a listener whose /metrics and details are its own."""
     checks: dict[str, Check] = {name: running(stopping)}
     return Listener(health_application(Checks(checks)), Address(LOOPBACK, port))
 

@@ -72,7 +72,7 @@ async def _admin(troubled_stack: Stack) -> AsyncIterator[Admin]:
 
 @pytest_asyncio.fixture(name="gateway", scope="module")
 async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
-    """Give what asks the worker directly, with grants of the running gateway's key."""
+    """Yield what asks the worker directly, with grants of the running gateway's key."""
     nats = troubled_stack.parts.nats
     key = load_signing_key((troubled_stack.parts.directory / "keys" / "grant.pem").read_bytes())
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))

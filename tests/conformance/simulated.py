@@ -61,12 +61,12 @@ funding = [{", ".join(funding_rows)}]
 
 
 def is_true(read: WalletRead) -> bool:
-    """Tell whether a wallet that was read holds what the exchange holds, to the last digit."""
+    """Return whether a wallet that was read holds what the exchange holds, to the last digit."""
     return holds_no_other(read) and len(read.balances or ()) == len(HELD[read.wallet])
 
 
 def holds_no_other(read: WalletRead) -> bool:
-    """Tell whether each balance is what the exchange holds; what is available may be null, but not wrong."""
+    """Return whether each balance is as the exchange holds it; `available` may be null, but not wrong."""
     held = HELD[read.wallet]
     return all(
         str(each.total) == held.get(each.asset) and each.available in {each.total, None}
@@ -97,7 +97,7 @@ class Admin:
 
 @asynccontextmanager
 async def administering(simulator: Simulator | None) -> AsyncIterator[Admin]:
-    """Give the admin port of a simulator that was started with one."""
+    """Yield the admin port of a simulator that was started with one."""
     assert simulator is not None
     assert simulator.admin is not None
     base = f"{simulator.admin}/faults/okx"

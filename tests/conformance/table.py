@@ -69,7 +69,7 @@ class Row:
         return re.sub(r"[^a-z0-9]+", "-", f"{self.endpoint} {self.title}".lower()).strip("-")
 
     def tried(self, attempt: int) -> bool:
-        """Tell whether a reading that was published after so many tries had all that it should have."""
+        """Return whether a reading that was published after so many tries had all that it should have."""
         if self.tries is None and self.code is not None and FAULTS[self.code].retryable:
             return attempt >= SECOND
         return attempt == (self.tries or 1)
@@ -81,7 +81,7 @@ def damaged(how: str, field: str, text: str = "") -> dict[str, Any]:
 
 
 def refusals() -> Iterator[Row]:
-    """Give a row for every code that a client that only reads can meet, in each of its documented forms."""
+    """Yield a row for every code that a client that only reads can meet, in each of its documented forms."""
     for number, texts in REFUSALS.items():
         for status in texts:
             fault = {"fault": "refusal", "code": number, "status": status}
@@ -90,7 +90,7 @@ def refusals() -> Iterator[Row]:
 
 
 def broken(endpoint: str) -> Iterator[Row]:
-    """Give the rows in which a connection or a whole answer is not what it should be."""
+    """Yield the rows in which a connection or a whole answer is not what it should be."""
     storm = {"fault": "refusal", "code": "50011"}
     late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
     unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
@@ -132,7 +132,7 @@ def broken(endpoint: str) -> Iterator[Row]:
 
 
 def damages(endpoint: str, amount: str, fields: str) -> Iterator[Row]:
-    """Give the rows in which one field is not what it should be; `amount` names that of the total."""
+    """Yield the rows in which one field is not what it should be; `amount` names that of the total."""
     for how in ("missing", "renamed", "doubled"):
         for field in fields.split():
             code, words = costs(how, field)
@@ -158,14 +158,14 @@ def costs(how: str, field: str) -> tuple[Code | None, str]:
 
 
 def of_others(endpoint: str) -> Iterator[Row]:
-    """Give the rows in which the data is another account's."""
+    """Yield the rows in which the data is another account's."""
     for title, account in (("poorer", POOR), ("richer", WEALTHY)):
         fault = {"fault": "foreign", "account": account}
         yield Row(f"data of a {title} account", endpoint, fault, None, disagrees=True)
 
 
 def of_the_trading_wallet() -> Iterator[Row]:
-    """Give the rows that only the trading wallet has."""
+    """Yield the rows that only the trading wallet has."""
     contradictory = Code.CONTRADICTORY_TOTAL
     yield from refusals()
     yield from broken(BALANCE)
@@ -177,7 +177,7 @@ def of_the_trading_wallet() -> Iterator[Row]:
 
 
 def of_the_funding_wallet() -> Iterator[Row]:
-    """Give the rows of the funding wallet."""
+    """Yield the rows of the funding wallet."""
     yield from broken(FUNDING_LIST)
     yield from damages(FUNDING_LIST, "bal", "code data ccy bal availBal frozenBal")
     yield Row("empty list", FUNDING_LIST, damaged("replaced", "data", "[]"), Code.CONTRADICTORY_TOTAL)
@@ -185,7 +185,7 @@ def of_the_funding_wallet() -> Iterator[Row]:
 
 
 def of_the_totals() -> Iterator[Row]:
-    """Give the rows in which the exchange's own totals can not be read."""
+    """Yield the rows in which the exchange's own totals can not be read."""
     yield Row("storm", VALUATION, {"fault": "refusal", "code": "50011"}, None)
     yield Row("maintenance", VALUATION, {"fault": "refusal", "code": "50001"}, None)
     yield Row("hang", VALUATION, {"fault": "hang"}, None, seconds=20.0)
@@ -196,7 +196,7 @@ def of_the_totals() -> Iterator[Row]:
 
 
 def of_the_key() -> Iterator[Row]:
-    """Give the rows in which whose key it is can not be read."""
+    """Yield the rows in which whose key it is can not be read."""
     unexpected = Code.UNEXPECTED_RESPONSE
     yield Row("storm", CONFIG, {"fault": "refusal", "code": "50011"}, Code.RATE_LIMITED)
     yield Row("maintenance", CONFIG, {"fault": "refusal", "code": "50001"}, Code.EXCHANGE_UNAVAILABLE)

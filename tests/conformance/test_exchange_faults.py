@@ -47,7 +47,7 @@ class Result:
     struck: int
 
     def read_of(self, wallet: str) -> WalletRead:
-        """Give what is said of a wallet."""
+        """Return what is said of a wallet."""
         return next(read for read in self.outcome.wallets if read.wallet == wallet)
 
 
@@ -117,7 +117,7 @@ def test_a_fault_has_its_verdict(ran: dict[str, Result], row: Row) -> None:
 
 
 def verdict_of(code: Code | None) -> Verdict:
-    """Give the verdict on a wallet that is told with a code, or with none."""
+    """Return the verdict on a wallet that is told with a code, or with none."""
     if code is None:
         return Verdict.COMPLETE
     if code is Code.UNREADABLE_ROWS:

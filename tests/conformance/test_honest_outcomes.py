@@ -52,7 +52,7 @@ VALUATION = st.fixed_dictionaries(
 
 
 def sent(data: Any) -> Any:
-    """Give data as they come from the wire, numbers with every digit."""
+    """Return data as they come from the wire, numbers with every digit."""
     return read_json(msgspec.json.encode(data).decode())
 
 
@@ -110,7 +110,7 @@ def test_whatever_the_exchange_says_of_a_key_the_gateway_takes_the_answer(
 
 
 def said_in_the_worker() -> Iterator[str]:
-    """Give each text that the worker gives to one of its errors."""
+    """Yield each text that the worker gives to one of its errors."""
     named = {"ExchangeTimeout", "ExchangeUnreachable", "UnexpectedResponse", "ContradictoryTotal"}
     named |= {"ClocksDisagree", "Left", "failure"}
     for path in Path(str(sync_worker.__file__)).parent.rglob("*.py"):

@@ -46,7 +46,7 @@ async def _path(person: Person, admin: Admin) -> str:
 
 
 async def wallets(person: Person, path: str) -> dict[str, Any]:
-    """Give what is shown of each wallet."""
+    """Return what is shown of each wallet."""
     return {each["wallet"]: each for each in (await person.get(f"{path}/balances"))["wallets"]}
 
 

@@ -28,7 +28,7 @@ KEYWORDS = {*SAID_ONLY, *UNDERSTOOD, *LOWEST, *HIGHEST, *SAME}
 
 
 def unreadable(written: Schema, read: Schema) -> list[str]:
-    """Give why a message that fits `written` may not be readable by `read`, each reason with its place."""
+    """Return why a message that fits `written` may not be readable by `read`, each reason with its place."""
     return list(_unreadable(_Side(written, written), _Side(read, read), "$"))
 
 
@@ -45,11 +45,11 @@ class _Side:
         self.fields: Mapping[str, Schema] = part.get("properties", {})
 
     def at(self, part: Schema) -> "_Side":
-        """Give another part of the same whole."""
+        """Return another part of the same whole."""
         return _Side(self._whole, part)
 
     def choices(self) -> list["_Side"]:
-        """Give what the part may be, which is one thing where there is no choice."""
+        """Return what the part may be, which is one thing where there is no choice."""
         return [self.at(each) for each in self.part.get("anyOf", [self.part])]
 
 

@@ -77,7 +77,7 @@ def test_no_message_has_a_field_for_a_secret_in_clear(kind: Kind) -> None:
 
 
 def patterns(node: Any) -> set[str]:
-    """Give every pattern of a schema."""
+    """Return every pattern of a schema."""
     if isinstance(node, list):
         return set().union(*map(patterns, node))
     if not isinstance(node, dict):

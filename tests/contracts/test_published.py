@@ -21,7 +21,7 @@ FACT = PUBLISHED["AccountSynced"]
 
 
 def changes(published: dict[str, Any], today: dict[str, Any]) -> list[str]:
-    """Give what stands between a reader and a writer of which one is of the last release."""
+    """Return what stands between a reader and a writer of which one is of the last release."""
     gone = [
         f"{kind}.{each} is gone"
         for kind, was in published["$defs"].items()
@@ -52,7 +52,7 @@ def spoiled(kind: str, field: str | None = None, /, **said: Any) -> dict[str, An
 
 
 def with_field(name: str, *, required: bool) -> dict[str, Any]:
-    """Give the published AccountSynced with one more field."""
+    """Return the published AccountSynced with one more field."""
     changed: dict[str, Any] = deepcopy(FACT)
     fact = changed["$defs"]["AccountSynced"]
     fact["properties"][name] = {"type": "string"}
@@ -61,7 +61,7 @@ def with_field(name: str, *, required: bool) -> dict[str, Any]:
 
 
 def without_field(name: str) -> dict[str, Any]:
-    """Give the published AccountSynced without a field."""
+    """Return the published AccountSynced without a field."""
     changed: dict[str, Any] = deepcopy(FACT)
     fact = changed["$defs"]["AccountSynced"]
     del fact["properties"][name]

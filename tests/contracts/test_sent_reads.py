@@ -27,7 +27,7 @@ ADDED = frozenset({"nonce", "signature"})
 
 
 def exchange(encoding: Encoding = "form") -> Exchange:
-    """Give an exchange whose scheme adds a nonce and a signature."""
+    """Return an exchange whose scheme adds a nonce and a signature."""
     return msgspec.structs.replace(
         OKX,
         regions=(REGION,),

@@ -38,7 +38,7 @@ def later_outcome(**wallet: Any) -> SyncOutcome:
 
 
 def holds(read: Any, sent: Any) -> bool:
-    """Tell whether all that was sent stands in what was read, which may have more fields."""
+    """Return whether all that was sent stands in what was read, which may have more fields."""
     if isinstance(sent, dict):
         return all(key in read and holds(read[key], value) for key, value in sent.items())
     if isinstance(sent, list):

@@ -36,7 +36,7 @@ def without(calls: list[int]) -> None:
 
 
 def before(capabilities: tuple[int, ...], calls: tuple[int, ...] = ()) -> list[str]:
-    """Give the words that go before a command."""
+    """Return the words that go before a command."""
     told = [",".join(map(str, numbers)) for numbers in (capabilities, calls)]
     return [sys.executable, "-m", "tests.deploy.container", *told]
 

@@ -30,7 +30,7 @@ class Tree:
     python: Path
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """Give this process's environment, in which nothing leads to another tree."""
+        """Return this process's environment, in which nothing leads to another tree."""
         return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | settings
 
     @contextmanager

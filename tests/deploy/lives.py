@@ -39,7 +39,7 @@ class Kept:
 
 @asynccontextmanager
 async def calling(api: str, email: str | None = None) -> AsyncIterator[Person]:
-    """Give a person at an API who is signed in: a new one, or one who registered before."""
+    """Yield a person at an API who is signed in: a new one, or one who registered before."""
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
         person = Person(client)
         if email is None:
@@ -60,7 +60,7 @@ async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
 
 
 def database(directory: Path) -> Postgres:
-    """Give the database of a stack."""
+    """Return the database of a stack."""
     return Postgres(int((directory / "postgres" / "port").read_text()), directory / "keys")
 
 
@@ -71,7 +71,7 @@ async def rows(directory: Path, query: str, *values: object) -> list[tuple[Any, 
 
 
 async def amounts(person: Person, account_id: str) -> Amounts:
-    """Give the amounts of each wallet, None where it was never read."""
+    """Return the amounts of each wallet, None where it was never read."""
     wallets = (await person.get(f"/accounts/{account_id}/balances"))["wallets"]
     return {
         wallet["wallet"]: wallet["balances"] and {row["asset"]: row["total"] for row in wallet["balances"]}
@@ -144,16 +144,16 @@ async def lock(stack: AsyncExitStack, directory: Path, account: str) -> None:
 
 
 async def requested(person: Person, account: str) -> str:
-    """Request a sync and give its id."""
+    """Request a sync and return its id."""
     sync = await person.post(f"/accounts/{account}/sync", status=202, Prefer="respond-async")
     return str(sync["sync_id"])
 
 
 async def pending(bus: Client, stream: str, consumer: str) -> bool:
-    """Tell whether a message was handed over and is not settled."""
+    """Return whether a message was handed over and is not settled."""
     return bool((await bus.jetstream().consumer_info(stream, consumer)).num_ack_pending)
 
 
 async def stored(bus: Client, stream: str) -> bool:
-    """Tell whether a stream holds messages."""
+    """Return whether a stream holds messages."""
     return bool((await bus.jetstream().stream_info(stream)).state.messages)

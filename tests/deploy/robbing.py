@@ -30,7 +30,7 @@ class Loot:
 
 
 async def robbed(stack: Stack, service: str, way: Way) -> Loot:
-    """Run the thief in the place of a service, kept apart in this way, and give what it got."""
+    """Run the thief in the place of a service, kept apart in this way, and return what it got."""
     program = next(each for each in programs(stack.parts, service_ports(), way) if each.name == service)
     return await attempted(stack, program, way)
 
@@ -56,12 +56,12 @@ def with_python(program: Program) -> Program:
 
 
 def ids(stack: Stack) -> dict[str, int]:
-    """Give the process id of each part of the stack."""
+    """Return the process id of each part of the stack."""
     return {name: int((stack.processes.logs / f"{name}.pid").read_text()) for name in PARTS}
 
 
 def files(directory: Path) -> Iterator[Path]:
-    """Give the files of a stack, but not each one of the database and of what was robbed before."""
+    """Yield the files of a stack, but not each one of the database and of what was robbed before."""
     for path in sorted(directory.rglob("*")):
         inside = path.relative_to(directory).parts
         if path.is_file() and inside[:2] != ("postgres", "data") and inside[0] != "thieves":
@@ -69,7 +69,7 @@ def files(directory: Path) -> Iterator[Path]:
 
 
 def own_files(directory: Path, service: str) -> list[str]:
-    """Give the files of a service's own folder."""
+    """Return the files of a service's own folder."""
     return sorted(str(path) for path in own_folder(directory, service).iterdir())
 
 

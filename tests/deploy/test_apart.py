@@ -75,7 +75,7 @@ async def test_the_database_reads_nothing_of_roots(shared_stack: Stack) -> None:
 
 
 def status(process: int, name: str) -> str:
-    """Give a field of a process's status."""
+    """Return a field of a process's status."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
 
@@ -102,7 +102,7 @@ async def test_no_part_leaves_a_core_dump(shared_stack: Stack) -> None:
 
 
 def unprivileged(directory: Path) -> Callable[[], None] | None:
-    """Give what makes a child another user than root, to whom what it needs is shown."""
+    """Return what makes a child another user than root, to whom what it needs is shown."""
     if os.geteuid() != 0:
         return None
     veils = needed_veils([*python(), ROOT, directory], STRANGER, STRANGER)

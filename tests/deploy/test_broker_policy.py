@@ -19,7 +19,7 @@ SECONDS = 15
 
 @pytest_asyncio.fixture(name="broker", scope="module")
 async def _broker(vault: OpenBao) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client that is logged in with the broker's role."""
+    """Yield a client that is logged in with the broker's role."""
     trust = ssl.create_default_context(cafile=vault.ca)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=SECONDS) as client:
         answer = (await client.post("auth/approle/login", json=login_of(vault))).raise_for_status().json()
@@ -28,20 +28,20 @@ async def _broker(vault: OpenBao) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def login_of(vault: OpenBao) -> dict[str, str]:
-    """Give the broker's login."""
+    """Return the broker's login."""
     return {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
 
 
 @pytest_asyncio.fixture(name="stored")
 async def _stored(broker: httpx.AsyncClient) -> str:
-    """Store a credential as the broker does, and give its id."""
+    """Store a credential as the broker does, and return its id."""
     credential = str(uuid4())
     await store(broker, credential)
     return credential
 
 
 async def imported(broker: httpx.AsyncClient) -> dict[str, Any]:
-    """Give what the broker sends to import a secret."""
+    """Return what the broker sends to import a secret."""
     wrapping_key = (await broker.get("transit/wrapping_key")).raise_for_status().json()
     wrapped = wrap_secret(SECRET.encode(), wrapping_key["data"]["public_key"])
     return {"type": "hmac", "ciphertext": text(wrapped), "hash_function": "SHA256", "exportable": False}

@@ -39,7 +39,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 @pytest.fixture(name="disk")
 def _disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of 48 MiB."""
+    """Yield a disk of 48 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)]
@@ -76,7 +76,7 @@ async def ignored(_error: Exception) -> None:
 
 
 async def published(client: Client) -> bool:
-    """Tell whether the stream of outcomes took a large message."""
+    """Return whether the stream of outcomes took a large message."""
     try:
         await client.jetstream(timeout=1.0).publish(subjects.sync_failed("okx"), token_bytes(LARGE))
     except Error:

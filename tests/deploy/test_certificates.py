@@ -26,7 +26,7 @@ make_authority(Path(sys.argv[1]), "Earlier CA").issue(sys.argv[2:])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give the files of a folder."""
+    """Return the files of a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

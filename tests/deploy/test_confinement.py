@@ -18,7 +18,7 @@ USERS_ALONE = Way(users=True, mounts=True, landlock=0)
 
 
 def said(processes: Processes, name: str) -> str:
-    """Give what a program wrote."""
+    """Return what a program wrote."""
     return (processes.logs / f"{name}.log").read_text()
 
 
@@ -29,7 +29,7 @@ def closed(path: Path) -> Path:
 
 
 def modes(path: Path) -> dict[Path, tuple[int, int]]:
-    """Give mode and owner of each folder above a path."""
+    """Return mode and owner of each folder above a path."""
     return {above: (above.stat().st_mode, above.stat().st_uid) for above in path.parents}
 
 

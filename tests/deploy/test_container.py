@@ -29,14 +29,14 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(name="directory")
 def _directory() -> Iterator[Path]:
-    """Give a folder below open ones: without mounts the database's user has to come there."""
+    """Yield a folder below open ones: without mounts the database's user has to come there."""
     with TemporaryDirectory(prefix="butler-") as open_to_all:
         Path(open_to_all).chmod(0o755)
         yield Path(open_to_all) / "butler"
 
 
 def users(running: Up) -> set[int]:
-    """Give the users whom the three services run as."""
+    """Return the users whom the three services run as."""
     return {running.part(module).uids().real for module in MODULES.values()}
 
 

@@ -14,7 +14,7 @@ SECONDS = 120
 
 @pytest.fixture(name="clone")
 def _clone(tmp_path: Path) -> Path:
-    """Give the Makefile in a folder of such a path, with the roots of our code and no requirements."""
+    """Return the Makefile in a folder of such a path, with the roots of our code and no requirements."""
     clone = tmp_path / "a path  with spaces" / "my clone"
     makefile = (ROOT / "Makefile").read_text()
     roots = re.search(r"^ROOTS := (.*)$", makefile, re.MULTILINE)
@@ -27,7 +27,7 @@ def _clone(tmp_path: Path) -> Path:
 
 
 def made(clone: Path, *words: str) -> str:
-    """Run make in the clone and give what it says."""
+    """Run make in the clone and return what it says."""
     command = ["make", *words, f"PYTHON={sys.executable}"]
     run = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -91,7 +91,7 @@ async def _earlier(before: Tree, tmp_path_factory: pytest.TempPathFactory) -> Ea
 
 
 async def life_before(before: Tree, directory: Path) -> bytes:
-    """Run a vault and a broker of the commit before, and give the public sealing key."""
+    """Run a vault and a broker of the commit before, and return the public sealing key."""
     command = [str(before.python), "-c", LIFE_BEFORE, str(directory)]
     ran = await asyncio.to_thread(
         subprocess.run, command, cwd=before.path, env=before.environment(), capture_output=True, check=True
@@ -101,7 +101,7 @@ async def life_before(before: Tree, directory: Path) -> bytes:
 
 @pytest.fixture(name="directory")
 def _directory(earlier: Earlier) -> Path:
-    """Give the directory as the commit before left it; a vault does not start under another path."""
+    """Return the directory as the commit before left it; a vault does not start under another path."""
     rmtree(earlier.directory, ignore_errors=True)
     copytree(earlier.kept, earlier.directory)
     return earlier.directory
@@ -131,7 +131,7 @@ async def as_broker(directory: Path) -> AsyncIterator[tuple[OpenBao, httpx.Async
 
 
 async def sealing_keys(broker: httpx.AsyncClient) -> set[bytes]:
-    """Give the public keys that lie at the two places."""
+    """Return the public keys that lie at the two places."""
     answers = [(await broker.get(path)).raise_for_status().json() for path in PLACES]
     raw = [b64decode(answer["data"]["data"]["private_key"]) for answer in answers]
     return {SealingKey.from_bytes(each).public for each in raw}

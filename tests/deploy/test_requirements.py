@@ -28,7 +28,7 @@ OWNERS = {
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Give the version of each package of a lock."""
+    """Return the version of each package of a lock."""
     return {found["name"]: found["version"] for found in PIN.finditer((LOCKS / f"{lock}.txt").read_text())}
 
 
@@ -40,7 +40,7 @@ def direct(lock: str) -> set[str]:
 
 
 def named(requirement: str) -> str:
-    """Give the name out of a requirement."""
+    """Return the name out of a requirement."""
     return re.split(r"[^a-z0-9-]", requirement, maxsplit=1)[0]
 
 

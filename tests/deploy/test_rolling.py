@@ -24,7 +24,7 @@ async def syncs(person: Person, account: str) -> None:
 
 
 async def ready(stack: Stack) -> bool:
-    """Tell whether all services have the bus."""
+    """Return whether all services have the bus."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
         told = [(await client.get(f"{stack.operations(name)}/readyz")).json() for name in MODULES]
     return not any(part != "syncs" for each in told for part in (*each["not_ready"], *each["degraded"]))

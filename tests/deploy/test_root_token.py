@@ -35,13 +35,13 @@ async def root_token(vault: OwnVault) -> str:
 
 
 async def refuses(vault: OwnVault, token: str) -> bool:
-    """Tell whether the vault knows a token no more."""
+    """Return whether the vault knows a token no more."""
     answer = await vault.client.get("sys/mounts", headers={"X-Vault-Token": token})
     return answer.status_code == httpx.codes.FORBIDDEN
 
 
 def client_of(vault: OwnVault) -> httpx.AsyncClient:
-    """Give a client as a start of the stack has one."""
+    """Return a client as a start of the stack has one."""
     return httpx.AsyncClient(
         base_url=vault.client.base_url, verify=ssl.create_default_context(cafile=vault.ca), trust_env=False
     )

@@ -34,7 +34,7 @@ STRAY = {
 
 
 def told(stack: Stack) -> dict[str, dict[str, str]]:
-    """Give what each service of a stack is told."""
+    """Return what each service of a stack is told."""
     return environments(stack.parts, stack.ports, stack.processes.way)
 
 

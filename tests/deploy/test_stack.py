@@ -49,7 +49,7 @@ class Up:
 
 
 def command(directory: Path, port: int) -> list[str]:
-    """Give the command of `make up SIMULATED=1`."""
+    """Return the command of `make up SIMULATED=1`."""
     return [
         *(sys.executable, "-m", "deploy.local", "up", "--simulated"),
         *("--directory", str(directory), "--port", str(port)),

@@ -63,7 +63,7 @@ async def added(directory: Path, user_id: UUID | None, name: str = "") -> Subscr
 
 
 async def publish(bus: Nats, *users: UUID) -> list[bytes]:
-    """Tell of a sync of each user, as the gateway does; gives what was told."""
+    """Tell of a sync of each user, as the gateway does, and return what was told."""
     told = [uuid4().bytes for _ in users]
     seed = str(bus.seed_file("gateway"))
     async with await nats_client.connect(bus.url, nkeys_seed=seed, inbox_prefix=b"_INBOX_gateway") as gateway:
@@ -163,7 +163,7 @@ async def test_a_revoked_subscriber_is_cut_off(bus: Nats, directory: Path) -> No
 
 
 async def refuses(bus: Nats, seed: str) -> bool:
-    """Tell whether the server refuses a key."""
+    """Return whether the server refuses a key."""
     client = Client()
     try:
         await client.connect(bus.url, nkeys_seed_str=seed, allow_reconnect=False)
@@ -177,7 +177,7 @@ async def refuses(bus: Nats, seed: str) -> bool:
 
 
 async def closed(client: Client) -> bool:
-    """Tell whether a connection is over."""
+    """Return whether a connection is over."""
     return client.is_closed
 
 

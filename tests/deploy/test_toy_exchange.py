@@ -62,13 +62,13 @@ def add_toy(tree: Path) -> None:
 
 
 def submission(**changed: str) -> dict[str, Any]:
-    """Give what a user submits, some fields of the key changed."""
+    """Return what a user submits, some fields of the key changed."""
     fields = {"key_id": "toy-reader", "private_key": PRIVATE.replace("\n", "\\n"), "pin": "24680"}
     return {"exchange": "toy", "region": "world", "name": "Toys", "credentials": fields | changed}
 
 
 async def refused_by(person: Person, status: int, **changed: str) -> dict[str, Any]:
-    """Submit a key that is refused, and give the problem."""
+    """Submit a key that is refused, and return the problem."""
     problem: dict[str, Any] = await person.post("/accounts", submission(**changed), status)
     return problem
 
@@ -88,7 +88,7 @@ async def check_refusals(person: Person) -> None:
 
 
 async def only_okx_is_kept(directory: Path) -> bool:
-    """Tell whether the vault was told to destroy every key of the toy exchange, and has confirmed it."""
+    """Return whether the vault was told to destroy every key of the toy exchange, and has confirmed it."""
     kept = await rows(directory, "select exchange from credentials")
     destroyed = await rows(directory, "select 1 from audit where action = 'secret_destroyed'")
     return (kept, len(destroyed)) == ([("okx",)], 4)
@@ -137,5 +137,5 @@ async def test_an_exchange_is_added_by_files_in_five_rooms(tree_directory: Path)
 
 
 def totals(wallet: dict[str, Any]) -> dict[str, str] | None:
-    """Give the total of each asset of a wallet, None where it was not read."""
+    """Return the total of each asset of a wallet, None where it was not read."""
     return wallet["balances"] and {row["asset"]: row["total"] for row in wallet["balances"]}

@@ -56,7 +56,7 @@ async def _updated(
 
 @pytest_asyncio.fixture(name="person")
 async def _person(updated: Updated) -> AsyncIterator[Person]:
-    """Give the user of the commit before, signed in anew."""
+    """Yield the user of the commit before, signed in anew."""
     async with calling(updated.running.api, updated.kept.email) as person:
         yield person
 
@@ -128,7 +128,7 @@ async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Pers
 
 @asynccontextmanager
 async def gateway_before(updated: Updated) -> AsyncIterator[str]:
-    """Run a gateway of the commit before beside today's, on its database and bus; gives its address."""
+    """Run a gateway of the commit before beside today's, on its database and bus, and yield its address."""
     (port,) = free_ports(1)
     try:
         settings = part(updated.running, "gateway").environ() | {"PORT": str(port)}

@@ -24,13 +24,13 @@ class Piece(ctypes.Structure):
 
 
 def walked(folder: str) -> Iterator[str]:
-    """Give every file below a folder that can be found by looking."""
+    """Yield every file below a folder that can be found by looking."""
     for place, _, files in os.walk(folder):
         yield from (f"{place}/{name}" for name in files)
 
 
 def opened(paths: Iterator[str]) -> list[str]:
-    """Give the paths that can be opened for reading or for writing."""
+    """Return the paths that can be opened for reading or for writing."""
     found = []
     for path in paths:
         for mode in (os.O_RDONLY, os.O_WRONLY):

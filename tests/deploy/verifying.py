@@ -14,7 +14,7 @@ SERVER = (
 
 
 def verified(authority: Authority, server: Identity) -> bool:
-    """Tell whether a strict client that trusts the authority accepts the server as localhost."""
+    """Return whether a strict client that trusts the authority accepts the server as localhost."""
     root, leaf = (
         load_pem_x509_certificate(each.certificate_path.read_bytes()) for each in (authority, server)
     )

@@ -19,7 +19,7 @@ from tests.gateway.identity.presenting import presented
 
 @pytest_asyncio.fixture(name="pool")
 async def _pool(clean_database: Postgres) -> AsyncIterator[Pool]:
-    """Give a pool with the gateway's rights on an empty database."""
+    """Yield a pool with the gateway's rights on an empty database."""
     pool = Pool(clean_database.url(GATEWAY), clean_database.password_file(GATEWAY).read_text())
     await pool.start()
     yield pool
@@ -35,13 +35,13 @@ async def _passwords() -> AsyncIterator[Passwords]:
 
 @pytest_asyncio.fixture(name="user")
 async def _user(pool: Pool, passwords: Passwords) -> User:
-    """Give a user who is registered."""
+    """Return a user who is registered."""
     return await register(pool, passwords, presented())
 
 
 @pytest_asyncio.fixture(name="account")
 async def _account(pool: Pool) -> Account:
-    """Give a connected account."""
+    """Return a connected account."""
     assert ACCOUNT.credential_id is not None
     async with pool.transaction() as connection:
         await users.insert_user(connection, ACCOUNT.user_id, "me@example.com", "hash")

@@ -14,7 +14,7 @@ LOCK_SECONDS = 5.0 + 1.0
 
 
 async def free(database: Postgres) -> bool:
-    """Tell whether a lock that the tests take is free."""
+    """Return whether a lock that the tests take is free."""
     async with await database.connect(SUPERUSER) as connection:
         rows = await connection.execute("select pg_try_advisory_xact_lock(1)")
         return (await rows.fetchall())[0] == (True,)
@@ -123,7 +123,7 @@ async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> No
 
 
 async def full(pool: Pool) -> bool:
-    """Tell whether every connection is in use."""
+    """Return whether every connection is in use."""
     stats = pool._pool.get_stats()
     return (stats["pool_size"], stats["pool_available"]) == (MAX_CONNECTIONS, 0)
 

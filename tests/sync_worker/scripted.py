@@ -28,7 +28,7 @@ FUNDING_ROW = dict.fromkeys(("ccy", "bal", "availBal", "frozenBal"), "")
 
 
 def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedRead:
-    """Give a signed read of a target."""
+    """Return a signed read of a target."""
     return SignedRead("read", "GET", target, dict(headers or {}))
 
 
@@ -63,7 +63,7 @@ class ScriptedExchange:
         }
 
     def targets(self) -> list[str]:
-        """Give the request targets as they came."""
+        """Return the request targets as they came."""
         return [head.split(b" ")[1].decode() for head in self.heads]
 
     @asynccontextmanager

@@ -48,18 +48,18 @@ class Service:
         return cls(f"http://{LOOPBACK}:{program.environment['PORT']}", process, log)
 
     async def serves(self) -> bool:
-        """Tell whether it answers at all."""
+        """Return whether it answers at all."""
         try:
             return (await self.get("/healthz")).is_success
         except httpx.TransportError:
             return False
 
     async def stops_serving(self) -> bool:
-        """Tell whether it does not answer any more."""
+        """Return whether it does not answer any more."""
         return not await self.serves()
 
     async def ready(self) -> bool:
-        """Tell whether it is ready."""
+        """Return whether it is ready."""
         return await self.serves() and (await self.get("/readyz")).is_success
 
     async def get(self, path: str) -> httpx.Response:
@@ -70,7 +70,7 @@ class Service:
             return await client.get(path)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """Give its log lines of one kind."""
+        """Return its log lines of one kind."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
@@ -144,7 +144,7 @@ class Gateway:
         return reply
 
     async def dead_letter(self, body: bytes) -> str:
-        """Put a body into the work queue and wait until it is a dead letter; gives the reason."""
+        """Put a body into the work queue and wait until it is a dead letter, and return the reason."""
         await self._bus.publish(subjects.sync_requested("okx"), "SYNC_REQUESTS", body, str(uuid7()), {})
         async with asyncio.timeout(OUTCOME_SECONDS):
             return await self._dead_letters.get()

@@ -115,7 +115,7 @@ class Answers:
         self.told += 1
 
     def all_told(self, requests: int) -> Callable[[], Awaitable[bool]]:
-        """Give the condition that so many requests are answered, both times."""
+        """Return the condition that so many requests are answered, both times."""
 
         async def are_told() -> bool:
             return self.told >= requests

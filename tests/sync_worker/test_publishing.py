@@ -35,7 +35,7 @@ async def vanish(admin: Client) -> None:
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(bus_server: Nats) -> AsyncIterator[Client]:
-    """Give the administrator's connection, and mend the streams after the test."""
+    """Yield the administrator's connection, and mend the streams after the test."""
     seed = str(bus_server.seed_file("admin"))
     async with await nats_client.connect(bus_server.url, nkeys_seed=seed) as client:
         yield client

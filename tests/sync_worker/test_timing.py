@@ -16,7 +16,7 @@ OFF = [-3600, -90, -10, 0, 10, 90, 3600]
 
 
 def timing(own: float, server: datetime | None = NOW) -> Timing:
-    """Give the timing of a worker whose clock is off by so many seconds."""
+    """Return the timing of a worker whose clock is off by so many seconds."""
     clocks = Clocks(lambda: NOW.timestamp() + own, lambda: 1.0)
 
     async def ask() -> float:
@@ -28,7 +28,7 @@ def timing(own: float, server: datetime | None = NOW) -> Timing:
 
 
 def delivery(age: float, left: str | None = "120.000") -> Delivery:
-    """Give a delivery of a message that the stream took so many seconds ago."""
+    """Return a delivery of a message that the stream took so many seconds ago."""
     headers = {} if left is None else {SECONDS_LEFT_HEADER: left}
     return Delivery("butler.sync.requested.okx", b"", 1, headers, NOW - timedelta(seconds=age))
 

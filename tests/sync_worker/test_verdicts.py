@@ -28,7 +28,7 @@ def listing(*worths: str, stated: str | None = None, lost: str | None = None) ->
 
 
 def judged(listed: Listed, valued: str | None = None, tolerance: str = "0.001") -> WalletRead:
-    """Give the verdict on a list."""
+    """Return the verdict on a list."""
     total = Decimal(valued) if valued else None
     return judge("trading", lambda _data: listed, Fetched(NOW, None), total, Decimal(tolerance))
 

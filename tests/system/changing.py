@@ -1,4 +1,4 @@
-"""A change of the database that is not committed yet, on which a gateway waits."""
+"""An uncommitted change of the database on which a gateway waits."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ class Change:
         self._database = database
 
     async def keeps_waiting(self) -> bool:
-        """Tell whether a gateway waits for a lock."""
+        """Return whether a gateway waits for a lock."""
         waiting = "select 1 from pg_stat_activity where usename = %s and wait_event_type = 'Lock'"
         return bool(await run(self._database, waiting, GATEWAY))
 

@@ -1,4 +1,4 @@
-"""People on the whole running system."""
+"""Users on the whole running system."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ NewPerson = Callable[[], Awaitable[Person]]
 
 @pytest_asyncio.fixture(name="new_person")
 async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
-    """Give a function that signs up another person."""
+    """Return a function that signs up another user."""
     async with AsyncExitStack() as clients:
 
         async def sign_up() -> Person:
@@ -42,20 +42,20 @@ async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
 
 @pytest_asyncio.fixture(name="person")
 async def _person(new_person: NewPerson) -> Person:
-    """Give a person who is signed in."""
+    """Return a signed-in user."""
     return await new_person()
 
 
 @pytest_asyncio.fixture(name="second_api")
 async def _second_api(stack: Stack) -> AsyncIterator[str]:
-    """Give the address of a second gateway beside the first, which lets four register a minute."""
+    """Yield the address of a second gateway, which allows four registrations a minute."""
     async with another_gateway(stack, REGISTRATION_LIMIT_PER_MINUTE="4") as address:
         yield f"{address}/api/v1"
 
 
 @pytest_asyncio.fixture(name="vault_admin")
 async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: Nats) -> AsyncIterator[Vault]:
-    """Give a view of what lies in the vault."""
+    """Return a view of the contents of the vault."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     trust = ssl.create_default_context(cafile=vault.ca)
@@ -69,14 +69,14 @@ async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: N
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(stack: Stack) -> AsyncIterator[Admin]:
-    """Give the admin port of the exchange."""
+    """Yield the admin port of the exchange."""
     async with administering(stack.parts.simulator) as admin:
         yield admin
 
 
 @pytest_asyncio.fixture(name="watched")
 async def _watched(person: Person, database: Postgres, nats: Nats, admin: Admin) -> AsyncIterator[Watched]:
-    """Give an account that was synced; the exchange is itself again afterwards."""
+    """Yield a synced account, and reset the exchange afterwards."""
     user = await person.get("/me")
     seed = str(nats.seed_file("subscriber"))
     async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:

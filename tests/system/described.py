@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the bodies of requests and answers, and how they are held against it."""
+"""The request and response bodies of the OpenAPI document, and how values are checked against them."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,7 +13,7 @@ REQUEST = "request"
 
 
 class Body(msgspec.Struct, frozen=True):
-    """What an operation takes, as status `request`, or answers: its schema and its examples by name."""
+    """A body that an operation takes (`request`) or returns: its schema and its examples by name."""
 
     operation: str
     status: str
@@ -25,7 +25,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the operations by their method and path, whose parameters are all written `{}`."""
+    """Return the operations by method and path, with every parameter written as `{}`."""
     return {
         f"{method.upper()} {PARAMETER.sub('{}', path)}": operation
         for path, methods in document["paths"].items()
@@ -34,7 +34,7 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def bodies(document: dict[str, Any]) -> Iterator[Body]:
-    """Give every body of the document; the examples are those that it refers to."""
+    """Return every body of the document, with the examples that it refers to."""
     examples = {
         f"#/components/examples/{name}": each for name, each in document["components"]["examples"].items()
     }
@@ -47,13 +47,13 @@ def bodies(document: dict[str, Any]) -> Iterator[Body]:
 
 
 def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
-    """Give a validator for a schema of the document; it knows patterns as ECMA-262 has them, and formats."""
+    """Return a validator for a schema of the document, with patterns as in ECMA-262, and formats."""
     rooted = {**schema, "components": document["components"]}
     return Draft202012Validator(rooted, validate_formats=True, formats={"decimal": _is_decimal})
 
 
 def faults(document: dict[str, Any], schema: dict[str, Any], value: object) -> list[str]:
-    """Say what is wrong with a value."""
+    """Return the errors of a value."""
     return [
         f"{'/'.join(map(str, error.instance_path))}: {error.message}"
         for error in validator(document, schema).iter_errors(value)
@@ -61,7 +61,7 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: object) -> l
 
 
 def nodes(node: object) -> Iterator[dict[str, Any]]:
-    """Give every object inside a document."""
+    """Yield every object inside a document."""
     if isinstance(node, dict):
         yield node
         for value in node.values():

@@ -1,4 +1,4 @@
-"""How access tokens are forged by hand: libraries refuse to make most of these."""
+"""Forge access tokens by hand, because libraries refuse to make most of these."""
 
 import hmac
 import json
@@ -23,7 +23,7 @@ Sign = Callable[[bytes], bytes]
 
 
 def encoded(raw: bytes) -> str:
-    """Write bytes as a token does."""
+    """Encode bytes as in a token."""
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -34,12 +34,12 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def in_time(difference: timedelta) -> int:
-    """Give the time of a claim."""
+    """Return a claim as a time."""
     return int((datetime.now(UTC) + difference).timestamp())
 
 
 class Forger:
-    """Has tokens of its own, of another user and of one who signed out, and the gateway's key."""
+    """The user's own tokens, tokens of another user and of a signed-out one, and the gateway's key."""
 
     def __init__(self, key: Ed25519PrivateKey, good: str, others: str, revoked: str) -> None:
         self.key, self.good, self.revoked = key, good, revoked
@@ -47,12 +47,12 @@ class Forger:
         self.head, self.body, self.signature = good.split(".")
 
     def signed(self, header: dict[str, Any] | None = None, **changed: Any) -> str:
-        """Sign as the gateway does, with some claims changed; None leaves one out."""
+        """Sign as the gateway does, with some claims changed; None omits one."""
         claims = {name: value for name, value in (self.claims | changed).items() if value is not None}
         return self.written(self.key.sign, header or {}, claims)
 
     def written(self, sign: Sign, header: dict[str, Any], claims: Any = None) -> str:
-        """Put a token together; the good claims where no others are given."""
+        """Assemble a token; omitted parts are those of a good token."""
         parts = HEADER | header, self.claims if claims is None else claims
         text = ".".join(encoded(json.dumps(part).encode()) for part in parts)
         return f"{text}.{encoded(sign(text.encode()))}"
@@ -68,7 +68,7 @@ def _jwk(key: Ed25519PrivateKey) -> dict[str, str]:
 
 
 def _other_end(signature: str) -> str:
-    """Change the bits of the last letter that no byte is made of."""
+    """Change the unused bits of the last letter."""
     return signature[:-1] + chr(ord(signature[-1]) + 1)
 
 

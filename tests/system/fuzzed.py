@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: what it must be told about this API."""
+"""Hooks of schemathesis for this API."""
 
 import json
 import zlib
@@ -17,7 +17,7 @@ Case = schemathesis.Case[Any]
 
 @schemathesis.hook
 def map_case(context: schemathesis.HookContext, case: Case) -> Case:
-    """Make every third account that is written as documented a real one: then there are objects to try."""
+    """Replace every third documented account id with a real one, so that requests meet existing objects."""
     number = zlib.crc32(json.dumps(case.body, default=repr).encode())
     if case.operation.label == CONNECT and _as_documented(case) and number % 3 == 0:
         name = NAMES[number // 3 % len(NAMES)]
@@ -34,7 +34,7 @@ def map_case(context: schemathesis.HookContext, case: Case) -> Case:
 def filter_failure(
     context: schemathesis.HookContext, failure: Failure, case: Case, response: schemathesis.Response
 ) -> bool:
-    """Take the limit of the exchange, told as documented, for no fault of the server."""
+    """Do not report the documented rate limit of the exchange as a server error."""
     limited = response.status_code == 503 and response.json().get("code") == "rate_limited"
     return not (isinstance(failure, ServerError) and limited and "retry-after" in response.headers)
 

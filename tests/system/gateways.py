@@ -1,4 +1,4 @@
-"""More gateways beside that of the stack, each with settings of its own."""
+"""Further gateways beside that of the stack, each with its own settings."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ NUMBERS = count(2)
 
 @asynccontextmanager
 async def another_gateway(stack: Stack, ready: str = "/readyz", **settings: str) -> AsyncIterator[str]:
-    """Run one more gateway on the stack's database and bus; gives its address when it is ready.
+    """Run one more gateway on the stack's database and bus, and yield its address when it is ready.
 
-    `ready` is what it must answer for that.
+    `ready` is the expected status of `/readyz`.
     """
     ports = service_ports()
     environment = environments(stack.parts, ports)["gateway"] | settings

@@ -1,4 +1,4 @@
-"""A person at the API: registered, signed in, with the accounts of the simulated exchange at hand."""
+"""A user of the API: registered, signed in, with the accounts of the simulated exchange."""
 
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,7 @@ SIMULATED = load_accounts(ACCOUNTS)
 
 
 def credentials(name: str, simulated: Accounts = SIMULATED, **changed: str) -> dict[str, str]:
-    """Give the credentials of a simulated account, some of them changed."""
+    """Return the credentials of a simulated account, some of them changed."""
     account: Account = simulated[name]
     given = {
         "api_key": account.api_key,
@@ -26,7 +26,7 @@ def credentials(name: str, simulated: Accounts = SIMULATED, **changed: str) -> d
 
 
 class Person:
-    """Calls the API as one user; every answer is checked to be documented JSON or a problem document."""
+    """Calls the API as one user, and checks that every response is documented JSON or a problem document."""
 
     def __init__(self, client: httpx.AsyncClient, simulated: Accounts = SIMULATED) -> None:
         self.client = client
@@ -42,20 +42,20 @@ class Person:
         self.client.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
 
     async def get(self, path: str, status: int = 200) -> Any:
-        """Read and give the answer."""
+        """Send a GET and return the response."""
         return self._checked(await self.client.get(path), status)
 
     async def post(self, path: str, body: object = None, status: int = 200, **headers: str) -> Any:
-        """Send and give the answer; header names are written with underscores."""
+        """Send a POST and return the response; header names are written with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._checked(await self._patiently("POST", path, json=body, headers=named), status)
 
     async def put(self, path: str, body: object, status: int = 200) -> Any:
-        """Replace and give the answer."""
+        """Send a PUT and return the response."""
         return self._checked(await self._patiently("PUT", path, json=body), status)
 
     async def connect(self, name: str, status: int = 201, region: str | None = None, **changed: str) -> Any:
-        """Connect a simulated account and give the answer."""
+        """Connect a simulated account and return the response."""
         submission = {
             "exchange": "okx",
             "name": name,
@@ -65,7 +65,7 @@ class Person:
         return await self.post("/accounts", submission, status)
 
     async def _patiently(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send, and send again while the exchange limits us: many tests use few accounts."""
+        """Send, and retry while the exchange limits us, because many tests use few accounts."""
         response = await self.client.request(method, path, **request)
 
         async def unlimited() -> bool:

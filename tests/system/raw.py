@@ -12,7 +12,7 @@ ANSWER_SECONDS = 15
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The first answer on a connection; status 0 where the connection was closed without one."""
+    """The first response on a connection; status 0 if the connection was closed without one."""
 
     status: int
     headers: dict[str, str]
@@ -20,7 +20,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """Give the code of a problem document."""
+        """Return the code of a problem document."""
         return str(json.loads(self.body)["code"])
 
     def json(self) -> Any:
@@ -29,7 +29,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 async def asked(port: int, request: bytes) -> Answer:
-    """Send a request as it is and give the first answer."""
+    """Send a request unchanged and return the first response."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     try:
         writer.write(request)

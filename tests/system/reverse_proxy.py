@@ -1,4 +1,4 @@
-"""A real reverse proxy, nginx, in front of a gateway; tests that need it are skipped where it is missing."""
+"""A real reverse proxy, nginx, in front of a gateway; tests that need it are skipped if it is missing."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ http {{
 
 @dataclass(frozen=True)
 class Front:
-    """The addresses of a proxy, in clear and with TLS, and the authority to trust."""
+    """The addresses of a proxy, in clear and with TLS, and the trusted authority."""
 
     clear: str
     tls: str
@@ -75,6 +75,6 @@ async def reverse_proxy(directory: Path, gateway: str) -> AsyncIterator[Front]:
 
 
 def from_address(address: str, url: str, trust: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """Give a client whose connections come from an address of this machine."""
+    """Return a client that connects from an address of this machine."""
     transport = httpx.AsyncHTTPTransport(local_address=address, verify=trust or True)
     return httpx.AsyncClient(base_url=url, transport=transport, timeout=CALL_SECONDS, trust_env=False)

@@ -1,4 +1,4 @@
-"""The routes of the API as its OpenAPI document tells them."""
+"""The routes of the API according to its OpenAPI document."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ PARAMETER = re.compile(r"{(\w+)}")
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One operation: its method, its path with parameters in braces, and what it takes."""
+    """One operation: its method, its path with parameters in braces, and the body it takes."""
 
     method: str
     path: str
@@ -21,12 +21,12 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def parameter(self) -> str | None:
-        """Name the parameter of the path, of which no route has more than one."""
+        """Return the name of the path's parameter; no route has more than one."""
         found = PARAMETER.search(self.path)
         return found[1] if found else None
 
     def at(self, identifier: str) -> str:
-        """Give the path with an id in it."""
+        """Return the path with an id filled in."""
         return PARAMETER.sub(identifier, self.path)
 
 

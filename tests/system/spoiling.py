@@ -1,4 +1,4 @@
-"""Every way in which a good request is spoiled, made from the request itself."""
+"""Every way to spoil a good request, derived from the request itself."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ BAD_KEYS = ("", "x" * 129, "\xe4", "a\tb")
 
 
 class Spoiled(msgspec.Struct, frozen=True):
-    """A request that must be refused: what is wrong with it, and its body."""
+    """A request that the gateway must refuse: its fault and its body."""
 
     wrong: str
     content: bytes

@@ -15,7 +15,7 @@ from tests.system.routes import Route, all_routes
 from tests.system.spoiling import BAD_CURSORS, BAD_IDS, BAD_KEYS, BAD_LIMITS, Spoiled, spoiled
 from tests.waiting import until
 
-# What no one can tell from a wrong token or password is answered as such.
+# A wrong token or password gets its usual status, because the gateway cannot tell it from bad input.
 GUESSES = {
     ("/api/v1/auth/refresh", "refresh_token is '\\x00'"): 401,
     ("/api/v1/auth/login", "password is '\\x00'"): 401,
@@ -25,7 +25,7 @@ GUESSES = {
 
 
 class Victim:
-    """A person whose account and syncs must outlive every bad request, and what the database holds of all."""
+    """A user whose account and syncs must survive every bad request, and the contents of the database."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Victim:
         self._database = database
 
     def good(self, route: Route) -> dict[str, Any]:
-        """Give a body that the route would take."""
+        """Return a body that the route accepts."""
         bodies: dict[str, dict[str, Any]] = {
             "register": {"email": "another@example.com", "password": PASSWORD},
             "login": {"email": self.person.email, "password": PASSWORD},
@@ -57,13 +57,13 @@ class Victim:
         return bodies[route.path.rpartition("/")[2]]
 
     async def send(self, route: Route, identifier: str | None = None, **request: Any) -> httpx.Response:
-        """Ask a route, of the own account if nothing else is said."""
+        """Call a route, for the user's own account by default."""
         url = route.at(identifier or str(self.account["id"])).removeprefix("/api/v1")
         await self._database.execute("delete from rate_limits")
         return await self.person.client.request(route.method, url, **request)
 
     async def state(self) -> list[Any]:
-        """Give a digest of every table but those that count; that a login failed is written down."""
+        """Return a digest of every table except the counters; failed logins are recorded."""
         listed = await self._database.execute(
             """select tablename::text from pg_tables where schemaname = 'public'
                and tablename not in ('login_failures', 'rate_limits') order by 1"""
@@ -96,7 +96,7 @@ async def _victim(person: Person, database: Postgres) -> AsyncIterator[Victim]:
 
 
 def off(answer: httpx.Response, route: Route, *expected: int) -> str | None:
-    """Tell what is wrong with an answer to bad input; None when it is a problem as documented."""
+    """Return the fault of a response to bad input; None for a documented problem."""
     if answer.status_code not in expected or str(answer.status_code) not in route.operation["responses"]:
         return f"{answer.status_code}: {answer.text[:200]}"
     if answer.headers.get("content-type") != "application/problem+json":
@@ -109,7 +109,7 @@ def off(answer: httpx.Response, route: Route, *expected: int) -> str | None:
 
 
 def expected(route: Route, bad: Spoiled) -> int:
-    """Give the status of a spoiled body."""
+    """Return the expected status of a spoiled body."""
     if len(bad.content) > 64 * 1024:
         return 413
     if bad.content_type != "application/json":
@@ -118,7 +118,7 @@ def expected(route: Route, bad: Spoiled) -> int:
 
 
 async def test_a_bad_body_changes_nothing(victim: Victim) -> None:
-    """Wrong, missing, unknown and huge fields, other formats and broken text are refused everywhere."""
+    """Every route refuses wrong, missing, unknown and huge fields, other formats and broken text."""
     before, wrong = await victim.state(), {}
     routes = [route for route in victim.routes if "requestBody" in route.operation]
     for route in routes:
@@ -133,7 +133,7 @@ async def test_a_bad_body_changes_nothing(victim: Victim) -> None:
 
 
 async def test_a_bad_id_finds_nothing(victim: Victim) -> None:
-    """What is no id, or nobody's, is answered like any address that does not exist."""
+    """A malformed or unknown id gets the same response as any address that does not exist."""
     before, wrong = await victim.state(), {}
     for route in victim.routes:
         for identifier in (*BAD_IDS, str(uuid4())) if route.parameter else ():
@@ -146,7 +146,7 @@ async def test_a_bad_id_finds_nothing(victim: Victim) -> None:
 
 
 async def test_a_bad_page_is_none(victim: Victim) -> None:
-    """Limits and cursors that are none are refused."""
+    """The gateway refuses invalid limits and cursors."""
     (route,) = [route for route in victim.routes if str(route).endswith("/syncs")]
     before, wrong = await victim.state(), {}
     for name, values in (("limit", BAD_LIMITS), ("cursor", BAD_CURSORS)):
@@ -158,7 +158,7 @@ async def test_a_bad_page_is_none(victim: Victim) -> None:
 
 
 async def test_a_bad_idempotency_key_requests_nothing(victim: Victim) -> None:
-    """A key that can not be kept is refused before anything is requested."""
+    """The gateway refuses an idempotency key that it can not store, before it requests a sync."""
     before, wrong = await victim.state(), {}
     for route in victim.routes:
         if route.path.endswith(("/sync", "/sync-all")):

@@ -1,4 +1,4 @@
-"""Behind a real proxy each client counts by its own address, and strangers keep no one out."""
+"""Behind a real proxy each client counts by its own address, and strangers lock no user out."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tests.system.test_login_throttling import WRONG, failed, login, unknown
 from tests.system.test_sweeper import run
 
 PROXY, THIEF, OWNER, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
-LONG = 20  # failures after which the delay is the longest
+LONG = 20  # failures after which the delay is longest
 HSTS = "strict-transport-security"
 
 
@@ -30,7 +30,7 @@ class Scene:
     front: Front
 
     def client(self, address: str, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
-        """Give a client that comes through the proxy from an address."""
+        """Return a client that comes through the proxy from an address."""
         client = from_address(address, f"{self.front.clear}/api/v1")
         client.headers.update(headers or {})
         return client
@@ -46,13 +46,13 @@ async def _scene(stack: Stack, tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def addresses(database: Postgres) -> set[object]:
-    """Give the addresses of failed logins as the audit has them."""
+    """Return the addresses of failed logins in the audit."""
     rows = await run(database, "select distinct address from audit where action = 'login_failed'")
     return {address for (address,) in rows}
 
 
 async def failures(database: Postgres) -> dict[object, object]:
-    """Give the failed logins that count against each client address."""
+    """Return the failed logins that count against each client address."""
     return dict(await run(database, "select subject, used from rate_limits where policy = 'login'"))
 
 
@@ -69,7 +69,7 @@ async def failures(database: Postgres) -> dict[object, object]:
 async def test_forged_headers_change_nothing(
     scene: Scene, database: Postgres, forged: dict[str, str]
 ) -> None:
-    """Through the proxy and past it a client is the address that its connection comes from."""
+    """Through the proxy and past it, the client's address is the source address of its connection."""
     async with scene.client(THIEF, forged) as through:
         await login(through, unknown())
     assert (await addresses(database), await failures(database)) == ({THIEF}, {THIEF: 1})
@@ -81,7 +81,7 @@ async def test_forged_headers_change_nothing(
 
 
 async def test_two_clients_behind_one_proxy_count_apart(scene: Scene) -> None:
-    """Who has used up an address keeps others out of nothing."""
+    """A client that has used up its address's limit does not affect other addresses."""
     async with scene.client(THIEF) as thief, scene.client(OWNER) as owner:
         answers = [await login(thief, unknown()) for _ in range(21)]
 
@@ -92,7 +92,7 @@ async def test_two_clients_behind_one_proxy_count_apart(scene: Scene) -> None:
 async def test_without_trusted_proxies_the_proxy_is_the_client(
     stack: Stack, tmp_path: Path, database: Postgres
 ) -> None:
-    """What a proxy says counts only when its network is named."""
+    """The gateway reads a proxy's headers only when its network is configured."""
     async with (
         another_gateway(stack) as gateway,
         reverse_proxy(tmp_path, gateway) as front,
@@ -121,7 +121,7 @@ async def test_a_right_password_from_a_known_address_is_never_refused_for_others
 
 
 async def test_a_known_address_is_no_way_to_guess(scene: Scene, person: Person, database: Postgres) -> None:
-    """A wrong password from there gets the words that strangers get, and ever fewer are looked at."""
+    """A wrong password from a known address gets the strangers' response, and ever fewer are checked."""
     async with scene.client(OWNER) as owner, scene.client(THIEF) as thief:
         assert (await login(owner, person.email, PASSWORD)).is_success
         await failed(database, person, person.email, LONG)
@@ -142,7 +142,7 @@ async def test_a_known_address_is_no_way_to_guess(scene: Scene, person: Person, 
 async def test_a_network_is_known_for_its_own_user_only(
     scene: Scene, person: Person, database: Postgres
 ) -> None:
-    """Signing in from an address opens it for no other user."""
+    """Signing in from an address makes it known for that user only."""
     other = f"{uuid4()}@example.com"
     async with scene.client(OWNER) as owner, scene.client(THIEF) as thief:
         body = {"email": other, "password": PASSWORD}
@@ -156,7 +156,7 @@ async def test_a_network_is_known_for_its_own_user_only(
 
 
 async def test_hsts_stands_on_answers_that_went_over_tls(scene: Scene) -> None:
-    """Over TLS every answer carries it, in clear none; a client that only says so gets none."""
+    """Every response over TLS carries HSTS; responses in clear do not, even if the client claims TLS."""
     async with (
         from_address(OWNER, scene.front.tls, scene.front.trust) as tls,
         from_address(OWNER, scene.front.clear) as clear,

@@ -1,4 +1,4 @@
-"""No credential is written down or said anywhere, not even at debug level, nor when things go wrong."""
+"""No log, message or response holds a credential, not even at debug level, nor during failures."""
 
 import json
 from base64 import b64encode
@@ -38,7 +38,7 @@ FAULTS = (
     damaged("replaced", "eq", '"NaN"'),
     damaged("doubled", "code"),
 )
-# A value that is nobody's and only ever stands where something goes wrong.
+# A value that no user has; it only appears where something goes wrong.
 CANARY = {name: f"canary-{name}-{uuid4()}" for name in ("api_key", "api_secret", "passphrase", "password")}
 
 
@@ -49,14 +49,14 @@ async def _tap(stack: Stack) -> AsyncIterator[Tap]:
 
 
 def forms(secret: bytes) -> set[bytes]:
-    """Give the forms in which a secret could be written: raw, hex, base64 at any offset, URL-encoded."""
+    """Return the forms in which a secret could be written: raw, hex, base64 at any offset, URL-encoded."""
     aligned = {b64encode(b"x" * shift + secret)[4:-4] for shift in range(3)}
     quoted = quote(secret, safe="").encode()
     return {secret, secret.hex().encode(), secret.hex().upper().encode(), quoted, *aligned}
 
 
 def secrets_of(stack: Stack, person: Person) -> dict[str, bytes]:
-    """Give every secret that there is, by a name that may be shown."""
+    """Return every secret by a name that may be shown."""
     keys = stack.parts.directory / "keys"
     found = {
         f"{name} of {account}": value
@@ -76,10 +76,10 @@ def secrets_of(stack: Stack, person: Person) -> dict[str, bytes]:
 
 
 def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
-    """Give all that the system wrote (logs, streams, tables, WAL, the vault's storage) and was told."""
+    """Return all that the system wrote (logs, streams, tables, WAL, the vault's storage) and received."""
     for folder in ("logs", "nats", "postgres", "openbao"):
         for path in (stack.parts.directory / folder).rglob("*"):
-            # The server's own configuration holds public keys only, but for the seal's.
+            # The server's own configuration holds public keys only, except for the seal's.
             if path.is_file() and path.name != "seal.key":
                 yield f"{folder}/{path.name}", path.read_bytes()
     for process in psutil.Process().children(recursive=True):
@@ -90,7 +90,7 @@ def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
 
 
 async def answers_to_bad_input(person: Person) -> list[tuple[str, bytes]]:
-    """Submit secrets in every place where they can be wrong, and give what is answered."""
+    """Submit secrets in every place where they can be wrong, and return the responses."""
     submitted = {"exchange": "okx", "name": "x", "region": "global"}
     keys = {name: CANARY[name] for name in ("api_key", "api_secret", "passphrase")}
     login = {"email": person.email, "password": CANARY["password"]}
@@ -116,7 +116,7 @@ async def answers_to_bad_input(person: Person) -> list[tuple[str, bytes]]:
 
 
 async def say_what_nobody_can_read(tap: Tap) -> None:
-    """Put messages on the bus that fail to be read at the place of a secret (B22)."""
+    """Publish messages that fail to be read at the position of a secret (B22)."""
     for subject, account in (
         (subjects.STORE, GATEWAY.account),
         (subjects.AUTHORIZE, SYNC_WORKER.account),
@@ -128,7 +128,7 @@ async def say_what_nobody_can_read(tap: Tap) -> None:
 
 
 async def sync_in_trouble(person: Person, admin: Admin, path: str) -> list[tuple[str, bytes]]:
-    """Sync with one fault after the other on, and give what is answered."""
+    """Sync with one fault after the other switched on, and return the responses."""
     answers = []
     for fault in FAULTS:
         for endpoint in (BALANCE, FUNDING_LIST, CONFIG):
@@ -146,7 +146,7 @@ async def sync_in_trouble(person: Person, admin: Admin, path: str) -> list[tuple
 async def test_no_credential_is_written_down_or_said(
     person: Person, stack: Stack, tap: Tap, admin: Admin
 ) -> None:
-    """After all that can go well or wrong, no message, file, metric, answer or environment holds a secret."""
+    """After all successes and failures, no message, file, metric, response or environment holds a secret."""
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}"
     await person.post(f"{path}/sync")

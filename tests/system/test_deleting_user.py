@@ -1,4 +1,4 @@
-"""Deleting a user: nothing of the person stays but the audit, and every open sync has its outcome."""
+"""Deleting a user removes everything but the audit, and every open sync gets its outcome."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ KEPT = {"audit"}
 
 
 async def everything(database: Postgres) -> str:
-    """Give the text of every row that is stored but for the audit."""
+    """Return the text of every stored row except those of the audit."""
     tables = await run(database, "select tablename from pg_tables where schemaname = 'public'")
     rows = [
         await run(database, f"select t::text from {name} t")  # noqa: S608 - own text
@@ -30,7 +30,7 @@ async def everything(database: Postgres) -> str:
 
 
 async def of_person(person: Person, database: Postgres, account: dict[str, Any]) -> dict[str, str]:
-    """Give the texts that came from a person."""
+    """Return the texts that the user entered."""
     ((uid, master),) = await run(
         database, "select exchange_uid, master_uid from accounts where id = %s", account["id"]
     )
@@ -39,7 +39,7 @@ async def of_person(person: Person, database: Postgres, account: dict[str, Any])
 
 
 async def audited(database: Postgres, user_id: str) -> list[str]:
-    """Give the actions that the audit has of a user from the deletion on."""
+    """Return the audited actions of a user from the deletion on."""
     rows = await run(
         database,
         """select action from audit where user_id = %s and id >= (
@@ -50,7 +50,7 @@ async def audited(database: Postgres, user_id: str) -> list[str]:
 
 
 async def test_a_deleted_user_is_gone(person: Person, database: Postgres, vault_admin: Vault) -> None:
-    """Email, password, sessions and balances are gone at once, the secrets soon; the audit stays."""
+    """Email, password, sessions and balances are deleted at once, the secrets soon; the audit stays."""
     user = await person.get("/me")
     account = await person.connect("plain")
     await person.post(f"/accounts/{account['id']}/sync")
@@ -73,7 +73,7 @@ async def test_a_deleted_user_is_gone(person: Person, database: Postgres, vault_
 
 
 async def test_the_email_is_free_again(person: Person) -> None:
-    """Whoever registers it is another user, who has nothing of the first one."""
+    """A new registration of the address is another user, with no data of the first one."""
     first = await person.get("/me")
     await person.connect("plain")
     await person.post("/me/deletion", DELETION, 204)
@@ -87,7 +87,7 @@ async def test_the_email_is_free_again(person: Person) -> None:
 
 
 async def test_every_open_sync_gets_its_one_outcome(person: Person, database: Postgres) -> None:
-    """A sync that is open ends as after the deletion of its account, and is recorded once."""
+    """An open sync ends as after the deletion of its account, and is recorded once."""
     user = await person.get("/me")
     _, sync_id = await queued(database, person)
 
@@ -104,7 +104,7 @@ async def test_every_open_sync_gets_its_one_outcome(person: Person, database: Po
 
 
 async def test_a_wrong_password_deletes_nothing(person: Person, database: Postgres) -> None:
-    """An access token alone is not enough."""
+    """An access token alone does not suffice."""
     account = await person.connect("plain")
 
     problem = await person.post("/me/deletion", {"password": "wrong horse battery"}, 403)
@@ -115,7 +115,7 @@ async def test_a_wrong_password_deletes_nothing(person: Person, database: Postgr
 
 
 async def test_other_users_keep_everything(person: Person, new_person: NewPerson) -> None:
-    """A deletion reaches nothing of a user who has connected the same account of the exchange."""
+    """A deletion changes no data of another user who connected the same account of the exchange."""
     other = await new_person()
     account = await other.connect("plain")
     await other.post(f"/accounts/{account['id']}/sync")
@@ -132,7 +132,7 @@ async def test_other_users_keep_everything(person: Person, new_person: NewPerson
 async def test_a_deletion_that_was_cut_off_is_finished(
     person: Person, database: Postgres, vault_admin: Vault
 ) -> None:
-    """When the gateway dies after the first of its two transactions, any gateway does the rest."""
+    """When the gateway dies after the first of its two transactions, any gateway does the second."""
     _, sync_id = await queued(database, person)
     user = await person.get("/me")
     await run(
@@ -154,7 +154,7 @@ async def test_a_deletion_that_was_cut_off_is_finished(
 async def test_what_a_gateway_of_before_adds_is_taken_away(
     person: Person, database: Postgres, vault_admin: Vault
 ) -> None:
-    """A gateway that knows no deleted users may connect an account, or begin a session, a moment later."""
+    """An older gateway, unaware of deleted users, may connect an account or begin a session later."""
     account = await person.connect("plain")
     credential = await vault_admin.credential_of(account["id"])
     user = await person.get("/me")
@@ -186,7 +186,7 @@ async def test_what_a_gateway_of_before_adds_is_taken_away(
 async def test_a_key_that_is_being_verified_is_destroyed(
     person: Person, database: Postgres, vault_admin: Vault, admin: Admin
 ) -> None:
-    """A connection that was under way makes no account of a user who was deleted meanwhile."""
+    """A connection in progress makes no account for a user who was deleted meanwhile."""
     await admin.put("plain", CONFIG, {"fault": "latency", "seconds": 3})
     body = {"exchange": "okx", "name": "x", "region": "global", "credentials": credentials("plain")}
     connecting = asyncio.create_task(person.client.post("/accounts", json=body))
@@ -205,7 +205,7 @@ async def test_a_key_that_is_being_verified_is_destroyed(
 async def test_a_key_that_comes_after_the_deletion_is_destroyed(
     person: Person, database: Postgres, vault_admin: Vault
 ) -> None:
-    """A request that was let in before the deletion, and submits its key after it, makes no account."""
+    """A request authenticated before the deletion, with its key submitted after it, makes no account."""
     deletion = "update users set email = 'deleted', password_hash = 'deleted'"
     async with changing(database, deletion) as change:
         connecting = asyncio.create_task(person.connect("plain", 401))
@@ -217,7 +217,7 @@ async def test_a_key_that_comes_after_the_deletion_is_destroyed(
 
 
 async def test_what_syncs_read_is_forgotten_after_ten_minutes(person: Person, database: Postgres) -> None:
-    """The syncs stay as outcomes, without what they say of wallets; then nothing is looked for any more."""
+    """The syncs stay as outcomes without their wallets; afterwards the sweeper looks for no more of them."""
     account = await person.connect("plain")
     await person.post(f"/accounts/{account['id']}/sync")
     await person.post("/me/deletion", DELETION, 204)
@@ -235,7 +235,7 @@ async def test_what_syncs_read_is_forgotten_after_ten_minutes(person: Person, da
 
 
 async def test_a_deleted_user_can_not_be_signed_in_to(person: Person, database: Postgres) -> None:
-    """What stays in the place of the address is no address, and what stays for the hash fits no password."""
+    """The stored address is not a valid address, and no password matches the stored hash."""
     await person.post("/me/deletion", DELETION, 204)
     ((email, password_hash),) = await run(database, "select email, password_hash from users")
 

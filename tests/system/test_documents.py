@@ -1,4 +1,4 @@
-"""The service describes itself without asking anybody outside, and says how it is."""
+"""The service describes itself without outside resources, and reports its health."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ PAGES = ["/swagger-ui", "/swagger-ui/start.js", "/swagger-ui/files/swagger-ui.cs
 
 
 async def test_swagger_ui_needs_no_outside_address(stack: Stack) -> None:
-    """The page, and what it loads, come from the gateway; a policy keeps the browser to that."""
+    """The page and its resources come from the gateway; a policy restricts the browser to that."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         page = (await client.get("/swagger-ui")).raise_for_status()
         loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -25,7 +25,7 @@ async def test_swagger_ui_needs_no_outside_address(stack: Stack) -> None:
 
 
 def _body(document: dict[str, Any], path: str) -> dict[str, Any]:
-    """Give the schema of what a path takes."""
+    """Return the schema of a path's request body."""
     (route,) = [each for method, each in document["paths"][path].items() if method in ("post", "put")]
     name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     schema: dict[str, Any] = document["components"]["schemas"][name]
@@ -33,7 +33,7 @@ def _body(document: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -> None:
-    """Each route of the API is there, with its problems."""
+    """The document has each route of the API, with its problems."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         document = (await client.get("/openapi.json")).raise_for_status().json()
 
@@ -64,7 +64,7 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
 
 
 async def test_the_asyncapi_document_is_for_anybody(stack: Stack) -> None:
-    """The gateway describes the events, without a token, as they are checked in."""
+    """The gateway serves the checked-in description of the events without a token."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         answer = (await client.get("/asyncapi.json")).raise_for_status()
 
@@ -74,7 +74,7 @@ async def test_the_asyncapi_document_is_for_anybody(stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", ["gateway", "sync-worker", "vault-broker"])
 async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
-    """Health, readiness and metrics are at the same addresses, with the same names."""
+    """Health, readiness and metrics have the same addresses and names in every service."""
     async with httpx.AsyncClient(base_url=stack.operations(service), trust_env=False) as client:
         assert (await client.get("/healthz")).is_success
         assert (await client.get("/readyz")).json() == {"ready": True, "not_ready": [], "degraded": []}
@@ -84,7 +84,7 @@ async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
 
 
 async def test_the_api_says_no_more_than_whether_it_is_ready(stack: Stack) -> None:
-    """Metrics and the parts that a gateway waits for are on its operations port, which has no API."""
+    """Metrics and the dependencies of a gateway are on its operations port, which has no API."""
     async with httpx.AsyncClient(trust_env=False) as client:
         healthy, ready, metrics = [
             await client.get(f"{stack.api}/{path}") for path in ("healthz", "readyz", "metrics")
@@ -98,7 +98,7 @@ async def test_the_api_says_no_more_than_whether_it_is_ready(stack: Stack) -> No
 
 
 async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
-    """Regions, credential fields and wallets are listed for anybody."""
+    """Regions, credential fields and wallets are listed without a token."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         (okx,) = (await client.get("/api/v1/exchanges")).raise_for_status().json()
 
@@ -120,7 +120,7 @@ async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
 
 
 async def test_answers_are_not_kept_or_guessed_at(stack: Stack) -> None:
-    """Security headers stand on answers and on problems."""
+    """Responses and problems carry security headers."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         for path in ("/api/v1/exchanges", "/api/v1/me", "/nowhere"):
             headers = (await client.get(path)).headers

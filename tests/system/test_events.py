@@ -1,4 +1,4 @@
-"""Programs hear that an account was synced, and nothing that they should not."""
+"""Subscribers receive an event for each sync, and no event that they may not read."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, 
 
 
 async def test_a_failed_sync_is_an_event_as_well(person: Person, nats: Nats) -> None:
-    """The account that was deleted during its sync, or could not be read, is told of, too."""
+    """A sync publishes an event even if it failed or its account was deleted meanwhile."""
     account = await person.connect("plain")
     user = await person.get("/me")
     seed = str(nats.seed_file("subscriber"))

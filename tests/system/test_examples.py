@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document are what the running gateway takes and answers."""
+"""The running gateway accepts and returns the examples of the OpenAPI document."""
 
 import json
 import re
@@ -35,7 +35,7 @@ async def _examples(person: Person) -> Examples:
 
 
 def masked(value: Any) -> Any:
-    """Give a body without what is another one each time: ids, times, email addresses and tokens."""
+    """Return a body without the values that differ each time: ids, times, email addresses and tokens."""
     text = ID.sub("ID", json.dumps(value))
     for pattern, name in (
         (TIME, "TIME"),
@@ -47,14 +47,14 @@ def masked(value: Any) -> Any:
 
 
 class Answers:
-    """Calls the API as one user, and finds the answers that are not as the examples say."""
+    """Calls the API as one user, and collects the responses that differ from the examples."""
 
     def __init__(self, person: Person, examples: Examples) -> None:
         self.client, self.email, self._examples = person.client, person.email, examples
         self.other: dict[str, tuple[Any, Any]] = {}
 
     async def expect(self, name: str, method: str, path: str, body: object = None, **headers: str) -> Any:
-        """Send a request that is answered as the example of this name says."""
+        """Send a request whose response must match the example of this name."""
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         response = await self.client.request(method, path, json=body, headers=named)
         answer, example = masked(response.json()), masked(self._examples[name])
@@ -64,7 +64,7 @@ class Answers:
 
 
 async def test_sessions_are_as_the_examples_say(person: Person, examples: Examples) -> None:
-    """Registering, signing in, and what is refused."""
+    """Registering, signing in, and the refusals."""
     api = Answers(person, examples)
     login = {"email": person.email, "password": PASSWORD}
     await api.expect("UserView.me", "GET", "/me")
@@ -89,7 +89,7 @@ async def test_sessions_are_as_the_examples_say(person: Person, examples: Exampl
 
 
 async def test_connecting_is_as_the_examples_say(person: Person, examples: Examples) -> None:
-    """The example of a request connects the simulated account; what is refused says so in these words."""
+    """The example of a request connects the simulated account; each refusal has the example's words."""
     api, request = Answers(person, examples), examples["Connect.okx"]
     account = await api.expect("connectAccount.201.connected", "POST", "/accounts", request)
     await api.expect("connectAccount.409.account_exists", "POST", "/accounts", request)
@@ -116,7 +116,7 @@ async def test_connecting_is_as_the_examples_say(person: Person, examples: Examp
 async def test_syncs_are_as_the_examples_say(
     person: Person, examples: Examples, admin: Admin, vault_admin: Vault
 ) -> None:
-    """What the simulated account holds; and a sync that is partial, and one that failed."""
+    """The balances of the simulated account, a partial sync and a failed one."""
     api = Answers(person, examples)
     account = (await api.client.post("/accounts", json=examples["Connect.okx"])).json()
     path = f"/accounts/{account['id']}"
@@ -150,7 +150,7 @@ async def test_syncs_are_as_the_examples_say(
 async def test_batches_are_as_the_examples_say(
     new_person: NewPerson, examples: Examples, vault_admin: Vault
 ) -> None:
-    """Two accounts, one of which can not be read."""
+    """Two accounts, one of which cannot be read."""
     api = Answers(await new_person(), examples)
     await api.client.post("/accounts", json=examples["Connect.okx"])
     await api.expect("syncAll.202.pending", "POST", "/accounts/sync-all", Prefer="respond-async")
@@ -178,7 +178,7 @@ async def test_a_pause_is_as_the_examples_say(watched: Watched, admin: Admin, ex
 async def test_an_unconfirmed_loss_is_as_the_example_says(
     watched: Watched, admin: Admin, examples: Examples
 ) -> None:
-    """A list that lacks assets, while no total can be read, stands beside the last confirmed one."""
+    """A list that lacks assets, while the total cannot be read, stands beside the last confirmed one."""
     api = Answers(watched.person, examples)
     await admin.put("plain", "account/balance", SHORT)
     await admin.put("plain", "asset/asset-valuation", {"fault": "refusal", "code": "50011"})
@@ -189,7 +189,7 @@ async def test_an_unconfirmed_loss_is_as_the_example_says(
 
 
 async def test_the_exchanges_are_as_the_example_says(person: Person, examples: Examples) -> None:
-    """But for the addresses, which are the operator's."""
+    """All but the addresses, which the operator sets."""
     listed = await person.get("/exchanges")
     shown = [each | {"egress_addresses": ["203.0.113.7"]} for each in listed]
     assert shown == examples["listExchanges.200.okx"]

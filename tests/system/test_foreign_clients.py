@@ -1,4 +1,4 @@
-"""Clients that others wrote see at the exchange what our API shows."""
+"""Third-party clients see the same amounts at the exchange as our API shows."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ json.dump([account.get_account_balance(), funding.get_balances()], sys.stdout)
 
 
 async def shown(person: Person, name: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give what our API shows of an account, by wallet and asset."""
+    """Return the amounts that our API shows of an account, by wallet and asset."""
     account = await person.connect(name)
     assert (await person.post(f"/accounts/{account['id']}/sync"))["success"] is True
     balances = await person.get(f"/accounts/{account['id']}/balances")
@@ -58,7 +58,7 @@ async def test_python_okx_sees_what_our_api_shows(person: Person, exchange: Simu
 
 @pytest.mark.parametrize("name", ["plain", "margin"])
 async def test_ccxt_sees_what_our_api_shows(person: Person, exchange: Simulator, name: str) -> None:
-    """Totals and free amounts are the same, as exactly as ccxt's floats can say."""
+    """Totals and free amounts are the same, within the precision of ccxt's floats."""
     account, wallets = SIMULATED[name], await shown(person, name)
     options = {
         "apiKey": account.api_key,

@@ -1,4 +1,4 @@
-"""An outcome that names another account than its sync changes nothing of that account, whoever owns it."""
+"""An outcome that names another account than its sync changes no account, whoever owns it."""
 
 import json
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ READ_NONE = {"type": "failed", "error_code": "key_unknown", "error": "no such ke
 
 
 def read_now(outcome: dict[str, Any]) -> dict[str, Any]:
-    """Let the wallets that were read be read now, which is in the life of the sync."""
+    """Set the read time of the read wallets to now, within the life of the sync."""
     wallets = [
         wallet | {"as_of": datetime.now(UTC).isoformat()} if "balances" in wallet else wallet
         for wallet in outcome.get("wallets", [])
@@ -60,7 +60,7 @@ async def said(client: Client, outcome: dict[str, Any], sync_id: str, account_id
 
 
 async def shown(person: Person, account_id: str) -> list[Any]:
-    """Give all that is shown of an account and what it holds."""
+    """Return all that the API shows of an account and its holdings."""
     path = f"/accounts/{account_id}"
     return [await person.get(path + what) for what in ("", "/balances", "/holdings", "/syncs")]
 
@@ -76,7 +76,7 @@ async def test_a_foreign_outcome_changes_no_account(
     *,
     own: bool,
 ) -> None:
-    """Neither the account it names, synced before or not, nor that of its sync shows anything of it."""
+    """Neither the named account, synced before or not, nor the sync's own account shows any of it."""
     path, sync_id = await queued(database, person)
     account_id = (await person.get(path))["account_id"]
     owner = person if own else await new_person()
@@ -98,7 +98,7 @@ async def test_a_foreign_outcome_changes_no_account(
 
 
 async def test_a_sync_still_gets_its_own_outcome(person: Person, database: Postgres, nats: Nats) -> None:
-    """An outcome under a foreign sync's name is no outcome of the account's own open sync."""
+    """The gateway does not record an outcome under a foreign sync's id for the account's own open sync."""
     path, sync_id = await queued(database, person)
     account_id = (await person.get(path))["account_id"]
     other = (await person.connect("margin"))["id"]

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one of the OpenAPI document and is for its user only (R-27)."""
+"""Any request gets a response of the OpenAPI document, meant for its user only (R-27)."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ OPTIONS = [
     # Signing out would end the run; other tests do it.
     *("--exclude-path", "/api/v1/auth/logout"),
     *("--exclude-path", "/api/v1/me/sessions/{session_id}"),
-    # The document does not tell what an address or a name may hold, and Litestar's own answer to OPTIONS
-    # names the methods of one handler of a path only.
+    # The document does not say which values an address or a name may have, and Litestar's own response to
+    # OPTIONS names the methods of only one handler of a path.
     *("--exclude-checks", "positive_data_acceptance,allow_header_conformance"),
 ]
 
 
 def write_identities(directory: Path, *persons: Person) -> None:
-    """Write down who the fuzzer is: persons that may not see each other's objects."""
+    """Write the identities of the fuzzer: users who may not see each other's objects."""
     headers = {person.email: person.client.headers["Authorization"] for person in persons}
     entries = [
         {"name": name, "fixedHeaders": [{"name": "Authorization", "value": value}]}
@@ -38,7 +38,7 @@ def write_identities(directory: Path, *persons: Person) -> None:
 
 
 async def test_no_answer_is_off_the_document(stack: Stack, new_person: NewPerson, tmp_path: Path) -> None:
-    """Hundreds of good, bad and related requests of two users meet no server error and no foreign object."""
+    """Hundreds of good, bad and related requests of two users cause no 5xx and show no foreign object."""
     persons = [await new_person(), await new_person()]
     for person in persons:
         await person.connect("plain")

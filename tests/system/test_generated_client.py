@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes from the document does the main job, with types of its own."""
+"""A client that openapi-python-client generates from the document does the main job, with its own types."""
 
 import asyncio
 import json
@@ -41,30 +41,30 @@ class Generated:
         self.client: Any = None
 
     async def visit(self) -> None:
-        """Call without a token from now on."""
+        """Send further calls without a token."""
         self.client = await self._closing.enter_async_context(self._clients.Client(**self._settings))
 
     async def sign_in(self, token: str) -> None:
-        """Call as a user from now on."""
+        """Send further calls as a user."""
         client = self._clients.AuthenticatedClient(token=token, **self._settings)
         self.client = await self._closing.enter_async_context(client)
 
     async def call(self, tag: str, operation: str, *identifiers: object, **arguments: object) -> Any:
-        """Call an operation and give the answer, with its status and headers."""
+        """Call an operation and return the response, with its status and headers."""
         module = import_module(f"{PACKAGE}.api.{tag}.{operation}")
         return await module.asyncio_detailed(*identifiers, client=self.client, **arguments)
 
 
 @pytest_asyncio.fixture(name="package", scope="module")
 async def _package(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
-    """Generate the client with the command of the README, from the running stack, to be imported."""
+    """Generate and import the client with the command of the README, from the running stack."""
     found, directory = COMMAND.search(README.read_text()), tmp_path_factory.mktemp("generated")
     assert found is not None
     process = await asyncio.create_subprocess_exec(
         str(executable("openapi-python-client")),
         *found[1].replace(LOCAL, shared_stack.api).split(),
         cwd=directory,
-        # ruff, which it tidies up with, is the one of this environment.
+        # The generator formats its output with the ruff of this environment.
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         stdout=PIPE,
         stderr=STDOUT,
@@ -79,7 +79,7 @@ async def _package(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture(name="generated")
 async def _generated(stack: Stack, package: None) -> AsyncIterator[Generated]:
-    """Give the client, without a token."""
+    """Yield the client, without a token."""
     async with AsyncExitStack() as closing:
         generated = Generated(stack.api, closing)
         await generated.visit()
@@ -100,7 +100,7 @@ async def _signed_in(generated: Generated) -> Generated:
 
 
 async def connected(client: Generated, name: str) -> Any:
-    """Connect a simulated account and give the answer."""
+    """Connect a simulated account and return the response."""
     (okx,) = (await client.call("exchanges", "list_exchanges")).parsed
     fields = {field.key for field in okx.credential_fields}
     given = {key: text for key, text in credentials(name).items() if key in fields}
@@ -110,7 +110,7 @@ async def connected(client: Generated, name: str) -> Any:
 
 
 async def test_a_generated_client_does_the_main_job(signed_in: Generated) -> None:
-    """Connect, sync, read, rename and delete; every answer has its type, times and ids theirs."""
+    """Connect, sync, read, rename and delete; every response, time and id has its type."""
     client, models = signed_in, signed_in.models
     answer = await connected(client, "plain")
     account = answer.parsed
@@ -140,7 +140,7 @@ async def test_a_generated_client_does_the_main_job(signed_in: Generated) -> Non
 
 
 async def test_a_generated_client_follows_a_sync(signed_in: Generated) -> None:
-    """What is accepted says where the outcome will be; pages of syncs lead to the next one."""
+    """A 202 response names the address of the outcome; pages of syncs link to the next one."""
     client, models = signed_in, signed_in.models
     account = (await connected(client, "plain")).parsed
 
@@ -158,7 +158,7 @@ async def test_a_generated_client_follows_a_sync(signed_in: Generated) -> None:
 
 
 async def test_a_generated_client_reads_problems(signed_in: Generated) -> None:
-    """A problem has its type, with the members that tell more."""
+    """A problem has its type, with its additional members."""
     client, models = signed_in, signed_in.models
     await connected(client, "plain")
 
@@ -173,7 +173,7 @@ async def test_a_generated_client_reads_problems(signed_in: Generated) -> None:
 
 
 async def test_a_generated_client_reads_words_of_a_later_version(stack: Stack, generated: Generated) -> None:
-    """A status, state, verdict or code that it does not know is a text, and a new member is kept."""
+    """The client keeps an unknown status, state, verdict or code as text, and keeps a new member."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         examples = (await client.get("/openapi.json")).json()["components"]["examples"]
     text = json.dumps(examples["SyncView.failed"]["value"])

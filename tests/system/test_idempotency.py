@@ -1,4 +1,4 @@
-"""An Idempotency-Key stands for what its first request got, also when that joined a sync that was open."""
+"""An Idempotency-Key stands for the sync of its first request, even if that joined an open sync."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ AT_ONCE = {"Prefer": "respond-async"}
 
 
 async def opened(database: Postgres, person: Person) -> tuple[str, str]:
-    """Give the path of an account's syncs and the id of the one that is open, and stays so."""
+    """Return the path of an account's syncs and the id of its open sync, which stays open."""
     path, sync_id = await queued(database, person)
     return f"/accounts/{(await person.get(path))['account_id']}/sync", sync_id
 
 
 async def end(database: Postgres, sync_id: str) -> None:
-    """End a sync, as its outcome would."""
+    """End a sync as its outcome would."""
     await run(
         database,
         """update syncs set status = 'failed', finished_at = now(), error_code = 'key_unknown'
@@ -29,7 +29,7 @@ async def end(database: Postgres, sync_id: str) -> None:
 
 
 async def test_a_key_of_a_joined_sync_is_of_that_sync(person: Person, database: Postgres) -> None:
-    """A request that joined an open sync, made again after that sync ended, is answered with it."""
+    """A request that joined an open sync, repeated after that sync ended, returns that sync."""
     path, joined = await opened(database, person)
     first = await person.post(path, None, 202, Idempotency_Key="joins", **AT_ONCE)
     assert first["sync_id"] == joined
@@ -42,7 +42,7 @@ async def test_a_key_of_a_joined_sync_is_of_that_sync(person: Person, database: 
 
 
 async def test_a_key_keeps_its_sync_beside_a_newer_one(person: Person, database: Postgres) -> None:
-    """The next request with another key is a new sync; the first key is still of the old one."""
+    """The next request with another key is a new sync; the first key still stands for the old one."""
     path, joined = await opened(database, person)
     await person.post(path, None, 202, Idempotency_Key="joins", **AT_ONCE)
     await end(database, joined)
@@ -55,7 +55,7 @@ async def test_a_key_keeps_its_sync_beside_a_newer_one(person: Person, database:
 
 
 async def test_requests_at_once_with_one_key_join_one_sync(person: Person, database: Postgres) -> None:
-    """Requests that come together with one key, or with one key each, are all of the sync they joined."""
+    """Requests at the same time, with one key or with one key each, all return the sync they joined."""
     path, joined = await opened(database, person)
     keys = ["together"] * 5 + ["own-1", "own-2", "own-3"]
 
@@ -71,7 +71,7 @@ async def test_requests_at_once_with_one_key_join_one_sync(person: Person, datab
 
 
 async def test_a_key_of_a_batch_keeps_the_syncs_it_joined(person: Person, database: Postgres) -> None:
-    """A sync-all that joined an open sync, made again after it ended, is the same batch with that sync."""
+    """A sync-all that joined an open sync, repeated after it ended, is the same batch with that sync."""
     _, joined = await opened(database, person)
     first = await person.post("/accounts/sync-all", None, 202, Idempotency_Key="all", **AT_ONCE)
     assert [row["sync_id"] for row in first["results"]] == [joined]
@@ -84,14 +84,14 @@ async def test_a_key_of_a_batch_keeps_the_syncs_it_joined(person: Person, databa
 
 
 async def replayed(person: Person, path: str, key: str, **headers: str) -> tuple[bool, Any]:
-    """Ask with a key; gives whether the answer is marked as repeated, and the answer."""
+    """Send with a key, and return whether the response is marked as replayed, and the response."""
     response = await person.client.post(path, headers={"Idempotency-Key": key} | headers)
     assert response.status_code in {200, 202}
     return response.headers.get("Idempotency-Replayed") == "true", response.json()
 
 
 async def test_a_repeated_answer_is_marked(person: Person) -> None:
-    """The first answer is not, whatever its status; a request without a key never is."""
+    """The first response is not marked, whatever its status, nor is a response to a request without a key."""
     account = await person.connect("plain")
     for path in (f"/accounts/{account['id']}/sync", "/accounts/sync-all"):
         marks = [(await replayed(person, path, "marked" + path[-8:]))[0] for _ in range(3)]
@@ -103,7 +103,7 @@ async def test_a_repeated_answer_is_marked(person: Person) -> None:
 
 
 async def test_a_repeated_failure_says_that_a_new_key_tries_again(person: Person, database: Postgres) -> None:
-    """Of one sync and of each in a batch, while what helps with the fault stands behind it."""
+    """In one sync and in each of a batch; the remedy for the fault comes after it."""
     path, joined = await opened(database, person)
     for where in (path, "/accounts/sync-all"):
         mark, answer = await replayed(person, where, where[-8:], **AT_ONCE)
@@ -122,7 +122,7 @@ async def test_a_repeated_failure_says_that_a_new_key_tries_again(person: Person
 
 
 async def test_the_mark_of_a_repeated_answer_is_documented(person: Person) -> None:
-    """Each route that takes the key describes the header of its answer."""
+    """Each route that takes the key describes the response header."""
     root = str(person.client.base_url).partition("/api/v1")[0]
     document = (await person.client.get(f"{root}/openapi.json")).json()
     taking = [

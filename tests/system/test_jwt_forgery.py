@@ -1,4 +1,4 @@
-"""Whatever is made of an access token, only the gateway's own opens anything (R-23)."""
+"""The gateway accepts only its own tokens, whatever an attacker makes of one (R-23)."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from tests.system.forging import BY_CLAIM, BY_FORM, BY_SIGNATURE, Forger, Forger
 
 
 class Door:
-    """The way in, tried with tokens of all kinds."""
+    """The authentication, tried with tokens of all kinds."""
 
     def __init__(self, client: httpx.AsyncClient, forger: Forger, refresh_token: str) -> None:
         self.forger, self.refresh_token = forger, refresh_token
@@ -23,12 +23,12 @@ class Door:
     async def knock(
         self, authorization: str | None, query: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """Ask who is signed in."""
+        """Ask for the signed-in user."""
         headers = {} if authorization is None else {"Authorization": authorization}
         return await self._client.get("/me", headers=headers, params=query)
 
     async def closed_to(self, answer: httpx.Response) -> bool:
-        """Tell whether an answer is, byte for byte, the one to nobody."""
+        """Return whether the response equals, byte for byte, the one without a token."""
         nobody = await self.knock(None)
         assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
         assert nobody.headers["www-authenticate"] == "Bearer"
@@ -52,7 +52,7 @@ async def _door(stack: Stack, new_person: NewPerson) -> Door:
 
 @pytest.mark.parametrize("forgeries", [BY_SIGNATURE, BY_CLAIM, BY_FORM], ids=["signature", "claim", "form"])
 async def test_a_forged_token_opens_nothing(door: Door, forgeries: dict[str, Forgery]) -> None:
-    """Each forgery differs from a good token in one thing and is answered as if there were none."""
+    """A forgery differs from a good token in one thing and is answered like a missing token."""
     wrong = {}
     for name, forge in forgeries.items():
         answer = await door.knock(f"Bearer {forge(door.forger)}".strip())
@@ -64,12 +64,12 @@ async def test_a_forged_token_opens_nothing(door: Door, forgeries: dict[str, For
 
 
 async def test_a_forger_with_the_key_would_get_in(door: Door) -> None:
-    """The forgeries fail for what they differ in: without a difference one passes."""
+    """The forgeries fail because of that difference: without it the gateway accepts one."""
     assert (await door.knock(f"Bearer {door.forger.signed()}")).is_success
 
 
 async def test_a_token_counts_in_its_place_only(door: Door) -> None:
-    """Another scheme, the query string or a refresh token is no access token."""
+    """A token under another scheme, in the query string, or of the refresh kind is not accepted."""
     good = door.forger.good
     for authorization in (
         good,

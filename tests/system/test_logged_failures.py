@@ -1,4 +1,4 @@
-"""Every answer of 5xx is one line in the log, which names the route and repeats nothing that was sent."""
+"""Every 5xx response is one line in the log, which names the route and repeats no input."""
 
 import json
 from pathlib import Path
@@ -13,20 +13,20 @@ from tests.system.gateways import another_gateway
 from tests.system.test_login_throttling import login, unknown
 from tests.waiting import until
 
-# Nothing listens there.
+# No process listens there.
 NO_DATABASE = "postgresql://butler_gateway@127.0.0.1:1/butler"
 CANARY = "canary"
 
 
 def failed(log: Path) -> list[dict[str, Any]]:
-    """Give the lines about answers of 5xx."""
+    """Return the log lines about 5xx responses."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("status", 0) >= 500]
 
 
 @pytest.mark.parametrize("request_id", ["4f1c:abc.DEF-9", f"{CANARY} {{}}"])
 async def test_each_5xx_is_one_line(stack: Stack, tmp_path: Path, request_id: str) -> None:
-    """It has method, template, status, code and the request's id where that is one; no query and no body."""
+    """The line has method, template, status, code and the request's valid id; no query and no body."""
     logs = Processes(tmp_path / "logs")
     async with (
         another_gateway(

@@ -1,4 +1,4 @@
-"""Guessing passwords: it gets slower with every failure, and nobody learns or loses anything by it."""
+"""Guessing passwords gets slower with every failure, and reveals nothing and locks no user out."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ WRONG = "wrong horse battery"
 
 
 def unknown() -> str:
-    """Give an address that nobody has registered."""
+    """Return an unregistered address."""
     return f"{uuid4()}@example.com"
 
 
@@ -27,7 +27,7 @@ async def login(client: httpx.AsyncClient, email: str, password: str = WRONG) ->
 
 
 async def failed(database: Postgres, person: Person, email: str, failures: int) -> None:
-    """Let a login have failed some times in a row before, its delay being over."""
+    """Record some failed logins in a row, with the delay over."""
     await login(person.client, email)
     await run(
         database,
@@ -39,12 +39,12 @@ async def failed(database: Postgres, person: Person, email: str, failures: int) 
 
 
 async def moved(database: Postgres, person: Person) -> None:
-    """Let a person have signed in from another network only."""
+    """Let the user have signed in from another network only."""
     await run(database, "delete from known_networks where user_id = %s", (await person.get("/me"))["id"])
 
 
 async def test_after_five_failures_the_right_password_has_to_wait(person: Person) -> None:
-    """The password is not looked at during the delay; after it the right one opens, and clears the count."""
+    """The gateway does not check passwords during the delay; after it the right one resets the count."""
     assert [(await login(person.client, person.email)).status_code for _ in range(5)] == [401] * 5
 
     refused = await login(person.client, person.email, PASSWORD)
@@ -60,7 +60,7 @@ async def test_after_five_failures_the_right_password_has_to_wait(person: Person
 
 
 async def test_gateways_count_failures_together(person: Person, second_api: str, database: Postgres) -> None:
-    """It is of no use to guess at another replica."""
+    """Another replica gives an attacker no further guesses."""
     await failed(database, person, person.email, 8)
     await moved(database, person)
     async with httpx.AsyncClient(base_url=second_api, trust_env=False) as second:
@@ -70,7 +70,7 @@ async def test_gateways_count_failures_together(person: Person, second_api: str,
 
 
 async def test_parallel_guesses_are_no_more_than_one(person: Person, database: Postgres) -> None:
-    """Of thirty guesses at once, after so many that each delays the next, one password is checked."""
+    """Of thirty simultaneous guesses, after so many that each delays the next, one password is checked."""
     await failed(database, person, person.email, 8)
 
     answers = await asyncio.gather(*(login(person.client, person.email) for _ in range(30)))
@@ -82,7 +82,7 @@ async def test_parallel_guesses_are_no_more_than_one(person: Person, database: P
 async def test_throttling_does_not_tell_who_is_registered(
     person: Person, database: Postgres, failures: int
 ) -> None:
-    """Known and unknown addresses get equal bytes for the failure and for the refusal after it."""
+    """Known and unknown addresses get equal bytes for the failure and for the following refusal."""
     seen = []
     for email in (person.email, unknown()):
         await failed(database, person, email, failures)
@@ -94,7 +94,7 @@ async def test_throttling_does_not_tell_who_is_registered(
 
 
 def fields(answer: httpx.Response) -> dict[str, str]:
-    """Give the header fields of an answer but for its date; a delay may lose a second on the way."""
+    """Return the header fields of a response without its date; a delay may lose a second on the way."""
     kept = {name: value for name, value in answer.headers.items() if name != "date"}
     if "retry-after" in kept:
         kept["retry-after"] = str(round(int(kept["retry-after"]) / 5))
@@ -102,7 +102,7 @@ def fields(answer: httpx.Response) -> dict[str, str]:
 
 
 async def test_a_login_takes_as_long_for_an_unknown_address(person: Person) -> None:
-    """The quickest of some failures takes about the same time, because a password is checked in any case."""
+    """The quickest of some failures takes about the same time, because a password is always checked."""
 
     async def seconds(email: str) -> float:
         began = time.monotonic()
@@ -116,7 +116,7 @@ async def test_a_login_takes_as_long_for_an_unknown_address(person: Person) -> N
 
 
 async def test_a_session_goes_on_while_its_user_is_throttled(person: Person) -> None:
-    """Who knows an address can not throw its owner out: tokens work, and are renewed."""
+    """An attacker who knows an address cannot sign its owner out: tokens work and can be refreshed."""
     for _ in range(6):
         await login(person.client, person.email)
 
@@ -126,7 +126,7 @@ async def test_a_session_goes_on_while_its_user_is_throttled(person: Person) -> 
 
 
 async def test_nobody_is_kept_out_for_more_than_15_minutes(person: Person, database: Postgres) -> None:
-    """After however many failures the answer names a time of 15 minutes at most."""
+    """After any number of failures the response names at most 15 minutes."""
     await failed(database, person, person.email, 1_000_000)
     await moved(database, person)
     assert (await login(person.client, person.email)).status_code == 401
@@ -137,7 +137,7 @@ async def test_nobody_is_kept_out_for_more_than_15_minutes(person: Person, datab
 
 
 async def test_one_address_has_twenty_failures_a_minute(person: Person, database: Postgres) -> None:
-    """Trying many users from one place ends after 20, also for who never signed in there; a minute helps."""
+    """Trying many users from one address ends after 20, also for unknown users; a minute later it works."""
     await moved(database, person)
     answers = [await login(person.client, unknown()) for _ in range(21)]
 
@@ -158,7 +158,7 @@ async def test_logins_that_succeed_are_not_limited(person: Person) -> None:
 
 
 async def test_a_gateway_that_is_too_busy_counts_nothing(person: Person, database: Postgres) -> None:
-    """Only passwords that were checked are failures; the others may be tried again at once."""
+    """The gateway counts only checked passwords as failures; the others may be retried at once."""
     answers = await asyncio.gather(*(login(person.client, unknown()) for _ in range(100)))
 
     statuses = [answer.status_code for answer in answers]
@@ -168,7 +168,7 @@ async def test_a_gateway_that_is_too_busy_counts_nothing(person: Person, databas
 
 
 async def test_one_address_may_register_so_often_a_minute(stack: Stack, second_api: str) -> None:
-    """Registrations are counted per client address, for all gateways together."""
+    """All gateways together count registrations per client address."""
     async with (
         httpx.AsyncClient(base_url=second_api, trust_env=False) as limited,
         httpx.AsyncClient(base_url=f"{stack.api}/api/v1", trust_env=False) as first,

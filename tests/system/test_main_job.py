@@ -12,12 +12,12 @@ from tests.waiting import until
 
 
 def by_asset(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Give rows by their asset."""
+    """Return rows by their asset."""
     return {row["asset"]: row for row in rows}
 
 
 async def test_a_sync_answers_what_the_seed_promises(person: Person) -> None:
-    """The outcome has account_id, success and holdings_count; more is there, never less."""
+    """The outcome has at least account_id, success and holdings_count."""
     account = await person.connect("plain")
 
     answer = await person.post(f"/accounts/{account['id']}/sync")
@@ -33,7 +33,7 @@ async def test_a_sync_answers_what_the_seed_promises(person: Person) -> None:
 
 
 async def test_a_connected_account_shows_what_its_key_is(person: Person) -> None:
-    """Permissions, binding, kind of account and the end of the key are shown; nothing else of it."""
+    """The API shows permissions, binding, kind of account and the end of the key, and no more of it."""
     account = await person.connect("plain")
     sub_account = await person.connect("sub-account")
 
@@ -46,7 +46,7 @@ async def test_a_connected_account_shows_what_its_key_is(person: Person) -> None
 
 @pytest.mark.parametrize("name", ["plain", "margin", "rich", "empty", "eea"])
 async def test_every_digit_arrives(person: Person, name: str) -> None:
-    """What the exchange lists is what the API shows, wallet by wallet, to the last digit."""
+    """The API shows each wallet as the exchange lists it, to the last digit."""
     simulated = SIMULATED[name]
     account = await person.connect(name)
     assert (await person.post(f"/accounts/{account['id']}/sync"))["success"] is True
@@ -81,7 +81,7 @@ async def test_holdings_are_summed_over_wallets(person: Person) -> None:
 
 
 async def test_an_account_never_synced_has_no_balances(person: Person) -> None:
-    """Before the first sync nothing is known, which is not the same as nothing held."""
+    """Before the first sync balances are unknown, which differs from empty."""
     account = await person.connect("plain")
 
     holdings = await person.get(f"/accounts/{account['id']}/holdings")
@@ -115,7 +115,7 @@ async def test_sync_all_of_nothing_is_nothing(person: Person) -> None:
 
 
 async def test_a_broken_account_says_what_to_do_and_is_repaired(person: Person, vault_admin: Vault) -> None:
-    """The failed sync leaves the last good set as stale; another key of the same account mends it."""
+    """The failed sync leaves the last good set as stale; another key of the same account repairs it."""
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}"
     await person.post(f"{path}/sync")
@@ -155,7 +155,7 @@ async def test_a_rotated_key_is_destroyed(person: Person, vault_admin: Vault) ->
 
 
 async def test_a_key_of_another_account_repairs_nothing(person: Person, vault_admin: Vault) -> None:
-    """A repair must be of the same account of the exchange; the old key stays, the new one goes."""
+    """A repair needs a key of the same account of the exchange; the old key stays, the new one is deleted."""
     account = await person.connect("plain")
     credential = await vault_admin.credential_of(account["id"])
 
@@ -169,7 +169,7 @@ async def test_a_key_of_another_account_repairs_nothing(person: Person, vault_ad
 
 
 async def test_a_deleted_account_is_gone_and_its_outcomes_stay(person: Person, vault_admin: Vault) -> None:
-    """DELETE answers at once, the vault is emptied, and the audit says so only then."""
+    """DELETE returns at once, the secret is deleted from the vault, and the audit says so only then."""
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}"
     sync = await person.post(f"{path}/sync")
@@ -185,7 +185,7 @@ async def test_a_deleted_account_is_gone_and_its_outcomes_stay(person: Person, v
 
 
 async def test_a_deleted_account_can_be_connected_again(person: Person) -> None:
-    """A deleted account does not stand in the way of a new one."""
+    """A deleted account does not block a new one."""
     first = await person.connect("plain")
     await person.client.delete(f"/accounts/{first['id']}")
 
@@ -195,7 +195,7 @@ async def test_a_deleted_account_can_be_connected_again(person: Person) -> None:
 
 
 async def test_an_account_can_be_renamed(person: Person) -> None:
-    """PATCH changes the name and nothing else."""
+    """PATCH changes only the name."""
     account = await person.connect("plain")
 
     response = await person.client.patch(f"/accounts/{account['id']}", json={"name": " Savings "})

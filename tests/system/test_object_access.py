@@ -1,4 +1,4 @@
-"""What belongs to another user is, byte for byte, what does not exist (R-26)."""
+"""An object of another user gets, byte for byte, the response of one that does not exist (R-26)."""
 
 import asyncio
 from functools import partial
@@ -20,7 +20,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/accounts/{account_id}": {"name": "Mine now"},
     "PUT /api/v1/accounts/{account_id}/credentials": {"credentials": credentials("plain")},
 }
-# What moves from one request to the next, whatever it asks for.
+# The parts of a response that change from one request to the next.
 COUNTING = {"date": "", "ratelimit": ""}
 SYNC = "POST /api/v1/accounts/{account_id}/sync"
 RUNS = settings(
@@ -34,28 +34,28 @@ RUNS = settings(
 
 
 class Owner:
-    """A user with an account that was synced, alone and in a batch."""
+    """A user with a synced account, alone and in a batch."""
 
     def __init__(self, client: httpx.Client, ids: dict[str, str]) -> None:
         self.client, self.ids = client, ids
 
     def asks(self, route: Route, identifier: str) -> httpx.Response:
-        """Ask for something by its id."""
+        """Read an object by its id."""
         return self.client.request(route.method, route.at(identifier), json=BODIES.get(str(route)))
 
     def sees(self, routes: list[Route]) -> list[bytes]:
-        """Give all that there is to read."""
+        """Return all that can be read."""
         own = [self.asks(route, self.ids[str(route.parameter)]) for route in routes if route.method == "GET"]
         return [answer.raise_for_status().content for answer in own]
 
     def renames(self, name: str) -> None:
-        """Change the account in the one way that costs nothing."""
+        """Rename the account, the change without side effects."""
         path = f"/api/v1/accounts/{self.ids['account_id']}"
         assert self.client.patch(path, json={"name": name}).json()["name"] == name
 
 
 class Neighbours(RuleBasedStateMachine):
-    """Two users: each changes what is its own and reaches for what is the other's."""
+    """Two users: each changes their own objects and tries those of the other."""
 
     def __init__(self, owners: list[Owner], routes: list[Route]) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ class Neighbours(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), name=st.text("abc", min_size=1, max_size=8))
     def change(self, which: int, name: str) -> None:
-        """Change what is one's own; the other's stays as it is."""
+        """Change an own object; the other's stays as it is."""
         before = self.owners[1 - which].sees(self.routes)
         self.owners[which].renames(name)
         assert self.owners[1 - which].sees(self.routes) == before
 
     @rule(which=st.integers(0, 1), data=st.data())
     def reach(self, which: int, data: st.DataObject) -> None:
-        """Reach for what is the other's: nothing is there, and nothing changes."""
+        """Try an object of the other: it is not found and does not change."""
         route = data.draw(st.sampled_from(self.routes), label="route")
         other = self.owners[1 - which]
         before = other.sees(self.routes)
@@ -81,7 +81,7 @@ class Neighbours(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def page(self, which: int) -> None:
-        """Use the other's syncs as a cursor in one's own list; it is no cursor there."""
+        """Use the other's sync as a cursor in the own list; the gateway refuses it."""
         path = f"/api/v1/accounts/{self.owners[which].ids['account_id']}/syncs"
         cursors = [self.owners[1 - which].ids["sync_id"], str(uuid4())]
         answers = [self.owners[which].client.get(path, params={"cursor": cursor}) for cursor in cursors]
@@ -89,7 +89,7 @@ class Neighbours(RuleBasedStateMachine):
 
 
 def is_missing(asking: Owner, route: Route, identifier: str) -> None:
-    """Fail unless an id is answered like one that nobody has."""
+    """Fail unless an id gets the response of an unknown one."""
     foreign, missing = asking.asks(route, identifier), asking.asks(route, str(uuid4()))
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found"), str(route)
     assert foreign.status_code == 404, str(route)
@@ -126,7 +126,7 @@ async def _owners(stack: Stack, new_person: NewPerson) -> Any:
 
 
 async def test_every_foreign_id_is_a_missing_one(owners: list[Owner], routes: list[Route]) -> None:
-    """No route tells what is another's from what is not there, or does anything with it."""
+    """No route distinguishes a foreign id from a missing one, or acts on it."""
     thief, owner = owners
     before = owner.sees(routes)
 
@@ -139,6 +139,6 @@ async def test_every_foreign_id_is_a_missing_one(owners: list[Owner], routes: li
 
 
 async def test_neighbours_never_meet(owners: list[Owner], routes: list[Route]) -> None:
-    """Whatever two users do in whatever order, neither sees or changes anything of the other."""
-    machine: Any = partial(Neighbours, owners, routes)  # typed as a class, but a factory will do
+    """In any order of actions, neither user sees or changes an object of the other."""
+    machine: Any = partial(Neighbours, owners, routes)  # typed as a class, but a factory works
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=RUNS)

@@ -1,4 +1,4 @@
-"""Odd addresses, heads and bodies: each is refused as its sender's fault, none is an error of ours."""
+"""Odd addresses, heads and bodies: each is refused as its sender's fault, none as a server error."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ def get(target: bytes) -> bytes:
     ],
 )  # fmt: skip
 async def test_a_file_that_is_not_there_is_404(stack: Stack, name: bytes) -> None:
-    """However its name is written, nothing is looked for in the file system by it."""
+    """However its name is written, the gateway looks for no file."""
     answer = await asked(stack.ports["gateway"], get(b"/swagger-ui/files/" + name))
 
     assert (answer.status, answer.code) == (404, "not_found")
@@ -44,7 +44,7 @@ async def test_a_file_that_is_not_there_is_404(stack: Stack, name: bytes) -> Non
     ],
 )  # fmt: skip
 async def test_an_address_without_a_route_is_404(stack: Stack, target: bytes) -> None:
-    """No spelling of an address is an error of ours."""
+    """No spelling of an address causes a server error."""
     answer = await asked(stack.ports["gateway"], get(target))
 
     assert (answer.status, answer.code) == (404, "not_found")
@@ -55,7 +55,7 @@ async def test_an_address_without_a_route_is_404(stack: Stack, target: bytes) ->
     [b"/api/v1/me", b"//api/v1/me", b"/api//v1/me/", b"/%61pi/v1/me", b"http://a/api/v1/me", b"/api/v1/me?a"],
 )
 async def test_no_spelling_of_a_route_opens_it(stack: Stack, path: bytes) -> None:
-    """Where the route is found its guard is found, too."""
+    """Every spelling that finds the route also finds its guard."""
     assert (await asked(stack.ports["gateway"], get(path))).status == 401
 
 
@@ -78,7 +78,7 @@ async def test_no_spelling_of_a_route_opens_it(stack: Stack, path: bytes) -> Non
     ],
 )
 async def test_a_request_names_its_host_once(stack: Stack, hosts: bytes, status: int) -> None:
-    """Two Host headers, none, or one that is no host are refused, in HTTP/1.0 as well."""
+    """Two Host headers, a missing one or an invalid one are refused, in HTTP/1.0 as well."""
     answers = [
         await asked(stack.ports["gateway"], b"GET /healthz HTTP/" + version + b"\r\n" + hosts + END)
         for version in (b"1.1", b"1.0")
@@ -92,7 +92,7 @@ async def test_a_request_names_its_host_once(stack: Stack, hosts: bytes, status:
 
 
 async def test_a_header_has_16_kib_at_most(stack: Stack) -> None:
-    """One byte more, of name and value together, is 431; the whole head has a bound, in bytes and fields."""
+    """One byte more, of name and value together, is 431; the whole head is limited in bytes and fields."""
     port = stack.ports["gateway"]
     for extra, status in [(0, 200), (1, 431)]:
         value = b"v" * (16 * 1024 - len(b"x-big") + extra)
@@ -104,14 +104,14 @@ async def test_a_header_has_16_kib_at_most(stack: Stack) -> None:
 
 
 async def test_an_address_has_8_kib_at_most(stack: Stack) -> None:
-    """A longer one is 414, as path and as query."""
+    """A longer one is 414, in the path and in the query."""
     for target in (b"/" + b"a" * 9000, b"/healthz?" + b"a" * 9000, b"/" + b"a" * 70_000):
         assert (await asked(stack.ports["gateway"], get(target))).status == 414
 
 
 @pytest.mark.parametrize("size", [b"-1", b"+1", b"zz", b"0x5", b"f" * 20, b"", b"1 1", b"5;" + b"e" * 20_000])
 async def test_a_chunk_without_a_size_is_400(stack: Stack, size: bytes) -> None:
-    """A body that can not be read to its end is its sender's fault."""
+    """A body that cannot be read to its end is its sender's fault."""
     answer = await asked(stack.ports["gateway"], CHUNKED + size + b"\r\nabcde\r\n0\r\n\r\n")
 
     assert answer.status == 400
@@ -141,7 +141,7 @@ async def test_a_head_that_is_no_http_is_400(stack: Stack, fields: bytes) -> Non
 
 
 async def test_a_length_beside_chunks_does_not_count(stack: Stack) -> None:
-    """With both the chunks count and the length is thrown away: the next request begins where they end."""
+    """With both the chunks count and the length is ignored: the next request begins where they end."""
     port = stack.ports["gateway"]
     both = POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 
@@ -172,14 +172,14 @@ async def test_a_length_beside_chunks_does_not_count(stack: Stack) -> None:
     ],
 )
 async def test_an_odd_request_line_is_refused(stack: Stack, request_line: bytes, statuses: set[int]) -> None:
-    """Methods are known words, targets are addresses; neither is an error of ours."""
+    """Methods are known words and targets are addresses; other values cause no server error."""
     answer = await asked(stack.ports["gateway"], request_line + b"\r\n" + HOST + END)
 
     assert answer.status in statuses
 
 
 async def test_a_client_that_waits_to_be_told_is_told(stack: Stack) -> None:
-    """Expect: 100-continue gets the interim answer, and another word there changes nothing."""
+    """`Expect: 100-continue` gets the interim response, and another value is ignored."""
     port = stack.ports["gateway"]
     length = b"Content-Length: 2\r\n"
     assert (await asked(port, POST + length + b"Expect: 100-continue\r\n\r\n")).status == 100
@@ -187,7 +187,7 @@ async def test_a_client_that_waits_to_be_told_is_told(stack: Stack) -> None:
 
 
 async def test_an_upgrade_is_not_taken_up(stack: Stack) -> None:
-    """A request to speak WebSocket or HTTP/2 is answered in HTTP/1.1."""
+    """A request for WebSocket or HTTP/2 gets an HTTP/1.1 response."""
     websocket = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     cleartext = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"

@@ -1,4 +1,4 @@
-"""The OpenAPI document is one that any client can be made from."""
+"""Any client generator can use the OpenAPI document."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.system.described import REQUEST, bodies, faults, nodes, operations, v
 
 REQUESTS = {"Login", "Refresh", "ChangePassword", "DeleteMe", "Connect", "Rename", "ReplaceCredentials"}
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
-# Python and ECMA-262 differ in these: ends of a text, named groups, comments, flags.
+# Python and ECMA-262 differ in these: end of text, named groups, comments, flags.
 PYTHON_ONLY = re.compile(r"\\[AZz]|\(\?(?:P|#|[aiLmsux-]+[:)])")
 TELLING = {
     "202": {"Location", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"},
@@ -42,14 +42,14 @@ async def _document(stack: Stack) -> Any:
 
 
 async def test_the_document_is_valid(document: dict[str, Any]) -> None:
-    """It is OpenAPI 3.1, and its version is the package's."""
+    """It is OpenAPI 3.1 with the package's version."""
     validate(document)
     assert document["openapi"].startswith("3.1.")
     assert document["info"]["version"] == tomllib.loads(PROJECT.read_text())["project"]["version"]
 
 
 async def test_operations_are_called_as_a_person_would_call_them(document: dict[str, Any]) -> None:
-    """The names are an interface: clients are generated with them. Each operation says what it does."""
+    """Operation ids are an interface, because clients are generated from them. Each has a summary."""
     described = operations(document)
 
     assert {operation["operationId"] for operation in described.values()} == OPERATIONS
@@ -58,7 +58,7 @@ async def test_operations_are_called_as_a_person_would_call_them(document: dict[
 
 
 async def test_operations_stand_in_groups_that_are_described(document: dict[str, Any]) -> None:
-    """Each has one tag; both that sync are among the accounts."""
+    """Each has one tag; both sync operations are among the accounts."""
     described = operations(document)
     told = {tag["name"] for tag in document["tags"] if tag["description"]}
 
@@ -69,7 +69,7 @@ async def test_operations_stand_in_groups_that_are_described(document: dict[str,
 
 
 async def test_every_body_has_an_example_that_is_valid(document: dict[str, Any]) -> None:
-    """Requests, answers and problems; a problem's example has the status of its place."""
+    """Requests, responses and problems; a problem's example has the status of its place."""
     described = list(bodies(document))
 
     assert not [str(body) for body in described if not body.examples]
@@ -87,7 +87,7 @@ async def test_every_body_has_an_example_that_is_valid(document: dict[str, Any])
 
 
 async def test_every_member_of_an_example_is_described(document: dict[str, Any]) -> None:
-    """Examples hold nothing that their schemas do not tell; test_examples.py shows that answers are alike."""
+    """Examples hold only members of their schemas; test_examples.py compares them with responses."""
     closed = {
         name: {**schema, "unevaluatedProperties": False} if schema.get("properties") else schema
         for name, schema in document["components"]["schemas"].items()
@@ -103,7 +103,7 @@ async def test_every_member_of_an_example_is_described(document: dict[str, Any])
 
 
 async def test_every_field_of_an_answer_is_required(document: dict[str, Any]) -> None:
-    """What is null is sent, too; only a problem has members that are left out, and a request fields."""
+    """Null values are sent, too; only problems may omit members, and requests fields."""
     schemas = document["components"]["schemas"]
     answers = {name: schema for name, schema in schemas.items() if name not in {*REQUESTS, "ProblemDocument"}}
     left_out = {
@@ -118,7 +118,7 @@ async def test_every_field_of_an_answer_is_required(document: dict[str, Any]) ->
 
 
 async def test_no_example_is_left_over(document: dict[str, Any]) -> None:
-    """Each example of the file stands somewhere in the document."""
+    """The document uses each example of the file."""
     written = {f"{group}.{name}" for group, named in json.loads(FILE.read_text()).items() for name in named}
     shown = {str(node.get("$ref")).rpartition("/")[2] for node in nodes(document["paths"])}
 
@@ -127,7 +127,7 @@ async def test_no_example_is_left_over(document: dict[str, Any]) -> None:
 
 
 async def test_patterns_are_those_of_every_language(document: dict[str, Any]) -> None:
-    """JSON Schema has the patterns of ECMA-262; Python's own syntax is not among them."""
+    """JSON Schema patterns are those of ECMA-262, without syntax that only Python knows."""
     patterns = [node["pattern"] for node in nodes(document) if isinstance(node.get("pattern"), str)]
 
     assert patterns
@@ -140,12 +140,12 @@ async def test_patterns_are_those_of_every_language(document: dict[str, Any]) ->
 
 @pytest.mark.parametrize("pattern", [r"\A[a-z]{1,4}\Z", "(?P<name>a)", "(?i)a", "(?i:a)", "a(?#why)"])
 def test_patterns_of_python_alone_are_known(pattern: str) -> None:
-    """The test above would see them."""
+    """The test above would find them."""
     assert PYTHON_ONLY.search(pattern)
 
 
 async def test_formats_are_named(document: dict[str, Any]) -> None:
-    """Ids, times and amounts say what they are: a client can make them what its language has for that."""
+    """Ids, times and amounts have a format, so that a client can map them to types of its language."""
     schemas = document["components"]["schemas"]
     named = {
         (name, key): described.get("format")
@@ -164,7 +164,7 @@ async def test_formats_are_named(document: dict[str, Any]) -> None:
 
 
 async def test_sets_of_words_stay_open(document: dict[str, Any]) -> None:
-    """A state or code of a later version breaks no client of today: no schema has a closed list of words."""
+    """No schema has a closed list of words, so a state or code of a later version breaks no client."""
     schemas = document["components"]["schemas"]
 
     assert not [node["enum"] for node in nodes(document) if isinstance(node.get("enum"), list)]
@@ -173,7 +173,7 @@ async def test_sets_of_words_stay_open(document: dict[str, Any]) -> None:
 
 
 async def test_what_is_not_given_is_left_out(document: dict[str, Any]) -> None:
-    """There is no null in an address or a header."""
+    """Addresses and headers have no null."""
     parameters = [
         each for operation in operations(document).values() for each in operation.get("parameters", [])
     ]
@@ -183,7 +183,7 @@ async def test_what_is_not_given_is_left_out(document: dict[str, Any]) -> None:
 
 
 async def test_headers_that_clients_act_on_are_described(document: dict[str, Any]) -> None:
-    """Where the outcome will be, when to come again, and how to sign in."""
+    """The address of the outcome, the time to retry, and how to sign in."""
     for operation in operations(document).values():
         for status, answer in operation["responses"].items():
             assert TELLING.get(status, set()) <= set(answer.get("headers", {}))

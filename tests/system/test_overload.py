@@ -1,4 +1,4 @@
-"""A pool of connections that is full is no database that is lost: who has to wait is told to come again."""
+"""A full connection pool is not a lost database: the gateway tells waiting clients to retry."""
 
 import asyncio
 from contextlib import suppress
@@ -14,13 +14,13 @@ WRITERS = 4 * MAX_CONNECTIONS
 
 
 async def test_a_full_pool_answers_overloaded_and_is_ready(person: Person, database: Postgres) -> None:
-    """Others that hold every connection are an overload, with the time to wait; /readyz is well."""
+    """When others hold every connection the response is overloaded with Retry-After; /readyz stays ready."""
     account = await person.connect("plain")
     answers: list[httpx.Response] = []
     root = str(person.client.base_url).partition("/api/v1")[0]
 
     async def write() -> None:
-        """Wait for a row that another has locked, again and again."""
+        """Wait for a row that another transaction has locked, again and again."""
         while True:
             with suppress(httpx.TransportError):
                 await person.client.patch(f"/accounts/{account['id']}", json={"name": "other"})

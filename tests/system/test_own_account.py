@@ -1,4 +1,4 @@
-"""What users do with their own account: the password, and the sessions."""
+"""Users change their own password and end their sessions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,14 +22,14 @@ WRONG = CHANGE | {"old_password": "wrong horse battery"}
 
 
 class Device:
-    """One more login of a person, with a client of its own."""
+    """One more login of a user, with its own client."""
 
     def __init__(self, client: httpx.AsyncClient, tokens: dict[str, Any]) -> None:
         self.client, self.tokens = client, tokens
         client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
     async def is_in(self) -> bool:
-        """Tell whether its access token, or its refresh token, opens anything."""
+        """Return whether its access token or its refresh token is accepted."""
         me = await self.client.get("/me")
         renewed = await self.client.post(
             "/auth/refresh", json={"refresh_token": self.tokens["refresh_token"]}
@@ -40,7 +40,7 @@ class Device:
 
 @pytest_asyncio.fixture(name="device")
 async def _device(stack: Stack, person: Person) -> AsyncIterator[Device]:
-    """Give a second login of the person."""
+    """Return a second login of the user."""
     login = {"email": person.email, "password": PASSWORD}
     async with httpx.AsyncClient(
         base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False
@@ -55,7 +55,7 @@ async def login(person: Person, password: str) -> int:
 
 
 async def actions(database: Postgres, *names: str) -> list[tuple[Any, ...]]:
-    """Give the audit of some actions."""
+    """Return the audited actions of some kinds."""
     return await run(
         database, "select action, detail from audit where action = any(%s) order by id", list(names)
     )
@@ -64,7 +64,7 @@ async def actions(database: Postgres, *names: str) -> list[tuple[Any, ...]]:
 async def test_a_changed_password_ends_the_other_sessions(
     person: Person, device: Device, database: Postgres
 ) -> None:
-    """The new password opens, the old one does not; this session goes on, and the audit says so."""
+    """The new password works, the old one does not; this session continues, and the audit records it."""
     await person.put("/me/password", CHANGE, 204)
 
     await person.get("/me")
@@ -77,7 +77,7 @@ async def test_a_changed_password_ends_the_other_sessions(
 async def test_a_wrong_old_password_changes_nothing(
     person: Person, device: Device, database: Postgres
 ) -> None:
-    """The answer says that the user stays signed in, and so it is, everywhere."""
+    """The response says that the user stays signed in, and every session stays valid."""
     problem = await person.put("/me/password", WRONG, 403)
 
     assert problem["code"] == "wrong_password"
@@ -119,7 +119,7 @@ async def test_a_stolen_access_token_is_no_means_to_try_passwords(
 
 
 async def test_strangers_keep_no_user_from_changing_the_password(person: Person) -> None:
-    """Failed logins of an address are counted apart from what its user does."""
+    """Failed logins of an address are counted apart from those of its signed-in user."""
     for _ in range(6):
         await login(person, "wrong horse battery")
 
@@ -127,7 +127,7 @@ async def test_strangers_keep_no_user_from_changing_the_password(person: Person)
 
 
 async def test_of_two_changes_at_once_one_counts(person: Person) -> None:
-    """Both knew the old password; the one that comes second is told that it is wrong now."""
+    """Both knew the old password; the second is told that it is wrong now."""
     changes = [CHANGE, CHANGE | {"new_password": "third horse battery"}]
 
     answers = await asyncio.gather(*(person.client.put("/me/password", json=each) for each in changes))
@@ -140,7 +140,7 @@ async def test_of_two_changes_at_once_one_counts(person: Person) -> None:
 async def test_a_login_with_the_old_password_does_not_outlive_its_change(
     person: Person, database: Postgres
 ) -> None:
-    """A login whose password was right, and was changed before the session began, opens nothing."""
+    """A login with the old password, changed before its session began, gets no session."""
     sessions = await run(database, "select count(*) from refresh_families")
     async with changing(database, "update users set password_hash = 'another hash'") as change:
         signing_in = asyncio.create_task(login(person, PASSWORD))
@@ -151,7 +151,7 @@ async def test_a_login_with_the_old_password_does_not_outlive_its_change(
 
 
 async def test_the_sessions_are_listed(person: Person, device: Device) -> None:
-    """Each login stands there once, with where it began and when it was last used; this one is first."""
+    """Each login is listed once, with its origin and last use; this one is first."""
     mine = await person.get("/me/sessions")
     others = (await device.client.get("/me/sessions")).raise_for_status().json()
 
@@ -168,7 +168,7 @@ async def test_the_sessions_are_listed(person: Person, device: Device) -> None:
 async def test_an_ended_session_opens_nothing_at_the_next_request(
     person: Person, device: Device, second_api: str, database: Postgres
 ) -> None:
-    """Every gateway asks for the session at every request: it ends at once, for all that came of it."""
+    """Every gateway checks the session at every request, so all its tokens end at once."""
     (theirs,) = [each["id"] for each in await person.get("/me/sessions") if not each["current"]]
 
     assert (await person.client.delete(f"/me/sessions/{theirs}")).status_code == 204
@@ -184,7 +184,7 @@ async def test_an_ended_session_opens_nothing_at_the_next_request(
 
 
 async def test_all_other_sessions_end_together(person: Person, device: Device, database: Postgres) -> None:
-    """This one goes on."""
+    """This session continues."""
     await login(person, PASSWORD)
 
     assert (await person.client.delete("/me/sessions")).status_code == 204
@@ -197,7 +197,7 @@ async def test_all_other_sessions_end_together(person: Person, device: Device, d
 
 
 async def test_the_own_session_can_be_ended_as_any_other(person: Person) -> None:
-    """Ending this session is signing out."""
+    """Ending this session signs out."""
     (mine,) = await person.get("/me/sessions")
 
     assert (await person.client.delete(f"/me/sessions/{mine['id']}")).status_code == 204
@@ -208,14 +208,14 @@ async def test_the_own_session_can_be_ended_as_any_other(person: Person) -> None
 async def test_a_session_without_a_network_is_listed(
     person: Person, device: Device, database: Postgres
 ) -> None:
-    """A gateway of the version before wrote down no network."""
+    """A gateway of the version before recorded no network."""
     await run(database, "delete from session_networks")
 
     assert [each["network"] for each in await person.get("/me/sessions")] == [None, None]
 
 
 async def test_the_new_password_is_not_the_old_one(person: Person) -> None:
-    """A change that changes nothing is refused, because it would only seem to help."""
+    """A change to the same password is refused, because it would only seem to help."""
     problem = await person.put("/me/password", CHANGE | {"new_password": PASSWORD}, 400)
 
     assert problem["code"] == "invalid_input"
@@ -223,14 +223,14 @@ async def test_the_new_password_is_not_the_old_one(person: Person) -> None:
 
 @pytest.mark.parametrize("password", ["short", "x" * 129])
 async def test_a_new_password_has_8_to_128_characters(person: Person, password: str) -> None:
-    """The rule of the registration holds for a change."""
+    """The rule of the registration applies to a change."""
     problem = await person.put("/me/password", CHANGE | {"new_password": password}, 400)
 
     assert "8 to 128" in problem["detail"]
 
 
 async def test_another_users_session_is_not_there(person: Person) -> None:
-    """An id that is no session of the user is answered like one that nobody has."""
+    """A session id of another user gets the response of an unknown one."""
     problem = (await person.client.delete(f"/me/sessions/{uuid4()}")).json()
 
     assert (problem["status"], problem["code"]) == (404, "not_found")

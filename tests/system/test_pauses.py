@@ -1,4 +1,4 @@
-"""How a pause ends, or does not, and what is said of it: true of the account as it stands."""
+"""How a pause ends or stays, and the words for it, which match the account's state."""
 
 import json
 from typing import Any
@@ -15,12 +15,12 @@ TRADING = perm("read_only,trade")
 
 
 def replaced(field: str, text: str) -> dict[str, Any]:
-    """Make the exchange say something else in a field."""
+    """Make the exchange return another value in a field."""
     return {"fault": "replaced", "field": field, "text": json.dumps(text)}
 
 
 async def paused(watched: Watched, admin: Admin) -> Any:
-    """Pause an account and give the sync that showed why."""
+    """Pause an account and return the sync that found the reason."""
     await admin.put("plain", CONFIG, TRADING | {"times": 1})
     sync = await watched.sync()
     assert sync["error_code"] == "over_privileged_key"
@@ -28,14 +28,14 @@ async def paused(watched: Watched, admin: Admin) -> Any:
 
 
 async def resumed(watched: Watched) -> bool:
-    """Tell whether the pause has ended."""
+    """Return whether the pause has ended."""
     return (await watched.shown())["paused"] is None
 
 
 async def test_a_verification_that_fails_for_a_moment_is_soon_tried_again(
     watched: Watched, admin: Admin
 ) -> None:
-    """The exchange was busy: the pause does not last for minutes longer."""
+    """The exchange was busy: the pause does not last for further minutes."""
     await paused(watched, admin)
     await admin.put("plain", CONFIG, {"fault": "page", "status": 502, "times": 2})
     await watched.make_due()
@@ -51,7 +51,7 @@ async def test_a_verification_that_fails_for_a_moment_is_soon_tried_again(
 async def test_a_pause_ends_whatever_stands_beside_the_rights(
     watched: Watched, admin: Admin, beside: dict[str, Any]
 ) -> None:
-    """A verification needs what a sync needs: whose key it is and what it may do."""
+    """A verification needs the same as a sync: the owner of the key and its rights."""
     await paused(watched, admin)
     await admin.put("plain", CONFIG, beside)
     await watched.make_due()
@@ -60,7 +60,7 @@ async def test_a_pause_ends_whatever_stands_beside_the_rights(
 
 
 async def test_a_key_without_the_right_to_read_stays_paused(watched: Watched, admin: Admin) -> None:
-    """It is told, and a sync does not help; with the right to read the pause ends."""
+    """The user is told; a sync does not help, and the right to read ends the pause."""
     await paused(watched, admin)
     await admin.put("plain", CONFIG, perm(""))
 
@@ -76,7 +76,7 @@ async def test_a_key_without_the_right_to_read_stays_paused(watched: Watched, ad
 
 
 async def test_a_key_that_is_refused_leaves_a_paused_account_paused(watched: Watched, admin: Admin) -> None:
-    """The answer does not say that an old key stays in use, before the secret is given up and after."""
+    """The response does not say that an old key stays in use, before and after the secret is deleted."""
     await paused(watched, admin)
     await admin.put("plain", CONFIG, TRADING)
     path = f"{watched.path}/credentials"
@@ -98,7 +98,7 @@ async def test_a_key_that_is_refused_leaves_a_paused_account_paused(watched: Wat
 
 
 async def test_a_sync_is_told_as_its_account_stands(watched: Watched, admin: Admin) -> None:
-    """The sync that paused the account: while it is paused, when that has ended, and when it is deleted."""
+    """The sync that paused the account: while paused, after the pause, and after the deletion."""
     sync = await paused(watched, admin)
     path = f"/syncs/{sync['sync_id']}"
     assert sync["next_action"].startswith("The account is paused")
@@ -114,7 +114,7 @@ async def test_a_sync_is_told_as_its_account_stands(watched: Watched, admin: Adm
 
 
 async def test_a_repeated_sync_of_a_paused_account_promises_no_other(watched: Watched, admin: Admin) -> None:
-    """A new Idempotency-Key does not help it; once the pause has ended it does."""
+    """A new Idempotency-Key does not help until the pause has ended."""
     await admin.put("plain", CONFIG, TRADING | {"times": 1})
     path, key = f"{watched.path}/sync", "once"
     await watched.person.post(path, Idempotency_Key=key)
@@ -133,7 +133,7 @@ async def test_a_repeated_sync_of_a_paused_account_promises_no_other(watched: Wa
 async def test_a_right_that_is_not_known_is_named_when_a_key_is_submitted(
     watched: Watched, admin: Admin
 ) -> None:
-    """POST and PUT answer as a sync does."""
+    """POST and PUT return the same words as a sync."""
     await admin.put("plain", CONFIG, perm("read_only,lend"))
 
     connecting = await watched.person.connect("plain", 422)

@@ -25,13 +25,13 @@ ENDED_SECONDS = 20.0
 
 
 def settings_of(stack: Stack, changed: Mapping[str, str]) -> dict[str, str]:
-    """Give the settings of another gateway of the stack, some of them changed."""
+    """Return the settings of another gateway of the stack, some of them changed."""
     return environments(stack.parts, service_ports())["gateway"] | dict(changed)
 
 
 @asynccontextmanager
 async def other_gateway(stack: Stack, changed: Mapping[str, str]) -> AsyncIterator[Person]:
-    """Run another gateway, and give a person who is signed up there."""
+    """Run another gateway, and yield a person who is signed up there."""
     settings = settings_of(stack, changed)
     program = Program("pinned-gateway", [sys.executable, "-m", MODULES["gateway"]], settings)
     address = f"http://{LOOPBACK}:{settings['PORT']}"
@@ -53,7 +53,7 @@ async def other_gateway(stack: Stack, changed: Mapping[str, str]) -> AsyncIterat
 
 
 def lines(stack: Stack, event: str) -> list[dict[str, object]]:
-    """Give the other gateway's log lines of one kind."""
+    """Return the other gateway's log lines of one kind."""
     log = stack.processes.logs / "pinned-gateway.log"
     said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line for line in said if line["event"] == event]

@@ -55,7 +55,7 @@ async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
 
 
 async def answers(url: str, subject: str) -> float:
-    """Give how many questions on a subject a service answered."""
+    """Return how many questions on a subject a service answered."""
     async with httpx.AsyncClient(trust_env=False) as client:
         lines = (await client.get(f"{url}/metrics")).raise_for_status().text.splitlines()
     answered = [line for line in lines if line.startswith("butler_replies_total{") and f'"{subject}"' in line]

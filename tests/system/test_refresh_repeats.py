@@ -17,7 +17,7 @@ NEW_PASSWORD = "another horse battery"
 
 @pytest_asyncio.fixture(name="second")
 async def _second(second_api: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of another gateway."""
+    """Yield a client of another gateway."""
     async with httpx.AsyncClient(base_url=second_api, timeout=CALL_SECONDS, trust_env=False) as client:
         yield client
 
@@ -37,7 +37,7 @@ async def used_ago(database: Postgres, seconds: float) -> None:
 
 
 async def opens(person: Person, access_token: str) -> bool:
-    """Tell whether an access token opens anything."""
+    """Return whether an access token opens anything."""
     headers = {"Authorization": f"Bearer {access_token}"}
     return (await person.client.get("/me", headers=headers)).is_success
 

@@ -26,7 +26,7 @@ def nested(depth: int) -> str:
 
 
 def slowly(text: str) -> Iterable[bytes]:
-    """Give bytes to be sent one a second, more than there is time for."""
+    """Return bytes to be sent one a second, more than there is time for."""
     return (bytes([byte]) for byte in text.ljust(4 * SECONDS, "x").encode())
 
 
@@ -53,7 +53,7 @@ async def exchanged(port: int, parts: Iterable[bytes]) -> tuple[bytes, float]:
 
 
 def problem(said: bytes) -> tuple[int, str]:
-    """Give status and code of the one answer in what was said."""
+    """Return status and code of the one answer in what was said."""
     head, _, body = said.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head
     return int(head.split()[1]), json.loads(body)["code"]

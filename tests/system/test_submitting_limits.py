@@ -25,7 +25,7 @@ def submission(name: str = "plain", **changed: str) -> dict[str, object]:
 
 
 def signed_in(address: str, person: Person) -> httpx.AsyncClient:
-    """Give a client of another gateway with a person's token."""
+    """Return a client of another gateway with a person's token."""
     return httpx.AsyncClient(
         base_url=f"{address}/api/v1",
         headers={"Authorization": person.client.headers["Authorization"]},

@@ -21,7 +21,7 @@ async def run(database: Postgres, statement: str, *values: object) -> list[tuple
 
 
 async def queued(database: Postgres, person: Person, **columns: str) -> tuple[str, str]:
-    """Put an open sync into the table as a gateway that died left it, and give its path and id."""
+    """Put an open sync into the table as a gateway that died left it, and return its path and id."""
     account = await person.connect("plain")
     user = await person.get("/me")
     sync_id = str(uuid7())

@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest_asyncio.fixture(name="strike")
 async def _strike(admin: Admin) -> AsyncIterator[Admin]:
-    """Give the admin port, and clear what a test leaves behind."""
+    """Yield the admin port, and clear what a test leaves behind."""
     yield admin
     await admin.clear(STRUCK, CONFIG)
 
@@ -54,7 +54,7 @@ def submission(name: str, **changed: str) -> dict[str, Any]:
 
 
 def told(answer: httpx.Response, situation: Situation) -> str:
-    """Give the words of a refusal, which are true where they were met."""
+    """Return the words of a refusal, which are true where they were met."""
     detail: str = answer.json()["detail"]
     (other,) = {Situation.CONNECT, Situation.REPLACE} - {situation}
     assert DELETED[situation] in detail

@@ -34,7 +34,7 @@ LOGIN = "/api/v1/auth/login"
 
 
 def body(route: Route) -> dict[str, str]:
-    """Give a body that can be read, of another user each time; `{}` where the limit comes before the body."""
+    """Return a readable body, of another user each time; `{}` where the limit comes before the body."""
     if route.path.endswith("/refresh"):
         return {"refresh_token": "never issued"}
     if route.path.endswith(("/login", "/register")):
@@ -106,7 +106,7 @@ async def test_every_write_answers_429_after_its_limit(
 
 
 def is_of_its_user_alone(route: Route) -> bool:
-    """Tell whether a write is not for the users of one address together: to come in, to stay, to repair."""
+    """Return whether a write is not for the users of one address together: to come in, to stay, to repair."""
     return route.path.endswith(("/login", "/refresh", "/credentials"))
 
 

@@ -27,7 +27,7 @@ class Vault:
             return await cursor.fetchall()
 
     async def credential_of(self, account_id: str) -> UUID:
-        """Give the credential of an account."""
+        """Return the credential of an account."""
         ((credential_id,),) = await self.rows("select credential_id from accounts where id = %s", account_id)
         return UUID(str(credential_id))
 
@@ -39,7 +39,7 @@ class Vault:
         assert isinstance(reply, Destroyed)
 
     async def holds_exactly(self, *credentials: UUID) -> bool:
-        """Tell whether, of all that was ever submitted, table and vault hold these and nothing else."""
+        """Return whether, of all that was ever submitted, table and vault hold these and nothing else."""
         submitted = await self.rows("select subject from audit where action = 'credential_submitted'")
         kept = {row[0] for row in await self.rows("select id from credentials")}
         transit = {row[0] for row in submitted if await self._signs(row[0])}
@@ -48,7 +48,7 @@ class Vault:
         return kept == transit == parts == set(credentials)
 
     async def audited(self, action: str) -> bool:
-        """Tell whether the audit has an event."""
+        """Return whether the audit has an event."""
         return bool(await self.rows("select 1 from audit where action = %s", action))
 
     async def _signs(self, credential_id: UUID) -> bool:

@@ -29,11 +29,11 @@ class Watched:
         return await self.person.post(f"{self.path}/sync", status=status)
 
     async def shown(self) -> Any:
-        """Give it as the API shows it."""
+        """Return it as the API shows it."""
         return await self.person.get(self.path)
 
     async def amounts(self) -> dict[str, Any]:
-        """Give by wallet its state, why, and what it holds."""
+        """Return by wallet its state, why, and what it holds."""
         wallets = (await self.person.get(f"{self.path}/balances"))["wallets"]
         return {
             each["wallet"]: (each["state"], each["error_code"], each["balances"])
@@ -42,7 +42,7 @@ class Watched:
         }
 
     async def event(self) -> tuple[str, Any]:
-        """Give the next event but those of syncs: its kind and what it says."""
+        """Return the next event but those of syncs: its kind and what it says."""
         while True:
             message = await self._events.next_msg(timeout=10)
             kind = message.subject.split(".")[2]

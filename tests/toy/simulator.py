@@ -75,7 +75,7 @@ class Toy:
         return None
 
     def without_bursts(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def _data(self, request: Request) -> Any:

@@ -67,7 +67,7 @@ class Gateway:
         return reply
 
     async def stored(self, secret: str, api_key: str, passphrase: str) -> UUID:
-        """Store a credential and give its id."""
+        """Store a credential and return its id."""
         keys = await self.keys()
         assert isinstance(keys, Keys)
         request = self.store_request(keys, secret.encode(), api_key, passphrase)
@@ -155,12 +155,12 @@ class Clock:
         self.time = datetime.now(UTC).replace(microsecond=0)
 
     def __call__(self) -> datetime:
-        """Give the time that was set."""
+        """Return the time that was set."""
         return self.time
 
 
 def code(reply: Any) -> Code:
-    """Give the code of a refusal."""
+    """Return the code of a refusal."""
     refused: Code = reply.code
     return refused
 

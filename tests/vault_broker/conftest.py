@@ -37,7 +37,7 @@ class Callers:
 
 @pytest_asyncio.fixture(name="nats", scope="session")
 async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Give a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    """Yield a bus of our own: on the shared one the broker of the whole stack would answer, too."""
     directory = tmp_path_factory.mktemp("own-bus")
     async with running_nats(Processes(directory / "logs"), directory) as nats:
         yield nats
@@ -80,7 +80,7 @@ async def _callers(nats: Nats, login: Login, grant_key: Ed25519PrivateKey) -> As
 def environment(
     nats: Nats, own_vault: OwnVault, grant_key: Ed25519PrivateKey, directory: Path
 ) -> dict[str, str]:
-    """Give the environment of a broker process on a free port; its key file goes into the directory."""
+    """Return the environment of a broker process on a free port; its key file goes into the directory."""
     (directory / "grant.pem").write_bytes(
         grant_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
@@ -99,7 +99,7 @@ def environment(
 
 @asynccontextmanager
 async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
-    """Give a login of its own, kept alive as the service does it."""
+    """Yield a login of its own, kept alive as the service does it."""
     connection = Vault(own_vault.url, str(own_vault.ca))
     login = Login(connection, own_vault.role_id_file, own_vault.secret_id_file, time.monotonic)
     keeping = asyncio.create_task(login.keep())

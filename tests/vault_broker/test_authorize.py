@@ -91,7 +91,7 @@ class TestGrant:
     """Without the gateway's grant for this credential and these reads, nothing is signed."""
 
     async def refused(self, callers: Callers, request: Authorize) -> bool:
-        """Tell whether the broker refuses the grant."""
+        """Return whether the broker refuses the grant."""
         return code(await callers.worker.authorize(request)) == Code.GRANT_REFUSED
 
     async def test_verify_covers_the_configuration_alone(self, callers: Callers) -> None:

@@ -26,7 +26,7 @@ SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 
 @pytest.fixture(name="disagreeing")
 def _disagreeing() -> list[str]:
-    """Give the clocks that disagree with the broker's; a test adds one."""
+    """Return the clocks that disagree with the broker's; a test adds one."""
     return []
 
 
@@ -34,7 +34,7 @@ def _disagreeing() -> list[str]:
 async def _callers(
     nats: Nats, login: Login, grant_key: Ed25519PrivateKey, disagreeing: list[str]
 ) -> AsyncIterator[Callers]:
-    """Give callers with the true time, and a broker with a clock of its own."""
+    """Yield callers with the true time, and a broker with a clock of its own."""
     clock, true = Clock(), Clock()
     true.time = clock.time
     handlers = Handlers(

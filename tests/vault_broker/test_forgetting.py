@@ -51,7 +51,7 @@ class Forgetting:
         self._destroyer.wake()
 
     async def forgotten(self) -> bool:
-        """Tell whether the table has forgotten it; fails where the audit says anything else."""
+        """Return whether the table has forgotten it; fails where the audit says anything else."""
         ((audited, kept),) = await self._rows(
             """select (select count(*) from audit where action = 'secret_destroyed'),
                       (select count(*) from credentials)"""
@@ -87,7 +87,7 @@ async def _forgetting(
 
 
 def denying(path: str) -> Callable[[OwnVault], AbstractAsyncContextManager[None]]:
-    """Give a trouble in which the vault's policy does not let the broker use a path."""
+    """Return a trouble in which the vault's policy does not let the broker use a path."""
 
     @asynccontextmanager
     async def denied(vault: OwnVault) -> AsyncIterator[None]:

@@ -32,7 +32,7 @@ async def traces(own_vault: OwnVault, credential: UUID) -> set[str]:
 
 
 def unsigned(request: Store, **altered: object) -> Store:
-    """Give a request with something altered, and without signature as the release before sends it."""
+    """Return a request with something altered, and without signature as the release before sends it."""
     return msgspec.structs.replace(request, signature=None, **altered)
 
 
@@ -300,5 +300,5 @@ async def test_a_destroy_of_the_release_before_is_done_and_told(
 
 
 def count_unsigned() -> float:
-    """Give how many requests to destroy came without a signature."""
+    """Return how many requests to destroy came without a signature."""
     return REGISTRY.get_sample_value("butler_unsigned_requests_total", {"action": "destroy"}) or 0.0

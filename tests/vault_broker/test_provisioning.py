@@ -40,7 +40,7 @@ async def _vault(processes: Processes, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
-    """Provision, and be gone before so many requests are sent; gives how many were."""
+    """Provision, and be gone before so many requests are sent, and return how many were."""
     sent = 0
 
     async def count(_: httpx.Request) -> None:
@@ -60,7 +60,7 @@ async def provisioned(vault: OwnVault, requests: int = ENOUGH) -> int:
 
 
 async def keys(vault: OwnVault) -> list[str]:
-    """Give the private keys at the two places."""
+    """Return the private keys at the two places."""
     answers = [await vault.root("GET", path) for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
     return [answer["data"]["data"]["private_key"] for answer in answers]
 

@@ -46,7 +46,7 @@ FITTING = {("hmac", None), ("ecdsa-p256", Curve.P256), ("ed25519", Curve.ED25519
 
 @pytest_asyncio.fixture(name="credentials")
 async def _credentials(own_vault: OwnVault, login: Login) -> AsyncIterator[Credentials]:
-    """Give the credentials of a broker whose exchanges use every kind of key."""
+    """Yield the credentials of a broker whose exchanges use every kind of key."""
     await own_vault.root("PUT", POLICY, {"policy": broker_policy(ALL_KEYS)})
     yield Credentials(login)
     await own_vault.root("PUT", POLICY, {"policy": broker_policy()})
@@ -64,7 +64,7 @@ async def signed(credentials: Credentials, key: TransitKey, raw: bytes, *message
 
 
 def private(key: EllipticCurvePrivateKey | Ed25519PrivateKey, curve: Curve) -> bytes:
-    """Give what the gateway would wrap of a private key."""
+    """Return what the gateway would wrap of a private key."""
     field = CredentialField(
         "private_key", "Key", secret=True, form=Form.PEM, longest=2048, signs=True, curve=curve
     )

@@ -33,7 +33,7 @@ class Service:
         self._log = log
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Give status and body of a health request; status 0 where nobody listens."""
+        """Return status and body of a health request; status 0 where nobody listens."""
         async with httpx.AsyncClient(verify=IN_THE_CLEAR, base_url=self._url, trust_env=False) as client:
             try:
                 response = await client.get(path)
@@ -42,19 +42,19 @@ class Service:
         return response.status_code, response.text
 
     async def ready(self) -> bool:
-        """Tell whether the service is ready."""
+        """Return whether the service is ready."""
         return (await self.get("/readyz"))[0] == 200
 
     async def serving(self) -> bool:
-        """Tell whether the service answers."""
+        """Return whether the service answers."""
         return (await self.get("/healthz"))[0] == 200
 
     async def ended(self, seconds: float = 20.0) -> int:
-        """Wait for the end and give the exit code."""
+        """Wait for the end and return the exit code."""
         return await asyncio.wait_for(self.process.wait(), seconds)
 
     def output(self) -> str:
-        """Give all that the process wrote."""
+        """Return all that the process wrote."""
         return self._log.read_text()
 
 

@@ -17,12 +17,12 @@ LIFE = timedelta(seconds=120)
 
 
 def granted(seconds: float = LIFE.total_seconds(), purpose: str = "") -> Grant:
-    """Give a grant for a credential of its own."""
+    """Return a grant for a credential of its own."""
     return Grant(uuid7(), "okx", purpose or sync_purpose(uuid7()), NOW + timedelta(seconds=seconds))
 
 
 def sign(signed: Signed, grant: Grant, request_id: UUID | None = None, at: timedelta = timedelta()) -> str:
-    """Sign a batch, and give the code of the refusal, or nothing."""
+    """Sign a batch, and return the code of the refusal, or nothing."""
     try:
         with signed.signing(grant, request_id or uuid7(), NOW + at):
             return ""
@@ -119,7 +119,7 @@ def test_a_batch_that_ends_after_its_sync_leaves_nothing() -> None:
 
 
 def refused(ended: Ended, sync_id: UUID) -> str:
-    """Give the code by which the grant of a sync is refused, or nothing."""
+    """Return the code by which the grant of a sync is refused, or nothing."""
     try:
         ended.check(granted(purpose=sync_purpose(sync_id)))
     except Failure as failure:
@@ -191,5 +191,5 @@ def test_a_full_memory_is_told_and_counted() -> None:
 
 
 def full(memory: str) -> float:
-    """Give how often something was not signed because this memory was full."""
+    """Return how often something was not signed because this memory was full."""
     return REGISTRY.get_sample_value("butler_signing_memory_full_total", {"memory": memory}) or 0.0

@@ -70,7 +70,7 @@ class Thief:
         self.stored: list[Store] = []
 
     async def answer_keys(self, _: bytes) -> Keys:
-        """Give the keys that were chosen."""
+        """Return the keys that were chosen."""
         return self.keys
 
     async def answer_store(self, body: bytes) -> Stored | Refused:
@@ -86,7 +86,7 @@ def _thief() -> Thief:
 
 @pytest_asyncio.fixture(name="gateway")
 async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> AsyncIterator[Broker]:
-    """Give the vault of a gateway that pins the right keys and those of a rotation."""
+    """Yield the vault of a gateway that pins the right keys and those of a rotation."""
 
     def declare(bus: Bus) -> None:
         respond(bus, subjects.KEYS, QUEUE, thief.answer_keys, 1)
@@ -98,7 +98,7 @@ async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> As
 
 
 def refusals(key: str) -> float:
-    """Give how many keys of a kind were refused in this process."""
+    """Return how many keys of a kind were refused in this process."""
     return REGISTRY.get_sample_value("butler_keys_refused_total", {"key": key}) or 0.0
 
 

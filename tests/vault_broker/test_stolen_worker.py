@@ -56,19 +56,19 @@ class Thief:
         self.granted = callers.worker.request(credential, callers.gateway.grant(credential))
 
     def asking(self, **altered: Any) -> Authorize:
-        """Give the granted request with something altered."""
+        """Return the granted request with something altered."""
         return msgspec.structs.replace(self.granted, **altered)
 
     def with_grant(self, credential: UUID | None = None, purpose: str = "", **named: Any) -> Authorize:
-        """Give the granted request with another grant of the gateway."""
+        """Return the granted request with another grant of the gateway."""
         return self.asking(grant=self.gateway.grant(credential or self.credential, purpose, **named))
 
     def later(self, milliseconds: int) -> Authorize:
-        """Give the granted request at another time of the exchange."""
+        """Return the granted request at another time of the exchange."""
         return self.asking(exchange_time_ms=self.granted.exchange_time_ms + milliseconds)
 
     async def refused(self, request: Authorize) -> tuple[str, dict[str, Any]]:
-        """Ask, and give code and audit of the refusal; fails unless there is one line that names it."""
+        """Ask, and return code and audit of the refusal; fails unless there is one line that names it."""
         with capture_logs() as logs:
             reply = await self.worker.authorize(request)
         assert isinstance(reply, Refused), f"signed for {request}"

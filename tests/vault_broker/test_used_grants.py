@@ -47,7 +47,7 @@ asyncio.run(main(Path(sys.argv[1])))
 
 
 async def refused(callers: Callers, request: Authorize) -> str:
-    """Ask, and give why it is refused."""
+    """Ask, and return why it is refused."""
     reply = await callers.worker.authorize(request)
     assert isinstance(reply, Refused)
     assert reply.code == Code.GRANT_REFUSED

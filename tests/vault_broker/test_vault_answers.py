@@ -24,7 +24,7 @@ def answer(status: str, body: bytes, *headers: str) -> bytes:
 
 @pytest.fixture(name="speaking")
 def _speaking(tmp_path: Path) -> Speaking:
-    """Give a vault's address where a server says the given bytes to every request."""
+    """Return a vault's address where a server says the given bytes to every request."""
     authority = make_authority(tmp_path, "strangers")
     server = authority.issue([LOOPBACK])
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

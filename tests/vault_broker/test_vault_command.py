@@ -42,7 +42,7 @@ def ran(vault: OwnVault, directory: Path, *options: str, **changed: str) -> subp
 
 
 def done(vault: OwnVault, directory: Path, *options: str) -> dict[str, str]:
-    """Run the command and give the files that it wrote."""
+    """Run the command and return the files that it wrote."""
     finished = ran(vault, directory, *options)
     assert finished.returncode == 0, finished.stderr
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
@@ -50,13 +50,13 @@ def done(vault: OwnVault, directory: Path, *options: str) -> dict[str, str]:
 
 
 async def logged_in(vault: OwnVault, files: dict[str, str]) -> str:
-    """Log in as the broker and give the token; raises httpx.HTTPStatusError."""
+    """Log in as the broker and return the token; raises httpx.HTTPStatusError."""
     login = {"role_id": files[LOGIN[0]], "secret_id": files[LOGIN[1]]}
     return str((await vault.root("POST", "auth/approle/login", login))["auth"]["client_token"])
 
 
 async def opens(vault: OwnVault, token: str) -> bool:
-    """Tell whether a token is the broker's and alive."""
+    """Return whether a token is the broker's and alive."""
     answer = await vault.client.get("transit/wrapping_key", headers={"X-Vault-Token": token})
     return answer.status_code == httpx.codes.OK
 

@@ -35,12 +35,12 @@ class Seconds:
         self.value = 1000.0
 
     def __call__(self) -> float:
-        """Give the seconds."""
+        """Return the seconds."""
         return self.value
 
 
 async def tokens(own_vault: OwnVault) -> set[str]:
-    """Give the accessors of the broker's tokens that are alive."""
+    """Return the accessors of the broker's tokens that are alive."""
     accessors = (await own_vault.root("LIST", "auth/token/accessors"))["data"]["keys"]
     found = set()
     for accessor in accessors:
@@ -58,7 +58,7 @@ async def _request(callers: Callers) -> Authorize:
 
 @pytest_asyncio.fixture(name="restarting")
 async def _restarting(own_vault: OwnVault) -> AsyncIterator[OwnVault]:
-    """Give the vault, and start it anew where a test left it down."""
+    """Yield the vault, and start it anew where a test left it down."""
     yield own_vault
     await own_vault.stop()
     await own_vault.start()
@@ -103,7 +103,7 @@ async def test_sealed_vault_is_unavailable(
 
 
 def another(callers: Callers, request: Authorize) -> Authorize:
-    """Give a request for the same credential with a grant of its own."""
+    """Return a request for the same credential with a grant of its own."""
     return callers.worker.request(request.credential_id, callers.gateway.grant(request.credential_id))
 
 

@@ -71,7 +71,7 @@ class OwnVault:
         return dict(response.json()) if response.content else {}
 
     async def status(self, method: str, path: str) -> int:
-        """Give the status of a request with root's rights."""
+        """Return the status of a request with root's rights."""
         return (await self.client.request(method, path)).status_code
 
     async def _until(self, statuses: tuple[int, ...]) -> None:

@@ -43,14 +43,14 @@ async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]
 
 @pytest_asyncio.fixture(name="tap")
 async def _tap(nats: Nats, admin: Client) -> AsyncIterator[Tap]:
-    """Give what hears every account."""
+    """Yield what hears every account."""
     async with tapped(nats) as tap:
         yield tap
 
 
 @asynccontextmanager
 async def connecting(bus: Nats) -> AsyncIterator[NewClient]:
-    """Give a function that connects as a user with nothing of ours around the client."""
+    """Yield a function that connects as a user with nothing of ours around the client."""
     async with AsyncExitStack() as clients:
 
         async def connect(user: str) -> tuple[Client, Errors]:
@@ -80,7 +80,7 @@ async def _new_client(nats: Nats) -> AsyncIterator[NewClient]:
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(new_client: NewClient) -> Client:
-    """Give the administrator's client, on streams without messages."""
+    """Return the administrator's client, on streams without messages."""
     client, _ = await new_client("admin")
     for stream in STREAMS:
         await client.jetstream().purge_stream(str(stream.name))
@@ -89,5 +89,5 @@ async def _admin(new_client: NewClient) -> Client:
 
 @pytest.fixture(name="new_bus")
 def _new_bus(nats: Nats) -> Callable[[str], Bus]:
-    """Give a function that makes a service's connection, not started yet."""
+    """Return a function that makes a service's connection, not started yet."""
     return lambda user: Bus(user, ROLES[user], nats.url, Secret(nats.seed_file(user).read_text()))

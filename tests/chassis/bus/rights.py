@@ -48,7 +48,7 @@ class Ear(msgspec.Struct, frozen=True):
 
 
 def may_publish(user: User, subject: str) -> bool:
-    """Tell whether the user's row lets it publish."""
+    """Return whether the user's row lets it publish."""
     return any(_within(subject, pattern) for pattern in user.publish)
 
 
@@ -67,13 +67,13 @@ def reaches(user: User, subject: str) -> set[str]:
 
 
 def may_subscribe(user: User, ear: Ear) -> bool:
-    """Tell whether the user's row lets it subscribe; a row with a queue group holds for that group only."""
+    """Return whether the user's row lets it subscribe; a row with a queue group holds for that group only."""
     rows = [Ear(*row.split(" ")) for row in user.subscribe]
     return any(_within(ear.subject, row.subject) and row.queue in {"", ear.queue} for row in rows)
 
 
 def all_subjects() -> list[str]:
-    """Give one subject for each thing that can be said on the bus."""
+    """Return one subject for each thing that can be said on the bus."""
     patterns = chain.from_iterable((*user.publish, *_rows(user)) for user in TRIED)
     streams = chain.from_iterable(stream.subjects or [] for stream in STREAMS)
     inboxes = (f"{subjects.inbox_prefix(role)}x.y" for role in (*ROLES, "BOX"))
@@ -84,7 +84,7 @@ def all_subjects() -> list[str]:
 
 
 def all_ears() -> list[Ear]:
-    """Give all that can be listened to: each subject, pattern and wider pattern, in each queue group."""
+    """Return all that can be listened to: each subject, pattern and wider pattern, in each queue group."""
     patterns = set(chain.from_iterable((*user.publish, *_rows(user)) for user in TRIED))
     wider = {f"{subject.rpartition('.')[0]}.>" for subject in all_subjects() if "." in subject}
     queues = {row.partition(" ")[2] for user in TRIED for row in user.subscribe} | {"spies"}
@@ -93,7 +93,7 @@ def all_ears() -> list[Ear]:
 
 
 def one_of(pattern: str) -> str:
-    """Give a subject that a pattern covers."""
+    """Return a subject that a pattern covers."""
     return pattern.replace("*", "x").replace(">", "x.y")
 
 
@@ -125,7 +125,7 @@ def _consumer_api() -> list[str]:
 
 
 def _within(subject: str, pattern: str) -> bool:
-    """Tell whether a pattern covers a subject or another pattern, as the server sees it.
+    """Return whether a pattern covers a subject or another pattern, as the server sees it.
 
     It takes `a.>` where `a.*` is allowed (2.15.1); what is deeper than `a.*` is among the subjects tried.
     """

@@ -45,7 +45,7 @@ async def serving(directory: Path, blocks: Iterable[str]) -> AsyncIterator[list[
 
 
 async def healthy(client: httpx.AsyncClient, bus: Nats) -> bool:
-    """Tell whether a server is up, and knows who leads its cluster."""
+    """Return whether a server is up, and knows who leads its cluster."""
     with suppress(httpx.HTTPError):
         return (await client.get(bus.health)).is_success
     return False

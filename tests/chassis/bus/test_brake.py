@@ -25,12 +25,12 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
 def braked(pending: int | None = 0, most: int = 512) -> tuple[Brake, Clock]:
-    """Give a brake that has seen nothing but unreadable messages."""
+    """Return a brake that has seen nothing but unreadable messages."""
     clock = Clock()
 
     async def ask() -> int | None:
@@ -43,7 +43,7 @@ def braked(pending: int | None = 0, most: int = 512) -> tuple[Brake, Clock]:
 
 
 def braking() -> float | None:
-    """Give what the metric says of the outcomes."""
+    """Return what the metric says of the outcomes."""
     return metrics.REGISTRY.get_sample_value("butler_dead_letter_brake", {"consumer": OUTCOMES_CONSUMER.name})
 
 

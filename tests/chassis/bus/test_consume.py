@@ -43,7 +43,7 @@ class Consuming:
         await self.bus.stop()
 
     async def next(self) -> tuple[float, Delivery]:
-        """Give the next delivery and when it came."""
+        """Return the next delivery and when it came."""
         return await asyncio.wait_for(self.handed.get(), 20)
 
     async def _bury(self, delivery: Delivery) -> None:
@@ -61,7 +61,7 @@ class Consuming:
 
 
 def left_in(admin: Client, stream: str) -> Callable[[int], Awaitable[bool]]:
-    """Give a check of how many messages a stream holds."""
+    """Return a check of how many messages a stream holds."""
 
     async def holds(count: int) -> bool:
         return bool((await admin.jetstream().stream_info(stream)).state.messages == count)

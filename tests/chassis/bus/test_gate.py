@@ -66,7 +66,7 @@ class Replica:
         await self.bus.stop()
 
     async def shut(self) -> bool:
-        """Tell whether the gate is shut."""
+        """Return whether the gate is shut."""
         return not self.gate.is_open()
 
 

@@ -27,7 +27,7 @@ TRIES = 3
 
 @pytest_asyncio.fixture(name="consumer")
 async def _consumer(admin: Client) -> AsyncIterator[Consumer]:
-    """Give a consumer whose messages come again after two seconds of silence."""
+    """Yield a consumer whose messages come again after two seconds of silence."""
     jetstream = admin.jetstream()
     await jetstream.add_consumer(CONSUMER.stream, CONSUMER.config())
     yield CONSUMER

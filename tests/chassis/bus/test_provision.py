@@ -34,7 +34,7 @@ each_consumer = pytest.mark.parametrize(
 
 @pytest_asyncio.fixture(name="jetstream")
 async def _jetstream(admin: Client) -> AsyncIterator[JetStreamContext]:
-    """Give the administrator's JetStream, and leave every consumer as provisioning makes it."""
+    """Yield the administrator's JetStream, and leave every consumer as provisioning makes it."""
     jetstream = admin.jetstream()
     yield jetstream
     for consumer in CONSUMERS:
@@ -43,7 +43,7 @@ async def _jetstream(admin: Client) -> AsyncIterator[JetStreamContext]:
 
 
 async def made(jetstream: JetStreamContext, consumer: Consumer) -> ConsumerConfig:
-    """Give a consumer's configuration as the server has it."""
+    """Return a consumer's configuration as the server has it."""
     config: ConsumerConfig = (await jetstream.consumer_info(consumer.stream, consumer.name)).config
     return config
 
@@ -160,7 +160,7 @@ NAME = "subscriber-reused"
 
 
 def subscriber(user_id: UUID | None) -> Subscriber:
-    """Give the subscriber of a user, or of all, under the one name."""
+    """Return the subscriber of a user, or of all, under the one name."""
     return Subscriber(NAME, f"U{'A' * 55}", user_id)
 
 

@@ -26,7 +26,7 @@ async def never(message: Msg) -> None:
 
 
 async def asked_for(admin: Client, messages: int) -> bool:
-    """Tell whether the server waits for so many messages to hand over."""
+    """Return whether the server waits for so many messages to hand over."""
     info = await admin.jetstream().consumer_info(CONSUMER.stream, CONSUMER.name)
     return bool(info.num_waiting == messages)
 

@@ -52,7 +52,7 @@ STORED = (
 
 
 def replies(user: User) -> list[str]:
-    """Give every subject of the bus that a user may not publish to."""
+    """Return every subject of the bus that a user may not publish to."""
     return [subject for subject in all_subjects() if not may_publish(user, subject)]
 
 
@@ -66,7 +66,7 @@ async def attack(client: Client, user: User, targets: list[str]) -> None:
 
 
 def bodies(subject: str) -> tuple[bytes, ...]:
-    """Give what the server answers on a subject, and does not only take."""
+    """Return what the server answers on a subject, and does not only take."""
     if ".MSG.NEXT." in subject:
         return (PULL,)
     return (ACKNOWLEDGED,) if subject.startswith("$JS.ACK.") else (b"",)
@@ -103,7 +103,7 @@ async def _jetstream(admin: Client) -> AsyncIterator[JetStreamContext]:
 
 
 def expected(user: User, account: str, subject: str) -> bool:
-    """Tell whether another account may hear this when a user says all that it may.
+    """Return whether another account may hear this when a user says all that it may.
 
     It hears what is said, and the streams' account also what is handed over from it and about that.
     """

@@ -49,7 +49,7 @@ each_user = pytest.mark.parametrize("user", TRIED, ids=[user.name for user in TR
 
 
 async def refused(client: Client, errors: Errors, kind: str) -> set[Ear]:
-    """Give all that the server refused so far, in lower case as the client reports it."""
+    """Return all that the server refused so far, in lower case as the client reports it."""
     last = f"nobody.may.say.{uuid4()}"  # errors come in order, but after the answer to a flush
     await client.publish(last)
 
@@ -67,7 +67,7 @@ def lower(ears: Iterable[Ear]) -> set[Ear]:
 
 
 def noting(heard: set[Ear], queue: str) -> Callable[[Msg], Awaitable[None]]:
-    """Give a callback that notes each message as heard in a queue group."""
+    """Return a callback that notes each message as heard in a queue group."""
 
     async def on_message(message: Msg) -> None:
         heard.add(Ear(message.subject, queue))

@@ -31,7 +31,7 @@ def issued(folder: Path, *hosts: str) -> tuple[Authority, Identity]:
 
 @pytest_asyncio.fixture(name="secured", scope="module")
 async def _secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Nats, Path]]:
-    """Run a server with TLS that asks for a client's certificate, and give it with its folder."""
+    """Run a server with TLS that asks for a client's certificate, and yield it with its folder."""
     directory = tmp_path_factory.mktemp("tls")
     authority, server = issued(directory / "ca", "127.0.0.1")
     files = {
@@ -46,7 +46,7 @@ async def _secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tu
 
 @pytest.fixture(name="told")
 def _told(secured: tuple[Nats, Path]) -> dict[str, str]:
-    """Give the settings of a service that is told all that it needs."""
+    """Return the settings of a service that is told all that it needs."""
     bus, ca = secured
     return {
         "NATS_URL": bus.url,
@@ -58,7 +58,7 @@ def _told(secured: tuple[Nats, Path]) -> dict[str, str]:
 
 
 async def connected(told: dict[str, str]) -> str:
-    """Tell how a service with these settings is connected within a few seconds: by TLS, in clear, or not."""
+    """Return how a service with these settings connects within a few seconds: by TLS, in clear, or not."""
     settings: Running = running(told, 3000)
     bus = Bus("gateway", "gateway", settings.nats_url, settings.nats_seed, tls=settings.nats_tls)
     try:
@@ -141,7 +141,7 @@ async def test_streams_are_made_over_tls(told: dict[str, str], secured: tuple[Na
 
 
 async def replicas(bus: Nats) -> set[int]:
-    """Give on how many servers the streams are."""
+    """Return on how many servers the streams are."""
     async with await nats_client.connect(bus.url, nkeys_seed=str(bus.seed_file("admin"))) as client:
         found: list[Any] = [await client.jetstream().stream_info(str(stream.name)) for stream in STREAMS]
     return {info.config.num_replicas for info in found}

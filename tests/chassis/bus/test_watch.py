@@ -22,19 +22,19 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
 def value(name: str, **labels: str) -> float:
-    """Give a metric's value."""
+    """Return a metric's value."""
     found = metrics.REGISTRY.get_sample_value(name, labels)
     assert found is not None
     return found
 
 
 def of_consumer(name: str) -> float:
-    """Give a metric of the consumer of outcomes."""
+    """Return a metric of the consumer of outcomes."""
     return value(f"butler_consumer_{name}", consumer=OUTCOMES_CONSUMER.path)
 
 

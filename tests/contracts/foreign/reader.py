@@ -15,7 +15,7 @@ SECONDS = 120
 
 
 def read_by(reader: str, said: Any) -> Any:
-    """Give what a reader of this folder (`asyncapi`, `cloudevents`) says of a JSON value."""
+    """Return what a reader of this folder (`asyncapi`, `cloudevents`) says of a JSON value."""
     node = shutil.which("node")
     if node is None or not MODULES.is_dir():
         pytest.skip("needs Node with npm, and `make test`, which installs the readers")

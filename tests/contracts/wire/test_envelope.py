@@ -17,7 +17,7 @@ PLAIN = re.compile(r"[!#$&-~]+", re.ASCII)
 
 
 def sent(kind: Kind) -> dict[str, Any]:
-    """Give the golden example of a message as it crosses the bus."""
+    """Return the golden example of a message as it crosses the bus."""
     body = example(kind)
     message: Any = decode(body, kind)
     return {

@@ -30,7 +30,7 @@ NOW = datetime(2026, 6, 27, 12, 0, 0, 123000, UTC)
 def credentials(
     account: Account, method: str, target: str, body: bytes, signed_at: datetime
 ) -> dict[str, str]:
-    """Give the four headers of a correctly signed request."""
+    """Return the four headers of a correctly signed request."""
     timestamp = signed_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{signed_at.microsecond // 1000:03d}Z"
     signature = sign(account.api_secret, timestamp, method, target, body)
     return {
@@ -61,7 +61,7 @@ class Simulator:
         return urlsplit(self.regions["global"]).port or 0
 
     def get(self, account: Account | None, target: str, region: str = "global") -> tuple[int, Any]:
-        """Read a target over TLS, signed now if there is an account; gives HTTP status and body."""
+        """Read a target over TLS, signed now if there is an account, and return HTTP status and body."""
         headers = credentials(account, "GET", target, b"", datetime.now(UTC)) if account else {}
         context = ssl.create_default_context(cafile=self.address["ca"])
         netloc = urlsplit(self.regions[region]).netloc
@@ -88,26 +88,26 @@ def running(directory: Path, *options: str, source: Path = REPOSITORY) -> Iterat
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., Any]:
-    """Give the context manager that runs a simulator of one's own."""
+    """Return the context manager that runs a simulator of one's own."""
     return running
 
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """Give the one simulator that the tests of this folder share."""
+    """Yield the one simulator that the tests of this folder share."""
     with running(tmp_path_factory.mktemp("simulator")) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="session")
 def accounts() -> Accounts:
-    """Give the accounts of the repository."""
+    """Return the accounts of the repository."""
     return load_accounts(ACCOUNTS)
 
 
 @pytest.fixture(scope="session")
 def signed(accounts: Accounts) -> Callable[..., Request]:
-    """Give the maker of correct requests, which arrive at NOW; headers and other parts can be replaced."""
+    """Return the maker of correct requests, which arrive at NOW; headers and other parts can be replaced."""
 
     def make(
         target: str = "/api/v5/account/config",
@@ -131,7 +131,7 @@ def signed(accounts: Accounts) -> Callable[..., Request]:
 
 @pytest.fixture(scope="session")
 def facts() -> Path:
-    """Give the folder of facts about exchanges that is kept beside the checkout."""
+    """Return the folder of facts about exchanges that is kept beside the checkout."""
     folder = REPOSITORY.parent / "shared" / "exchanges"
     if not folder.is_dir():
         pytest.skip("the facts about exchanges are not kept beside this checkout")

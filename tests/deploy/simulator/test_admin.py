@@ -30,7 +30,7 @@ def _troubled(
 
 
 def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[int, Any]:
-    """Ask the admin port; gives HTTP status and body."""
+    """Ask the admin port, and return HTTP status and body."""
     with closing(http.client.HTTPConnection(urlsplit(simulator.address["admin"]).netloc, timeout=5)) as admin:
         owner, _, endpoint = place.partition("/")
         path = f"/faults/okx/{owner}/api/v5/{endpoint}"
@@ -41,7 +41,7 @@ def ask(simulator: Any, method: str, place: str, body: object = None) -> tuple[i
 
 @pytest.fixture(name="put")
 def _put(troubled: Any) -> Iterator[Callable[..., None]]:
-    """Give a function that switches a fault on; it is off again after the test."""
+    """Yield a function that switches a fault on; it is off again after the test."""
     places: list[str] = []
 
     def put(place: str, fault: str, **parameters: Any) -> None:

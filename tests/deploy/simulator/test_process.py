@@ -28,7 +28,7 @@ HOSTS = ("127.0.0.1", "localhost")
 
 
 def shake_hands(port: int, context: ssl.SSLContext, host: str) -> str | None:
-    """Connect over TLS as a client that expects this host; gives the protocol's version."""
+    """Connect over TLS as a client that expects this host, and return the protocol's version."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
         context.wrap_socket(connection, server_hostname=host) as secured,
@@ -162,7 +162,7 @@ def test_a_chosen_port_is_the_first_of_three(start: Start, tmp_path: Path) -> No
 
 
 def three_free_ports() -> int:
-    """Give the first of three ports in a row that nobody listens on."""
+    """Return the first of three ports in a row that nobody listens on."""
     for port in range(20000, 30000, 3):
         with ExitStack() as held, suppress(OSError):
             for index in range(3):

@@ -21,7 +21,7 @@ from tests.vault_broker.test_stolen_broker import pinned
 
 @pytest_asyncio.fixture(name="nats", scope="session")
 async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Give a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    """Yield a bus of our own: on the shared one the broker of the whole stack would answer, too."""
     directory = tmp_path_factory.mktemp("own-bus")
     async with running_nats(Processes(directory / "logs"), directory) as nats:
         yield nats
@@ -29,7 +29,7 @@ async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]
 
 @pytest_asyncio.fixture(name="scene")
 async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Scene]:
-    """Give a gateway that takes on keys, and those whom it asks."""
+    """Yield a gateway that takes on keys, and those whom it asks."""
     others, key = Others(), Ed25519PrivateKey.generate()
     async with (
         connected(nats, "vault-broker", "broker", others.declare_broker),

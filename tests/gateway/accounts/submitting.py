@@ -103,9 +103,9 @@ class Scene:
         return await run(self.database, statement, *values)
 
     async def states(self) -> list[str]:
-        """Give the states of the credentials, the oldest first."""
+        """Return the states of the credentials, the oldest first."""
         return [state for state, _ in await self.rows(CREDENTIALS)]
 
     async def refusals(self) -> list[str | None]:
-        """Give the codes with which credentials were given up, as the audit has them."""
+        """Return the codes with which credentials were given up, as the audit has them."""
         return [code for (code,) in await self.rows(REFUSALS)]

@@ -27,7 +27,7 @@ FIELDS = ("api_key", "api_secret", "passphrase")
 
 
 def pasted(**changed: str) -> dict[str, Secret]:
-    """Give the values of a key, some of them changed."""
+    """Return the values of a key, some of them changed."""
     given = {"api_key": "key-of-a-user", "api_secret": "s" * 32, "passphrase": "Pass phrase 1!"}
     return {field: Secret(text) for field, text in (given | changed).items()}
 

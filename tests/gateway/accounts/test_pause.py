@@ -59,7 +59,7 @@ def outcome(
 
 
 async def recorded(pool: Pool, said: SyncOutcome) -> Sync:
-    """Record an outcome and give its sync."""
+    """Record an outcome and return its sync."""
     async with pool.transaction() as connection:
         sync = await record(connection, said)
     assert sync is not None
@@ -67,18 +67,18 @@ async def recorded(pool: Pool, said: SyncOutcome) -> Sync:
 
 
 async def synced(pool: Pool, account: Account, rights: Rights | None, **changed: Any) -> Sync:
-    """Sync an account and give the sync."""
+    """Sync an account and return the sync."""
     return await recorded(pool, outcome(await opened(pool, account), rights, **changed))
 
 
 async def paused(pool: Pool, account: Account) -> Pause | None:
-    """Give the pause of an account."""
+    """Return the pause of an account."""
     async with pool.transaction() as connection:
         return (await pauses.find(connection, [account.id])).get(account.id)
 
 
 async def wallets(pool: Pool, account: Account) -> dict[str, Any]:
-    """Give by wallet why it is stale and what it holds."""
+    """Return by wallet why it is stale and what it holds."""
     async with pool.transaction() as connection:
         stored = await balances.list_wallets(connection, account.id)
         held = await balances.list_balances(connection, account.id)
@@ -95,13 +95,13 @@ async def rows(database: Postgres, query: str) -> list[tuple[Any, ...]]:
 
 
 async def events(database: Postgres, kind: str) -> list[dict[str, Any]]:
-    """Give the events of a kind that wait in the outbox."""
+    """Return the events of a kind that wait in the outbox."""
     query = f"select body from outbox where subject like 'butler.account.{kind}.%' order by id"  # noqa: S608
     return [json.loads(bytes(body)) for (body,) in await rows(database, query)]
 
 
 async def replaced(pool: Pool, account: Account) -> UUID:
-    """Give an account another credential, as a gateway of before does, and give its id."""
+    """Return an account another credential, as a gateway of before does, and return its id."""
     credential_id = uuid7()
     async with pool.transaction() as connection:
         await credentials.insert_pending(connection, credential_id, account.user_id, "okx")

@@ -48,13 +48,13 @@ async def settled(pool: Pool, account: Account, *answers: Verified) -> None:
 
 
 async def actions(database: Postgres) -> list[str]:
-    """Give what was audited of pauses and secrets, in order."""
+    """Return what was audited of pauses and secrets, in order."""
     query = "select action from audit where action like 'account_%' or action like 'secret_%' order by id"
     return [action for (action,) in await rows(database, query)]
 
 
 async def wait_until_due(database: Postgres) -> float:
-    """Give the seconds until the pause is verified next."""
+    """Return the seconds until the pause is verified next."""
     query = "select extract(epoch from next_verify_at - now())::float8 from account_pauses"
     ((seconds,),) = await rows(database, query)
     return float(seconds)

@@ -61,7 +61,7 @@ def synced(code: str) -> Sync:
 
 
 def told(code: str, standing: Standing) -> str:
-    """Give what is to be done about a sync's fault."""
+    """Return what is to be done about a sync's fault."""
     text = sync_view(synced(code), (), STANDS[standing]).next_action
     assert text is not None
     return text

@@ -51,7 +51,7 @@ def serving(pool: Pool, tokens: AccessTokens) -> Litestar:
 
 
 def routes(app: Litestar) -> dict[str, HTTPRouteHandler]:
-    """Give every operation of the application with its handler."""
+    """Return every operation of the application with its handler."""
     return {
         f"{method} {route.path}": handler
         for route in app.routes

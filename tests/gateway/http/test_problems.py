@@ -13,7 +13,7 @@ from gateway.limits import Allowance, Policy
 
 
 def leaves(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    """Give the classes of the tree that are derived no further."""
+    """Yield the classes of the tree that are derived no further."""
     below = kind.__subclasses__()
     yield from [kind] if not below else [leaf for each in below for leaf in leaves(each)]
 

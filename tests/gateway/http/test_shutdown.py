@@ -17,7 +17,7 @@ FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, err
 
 
 def ending(outcome: SyncOutcome) -> Ending:
-    """Give what an outcome means when all of it is kept as it was read."""
+    """Return what an outcome means when all of it is kept as it was read."""
     return ending_of(outcome, wallet_reads(outcome))
 
 

@@ -156,7 +156,7 @@ def test_sums_do_not_round(amounts: list[Decimal]) -> None:
 
 
 def exact(amount: Decimal) -> int:
-    """Give an amount of 18 places as a whole number of the smallest unit."""
+    """Return an amount of 18 places as a whole number of the smallest unit."""
     sign, digits, exponent = amount.as_tuple()
     assert isinstance(exponent, int)
     whole: int = int("".join(map(str, digits))) * 10 ** (exponent + 18)

@@ -22,7 +22,7 @@ OVER = "select revoked_at is not null from refresh_families"
 
 
 def refreshing(pool: Pool, **quotas: int) -> Refreshing:
-    """Give the part of a gateway that exchanges refresh tokens."""
+    """Return the part of a gateway that exchanges refresh tokens."""
     return Refreshing(pool, KEY, allowing(**quotas))
 
 

@@ -24,7 +24,7 @@ NEW = "another horse battery"
 
 
 async def begun(pool: Pool, passwords: Passwords, password: str = PASSWORD) -> tuple[Renewed, SignedIn]:
-    """Begin a session; gives it and the user of its access token."""
+    """Begin a session, and return it and the user of its access token."""
     session = await login(pool, passwords, allowing(), presented(password=password))
     user = await found(pool, session)
     assert user is not None

@@ -20,7 +20,7 @@ EMAIL = "me@example.com"
 
 @pytest_asyncio.fixture(name="other_pool")
 async def _other_pool(clean_database: Postgres) -> AsyncIterator[Pool]:
-    """Give the pool of another gateway."""
+    """Yield the pool of another gateway."""
     pool = Pool(clean_database.url(GATEWAY), clean_database.password_file(GATEWAY).read_text())
     await pool.start()
     yield pool
@@ -37,7 +37,7 @@ async def taken(pool: Pool, subject: str) -> Allowance:
 
 
 async def tried(pool: Pool, email: str = EMAIL) -> float:
-    """Begin a login that is never told to have succeeded; gives the seconds to wait."""
+    """Begin a login that is never told to have succeeded, and return the seconds to wait."""
     async with pool.transaction() as connection:
         return await logins.begin(connection, email)
 

@@ -40,7 +40,7 @@ STUCK = 5000
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(clean_bus: Nats) -> AsyncIterator[Client]:
-    """Give the administrator's connection; the streams are as they should be afterwards."""
+    """Yield the administrator's connection; the streams are as they should be afterwards."""
     async with await nats_client.connect(
         clean_bus.url, nkeys_seed=str(clean_bus.seed_file("admin"))
     ) as client:
@@ -105,7 +105,7 @@ async def waiting(pool: Pool, stream: str) -> tuple[int, int]:
 
 
 def gone(pool: Pool, stream: str) -> Callable[[], Awaitable[bool]]:
-    """Give the condition that no message of a stream is in the outbox."""
+    """Return the condition that no message of a stream is in the outbox."""
 
     async def is_gone() -> bool:
         return (await waiting(pool, stream))[0] == 0
@@ -114,7 +114,7 @@ def gone(pool: Pool, stream: str) -> Callable[[], Awaitable[bool]]:
 
 
 def claimed(pool: Pool, stream: str, times: int) -> Callable[[], Awaitable[bool]]:
-    """Give the condition that the messages of a stream were claimed so often together."""
+    """Return the condition that the messages of a stream were claimed so often together."""
 
     async def is_claimed() -> bool:
         return (await waiting(pool, stream))[1] >= times
@@ -151,7 +151,7 @@ async def refusing(admin: Client, stream: str) -> None:
 
 
 async def changed(admin: Client, stream: str, **settings: object) -> StreamConfig:
-    """Give a stream other settings."""
+    """Return a stream other settings."""
     config = (await admin.jetstream().stream_info(stream)).config.evolve(**settings)
     await admin.jetstream().update_stream(config)
     return config

@@ -39,7 +39,7 @@ def listed(
 
 
 def at(seconds: float) -> Moment:
-    """Give the moment of a sync that is recorded at once."""
+    """Return the moment of a sync that is recorded at once."""
     time = NOW + timedelta(seconds=seconds)
     return Moment(time, time, PATIENCE)
 

@@ -48,7 +48,7 @@ async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelt
 
 
 async def shown_wallet(pool: Pool, account: Account) -> WalletView:
-    """Give the trading wallet as it is shown."""
+    """Return the trading wallet as it is shown."""
     async with pool.transaction() as connection:
         stored = await balances.list_wallets(connection, account.id)
         listed = await balances.list_balances(connection, account.id)
@@ -56,7 +56,7 @@ async def shown_wallet(pool: Pool, account: Account) -> WalletView:
 
 
 async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
-    """Give the account and its holdings as they are shown."""
+    """Return the account and its holdings as they are shown."""
     async with pool.transaction() as connection:
         found = await accounts.find_account(connection, account.user_id, account.id)
         stored = await balances.list_wallets(connection, account.id)
@@ -66,5 +66,5 @@ async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
 
 
 def totals(view: HoldingsView) -> dict[str, str] | None:
-    """Give the totals by asset."""
+    """Return the totals by asset."""
     return None if view.holdings is None else {holding.asset: holding.total for holding in view.holdings}

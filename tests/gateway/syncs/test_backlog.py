@@ -21,21 +21,21 @@ DEADLINE = 120.0
 
 
 def oldest(stream: str) -> float:
-    """Give the metric of a stream."""
+    """Return the metric of a stream."""
     found = metrics.REGISTRY.get_sample_value("butler_outbox_oldest_seconds", {"stream": stream})
     assert found is not None
     return found
 
 
 def queued() -> float:
-    """Give the metric of syncs."""
+    """Return the metric of syncs."""
     found = metrics.REGISTRY.get_sample_value("butler_sync_queued_oldest_seconds")
     assert found is not None
     return found
 
 
 async def passing(checks: dict[str, Check]) -> set[str]:
-    """Give the names of the checks that pass."""
+    """Return the names of the checks that pass."""
     return {name for name, check in checks.items() if await check()}
 
 

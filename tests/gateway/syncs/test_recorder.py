@@ -56,7 +56,7 @@ def completed(sync: Sync, asset: str = "BTC") -> SyncOutcome:
 
 
 async def found(pool: Pool, sync_id: UUID) -> Sync:
-    """Give a sync as it is stored."""
+    """Return a sync as it is stored."""
     async with pool.transaction() as connection:
         sync = await syncs.find(connection, sync_id)
     assert sync is not None

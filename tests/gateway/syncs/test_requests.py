@@ -28,7 +28,7 @@ USED = "select policy, used from rate_limits order by policy"
 
 
 def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
-    """Give what accepts requests; its relay does not run."""
+    """Return what accepts requests; its relay does not run."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     relay = Relay(pool, bus)
     return Requests(pool, relay, Announcer(bus, relay), Terms(KEY, 120), allowing(**quotas))

@@ -52,7 +52,7 @@ async def _https(authority: Authority) -> AsyncIterator[Https]:
 
 
 def all_targets() -> list[str]:
-    """Give every target that can be signed, with and without a query of every allowed character."""
+    """Return every target that can be signed, with and without a query of every allowed character."""
     reads = [
         Read(name, query)
         for name, endpoint in OKX.reads.items()

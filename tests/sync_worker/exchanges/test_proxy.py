@@ -41,7 +41,7 @@ async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
 
 @asynccontextmanager
 async def through(authority: Authority, url: str) -> AsyncIterator[Https]:
-    """Give the worker's HTTPS with a proxy."""
+    """Yield the worker's HTTPS with a proxy."""
     https = Https(str(authority.certificate_path), read_setting(url))
     try:
         yield https

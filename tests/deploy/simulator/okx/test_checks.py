@@ -27,7 +27,7 @@ def _exchange(accounts: Accounts) -> Okx:
 
 
 def refusal(answer: Answer) -> tuple[int, str, str]:
-    """Give status, code and text of a refusal."""
+    """Return status, code and text of a refusal."""
     return answer.status, answer.body["code"], answer.body["msg"]
 
 

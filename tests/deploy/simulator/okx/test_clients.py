@@ -54,7 +54,7 @@ def run(program: str, given: object, **environment: str) -> Any:
 
 
 def options(account: Account, simulator: Any) -> dict[str, Any]:
-    """Give what a person sets to use ccxt with an account at another host."""
+    """Return what a person sets to use ccxt with an account at another host."""
     return {
         "apiKey": account.api_key,
         "secret": account.api_secret,
@@ -64,7 +64,7 @@ def options(account: Account, simulator: Any) -> dict[str, Any]:
 
 
 def held(balance: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Give total, free and used of each currency as ccxt understands them."""
+    """Return total, free and used of each currency as ccxt understands them."""
     return {ccy: {part: balance[ccy][part] for part in ("total", "free", "used")} for ccy in balance["total"]}
 
 
@@ -142,7 +142,7 @@ async def test_ccxt_recognises_refusals(simulator: Any, accounts: Accounts) -> N
 
 
 async def refused(given: dict[str, Any], kind: type[Exception]) -> str:
-    """Ask for the configuration and give the text of ccxt's error, which must be of this kind."""
+    """Ask for the configuration and return the text of ccxt's error, which must be of this kind."""
     async with ccxt.async_support.okx(given) as client:
         with pytest.raises(kind) as raised:
             await asyncio.wait_for(client.private_get_account_config(), timeout=10)

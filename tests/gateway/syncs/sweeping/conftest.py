@@ -69,11 +69,11 @@ class Sweeping:
 
     @property
     def relay(self) -> Relay:
-        """Give a relay."""
+        """Return a relay."""
         return Relay(self.pool, self.bus)
 
     def sweeper(self, deadline: float = DEADLINE_SECONDS, latest: float = LATEST_SECONDS) -> Sweeper:
-        """Give the sweeper of a gateway that has just started."""
+        """Return the sweeper of a gateway that has just started."""
         return Sweeper(self.pool, self.relay, self.key, Patience(deadline, latest), Progress(self.bus))
 
     async def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
@@ -108,22 +108,22 @@ class Sweeping:
         return opened
 
     async def relayed(self) -> bool:
-        """Tell whether the outbox is empty."""
+        """Return whether the outbox is empty."""
         return await self.rows("select 1 from outbox limit 1") == []
 
     async def silent(self) -> bool:
-        """Tell whether every open sync has been silent for three quarters of the deadline."""
+        """Return whether every open sync has been silent for three quarters of the deadline."""
         query = """select 1 from syncs where status = 'queued'
                    and published_at > clock_timestamp() - make_interval(secs => %s)"""
         return await self.rows(query, DEADLINE_SECONDS * 0.75) == []
 
     async def state(self, stream: str) -> tuple[int, int]:
-        """Give the number of messages in a stream, and of the last one that it ever had."""
+        """Return the number of messages in a stream, and of the last one that it ever had."""
         state = (await self.admin.jetstream().stream_info(stream)).state
         return state.messages, state.last_seq
 
     async def publications(self) -> list[int]:
-        """Give how often each request was published."""
+        """Return how often each request was published."""
         return [int(str(row[0])) for row in await self.rows("select publications from syncs")]
 
     async def delivered(self, stream: str, consumer: str, count: int) -> list[Msg]:
@@ -151,7 +151,7 @@ class Sweeping:
 
 @asynccontextmanager
 async def sweeping_on(database: Postgres, pool: Pool, nats: Nats) -> AsyncIterator[Sweeping]:
-    """Give the parts on streams that were made anew, with a relay that runs."""
+    """Yield the parts on streams that were made anew, with a relay that runs."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     seed = str(nats.seed_file("admin"))
@@ -185,6 +185,6 @@ async def _database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 
 @pytest_asyncio.fixture(name="sweeping")
 async def _sweeping(clean_database: Postgres, pool: Pool, nats: Nats) -> AsyncIterator[Sweeping]:
-    """Give the parts with empty tables and streams."""
+    """Yield the parts with empty tables and streams."""
     async with sweeping_on(clean_database, pool, nats) as sweeping:
         yield sweeping

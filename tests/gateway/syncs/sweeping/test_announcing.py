@@ -29,7 +29,7 @@ TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 
 def outcomes(sweeping: Sweeping) -> Outcomes:
-    """Give the part of a gateway that ends syncs by what it hears."""
+    """Return the part of a gateway that ends syncs by what it hears."""
     announcer = Announcer(sweeping.bus, sweeping.relay)
     return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool), sweeping.key)
 
@@ -45,7 +45,7 @@ async def pause(sweeping: Sweeping, scene: Scene) -> None:
 
 
 async def owner(sweeping: Sweeping, scene: Scene) -> UUID:
-    """Give the user of a sync."""
+    """Return the user of a sync."""
     ((user_id,),) = await sweeping.rows("select user_id from syncs where id = %s", scene.sync_id)
     return UUID(str(user_id))
 

@@ -24,7 +24,7 @@ NEW_RIGHTS = (
 
 @pytest_asyncio.fixture(name="server")
 async def _server(tmp_path: Path) -> AsyncIterator[Part]:
-    """Give a server that the test may stop, whose data lie in the test's folder."""
+    """Yield a server that the test may stop, whose data lie in the test's folder."""
     part = Part(tmp_path, "nats")
     yield part
     await part.close()

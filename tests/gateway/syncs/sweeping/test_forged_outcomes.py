@@ -61,12 +61,12 @@ async def said(sweeping: Sweeping, body: Any, message_id: str) -> None:
 
 
 async def buried(sweeping: Sweeping) -> bool:
-    """Tell whether there is a dead letter."""
+    """Return whether there is a dead letter."""
     return (await sweeping.state("DEAD_LETTERS"))[0] == 1
 
 
 async def state(sweeping: Sweeping, sync_id: UUID) -> object:
-    """Give the state of a sync with its code."""
+    """Return the state of a sync with its code."""
     return (await sweeping.rows("select status, error_code from syncs where id = %s", sync_id))[0]
 
 

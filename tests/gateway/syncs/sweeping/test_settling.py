@@ -23,7 +23,7 @@ async def said(sweeping: Sweeping, sync_id: UUID) -> None:
 
 
 async def code_of(sweeping: Sweeping, sync_id: UUID) -> object:
-    """Give what was recorded for a sync; None while it is open."""
+    """Return what was recorded for a sync; None while it is open."""
     return (await sweeping.rows("select error_code from syncs where id = %s", sync_id))[0][0]
 
 

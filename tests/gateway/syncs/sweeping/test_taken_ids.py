@@ -38,7 +38,7 @@ GARBAGE: dict[str, Callable[[Scene], Any]] = {
 
 
 async def ended(sweeping: Sweeping, scene: Scene) -> bool:
-    """Tell whether a sync has its terminal state."""
+    """Return whether a sync has its terminal state."""
     return (await sweeping.rows("select status from syncs where id = %s", scene.sync_id)) != [("queued",)]
 
 

@@ -48,5 +48,5 @@ def row_with(**fields: Any) -> Balance:
 
 
 def judged(body: bytes, valued: str | None = None) -> WalletRead:
-    """Give the verdict on a trading wallet."""
+    """Return the verdict on a trading wallet."""
     return judge("trading", parse_trading, Fetched(NOW, data_of(body)), Decimal(valued) if valued else None)

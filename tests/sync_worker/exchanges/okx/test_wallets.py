@@ -26,13 +26,13 @@ class Counted(dict[str, Any]):
         self.reads: Counter[str] = Counter()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Count, and give a field."""
+        """Count, and return a field."""
         self.reads[key] += 1
         return super().get(key, default)
 
 
 def fetched(data: Any) -> Fetched:
-    """Give data as they were fetched."""
+    """Return data as they were fetched."""
     return Fetched(NOW, data)
 
 
