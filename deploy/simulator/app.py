@@ -22,7 +22,7 @@ SHUTDOWN_SECONDS = 2.0
 async def listening(
     switches: Switches, identity: Identity, ports: Mapping[Origin, int]
 ) -> AsyncIterator[dict[Origin, int]]:
-    """Serve every origin on its port, 0 for a free one, and yield the ports; raises OSError for one in use."""
+    """Serve every origin on its port, 0 for a free one, and yield the ports; raises OSError if in use."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(identity.certificate_path, identity.key_path)
     async with AsyncExitStack() as stack:
