@@ -1,4 +1,4 @@
-"""Connected accounts: connecting, repairing, renaming, deleting, and what they hold."""
+"""Connected accounts: connecting, repairing, renaming, deleting, and their balances."""
 
 from typing import Annotated
 from uuid import UUID
@@ -169,7 +169,7 @@ async def show_balances(
 async def show_holdings(
     account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
 ) -> HoldingsView:
-    """Show the holdings summed by asset, and name the wallets that the sums lack."""
+    """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
     return holdings_view(*await find_balances(pool, request.user.id, account_id))
 
 
