@@ -26,8 +26,9 @@ from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.simulator.okx.accounts import Account
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
+from tests.waiting import IN_THE_CLEAR
 
 OUTCOME_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -63,7 +64,9 @@ class Service:
 
     async def get(self, path: str) -> httpx.Response:
         """Ask its health interface."""
-        async with httpx.AsyncClient(base_url=self.address, timeout=5, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            verify=IN_THE_CLEAR, base_url=self.address, timeout=5, trust_env=False
+        ) as client:
             return await client.get(path)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
@@ -81,7 +84,7 @@ class Gateway:
 
     def __init__(self, bus: Bus, key: Ed25519PrivateKey, pinned: Pinned) -> None:
         self._bus = bus
-        self._vault = Vault(bus, pinned, key)
+        self._vault = Broker(bus, pinned, key)
         self._key = key
         self._outcomes: dict[UUID, asyncio.Queue[SyncOutcome]] = {}
         self._dead_letters: asyncio.Queue[str] = asyncio.Queue()

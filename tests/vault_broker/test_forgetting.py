@@ -16,7 +16,7 @@ from contracts import subjects
 from contracts.credentials import Refused
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from deploy.vault.policy import broker_policy
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.destroyer import Destroyer
 from gateway.store import credentials, users
 from gateway.store.pool import Pool
@@ -76,7 +76,7 @@ async def _forgetting(
         await credentials.insert_pending(connection, credential, user, "okx")
         await credentials.set_live(connection, credential)
     destroyer = Destroyer(
-        pool, Vault(callers.gateway.bus, pinned_in(own_vault.fingerprints_file), grant_key), 600.0
+        pool, Broker(callers.gateway.bus, pinned_in(own_vault.fingerprints_file), grant_key), 600.0
     )
     running = asyncio.create_task(destroyer.run())
     yield Forgetting(clean_database, pool, destroyer, credential)

@@ -25,7 +25,7 @@ from contracts.wire.grants import check_store
 from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 from gateway.errors import VaultNotTrusted
 from gateway.http.problems import problem_of
@@ -85,7 +85,7 @@ def _thief() -> Thief:
 
 
 @pytest_asyncio.fixture(name="gateway")
-async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> AsyncIterator[Vault]:
+async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> AsyncIterator[Broker]:
     """Give the vault of a gateway that pins the right keys and those of a rotation."""
 
     def declare(bus: Bus) -> None:
@@ -94,7 +94,7 @@ async def _gateway(nats: Nats, thief: Thief, grant_key: Ed25519PrivateKey) -> As
 
     broker = connected(nats, "vault-broker", "broker", declare)
     async with broker, connected(nats, "gateway", "gateway") as bus:
-        yield Vault(bus, pinned(RIGHT, OTHER), grant_key)
+        yield Broker(bus, pinned(RIGHT, OTHER), grant_key)
 
 
 def refusals(key: str) -> float:
@@ -129,7 +129,7 @@ def refusals(key: str) -> float:
     ],
 )
 async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
-    thief: Thief, gateway: Vault, answer: Keys, key: str
+    thief: Thief, gateway: Broker, answer: Keys, key: str
 ) -> None:
     """The caller is told that it is the operator's to look; there is one log line, and the metric counts."""
     thief.keys, counted = answer, refusals(key)
@@ -150,7 +150,7 @@ async def test_no_credential_is_wrapped_for_a_key_that_is_not_pinned(
 
 @pytest.mark.parametrize("answer", [RIGHT, OTHER])
 async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_signed(
-    thief: Thief, gateway: Vault, grant_key: Ed25519PrivateKey, answer: Keys
+    thief: Thief, gateway: Broker, grant_key: Ed25519PrivateKey, answer: Keys
 ) -> None:
     """While keys are rotated the gateway takes the old and the new; each Store has its signature."""
     thief.keys = answer
@@ -162,7 +162,7 @@ async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_sign
     check_store(stored, grant_key.public_key())
 
 
-async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: Vault) -> None:
+async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: Broker) -> None:
     """A thief who comes when keys are known already can make the gateway ask anew, and gets nothing by it."""
     thief.keys, thief.refuses = RIGHT, True
     with pytest.raises(Failure):

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
 from gateway.store.pool import Pool
@@ -36,7 +36,7 @@ async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Sc
         connected(nats, "sync-worker", "worker", others.declare_worker),
         connected(nats, "gateway", "gateway") as bus,
     ):
-        vault = Vault(bus, pinned(others.keys), key)
+        vault = Broker(bus, pinned(others.keys), key)
         admission = Admission(allowing(submissions=5), 8)
         intake = Intake(pool, bus, vault, Destroyer(pool, vault, 600), key, admission=admission)
         yield Scene(intake, others, database)

@@ -1,11 +1,11 @@
-"""Destroying doomed credentials in the vault, and only then forgetting them."""
+"""Destroys doomed credentials in the vault, then deletes their rows."""
 
 import asyncio
 
 import structlog
 
 from contracts.faults import Failure
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.outbox.wake import Wake
 from gateway.store import audit, credentials
 from gateway.store.audit import Action
@@ -20,20 +20,20 @@ log = structlog.get_logger()
 
 
 class Destroyer:
-    """Runs every five seconds and when woken; any number of them may run at once."""
+    """Runs every five seconds and when woken; any number of destroyers may run at once."""
 
-    def __init__(self, pool: Pool, vault: Vault, credential_grace: float) -> None:
+    def __init__(self, pool: Pool, broker: Broker, credential_grace: float) -> None:
         self._pool = pool
-        self._vault = vault
+        self._broker = broker
         self._credential_grace = credential_grace
         self._bell = Wake()
 
     def wake(self) -> None:
-        """Say that a credential was doomed."""
+        """Wake the destroyer after a credential was doomed."""
         self._bell.ring()
 
     async def run(self) -> None:
-        """Destroy what is due, for ever."""
+        """Destroy the credentials that are due, for ever."""
         while True:
             await self._bell.wait(SWEEP_SECONDS)
             try:
@@ -45,7 +45,7 @@ class Destroyer:
                 log.exception("destroying_failed")
 
     async def _destroy_some(self) -> int:
-        """Destroy a few at once; gives how many of them are gone."""
+        """Destroy a few at once; returns how many were destroyed."""
         async with self._pool.transaction() as connection:
             await credentials.doom_abandoned(connection, self._credential_grace)
             doomed = await credentials.take_doomed(connection, AT_ONCE, PAUSE_SECONDS)
@@ -53,7 +53,7 @@ class Destroyer:
 
     async def _destroy(self, credential: Doomed) -> bool:
         try:
-            await self._vault.destroy(credential.id)
+            await self._broker.destroy(credential.id)
         except Failure as failure:
             log.warning("destroy_postponed", credential_id=credential.id, code=failure.code)
             return False

@@ -10,7 +10,7 @@ from chassis.bus.consume import Delivery
 from contracts import subjects
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
-from gateway.accounts.broker import Vault
+from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
@@ -93,7 +93,7 @@ async def by_too_many_deliveries(sweeping: Sweeping, scene: Scene) -> None:
 
 async def by_the_deletion_of_its_account(sweeping: Sweeping, scene: Scene) -> None:
     """Let a user delete the account."""
-    vault = Vault(sweeping.bus, Pinned(frozenset(), frozenset()), sweeping.key)
+    vault = Broker(sweeping.bus, Pinned(frozenset(), frozenset()), sweeping.key)
     destroyer = Destroyer(sweeping.pool, vault, 0)
     deleting = Deleting(sweeping.pool, sweeping.relay, destroyer, sweeping.key)
     await deleting.delete(await owner(sweeping, scene), scene.account_id)
