@@ -1,4 +1,4 @@
-"""Limits as tests set them."""
+"""Limits for tests."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ NAMES = set(Limits.__struct_fields__) - SEVERAL
 
 
 def allowing(quota: int = 100, **quotas: int) -> Limits:
-    """Allow everything so often, and what is named as often as it says; no limit on what has several."""
+    """Allow `quota` for each policy, or the number named; `SEVERAL` have no limit unless named."""
     policies = {name: Policy(name, quotas.get(name, quota)) for name in NAMES}
     several = {name: (Policy(name, quotas[name]),) if name in quotas else () for name in SEVERAL}
     return msgspec.convert(policies | several, Limits)

@@ -35,7 +35,7 @@ async def _passwords() -> AsyncIterator[Passwords]:
 
 @pytest_asyncio.fixture(name="user")
 async def _user(pool: Pool, passwords: Passwords) -> User:
-    """Return a user who is registered."""
+    """Return a registered user."""
     return await register(pool, passwords, presented())
 
 
@@ -53,7 +53,7 @@ async def _account(pool: Pool) -> Account:
 
 @pytest_asyncio.fixture(name="unpublished")
 async def _unpublished(clean_database: Postgres) -> AsyncIterator[None]:
-    """Keep what is put into the outbox there: a gateway of another test may run on the same database."""
+    """Keep messages in the outbox, because a gateway of another test may run on the same database."""
     async with await clean_database.connect(SUPERUSER) as connection:
         await connection.execute("alter table outbox alter column next_at set default 'infinity'")
         await connection.commit()

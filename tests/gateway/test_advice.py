@@ -1,4 +1,4 @@
-"""What a user is told to do names the region, the address and what became of the key."""
+"""The advice to a user names the region, the address and the state of the key."""
 
 import re
 from typing import Any, cast
@@ -18,19 +18,19 @@ SUBMITTED = [Situation.CONNECT, Situation.REPLACE]
 
 
 def advice(situation: Situation, *egress: str) -> Advice:
-    """Stand in the region eea."""
+    """Return the advice in region eea."""
     return Advice(situation, OKX, "eea", egress)
 
 
 @pytest.mark.parametrize("situation", Situation)
 @pytest.mark.parametrize("code", [Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED])
 def test_a_bound_key_names_our_addresses(code: Code, situation: Situation) -> None:
-    """Where the operator named them, the user is told which to allow, in every situation."""
+    """If the operator configured them, the user reads which to allow, in every situation."""
     assert "Add 192.0.2.1, 192.0.2.2 to" in advice(situation, "192.0.2.1", "192.0.2.2").next_action(code)
 
 
 def test_an_unknown_key_of_a_sync_names_the_other_regions() -> None:
-    """At a connect the worker's detail names them already, so they stand there once."""
+    """At a connect the worker's detail names them already, so they appear there once."""
     assert "global (Global (www.okx.com))" in advice(Situation.SYNC).next_action(Code.KEY_UNKNOWN)
     assert "www.okx.com" not in advice(Situation.CONNECT).next_action(Code.KEY_UNKNOWN)
 
@@ -38,7 +38,7 @@ def test_an_unknown_key_of_a_sync_names_the_other_regions() -> None:
 @pytest.mark.parametrize("situation", SUBMITTED)
 @pytest.mark.parametrize("code", [*Code, "a_code_of_tomorrow"])
 def test_a_problem_has_the_words_of_its_situation(code: str, situation: Situation) -> None:
-    """Every code, one of a later version included, says what became of the key that was submitted."""
+    """Every code, an unknown one included, says what happened to the submitted key."""
     detail = faulted(failure(code, "said by a service"), advice(situation)).detail
 
     assert "Said by a service. " in detail
@@ -54,7 +54,7 @@ def test_a_problem_has_the_words_of_its_situation(code: str, situation: Situatio
     ids=SUBMITTED,
 )
 def test_an_uncertain_end_promises_nothing(handler: object, situation: Situation) -> None:
-    """When the database went away in between, the words say how to see whether the key is in use."""
+    """When the database was lost in between, the words say how to see whether the key is in use."""
     text = afterwards(cast("Any", {"route_handler": handler}))
 
     assert ROUTES[situation] in text
@@ -74,7 +74,7 @@ CHANGING = [
 
 @pytest.mark.parametrize("handler", CHANGING, ids=lambda handler: handler.handler_name)
 def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: HTTPRouteHandler) -> None:
-    """When the connection to the database is lost while it commits, the words say how to see what holds."""
+    """When the database connection is lost during the commit, the words say how to see the result."""
     text = afterwards(cast("Any", {"route_handler": handler}))
 
     assert text != "Send the request again in a moment."
@@ -97,17 +97,17 @@ def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: 
     ],
 )
 def test_the_words_say_where_to_look(handler: HTTPRouteHandler, look: str) -> None:
-    """Each change is seen at an address, or by what is refused then."""
+    """Each change shows at an address, or by what is refused then."""
     assert look in afterwards(cast("Any", {"route_handler": handler}))
 
 
 @pytest.mark.parametrize("handler", CHANGING, ids=lambda handler: handler.handler_name)
 def test_no_words_take_an_expired_access_token_for_a_sign(handler: HTTPRouteHandler) -> None:
-    """The answer 401 comes to every request whose access token expired; it tells of no change."""
+    """Every request with an expired access token gets 401; it says nothing about a change."""
     assert "401" not in afterwards(cast("Any", {"route_handler": handler}))
 
 
 @pytest.mark.parametrize("scope", [{}, {"route_handler": accounts.list_accounts}], ids=["no route", "a list"])
 def test_other_requests_are_simply_sent_again(scope: dict[str, Any]) -> None:
-    """No key was submitted, and nothing is said of one."""
+    """No key was submitted, and the words mention none."""
     assert afterwards(cast("Any", scope)) == "Send the request again in a moment."

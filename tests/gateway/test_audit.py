@@ -1,4 +1,4 @@
-"""The audit takes new lines and keeps the old ones, whoever writes."""
+"""Every writer can add lines to the audit, and none can change the old ones."""
 
 import psycopg
 import pytest
@@ -17,7 +17,7 @@ CHANGES = (
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_gateway_can_not_rewrite_the_audit(clean_database: Postgres, change: str) -> None:
-    """Its role inserts and reads; it changes and removes no line, nor what keeps it from that."""
+    """Its role inserts and reads; it changes and deletes neither a line nor the protection of the table."""
     async with await clean_database.connect(GATEWAY) as connection:
         await connection.execute(LINE)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -26,7 +26,7 @@ async def test_a_gateway_can_not_rewrite_the_audit(clean_database: Postgres, cha
 
 @pytest.mark.parametrize("change", CHANGES[:2])
 async def test_a_line_is_kept_from_mistakes_of_the_owner(clean_database: Postgres, change: str) -> None:
-    """A migration that would rewrite the audit without meaning to is refused."""
+    """A migration that would rewrite the audit by accident fails."""
     async with await clean_database.connect(OWNER) as connection:
         await connection.execute(LINE)
         with pytest.raises(psycopg.errors.RaiseException):

@@ -1,4 +1,4 @@
-"""Deadlines are the database's: this machine's clock sets none and is asked by none."""
+"""The database's clock sets and checks deadlines; this machine's clock does neither."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -33,7 +33,7 @@ async def test_a_sync_has_its_time_from_the_database(pool: Pool, account: Accoun
 async def test_a_message_says_what_is_left_when_it_is_published(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """One that waited in the outbox for a minute has a minute less; one without a deadline says nothing."""
+    """A message that waited a minute in the outbox has a minute less; without a deadline it has no time."""
     sync = await opened(pool, account)
     request = sync_request(sync, account, Ed25519PrivateKey.generate())
     assert request is not None
@@ -58,7 +58,7 @@ async def test_a_message_says_what_is_left_when_it_is_published(
 
 
 def test_the_time_is_carried_on_from_what_the_database_said() -> None:
-    """Whatever year this machine thinks it is."""
+    """Whatever year this machine's clock shows."""
     said = datetime(1999, 12, 31, tzinfo=UTC)
 
     assert said + timedelta(seconds=8) <= DatabaseTime.just(said).after(8.0) < said + timedelta(seconds=9)
@@ -70,7 +70,7 @@ async def test_the_database_tells_its_time(pool: Pool) -> None:
 
 
 def test_a_refusal_that_is_heard_in_time_is_not_for_being_late() -> None:
-    """The user is not told deadline_exceeded where a clock is wrong; other refusals keep their code."""
+    """A wrong clock is not reported as deadline_exceeded; other refusals keep their code."""
     late, other = Refused(Code.DEADLINE_EXCEEDED, "late"), Refused(Code.KEY_REJECTED, "The list is empty.")
 
     assert in_time(late).code == Code.CLOCK_DISAGREES
@@ -78,7 +78,7 @@ def test_a_refusal_that_is_heard_in_time_is_not_for_being_late() -> None:
 
 
 async def test_a_token_is_judged_by_the_database(pool: Pool) -> None:
-    """It ends at its end; one that a gateway of before issued slightly ahead of time counts."""
+    """It expires at its end; one that an older gateway issued slightly ahead of time is accepted."""
     user_id, family_id = uuid7(), uuid7()
     async with pool.transaction() as connection:
         await users.insert_user(connection, user_id, "me@example.com", "hash")

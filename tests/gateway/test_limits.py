@@ -1,4 +1,4 @@
-"""The arithmetic of limits and delays, and the words of their header fields."""
+"""The arithmetic of limits and delays, and their header fields."""
 
 from ipaddress import IPv6Address
 
@@ -26,13 +26,13 @@ SYNC = Policy("sync", 60)
     ("failures", "seconds"), [(1, 0), (4, 0), (5, 1), (6, 2), (7, 4), (14, 512), (15, 900), (16, 900)]
 )
 def test_delays_double_from_the_fifth_failure(failures: int, seconds: int) -> None:
-    """Four failures cost nothing, the fifth a second, and each one more twice as much, 15 minutes at most."""
+    """Four failures cost no delay, the fifth a second, and each further one doubles it, up to 15 minutes."""
     assert login_delay(failures) == seconds
 
 
 @given(st.integers(1, 10**9))
 def test_no_delay_is_shorter_than_the_one_before_or_over_15_minutes(failures: int) -> None:
-    """However many failures there were, nobody waits longer than 15 minutes."""
+    """However many failures there were, the delay is at most 15 minutes."""
     assert login_delay(failures - 1) <= login_delay(failures) <= LONGEST_DELAY
 
 
@@ -54,7 +54,7 @@ def test_header_fields_are_those_of_the_draft() -> None:
 @example(60, 60.0)
 @example(61, 0.0)
 def test_what_is_left_is_never_negative(used: int, seconds: float) -> None:
-    """Whatever was counted, the fields hold whole numbers from 0, and the quota and the window at most."""
+    """For any count, the fields hold whole numbers from 0 up to the quota and the window."""
     allowance = Allowance(SYNC, used, seconds)
 
     assert 0 <= allowance.left <= 60
@@ -64,7 +64,7 @@ def test_what_is_left_is_never_negative(used: int, seconds: float) -> None:
 
 @given(st.floats(-5, 900))
 def test_who_is_refused_is_told_a_time_that_is_long_enough(seconds: float) -> None:
-    """Retry-After is a whole number of seconds from 1, and never before the time is over."""
+    """Retry-After is a whole number of seconds from 1, and never before the end of the window."""
     for error in (RateLimitExceeded(Allowance(SYNC, 61, seconds)), LoginThrottled(seconds)):
         problem = problem_of(error)
         assert problem.status == 429
@@ -82,7 +82,7 @@ def test_who_is_refused_is_told_a_time_that_is_long_enough(seconds: float) -> No
     ],
 )
 def test_a_client_is_an_address_or_a_network_of_ipv6(address: str | None, network: str) -> None:
-    """Who has a /64 network is counted once, whichever of its addresses is used."""
+    """A client with a /64 network counts once, whichever of its addresses it uses."""
     assert client_network(address) == network
 
 
@@ -96,6 +96,6 @@ def test_the_addresses_of_one_network_are_one_client(host: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "1000001", " "])
 def test_a_limit_is_a_whole_number_from_1(text: str) -> None:
-    """Another setting is refused by its name, never taken for no limit."""
+    """Another value is refused by its name, and never means no limit."""
     with pytest.raises(BadSetting, match="SYNC_LIMIT_PER_MINUTE"):
         parsed({"SYNC_LIMIT_PER_MINUTE": text}, "SYNC_LIMIT_PER_MINUTE", whole_number)

@@ -1,4 +1,4 @@
-"""Places for work that runs at once: bounded in total, and none for one client alone."""
+"""Slots for concurrent work are limited in total and per client."""
 
 from contextlib import ExitStack
 
@@ -9,7 +9,7 @@ from gateway.places import Places
 
 
 def test_one_client_holds_a_quarter_at_most() -> None:
-    """The third of one client is refused where there are eight places, and another client gets one."""
+    """With eight slots the third of one client is refused, and another client gets one."""
     places = Places(8)
     with ExitStack() as held:
         for _ in range(2):
@@ -21,7 +21,7 @@ def test_one_client_holds_a_quarter_at_most() -> None:
 
 
 def test_all_clients_together_hold_no_more_than_there_are() -> None:
-    """When every place is held the next client is refused, until one is given back."""
+    """When every slot is held the next client is refused, until one is released."""
     places = Places(4)
     with ExitStack() as held:
         for number in range(4):
@@ -33,7 +33,7 @@ def test_all_clients_together_hold_no_more_than_there_are() -> None:
 
 
 def test_a_place_is_given_back_when_its_work_fails() -> None:
-    """Whatever ends the work, the place is free again."""
+    """However the work ends, the slot is free again."""
     places = Places(1)
     for _ in range(3):
         with pytest.raises(ValueError, match="failed"), places.taken("me"):

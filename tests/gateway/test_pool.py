@@ -1,4 +1,4 @@
-"""What the pool holds a session to: a lock and a wait have an end, whatever happened to the other side."""
+"""The pool limits locks and waits in time, whatever happened to the other side."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.store.pool import MAX_CONNECTIONS, DatabaseUnavailable, Overloaded, Pool
 from tests.waiting import passed, until
 
-# The bound of the product, and a second more for a busy machine.
+# The product's limit, and a second more for a busy machine.
 LOCK_SECONDS = 5.0 + 1.0
 
 
@@ -21,7 +21,7 @@ async def free(database: Postgres) -> bool:
 
 
 async def test_a_transaction_that_stands_still_is_ended(pool: Pool, clean_database: Postgres) -> None:
-    """A process that is stopped in a transaction leaves its locks to others."""
+    """A process that is suspended in a transaction loses its locks."""
     began = time.monotonic()
 
     async def stand_still() -> None:
@@ -36,7 +36,7 @@ async def test_a_transaction_that_stands_still_is_ended(pool: Pool, clean_databa
 
 
 async def test_a_transaction_that_goes_on_and_on_is_ended(pool: Pool, clean_database: Postgres) -> None:
-    """No lock is kept for longer by a statement now and then."""
+    """An occasional statement does not keep a lock for longer."""
     began = time.monotonic()
 
     async def go_on() -> None:
@@ -53,7 +53,7 @@ async def test_a_transaction_that_goes_on_and_on_is_ended(pool: Pool, clean_data
 
 
 async def test_a_wait_for_a_lock_has_an_end(pool: Pool, clean_database: Postgres) -> None:
-    """Who waits for what another keeps is told so, and leaves the queue of the server, too."""
+    """A transaction that waits for a lock gets an error, and leaves the server's queue, too."""
     async with await clean_database.connect(SUPERUSER) as other, other.transaction():
         await other.execute("select pg_advisory_xact_lock(1)")
 
@@ -74,7 +74,7 @@ async def test_a_wait_for_a_lock_has_an_end(pool: Pool, clean_database: Postgres
 
 
 async def test_a_cancelled_wait_ends_at_once(pool: Pool, clean_database: Postgres) -> None:
-    """A task that is cancelled in a statement does not ask the server, which may hang; the pool goes on."""
+    """A task that is cancelled in a statement does not ask the server, which may hang; the pool continues."""
     async with await clean_database.connect(SUPERUSER) as other, other.transaction():
         await other.execute("select pg_advisory_xact_lock(1)")
 
@@ -98,7 +98,7 @@ async def test_a_cancelled_wait_ends_at_once(pool: Pool, clean_database: Postgre
 
 
 async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> None:
-    """Who waits for a connection in vain is told so, half a second after the time at the latest."""
+    """A client that waits too long for a connection gets an error, at most half a second late."""
     leave = asyncio.Event()
 
     async def hold() -> None:
@@ -129,7 +129,7 @@ async def full(pool: Pool) -> bool:
 
 
 async def test_a_database_that_is_lost_is_no_pool_that_is_full(clean_database: Postgres) -> None:
-    """Without a server, nothing says overloaded."""
+    """Without a server, the error is never overloaded."""
     away = Pool("postgresql://butler_gateway@127.0.0.1:1/butler", "none")
     await away.start()
 

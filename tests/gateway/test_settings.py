@@ -1,4 +1,4 @@
-"""What a gateway is told: two ports, the proxies in front of it, and its limits."""
+"""A gateway's settings: two ports, the proxies in front of it, and its limits."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -33,7 +33,7 @@ def _environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_defaults(environment: dict[str, str]) -> None:
-    """The API is on 3000 and operations on 3010, no proxy is trusted, keys and users come rarely."""
+    """The API is on 3000 and operations on 3010, no proxy is trusted, keys and users have low limits."""
     settings = load(environment)
 
     assert settings.address == Address("127.0.0.1", 3000)
@@ -48,7 +48,7 @@ def test_defaults(environment: dict[str, str]) -> None:
 def test_one_address_may_do_so_many_times_what_a_user_may(environment: dict[str, str]) -> None:
     """The limits of an address follow those of a user, by a factor; no quota is over a million.
 
-    Each has a window of a minute: so few users keep the others there from nothing for a day.
+    Each has a window of a minute: so a few users block the others there for at most a minute.
     """
     changed = {
         "SUBMISSION_LIMIT_PER_MINUTE": "7",
@@ -69,13 +69,13 @@ def test_proxies_are_named_by_their_networks(environment: dict[str, str]) -> Non
 
 
 def test_a_network_of_proxies_that_is_too_wide_is_refused_in_words(environment: dict[str, str]) -> None:
-    """The refusal says which widths may be."""
+    """The refusal names the permitted widths."""
     with pytest.raises(BadSetting, match=r"TRUSTED_PROXIES .*wider than /8 \(IPv4\) or /16 \(IPv6\)"):
         load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8,::ffff:0:0/96"})
 
 
 def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
-    """The server would share a port without a word, and half of the requests would go astray."""
+    """The server would share a port silently, and half of the requests would reach the wrong one."""
     with pytest.raises(BadSetting, match="OPERATIONS_PORT"):
         load(environment | {"PORT": "3010"})
 
@@ -95,6 +95,6 @@ def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
     ],
 )
 def test_a_bad_setting_is_named(environment: dict[str, str], name: str, value: str) -> None:
-    """None is taken for no limit or for trust in everybody."""
+    """A bad value never means no limit or trust in every peer."""
     with pytest.raises(BadSetting, match=name):
         load(environment | {name: value})

@@ -21,7 +21,7 @@ NUMBERS = count(2)
 async def another_gateway(stack: Stack, ready: str = "/readyz", **settings: str) -> AsyncIterator[str]:
     """Run one more gateway on the stack's database and bus, and yield its address when it is ready.
 
-    `ready` is the expected status of `/readyz`.
+    The gateway is ready when the path `ready` returns success.
     """
     ports = service_ports()
     environment = environments(stack.parts, ports)["gateway"] | settings

@@ -154,7 +154,7 @@ async def test_a_deletion_that_was_cut_off_is_finished(
 async def test_what_a_gateway_of_before_adds_is_taken_away(
     person: Person, database: Postgres, vault_admin: Vault
 ) -> None:
-    """An older gateway, unaware of deleted users, may connect an account or begin a session later."""
+    """An older gateway, unaware of deleted users, may add an account or a session a moment later."""
     account = await person.connect("plain")
     credential = await vault_admin.credential_of(account["id"])
     user = await person.get("/me")
@@ -205,7 +205,7 @@ async def test_a_key_that_is_being_verified_is_destroyed(
 async def test_a_key_that_comes_after_the_deletion_is_destroyed(
     person: Person, database: Postgres, vault_admin: Vault
 ) -> None:
-    """A request authenticated before the deletion, with its key submitted after it, makes no account."""
+    """A request that was authenticated before the deletion, and submits its key later, makes no account."""
     deletion = "update users set email = 'deleted', password_hash = 'deleted'"
     async with changing(database, deletion) as change:
         connecting = asyncio.create_task(person.connect("plain", 401))

@@ -1,4 +1,4 @@
-"""A gateway hands keys over to the pinned vault only, and does not start without knowing which that is."""
+"""A gateway hands keys over to the pinned vault only, and does not start without a pin."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ def settings_of(stack: Stack, changed: Mapping[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def other_gateway(stack: Stack, changed: Mapping[str, str]) -> AsyncIterator[Person]:
-    """Run another gateway, and yield a person who is signed up there."""
+    """Run another gateway, and yield a user who is signed up there."""
     settings = settings_of(stack, changed)
     program = Program("pinned-gateway", [sys.executable, "-m", MODULES["gateway"]], settings)
     address = f"http://{LOOPBACK}:{settings['PORT']}"
@@ -61,7 +61,7 @@ def lines(stack: Stack, event: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize(("name", "key"), [(WRAPPING, "wrapping"), (SEALING, "sealing")])
 async def test_a_key_is_not_handed_to_a_vault_that_is_not_pinned(stack: Stack, name: str, key: str) -> None:
-    """The submission ends with 503 and words; no account is made, and one line tells the operator."""
+    """The submission gets a 503 problem; no account is made, and one log line tells the operator."""
     async with other_gateway(stack, {name: OTHER}) as person:
         problem = await person.post("/accounts", SUBMITTED, 503)
         accounts = await person.get("/accounts")
@@ -74,7 +74,7 @@ async def test_a_key_is_not_handed_to_a_vault_that_is_not_pinned(stack: Stack, n
 
 
 async def test_a_rotation_pins_two_keys(stack: Stack) -> None:
-    """With the present key and another one pinned an account is connected and synced."""
+    """With the present key and another one pinned the user connects and syncs an account."""
     pinned = stack.parts.vault.fingerprints
     two = {WRAPPING: f"{OTHER},{pinned[WRAPPING]}", SEALING: f"{pinned[SEALING].upper()}, {OTHER}"}
     async with other_gateway(stack, two) as person:
@@ -85,7 +85,7 @@ async def test_a_rotation_pins_two_keys(stack: Stack) -> None:
 @pytest.mark.parametrize("name", FINGERPRINTS)
 @pytest.mark.parametrize("value", ["", "abc", f"{OTHER},{OTHER},{OTHER}"], ids=["none", "no hash", "three"])
 async def test_a_gateway_does_not_start_without_its_pins(stack: Stack, name: str, value: str) -> None:
-    """The exit code is 2, and one line names the setting and says where its value is written."""
+    """The exit code is 2, and one line names the setting and how to find its value."""
     log = stack.processes.logs / "unpinned-gateway.log"
     command = [sys.executable, "-m", MODULES["gateway"]]
     program = Program("unpinned-gateway", command, settings_of(stack, {name: value}))

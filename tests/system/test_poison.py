@@ -1,4 +1,4 @@
-"""Outcomes that can not be recorded: each is buried and its sync settled, and they hold up no other."""
+"""Outcomes that cannot be recorded become dead letters, end their syncs, and delay no other outcome."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from tests.system.test_sweeper import queued
 from tests.waiting import until
 
 SUBJECT = "butler.sync.completed.okx"
-# More than the server hands out before it waits for an ack.
+# More than the server delivers before it waits for an ack.
 FLOOD = 1100
 WALLET = {"wallet": "trading", "verdict": "complete", "as_of": "2026-01-01T00:00:00Z", "balances": []}
 POISON: dict[str, dict[str, Any]] = {
@@ -45,13 +45,13 @@ async def letters(client: Client) -> int:
 
 
 async def readable(client: Client, account: str) -> None:
-    """Send outcomes of syncs that are over: poison among them is not most of what comes, nor slowed down."""
+    """Send outcomes of ended syncs, so that poison is a minority and the brake stays off."""
     for _ in range(20):
         await client.jetstream().publish(SUBJECT, message(str(uuid7()), account))
 
 
 def message(sync_id: str, account: str, **spoiled: Any) -> bytes:
-    """Write an outcome, good but for what is spoiled."""
+    """Write a good outcome except for the spoiled part."""
     good = {
         "type": "completed",
         "sync_id": sync_id,
@@ -67,7 +67,7 @@ def message(sync_id: str, account: str, **spoiled: Any) -> bytes:
 async def test_an_outcome_that_can_not_be_recorded_is_buried_and_its_sync_settled(
     person: Person, database: Postgres, nats: Nats, poison: str
 ) -> None:
-    """The user does not wait until the deadline, which is an hour away, and nothing of it is stored."""
+    """The user does not wait for the deadline, an hour later, and no part of the outcome is stored."""
     path, sync_id = await queued(database, person)
     account = (await person.get(path))["account_id"]
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
@@ -86,7 +86,7 @@ async def test_an_outcome_that_can_not_be_recorded_is_buried_and_its_sync_settle
 async def test_an_outcome_with_a_hostile_header_is_buried(
     person: Person, database: Postgres, nats: Nats
 ) -> None:
-    """A header that the dead letters would refuse is not copied."""
+    """A header that the stream of dead letters would refuse is not copied."""
     path, sync_id = await queued(database, person)
     account = (await person.get(path))["account_id"]
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
@@ -103,7 +103,7 @@ async def test_an_outcome_with_a_hostile_header_is_buried(
 async def test_more_poison_than_the_server_hands_out_holds_up_no_outcome(
     person: Person, database: Postgres, nats: Nats
 ) -> None:
-    """However many outcomes can not be recorded, a sync requested among them completes, and all end."""
+    """However many outcomes cannot be recorded, a sync requested among them completes, and all end."""
     account = await person.connect("plain")
     async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
         stream = client.jetstream()

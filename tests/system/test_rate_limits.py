@@ -1,4 +1,4 @@
-"""How often a user may ask for syncs, at however many gateways."""
+"""The limit of sync requests for a user, over all gateways."""
 
 import asyncio
 from collections import Counter
@@ -30,7 +30,7 @@ async def used_up(database: Postgres, person: Person, policy: str, quota: int) -
 
 
 async def test_two_gateways_let_pass_what_one_would(person: Person, second_api: str) -> None:
-    """Of 200 parallel requests exactly 60 are accepted, joins of an open sync included."""
+    """Of 200 parallel requests exactly 60 are accepted, including those that join an open sync."""
     path = f"/accounts/{(await person.connect('plain'))['id']}/sync"
     async with httpx.AsyncClient(
         base_url=second_api, headers=person.client.headers, timeout=CALL_SECONDS, trust_env=False
@@ -52,7 +52,7 @@ async def test_two_gateways_let_pass_what_one_would(person: Person, second_api: 
 
 
 async def test_a_refused_request_changes_nothing(person: Person, database: Postgres) -> None:
-    """After the answer 429 no table has another row: no sync, no batch, no key, no audit."""
+    """A 429 response adds no row to any table: no sync, no batch, no key, no audit."""
     path = f"/accounts/{(await person.connect('plain'))['id']}/sync"
     await used_up(database, person, "sync", 60)
     await used_up(database, person, "sync-all", 6)
@@ -69,7 +69,7 @@ async def test_a_refused_request_changes_nothing(person: Person, database: Postg
 
 
 async def test_a_refused_idempotency_key_can_be_used_later(person: Person, database: Postgres) -> None:
-    """The key of a refused request stands for nothing yet; when the window is over it makes the sync."""
+    """The key of a refused request is unused; after the window it makes the sync."""
     path, key = f"/accounts/{(await person.connect('plain'))['id']}/sync", str(uuid4())
     await used_up(database, person, "sync", 60)
     await person.post(path, None, 429, Idempotency_Key=key)
@@ -80,7 +80,7 @@ async def test_a_refused_idempotency_key_can_be_used_later(person: Person, datab
 
 
 async def test_a_repeated_request_counts_once(person: Person) -> None:
-    """A request with a key that was used before is answered without being counted, at the limit too."""
+    """A request with a used key is not counted, at the limit too."""
     path, key = f"/accounts/{(await person.connect('plain'))['id']}/sync", {"Idempotency-Key": str(uuid4())}
     first = [await person.client.post(path, headers=key | ASYNC) for _ in range(3)]
     batch = [
@@ -93,7 +93,7 @@ async def test_a_repeated_request_counts_once(person: Person) -> None:
 
 
 async def test_sync_all_has_a_limit_of_its_own(person: Person, new_person: NewPerson) -> None:
-    """Six a minute for each user; another user, and syncs of single accounts, are not touched by it."""
+    """Six a minute for each user; other users, and syncs of single accounts, do not count."""
     answers = [await person.client.post("/accounts/sync-all", headers=ASYNC) for _ in range(7)]
 
     assert [answer.status_code for answer in answers] == [200] * 6 + [429]
@@ -105,7 +105,7 @@ async def test_sync_all_has_a_limit_of_its_own(person: Person, new_person: NewPe
 
 
 async def test_windows_that_are_over_are_forgotten(person: Person, database: Postgres) -> None:
-    """The sweeper of a running gateway keeps the table small."""
+    """The sweeper of a running gateway deletes them."""
     await used_up(database, person, "sync", 60)
     await run(database, "update rate_limits set ends_at = now() - interval '1 second'")
 
@@ -116,7 +116,7 @@ async def test_windows_that_are_over_are_forgotten(person: Person, database: Pos
 
 
 async def test_a_hundred_equal_requests_make_one_sync(person: Person, second_api: str) -> None:
-    """With one Idempotency-Key, over two gateways, there is one sync and a hundred equal answers."""
+    """With one Idempotency-Key, over two gateways, there is one sync and a hundred equal responses."""
     account = await person.connect("plain")
     path, key = f"/accounts/{account['id']}/sync", {"Idempotency-Key": str(uuid4())}
     async with httpx.AsyncClient(

@@ -1,4 +1,4 @@
-"""The services answer their askers and nobody else, whatever reply subject the server lets through (R-19)."""
+"""The services reply only to the sender, whatever reply subject the server permits (R-19)."""
 
 from uuid import uuid4
 
@@ -31,7 +31,7 @@ REPLY_TO = (
 
 @pytest.mark.parametrize("subject", ASKED)
 async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
-    """A question is answered, and no account but the asker's hears the answer where it was to go."""
+    """The service replies, and only the sender's account receives the reply on that subject."""
     asker, service = ASKED[subject]
     replies = [reply.format(uuid4()) for reply in REPLY_TO]
     bus = stack.parts.nats
@@ -55,7 +55,7 @@ async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
 
 
 async def answers(url: str, subject: str) -> float:
-    """Return how many questions on a subject a service answered."""
+    """Return the number of requests that a service replied to on a subject."""
     async with httpx.AsyncClient(trust_env=False) as client:
         lines = (await client.get(f"{url}/metrics")).raise_for_status().text.splitlines()
     answered = [line for line in lines if line.startswith("butler_replies_total{") and f'"{subject}"' in line]

@@ -1,4 +1,4 @@
-"""Two tabs that refresh at once, or an answer that was lost, do not end a login; a thief's late use does."""
+"""Two tabs that refresh at once, or a lost response, do not end a login; a late reuse by an attacker does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def refreshed(client: httpx.AsyncClient, token: str) -> httpx.Response:
 
 
 async def used_ago(database: Postgres, seconds: float) -> None:
-    """Let the tokens that were used have been used so long ago, by the database's clock."""
+    """Move the use of the used tokens into the past, by the database's clock."""
     await run(
         database,
         "update refresh_tokens set used_at = now() - make_interval(secs => %s) where used_at is not null",
@@ -37,7 +37,7 @@ async def used_ago(database: Postgres, seconds: float) -> None:
 
 
 async def opens(person: Person, access_token: str) -> bool:
-    """Return whether an access token opens anything."""
+    """Return whether an access token is accepted."""
     headers = {"Authorization": f"Bearer {access_token}"}
     return (await person.client.get("/me", headers=headers)).is_success
 
@@ -58,7 +58,7 @@ async def test_all_gateways_give_the_same_successor(person: Person, second: http
 
 
 async def test_a_lost_answer_is_given_again_for_20_seconds(person: Person, database: Postgres) -> None:
-    """The time is the database's; however often it is asked for, the successor is the same and works."""
+    """By the database's clock; each repeat gets the same working successor."""
     token = person.tokens["refresh_token"]
     first = (await refreshed(person.client, token)).raise_for_status().json()
     await used_ago(database, 15)
@@ -70,7 +70,7 @@ async def test_a_lost_answer_is_given_again_for_20_seconds(person: Person, datab
 
 
 async def test_a_later_repeat_ends_the_login_and_says_so(person: Person, database: Postgres) -> None:
-    """After 20 seconds the problem says what happened and what to do, and the audit has a line of it."""
+    """After 20 seconds the problem says what happened and what to do, and the audit records it."""
     token = person.tokens["refresh_token"]
     renewed = (await refreshed(person.client, token)).json()
     await used_ago(database, 20)
@@ -93,7 +93,7 @@ async def test_a_later_repeat_ends_the_login_and_says_so(person: Person, databas
 
 
 async def test_a_successor_that_was_used_makes_a_repeat_a_reuse(person: Person) -> None:
-    """Only the last token may be repeated: when its successor was used, it is an older one."""
+    """Only the last token may be repeated; once its successor was used, it is an older one."""
     token = person.tokens["refresh_token"]
     second = (await refreshed(person.client, token)).json()["refresh_token"]
     third = (await refreshed(person.client, second)).json()["refresh_token"]
@@ -128,7 +128,7 @@ async def test_a_login_that_ended_gets_nothing(person: Person, ending: str) -> N
 
 
 async def test_a_successor_made_with_another_key_is_no_repeat(person: Person, database: Postgres) -> None:
-    """When a gateway with another key, or of before, gave the successor, a repeat ends the login."""
+    """When a gateway with another key, or an older gateway, made the successor, a repeat ends the login."""
     token = person.tokens["refresh_token"]
     renewed = (await refreshed(person.client, token)).json()
     await run(
@@ -142,7 +142,7 @@ async def test_a_successor_made_with_another_key_is_no_repeat(person: Person, da
 
 
 async def test_no_refresh_token_stands_in_the_database(person: Person, database: Postgres) -> None:
-    """Neither a token nor its successor is stored: there are only hashes."""
+    """The database stores only hashes of a token and its successor."""
     token = person.tokens["refresh_token"]
     renewed = (await refreshed(person.client, token)).json()
     tables = await run(database, "select tablename from pg_tables where schemaname = 'public'")

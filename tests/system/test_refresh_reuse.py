@@ -1,4 +1,4 @@
-"""A refresh token is good for one successor; using it late, or an older one, ends the login (R-24)."""
+"""A refresh token gets one successor; using it late, or an older one, ends the login (R-24)."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ RUNS = settings(
 
 
 class Families(RuleBasedStateMachine):
-    """One login after another of one person, against what this model expects of its tokens."""
+    """Logins of one user, one after another, against this model's expectations of their tokens."""
 
     def __init__(self, client: httpx.Client, email: str, pass_time: Callable[[], None]) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Families(RuleBasedStateMachine):
     @precondition(lambda self: self.alive and len(self.used) > 1)
     @rule(data=st.data())
     def reuse(self, data: st.DataObject) -> None:
-        """Any older token ends the family, however short the time."""
+        """Use an older token, which ends the family at any time."""
         self._is_reuse(data.draw(st.sampled_from(self.used[:-1])))
 
     @precondition(lambda self: self.alive)
@@ -95,25 +95,25 @@ class Families(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule()
     def sign_out(self) -> None:
-        """Signing out ends the family at once."""
+        """Sign out, which ends the family at once."""
         headers = {"Authorization": f"Bearer {self.access[0]}"}
         assert self._client.post("/auth/logout", headers=headers).status_code == 204
         self._ended()
 
     @rule(guess=st.sampled_from(["", "x", "0" * 43, "0" * 129]))
     def guess(self, guess: str) -> None:
-        """Try what never was a token, which changes nothing."""
+        """Try an invented token, which changes nothing."""
         assert self._refresh(guess).status_code == 401
 
     @invariant()
     def access_follows_the_family(self) -> None:
-        """Every access token of a family works as long as the family lives, and no longer."""
+        """Every access token of a family works exactly as long as the family lives."""
         assert {self._me(token) for token in self.access} <= {200 if self.alive else 401}
 
     @precondition(lambda self: self.access and not self.alive)
     @rule(data=st.data())
     def knock(self, data: st.DataObject) -> None:
-        """Nothing of a dead family gives tokens again."""
+        """Try a token of a dead family, which gets no tokens."""
         token = data.draw(st.sampled_from([self.current, *self.used]))
         assert self._refresh(token).status_code == 401
 
@@ -143,7 +143,7 @@ class Families(RuleBasedStateMachine):
 
 
 async def test_a_login_lives_or_ends_as_a_whole(stack: Stack, person: Person, database: Postgres) -> None:
-    """Whatever is done with tokens in whatever order, a family is alive or dead as a whole."""
+    """In any order of uses, a family is alive or dead as a whole."""
     loop = asyncio.get_running_loop()
 
     def pass_time() -> None:
@@ -151,6 +151,6 @@ async def test_a_login_lives_or_ends_as_a_whole(stack: Stack, person: Person, da
         asyncio.run_coroutine_threadsafe(later, loop).result(CALL_SECONDS)
 
     with httpx.Client(base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
-        # Typed as a class, but a factory will do.
+        # Typed as a class, but a factory works.
         machine: Any = partial(Families, client, person.email, pass_time)
         await asyncio.to_thread(run_state_machine_as_test, machine, settings=RUNS)

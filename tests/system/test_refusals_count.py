@@ -1,4 +1,4 @@
-"""A request that is refused counts like one that is done: refusals are no means around a limit."""
+"""A refused request counts like an accepted one, so that refusals do not bypass a limit."""
 
 from uuid import UUID, uuid4
 
@@ -18,7 +18,7 @@ SYNC, SYNC_ALL = "/accounts/{account}/sync", "/accounts/sync-all"
 
 
 async def paused(database: Postgres, account: str) -> None:
-    """Let an account be paused, as after a sync that found another right of its key."""
+    """Pause the account, as after a sync that found a further right of its key."""
     await run(
         database,
         """insert into account_pauses (account_id, credential_id, reason, rights, next_verify_at)
@@ -43,7 +43,7 @@ async def paused(database: Postgres, account: str) -> None:
 async def test_a_refused_request_for_a_sync_counts(
     stack: Stack, person: Person, database: Postgres, path: str, key: str | None, status: int, code: str
 ) -> None:
-    """After so many refusals the next request is one too many, for the user and in the address's count."""
+    """After so many refusals the next request exceeds the limit of the user and of the address."""
     account = (await person.connect("plain"))["id"]
     await paused(database, account)
     user = (await person.get("/me"))["id"]
@@ -70,7 +70,7 @@ async def test_a_refused_request_for_a_sync_counts(
 async def test_a_registration_that_is_refused_counts(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """An email address that is taken, a weak password and a body that is no registration count alike."""
+    """A registered email address, a weak password and an invalid body count alike."""
     await run(database, "update rate_limits set ends_at = now()")
     refused: list[dict[str, str]] = [
         {"email": person.email, "password": "correct horse battery"},
@@ -86,7 +86,7 @@ async def test_a_registration_that_is_refused_counts(
 
 
 async def test_registrations_a_day(stack: Stack, database: Postgres) -> None:
-    """However slowly they come, one address registers no more users a day than its limit."""
+    """One address registers at most its daily limit of users, however slowly."""
     statuses = []
     async with (
         another_gateway(stack, REGISTRATION_LIMIT_PER_DAY="2") as address,

@@ -1,4 +1,4 @@
-"""A key that is refused says why, and leaves nothing behind."""
+"""A refused key gets its reason, and leaves no data."""
 
 import signal
 
@@ -34,7 +34,7 @@ async def test_a_refused_key_leaves_nothing_behind(
     code: str,
     says: str,
 ) -> None:
-    """The answer names the reason; afterwards neither vault nor table know the credential."""
+    """The response names the reason; afterwards neither vault nor table has the credential."""
     problem = await person.connect(name, status, **changed)
 
     assert problem["code"] == code
@@ -46,7 +46,7 @@ async def test_a_refused_key_leaves_nothing_behind(
 
 
 async def test_an_account_connected_twice_is_named(person: Person, vault_admin: Vault) -> None:
-    """The second submission of an account is a conflict with the existing id, and its key goes."""
+    """The second submission of an account is a conflict with the existing id, and its key is deleted."""
     account = await person.connect("plain")
 
     problem = await person.connect("plain", 409)
@@ -81,7 +81,7 @@ async def test_two_users_may_connect_the_same_account(new_person: NewPerson) -> 
 async def test_bad_input_reaches_no_vault(
     person: Person, vault_admin: Vault, changed: dict[str, object]
 ) -> None:
-    """A malformed submission is refused before anything is stored, and its words repeat no credential."""
+    """A malformed submission is refused before it is stored, and its words repeat no credential."""
     submission = {
         "exchange": "okx",
         "name": "x",
@@ -120,7 +120,7 @@ async def test_what_belongs_to_others_looks_like_what_is_not_there(new_person: N
 async def test_a_store_that_arrives_late_leaves_nothing(
     person: Person, vault_admin: Vault, stack: Stack
 ) -> None:
-    """When the broker wakes up after the gateway has given up, what it finds waiting is not kept."""
+    """A request that the broker handles after the gateway's timeout is not kept."""
     broker = process_writing(stack.processes.logs / "vault-broker.log")
     broker.send_signal(signal.SIGSTOP)
     try:

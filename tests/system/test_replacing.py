@@ -1,4 +1,4 @@
-"""A key that was replaced is destroyed, but not before the sync that was granted it is over."""
+"""A replaced key is destroyed, but not before the deadline of the sync that was granted it."""
 
 from deploy.local.postgres import Postgres
 from tests.system.person import Person, credentials

@@ -21,17 +21,17 @@ LOGIN = b'{"email": "me@example.com", "password": "correct horse battery"}'
 
 
 def nested(depth: int) -> str:
-    """Write JSON of so many lists in each other."""
+    """Return JSON with that many nested lists."""
     return "[" * depth + "]" * depth
 
 
 def slowly(text: str) -> Iterable[bytes]:
-    """Return bytes to be sent one a second, more than there is time for."""
+    """Return bytes to send one a second, more than the timeout allows."""
     return (bytes([byte]) for byte in text.ljust(4 * SECONDS, "x").encode())
 
 
 async def exchanged(port: int, parts: Iterable[bytes]) -> tuple[bytes, float]:
-    """Send parts one a second until the other side closes; give what it said and the seconds that took."""
+    """Send parts one a second until the server closes, and return its response and the seconds taken."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
 
@@ -53,14 +53,14 @@ async def exchanged(port: int, parts: Iterable[bytes]) -> tuple[bytes, float]:
 
 
 def problem(said: bytes) -> tuple[int, str]:
-    """Return status and code of the one answer in what was said."""
+    """Return status and code of the one response in the received bytes."""
     head, _, body = said.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head
     return int(head.split()[1]), json.loads(body)["code"]
 
 
 async def test_slow_clients_are_let_go(stack: Stack) -> None:
-    """Who sends nothing, or a head or a body at a byte a second, is closed after ten seconds."""
+    """A client is closed after ten seconds without bytes, or with a head or body at a byte a second."""
     port = stack.ports["gateway"]
     length = f"{POST}Content-Length: 100\r\n\r\n".encode()
     chunks = (b"1\r\nx\r\n" for _ in range(4 * SECONDS))
@@ -81,7 +81,7 @@ async def test_slow_clients_are_let_go(stack: Stack) -> None:
 
 
 async def test_slow_clients_hold_up_nobody(stack: Stack) -> None:
-    """With a few hundred connections whose body does not come, a new one is answered as ever."""
+    """With a few hundred connections whose body does not come, the server answers a new one as usual."""
     opened = await asyncio.gather(
         *(asyncio.open_connection(LOOPBACK, stack.ports["gateway"]) for _ in range(300))
     )
@@ -95,7 +95,7 @@ async def test_slow_clients_hold_up_nobody(stack: Stack) -> None:
 
 
 def flooded(port: int, head: bytes, part: bytes) -> bytes:
-    """Send a body without an end until the other side closes; give what it said."""
+    """Send an endless body until the server closes, and return its response."""
     with socket.create_connection((LOOPBACK, port), timeout=SECONDS / 2) as client:
         with suppress(ConnectionError):
             client.sendall(head)
@@ -105,7 +105,7 @@ def flooded(port: int, head: bytes, part: bytes) -> bytes:
 
 
 async def test_a_body_without_an_end_is_refused(stack: Stack) -> None:
-    """Over 64 KiB it is not read on: the answer is 413 and the connection is closed."""
+    """The server stops reading at 64 KiB: the response is 413 and the connection is closed."""
     port = stack.ports["gateway"]
     length = f"{POST}Content-Length: 1000000000\r\n\r\n".encode()
 
@@ -115,7 +115,7 @@ async def test_a_body_without_an_end_is_refused(stack: Stack) -> None:
 
 @pytest.mark.parametrize("spaces", [0, 1])
 async def test_a_body_is_64_kib_at_most_however_it_is_sent(stack: Stack, spaces: int) -> None:
-    """What is not over the limit is read, with a length and in chunks; one byte more is 413."""
+    """A body within the limit is read, with a length and in chunks; one byte more is 413."""
     body = b" " * (64 * 1024 - len(LOGIN) + spaces) + LOGIN
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -131,7 +131,7 @@ async def test_a_body_is_64_kib_at_most_however_it_is_sent(stack: Stack, spaces:
 
 @pytest.mark.parametrize("path", ["/auth/login", "/accounts"])
 async def test_who_sends_too_much_hears_why(stack: Stack, path: str) -> None:
-    """A refusal reaches clients that are still sending: the rest of half a mebibyte is read before it."""
+    """A client that is still sending gets the refusal, because up to half a mebibyte is read first."""
     headers = {"Content-Type": "application/json"}
     async with httpx.AsyncClient(base_url=f"{stack.api}/api/v1", trust_env=False) as client:
         for _ in range(50):
@@ -141,7 +141,7 @@ async def test_who_sends_too_much_hears_why(stack: Stack, path: str) -> None:
 
 @pytest.mark.parametrize("depth", [17, 1000, 30_000])
 async def test_deep_json_is_refused(person: Person, depth: int) -> None:
-    """No body has a depth: as a whole, in a known field and in one that is not known it is a problem."""
+    """A deep value is a problem as the whole body, in a known field and in an unknown one."""
     headers = {"Content-Type": "application/json"}
     for path in ("/auth/register", "/auth/login", "/auth/refresh", "/accounts"):
         for body in (

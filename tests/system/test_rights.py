@@ -1,4 +1,4 @@
-"""A key whose rights changed, or that is another account's, is not used any more: on the whole system."""
+"""The system stops using a key whose rights changed, or that belongs to another account."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.waiting import until
 async def test_a_key_that_learned_to_trade_is_paused_and_its_secret_destroyed_once_confirmed(
     watched: Watched, admin: Admin, vault_admin: Vault
 ) -> None:
-    """No number of that sync is stored; nothing is signed; another key repairs it."""
+    """No number of that sync is stored; the key signs no further request; another key repairs the account."""
     before = await watched.amounts()
     first = await vault_admin.credential_of(watched.id)
     await admin.put("plain", CONFIG, perm("read_only,trade"))
@@ -53,7 +53,7 @@ async def test_a_key_that_learned_to_trade_is_paused_and_its_secret_destroyed_on
 
 
 async def test_a_pause_ends_by_itself_within_a_minute(watched: Watched, admin: Admin) -> None:
-    """One odd answer of the exchange costs a minute, with nobody's help."""
+    """One odd response of the exchange costs a minute, without any help."""
     await admin.put("plain", CONFIG, perm("read_only,withdraw") | {"times": 1})
     assert (await watched.sync())["error_code"] == "over_privileged_key"
 
@@ -69,7 +69,7 @@ async def test_a_pause_ends_by_itself_within_a_minute(watched: Watched, admin: A
 async def test_the_list_of_another_account_is_caught_by_its_uid(
     watched: Watched, admin: Admin, vault_admin: Vault
 ) -> None:
-    """However well its totals fit, none of its numbers is stored; and no verification destroys the key."""
+    """Although its totals fit, none of its numbers is stored; and no verification destroys the key."""
     before, first = await watched.amounts(), await vault_admin.credential_of(watched.id)
     for endpoint in (CONFIG, "account/balance", "asset/balances", "asset/asset-valuation"):
         await admin.put("plain", endpoint, {"fault": "foreign", "account": "margin"})
@@ -90,7 +90,7 @@ async def test_the_list_of_another_account_is_caught_by_its_uid(
 async def test_a_right_that_is_not_known_pauses_and_is_named(
     watched: Watched, admin: Admin, vault_admin: Vault, text: str
 ) -> None:
-    """Also one whose name no message carries; it never destroys."""
+    """Also a right whose name no message carries; it never destroys the secret."""
     first = await vault_admin.credential_of(watched.id)
     await admin.put("plain", CONFIG, perm(text))
 
@@ -105,7 +105,7 @@ async def test_a_right_that_is_not_known_pauses_and_is_named(
 
 
 async def test_rights_that_can_not_be_read_are_read_again(watched: Watched, admin: Admin) -> None:
-    """The exchange's limit for them is low: like a wallet they get another try, and then are proven."""
+    """The exchange's limit for them is low: they are retried like a wallet, and then proven."""
     await admin.put("plain", CONFIG, {"fault": "refusal", "code": "50011", "times": 1})
 
     sync = await watched.sync()
@@ -115,7 +115,7 @@ async def test_rights_that_can_not_be_read_are_read_again(watched: Watched, admi
 
 
 async def test_rights_that_stay_away_leave_the_numbers_and_say_so(watched: Watched, admin: Admin) -> None:
-    """The status is what the wallets make it."""
+    """The status follows from the wallets."""
     await admin.put("plain", CONFIG, {"fault": "page"})
 
     sync = await watched.sync()
@@ -126,7 +126,7 @@ async def test_rights_that_stay_away_leave_the_numbers_and_say_so(watched: Watch
 
 
 async def test_a_verification_that_fails_keeps_the_pause(watched: Watched, admin: Admin) -> None:
-    """The exchange is away: nothing is known, so nothing ends and nothing is destroyed."""
+    """The exchange is away: nothing is known, so the pause stays and the secret, too."""
     await admin.put("plain", CONFIG, perm("trade") | {"times": 1})
     await watched.sync()
     await admin.put("plain", CONFIG, {"fault": "page"})
@@ -141,7 +141,7 @@ async def test_a_verification_that_fails_keeps_the_pause(watched: Watched, admin
 
 
 async def test_what_the_old_key_could_do_does_not_pause_the_new_one(watched: Watched, admin: Admin) -> None:
-    """The outcome of a sync that was made with the replaced key comes after the swap."""
+    """The outcome of a sync with the replaced key comes after the replacement."""
     await admin.put("plain", CONFIG, perm("read_only,trade") | {"times": 1})
     await admin.put("plain", "account/balance", {"fault": "latency", "seconds": 4, "times": 1})
     path = f"{watched.path}/sync"
@@ -165,7 +165,7 @@ async def test_what_the_old_key_could_do_does_not_pause_the_new_one(watched: Wat
 async def test_an_account_is_deleted_while_its_key_is_verified(
     watched: Watched, admin: Admin, vault_admin: Vault, database: Postgres
 ) -> None:
-    """It is gone at once, its secret soon, and what the verification finds changes nothing."""
+    """The account is deleted at once, its secret soon, and the verification changes nothing."""
     await admin.put("plain", CONFIG, perm("trade") | {"times": 1})
     await watched.sync()
     await admin.put("plain", CONFIG, {"fault": "latency", "seconds": 4})

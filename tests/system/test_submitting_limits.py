@@ -1,4 +1,4 @@
-"""Submitting keys has limits that come first: a thief learns little from it, and the vault hears little."""
+"""Submissions of keys are limited first: an attacker learns little, and the vault gets few requests."""
 
 import asyncio
 from collections import Counter
@@ -19,13 +19,13 @@ WRONG = "0" * 32
 
 
 def submission(name: str = "plain", **changed: str) -> dict[str, object]:
-    """Write a submission of a simulated account."""
+    """Return a submission of a simulated account."""
     given = credentials(name) | changed
     return {"exchange": "okx", "name": name, "region": "global", "credentials": given}
 
 
 def signed_in(address: str, person: Person) -> httpx.AsyncClient:
-    """Return a client of another gateway with a person's token."""
+    """Return a client of another gateway with a user's token."""
     return httpx.AsyncClient(
         base_url=f"{address}/api/v1",
         headers={"Authorization": person.client.headers["Authorization"]},
@@ -35,7 +35,7 @@ def signed_in(address: str, person: Person) -> httpx.AsyncClient:
 
 
 async def submitted(database: Postgres) -> int:
-    """Count what was about to be stored in the vault."""
+    """Count the credentials that were about to be stored in the vault."""
     ((count,),) = await run(database, "select count(*) from audit where action = 'credential_submitted'")
     assert isinstance(count, int)
     return count
@@ -44,7 +44,7 @@ async def submitted(database: Postgres) -> int:
 async def test_the_seventh_key_in_a_minute_is_refused_before_the_vault_hears_of_it(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """Connecting and replacing count together, right keys and wrong ones; 429 tells when to come again."""
+    """Connecting and replacing count together, right keys and wrong ones; 429 names the time to retry."""
     async with another_gateway(stack, **MINUTE) as address, signed_in(address, person) as client:
         connected = await client.post("/accounts", json=submission())
         path = f"/accounts/{connected.json()['id']}/credentials"
@@ -71,7 +71,7 @@ async def test_the_seventh_key_in_a_minute_is_refused_before_the_vault_hears_of_
 async def test_parallel_submissions_count_each(
     stack: Stack, person: Person, new_person: NewPerson, database: Postgres
 ) -> None:
-    """Of thirty at once no more than six reach the vault, and another user's is not touched by them."""
+    """Of thirty at once at most six reach the vault, and another user's limit is unchanged."""
     other = await new_person()
     async with (
         another_gateway(stack, **MINUTE) as address,
@@ -92,7 +92,7 @@ async def test_parallel_submissions_count_each(
 async def test_one_address_submits_no_more_keys_for_having_many_users(
     stack: Stack, new_person: NewPerson, database: Postgres
 ) -> None:
-    """A thief who registers users from one address gets no more keys tried there than four times six."""
+    """An attacker who registers users from one address can try at most four times six keys there."""
     people = [await new_person() for _ in range(5)]
     await run(database, "update rate_limits set ends_at = now()")
     async with (
@@ -116,7 +116,7 @@ async def test_one_address_submits_no_more_keys_for_having_many_users(
 async def test_others_at_an_address_keep_no_user_from_connecting_for_a_day_nor_from_a_repair(
     stack: Stack, person: Person, new_person: NewPerson, database: Postgres
 ) -> None:
-    """A repair is not refused while others use the address up, and connecting not after their minute."""
+    """A repair is never refused because of others at the address, and connecting only for a minute."""
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}/credentials"
     other = await new_person()
@@ -141,7 +141,7 @@ async def test_others_at_an_address_keep_no_user_from_connecting_for_a_day_nor_f
 
 
 async def test_thirty_keys_a_day(stack: Stack, person: Person, database: Postgres) -> None:
-    """However slowly they come, the thirty-first of a day is refused, with the time until it is over."""
+    """The thirty-first of a day is refused, however slowly they come, with the time until the day is over."""
     user = (await person.get("/me"))["id"]
     await run(
         database,
@@ -161,7 +161,7 @@ async def test_thirty_keys_a_day(stack: Stack, person: Person, database: Postgre
 async def test_the_hundred_and_first_account_is_refused_first(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """Who has a hundred accounts hears that before the key is stored; nothing is counted."""
+    """A user with a hundred accounts is refused before the key is stored, and the refusal is not counted."""
     account = await person.connect("plain")
     await run(database, "delete from rate_limits")
     before = await submitted(database)
@@ -185,7 +185,7 @@ async def test_the_hundred_and_first_account_is_refused_first(
 async def test_what_runs_at_once_is_bounded_and_no_stranger_has_it_all(
     stack: Stack, person: Person, new_person: NewPerson
 ) -> None:
-    """With places for eight a user holds two; more are told to come again, while others are served."""
+    """With eight slots a user holds two; further requests are told to retry, while other users are served."""
     other = await new_person()
     settings = {"SUBMISSIONS_AT_ONCE": "8", "SUBMISSION_LIMIT_PER_MINUTE": "1000"}
     async with (
@@ -209,7 +209,7 @@ async def test_what_runs_at_once_is_bounded_and_no_stranger_has_it_all(
 async def test_who_can_not_wait_hears_where_the_outcome_will_be(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """With places for four a user waits for one sync at a time; the others are accepted and answered 202."""
+    """With four slots a user waits for one sync at a time; the others are accepted with 202."""
     accounts = [(await person.connect(name))["id"] for name in ("plain", "margin", "sub-account")]
     await run(database, "update rate_limits set ends_at = now()")
     async with another_gateway(stack, WAITS_AT_ONCE="4") as address, signed_in(address, person) as client:

@@ -1,4 +1,4 @@
-"""The sweeper settles what nobody else will."""
+"""The sweeper settles syncs and credentials that no other part will."""
 
 from typing import Any
 from uuid import uuid4
@@ -21,7 +21,7 @@ async def run(database: Postgres, statement: str, *values: object) -> list[tuple
 
 
 async def queued(database: Postgres, person: Person, **columns: str) -> tuple[str, str]:
-    """Put an open sync into the table as a gateway that died left it, and return its path and id."""
+    """Insert an open sync as a dead gateway left it, and return its path and id."""
     account = await person.connect("plain")
     user = await person.get("/me")
     sync_id = str(uuid7())
@@ -42,7 +42,7 @@ async def queued(database: Postgres, person: Person, **columns: str) -> tuple[st
 
 
 async def test_an_abandoned_credential_is_destroyed(person: Person, vault_admin: Vault) -> None:
-    """A gateway that dies between storing and deciding leaves nothing for ever."""
+    """A gateway that dies between storing and deciding leaves no credential in the vault."""
     account = await person.connect("plain")
     credential = await vault_admin.credential_of(account["id"])
     user = await person.get("/me")
@@ -58,7 +58,7 @@ async def test_an_abandoned_credential_is_destroyed(person: Person, vault_admin:
 
 
 async def test_a_sync_whose_request_was_lost_is_published_again(person: Person, database: Postgres) -> None:
-    """The bus may forget a request; the table does not."""
+    """The bus may lose a request; the table does not."""
     path, _ = await queued(database, person, published_at="now() - interval '10 minutes'")
 
     async def ended() -> bool:
@@ -68,7 +68,7 @@ async def test_a_sync_whose_request_was_lost_is_published_again(person: Person, 
 
 
 async def test_a_sync_over_its_deadline_ends_as_failed(person: Person, database: Postgres) -> None:
-    """What is still open after its deadline is settled, and what is stored becomes stale, not empty."""
+    """The sweeper settles an open sync after its deadline; the stored balances become stale, not empty."""
     path, _ = await queued(database, person, deadline="now() - interval '1 minute'")
 
     async def ended() -> bool:
@@ -84,7 +84,7 @@ async def test_a_sync_over_its_deadline_ends_as_failed(person: Person, database:
 async def test_a_request_that_the_bus_gave_up_ends_its_sync(
     person: Person, database: Postgres, nats: Nats
 ) -> None:
-    """A max-deliver advisory names a place in the stream, and the sync whose request stands there fails."""
+    """A max-deliver advisory names a sequence number in the stream, and the sync of that request fails."""
     path, _ = await queued(database, person, request_seq="987654")
     advisory = (
         b'{"type":"io.nats.jetstream.advisory.v1.max_deliver","stream":"SYNC_REQUESTS","stream_seq":987654}'
@@ -100,7 +100,7 @@ async def test_a_request_that_the_bus_gave_up_ends_its_sync(
 
 
 async def test_the_place_of_a_request_is_remembered(person: Person, database: Postgres) -> None:
-    """The relay writes down where a request stands, so that an advisory can be understood."""
+    """The relay stores the sequence number of a request, so that an advisory can be mapped to it."""
     account = await person.connect("plain")
     await person.post(f"/accounts/{account['id']}/sync")
 

@@ -1,4 +1,4 @@
-"""Requests for syncs: waiting or not, once or again, one or many."""
+"""Sync requests: waiting or not, first or repeated, one or many."""
 
 import asyncio
 from uuid import uuid4
@@ -11,7 +11,7 @@ from tests.waiting import until
 
 
 async def test_a_client_that_does_not_wait_finds_the_outcome(person: Person) -> None:
-    """`respond-async` is 202 with the address where the outcome will be."""
+    """`respond-async` is 202 with the address of the later outcome."""
     account = await person.connect("plain")
 
     response = await person.client.post(
@@ -29,7 +29,7 @@ async def test_a_client_that_does_not_wait_finds_the_outcome(person: Person) -> 
 
 
 async def test_a_batch_that_is_not_waited_for_counts_what_is_pending(person: Person) -> None:
-    """A sync-all that answers at once has the same shape and says how many are open."""
+    """A sync-all that returns at once has the same shape and counts the open syncs."""
     await person.connect("plain")
     await person.connect("margin")
 
@@ -58,7 +58,7 @@ async def test_requests_for_an_open_sync_join_it(person: Person) -> None:
 
 
 async def test_an_idempotency_key_makes_one_sync(person: Person) -> None:
-    """The same key again is the same sync, also after it ended; for another request it is refused."""
+    """The same key again is the same sync, also after it ended; another request with it is refused."""
     account = await person.connect("plain")
     path, key = f"/accounts/{account['id']}/sync", str(uuid4())
 
@@ -86,14 +86,14 @@ async def test_syncs_are_listed_newest_first_by_cursor(person: Person) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x"])
 async def test_a_bad_page_is_refused(person: Person, query: str) -> None:
-    """A limit out of bounds or a cursor that is none is a problem, not another page."""
+    """A limit out of bounds or an invalid cursor is a problem, not another page."""
     account = await person.connect("plain")
 
     await person.get(f"/accounts/{account['id']}/syncs?{query}", 400)
 
 
 async def test_times_move_with_the_outcome(person: Person) -> None:
-    """A completed sync moves both times; neither lies before the request."""
+    """A completed sync moves both times; neither is before the request."""
     account = await person.connect("plain")
 
     sync = await person.post(f"/accounts/{account['id']}/sync")
@@ -103,7 +103,7 @@ async def test_times_move_with_the_outcome(person: Person) -> None:
 
 
 async def test_the_audit_tells_the_story_and_can_not_be_changed(person: Person, database: Postgres) -> None:
-    """Every step is there in order; not even the superuser changes it by accident."""
+    """Every step is in order; not even the superuser changes it by accident."""
     account = await person.connect("sub-account")  # which no other test uses often enough to be limited
     await person.post(f"/accounts/{account['id']}/sync")
     async with await database.connect(SUPERUSER) as connection:

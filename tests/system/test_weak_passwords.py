@@ -1,4 +1,4 @@
-"""The commonest passwords, and the user's own address, are refused with words."""
+"""The commonest passwords, and the user's own address, are refused with a reason."""
 
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ COMMON = ("password", "Password1", "12345678", "iloveyou", "qwertyuiop", "987654
 
 @pytest.mark.parametrize("password", COMMON)
 async def test_a_common_password_is_not_registered(stack: Stack, password: str) -> None:
-    """Nothing is made, the words say why, and another password is taken for the same address."""
+    """No user is made, the problem says why, and another password works for the same address."""
     email = f"{uuid4()}@example.com"
     async with httpx.AsyncClient(
         base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False
@@ -28,7 +28,7 @@ async def test_a_common_password_is_not_registered(stack: Stack, password: str) 
 
 @pytest.mark.parametrize("form", ["{email}", "{local}", " {EMAIL}", "{LOCAL}"])
 async def test_the_email_address_is_no_password(stack: Stack, form: str) -> None:
-    """Neither the whole of it nor the part before the @, in capitals or not."""
+    """Neither the whole address nor the part before the @, in any case."""
     local = f"Someone.{uuid4().hex[:12]}"
     email = f"{local}@example.com"
     password = form.format(email=email, local=local, EMAIL=email.upper(), LOCAL=local.upper())
@@ -43,7 +43,7 @@ async def test_the_email_address_is_no_password(stack: Stack, form: str) -> None
 
 @pytest.mark.parametrize("own", [True, False], ids=["email", "common"])
 async def test_a_password_is_not_changed_to_a_weak_one(person: Person, own: bool) -> None:  # noqa: FBT001 - a case
-    """The rule of the registration holds for a change; the old password stays."""
+    """The rule of the registration applies to a change; the old password stays."""
     weak = person.email if own else "password123"
 
     problem = await person.put("/me/password", {"old_password": PASSWORD, "new_password": weak}, 400)

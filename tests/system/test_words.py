@@ -1,4 +1,4 @@
-"""A person whose key is refused is told what happened to it and what to do now, on the running system."""
+"""On the running system, a user whose key is refused reads what happened to it and what to do now."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,7 +23,7 @@ def refusal(code: str) -> dict[str, Any]:
     return {"fault": "refusal", "code": code}
 
 
-# What stands in front of the exchange answers with pages; a code that is in no table takes the place of 0.
+# A proxy in front of the exchange answers with pages; an unlisted code takes the place of 0.
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "limit": (refusal("50011"), "rate_limited"),
     "busy": (refusal("50013"), "exchange_unavailable"),
@@ -42,19 +42,19 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest_asyncio.fixture(name="strike")
 async def _strike(admin: Admin) -> AsyncIterator[Admin]:
-    """Yield the admin port, and clear what a test leaves behind."""
+    """Return the admin port, and reset the exchange after the test."""
     yield admin
     await admin.clear(STRUCK, CONFIG)
 
 
 def submission(name: str, **changed: str) -> dict[str, Any]:
-    """Write what connects a simulated account."""
+    """Return the body that connects a simulated account."""
     region = changed.pop("region", SIMULATED[name].region)
     return {"exchange": "okx", "name": name, "region": region, "credentials": credentials(name) | changed}
 
 
 def told(answer: httpx.Response, situation: Situation) -> str:
-    """Return the words of a refusal, which are true where they were met."""
+    """Return the words of a refusal, after checking that they fit this request."""
     detail: str = answer.json()["detail"]
     (other,) = {Situation.CONNECT, Situation.REPLACE} - {situation}
     assert DELETED[situation] in detail
@@ -68,7 +68,7 @@ def told(answer: httpx.Response, situation: Situation) -> str:
 async def test_a_key_that_is_refused_at_connect_is_said_to_be_deleted(
     person: Person, vault_admin: Vault, strike: Admin, fault: dict[str, Any], code: str
 ) -> None:
-    """No account exists and the vault is empty, so the words speak of neither; the same holds for a PUT."""
+    """No account exists and the vault is empty, so the words speak of neither; the same applies to a PUT."""
     account = await person.connect("plain")
     live = await vault_admin.credential_of(account["id"])
     await strike.put(STRUCK, CONFIG, fault)
@@ -85,7 +85,7 @@ async def test_a_key_that_is_refused_at_connect_is_said_to_be_deleted(
 
 @pytest.mark.parametrize("edge", ["\n", "\u00a0", "\u200b", "\ufeff"], ids=ascii)
 async def test_pasted_edges_are_trimmed_and_said(person: Person, edge: str) -> None:
-    """A key that was copied with a line end works; the answers to POST and PUT name the trimmed fields."""
+    """A key that was copied with a line end works; the responses to POST and PUT name the trimmed fields."""
     pasted = {field: f" {text}{edge}" for field, text in credentials("plain").items()}
 
     account = await person.post("/accounts", submission("plain") | {"credentials": pasted}, 201)
@@ -122,7 +122,7 @@ async def test_what_can_not_be_used_is_not_stored_and_named(
 
 
 async def test_a_key_of_another_account_is_deleted_and_the_old_one_stays(person: Person) -> None:
-    """The words of a repair with a wrong key say what became of both keys."""
+    """The words of a repair with a wrong key say what happened to both keys."""
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}/credentials"
 
@@ -143,7 +143,7 @@ async def test_an_account_that_is_connected_already_names_the_place_of_its_key(p
 
 
 async def test_regions_that_are_not_served_are_listed_apart(person: Person) -> None:
-    """A program that iterates `regions` offers none that can not be connected."""
+    """A program that lists `regions` offers only those that can be connected."""
     (okx,) = await person.get("/exchanges")
 
     assert "tr" in [region["key"] for region in okx["unserved_regions"]]

@@ -1,4 +1,4 @@
-"""Whatever changes something has a limit: the OpenAPI document of a running gateway is walked."""
+"""Every route that changes data has a limit: the test walks the OpenAPI document of a running gateway."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,7 +44,7 @@ def body(route: Route) -> dict[str, str]:
 
 @asynccontextmanager
 async def strict(stack: Stack, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Run a gateway that allows everything three times a minute."""
+    """Run a gateway that allows each policy three times a minute."""
     quotas = dict.fromkeys(SETTINGS, str(QUOTA))
     async with (
         another_gateway(stack, **quotas | settings) as address,
@@ -54,7 +54,7 @@ async def strict(stack: Stack, **settings: str) -> AsyncIterator[httpx.AsyncClie
 
 
 async def tokens_of(person: Person) -> dict[str, str]:
-    """Sign in anew: the call before may have signed out."""
+    """Sign in again, because the call before may have signed out."""
     login = {"email": person.email, "password": PASSWORD}
     answer = await person.client.post("/auth/login", json=login)
     return dict(answer.raise_for_status().json())
@@ -63,7 +63,7 @@ async def tokens_of(person: Person) -> dict[str, str]:
 async def once(
     client: httpx.AsyncClient, by: tuple[Person, dict[str, str]], route: Route, password: str = PASSWORD
 ) -> httpx.Response:
-    """Call an operation as a user whose tokens are those, or with what that user has."""
+    """Call an operation as a user with these tokens, or with the user's own."""
     person, tokens = by
     bodies = {
         "/refresh": {"refresh_token": tokens["refresh_token"]},
@@ -76,7 +76,7 @@ async def once(
 
 
 async def written(client: httpx.AsyncClient, person: Person, route: Route) -> httpx.Response:
-    """Call an operation once, signed in anew where it needs that: the call before may have signed out."""
+    """Call an operation once, after signing in again if needed: the call before may have signed out."""
     headers = {}
     if route.operation.get("security") != [{}]:
         headers["Authorization"] = f"Bearer {(await tokens_of(person))['access_token']}"
@@ -86,9 +86,9 @@ async def written(client: httpx.AsyncClient, person: Person, route: Route) -> ht
 async def test_every_write_answers_429_after_its_limit(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """Each operation that changes something says so in the document, and does so at the fourth request.
+    """Each operation that changes data documents 429, and returns it at the fourth request.
 
-    A new route can not be forgotten: its limit is `write` unless it names another.
+    A new route is covered as well: its limit is `write` unless it names another.
     """
     async with strict(stack) as client:
         writes = [route for route in await all_routes(person.client) if route.method in WRITES]
@@ -106,16 +106,16 @@ async def test_every_write_answers_429_after_its_limit(
 
 
 def is_of_its_user_alone(route: Route) -> bool:
-    """Return whether a write is not for the users of one address together: to come in, to stay, to repair."""
+    """Return whether a write has no limit for its address: logging in, refreshing, repairing."""
     return route.path.endswith(("/login", "/refresh", "/credentials"))
 
 
 async def test_every_other_write_of_users_is_limited_per_address(
     stack: Stack, new_person: NewPerson, database: Postgres
 ) -> None:
-    """Four users behind one address, of whom each may do so three times, do so three times together.
+    """Four users behind one address, each allowed three requests, are allowed three together.
 
-    They sign in, refresh and repair an account each for themselves.
+    Each of them signs in, refreshes and repairs an account separately.
     """
     people = [await new_person() for _ in range(QUOTA + 1)]
     async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
@@ -168,7 +168,7 @@ async def test_every_write_is_limited_per_user_from_however_many_addresses(
 async def test_strangers_take_nothing_from_users_behind_the_same_address(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """When strangers have used up an address, a user there renames, refreshes and signs out as ever."""
+    """When strangers have used up an address, a user there renames, refreshes and signs out as usual."""
     await run(database, "update rate_limits set ends_at = now()")
     async with strict(stack) as client:
         for path in ("/api/v1/auth/refresh", LOGIN):
@@ -185,7 +185,7 @@ async def test_strangers_take_nothing_from_users_behind_the_same_address(
 async def test_one_user_with_many_logins_keeps_no_other_from_coming_in(
     stack: Stack, person: Person, new_person: NewPerson, database: Postgres
 ) -> None:
-    """However often one refreshes, it counts for that user, and the others at the address go on as ever."""
+    """A user's many refreshes count for that user only, and the others at the address continue."""
     other = await new_person()
     tokens = [(await tokens_of(person))["refresh_token"] for _ in range(QUOTA + 1)]
     await run(database, "update rate_limits set ends_at = now()")
@@ -207,7 +207,7 @@ async def test_one_user_with_many_logins_keeps_no_other_from_coming_in(
 async def test_users_who_use_an_address_up_keep_none_from_coming_in(
     stack: Stack, person: Person, new_person: NewPerson, database: Postgres
 ) -> None:
-    """While the writes of all at the address are used up, logins and refreshes go on."""
+    """While the writes of all at the address are used up, logins and refreshes continue."""
     other = await new_person()
     await run(database, "update rate_limits set ends_at = now()")
     async with strict(stack, ADDRESS_LIMIT_FACTOR="1") as client:
@@ -227,7 +227,7 @@ async def test_users_who_use_an_address_up_keep_none_from_coming_in(
 async def test_a_refused_refresh_leaves_the_token_unused(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """A token that comes too often is not used up: it is exchanged when the window is over."""
+    """A refused token is not used up: it is exchanged after the window."""
     await run(database, "update rate_limits set ends_at = now()")
     token = person.tokens["refresh_token"]
     async with strict(stack) as client:
@@ -244,7 +244,7 @@ async def test_a_refused_refresh_leaves_the_token_unused(
 
 @pytest.mark.parametrize("method", ["rename", "logout"])
 async def test_answers_tell_what_is_left(person: Person, method: str) -> None:
-    """Every answer of success to a write carries the fields of its limit."""
+    """Every successful response to a write carries the fields of its limit."""
     if method == "rename":
         account = await person.connect("plain")
         answer = await person.client.patch(f"/accounts/{account['id']}", json={"name": "mine"})

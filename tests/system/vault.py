@@ -1,4 +1,4 @@
-"""What lies in the vault and the database behind an account, seen by an administrator of the tests."""
+"""The contents of the vault and the database for an account, seen by an administrator of the tests."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from deploy.local.postgres import SUPERUSER, Postgres
 
 
 class Vault:
-    """Looks into the vault with the broker's rights, which may not list, and into the tables as superuser."""
+    """Reads the vault with the broker's rights, which exclude listing, and the tables as superuser."""
 
     def __init__(self, client: httpx.AsyncClient, database: Postgres, bus: Bus) -> None:
         self._client = client
@@ -32,14 +32,14 @@ class Vault:
         return UUID(str(credential_id))
 
     async def forget(self, credential_id: UUID) -> None:
-        """Destroy a credential behind the gateway's back."""
+        """Destroy a credential without the gateway."""
         reply: DestroyReply = await self._bus.request(
             subjects.DESTROY, Destroy(credential_id), DestroyReply, 5, Code.SIGNING_UNAVAILABLE
         )
         assert isinstance(reply, Destroyed)
 
     async def holds_exactly(self, *credentials: UUID) -> bool:
-        """Return whether, of all that was ever submitted, table and vault hold these and nothing else."""
+        """Return whether table and vault hold exactly these of all submitted credentials."""
         submitted = await self.rows("select subject from audit where action = 'credential_submitted'")
         kept = {row[0] for row in await self.rows("select id from credentials")}
         transit = {row[0] for row in submitted if await self._signs(row[0])}

@@ -1,4 +1,4 @@
-"""A bus of our own, on which the vault-broker and the worker are in the test's hand."""
+"""A bus for these tests, on which the test plays the vault-broker and the worker."""
 
 from collections.abc import AsyncIterator
 
@@ -21,7 +21,7 @@ from tests.vault_broker.test_stolen_broker import pinned
 
 @pytest_asyncio.fixture(name="nats", scope="session")
 async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Yield a bus of our own: on the shared one the broker of the whole stack would answer, too."""
+    """Yield a separate bus, because on the shared one the broker of the whole stack would answer, too."""
     directory = tmp_path_factory.mktemp("own-bus")
     async with running_nats(Processes(directory / "logs"), directory) as nats:
         yield nats
@@ -29,7 +29,7 @@ async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]
 
 @pytest_asyncio.fixture(name="scene")
 async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Scene]:
-    """Yield a gateway that takes on keys, and those whom it asks."""
+    """Yield a gateway that accepts keys, with the broker and worker that it asks."""
     others, key = Others(), Ed25519PrivateKey.generate()
     async with (
         connected(nats, "vault-broker", "broker", others.declare_broker),

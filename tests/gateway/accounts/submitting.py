@@ -1,4 +1,4 @@
-"""Keys that are submitted, and the vault-broker and the worker as the test lets them answer."""
+"""Submitted keys, with a vault-broker and a worker whose responses the test sets."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -33,9 +33,9 @@ REFUSALS = "select detail ->> 'error_code' from audit where action = 'credential
 
 
 class Others:
-    """The broker and the worker: they answer what is set here, and keep what they are asked.
+    """The broker and the worker: they return the set responses, and record the requests.
 
-    `stores` are the broker's next answers; after them it stores. `held` lets a verification hang.
+    `stores` are the broker's next responses; after them it stores. `held` lets a verification hang.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Others:
 
 @dataclass
 class Scene:
-    """A gateway that takes on keys, those whom it asks, and the database."""
+    """A gateway that accepts keys, the broker and worker that it asks, and the database."""
 
     intake: Intake
     others: Others
@@ -86,7 +86,7 @@ class Scene:
             await users.insert_user(connection, self.user_id, f"{self.user_id}@example.com", "hash")
 
     def submission(self, user_id: UUID | None = None, account_id: UUID | None = None) -> Submission:
-        """Submit a key, which is to connect an account, or to replace the key of one."""
+        """Submit a key to connect an account, or to replace the key of one."""
         situation = Situation.REPLACE if account_id else Situation.CONNECT
         return Submission(
             user_id=user_id or self.user_id,
@@ -107,5 +107,5 @@ class Scene:
         return [state for state, _ in await self.rows(CREDENTIALS)]
 
     async def refusals(self) -> list[str | None]:
-        """Return the codes with which credentials were given up, as the audit has them."""
+        """Return the audited codes with which credentials were doomed."""
         return [code for (code,) in await self.rows(REFUSALS)]

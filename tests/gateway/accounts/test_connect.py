@@ -1,4 +1,4 @@
-"""Connecting an account: it has a verified key, or nothing of the key is left."""
+"""Connecting an account ends with a verified key, or without any trace of the key."""
 
 import asyncio
 from uuid import uuid4
@@ -34,7 +34,7 @@ MANY = """
 
 
 async def test_a_verified_key_is_the_account_s(scene: Scene) -> None:
-    """The credential that the vault got and the worker verified is live, and the audit tells both steps."""
+    """The credential that the vault stored and the worker verified is live, and the audit has both steps."""
     await scene.registered()
 
     accepted = await connect(scene.intake, scene.submission(), " main\n")
@@ -57,7 +57,7 @@ async def test_a_verified_key_is_the_account_s(scene: Scene) -> None:
     ],
 )
 async def test_a_key_that_is_refused_is_doomed(scene: Scene, said: Refused | Verified, code: Code) -> None:
-    """It is destroyed at once, because the broker is done with it; the audit says why."""
+    """It is destroyed at once, because the broker is done with it; the audit has the reason."""
     await scene.registered()
     scene.others.verified = said
 
@@ -75,7 +75,7 @@ async def test_a_key_that_is_refused_is_doomed(scene: Scene, said: Refused | Ver
 async def test_what_the_vault_may_still_store_is_destroyed_later(
     scene: Scene, code: Code, *, at_once: bool
 ) -> None:
-    """After a refusal that is certain it is destroyed at once; else when a store must have ended."""
+    """After a certain refusal it is destroyed at once; else when a store must have ended."""
     await scene.registered()
     scene.others.stores = [Refused(code)]
 
@@ -127,7 +127,7 @@ async def test_an_account_that_is_connected_is_named(scene: Scene) -> None:
 
 
 async def test_a_client_that_goes_leaves_nothing(scene: Scene) -> None:
-    """A request that is cancelled while the exchange is asked dooms its key."""
+    """A request that is cancelled during the verification dooms its key."""
     await scene.registered()
     scene.others.free.clear()
     request = asyncio.create_task(connect(scene.intake, scene.submission(), "main"))
@@ -146,7 +146,7 @@ async def test_a_client_that_goes_leaves_nothing(scene: Scene) -> None:
 
 
 async def test_a_user_who_is_deleted_meanwhile_has_no_account(scene: Scene) -> None:
-    """The key of a user who does not exist any more is doomed."""
+    """The key of a deleted user is doomed."""
     await scene.registered()
     await scene.rows("update users set password_hash = 'deleted'")
 
@@ -158,7 +158,7 @@ async def test_a_user_who_is_deleted_meanwhile_has_no_account(scene: Scene) -> N
 
 
 async def test_one_account_too_many_is_refused_before_the_vault_hears_of_it(scene: Scene) -> None:
-    """The number of accounts is bounded, and the key is not stored."""
+    """The number of accounts is limited, and the key is not stored."""
     await scene.registered()
     await scene.rows(MANY, scene.user_id)
 
@@ -170,7 +170,7 @@ async def test_one_account_too_many_is_refused_before_the_vault_hears_of_it(scen
 
 
 async def test_a_name_that_can_not_be_shown_is_refused_before_the_vault_hears_of_it(scene: Scene) -> None:
-    """Nothing is stored, and nothing is counted."""
+    """The gateway stores and counts nothing."""
     await scene.registered()
 
     with pytest.raises(InvalidInput):
@@ -181,7 +181,7 @@ async def test_a_name_that_can_not_be_shown_is_refused_before_the_vault_hears_of
 
 
 async def test_submissions_are_limited(scene: Scene) -> None:
-    """So many in a time, and a quarter of the places at once."""
+    """A number per window, and a quarter of the slots at once."""
     await scene.registered()
     scene.others.verified = Refused(Code.KEY_REJECTED)
     for _ in range(5):

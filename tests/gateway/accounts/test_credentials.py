@@ -19,7 +19,7 @@ PEM = VAULT.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKe
 
 
 def test_the_vault_unwraps_what_was_wrapped() -> None:
-    """RSA-OAEP-SHA256 carries the AES key, AES-KWP the secret: what Vault's import wants."""
+    """RSA-OAEP-SHA256 carries the AES key, AES-KWP the secret, as Vault's import requires."""
     wrapped = wrap_secret(b"22582BD0CFF14C41EDBF1AB98506286D", PEM)
 
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
@@ -28,12 +28,12 @@ def test_the_vault_unwraps_what_was_wrapped() -> None:
 
 
 def test_two_wrappings_of_a_secret_differ() -> None:
-    """Equal secrets can not be told from their wrapped form."""
+    """Equal secrets cannot be recognised by their wrapped form."""
     assert wrap_secret(b"x" * 32, PEM) != wrap_secret(b"x" * 32, PEM)
 
 
 def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
-    """Another kind of key, or a text that is no key, gets no secret."""
+    """Another kind of key, or a text that is not a valid key, gets no secret."""
     other = ec.generate_private_key(ec.SECP256R1()).public_key()
     for pem in (other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), "no key"):
         with pytest.raises(NotAWrappingKey):
@@ -54,7 +54,7 @@ def test_a_wrapping_key_that_is_not_rsa_is_refused() -> None:
 def test_a_key_that_may_do_more_than_read_is_refused_by_name(
     permissions: tuple[str, ...], code: str, rights: list[str]
 ) -> None:
-    """The refusal says which right is too much, and whether we know it: by the same code as at a sync."""
+    """The refusal names the extra right and whether we know it, by the same code as at a sync."""
     with pytest.raises(Faulted) as caught:
         check_read_only(OKX, Verified("1", "1", permissions, ()))
 
@@ -64,17 +64,17 @@ def test_a_key_that_may_do_more_than_read_is_refused_by_name(
 
 
 def test_a_key_that_may_not_read_is_refused() -> None:
-    """A key without any right is of no use."""
+    """A key without any right is useless."""
     with pytest.raises(Faulted, match="permission_missing"):
         check_read_only(OKX, Verified("1", "1", (), ()))
 
 
 def test_a_read_only_key_is_accepted() -> None:
-    """Exactly the Read permission passes."""
+    """Exactly the Read permission is accepted."""
     check_read_only(OKX, Verified("1", "1", ("read_only",), ()))
 
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:
-    """Four characters of a long key, nothing of a short one."""
+    """Four characters of a long key, none of a short one."""
     assert api_key_hint(OKX, {"api_key": Secret("37c541a1-0000-4000-8000-10fe7a038418")}) == "8418"
     assert api_key_hint(OKX, {"api_key": Secret("short")}) == ""

@@ -1,4 +1,4 @@
-"""The edges of pasted values are trimmed, and a note says so; values that can not be sent are refused."""
+"""The gateway trims the edges of pasted values with a note, and refuses values that cannot be sent."""
 
 import pytest
 from hypothesis import given
@@ -57,7 +57,7 @@ def test_a_note_names_what_was_trimmed(field: str, character: str) -> None:
 
 
 def test_what_needs_no_trimming_has_no_note() -> None:
-    """Values that are clean stay the same objects."""
+    """Clean values stay the same objects."""
     given = pasted()
 
     submitted = read_fields(OKX, given, CONNECT)
@@ -87,7 +87,7 @@ def test_what_needs_no_trimming_has_no_note() -> None:
 def test_what_can_not_be_sent_is_refused_with_its_reason(
     situation: Situation, field: str, text: str, reason: str
 ) -> None:
-    """The answer names the field and why, says that nothing was stored, and repeats no value."""
+    """The problem names the field and the reason, says that nothing was stored, and repeats no value."""
     with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, pasted(**{field: text}), situation)
 
@@ -102,7 +102,7 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
 
 
 def test_every_field_that_is_wrong_is_named() -> None:
-    """A person who pasted two fields wrong hears of both."""
+    """A user who pasted two wrong fields reads about both."""
     with pytest.raises(InvalidInput) as caught:
         read_fields(OKX, pasted(api_key="", passphrase="\u00fc"), CONNECT)
 
@@ -113,7 +113,7 @@ def test_every_field_that_is_wrong_is_named() -> None:
 
 
 def test_fields_that_are_missing_or_unknown_are_told() -> None:
-    """Each missing field is named; a name that is not known may be a secret, so it is not repeated."""
+    """The problem names each missing field; an unknown name may be a secret, so it is not repeated."""
     fields = pasted() | {"canary-of-a-secret": Secret("x")}
     del fields["passphrase"]
 

@@ -1,4 +1,4 @@
-"""A key that may do more than read, or is of another account, costs its sync every number and pauses."""
+"""A sync whose key may do more than read, or is of another account, stores no number and pauses it."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ REASONS = [
 def outcome(
     sync: Sync, rights: Rights | None, total: str = "1", made_with: UUID | None = None
 ) -> SyncOutcome:
-    """Make an outcome that read both wallets; with a grant where it says what it was made with."""
+    """Return an outcome that read both wallets, with the grant of the given credential if any."""
     wallets = tuple(
         WalletRead(name, Verdict.COMPLETE, datetime.now(UTC), (Balance("BTC", Decimal(total)),))
         for name in ("trading", "funding")
@@ -78,7 +78,7 @@ async def paused(pool: Pool, account: Account) -> Pause | None:
 
 
 async def wallets(pool: Pool, account: Account) -> dict[str, Any]:
-    """Return by wallet why it is stale and what it holds."""
+    """Return by wallet the reason why it is stale and its amounts."""
     async with pool.transaction() as connection:
         stored = await balances.list_wallets(connection, account.id)
         held = await balances.list_balances(connection, account.id)
@@ -101,7 +101,7 @@ async def events(database: Postgres, kind: str) -> list[dict[str, Any]]:
 
 
 async def replaced(pool: Pool, account: Account) -> UUID:
-    """Return an account another credential, as a gateway of before does, and return its id."""
+    """Replace an account's credential as an older gateway does, and return the new id."""
     credential_id = uuid7()
     async with pool.transaction() as connection:
         await credentials.insert_pending(connection, credential_id, account.user_id, "okx")
@@ -114,7 +114,7 @@ async def replaced(pool: Pool, account: Account) -> UUID:
 async def test_a_key_that_is_not_what_it_must_be_stores_nothing_and_pauses(
     pool: Pool, account: Account, database: Postgres, rights: Rights, reason: Code
 ) -> None:
-    """The sync fails with the reason, what was there before stays as stale, and the world is told once."""
+    """The sync fails with the reason, the earlier balances stay as stale, and one event is published."""
     await synced(pool, account, READ_ONLY)
 
     sync = await synced(pool, account, rights, total="666.123456789")
@@ -134,7 +134,7 @@ async def test_a_key_that_is_not_what_it_must_be_stores_nothing_and_pauses(
 async def test_a_key_that_may_only_read_or_not_even_that_is_not_paused(
     pool: Pool, account: Account, rights: Rights
 ) -> None:
-    """The wallets say that the Read permission is missing; there is nothing to be afraid of."""
+    """The wallets say that the Read permission is missing; such a key is harmless."""
     sync = await synced(pool, account, rights)
 
     assert (sync.status, sync.rights_unproven) == (Status.COMPLETED, False)
@@ -142,7 +142,7 @@ async def test_a_key_that_may_only_read_or_not_even_that_is_not_paused(
 
 
 async def test_the_rights_count_where_no_wallet_could_be_read(pool: Pool, account: Account) -> None:
-    """A key that lost Read and may trade is over-privileged above all."""
+    """A key that lost Read and may trade counts as over-privileged."""
     sync = await opened(pool, account)
     said = SyncFailed(sync.id, account.id, "okx", Code.PERMISSION_MISSING, "", rights=TRADING)
 
@@ -153,7 +153,7 @@ async def test_the_rights_count_where_no_wallet_could_be_read(pool: Pool, accoun
 async def test_rights_that_stay_away_are_unproven_and_the_wallets_count(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """The status is what the wallets make it; sync, list and event say that nothing proves the rights."""
+    """The status follows from the wallets; sync, list and event say that the rights are unproven."""
     sync = await synced(pool, account, None)
 
     assert (sync.status, sync.rights_unproven) == (Status.COMPLETED, True)
@@ -167,7 +167,7 @@ async def test_rights_that_stay_away_are_unproven_and_the_wallets_count(
 
 
 async def test_a_sync_that_read_nothing_has_nothing_unproven(pool: Pool, account: Account) -> None:
-    """Without numbers there is nothing that rights could be proven for."""
+    """Without numbers there are no rights to prove."""
     sync = await opened(pool, account)
 
     said = await recorded(pool, SyncFailed(sync.id, account.id, "okx", Code.RATE_LIMITED, ""))
@@ -178,7 +178,7 @@ async def test_a_sync_that_read_nothing_has_nothing_unproven(pool: Pool, account
 async def test_an_outcome_of_the_replaced_key_does_not_pause_the_new_one(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """Its numbers do not count, and the key that the account has now goes on."""
+    """Its numbers are not stored, and the account's current key stays in use."""
     sync = await opened(pool, account)
     old = account.credential_id
     new = await replaced(pool, account)
@@ -195,7 +195,7 @@ async def test_an_outcome_of_the_replaced_key_does_not_pause_the_new_one(
 async def test_without_a_grant_a_sync_older_than_the_key_does_not_pause_it(
     pool: Pool, account: Account
 ) -> None:
-    """Of a worker that says no grant only the time can tell which key it used."""
+    """If a worker sends no grant, only the time shows which key it used."""
     sync = await opened(pool, account)
     await replaced(pool, account)
 
@@ -205,7 +205,7 @@ async def test_without_a_grant_a_sync_older_than_the_key_does_not_pause_it(
 
 
 async def test_a_pause_holds_for_its_key_only(pool: Pool, account: Account, database: Postgres) -> None:
-    """A gateway of before that replaces the key repairs the account, too; a new finding pauses it anew."""
+    """An older gateway that replaces the key repairs the account, too; a new finding pauses it again."""
     await synced(pool, account, TRADING)
     new = await replaced(pool, account)
 
@@ -219,7 +219,7 @@ async def test_a_pause_holds_for_its_key_only(pool: Pool, account: Account, data
 
 
 async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Account) -> None:
-    """A gateway of before opens syncs, and a worker of before reads no rights: what it says is not stored."""
+    """An older gateway opens syncs, and an older worker reads no rights: its numbers are not stored."""
     await synced(pool, account, READ_ONLY)
     await synced(pool, account, Rights("2", ("read_only",)))
 
@@ -237,7 +237,7 @@ async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Accou
 async def test_outcomes_together_pause_each_account_once(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """Of ten outcomes of one sync at once one counts, and the account is paused once."""
+    """Of ten simultaneous outcomes of one sync one counts, and the account is paused once."""
     sync = await opened(pool, account)
     recorder = Recorder(pool)
 
@@ -248,7 +248,7 @@ async def test_outcomes_together_pause_each_account_once(
 
 
 async def test_a_deleted_account_is_not_paused(pool: Pool, account: Account) -> None:
-    """Its sync ends, and nothing else is written."""
+    """Its sync ends, and no other row changes."""
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await accounts.delete_account(connection, account.id)
@@ -259,7 +259,7 @@ async def test_a_deleted_account_is_not_paused(pool: Pool, account: Account) -> 
 
 
 async def test_the_sweeper_publishes_no_request_of_a_paused_account(pool: Pool, account: Account) -> None:
-    """A sync that a gateway of before has opened is left to its deadline."""
+    """A sync that an older gateway opened is left until its deadline."""
     await synced(pool, account, TRADING)
     await opened(pool, account)
     later = datetime.now(UTC) + timedelta(minutes=1)
@@ -273,5 +273,5 @@ async def test_the_sweeper_publishes_no_request_of_a_paused_account(pool: Pool, 
 
 
 def test_a_pause_is_verified_within_a_minute() -> None:
-    """What the first verification waits for, the look for it and the time it may take fit into one."""
+    """The delay of the first verification, its poll interval and its timeout fit into one minute."""
     assert FIRST_VERIFY_SECONDS + LOOK_SECONDS + VERIFY_SECONDS <= 60

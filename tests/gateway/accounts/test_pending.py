@@ -1,4 +1,4 @@
-"""A credential that no account keeps is given up, however the request ends."""
+"""A credential without an account is doomed, however the request ends."""
 
 from collections.abc import Awaitable, Callable
 
@@ -21,7 +21,7 @@ ENDS: list[tuple[Callable[[], Exception], str | None]] = [
 async def test_what_is_not_kept_is_doomed(
     scene: Scene, end: Callable[[], Exception], code: str | None
 ) -> None:
-    """Whatever ends the request, it goes on its way, and the audit says its code where it has one."""
+    """The request ends as usual, and the audit has its code if it has one."""
     await scene.registered()
     raised = end()
 
@@ -35,14 +35,14 @@ async def test_what_is_not_kept_is_doomed(
 
 
 async def failing(scene: Scene, work: Callable[[Pending], Awaitable[None]]) -> None:
-    """Do something with a credential, and fail after that."""
+    """Use a credential, and then fail."""
     async with pending(scene.intake.pool, scene.intake.destroyer, scene.submission()) as credential:
         await work(credential)
         raise ZeroDivisionError
 
 
 async def test_what_is_kept_stays(scene: Scene) -> None:
-    """Also where the request fails after that."""
+    """It stays even if the request fails afterwards."""
 
     async def kept(credential: Pending) -> None:
         credential.keep()
@@ -57,7 +57,7 @@ async def test_what_is_kept_stays(scene: Scene) -> None:
 
 
 async def test_what_became_live_is_not_doomed(scene: Scene) -> None:
-    """The commit went through, although its answer was lost before the credential was kept."""
+    """The commit succeeded, although its response was lost before the credential was kept."""
 
     async def committed(credential: Pending) -> None:
         async with scene.intake.pool.transaction() as connection:
@@ -72,7 +72,7 @@ async def test_what_became_live_is_not_doomed(scene: Scene) -> None:
 
 
 async def test_what_is_on_its_way_is_destroyed_later(scene: Scene) -> None:
-    """While the broker may still be storing it, nothing would be there to destroy."""
+    """While the broker may still be storing it, an immediate destruction would find no credential."""
     await scene.registered()
 
     async with pending(scene.intake.pool, scene.intake.destroyer, scene.submission()) as credential:

@@ -1,4 +1,4 @@
-"""Replacing a key: the old one is in use until the new one is verified, and then given up."""
+"""Replacing a key: the old one is in use until the new one is verified, and is then doomed."""
 
 import pytest
 
@@ -18,7 +18,7 @@ IN_USE = "select state from credentials where id = (select credential_id from ac
 
 
 async def test_the_new_key_takes_the_place_of_the_old_one(scene: Scene, account: Account) -> None:
-    """The account goes on under its name with the new credential, and the old one is destroyed."""
+    """The account keeps its name and gets the new credential, and the old one is destroyed."""
     accepted = await replace(scene.intake, scene.submission(account.user_id, account.id), account)
 
     assert accepted.account.name == account.name
@@ -28,7 +28,7 @@ async def test_the_new_key_takes_the_place_of_the_old_one(scene: Scene, account:
 
 
 async def test_an_open_sync_keeps_the_old_key_until_its_deadline(scene: Scene, account: Account) -> None:
-    """It was granted the old credential, which is destroyed when the sync must be over."""
+    """It was granted the old credential, which is destroyed after the sync's deadline."""
     sync = await opened(scene.intake.pool, account)
 
     await replace(scene.intake, scene.submission(account.user_id, account.id), account)
@@ -53,7 +53,7 @@ async def test_a_key_that_is_refused_leaves_the_old_one_in_use(
 
 
 async def test_the_key_of_another_account_is_refused(scene: Scene, account: Account) -> None:
-    """Balances of two accounts of the exchange are never mixed."""
+    """Balances of two accounts of the exchange never mix."""
     scene.others.verified = Verified("2", "2", ("read_only",), ())
 
     with pytest.raises(DifferentAccount):
@@ -64,7 +64,7 @@ async def test_the_key_of_another_account_is_refused(scene: Scene, account: Acco
 
 
 async def test_a_new_key_ends_the_pause(scene: Scene, account: Account) -> None:
-    """The account is synced again with a key that may only read."""
+    """The account syncs again with a key that may only read."""
     assert account.credential_id is not None
     begun = Begun(account.id, account.credential_id, Code.UNKNOWN_RIGHT, ("lend",))
     async with scene.intake.pool.transaction() as connection:
@@ -77,7 +77,7 @@ async def test_a_new_key_ends_the_pause(scene: Scene, account: Account) -> None:
 
 
 async def test_an_account_that_was_deleted_meanwhile_gets_no_key(scene: Scene, account: Account) -> None:
-    """The new credential is doomed, and the words tell of the deletion."""
+    """The new credential is doomed, and the words name the deletion."""
     async with scene.intake.pool.transaction() as connection:
         await accounts.delete_account(connection, account.id)
 

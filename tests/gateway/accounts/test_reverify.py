@@ -1,4 +1,4 @@
-"""A verification ends a pause, keeps it, or costs the secret: that only where it confirms extra rights."""
+"""A verification ends a pause, keeps it, or deletes the secret, the last only for confirmed extra rights."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ STATES = "select state from credentials order by created_at"
 
 
 def said(uid: str, *permissions: str) -> Verified:
-    """Make what a worker answers to a verification."""
+    """Return a worker's response to a verification."""
     return Verified(uid, uid, permissions, ())
 
 
@@ -48,20 +48,20 @@ async def settled(pool: Pool, account: Account, *answers: Verified) -> None:
 
 
 async def actions(database: Postgres) -> list[str]:
-    """Return what was audited of pauses and secrets, in order."""
+    """Return the audited pauses and deletions of secrets, in order."""
     query = "select action from audit where action like 'account_%' or action like 'secret_%' order by id"
     return [action for (action,) in await rows(database, query)]
 
 
 async def wait_until_due(database: Postgres) -> float:
-    """Return the seconds until the pause is verified next."""
+    """Return the seconds until the pause's next verification."""
     query = "select extract(epoch from next_verify_at - now())::float8 from account_pauses"
     ((seconds,),) = await rows(database, query)
     return float(seconds)
 
 
 async def make_due(database: Postgres) -> None:
-    """Let every pause be due."""
+    """Make every pause due."""
     async with await database.connect(SUPERUSER) as connection:
         await connection.execute("update account_pauses set next_verify_at = now()")
 
@@ -70,7 +70,7 @@ async def make_due(database: Postgres) -> None:
 async def test_the_known_uid_with_reading_only_ends_the_pause(
     pool: Pool, account: Account, database: Postgres, rights: Rights
 ) -> None:
-    """The key is what it was: syncs go on, which event and audit tell, and the secret was never in danger."""
+    """The key is the right one: syncs resume, event and audit record it, and the secret was never at risk."""
     await synced(pool, account, rights)
 
     await settled(pool, account, said("1", "read_only"))
@@ -124,7 +124,7 @@ async def test_extra_rights_that_are_confirmed_cost_the_secret(
 async def test_nothing_else_destroys_anything(
     pool: Pool, account: Account, database: Postgres, first: Rights, then: list[Verified]
 ) -> None:
-    """Another uid, a right that is not known, and known extra rights that were seen only once in a row."""
+    """Another uid, an unknown right, and known extra rights that were seen only once in a row."""
     await synced(pool, account, first)
 
     await settled(pool, account, *then)
@@ -139,7 +139,7 @@ async def test_nothing_else_destroys_anything(
 async def test_a_key_that_may_not_even_read_stays_paused(
     pool: Pool, account: Account, database: Postgres, rights: Rights
 ) -> None:
-    """Only the right to read ends a pause; none at all is told, destroys nothing and confirms nothing."""
+    """Only the right to read ends a pause; a key without rights is reported, not deleted or confirmed."""
     await synced(pool, account, rights)
 
     await settled(pool, account, said("1"))
@@ -159,7 +159,7 @@ async def test_a_key_that_may_not_even_read_stays_paused(
 
 @pytest.mark.parametrize("code", [*Code, "a_code_of_tomorrow"])
 def test_a_verification_that_fails_for_a_moment_is_soon_tried_again(code: str) -> None:
-    """Every 15 s in the first minutes of the pause; a fault that stays waits for the hourly one."""
+    """Every 15 s in the first minutes of the pause; a permanent fault waits for the hourly try."""
     fault = failure(code)
 
     waits = [retry_seconds(fault, age) for age in (30.0, 60.0, 170.0, 7200.0)]
@@ -169,19 +169,19 @@ def test_a_verification_that_fails_for_a_moment_is_soon_tried_again(code: str) -
 
 
 def test_no_verification_is_tried_before_the_exchange_wants_it() -> None:
-    """It said how long it is busy."""
+    """The exchange said how long it is busy."""
     assert retry_seconds(failure(Code.RATE_LIMITED, retry_after=120), 30.0) == 120
 
 
 def test_a_claim_outlasts_its_verification() -> None:
-    """Two gateways that verified one key at once could confirm to each other what was seen once."""
+    """Two gateways that verify one key at once could count one sighting as a confirmation."""
     assert CLAIM_SECONDS > VERIFY_SECONDS + TRANSACTION_SECONDS
 
 
 async def test_a_failed_verification_puts_off_its_own_key_only(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """A key that replaced it is verified when it is its turn; so is one that a sync has put forward."""
+    """A replacement key keeps its own due time; so does a key that a sync has made due earlier."""
     await synced(pool, account, TRADING)
     assert account.credential_id is not None
     ((claimed,),) = await rows(database, "select next_verify_at from account_pauses")
@@ -189,7 +189,7 @@ async def test_a_failed_verification_puts_off_its_own_key_only(
     async with pool.transaction() as connection:
         await pauses.postpone(connection, due, 15.0)
     assert await wait_until_due(database) <= 15
-    async with pool.transaction() as connection:  # the time was set by another meanwhile
+    async with pool.transaction() as connection:  # another transaction set the time meanwhile
         await pauses.postpone(connection, due, HOURLY_SECONDS)
     assert await wait_until_due(database) <= 15
 
@@ -204,7 +204,7 @@ async def test_a_failed_verification_puts_off_its_own_key_only(
 async def test_another_reason_is_told_and_what_is_to_be_confirmed_comes_soon(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """A key that was of another account and may trade as well is looked at again within a minute."""
+    """A key of another account that may trade as well is verified again within a minute."""
     await synced(pool, account, OTHER)
     await settled(pool, account, said("2", "read_only"))
     assert HOURLY_SECONDS - 60 < await wait_until_due(database) <= HOURLY_SECONDS
@@ -222,7 +222,7 @@ async def test_another_reason_is_told_and_what_is_to_be_confirmed_comes_soon(
 async def test_what_is_found_of_a_replaced_key_changes_nothing(
     pool: Pool, account: Account, database: Postgres, answer: Verified
 ) -> None:
-    """The new key is neither resumed nor destroyed because of what the old one may do."""
+    """The old key's rights neither resume nor destroy the new one."""
     await synced(pool, account, TRADING)
     new = await replaced(pool, account)
     await synced(pool, account, TRADING, made_with=new)
@@ -251,7 +251,7 @@ async def test_what_is_found_of_a_deleted_account_changes_nothing(
 
 
 async def test_one_secret_a_minute_is_given_up(pool: Pool, account: Account, database: Postgres) -> None:
-    """A worker that lies of every key costs one secret a minute: the others stay, and are verified again."""
+    """A lying worker costs one secret a minute: the others stay, and are verified again."""
     many: list[Account] = [account, *[await another(pool, account, number) for number in range(4)]]
     for each in many:
         await synced(pool, each, Rights(each.exchange_uid, ("trade",)))
@@ -266,7 +266,7 @@ async def test_one_secret_a_minute_is_given_up(pool: Pool, account: Account, dat
 async def test_each_due_pause_is_claimed_by_one_gateway(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """Gateways that look at one moment share the pauses, in batches, and a claim puts off the next try."""
+    """Gateways that poll simultaneously share the pauses, in batches, and a claim postpones the next try."""
     many = [account, *[await another(pool, account, number) for number in range(2 * AT_ONCE)]]
     for each in many:
         await synced(pool, each, Rights(each.exchange_uid, ("lend",)))
@@ -288,7 +288,7 @@ async def test_each_due_pause_is_claimed_by_one_gateway(
 async def test_a_pause_of_a_key_that_a_gateway_of_before_replaced_ends_and_is_told(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """That gateway knows no pauses; a later one tells that the account is synced again."""
+    """An older gateway knows no pauses; a later one publishes that the account syncs again."""
     await synced(pool, account, TRADING)
     await replaced(pool, account)
 

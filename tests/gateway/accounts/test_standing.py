@@ -1,4 +1,4 @@
-"""Faults are told as their account stands now: in use, paused, without a key, or deleted."""
+"""Faults are described for the account's current state: in use, paused, without a key, or deleted."""
 
 import itertools
 from datetime import UTC, datetime
@@ -22,13 +22,13 @@ from gateway.store.syncs import Sync
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PAUSING = [Code.OVER_PRIVILEGED_KEY, Code.UNKNOWN_RIGHT, Code.OTHER_ACCOUNT]
-# A key that may not even read, and a code of a later version.
+# A key without the right to read, and a code of a later version.
 REASONS = [*PAUSING, Code.PERMISSION_MISSING, "a_code_of_tomorrow"]
 FOUND = [*Code, "a_code_of_tomorrow"]
 
 
 def pause(reason: str, *, destroyed: bool = False) -> Pause:
-    """Make a pause."""
+    """Return a pause."""
     return Pause(uuid4(), uuid4(), reason, ("trade",), NOW, NOW if destroyed else None)
 
 
@@ -41,7 +41,7 @@ STANDS = {
 
 
 def synced(code: str) -> Sync:
-    """Make a sync that failed with a code."""
+    """Return a sync that failed with a code."""
     return Sync(
         id=uuid4(),
         number=1,
@@ -61,20 +61,20 @@ def synced(code: str) -> Sync:
 
 
 def told(code: str, standing: Standing) -> str:
-    """Return what is to be done about a sync's fault."""
+    """Return the remedy of a sync's fault."""
     text = sync_view(synced(code), (), STANDS[standing]).next_action
     assert text is not None
     return text
 
 
 def test_a_standing_is_named() -> None:
-    """From what is stored of the account."""
+    """It follows from the stored account."""
     assert {stand.standing: stand for stand in STANDS.values()} == STANDS
 
 
 @pytest.mark.parametrize(("code", "standing"), list(itertools.product(FOUND, Standing)))
 def test_a_sync_is_told_as_its_account_stands_now(code: str, standing: Standing) -> None:
-    """What was to be done when it ended may be untrue: the stored state of the account decides."""
+    """The remedy at the sync's end may be outdated: the stored state of the account decides."""
     text = told(code, standing)
 
     assert ("The account is paused" in text) == (standing in (Standing.PAUSED, Standing.KEYLESS))
@@ -89,13 +89,13 @@ def test_a_sync_is_told_as_its_account_stands_now(code: str, standing: Standing)
 
 @pytest.mark.parametrize("code", PAUSING)
 def test_an_ended_pause_says_that_a_sync_helps(code: Code) -> None:
-    """Also where the key of that sync was replaced, and the account was never paused."""
+    """Even if the key of that sync was replaced, and the account was never paused."""
     assert told(code, Standing.ACTIVE) == "The account is not paused now, and we use its key: sync again."
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_pause_has_true_words_whatever_its_reason(reason: str) -> None:
-    """A key that may not even read, and a reason of a later version, are no faults that a sync mends."""
+    """A key without the right to read, and a reason of a later version, are not mended by a sync."""
     text = next_action(reason, Advice(Situation.SYNC, OKX, None, ()), Stand(pause(reason)))
 
     assert text is not None
@@ -107,7 +107,7 @@ def test_a_pause_has_true_words_whatever_its_reason(reason: str) -> None:
 
 @pytest.mark.parametrize("standing", Standing)
 def test_a_repeated_answer_tells_what_helps_now(standing: Standing) -> None:
-    """A new Idempotency-Key helps only where syncs are done at all."""
+    """A new Idempotency-Key helps only if syncs are possible."""
     for code in (Code.SIGNATURE_REJECTED, Code.OVER_PRIVILEGED_KEY):
         stand = STANDS[standing]
         text = replayed_sync(sync_view(synced(code), (), stand), stand).next_action
@@ -120,7 +120,7 @@ def test_a_repeated_answer_tells_what_helps_now(standing: Standing) -> None:
 
 @pytest.mark.parametrize(("code", "standing"), list(itertools.product(FOUND, Standing)))
 def test_a_refused_replacement_tells_how_the_account_stands(code: str, standing: Standing) -> None:
-    """No old key stays in use where there is none, or where it is not used."""
+    """The words promise no old key where there is none, or where it is not used."""
     detail = faulted(failure(code), Advice(Situation.REPLACE, OKX, "eea", (), standing)).detail
 
     in_use = standing is Standing.ACTIVE and code != Code.ACCOUNT_DELETED
@@ -129,7 +129,7 @@ def test_a_refused_replacement_tells_how_the_account_stands(code: str, standing:
 
 @pytest.mark.parametrize("standing", [Standing.PAUSED, Standing.KEYLESS])
 def test_what_can_not_be_used_leaves_a_paused_account_paused(standing: Standing) -> None:
-    """A paste or a region that is refused changes nothing: the account is told to be what it is."""
+    """A refused paste or region changes nothing: the words state the account's actual state."""
     problems = []
     for region in ("tr", "mars"):
         with pytest.raises(GatewayError) as caught:

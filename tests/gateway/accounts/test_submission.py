@@ -1,4 +1,4 @@
-"""An exchange or a region that can not be connected is refused by its name, before anything is stored."""
+"""An exchange or region that cannot be connected is refused by name, before the key is stored."""
 
 from http import HTTPStatus
 
@@ -19,7 +19,7 @@ SUBMITTING = [Situation.CONNECT, Situation.REPLACE]
 @pytest.mark.parametrize("situation", SUBMITTING)
 @pytest.mark.parametrize("written", ["tr", "TR", " tr "])
 def test_a_region_that_is_not_served_is_named(situation: Situation, written: str) -> None:
-    """A person who registered at OKX Türkiye hears that we do not serve it, not that the input is wrong."""
+    """A user of OKX Türkiye reads that we do not serve it, not that the input is wrong."""
     with pytest.raises(RegionNotServed) as caught:
         check_region(OKX, written, situation)
 
@@ -34,7 +34,7 @@ def test_a_region_that_is_not_served_is_named(situation: Situation, written: str
 @pytest.mark.parametrize("situation", SUBMITTING)
 @pytest.mark.parametrize("written", ["mars", "", "GLOBAL", "global "])
 def test_a_region_that_is_not_known_names_those_that_are(situation: Situation, written: str) -> None:
-    """The answer lists the keys to choose from."""
+    """The problem lists the valid keys."""
     with pytest.raises(InvalidInput) as caught:
         check_region(OKX, written, situation)
 
@@ -44,12 +44,12 @@ def test_a_region_that_is_not_known_names_those_that_are(situation: Situation, w
 
 @pytest.mark.parametrize("region", OKX.regions, ids=lambda region: region.key)
 def test_a_region_that_is_served_passes(region: object) -> None:
-    """Nothing is said of it."""
+    """The problem does not mention it."""
     check_region(OKX, str(getattr(region, "key", "")), Situation.CONNECT)
 
 
 def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
-    """The answer lists the exchanges and says that nothing was stored."""
+    """The problem lists the exchanges and says that nothing was stored."""
     with pytest.raises(InvalidInput) as caught:
         find_exchange("nowhere")
 
@@ -59,7 +59,7 @@ def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
 
 @pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=lambda exchange: exchange.key)
 def test_regions_that_are_not_served_are_listed_apart(exchange: Exchange) -> None:
-    """A program that offers `regions` for choice never offers one that can not be connected."""
+    """A program that lists `regions` never offers one that cannot be connected."""
     view = _view(exchange, ())
 
     assert view.unserved_regions == exchange.unserved_regions

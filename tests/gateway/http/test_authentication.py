@@ -1,4 +1,4 @@
-"""A route asks for an access token unless it calls itself public, and handlers get parts, not the gateway."""
+"""A route needs an access token unless it is marked public, and handlers get parts, not the gateway."""
 
 import asyncio
 import re
@@ -43,7 +43,7 @@ NOT_OURS = "/api/litestar"
 
 
 def serving(pool: Pool, tokens: AccessTokens) -> Litestar:
-    """Make the application; what is not asked of it is not there."""
+    """Return the application; parts that the test does not need are absent."""
     parts: dict[str, Any] = dict.fromkeys(Provided.__match_args__)
     return application(
         Provided(**parts | {"pool": pool, "tokens": tokens, "allowed": allowing()}), Ending(asyncio.Event())
@@ -67,7 +67,7 @@ def _tokens(pool: Pool) -> AccessTokens:
 
 
 async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens: AccessTokens) -> None:
-    """The list of public ones is this one, and a route that is added is not public by its path."""
+    """The public routes are exactly these; a new route is not public because of its path."""
     app = serving(pool, tokens)
     known = routes(app)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # its scope is a typed dict
@@ -97,7 +97,7 @@ async def test_no_part_became_a_parameter(pool: Pool, tokens: AccessTokens) -> N
 async def test_a_token_opens_its_routes_until_its_session_ends(
     pool: Pool, tokens: AccessTokens, passwords: Passwords, user: User
 ) -> None:
-    """It is issued for a session, and the database is asked at every request."""
+    """The token is issued for a session, and the gateway reads the database at every request."""
     session = await login(pool, passwords, allowing(), presented())
     token = tokens.issue(session.user_id, session.family_id, session.now).reveal()
     transport = httpx.ASGITransport(app=serving(pool, tokens))  # type: ignore[arg-type]  # as above

@@ -1,4 +1,4 @@
-"""How long a client waits is what it prefers, within bounds."""
+"""A client's Prefer header sets how long it waits, within bounds."""
 
 import pytest
 

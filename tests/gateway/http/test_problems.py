@@ -1,4 +1,4 @@
-"""Every error of the domain has its status in one table, and no room of the domain knows HTTP."""
+"""One table has the status of every domain error, and no domain package knows HTTP."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from gateway.limits import Allowance, Policy
 
 
 def leaves(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    """Yield the classes of the tree that are derived no further."""
+    """Yield the classes of the tree without subclasses."""
     below = kind.__subclasses__()
     yield from [kind] if not below else [leaf for each in below for leaf in leaves(each)]
 
@@ -23,13 +23,13 @@ LEAVES = list(dict.fromkeys(leaves(GatewayError)))
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status(kind: type[GatewayError]) -> None:
-    """It is a refusal or an outage, and never a success or a fault of our own."""
+    """The status is a refusal or an outage, never a success or a 500."""
     assert status_of(kind) >= HTTPStatus.BAD_REQUEST
     assert status_of(kind) is not HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def test_the_table_holds_nothing_that_does_not_exist() -> None:
-    """Each row is of an error that is raised somewhere, or of its base."""
+    """Each row is for an error that is raised somewhere, or for its base."""
     bases = {base for leaf in LEAVES for base in leaf.__mro__}
     ours = {kind for kind in STATUSES if issubclass(kind, GatewayError)}
 
@@ -37,14 +37,14 @@ def test_the_table_holds_nothing_that_does_not_exist() -> None:
 
 
 def test_an_error_without_a_row_is_a_mistake() -> None:
-    """Its status is not guessed."""
+    """The gateway does not guess its status."""
     with pytest.raises(KeyError):
         status_of(ZeroDivisionError)
 
 
 @pytest.mark.parametrize("code", FAULTS)
 def test_a_fault_has_the_status_of_who_must_act(code: str) -> None:
-    """503 with Retry-After where another try may help, 422 where the user must act, 502 for the rest."""
+    """503 with Retry-After if a retry may help, 422 if the user must act, 502 for the rest."""
     problem, fault = problem_of(faulted(failure(code))), FAULTS[code]
 
     by_user = fault.actor in (Actor.USER, Actor.NOBODY)
@@ -54,7 +54,7 @@ def test_a_fault_has_the_status_of_who_must_act(code: str) -> None:
 
 
 def test_a_problem_document_has_the_members_of_its_error() -> None:
-    """Type, title and status follow from the class; the words and the rest are the error's."""
+    """The class determines type, title and status; the error supplies the words and the rest."""
     assert problem_of(errors.AccountExists("It is there.", account_id="1")).document() == {
         "type": "urn:crypto-pocket-butler:problem:account_exists",
         "title": "Conflict",
@@ -66,7 +66,7 @@ def test_a_problem_document_has_the_members_of_its_error() -> None:
 
 
 def test_a_limit_is_told_in_header_fields() -> None:
-    """Beside the time after which to come again."""
+    """They stand beside Retry-After."""
     headers = problem_of(RateLimitExceeded(Allowance(Policy("sync", 60), 61, 12.5))).headers
 
     assert headers == {
@@ -77,7 +77,7 @@ def test_a_limit_is_told_in_header_fields() -> None:
 
 
 def test_the_code_and_the_endpoint_of_an_exchange_are_members() -> None:
-    """A fault without them has none."""
+    """A fault without them has no such members."""
     error: Faulted = faulted(failure("exchange_error", exchange_code="51000", endpoint="balance"))
 
     assert error.members == {"exchange_code": "51000", "endpoint": "balance"}

@@ -1,4 +1,4 @@
-"""The client's address: only proxies that are trusted can name another than the peer's."""
+"""The client's address: only trusted proxies can name another than the peer's."""
 
 import pytest
 from hypothesis import given
@@ -15,22 +15,22 @@ PROXY, CLIENT = "10.0.0.1", "203.0.113.7"
 @pytest.mark.parametrize(
     ("peer", "forwarded", "client"),
     [
-        # Who is no proxy speaks for nobody else.
+        # An untrusted peer speaks only for itself.
         (CLIENT, "192.0.2.1", CLIENT),
         (CLIENT, "10.0.0.9, 192.0.2.1", CLIENT),
         # One proxy, and a chain of them.
         (PROXY, CLIENT, CLIENT),
         (PROXY, f"{CLIENT}, 10.2.2.2", CLIENT),
         (PROXY, f"{CLIENT},10.2.2.2,  10.3.3.3", CLIENT),
-        # What stands to the left of the first stranger is made up.
+        # A client may have invented the addresses to the left of the first untrusted one.
         (PROXY, f"192.0.2.1, {CLIENT}", CLIENT),
         (PROXY, f"10.0.0.5, 192.0.2.1, {CLIENT}, 10.2.2.2", CLIENT),
         (PROXY, f"garbage, {CLIENT}", CLIENT),
-        # Nothing but proxies, or nothing.
+        # Only proxies, or an empty header.
         (PROXY, "", PROXY),
         (PROXY, "   ", PROXY),
         (PROXY, "10.2.2.2", "10.2.2.2"),
-        # What is no address leaves it at the proxy that wrote it.
+        # An invalid address makes the proxy that wrote it the client.
         (PROXY, "unknown", PROXY),
         (PROXY, f"{CLIENT}, unknown", PROXY),
         (PROXY, f"{CLIENT}, _hidden, 10.2.2.2", "10.2.2.2"),
@@ -85,7 +85,7 @@ def test_an_ipv4_address_is_the_same_inside_ipv6(text: str, peer: str, trusted: 
 
 @given(st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=20)), max_size=8))
 def test_what_a_client_sends_changes_nothing(forged: list[str]) -> None:
-    """A proxy appends the client's address, and whatever stood before it has no effect."""
+    """A proxy appends the client's address, and earlier content of the header has no effect."""
     assert BEHIND.client(PROXY, ", ".join([*forged, CLIENT])) == CLIENT
     assert BEHIND.client(CLIENT, ", ".join(forged)) == CLIENT
     assert OPEN.client(PROXY, ", ".join([*forged, CLIENT])) == PROXY
@@ -109,7 +109,7 @@ def test_a_chain_is_not_followed_for_ever() -> None:
     ],
 )
 def test_networks_are_named_exactly(text: str) -> None:
-    """A network with host bits, a too wide one, or what is no network is refused by the setting's name."""
+    """A network that has host bits, is too wide or is invalid is refused by the setting's name."""
     with pytest.raises(BadSetting, match="TRUSTED_PROXIES"):
         parsed({"TRUSTED_PROXIES": text}, "TRUSTED_PROXIES", lambda said: [*map(network, listed(said))])
 

@@ -1,4 +1,4 @@
-"""What the API shows never says more than was read."""
+"""The API shows no more than was read."""
 
 from datetime import UTC, datetime
 from decimal import Context, Decimal
@@ -40,18 +40,18 @@ ACCOUNT = Account(
 
 
 def stored(wallet: str, as_of: datetime | None = NOW, error_code: Code | None = None) -> StoredWallet:
-    """Make a stored wallet."""
+    """Return a stored wallet."""
     return StoredWallet(wallet, as_of, None, error_code, None)
 
 
 def held(wallet: str, asset: str, total: str, available: str | None = None) -> StoredBalance:
-    """Make a stored balance."""
+    """Return a stored balance."""
     known = None if available is None else Decimal(available)
     return StoredBalance(asset, Decimal(total), known, None, None, wallet=wallet)
 
 
 def sync(status: Status, error_code: Code | None = None) -> Sync:
-    """Make a sync."""
+    """Return a sync."""
     return Sync(
         id=uuid4(),
         number=1,
@@ -93,7 +93,7 @@ def test_a_wallet_whose_last_read_failed_is_stale_and_says_why() -> None:
 
 
 def test_a_wallet_that_is_not_covered_is_named() -> None:
-    """What the system does not read is shown as such."""
+    """A wallet that the system does not read is shown as such."""
     view = balances_view(ACCOUNT, [], [])
 
     assert [wallet.state for wallet in view.wallets] == [
@@ -104,7 +104,7 @@ def test_a_wallet_that_is_not_covered_is_named() -> None:
 
 
 def test_holdings_of_an_account_never_read_are_unknown() -> None:
-    """No wallet read: holdings are null, not empty."""
+    """Without any read wallet, holdings are null, not empty."""
     view = holdings_view(ACCOUNT, [], [])
 
     assert (view.holdings, view.complete, view.missing_wallets) == (None, False, ("trading", "funding"))
@@ -126,7 +126,7 @@ def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
 
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:
-    """Available is null when one wallet did not say, never the sum of the others."""
+    """Available is null if one wallet lacks it, never the sum of the others."""
     balances = [held("trading", "BTC", "1", "1"), held("funding", "BTC", "2")]
 
     view = holdings_view(ACCOUNT, [stored("trading"), stored("funding")], balances)
@@ -168,7 +168,7 @@ def exact(amount: Decimal) -> int:
     [(Status.QUEUED, None), (Status.COMPLETED, True), (Status.PARTIAL, False), (Status.FAILED, False)],
 )
 def test_only_a_complete_sync_is_a_success(status: Status, *, success: bool | None) -> None:
-    """A partial sync is no success, and a queued one is nothing yet."""
+    """A partial sync is not a success, and a queued one has no result."""
     assert sync_view(sync(status), (), Stand()).success is success
 
 

@@ -1,4 +1,4 @@
-"""An email address and a password of tests."""
+"""The email address and password of a test login."""
 
 from contracts.values import Secret
 from gateway.identity.presented import Presented
@@ -10,5 +10,5 @@ ADDRESS = "203.0.113.7"
 def presented(
     email: str = "me@example.com", password: str = PASSWORD, address: str | None = ADDRESS
 ) -> Presented:
-    """Present an email address and a password."""
+    """Return an email address and a password."""
     return Presented(email, Secret(password), address)

@@ -1,4 +1,4 @@
-"""Which passwords count as common."""
+"""The passwords that count as common."""
 
 import time
 
@@ -10,7 +10,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from gateway.identity.common_passwords import is_common, is_email
 
 LISTED = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= 8]
-# What the lists of others have among the 10,000 commonest, and that of the package not.
+# Passwords that other lists have among the 10,000 commonest, but the package's list lacks.
 LEFT_OUT = (
     *("987654321", "88888888", "123123123", "0987654321", "12341234", "xxxxxxxx", "lovelove", "abcdefgh"),
     *("babygirl12", "princess2", "charlotte1", "love123456", "9-11-1961", "myspace!", "1234567890-"),
@@ -32,7 +32,7 @@ def test_the_commonest_passwords_are_common() -> None:
     "password", [*LEFT_OUT, "PASSWORD", "Football", "P@ssw0rd", "passw0rd1", " password ", "\uff50assword"]
 )
 def test_what_is_made_of_them_is_common(password: str) -> None:
-    """Names, dates, repeats, rows, capitals and figures for letters are as easily guessed."""
+    """Names, dates, repeats, keyboard rows, capitals and digits for letters are as easily guessed."""
     assert is_common(password)
 
 
@@ -54,7 +54,7 @@ def test_what_is_made_of_them_is_common(password: str) -> None:
     ],
 )
 def test_what_hardly_differs_from_them_is_common(password: str) -> None:
-    """Signs and figures at the ends, however many, two words, repeats and few letters are no secret."""
+    """Signs and digits at the ends, however many, two words, repeats and few letters add no safety."""
     assert is_common(password)
 
 
@@ -86,7 +86,7 @@ def test_passphrases_of_three_words_and_random_texts_are_not(password: str) -> N
     ["correct horse battery", "another horse battery", "kX3!vq9-Lm2p", "zwölf boxkämpfer", "wq7f" + "k" * 60],
 )
 def test_other_passwords_are_not(password: str) -> None:
-    """The rules stay as they were for everything else, also for a text that is longer than any common one."""
+    """All other passwords keep the earlier rules, also a text longer than any common one."""
     assert not is_common(password)
 
 
@@ -103,7 +103,7 @@ def test_other_passwords_are_not(password: str) -> None:
     ids=["figures", "few figures", "repeats", "letters of eighteen", "one letter", "ends"],
 )
 def test_no_password_holds_the_gateway_up(password: str) -> None:
-    """The longest take under a millisecond, whatever is in them; zxcvbn's search takes seconds for some."""
+    """The longest passwords take under a millisecond in any case; zxcvbn's search takes seconds for some."""
     began = time.process_time()
     for _ in range(10):
         is_common(password)
@@ -113,19 +113,19 @@ def test_no_password_holds_the_gateway_up(password: str) -> None:
 
 @given(st.text(max_size=128))
 def test_every_text_is_judged(password: str) -> None:
-    """No text is too odd to be looked up, and its case makes no difference."""
+    """Any text can be looked up, and its case makes no difference."""
     assert is_common(password) == is_common(password.upper().lower())
 
 
 def test_an_email_is_the_whole_address_or_its_local_part() -> None:
-    """Capitals and spaces around it make no difference; a password that only holds it is another one."""
+    """Capitals and spaces around it make no difference; a password that only contains it is accepted."""
     email = "somebody@example.com"
     assert all(is_email(each, email) for each in (email, "somebody", "SomeBody", " SOMEBODY@EXAMPLE.COM "))
     assert not any(is_email(each, email) for each in ("somebody else", "example.com", "x" + email))
 
 
 def test_an_email_is_compared_in_one_form() -> None:
-    """Wide letters and ligatures count as what they look like, in the password and in the address."""
+    """Wide letters and ligatures count as the letters they look like, in the password and in the address."""
     wide = "\uff53ome\ufb01ne"
     assert is_email("somefine", f"{wide}@example.com")
     assert is_email(wide, "somefine@example.com")

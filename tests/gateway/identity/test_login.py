@@ -1,4 +1,4 @@
-"""Signing in: a session begins with the right password only, and failures are counted."""
+"""Signing in: only the right password begins a session, and failures are counted."""
 
 import pytest
 
@@ -25,7 +25,7 @@ LOGINS = "select action from audit where action in ('login_succeeded', 'login_fa
 async def test_the_right_password_begins_a_session(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:
-    """Its refresh token is kept as a hash, with the network of the client."""
+    """The database stores its refresh token as a hash, with the network of the client."""
     begun = await login(pool, passwords, ALLOWED, presented("ME@example.com "))
 
     assert begun.user_id == user.id
@@ -40,7 +40,7 @@ async def test_the_right_password_begins_a_session(
 async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(
     pool: Pool, passwords: Passwords, user: User, database: Postgres, email: str
 ) -> None:
-    """The words tell no one who is registered; the failure is counted and audited."""
+    """The words do not reveal whether the address is registered; the failure is counted and audited."""
     with pytest.raises(NotSignedIn) as caught:
         await login(pool, passwords, ALLOWED, presented(email, "wrong horse battery"))
 
@@ -53,7 +53,7 @@ async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(
 async def test_the_fifth_failure_delays_the_next_try(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:
-    """During the delay even the right password is not checked, and says for how long."""
+    """During the delay even the right password is not checked, and the refusal says for how long."""
     for _ in range(5):
         with pytest.raises(NotSignedIn):
             await login(pool, passwords, ALLOWED, presented(password="wrong horse battery"))
@@ -67,7 +67,7 @@ async def test_the_fifth_failure_delays_the_next_try(
 
 
 async def test_a_login_that_was_not_checked_is_no_failure(pool: Pool, user: User, database: Postgres) -> None:
-    """A gateway that is too busy for the password takes the count back."""
+    """A gateway that is too busy for the password undoes the count."""
     busy = Passwords(0)
 
     with pytest.raises(TooBusy):
@@ -81,7 +81,7 @@ async def test_a_login_that_was_not_checked_is_no_failure(pool: Pool, user: User
 async def test_a_deleted_user_can_not_sign_in(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:
-    """What stands for the hash is no password's."""
+    """The stored placeholder of the hash matches no password."""
     await run(database, "update users set password_hash = 'deleted'")
 
     with pytest.raises(NotSignedIn):

@@ -1,4 +1,4 @@
-"""Checking passwords: strangers do not make known clients wait."""
+"""Checking passwords: strangers do not delay known clients."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ def _passwords() -> Iterator[Passwords]:
 
 
 async def test_strangers_do_not_make_a_known_client_wait(passwords: Passwords) -> None:
-    """While strangers from everywhere hold every place, a known client's password is checked at once.
+    """While strangers from everywhere hold every slot, a known client's password is checked at once.
 
-    The strangers' queue is not a quarter done when it is.
+    The strangers' queue is not a quarter done by then.
     """
     password_hash = await passwords.hash(RIGHT, "somewhere")
     crowd = [
@@ -43,7 +43,7 @@ async def test_strangers_do_not_make_a_known_client_wait(passwords: Passwords) -
 
 
 async def test_one_known_client_holds_a_quarter_at_most(passwords: Passwords) -> None:
-    """Neither does one user who is known take the places of the others."""
+    """One known user does not take the slots of the others."""
     password_hash = await passwords.hash(RIGHT, "somewhere")
     own = [
         asyncio.create_task(passwords.matches(password_hash, WRONG, "mallory", known=True))

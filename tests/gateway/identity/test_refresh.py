@@ -32,7 +32,7 @@ async def begun(pool: Pool, passwords: Passwords) -> Renewed:
 
 
 async def test_a_token_is_exchanged_for_its_successor(pool: Pool, passwords: Passwords, user: User) -> None:
-    """The session goes on, and the successor is exchanged in its turn."""
+    """The session continues, and the successor can be exchanged in turn."""
     session = await begun(pool, passwords)
 
     first = await refreshing(pool).refresh(session.refresh_token, ADDRESS)
@@ -43,7 +43,7 @@ async def test_a_token_is_exchanged_for_its_successor(pool: Pool, passwords: Pas
 
 
 async def test_a_repeat_in_time_gets_the_same_successor(pool: Pool, passwords: Passwords, user: User) -> None:
-    """Also at another gateway, because it is derived with the key that all share."""
+    """At another gateway, too, because it is derived with the shared key."""
     session = await begun(pool, passwords)
 
     answers = [await refreshing(pool).refresh(session.refresh_token, ADDRESS) for _ in range(2)]
@@ -54,7 +54,7 @@ async def test_a_repeat_in_time_gets_the_same_successor(pool: Pool, passwords: P
 async def test_a_late_repeat_ends_the_session(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:
-    """Another client may have the token: nothing of the session opens anything, and the audit tells it."""
+    """Another client may have the token: no token of the session is accepted, and the audit records it."""
     session = await begun(pool, passwords)
     successor = await refreshing(pool).refresh(session.refresh_token, ADDRESS)
     await run(database, LATE)
@@ -80,7 +80,7 @@ async def test_what_is_not_ours_is_refused(pool: Pool, token: str) -> None:
 async def test_one_too_many_leaves_the_token_unused(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:
-    """A refusal has changed nothing: the token is exchanged after the window."""
+    """A refusal changes nothing: the token can be exchanged after the window."""
     session = await begun(pool, passwords)
     first = await refreshing(pool, refresh=1).refresh(session.refresh_token, ADDRESS)
     with pytest.raises(RateLimitExceeded):

@@ -1,4 +1,4 @@
-"""Registering: one user per email address, with a password that is not guessed at once."""
+"""Registering: one user per email address, with a password that is not easily guessed."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.system.test_sweeper import run
 async def test_a_user_is_kept_with_the_hash_of_the_password(
     pool: Pool, passwords: Passwords, database: Postgres
 ) -> None:
-    """The address is in lower case without what was pasted around it, and the audit names the client."""
+    """The address is in lower case without pasted white space, and the audit names the client."""
     user = await register(pool, passwords, presented(" Me@Example.com\n"))
 
     assert user.email == "me@example.com"
@@ -26,7 +26,7 @@ async def test_a_user_is_kept_with_the_hash_of_the_password(
 
 
 async def test_an_address_is_registered_once(pool: Pool, passwords: Passwords, database: Postgres) -> None:
-    """However it is written, and nothing is written of the second try."""
+    """In any spelling; the second try writes no row."""
     await register(pool, passwords, presented())
 
     with pytest.raises(EmailTaken):
@@ -50,7 +50,7 @@ async def test_an_address_is_registered_once(pool: Pool, passwords: Passwords, d
 async def test_what_can_not_be_used_is_refused(
     pool: Pool, passwords: Passwords, database: Postgres, email: str, password: str, error: type[Exception]
 ) -> None:
-    """Nothing is written."""
+    """The gateway writes no row."""
     with pytest.raises(error):
         await register(pool, passwords, presented(email, password))
 
@@ -58,7 +58,7 @@ async def test_what_can_not_be_used_is_refused(
 
 
 async def test_too_many_at_once_are_refused(pool: Pool, database: Postgres) -> None:
-    """A hash takes 46 MiB, so that their number is bounded."""
+    """A hash takes 46 MiB, so their number is limited."""
     passwords = Passwords(0)
 
     with pytest.raises(TooBusy):

@@ -1,4 +1,4 @@
-"""Sessions end when they are ended, alone or all but one, and their tokens with them."""
+"""A user ends one session or all the others, and their tokens end with them."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -49,7 +49,7 @@ async def test_a_token_tells_its_user_until_it_is_over(pool: Pool, passwords: Pa
 
 
 async def test_signing_out_ends_this_session_alone(pool: Pool, passwords: Passwords, user: User) -> None:
-    """The others go on."""
+    """The others continue."""
     (first, signed_in), (second, _) = await begun(pool, passwords), await begun(pool, passwords)
 
     await sessions.logout(pool, signed_in, ADDRESS)
@@ -83,7 +83,7 @@ async def test_a_session_is_ended_once_and_by_its_user(pool: Pool, passwords: Pa
 
 
 async def test_another_password_ends_the_other_sessions(pool: Pool, passwords: Passwords, user: User) -> None:
-    """Whoever knew the old one is out, and the new one signs in."""
+    """Clients that signed in with the old one are signed out, and the new one signs in."""
     (first, signed_in), (second, _) = await begun(pool, passwords), await begun(pool, passwords)
 
     await changed(pool, passwords, signed_in, PASSWORD, NEW)
@@ -110,7 +110,7 @@ async def test_a_password_that_is_refused_changes_nothing(
     new: str,
     error: type[Exception],
 ) -> None:
-    """The old one holds, and the other sessions go on."""
+    """The old one stays valid, and the other sessions continue."""
     (_, signed_in), (second, _) = await begun(pool, passwords), await begun(pool, passwords)
 
     with pytest.raises(error):

@@ -1,4 +1,4 @@
-"""What is limited is counted once for all gateways, and what was refused leaves nothing."""
+"""All gateways share each limit's count, and a refusal changes no row."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ async def _other_pool(clean_database: Postgres) -> AsyncIterator[Pool]:
 
 
 async def taken(pool: Pool, subject: str) -> Allowance:
-    """Count one time as a request does; raises RateLimitExceeded."""
+    """Count one request; raises RateLimitExceeded."""
     async with pool.transaction() as connection:
         allowance = await limits.take(connection, FIVE, subject)
         if allowance.exceeded:
@@ -37,13 +37,13 @@ async def taken(pool: Pool, subject: str) -> Allowance:
 
 
 async def tried(pool: Pool, email: str = EMAIL) -> float:
-    """Begin a login that is never told to have succeeded, and return the seconds to wait."""
+    """Begin a login that is never marked as successful, and return the seconds to wait."""
     async with pool.transaction() as connection:
         return await logins.begin(connection, email)
 
 
 async def unblocked(database: Postgres) -> None:
-    """Let the delay after a failed login be over."""
+    """End the delay after a failed login."""
     await run(database, "update login_failures set blocked_until = now()")
 
 
@@ -60,7 +60,7 @@ async def test_many_at_once_get_what_is_left_and_no_more(pool: Pool, other_pool:
 
 
 async def test_a_refusal_is_not_counted(pool: Pool, database: Postgres) -> None:
-    """Who is refused has not used anything, and the end of the window does not move."""
+    """A refused request uses up none of the limit, and the end of the window does not move."""
     for _ in range(5):
         await taken(pool, "me")
     before = await run(database, "select used, ends_at from rate_limits")
@@ -72,7 +72,7 @@ async def test_a_refusal_is_not_counted(pool: Pool, database: Postgres) -> None:
 
 
 async def test_everybody_and_every_policy_has_a_count_of_its_own(pool: Pool) -> None:
-    """What one uses up is left to the others."""
+    """One client's use leaves the others' limits unchanged."""
     for _ in range(5):
         await taken(pool, "me")
 
@@ -83,7 +83,7 @@ async def test_everybody_and_every_policy_has_a_count_of_its_own(pool: Pool) -> 
 
 
 async def test_after_its_end_a_window_begins_anew(pool: Pool, database: Postgres) -> None:
-    """A window ends a minute after its first time, and the next one has the whole quota."""
+    """A window ends a minute after its first request, and the next one has the whole quota."""
     assert 50 < (await taken(pool, "me")).seconds <= 60
     await run(database, "update rate_limits set ends_at = ends_at - interval '30 seconds'")
     for _ in range(4):
@@ -99,7 +99,7 @@ async def test_after_its_end_a_window_begins_anew(pool: Pool, database: Postgres
 
 
 async def test_counts_that_are_over_are_swept(pool: Pool, database: Postgres) -> None:
-    """Windows go at their end, few failures after an hour, many after a day; what still counts stays."""
+    """Windows go at their end, few failures after an hour, many after a day; active ones stay."""
     for subject in ("over", "running"):
         await taken(pool, subject)
     await run(database, "update rate_limits set ends_at = now() - interval '1 s' where subject = 'over'")
@@ -123,7 +123,7 @@ async def test_counts_that_are_over_are_swept(pool: Pool, database: Postgres) ->
 
 
 async def test_many_logins_at_once_are_no_more_than_five(pool: Pool, other_pool: Pool) -> None:
-    """Guessing in parallel, at two gateways, gives no more tries than one after the other.
+    """Guessing in parallel, at two gateways, gets no more tries than sequential guessing.
 
     On a busy machine the first delay of a second may pass meanwhile, which allows one more.
     """
@@ -147,7 +147,7 @@ async def test_each_failure_after_the_fifth_doubles_the_delay(pool: Pool, databa
 
 
 async def test_a_try_during_a_delay_does_not_make_it_longer(pool: Pool, database: Postgres) -> None:
-    """Whoever keeps on trying can not keep the owner out."""
+    """An attacker who keeps trying cannot lock the owner out."""
     for _ in range(5):
         await tried(pool)
     before = await run(database, "select * from login_failures")
@@ -158,7 +158,7 @@ async def test_a_try_during_a_delay_does_not_make_it_longer(pool: Pool, database
 
 
 async def test_a_success_forgets_the_failures(pool: Pool, database: Postgres) -> None:
-    """After a login that succeeded the next four failures cost nothing again."""
+    """After a successful login the next four failures cause no delay again."""
     for _ in range(5):
         await tried(pool)
 
@@ -169,7 +169,7 @@ async def test_a_success_forgets_the_failures(pool: Pool, database: Postgres) ->
 
 
 async def test_a_password_that_was_not_checked_does_not_count(pool: Pool) -> None:
-    """A gateway that is too busy to check a password takes the count back, and the delay with it."""
+    """A gateway that is too busy to check a password undoes the count and the delay."""
     for _ in range(5):
         await tried(pool)
 
@@ -181,7 +181,7 @@ async def test_a_password_that_was_not_checked_does_not_count(pool: Pool) -> Non
 
 
 async def test_addresses_of_failed_logins_are_not_kept(pool: Pool, database: Postgres) -> None:
-    """What was typed into the login stands nowhere, only its hash."""
+    """The database has only the hash of the address that was typed."""
     await tried(pool, "stranger@example.com")
 
     ((row,),) = await run(database, "select login_failures::text from login_failures")

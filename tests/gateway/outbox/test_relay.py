@@ -1,4 +1,4 @@
-"""The relay: every row of the outbox is published once, and one bad stream or row holds no other up."""
+"""The relay publishes every row of the outbox once, and one bad stream or row delays no other."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ STUCK = 5000
 
 @pytest_asyncio.fixture(name="admin")
 async def _admin(clean_bus: Nats) -> AsyncIterator[Client]:
-    """Yield the administrator's connection; the streams are as they should be afterwards."""
+    """Yield the administrator's connection, and restore the streams afterwards."""
     async with await nats_client.connect(
         clean_bus.url, nkeys_seed=str(clean_bus.seed_file("admin"))
     ) as client:
@@ -73,7 +73,7 @@ async def relaying(pool: Pool, bus: Bus) -> AsyncIterator[Relay]:
 
 
 def message(stream: str, body: bytes = b"{}") -> Outgoing:
-    """Make a message for a stream."""
+    """Return a message for a stream."""
     return Outgoing(str(uuid4()), SUBJECTS[stream], stream, {}, body)
 
 
@@ -105,7 +105,7 @@ async def waiting(pool: Pool, stream: str) -> tuple[int, int]:
 
 
 def gone(pool: Pool, stream: str) -> Callable[[], Awaitable[bool]]:
-    """Return the condition that no message of a stream is in the outbox."""
+    """Return the condition that the outbox has no message of a stream."""
 
     async def is_gone() -> bool:
         return (await waiting(pool, stream))[0] == 0
@@ -128,37 +128,37 @@ async def published(admin: Client, stream: str) -> int:
 
 
 async def missing(admin: Client, stream: str) -> None:
-    """Take a stream away: its messages find nobody who answers."""
+    """Delete a stream: no responder confirms its messages."""
     await admin.jetstream().delete_stream(stream)
 
 
 async def silent(admin: Client, stream: str) -> None:
-    """Let messages of a stream be taken by somebody who never answers."""
+    """Let a subscriber take the messages of a stream and never confirm them."""
     await admin.jetstream().delete_stream(stream)
     await admin.subscribe(SUBJECTS[stream])
     await admin.flush()
 
 
 async def full(admin: Client, stream: str) -> None:
-    """Let a stream hold no more than it has."""
+    """Limit a stream to the messages it has."""
     await admin.jetstream().publish(SUBJECTS[stream], b"{}")
     await changed(admin, stream, max_msgs=1, discard=DiscardPolicy.NEW)
 
 
 async def refusing(admin: Client, stream: str) -> None:
-    """Let a stream find every message too large."""
+    """Let a stream refuse every message as too large."""
     await changed(admin, stream, max_msg_size=1)
 
 
 async def changed(admin: Client, stream: str, **settings: object) -> StreamConfig:
-    """Return a stream other settings."""
+    """Change the settings of a stream."""
     config = (await admin.jetstream().stream_info(stream)).config.evolve(**settings)
     await admin.jetstream().update_stream(config)
     return config
 
 
 async def test_a_row_goes_only_when_its_stream_confirmed(pool: Pool, bus: Bus, admin: Client) -> None:
-    """While a stream confirms nothing its row stays; then it is published once, and only then deleted."""
+    """Its row stays until the stream confirms; it is published once, and only then deleted."""
     await missing(admin, EVENTS)
     await put(pool, [message(EVENTS)])
     async with relaying(pool, bus):
@@ -192,7 +192,7 @@ async def test_one_bad_stream_holds_no_other_up(
 
 
 async def test_a_stream_that_is_away_is_probed_and_then_served(pool: Pool, bus: Bus, admin: Client) -> None:
-    """Fifty messages find out, then single ones ask; when the stream is back all are published, once each."""
+    """After fifty failed messages single ones probe; when the stream is back all are published, once each."""
     await missing(admin, EVENTS)
     await put_many(pool, EVENTS, STUCK)
     async with relaying(pool, bus):
@@ -206,7 +206,7 @@ async def test_a_stream_that_is_away_is_probed_and_then_served(pool: Pool, bus: 
 
 
 async def test_a_row_that_is_refused_waits_alone(pool: Pool, bus: Bus, admin: Client) -> None:
-    """Messages that are too large for their stream are tried ever more rarely; later ones pass them."""
+    """Messages that are too large for their stream are retried ever more rarely; later ones pass them."""
     await put(pool, [message(REQUESTS, b" " * 65 * 1024) for _ in range(60)])
     async with relaying(pool, bus) as relay:
         await until(claimed(pool, REQUESTS, 60))
@@ -228,7 +228,7 @@ async def test_a_row_that_is_refused_waits_alone(pool: Pool, bus: Bus, admin: Cl
 
 
 async def test_a_row_that_no_client_can_send_waits_alone(pool: Pool, bus: Bus, admin: Client) -> None:
-    """A message larger than the server takes at all, or with a broken subject, ends nothing but itself."""
+    """A message larger than the server's limit, or with a broken subject, fails alone."""
     bad = [
         message(OUTCOMES, b" " * 3 * 1024 * 1024),
         Outgoing("broken", "butler.sync failed", OUTCOMES, {}, b""),
@@ -246,7 +246,7 @@ async def test_a_row_that_no_client_can_send_waits_alone(pool: Pool, bus: Bus, a
 
 
 async def test_requests_and_outcomes_go_before_events(pool: Pool, bus: Bus, admin: Client) -> None:
-    """However many events wait, what settles syncs is sent first."""
+    """Messages that settle syncs are sent first, however many events wait."""
     seen: asyncio.Queue[str] = asyncio.Queue()
 
     async def on_message(received: Msg) -> None:
@@ -264,7 +264,7 @@ async def test_requests_and_outcomes_go_before_events(pool: Pool, bus: Bus, admi
 
 
 async def test_no_row_is_locked_while_it_is_on_its_way(pool: Pool, bus: Bus, admin: Client) -> None:
-    """A stream that does not answer keeps a message on its way; meanwhile others may lock its row."""
+    """While a silent stream keeps a message in flight, other transactions may lock its row."""
     await silent(admin, EVENTS)
     await put(pool, [message(EVENTS)])
     async with relaying(pool, bus):
@@ -277,7 +277,7 @@ async def test_no_row_is_locked_while_it_is_on_its_way(pool: Pool, bus: Bus, adm
 async def test_what_a_dead_relay_had_is_anothers_when_the_lease_ends(
     pool: Pool, bus: Bus, admin: Client
 ) -> None:
-    """Rows that were claimed by a process that died are published by the next one."""
+    """Another relay publishes rows that a dead process claimed."""
     await put(pool, [message(OUTCOMES)])
     async with pool.transaction() as connection:
         assert len(await outbox.claim(connection, {}, 50, lease_seconds=2.0)) == 1
@@ -313,7 +313,7 @@ async def test_a_claim_that_the_database_lost_is_harmless(
 
 
 async def test_relays_share_the_rows(pool: Pool) -> None:
-    """Eight that claim at the same time have each row once, and all rows together."""
+    """Eight relays that claim simultaneously have each row once, and all rows together."""
     await put_many(pool, OUTCOMES, 2000)
 
     async def claims() -> list[int]:
@@ -331,7 +331,7 @@ async def test_relays_share_the_rows(pool: Pool) -> None:
 
 
 async def test_a_relay_that_stops_keeps_nothing(pool: Pool, bus: Bus, admin: Client) -> None:
-    """What is on its way when it is told to stop is free for another at once, not when the lease ends."""
+    """Rows in flight at its shutdown are free for another at once, not when the lease ends."""
     await silent(admin, EVENTS)
     await put_many(pool, EVENTS, 10)
     async with relaying(pool, bus):
@@ -342,7 +342,7 @@ async def test_a_relay_that_stops_keeps_nothing(pool: Pool, bus: Bus, admin: Cli
 
 
 async def test_a_claim_that_is_another_relays_now_is_left_alone(pool: Pool) -> None:
-    """A relay whose lease ended does not put off what another has claimed since."""
+    """A relay whose lease ended does not postpone a row that another has claimed since."""
     await put(pool, [message(EVENTS)])
     async with pool.transaction() as connection:
         (late,) = await outbox.claim(connection, {}, 50, lease_seconds=0.0)
@@ -354,7 +354,7 @@ async def test_a_claim_that_is_another_relays_now_is_left_alone(pool: Pool) -> N
 
 
 async def test_yesterdays_relay_may_run_beside(pool: Pool, bus: Bus, admin: Client) -> None:
-    """One that publishes in the transaction in which it deletes shares the work: all is published once."""
+    """A relay that publishes in the deleting transaction shares the work: each row is published once."""
     await put_many(pool, OUTCOMES, 2000)
 
     async def yesterdays() -> int:
@@ -380,7 +380,7 @@ async def test_yesterdays_relay_may_run_beside(pool: Pool, bus: Bus, admin: Clie
 async def test_the_place_of_each_request_is_written_down(
     pool: Pool, bus: Bus, admin: Client, account: Account
 ) -> None:
-    """Where its last request stands is stored with the sync, before the row is deleted."""
+    """The sequence number of the sync's last request is stored before the row is deleted."""
     await put_many(pool, REQUESTS, 3)
     sync = await opened(pool, account)
     await put(pool, [Outgoing(f"{sync.id}:1", SUBJECTS[REQUESTS], REQUESTS, {}, b"{}", sync.id)])

@@ -1,4 +1,4 @@
-"""An asset is gone when a total of the exchange says so, or when it is missing again later."""
+"""An asset is gone when a total of the exchange confirms it, or when it is missing again later."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,14 +17,14 @@ NAMELESS = UnreadableRow("the currency has no name", usd=Decimal("0.00000003"))
 
 
 def usd(text: str | None) -> Decimal | None:
-    """Read an amount of USD."""
+    """Return an amount in USD."""
     return None if text is None else Decimal(text)
 
 
 def listed(
     *assets: str, totals: Totals | None = None, unreadable: tuple[UnreadableRow, ...] = ()
 ) -> WalletRead:
-    """Make a list that was read."""
+    """Return a list that was read."""
     balances = tuple(Balance(asset, Decimal(1)) for asset in assets)
     verdict = Verdict.INCOMPLETE if unreadable else Verdict.COMPLETE
     return WalletRead(
@@ -39,13 +39,13 @@ def listed(
 
 
 def at(seconds: float) -> Moment:
-    """Return the moment of a sync that is recorded at once."""
+    """Return the time of a sync that is recorded at once."""
     time = NOW + timedelta(seconds=seconds)
     return Moment(time, time, PATIENCE)
 
 
 def totals(listed: str | None, stated: str | None, valued: str | None, *, fits: bool = False) -> Totals:
-    """Make totals in USD."""
+    """Return totals in USD."""
     return Totals(usd(listed), usd(listed), usd(stated), usd(valued), fits=fits)
 
 
@@ -67,12 +67,12 @@ def totals(listed: str | None, stated: str | None, valued: str | None, *, fits: 
     ],
 )
 def test_a_total_confirms_a_list_when_it_fits(said: Totals | None, confirmed: bool) -> None:  # noqa: FBT001
-    """The total of the same answer must be above zero, the valuation within 1 % and at least 1 USD."""
+    """The total of the same response must be above zero, the valuation within 1 % and at least 1 USD."""
     assert is_confirmed(listed("BTC", totals=said)) is confirmed
 
 
 def test_a_valuation_of_zero_confirms_an_empty_wallet() -> None:
-    """Neither says that there is anything; a list with an asset in it is not empty."""
+    """Zero proves no asset; a list with an asset in it is not empty."""
     assert is_confirmed(listed(totals=totals("0", None, "0")))
     assert not is_confirmed(listed("BTC", totals=Totals(None, valued=Decimal(0))))
 
@@ -90,21 +90,21 @@ def test_a_row_without_a_name_that_is_worth_something_may_be_the_missing_asset(
     row: UnreadableRow,
     confirmed: bool,  # noqa: FBT001
 ) -> None:
-    """No total tells which asset such a row is; dust and a row with a name do not matter."""
+    """No total says which asset such a row is; dust and rows with a name do not matter."""
     said = totals("100", "100", None, fits=True)
 
     assert is_confirmed(listed("BTC", totals=said, unreadable=(row,))) is confirmed
 
 
 def test_a_list_that_lacks_nothing_is_accepted() -> None:
-    """New assets, smaller amounts and rows that could not be read are no losses."""
+    """New assets, smaller amounts and unreadable rows are not losses."""
     read = listed("BTC", "ETH", unreadable=(UnreadableRow("no amount", asset="SOL"),))
 
     assert judge_losses(["BTC", "SOL"], read, None, at(0)).missing is None
 
 
 def test_a_confirmed_loss_is_gone_at_once() -> None:
-    """The exchange's own total says that the list is whole."""
+    """The exchange's own total confirms that the list is whole."""
     read = listed("BTC", totals=totals("100", "100", None, fits=True))
 
     losses = judge_losses(["BTC", "ETH"], read, None, at(0))
@@ -137,7 +137,7 @@ def test_an_outcome_that_was_recorded_late_does_not_run_the_clock() -> None:
 
 
 def test_an_asset_that_is_back_starts_anew() -> None:
-    """An asset that flickers is never gone by adding up its absences."""
+    """The absences of a flickering asset never add up to a loss."""
     first = judge_losses(["BTC", "ETH"], listed("BTC"), None, at(0))
     back = judge_losses(["BTC", "ETH"], listed("BTC", "ETH"), first.missing, at(200))
     again = judge_losses(["BTC", "ETH"], listed("BTC"), back.missing, at(400))
@@ -147,7 +147,7 @@ def test_an_asset_that_is_back_starts_anew() -> None:
 
 @given(st.lists(st.sets(st.sampled_from("ABCDEF")), min_size=20, max_size=30))
 def test_no_loss_holds_a_list_back_for_more_than_an_hour(lists: list[set[str]]) -> None:
-    """However the assets take turns in going missing, a list is shown after an hour at the latest."""
+    """In whatever order assets go missing, a list is shown after an hour at the latest."""
     missing: Missing | None = None
     held_since: datetime | None = None
     for number, assets in enumerate(lists):
@@ -163,7 +163,7 @@ def test_no_loss_holds_a_list_back_for_more_than_an_hour(lists: list[set[str]]) 
 
 @pytest.mark.parametrize("seconds", [300, 3700, 86_400, 31_536_000])
 def test_a_loss_that_was_never_seen_before_is_not_believed(seconds: float) -> None:
-    """Whenever another one was, and however long ago: it waits for its own second sighting."""
+    """It waits for its own second sighting, however long ago another asset was missing."""
     first = judge_losses(["BTC", "ETH", "X"], listed("BTC", "ETH"), None, at(0))
 
     losses = judge_losses(["BTC", "ETH", "X"], listed("X"), first.missing, at(seconds))
@@ -175,7 +175,7 @@ def test_a_loss_that_was_never_seen_before_is_not_believed(seconds: float) -> No
 
 
 def test_after_an_hour_the_list_is_shown_with_what_is_newly_missing_beside_it() -> None:
-    """A loss that goes on for an hour holds nothing back, and brings no other loss with it."""
+    """A loss that lasts for an hour delays no list, and confirms no other loss."""
     first = judge_losses(["BTC", "ETH"], listed("BTC"), None, at(0))
 
     losses = judge_losses(["BTC", "ETH"], listed(), first.missing, at(3700))

@@ -1,4 +1,4 @@
-"""Outcomes as a worker writes them, recorded, and what is shown of them then."""
+"""Outcomes as a worker writes them, recorded, and the API's view of them."""
 
 from datetime import timedelta
 
@@ -28,12 +28,12 @@ NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
 
 
 def failed(wallet: str) -> WalletRead:
-    """Make a wallet that was not read."""
+    """Return a wallet that was not read."""
     return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
 
 
 def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
-    """Make the outcome that a worker would publish."""
+    """Return the outcome that a worker would publish."""
     reads = (*wallets, NOT_COVERED)
     status = status_of(reads)
     if status is Status.FAILED:
@@ -48,7 +48,7 @@ async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelt
 
 
 async def shown_wallet(pool: Pool, account: Account) -> WalletView:
-    """Return the trading wallet as it is shown."""
+    """Return the trading wallet as the API shows it."""
     async with pool.transaction() as connection:
         stored = await balances.list_wallets(connection, account.id)
         listed = await balances.list_balances(connection, account.id)
@@ -56,7 +56,7 @@ async def shown_wallet(pool: Pool, account: Account) -> WalletView:
 
 
 async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
-    """Return the account and its holdings as they are shown."""
+    """Return the account and its holdings as the API shows them."""
     async with pool.transaction() as connection:
         found = await accounts.find_account(connection, account.user_id, account.id)
         stored = await balances.list_wallets(connection, account.id)

@@ -1,4 +1,4 @@
-"""The oldest of what waits is a metric, and shows as degraded where it waits for long."""
+"""A metric has the age of the oldest waiting item, and long waits show as degraded."""
 
 import math
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ async def test_nothing_waits(pool: Pool) -> None:
 async def test_one_stream_that_takes_nothing_shows(
     pool: Pool, account: Account, age: float, *, passes: bool
 ) -> None:
-    """Its metric is the age of its oldest row; those of the other streams stay as they are."""
+    """Its metric is the age of its oldest row; those of the other streams do not change."""
     backlog, sync = Backlog(pool, DEADLINE), await opened(pool, account)
     async with pool.transaction() as connection:
         await outbox.put(connection, account_synced(sync, datetime.now(UTC)))
@@ -95,7 +95,7 @@ async def test_a_sync_that_waits_for_long_shows(
 
 
 async def test_what_can_not_be_read_is_no_number(clean_database: Postgres) -> None:
-    """Without the database the ages are NaN, not those of the last look; the lost database is told apart."""
+    """Without the database the ages are NaN, not the previous ones; a separate check reports the database."""
     (port,) = free_ports(1)
     url = clean_database.url(GATEWAY).replace(str(clean_database.port), str(port))
     pool = Pool(url, "")

@@ -1,4 +1,4 @@
-"""What an outcome may say: beyond its bounds no name, number, time or text comes before a user."""
+"""Users see no name, number, time or text of an outcome beyond its bounds."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ AS_OF = ACCOUNT.created_at
 
 
 def told(**changed: Any) -> WalletRead:
-    """Make a wallet that was read but for a row."""
+    """Return a wallet that was read except for one row."""
     good = WalletRead(
         "trading", Verdict.INCOMPLETE, AS_OF, (Balance("BTC", Decimal(1)),), error_code="unreadable_rows"
     )
@@ -41,7 +41,7 @@ def told(**changed: Any) -> WalletRead:
 
 
 def outcome_of(*reads: WalletRead) -> SyncOutcome:
-    """Make an outcome and send it over the bus."""
+    """Return an outcome after sending it over the bus."""
     received: SyncOutcome = decode(
         encode(SyncCompleted(uuid4(), uuid4(), "okx", "partial", reads)), SyncOutcome
     )
@@ -53,7 +53,7 @@ def outcome_of(*reads: WalletRead) -> SyncOutcome:
 )
 @pytest.mark.parametrize("place", ["balance", "row"])
 def test_a_name_that_the_exchange_can_not_use_is_malformed(name: str, place: str) -> None:
-    """Of an asset, and of one whose row could not be read."""
+    """The name of an asset, and of one with an unreadable row."""
     changed: Any = {"balances": (Balance(name, Decimal(1)),)}
     if place == "row":
         changed = {"unreadable": (UnreadableRow("eq is missing", name),), "unreadable_count": 1}
@@ -71,7 +71,7 @@ def test_a_name_that_the_exchange_can_use_is_kept(name: str) -> None:
 
 
 def test_an_exchange_s_entry_may_allow_other_names() -> None:
-    """The pattern stands in the catalogue, so that an exchange with other names can be added."""
+    """The catalogue has the pattern, so that an exchange with other names can be added."""
     moon = msgspec.structs.replace(OKX, asset_names=r"\w{1,8}")
 
     assert (OKX.names_asset("币安人生"), moon.names_asset("币安人生")) == (False, True)
@@ -100,7 +100,7 @@ def test_an_exchange_s_entry_may_allow_other_names() -> None:
     ids=str,
 )
 def test_a_number_or_a_time_that_can_not_be_one_is_malformed(changed: dict[str, Any]) -> None:
-    """More than forty digits in any field, and what no clock and no count can give."""
+    """More than forty digits in any field, and values that no clock and no count can have."""
     with pytest.raises(Malformed):
         wallet_reads(outcome_of(told(**changed)))
 
@@ -108,7 +108,7 @@ def test_a_number_or_a_time_that_can_not_be_one_is_malformed(changed: dict[str, 
 @pytest.mark.parametrize("code", [*Code, "moon_in_the_way"])
 @pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.NOT_PERMITTED, Verdict.INCOMPLETE])
 def test_no_text_of_an_outcome_is_shown(code: str, verdict: Verdict) -> None:
-    """Whatever a stolen worker writes in the place of words and reasons, users read ours."""
+    """Whatever a stolen worker writes as words and reasons, users read ours."""
     rows = (UnreadableRow(LURE[:200], "BTC"), UnreadableRow("eq is missing", "ETH"))
     read = told(
         verdict=verdict, error_code=code, error=LURE, unreadable=rows, unreadable_count=2, exchange_code="-1"
@@ -122,7 +122,7 @@ def test_no_text_of_an_outcome_is_shown(code: str, verdict: Verdict) -> None:
 
 
 def test_the_rows_that_could_not_be_read_are_told_in_words_of_the_table() -> None:
-    """A reason that is known stays, and another one, of a later version perhaps, is a general one."""
+    """A known reason stays, and an unknown one, perhaps of a later version, becomes a general one."""
     rows = (UnreadableRow("eq is missing", "ETH"), UnreadableRow("the moon is in the way", "SOL"))
     said = outcome_of(told(unreadable=rows, unreadable_count=2, difference_usd=Decimal("-1.5")))
 
@@ -136,7 +136,7 @@ def test_the_rows_that_could_not_be_read_are_told_in_words_of_the_table() -> Non
 
 
 def test_sentences_that_are_known_are_kept() -> None:
-    """Of the words of a worker those stay that stand in the table; the code stands in a field of its own."""
+    """Words of a worker that the table has stay; the code has its own field."""
     error = f"{LURE} The answer is an HTTP 503 that does not come from the API. {LURE} (OKX 50001)"
     read = WalletRead("trading", Verdict.FAILED, error_code=Code.EXCHANGE_UNAVAILABLE, error=error)
     said = outcome_of(msgspec.structs.replace(read, exchange_code="50001"))
@@ -148,7 +148,7 @@ def test_sentences_that_are_known_are_kept() -> None:
 
 
 def test_a_refusal_is_told_in_words_of_the_table() -> None:
-    """Neither a worker nor a broker that was taken over puts a text or a time of its own into a problem."""
+    """Neither a compromised worker nor a compromised broker puts its own text or time into a problem."""
     refused = Refused(Code.KEY_REJECTED, f"{LURE} The list is empty.", 1e308, "50111")
 
     shown = in_own_words(refused, "okx")
@@ -172,7 +172,7 @@ async def recorded(pool: Pool, sync: Sync, as_of: datetime, reported_at: datetim
 async def test_a_time_within_a_minute_of_the_sync_s_life_counts(
     pool: Pool, account: Account, seconds: int
 ) -> None:
-    """Clocks differ; the exchange may have looked at the account long before."""
+    """Clocks differ; the exchange may have computed the numbers long before."""
     sync = await opened(pool, account)
     as_of = sync.requested_at + timedelta(seconds=seconds)
 
@@ -188,7 +188,7 @@ async def test_a_time_within_a_minute_of_the_sync_s_life_counts(
 async def test_a_time_outside_of_the_sync_s_life_ends_it_as_clock_disagrees(
     pool: Pool, account: Account, off: timedelta, days: int
 ) -> None:
-    """Its wallets failed, what was there stays and is stale, and no letter is dead. Also days later."""
+    """Its wallets failed, the stored balances become stale, and there is no dead letter. Also days later."""
     await recorded(pool, first := await opened(pool, account), first.requested_at)
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
@@ -214,7 +214,7 @@ async def test_a_time_outside_of_the_sync_s_life_ends_it_as_clock_disagrees(
 async def test_a_report_of_the_future_or_before_all_exchanges_is_no_report(
     pool: Pool, account: Account, reported: timedelta
 ) -> None:
-    """The time at which the exchange looked is a time of the past."""
+    """The exchange computed the numbers at some time in the past."""
     sync = await opened(pool, account)
 
     ended = await recorded(pool, sync, sync.requested_at, sync.requested_at + reported)
@@ -223,7 +223,7 @@ async def test_a_report_of_the_future_or_before_all_exchanges_is_no_report(
 
 
 async def test_numbers_that_were_stored_before_are_shown(pool: Pool, account: Account) -> None:
-    """A gateway of the version before has stored eighty digits and names of other letters."""
+    """A gateway of the version before has stored eighty digits and names with other letters."""
     sync = await opened(pool, account)
     await recorded(pool, sync, sync.requested_at)
     long = Decimal("9" * 40 + "." + "9" * 40)

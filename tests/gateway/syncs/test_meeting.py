@@ -1,4 +1,4 @@
-"""Transactions that meet at one account: the later one sees what the earlier one did."""
+"""Concurrent transactions on one account: the later one sees the earlier one's changes."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ WAITING = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
 async def test_an_outcome_that_meets_a_deletion_leaves_no_numbers(
     pool: Pool, account: Account, clean_database: Postgres
 ) -> None:
-    """The outcome waits until the account is deleted, and then keeps no balances of it."""
+    """The outcome waits until the account is deleted, and then stores no balances."""
     said = outcome(await opened(pool, account), read("trading", "1"), read("funding", "2"))
     async with await clean_database.connect(SUPERUSER) as admin:
 
@@ -37,7 +37,7 @@ async def test_an_outcome_that_meets_a_deletion_leaves_no_numbers(
 
 
 async def test_joining_a_sync_leaves_its_deadline(pool: Pool, account: Account) -> None:
-    """A later request gets the open sync as it is: its grant and its message end when they did."""
+    """A later request joins the open sync unchanged: its grant and its message end when they did."""
     first = await opened(pool, account)
 
     joined = await opened(pool, account)
@@ -46,7 +46,7 @@ async def test_joining_a_sync_leaves_its_deadline(pool: Pool, account: Account) 
 
 
 async def test_joining_a_sync_does_not_wait_for_its_row(pool: Pool, account: Account) -> None:
-    """The relay locks the rows of several syncs in its own order: two who wait for each other deadlock."""
+    """The relay locks the rows of several syncs in its own order: mutual waits would deadlock."""
     first = await opened(pool, account)
     async with pool.transaction() as relay:
         await relay.execute("select from syncs where id = %s for update", [first.id])
@@ -55,7 +55,7 @@ async def test_joining_a_sync_does_not_wait_for_its_row(pool: Pool, account: Acc
 
 
 async def test_the_place_of_an_earlier_publication_says_nothing(pool: Pool, account: Account) -> None:
-    """A relay that was held still writes down late where it put a request that was published again since."""
+    """A delayed relay stores the sequence number of a request that was published again since."""
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await connection.execute("update syncs set publications = 2")
@@ -67,7 +67,7 @@ async def test_the_place_of_an_earlier_publication_says_nothing(pool: Pool, acco
 
 
 async def test_a_request_of_a_sync_that_ended_is_not_published(pool: Pool, account: Account) -> None:
-    """After an outage the workers are not asked for what is over."""
+    """After an outage the workers get no requests of ended syncs."""
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await outbox.put(connection, Outgoing(f"{sync.id}:1", "s", "SYNC_REQUESTS", {}, b"{}", sync.id))

@@ -1,4 +1,4 @@
-"""What the gateway asks a worker for, and how long that worker may."""
+"""The gateway's requests to a worker, and their deadline."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from tests.gateway.conftest import opened
 
 
 async def test_a_grant_is_for_one_sync_and_ends_with_it(pool: Pool, account: Account) -> None:
-    """It names the account's credential and the sync, and is good until the sync's deadline, no longer."""
+    """It names the account's credential and the sync, and is valid exactly until the sync's deadline."""
     key, sync = Ed25519PrivateKey.generate(), await opened(pool, account)
 
     outgoing = sync_request(sync, account, key)

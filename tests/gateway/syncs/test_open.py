@@ -1,4 +1,4 @@
-"""Opening a sync: one open sync per account, with its request in the outbox, and none of a paused account."""
+"""An account has one open sync, with its request in the outbox, and a paused account has none."""
 
 from uuid import UUID
 
@@ -26,7 +26,7 @@ TERMS = Terms(Ed25519PrivateKey.generate(), 120)
 
 
 async def opened(pool: Pool, account_id: UUID, sync_id: UUID | None = None) -> Sync:
-    """Open a sync as a schedule does: it knows no quota and no idempotency key."""
+    """Open a sync as a schedule does, without quota and idempotency key."""
     async with pool.transaction() as connection:
         return await open_one(connection, TERMS, account_id, sync_id or uuid7())
 
@@ -49,7 +49,7 @@ async def pause(pool: Pool, account: Account) -> None:
 async def test_a_sync_is_opened_with_its_request_and_its_audit(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """The request names the credential, grants its reads until the deadline, and is counted by no limit."""
+    """The request names the credential, grants its reads until the deadline, and no limit counts it."""
     sync_id = uuid7()
 
     sync = await opened(pool, account.id, sync_id)
@@ -74,7 +74,7 @@ async def test_a_second_one_joins_the_first(pool: Pool, account: Account, databa
 
 
 async def test_a_paused_account_is_not_synced(pool: Pool, account: Account, database: Postgres) -> None:
-    """The error says why and what ends it; nothing is written."""
+    """The error has the reason and its remedy; no row is written."""
     await pause(pool, account)
 
     with pytest.raises(AccountPaused) as caught:
@@ -87,7 +87,7 @@ async def test_a_paused_account_is_not_synced(pool: Pool, account: Account, data
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_what_is_deleted_or_unknown_is_not_found(pool: Pool, account: Account, *, known: bool) -> None:
-    """An account may be deleted between two looks of a schedule."""
+    """A user may delete an account between two polls of a schedule."""
     async with pool.transaction() as connection:
         await accounts.delete_account(connection, account.id)
 
@@ -113,5 +113,5 @@ async def test_all_accounts_are_opened_and_a_paused_one_fails_at_once(
 
 
 async def test_all_of_a_user_without_accounts_are_none(pool: Pool) -> None:
-    """That is no error."""
+    """That is not an error."""
     assert await opened_all(pool, uuid7()) == Opened([], [])

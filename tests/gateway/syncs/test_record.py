@@ -1,4 +1,4 @@
-"""An outcome is recorded once, and never makes a number look newer, smaller or more complete than it is."""
+"""An outcome is recorded once, and makes no number look newer, smaller or more complete than it is."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,23 +34,23 @@ from gateway.store.syncs import Queued
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import failed, outcome, recorded, shown, shown_wallet, totals
 
-# Set anew for each test.
+# Set before each test.
 BEFORE = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def _moment_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test read wallets as it begins, which is in the life of its syncs, give or take a second."""
+    """Let a test read wallets at its beginning, within the life of its syncs, give or take a second."""
     monkeypatch.setitem(globals(), "BEFORE", datetime.now(UTC))
 
 
 def read(wallet: str, total: str, as_of: datetime | None = None) -> WalletRead:
-    """Make a wallet with one asset that was read."""
+    """Return a read wallet with one asset."""
     return WalletRead(wallet, Verdict.COMPLETE, as_of or BEFORE, (Balance("BTC", Decimal(total)),))
 
 
 async def test_the_first_outcome_stays(pool: Pool, account: Account) -> None:
-    """A second outcome of the same sync, of whatever kind, changes nothing."""
+    """A second outcome of the same sync, of any kind, changes no row."""
     sync = await opened(pool, account)
     assert await recorded(pool, outcome(sync, read("trading", "1"), read("funding", "2"))) is not None
 
@@ -61,7 +61,7 @@ async def test_the_first_outcome_stays(pool: Pool, account: Account) -> None:
 
 
 async def test_a_failed_wallet_keeps_its_last_good_set_as_stale(pool: Pool, account: Account) -> None:
-    """What could not be read is neither zero nor gone, and the sums say that they are not complete."""
+    """An unread asset is neither zero nor gone, and the sums are marked as incomplete."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
 
     await recorded(pool, outcome(await opened(pool, account), read("trading", "5"), failed("funding")))
@@ -72,7 +72,7 @@ async def test_a_failed_wallet_keeps_its_last_good_set_as_stale(pool: Pool, acco
 
 
 async def test_a_wallet_never_read_is_missing(pool: Pool, account: Account) -> None:
-    """A partial first sync shows what was read and names what is missing."""
+    """A partial first sync shows the read wallets and names the missing ones."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), failed("funding")))
 
     _, view = await shown(pool, account)
@@ -81,7 +81,7 @@ async def test_a_wallet_never_read_is_missing(pool: Pool, account: Account) -> N
 
 
 async def test_an_asset_that_the_total_confirms_as_gone_is_gone(pool: Pool, account: Account) -> None:
-    """A list that the exchange's own total fits replaces the whole wallet: what vanished was spent."""
+    """A list that fits the exchange's own total replaces the whole wallet: missing assets were spent."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
     empty = WalletRead("trading", Verdict.COMPLETE, BEFORE, (), totals=Totals(Decimal(0), valued=Decimal(0)))
 
@@ -111,7 +111,7 @@ async def test_a_loss_that_nothing_confirms_keeps_the_old_set(pool: Pool, accoun
 
 
 async def test_a_loss_that_is_seen_again_later_is_accepted(pool: Pool, account: Account) -> None:
-    """A failed read in between changes nothing of it."""
+    """A failed read in between does not matter."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
     short = WalletRead("trading", Verdict.COMPLETE, BEFORE, (Balance("ETH", Decimal(5)),))
     whole = read("funding", "2")
@@ -129,7 +129,7 @@ async def test_a_loss_that_is_seen_again_later_is_accepted(pool: Pool, account: 
 async def test_after_an_hour_a_list_is_shown_with_what_is_newly_missing(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """Another asset that vanishes then is not believed at once: it keeps its amount, and nothing is fresh."""
+    """An asset that vanishes then is not believed gone: it keeps its amount, and no wallet is fresh."""
     funding = read("funding", "2")
     whole = WalletRead(
         "trading", Verdict.COMPLETE, BEFORE, tuple(Balance(name, Decimal(1)) for name in ("BTC", "ETH", "X"))
@@ -155,7 +155,7 @@ async def test_after_an_hour_a_list_is_shown_with_what_is_newly_missing(
 
 
 async def test_an_amount_that_became_smaller_is_accepted(pool: Pool, account: Account) -> None:
-    """A row that is there, also with an amount of zero, is no loss."""
+    """A row that is present, even with an amount of zero, is not a loss."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
 
     await recorded(pool, outcome(await opened(pool, account), read("trading", "0"), read("funding", "1")))
@@ -164,7 +164,7 @@ async def test_an_amount_that_became_smaller_is_accepted(pool: Pool, account: Ac
 
 
 async def test_an_asset_whose_row_could_not_be_read_keeps_its_amount(pool: Pool, account: Account) -> None:
-    """It is marked as stale, the wallet is incomplete and says why, and the next whole list mends all."""
+    """It is marked as stale, the wallet is incomplete with a reason, and the next whole list repairs both."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
     later = BEFORE + timedelta(milliseconds=1)
     said = WalletRead(
@@ -205,7 +205,7 @@ async def test_an_asset_whose_row_could_not_be_read_keeps_its_amount(pool: Pool,
 
 
 async def test_a_first_list_that_is_incomplete_is_shown(pool: Pool, account: Account) -> None:
-    """A row that can not be read does not keep the wallet from ever being read."""
+    """An unreadable row does not keep the wallet from ever being shown."""
     said = WalletRead(
         "trading",
         Verdict.INCOMPLETE,
@@ -224,7 +224,7 @@ async def test_a_first_list_that_is_incomplete_is_shown(pool: Pool, account: Acc
 async def test_numbers_that_the_valuation_contradicts_are_shown_as_disagreeing(
     pool: Pool, account: Account
 ) -> None:
-    """They are the newest there are, but the holdings are not called complete."""
+    """They are the newest numbers, but the holdings are not called complete."""
     said = WalletRead("trading", Verdict.COMPLETE, BEFORE, (), TotalCheck.DISAGREES)
 
     sync = await recorded(pool, outcome(await opened(pool, account), said, read("funding", "2")))
@@ -240,7 +240,7 @@ async def test_numbers_that_the_valuation_contradicts_are_shown_as_disagreeing(
 async def test_what_a_gateway_of_the_version_before_writes_counts(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """It moves the number of a wallet and leaves the detail, which then is not of that list."""
+    """It increments the wallet's number and leaves the detail, which then belongs to another list."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
     short = WalletRead("trading", Verdict.COMPLETE, BEFORE, ())
     await recorded(pool, outcome(await opened(pool, account), short, read("funding", "2")))
@@ -255,7 +255,7 @@ async def test_what_a_gateway_of_the_version_before_writes_counts(
 
 
 async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Account) -> None:
-    """What a later sync has stored stays, whatever the clocks of the workers say."""
+    """Data of a later sync stay, whatever the clocks of the workers say."""
     older = await opened(pool, account)
     await recorded(pool, outcome(older, failed("trading"), failed("funding")))
     newer = await opened(pool, account)
@@ -272,7 +272,7 @@ async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Acco
 
 
 async def test_the_time_of_the_last_sync_is_honest(pool: Pool, account: Account) -> None:
-    """It is the oldest wallet of a completed sync, never goes back, and never lies in the future."""
+    """It is the oldest wallet of a completed sync, never goes back, and is never in the future."""
     old, new, future = (BEFORE + timedelta(seconds=each) for each in (-40, -20, 50))
     expected = [(new, old, old), (old, old, old), (new, new, new), (old, old, new)]
     for trading, funding, synced in expected:
@@ -292,7 +292,7 @@ async def test_the_time_of_the_last_sync_is_honest(pool: Pool, account: Account)
 
 @pytest.mark.parametrize("partial", [True, False])
 async def test_only_a_completed_sync_moves_the_time(pool: Pool, account: Account, *, partial: bool) -> None:
-    """A partial or failed sync is an attempt with an error, no sync."""
+    """A partial or failed sync is an attempt with an error, not a sync."""
     trading = read("trading", "1") if partial else failed("trading")
     await recorded(pool, outcome(await opened(pool, account), trading, failed("funding")))
 
@@ -302,7 +302,7 @@ async def test_only_a_completed_sync_moves_the_time(pool: Pool, account: Account
 
 
 async def test_an_outcome_for_another_account_is_refused_whole(pool: Pool, account: Account) -> None:
-    """An outcome whose account is not that of its sync leaves both as they were."""
+    """An outcome whose account is not that of its sync changes neither."""
     sync = await opened(pool, account)
     said = outcome(sync, read("trading", "1"), read("funding", "1"))
     stranger = SyncFailed(sync.id, sync.user_id, "okx", Code.KEY_UNKNOWN, "")
@@ -313,7 +313,7 @@ async def test_an_outcome_for_another_account_is_refused_whole(pool: Pool, accou
 
 
 async def test_every_digit_survives_the_database(pool: Pool, account: Account) -> None:
-    """Forty digits, before or after the point, and trailing zeros, come back as they went in."""
+    """Forty digits, before or after the point, and trailing zeros, are read back unchanged."""
     for exact in ("9" * 40, "9" * 20 + "." + "0" * 18 + "10", "0." + "0" * 39 + "1"):
         await recorded(pool, outcome(await opened(pool, account), read("trading", exact), failed("funding")))
 
@@ -321,7 +321,7 @@ async def test_every_digit_survives_the_database(pool: Pool, account: Account) -
 
 
 async def test_a_wallet_that_the_outcome_lacks_keeps_its_state(pool: Pool, account: Account) -> None:
-    """A worker of another version may not read a wallet: what is stored of it stays as it was."""
+    """A worker of another version may not read a wallet: its stored state does not change."""
     await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), read("funding", "2")))
 
     sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "5")))
@@ -333,7 +333,7 @@ async def test_a_wallet_that_the_outcome_lacks_keeps_its_state(pool: Pool, accou
 
 
 async def test_a_fault_code_of_a_later_version_is_stored_and_shown(pool: Pool, account: Account) -> None:
-    """The code stays as text everywhere, and what to do about it is what helps with any fault of ours."""
+    """The code stays as text everywhere, with the remedy of an internal fault."""
     said = WalletRead("funding", Verdict.FAILED, error_code="moon_in_the_way", error="The moon.")
     sync = await recorded(pool, outcome(await opened(pool, account), read("trading", "1"), said))
     assert sync is not None

@@ -1,4 +1,4 @@
-"""Outcomes that wait at the same moment are recorded together, and none of them holds up another."""
+"""Simultaneous outcomes are recorded together, and none of them delays another."""
 
 import asyncio
 from decimal import Decimal
@@ -42,12 +42,12 @@ async def open_many(pool: Pool, account: Account) -> list[Sync]:
 
 
 def failed(sync: Sync) -> SyncOutcome:
-    """Make the outcome of a sync that failed as a whole."""
+    """Return the outcome of a sync that failed as a whole."""
     return SyncFailed(sync.id, sync.account_id, "okx", Code.RATE_LIMITED, "slow down")
 
 
 def completed(sync: Sync, asset: str = "BTC") -> SyncOutcome:
-    """Make an outcome with one asset in each wallet."""
+    """Return an outcome with one asset in each wallet."""
     wallets = tuple(
         WalletRead(name, Verdict.COMPLETE, sync.requested_at, (Balance(asset, Decimal(sync.number)),))
         for name in ("trading", "funding")
@@ -64,7 +64,7 @@ async def found(pool: Pool, sync_id: UUID) -> Sync:
 
 
 async def test_many_outcomes_at_once_are_each_recorded_once(pool: Pool, account: Account) -> None:
-    """Each sync has its own outcome and its own numbers, and a second outcome changes nothing."""
+    """Each sync has its own outcome and its own numbers, and a second outcome changes no row."""
     many = await open_many(pool, account)
     recorder = Recorder(pool)
     said = [failed(sync) if at % 3 else completed(sync) for at, sync in enumerate(many)]
@@ -83,7 +83,7 @@ async def test_many_outcomes_at_once_are_each_recorded_once(pool: Pool, account:
 
 
 async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, account: Account) -> None:
-    """One that can not be stored, and one of another account, say so; the others are recorded."""
+    """An outcome that cannot be stored, and one of another account, fail; the others are recorded."""
     first, second, *others = await open_many(pool, account)
     recorder = Recorder(pool)
     foreign = SyncFailed(second.id, first.account_id, "okx", Code.RATE_LIMITED, "")
@@ -114,7 +114,7 @@ async def test_a_locked_account_holds_up_no_other(pool: Pool, account: Account, 
 async def test_a_sync_ends_although_what_is_stored_of_its_account_can_not_be_read(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """A row that another version has written, or that is spoiled, keeps no outcome from being recorded."""
+    """A row that another version wrote, or a damaged one, does not prevent the recording of an outcome."""
     first = await opened(pool, account)
     await Recorder(pool).record(completed(first))
     async with await database.connect(SUPERUSER) as connection:
@@ -129,7 +129,7 @@ async def test_a_sync_ends_although_what_is_stored_of_its_account_can_not_be_rea
 async def test_a_sync_whose_wallets_can_not_be_marked_ends_all_the_same(
     pool: Pool, account: Account, database: Postgres
 ) -> None:
-    """When even that fails for which the sync is ended, its terminal state is written alone."""
+    """When even marking the wallets fails, the terminal state is written alone."""
     sync = await opened(pool, account)
     async with await database.connect(SUPERUSER) as connection:
         await connection.execute(
@@ -148,7 +148,7 @@ async def test_a_sync_whose_wallets_can_not_be_marked_ends_all_the_same(
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 async def test_a_database_that_takes_no_writes_is_lost(pool: Pool, database: Postgres, setting: str) -> None:
-    """After a failover to a standby, say: the gate before the consumers goes by this."""
+    """After a failover to a standby, for example: the gate before the consumers uses this check."""
     async with await database.connect(SUPERUSER) as connection:
         await connection.set_autocommit(True)
         await connection.execute(f"alter role butler_gateway set default_transaction_read_only = {setting}")
@@ -163,7 +163,7 @@ async def test_a_database_that_takes_no_writes_is_lost(pool: Pool, database: Pos
 
 
 async def test_a_busy_pool_is_no_lost_database(pool: Pool) -> None:
-    """However many transactions wait for locks, the gateway does not leave service for that."""
+    """However many transactions wait for locks, the gateway stays in service."""
     release = asyncio.Event()
 
     async def hold() -> None:

@@ -1,4 +1,4 @@
-"""Requests for syncs: as often as a user may, once for an idempotency key, and a refusal changes nothing."""
+"""Sync requests: limited per user, one per idempotency key, and a refusal changes no row."""
 
 from uuid import UUID, uuid4
 
@@ -28,21 +28,21 @@ USED = "select policy, used from rate_limits order by policy"
 
 
 def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
-    """Return what accepts requests; its relay does not run."""
+    """Return the part that accepts requests; its relay does not run."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     relay = Relay(pool, bus)
     return Requests(pool, relay, Announcer(bus, relay), Terms(KEY, 120), allowing(**quotas))
 
 
 def asking(user_id: UUID, key: str | None = None, used_for: str = "POST /sync") -> Asking:
-    """Ask, with an idempotency key where it is given."""
+    """Request a sync, with an idempotency key if given."""
     return Asking(user_id, ADDRESS, None if key is None else Idempotency(key, used_for))
 
 
 async def test_a_request_counts_for_the_user_and_the_address(
     pool: Pool, nats: Nats, account: Account, database: Postgres
 ) -> None:
-    """What is left is told."""
+    """The remaining quota is returned."""
     accepted = await requests(pool, nats, sync=5).one(asking(account.user_id), account.id)
 
     assert await run(database, "select id from syncs") == [(accepted.target_id,)]
@@ -53,7 +53,7 @@ async def test_a_request_counts_for_the_user_and_the_address(
 async def test_one_too_many_opens_nothing_and_is_not_counted(
     pool: Pool, nats: Nats, account: Account, database: Postgres
 ) -> None:
-    """The refusal says when to come again."""
+    """The refusal names the time to retry."""
     asked = requests(pool, nats, sync=1)
     await asked.one(asking(account.user_id), account.id)
     await run(database, "update syncs set status = 'failed', finished_at = now()")
@@ -68,7 +68,7 @@ async def test_one_too_many_opens_nothing_and_is_not_counted(
 async def test_a_request_that_is_refused_counts_and_changes_nothing_else(
     pool: Pool, nats: Nats, account: Account, database: Postgres
 ) -> None:
-    """Asking for foreign and paused accounts is no way around the limit."""
+    """Requests for foreign and paused accounts do not bypass the limit."""
     asked = requests(pool, nats)
     with pytest.raises(NotFound):
         await asked.one(asking(uuid4(), "k"), account.id)
@@ -84,7 +84,7 @@ async def test_a_request_that_is_refused_counts_and_changes_nothing_else(
 async def test_a_key_that_is_used_again_stands_for_the_first_request(
     pool: Pool, nats: Nats, account: Account, database: Postgres
 ) -> None:
-    """Also when its sync has ended; the repeat counts as a write, not as a sync."""
+    """Even if its sync has ended; the repeat counts as a write, not as a sync."""
     asked = requests(pool, nats)
     first = await asked.one(asking(account.user_id, "k"), account.id)
     await run(database, "update syncs set status = 'failed', finished_at = now()")
@@ -98,7 +98,7 @@ async def test_a_key_that_is_used_again_stands_for_the_first_request(
 async def test_a_key_of_a_request_that_joined_stands_for_the_open_sync(
     pool: Pool, nats: Nats, account: Account
 ) -> None:
-    """The sync of another request, to which the answer pointed."""
+    """The sync of another request, which the response named."""
     open_sync, asked = await opened(pool, account), requests(pool, nats)
 
     joined = await asked.one(asking(account.user_id, "k"), account.id)
@@ -109,7 +109,7 @@ async def test_a_key_of_a_request_that_joined_stands_for_the_open_sync(
 
 
 async def test_a_key_is_not_used_for_another_request(pool: Pool, nats: Nats, account: Account) -> None:
-    """Nothing is opened, and the first request keeps the key."""
+    """No sync is opened, and the first request keeps the key."""
     asked = requests(pool, nats)
     await asked.one(asking(account.user_id, "k"), account.id)
 
@@ -131,7 +131,7 @@ async def test_a_key_that_can_not_be_one_is_refused(
 async def test_a_batch_holds_the_sync_of_every_account(
     pool: Pool, nats: Nats, account: Account, database: Postgres
 ) -> None:
-    """A repeat with the same key gives the same batch."""
+    """A repeat with the same key returns the same batch."""
     asked = requests(pool, nats)
 
     first, again = [await asked.all(asking(account.user_id, "k")) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""A sweeper with its relay on a bus and a database of their own; the workers are in the test's hand."""
+"""A sweeper with its relay on a separate bus and database; the test plays the workers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ from gateway.syncs.sweeper import LATEST_SECONDS, Patience, Sweeper
 from tests.system.test_sweeper import run
 from tests.waiting import until
 
-# Half of it is the time after which the sweeper looks for a lost request: 0.4 s.
+# After half of it, 0.4 s, the sweeper looks for a lost request.
 DEADLINE_SECONDS = 0.8
 ACCOUNTS = """
     with person as (
@@ -58,7 +58,7 @@ SYNCS = """
 
 @dataclass
 class Sweeping:
-    """The parts of a gateway that take part in sweeping, and the administrator's connection to the bus."""
+    """The parts of a gateway for sweeping, and the administrator's connection to the bus."""
 
     database: Postgres
     nats: Nats
@@ -73,7 +73,7 @@ class Sweeping:
         return Relay(self.pool, self.bus)
 
     def sweeper(self, deadline: float = DEADLINE_SECONDS, latest: float = LATEST_SECONDS) -> Sweeper:
-        """Return the sweeper of a gateway that has just started."""
+        """Return the sweeper of a newly started gateway."""
         return Sweeper(self.pool, self.relay, self.key, Patience(deadline, latest), Progress(self.bus))
 
     async def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
@@ -81,7 +81,7 @@ class Sweeping:
         return await run(self.database, statement, *values)
 
     async def opened(self, count: int = 1, seconds: float = 120) -> list[UUID]:
-        """Open syncs, each of an account of its own, with so many seconds left."""
+        """Open syncs, each of its own account, with so many seconds left."""
         connected = [row[0] for row in await self.rows(ACCOUNTS, count)]
         return [UUID(str(row[0])) for row in await self.rows(SYNCS, seconds, connected)]
 
@@ -101,7 +101,7 @@ class Sweeping:
         return opened
 
     async def published(self, count: int = 1) -> list[UUID]:
-        """Open syncs whose requests are in the stream, and let them be silent for three quarters."""
+        """Open syncs with requests in the stream, silent for three quarters of the deadline."""
         opened = await self.requested(count)
         await until(self.relayed)
         await until(self.silent)
@@ -118,7 +118,7 @@ class Sweeping:
         return await self.rows(query, DEADLINE_SECONDS * 0.75) == []
 
     async def state(self, stream: str) -> tuple[int, int]:
-        """Return the number of messages in a stream, and of the last one that it ever had."""
+        """Return a stream's number of messages, and its last sequence number."""
         state = (await self.admin.jetstream().stream_info(stream)).state
         return state.messages, state.last_seq
 
@@ -127,7 +127,7 @@ class Sweeping:
         return [int(str(row[0])) for row in await self.rows("select publications from syncs")]
 
     async def delivered(self, stream: str, consumer: str, count: int) -> list[Msg]:
-        """Take messages as another replica does that does not settle them yet."""
+        """Take messages as another replica does that has not settled them yet."""
         pulling = await self.admin.jetstream().pull_subscribe_bind(consumer, stream=stream)
         messages: list[Msg] = []
         while len(messages) < count:
@@ -151,7 +151,7 @@ class Sweeping:
 
 @asynccontextmanager
 async def sweeping_on(database: Postgres, pool: Pool, nats: Nats) -> AsyncIterator[Sweeping]:
-    """Yield the parts on streams that were made anew, with a relay that runs."""
+    """Yield the parts on recreated streams, with a running relay."""
     bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
     await bus.start()
     seed = str(nats.seed_file("admin"))

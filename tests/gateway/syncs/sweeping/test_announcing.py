@@ -1,4 +1,4 @@
-"""However a sync ends, brokers hear of it, so that none of them signs for its grants any more."""
+"""However a sync ends, brokers receive an event, so that they stop signing for its grants."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
@@ -29,13 +29,13 @@ TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 
 def outcomes(sweeping: Sweeping) -> Outcomes:
-    """Return the part of a gateway that ends syncs by what it hears."""
+    """Return the part of a gateway that ends syncs by outcomes and advisories."""
     announcer = Announcer(sweeping.bus, sweeping.relay)
     return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool), sweeping.key)
 
 
 async def pause(sweeping: Sweeping, scene: Scene) -> None:
-    """Pause the account of an open sync, as a gateway does beside one of before that opened it."""
+    """Pause the account of an open sync, as beside an older gateway that opened it."""
     await sweeping.rows(
         """insert into account_pauses (account_id, credential_id, reason, rights, next_verify_at)
            values (%s, %s, 'unknown_right', '[]', now() + interval '1 hour')""",
@@ -51,17 +51,17 @@ async def owner(sweeping: Sweeping, scene: Scene) -> UUID:
 
 
 async def by_an_outcome(sweeping: Sweeping, scene: Scene) -> None:
-    """Let a worker say how it ended."""
+    """Let a worker publish its outcome."""
     await said(sweeping, scene.outcome(scene.grant()), "outcome")
 
 
 async def by_extra_rights(sweeping: Sweeping, scene: Scene) -> None:
-    """Let a worker say that the key may trade, which pauses the account."""
+    """Let a worker report that the key may trade, which pauses the account."""
     await said(sweeping, scene.outcome(scene.grant(), rights=TRADING), "outcome")
 
 
 async def by_an_outcome_before(sweeping: Sweeping, scene: Scene) -> None:
-    """Let a gateway record the outcome and die before it tells; the outcome is delivered again."""
+    """Let a gateway record the outcome and die before it announces it; the outcome is redelivered."""
     failed = SyncFailed(scene.sync_id, scene.account_id, "okx", Code.KEY_UNKNOWN, "")
     assert await Recorder(sweeping.pool).record(failed) is not None
     await by_an_outcome(sweeping, scene)
@@ -73,7 +73,7 @@ async def by_an_unreadable_outcome(sweeping: Sweeping, scene: Scene) -> None:
 
 
 async def by_a_burial_before(sweeping: Sweeping, scene: Scene) -> None:
-    """Let a gateway end the sync of a dead letter and die before it tells."""
+    """Let a gateway end the sync of a dead letter and die before it announces it."""
     assert await end_unrecorded(sweeping.pool, scene.sync_id) is not None
     await by_an_unreadable_outcome(sweeping, scene)
 
@@ -85,7 +85,7 @@ async def by_the_deadline(sweeping: Sweeping, scene: Scene) -> None:
 
 
 async def by_too_many_deliveries(sweeping: Sweeping, scene: Scene) -> None:
-    """Let the server give its request up."""
+    """Let the server reach max-deliver for its request."""
     await sweeping.rows("update syncs set request_seq = 7 where id = %s", scene.sync_id)
     advisory = b'{"stream": "SYNC_REQUESTS", "stream_seq": 7}'
     await outcomes(sweeping).on_advisory(Delivery("$JS.EVENT", advisory, 1, {}))
@@ -124,7 +124,7 @@ WAYS: tuple[Callable[[Sweeping, Scene], Awaitable[None]], ...] = (
 async def test_a_broker_hears_of_every_end(
     sweeping: Sweeping, way: Callable[[Sweeping, Scene], Awaitable[None]]
 ) -> None:
-    """The end is announced after it is in the database, whatever brought it about."""
+    """The end is announced after it is in the database, whatever its cause."""
     scene = await opened(sweeping)
     seed = str(sweeping.nats.seed_file("vault-broker"))
     async with await nats_client.connect(sweeping.nats.url, nkeys_seed=seed) as broker:
@@ -140,7 +140,7 @@ async def test_a_broker_hears_of_every_end(
 
 
 async def test_an_outcome_that_ends_nothing_is_not_announced(sweeping: Sweeping) -> None:
-    """A sync stays open, and is signed for, whatever a forged outcome says of it."""
+    """A sync stays open, and brokers sign for it, despite a forged outcome."""
     scene = await opened(sweeping)
     seed = str(sweeping.nats.seed_file("vault-broker"))
     forged = scene.outcome(scene.grant(credential_id=uuid4()))

@@ -1,4 +1,4 @@
-"""What the sweeper does about a bus that came back from a backup, is away, or has yesterday's rights."""
+"""The sweeper and a bus that was restored from a backup, is away, or has the rights of an older version."""
 
 import shutil
 import time
@@ -24,7 +24,7 @@ NEW_RIGHTS = (
 
 @pytest_asyncio.fixture(name="server")
 async def _server(tmp_path: Path) -> AsyncIterator[Part]:
-    """Yield a server that the test may stop, whose data lie in the test's folder."""
+    """Yield a server that the test may stop, with its data in the test's folder."""
     part = Part(tmp_path, "nats")
     yield part
     await part.close()
@@ -33,7 +33,7 @@ async def _server(tmp_path: Path) -> AsyncIterator[Part]:
 async def test_a_stream_from_an_older_backup_is_missed_at_once(
     tmp_path: Path, server: Part, clean_database: Postgres, pool: Pool
 ) -> None:
-    """Requests whose numbers the stream has not reached yet are lost, however old the stream says it is."""
+    """Requests beyond the stream's last sequence number are lost, whatever the stream's age."""
     data, backup = tmp_path / "nats" / "jetstream", tmp_path / "backup"
     async with sweeping_on(clean_database, pool, await start_nats(server, tmp_path)) as sweeping:
         await server.end()
@@ -57,7 +57,7 @@ async def test_a_stream_from_an_older_backup_is_missed_at_once(
 async def test_while_the_bus_is_away_nothing_is_published_again(
     tmp_path: Path, server: Part, clean_database: Postgres, pool: Pool
 ) -> None:
-    """Requests are not piled up for its return, and what the stream holds then is left there."""
+    """Requests do not pile up for its return, and those that the stream still holds stay there."""
     async with sweeping_on(clean_database, pool, await start_nats(server, tmp_path)) as sweeping:
         await sweeping.published(3)
         await server.end()
@@ -75,7 +75,7 @@ async def test_while_the_bus_is_away_nothing_is_published_again(
 async def test_a_server_with_the_rights_of_before_costs_the_feature_only(
     tmp_path: Path, server: Part, clean_database: Postgres, pool: Pool
 ) -> None:
-    """A silent request is published again after three quarters, once; the refusal is met once a minute."""
+    """A silent request is published again after three quarters, once; the denial occurs once a minute."""
     async with sweeping_on(clean_database, pool, await start_nats(server, tmp_path)) as sweeping:
         configuration = tmp_path / "nats" / "conf" / "nats.conf"
         rights = configuration.read_text()

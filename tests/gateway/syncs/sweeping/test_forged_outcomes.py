@@ -1,4 +1,4 @@
-"""An outcome counts for the sync that its grant is for; a forged one neither ends a sync nor hurts it."""
+"""An outcome counts only for the sync of its grant; a forged one does not affect a sync."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,13 +19,13 @@ SOON = timedelta(minutes=2)
 
 
 class Scene:
-    """An open sync, the account that it is of, and the gateway's key."""
+    """An open sync, its account, and the gateway's key."""
 
     def __init__(self, sync_id: UUID, account_id: UUID, credential_id: UUID, key: Ed25519PrivateKey) -> None:
         self.sync_id, self.account_id, self.credential_id, self.key = sync_id, account_id, credential_id, key
 
     def grant(self, key: Ed25519PrivateKey | None = None, **changed: Any) -> str:
-        """Sign the sync's grant, some of it changed."""
+        """Sign the sync's grant, with some fields changed."""
         good = Grant(self.credential_id, "okx", sync_purpose(self.sync_id), datetime.now(UTC) + SOON)
         return sign_grant(msgspec.structs.replace(good, **changed), key or self.key)
 
@@ -66,7 +66,7 @@ async def buried(sweeping: Sweeping) -> bool:
 
 
 async def state(sweeping: Sweeping, sync_id: UUID) -> object:
-    """Return the state of a sync with its code."""
+    """Return the state and the code of a sync."""
     return (await sweeping.rows("select status, error_code from syncs where id = %s", sync_id))[0]
 
 
@@ -91,7 +91,7 @@ FORGERIES: dict[str, Forgery] = {
 async def test_a_forged_outcome_is_a_dead_letter_and_its_sync_gets_its_own(
     sweeping: Sweeping, forgery: str, *, readable: bool
 ) -> None:
-    """Neither the outcome nor its burial ends the sync, and its message id keeps out no honest one."""
+    """Neither the outcome nor its dead letter ends the sync, and its message id blocks no honest one."""
     scene = await opened(sweeping)
     forged = scene.outcome(FORGERIES[forgery](scene), **({} if readable else {"error_code": None}))
     async with sweeping.recording():
@@ -115,7 +115,7 @@ async def test_a_forged_outcome_is_a_dead_letter_and_its_sync_gets_its_own(
 async def test_an_outcome_with_its_grant_or_with_none_is_recorded(
     sweeping: Sweeping, *, granted: bool, over: bool
 ) -> None:
-    """Outcomes may wait for days: that their grant is over says nothing. Old workers send no grant."""
+    """Outcomes may wait for days: an expired grant does not matter. Old workers send no grant."""
     scene = await opened(sweeping)
     exp = datetime.now(UTC) + (-timedelta(days=6) if over else SOON)
     body = scene.outcome(scene.grant(exp=exp))
@@ -134,7 +134,7 @@ async def test_an_outcome_with_its_grant_or_with_none_is_recorded(
 async def test_an_outcome_of_a_credential_that_was_replaced_is_recorded(
     sweeping: Sweeping, *, destroyed: bool
 ) -> None:
-    """The sync was granted the key of before, which may be destroyed as soon as the grant is over."""
+    """The sync was granted the earlier key, which may be destroyed as soon as the grant is over."""
     scene = await opened(sweeping)
     await sweeping.rows(
         """with fresh as (insert into credentials (id, user_id, exchange, state)
@@ -159,7 +159,7 @@ async def test_an_outcome_of_a_credential_that_was_replaced_is_recorded(
 async def test_an_outcome_of_a_secret_that_was_given_up_is_recorded(
     sweeping: Sweeping, *, foreign: bool
 ) -> None:
-    """It is destroyed at once, and a stand-in has its place; another user's credential is foreign."""
+    """It is destroyed at once, and a stand-in replaces it; another user's credential is foreign."""
     scene = await opened(sweeping)
     await sweeping.rows(
         """with stand_in as (insert into credentials (id, user_id, exchange, state)
@@ -202,7 +202,7 @@ async def test_an_honest_outcome_that_can_not_be_read_ends_its_sync(
 
 
 async def test_a_settlement_of_the_gateway_carries_a_grant(sweeping: Sweeping) -> None:
-    """Outcomes without one will count no more: those that the sweeper writes are granted like others."""
+    """A later version refuses outcomes without a grant, so the sweeper's outcomes have one."""
     (sync_id,) = await sweeping.opened(1, seconds=-7)
     await sweeping.sweeper().sweep()
     await until(sweeping.relayed)

@@ -1,4 +1,4 @@
-"""A request is published again when the bus has lost it, and only then."""
+"""A request is published again only after the bus has lost it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -30,18 +30,18 @@ async def test_a_backlog_is_not_doubled(sweeping: Sweeping) -> None:
 
 
 async def purge(jetstream: JetStreamContext) -> None:
-    """Take all messages out of the stream, as its age limit does."""
+    """Delete all messages of the stream, as its age limit does."""
     await jetstream.purge_stream("SYNC_REQUESTS")
 
 
 async def make_anew(jetstream: JetStreamContext) -> None:
-    """Begin the stream anew: its sequence numbers, too."""
+    """Recreate the stream, with new sequence numbers."""
     await jetstream.delete_stream("SYNC_REQUESTS")
     await create_streams(jetstream)
 
 
 async def make_anew_and_fill(jetstream: JetStreamContext) -> None:
-    """Begin the stream anew and let others have the sequence numbers of what was lost."""
+    """Recreate the stream and use up the sequence numbers of the lost requests."""
     await make_anew(jetstream)
     for _ in range(7):
         await jetstream.publish("butler.sync.requested.okx", b"{}")
@@ -51,7 +51,7 @@ async def make_anew_and_fill(jetstream: JetStreamContext) -> None:
 async def test_what_the_stream_lost_is_published_again(
     sweeping: Sweeping, lose: Callable[[JetStreamContext], Awaitable[None]]
 ) -> None:
-    """It comes under a message id of its own, so that the stream does not take it for the lost one."""
+    """It has a new message id, so that the stream does not drop it as a duplicate of the lost one."""
     await sweeping.published(3)
     await lose(sweeping.admin.jetstream())
     before, _ = await sweeping.state("SYNC_REQUESTS")
@@ -70,7 +70,7 @@ async def test_what_the_stream_lost_is_published_again(
 
 
 async def test_what_waits_in_the_outbox_is_not_written_again(sweeping: Sweeping) -> None:
-    """While the stream is away requests wait in the outbox, and go out once when it is there."""
+    """While the stream is away requests wait in the outbox, and are published once when it returns."""
     await sweeping.admin.jetstream().delete_stream("SYNC_REQUESTS")
     await sweeping.requested(3)
     await until(sweeping.silent)
@@ -116,7 +116,7 @@ async def test_what_was_done_but_is_not_recorded_yet_is_not_done_again(sweeping:
 
 
 async def test_a_new_consumer_does_not_double_a_backlog_at_once(sweeping: Sweeping) -> None:
-    """It delivers what the stream holds: what is older than the consumer is only probably lost."""
+    """It delivers the stream's messages: those older than the consumer are only probably lost."""
     await sweeping.published(4)
     jetstream = sweeping.admin.jetstream()
     await jetstream.delete_consumer("SYNC_REQUESTS", WORKER)

@@ -23,18 +23,18 @@ async def said(sweeping: Sweeping, sync_id: UUID) -> None:
 
 
 async def code_of(sweeping: Sweeping, sync_id: UUID) -> object:
-    """Return what was recorded for a sync; None while it is open."""
+    """Return the recorded code of a sync; None while it is open."""
     return (await sweeping.rows("select error_code from syncs where id = %s", sync_id))[0][0]
 
 
 async def settlements(sweeping: Sweeping) -> int:
-    """Count the rows that were ever written to the outbox."""
+    """Count the rows that were ever inserted into the outbox."""
     ((last, called),) = await sweeping.rows("select last_value, is_called from outbox_id_seq")
     return int(str(last)) if called else 0
 
 
 async def over(sweeping: Sweeping, seconds: float = 7) -> None:
-    """Let every open sync be over its deadline since so long."""
+    """Move the deadline of every open sync so far into the past."""
     await sweeping.rows("update syncs set deadline = now() - make_interval(secs => %s)", seconds)
 
 
@@ -79,7 +79,7 @@ async def test_a_backlog_of_outcomes_is_recorded_first(sweeping: Sweeping) -> No
 
 
 async def test_later_outcomes_do_not_hold_up_earlier_deadlines(sweeping: Sweeping) -> None:
-    """On a bus that is never idle it is enough that what was there at the deadline is handled."""
+    """On a bus that is never idle, the sweeper waits only for the outcomes published before the deadline."""
     earlier, later = await sweeping.opened(2)
     await said(sweeping, earlier)
     await over(sweeping)
@@ -118,7 +118,7 @@ async def test_a_sync_is_settled_within_a_minute() -> None:
 
 
 async def test_each_sync_is_settled_once(sweeping: Sweeping) -> None:
-    """Two gateways that sweep again and again write one outcome, also when it is not recorded soon."""
+    """Two gateways that sweep repeatedly write one outcome, even if it is not recorded soon."""
     await sweeping.opened(1200, seconds=-7)
     sweepers = [sweeping.sweeper(), sweeping.sweeper()]
     for sweeper in sweepers:
@@ -133,7 +133,7 @@ async def test_each_sync_is_settled_once(sweeping: Sweeping) -> None:
 
 
 async def test_a_settlement_that_came_to_nothing_is_repeated(sweeping: Sweeping) -> None:
-    """What is still open a minute after it was settled is settled again, and the stream takes that."""
+    """A sync that is open a minute after its settlement is settled again, and the stream accepts that."""
     await sweeping.opened(1, seconds=-7)
     sweeper = sweeping.sweeper()
     await sweeper.sweep()
@@ -158,7 +158,7 @@ async def test_ten_thousand_are_settled_in_batches(sweeping: Sweeping) -> None:
         await sweeping.rows("select 1 from syncs where id = any(%s) for update", opened[::1000])
         longest = max(longest, time.monotonic() - tried)
     await settling
-    await sweeper.sweep()  # what the test had locked
+    await sweeper.sweep()  # the syncs that the test had locked
 
     assert await sweeping.rows("select count(*) from sync_settlements") == [(10_000,)]
     assert time.monotonic() - began < 60
@@ -176,7 +176,7 @@ async def test_an_exchange_that_this_version_does_not_know_stops_nothing(sweepin
 
 
 async def test_what_is_over_is_forgotten_in_batches(sweeping: Sweeping) -> None:
-    """However much there is, no statement deletes more than a batch, and one sweep deletes it all."""
+    """No statement deletes more than a batch, and one sweep deletes all expired rows."""
     await sweeping.opened(1)
     await sweeping.rows(
         """insert into idempotency_keys

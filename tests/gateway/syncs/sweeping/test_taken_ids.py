@@ -1,4 +1,4 @@
-"""A worker that takes the message id of an outcome keeps no sync from ending, in one recorded outcome."""
+"""A worker that takes the message id of an outcome cannot prevent the end of a sync in one outcome."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tests.waiting import until
 
 MARK = re.compile(r"[0-9a-f]{16}")
 HONEST = "key_rejected"
-# What a worker that was not handed the request knows, at most: the ids of sync, account and credential.
+# The most that a worker without the request knows: the ids of sync, account and credential.
 GUESSES: tuple[Callable[[Scene], str], ...] = (
     lambda scene: f"{scene.sync_id}:outcome",
     lambda scene: f"{scene.sync_id}:outcome:",
@@ -60,7 +60,7 @@ async def recorded(sweeping: Sweeping) -> int:
 
 
 async def test_an_id_can_not_be_taken_without_the_grant(sweeping: Sweeping) -> None:
-    """The mark in it is of the grant's signature: whatever else is known, the honest outcome counts."""
+    """The id contains a mark of the grant's signature: without it, the honest outcome counts."""
     scene = await opened(sweeping)
     for guess in GUESSES:
         await said(sweeping, {"type": "adjourned", "sync_id": str(uuid4())}, guess(scene))
@@ -79,7 +79,7 @@ async def test_an_id_can_not_be_taken_without_the_grant(sweeping: Sweeping) -> N
 async def test_who_was_handed_the_grant_can_at_most_let_the_deadline_pass(
     sweeping: Sweeping, garbage: str
 ) -> None:
-    """Its garbage has the id of the honest outcome, which the stream drops: the sync ends, and once."""
+    """Its garbage has the honest outcome's id, so the stream drops that: the sync ends by its deadline."""
     scene = await opened(sweeping)
     grant = scene.grant()
     message_id = f"{scene.sync_id}:outcome:{grant_mark(grant)}"
@@ -96,7 +96,7 @@ async def test_who_was_handed_the_grant_can_at_most_let_the_deadline_pass(
 
 
 async def test_the_id_of_a_settlement_can_not_be_taken(sweeping: Sweeping) -> None:
-    """Garbage with the ids that a settlement had, and with the grant's mark, keeps none out."""
+    """Garbage with the ids that a settlement had, and with the grant's mark, blocks none."""
     scene = await opened(sweeping)
     await sweeping.rows("update syncs set deadline = now() - interval '7 s' where id = %s", scene.sync_id)
     async with sweeping.pool.transaction() as connection:
