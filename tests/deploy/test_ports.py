@@ -9,7 +9,7 @@ from deploy.local.ports import LOOPBACK, MAX_HELD, free_ports, kept_port
 
 
 def test_no_other_program_is_given_a_port_that_was_found() -> None:
-    """The kernel, which chooses ports that are not in use, counts it as used until the program listens there."""
+    """The kernel chooses ports that are not in use, and counts it as used until its program listens there."""
     for port in free_ports(3):
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind((LOOPBACK, port))
