@@ -6,15 +6,9 @@ import pytest
 
 ROOT = Path(__file__).parent
 WHOLE_SYSTEMS = {"shared_stack", "troubled_stack", "one_world"}
-# A module of tests that uses one of these starts its own systems.
-STARTERS = {
-    ("deploy.local.services", "running_services"),
-    ("deploy.local.stack", "running_stack"),
-    ("tests.deploy.test_stack", "command"),
-    ("tests.deploy.test_stack", "up"),
-    ("tests.deploy.earlier", "Tree"),
-    ("tests.deploy.robbing", "robbed"),
-}
+# A module of tests that imports one of these functions, or from one of these modules, starts whole systems.
+STARTERS = {("deploy.local.services", "running_services"), ("deploy.local.stack", "running_stack")}
+STARTING = {f"tests.deploy.{name}" for name in ("test_stack", "earlier", "lives", "robbing")}
 # Slow files without shared servers start first, so that they do not run alone at the end.
 LONGEST = ("chaos", "conformance", "deploy")
 
@@ -24,10 +18,11 @@ def needs_whole_system(item: pytest.Item) -> bool:
     if not isinstance(item, pytest.Function):
         return False
     at_hand = {
-        (getattr(value, "__module__", None), getattr(value, "__qualname__", None))
+        (getattr(value, "__module__", ""), getattr(value, "__qualname__", ""))
         for value in vars(item.module).values()
     }
-    return bool(WHOLE_SYSTEMS & {*item.fixturenames} or STARTERS & at_hand)
+    starts = STARTERS & at_hand or STARTING & {module for module, _ in at_hand}
+    return bool(starts or WHOLE_SYSTEMS & {*item.fixturenames})
 
 
 def order(items: list[pytest.Item]) -> None:

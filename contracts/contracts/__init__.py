@@ -1,1 +1,1 @@
-"""What the services agree on: subjects, messages, reads, values, faults and the catalogue of exchanges."""
+"""The contracts of the services: subjects, messages, reads, values, faults and the catalogue of exchanges."""

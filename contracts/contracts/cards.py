@@ -1,6 +1,6 @@
-"""One card per subject of the bus: what its readers rely on; and the stable name of every message.
+"""One card per subject of the bus with the guarantees its readers rely on, and each message's stable name.
 
-What a stream keeps is in `contracts.wire.topology`, a golden example of each message in `contracts/examples`.
+`contracts.wire.topology` sets the retention; `contracts/examples` has a golden example of each message.
 """
 
 from collections.abc import Mapping
@@ -56,11 +56,10 @@ PUBLIC = "At least once from a consumer of the stream; at most once to a plain s
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A subject: its owner, which alone changes it, the parts on both sides, and the guarantees they have.
+    """A subject: its owner, which alone changes it, its senders and receivers, and their guarantees.
 
-    `{...}` in the subject stands for one token, at the end of a dead letter's for several. Where the message
-    is a request, each of `replies` may answer it. A card without a message has no body of its own, and
-    `summary` tells of it.
+    `{...}` in the subject stands for one token; at the end of a dead letter's subject, for several. Each of
+    `replies` may answer a request. A card without a message has no body of its own; `summary` describes it.
     """
 
     subject: str
@@ -75,7 +74,7 @@ class Card(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> int:
-        """Give the version of the subject; an incompatible change makes a new subject with the next one."""
+        """Return the version of the subject; an incompatible change needs a new subject and version."""
         return int(NAMES[self.message].rpartition(".v")[2]) if self.message else 1
 
 
@@ -162,10 +161,10 @@ CARDS = (
 
 
 def event_type(kind: Kind) -> str:
-    """Give the CloudEvents type of a message: a reverse domain name that ends with the version."""
+    """Return the CloudEvents type of a message: a reverse domain name that ends with the version."""
     return f"io.pocketbutler.{NAMES[kind]}"
 
 
 def schema_uri(kind: Kind) -> str:
-    """Give the URI that names the schema of a message; it leads to no address, `$id` of the schema is it."""
+    """Return the URI that names the schema of a message: the schema's `$id`, which cannot be fetched."""
     return f"urn:pocketbutler:schema:{NAMES[kind]}"

@@ -1,4 +1,4 @@
-"""What the vault-broker is asked and what it answers. No message carries a secret in clear."""
+"""The requests to the vault-broker and its replies. No message carries a secret in clear."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,21 +10,21 @@ from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, fail
 from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
-# How long a gateway waits until a credential is stored.
+# The gateway's timeout for storing a credential.
 STORE_SECONDS = 8.0
 
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
 
 
-# The fields of a credential by name, but for the one that signs: what the exchange sees in clear. They are
-# only ever sealed to the broker.
+# The fields of a credential by name, without the signing field: the exchange sees them in clear. The gateway
+# only ever seals them to the broker.
 Fields = dict[str, Secret]
 
 
 class SignedRead(msgspec.Struct, frozen=True):
-    """One signed read; `target` is path and query exactly as signed, to be sent without re-encoding.
+    """One signed read; `target` is path and query exactly as signed, and must be sent without re-encoding.
 
-    `host` is the name of one of the region's hosts, and `body` is sent as it is.
+    `host` is the name of one of the region's hosts. `body` is sent unchanged.
     """
 
     name: str
@@ -36,17 +36,17 @@ class SignedRead(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> str:
-        """Give the body, empty where there is none."""
+        """Return the body, or an empty text for a read without one."""
         return self.body.reveal() if self.body else ""
 
     @property
     def sent(self) -> tuple[Secret, ...]:
-        """Give all that the exchange is told, but for method and path."""
+        """Return all parts of the request that are sent to the exchange, except method and path."""
         return *self.headers.values(), Secret(self.target.partition("?")[2]), Secret(self.content)
 
 
 class SignedReads(msgspec.Struct, frozen=True):
-    """The answer to Authorize in the order asked; only ever sealed to the asking worker."""
+    """The signed reads in the order of the request; the broker only ever seals them to the asking worker."""
 
     reads: tuple[SignedRead, ...]
 
@@ -56,9 +56,9 @@ class AskKeys(msgspec.Struct, frozen=True):
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
-    """The public keys that a gateway needs to hand over a credential.
+    """The public keys that a gateway needs to send a credential.
 
-    `wrapping_key` is Vault's transit import key (PEM, RSA-4096); `sealing_key` the broker's X25519 key (raw).
+    `wrapping_key` is Vault's transit import key (PEM, RSA-4096), `sealing_key` the broker's X25519 key (raw).
     """
 
     wrapping_key: str
@@ -67,13 +67,12 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Keep a new credential before the deadline; never sent twice with the same `credential_id`.
+    """Store a new credential before the deadline; never sent twice with the same `credential_id`.
 
-    `wrapped_secret` is the field that signs under Vault's wrapping key; `sealed_parts` the other fields,
-    a JSON object of texts by name, under the broker's sealing key, bound to the subject, `credential_id` and
-    `request_id`. `signature` is the
-    gateway's, by its grant key, so that a recorded message can not be stored under another id; a gateway of
-    before sends none.
+    `wrapped_secret` is the signing field, wrapped with Vault's key. `sealed_parts` is a JSON object of the
+    other fields (texts by name), sealed to the broker's key and bound to the subject, `credential_id` and
+    `request_id`. The gateway makes `signature` with its grant key, so that an attacker cannot store a
+    recorded message under another id; a gateway of the previous release sends none.
     """
 
     request_id: UUID
@@ -91,10 +90,10 @@ class Stored(msgspec.Struct, frozen=True, tag="stored"):
 
 
 class Destroy(msgspec.Struct, frozen=True):
-    """Destroy a credential; asking again is harmless.
+    """Destroy a credential; repeating the request is harmless.
 
-    `signature` is the gateway's, by its grant key, over both ids, because outcomes and grants name
-    credentials, too; a gateway of before sends neither `request_id` nor `signature`.
+    The gateway signs both ids with its grant key, because outcomes and grants name credentials, too. A
+    gateway of the previous release sends neither `request_id` nor `signature`.
     """
 
     credential_id: UUID
@@ -103,14 +102,14 @@ class Destroy(msgspec.Struct, frozen=True):
 
 
 class Destroyed(msgspec.Struct, frozen=True, tag="destroyed"):
-    """Nothing of the credential is left in the vault."""
+    """The vault holds no part of the credential any more."""
 
 
 class Authorize(msgspec.Struct, frozen=True):
     """Sign a batch of named reads for one credential.
 
-    `exchange_time_ms` is the exchange's clock, milliseconds since the epoch; `seal_to` the worker's raw
-    X25519 key; `grant` the gateway's signed permission.
+    `exchange_time_ms` is the exchange's clock, milliseconds since the epoch; `seal_to` is the worker's raw
+    X25519 key; `grant` is the gateway's signed permission.
     """
 
     request_id: UUID
@@ -123,13 +122,13 @@ class Authorize(msgspec.Struct, frozen=True):
 
 
 class Authorized(msgspec.Struct, frozen=True, tag="authorized"):
-    """The signed reads, sealed to the asking worker, bound to the request as in Store."""
+    """The signed reads, sealed to the asking worker and bound to the request as in Store."""
 
     sealed_reads: bytes
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Why a request was not carried out; `detail` is for people and never holds a credential."""
+    """The reason why the service refused a request; `detail` is for people and never holds a credential."""
 
     code: CodeText
     detail: str = ""
@@ -138,7 +137,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     endpoint: EndpointName | None = None
 
     def failure(self) -> Failure:
-        """Give the exception that this refusal means to the one who asked."""
+        """Return the exception that the caller raises for this refusal."""
         return failure(
             self.code,
             self.detail,

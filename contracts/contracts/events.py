@@ -11,15 +11,15 @@ from contracts.syncs import AccountUid, Right, Status, TotalCheck, Verdict
 from contracts.values import AwareTime
 
 MAX_RIGHTS, MAX_ADDRESSES = 32, 256
-# An address or a network that a key is bound to.
+# An IP address or a network that a key is bound to.
 Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Read the owner and the rights of a credential, before it is accepted.
+    """Read the owner and the rights of a credential before the gateway accepts it.
 
-    With `rights_only` the account is known already: the worker reads only its uid and the rights. A worker of
-    the release before reads all.
+    With `rights_only` the gateway knows the account already, and the worker reads only its uid and the
+    rights. A worker of the previous release reads all.
     """
 
     credential_id: UUID
@@ -31,11 +31,11 @@ class Verify(msgspec.Struct, frozen=True):
 
 
 class Verified(msgspec.Struct, frozen=True, tag="verified"):
-    """What the exchange says of a credential.
+    """The owner, rights and bound addresses of a credential as the exchange reports them.
 
-    `exchange_uid` is the account of the key, `master_uid` its master: equal for a master account.
+    `exchange_uid` is the account of the key; `master_uid` is its master, equal for a master account.
     `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
-    `bound_addresses` are the addresses that the key is bound to, empty when it is not.
+    `bound_addresses` are the IP addresses that the key is bound to, empty when it is not bound.
     """
 
     exchange_uid: AccountUid
@@ -56,7 +56,7 @@ RightsReply = VerifiedRights | Verified | Refused
 
 
 class WalletFact(msgspec.Struct, frozen=True):
-    """How one wallet was read, without amounts."""
+    """The result of reading one wallet, without amounts."""
 
     wallet: str
     verdict: Verdict
@@ -65,7 +65,7 @@ class WalletFact(msgspec.Struct, frozen=True):
 
 
 class AccountPaused(msgspec.Struct, frozen=True):
-    """The public fact that an account is paused: its key is not used until `reason` is mended."""
+    """The public fact that an account is paused: we do not use its key until `reason` is fixed."""
 
     account_id: UUID
     user_id: UUID
@@ -75,7 +75,7 @@ class AccountPaused(msgspec.Struct, frozen=True):
 
 
 class AccountResumed(msgspec.Struct, frozen=True):
-    """The public fact that a paused account is synced again."""
+    """The public fact that the pause of an account has ended."""
 
     account_id: UUID
     user_id: UUID
@@ -84,9 +84,9 @@ class AccountResumed(msgspec.Struct, frozen=True):
 
 
 class AccountSynced(msgspec.Struct, frozen=True):
-    """The public fact that a sync has its outcome; it carries no amounts.
+    """The public fact that the outcome of a sync is recorded; it carries no amounts.
 
-    `rights_unproven` says that wallets were read and the rights of the key could not be.
+    `rights_unproven` says that the worker read wallets but could not read the rights of the key.
     """
 
     sync_id: UUID

@@ -1,4 +1,4 @@
-"""What can go wrong between the services, who must act, and whether trying again can help.
+"""The faults of the system: stable codes, the actor who must act, and whether a retry can help.
 
 `Code` is the vocabulary on the bus, in the database and in the API; docs/troubleshooting.md explains each.
 """
@@ -11,16 +11,16 @@ import msgspec
 
 from contracts.remedies import Remedy, Situation, Standing, written
 
-# A code as it stands in messages, in the database and in the API: a later version may send one that is not
-# in `Code`. It stays as text and acts as internal_error.
+# A code in messages, in the database and in the API. A later version may send one that is not in `Code`: it
+# stays a text and is treated as internal_error.
 CodeText = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
-# What an exchange calls an error, and the name of the read that it answered with it.
+# The exchange's own error code, and the name of the read that it answered with this code.
 ExchangeCode = Annotated[str, msgspec.Meta(pattern=r"\A[-A-Za-z0-9_]{1,16}\Z")]
 EndpointName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
 
 
 class Actor(StrEnum):
-    """Who must act so that the fault goes away."""
+    """The party that must act to remove the fault."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -76,9 +76,9 @@ class Code(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A fault in words that are true in every situation, and how it is mended.
+    """A fault: its description, true in every situation, and its remedy.
 
-    The actor takes `step` first, and `lasting` when that does not help.
+    The actor takes `step` first, and `lasting` if that does not help.
     """
 
     words: str
@@ -89,7 +89,7 @@ class Fault(msgspec.Struct, frozen=True):
     retryable: bool = False
 
     def told(self, detail: str) -> str:
-        """Name the fault in words, with a detail as a sentence of its own."""
+        """Return the description, followed by the detail as a separate sentence."""
         if not detail:
             return self.words
         end = "" if detail.endswith((".", ")")) else "."
@@ -98,9 +98,9 @@ class Fault(msgspec.Struct, frozen=True):
     def next_action(
         self, situation: Situation, step: str | None = None, standing: Standing = Standing.ACTIVE
     ) -> str:
-        """Say what happened to the key and what to do now; `step` names it more exactly than ours.
+        """Return the text on the fate of the key and the next action; `step` replaces the general first step.
 
-        `standing` is how the account stands: other words are true while it is paused, and when it is deleted.
+        `standing` is the state of the account: the text differs while it is paused and after its deletion.
         """
         first = self.step if step is None else step
         return written(self.remedy, situation, first, self.lasting, standing)
@@ -329,14 +329,14 @@ FAULTS: Mapping[str, Fault] = {
 
 
 def fault_of(code: str) -> Fault:
-    """Give the fault that a code names; a code of a later version acts as internal_error."""
+    """Return the fault of a code; a code of a later version is treated as internal_error."""
     return FAULTS.get(code) or FAULTS[Code.INTERNAL_ERROR]
 
 
 class Failure(Exception):
-    """A fault on its way out; its text is for logs and people and never holds a credential.
+    """A raised fault; its text is for logs and people and never holds a credential.
 
-    `exchange_code` is the exchange's own code and `endpoint` the read that it answered, where there is one.
+    `exchange_code` is the exchange's own code, if any, and `endpoint` is the read that it answered.
     """
 
     def __init__(
@@ -357,11 +357,11 @@ class Failure(Exception):
 
 
 class TransientError(Failure):
-    """A fault that another try may cure; `retry_after` is in seconds where somebody said so."""
+    """A fault that a retry may fix; `retry_after` is in seconds, or None if no delay was requested."""
 
 
 class PermanentError(Failure):
-    """A fault that stays until somebody acts."""
+    """A fault that a retry cannot fix: a person must act."""
 
 
 def failure(
@@ -372,6 +372,6 @@ def failure(
     exchange_code: str | None = None,
     endpoint: str | None = None,
 ) -> Failure:
-    """Give the exception of the branch that the table names for a code."""
+    """Return a TransientError or a PermanentError, as the table says for the code."""
     branch = TransientError if fault_of(code).retryable else PermanentError
     return branch(code, detail, retry_after, exchange_code=exchange_code, endpoint=endpoint)

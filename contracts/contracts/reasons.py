@@ -1,7 +1,7 @@
-"""What parts say beside the words of a fault: a closed table, because texts of a message are shown to people.
+"""The details that services add to a fault: a closed table, because users see texts of messages.
 
-A part that was taken over can send any text. The gateway shows of it only the sentences that stand here, and
-writes numbers, codes and names of reads from fields of their own.
+A compromised service can send any text. The gateway shows only the sentences listed here, and takes numbers,
+codes and names of reads from separate fields.
 """
 
 import re
@@ -11,7 +11,7 @@ from decimal import Decimal
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange
 
-# Why a row of a list could not be read. `{field}` is a field of the exchange's rows.
+# Reasons why a row of a list is unreadable. `{field}` is a field of the exchange's rows.
 TWICE, NO_OBJECT, NO_JSON = "a field stands twice", "it is no object", "a value is not valid JSON"
 STANDS_TWICE = "the currency stands twice"
 NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
@@ -27,10 +27,10 @@ REASONS = frozenset(
         *(NO_NUMBER.format(field=field, why=why) for field in FIELDS for why in NUMBERS),
     }
 )
-# So many reasons of a list are told in its words.
+# The text on a list names at most this many reasons.
 MAX_REASONS = 3
 
-# What goes wrong at an exchange, on the way to it, or between parts of ours.
+# Failures at an exchange, on the way to it, or between our services.
 SENTENCES = (
     "We can not read a value.",
     "The answer does not say whose key it is.",
@@ -65,24 +65,24 @@ _FORMS = (
 
 
 def reason_of(text: str) -> str:
-    """Give a reason as it stands in the table; another one, of a later version perhaps, is a general one."""
+    """Return a reason of the table; for any other text, perhaps of a later version, a general reason."""
     return text if text in REASONS else UNREADABLE_ROW
 
 
 def sentences_in(text: str) -> str:
-    """Give those sentences of the table that a text holds, in its order, each once; nothing else of it."""
+    """Return only the sentences of the table that a text holds, in the text's order, each once."""
     found = dict.fromkeys(match[0] for match in _SAID.finditer(text[:_MAX_SEARCHED]))
     return " ".join(found)
 
 
 def looked_for_in(exchange: Exchange, region: str) -> str:
-    """Say in which region a key is not known, and which others the exchange has."""
+    """Return the sentence that names the region in which we looked for a key, and the other regions."""
     others = ", ".join(f"{each.key}: {each.name}" for each in exchange.regions if each.key != region)
     return f"We looked for it in region {region}; others are {others}."
 
 
 def rows_words(reasons: Sequence[str], unreadable: int, rows: int) -> str:
-    """Say how many rows of a list could not be read, and why."""
+    """Return the sentence that says how many rows of a list are unreadable, and why."""
     told = list(dict.fromkeys(reasons))
     more = ["and more"] if len(told) > MAX_REASONS else []
     why = "; ".join([*told[:MAX_REASONS], *more]) or UNREADABLE_ROW
@@ -90,7 +90,7 @@ def rows_words(reasons: Sequence[str], unreadable: int, rows: int) -> str:
 
 
 def difference_words(difference: Decimal) -> str:
-    """Say what a list lacks, or has too much, in USD beside the total that came with it."""
+    """Return the sentence that says by how many USD a list differs from the total that came with it."""
     side = "less" if difference > 0 else "more"
     return f"The list is worth {abs(difference):.2f} USD {side} than the total that came with it."
 

@@ -1,6 +1,6 @@
-"""How faults are mended, in words that are true where they are met.
+"""The texts of the remedies, for each situation in which a user meets a fault.
 
-Each says what happened to the key, and what to do now.
+Each text says what happened to the key and what to do now.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Situation(StrEnum):
-    """Where a fault is met: POST /accounts, PUT /credentials, or a sync of a connected account."""
+    """The operation that failed: POST /accounts, PUT /credentials, or a sync of a connected account."""
 
     CONNECT = "connect"
     REPLACE = "replace"
@@ -16,7 +16,7 @@ class Situation(StrEnum):
 
 
 class Standing(StrEnum):
-    """How an account stands: with a key in use, paused, paused without a key, or deleted."""
+    """The state of an account: with a key in use, paused, paused without a key, or deleted."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -25,7 +25,7 @@ class Standing(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What mends a fault: another key, the same key, a change, a key that may only read, time, a look."""
+    """The remedy: a corrected key, the same key, a change, another key, a wait, a look, a new connection."""
 
     CORRECT = "correct"
     SUBMIT = "submit"
@@ -36,7 +36,7 @@ class Remedy(StrEnum):
     RECONNECT = "reconnect"
 
 
-# What happened to a key that was submitted. The vault may be away: we delete, and do not say that it is done.
+# The fate of a submitted key. The texts say "we delete", not "deleted", because the vault may be unavailable.
 DELETED: Mapping[Situation, str] = {
     Situation.CONNECT: "No account was connected, and we delete this key.",
     Situation.REPLACE: "The old key stays in use as it was, and we delete the new one.",
@@ -45,14 +45,14 @@ NOT_STORED: Mapping[Situation, str] = {
     Situation.CONNECT: "No account was connected, and we did not store this key.",
     Situation.REPLACE: "The old key stays in use as it was, and we did not store the new one.",
 }
-# The same where it was to replace another one, by how the account stands.
+# The same for a key that was to replace another one, by the state of the account.
 _REPLACING: Mapping[Standing, str] = {
     Standing.ACTIVE: "The old key stays in use as it was, and we {did} the new one.",
     Standing.PAUSED: "The account stays paused: we do not use its old key, and we {did} the new one.",
     Standing.KEYLESS: "The account stays paused: it has no key, and we {did} the new one.",
     Standing.DELETED: "The account was deleted meanwhile, and we {did} this key.",
 }
-# How it is submitted again.
+# The request that submits the key again.
 ROUTES: Mapping[Situation, str] = {
     Situation.CONNECT: "with POST /accounts",
     Situation.REPLACE: "with PUT /credentials",
@@ -88,9 +88,9 @@ _WHILE_PAUSED_FOR_ELSE = _PAUSED + " Submit another key of the same account, whi
 
 
 def became(situation: Situation, standing: Standing = Standing.ACTIVE, *, stored: bool = True) -> str:
-    """Say what became of a key that was submitted, and of the one that it was to replace.
+    """Return the sentence on the fate of a submitted key and of the key it was to replace.
 
-    `stored` says whether it came as far as the vault. Empty at a sync, where none was submitted.
+    `stored` says whether the key reached the vault. The text of a sync is empty: no key was submitted.
     """
     if situation is Situation.REPLACE:
         return _REPLACING[standing].format(did="delete" if stored else "did not store")
@@ -98,7 +98,7 @@ def became(situation: Situation, standing: Standing = Standing.ACTIVE, *, stored
 
 
 def route_of(situation: Situation, standing: Standing = Standing.ACTIVE) -> str:
-    """Say how a key is submitted: a deleted account is connected anew."""
+    """Return the request that submits a key; a deleted account must be connected again."""
     gone = standing is Standing.DELETED
     return ROUTES[Situation.CONNECT if gone else situation]
 
@@ -106,7 +106,7 @@ def route_of(situation: Situation, standing: Standing = Standing.ACTIVE) -> str:
 def written(
     remedy: Remedy, situation: Situation, step: str, lasting: str, standing: Standing = Standing.ACTIVE
 ) -> str:
-    """Write what happened to the key and what to do now, as the account stands."""
+    """Return the text on the fate of the key and the next action, for the state of the account."""
     route = route_of(situation, Standing.DELETED if remedy is Remedy.RECONNECT else standing)
     text = _form(remedy, situation, standing).format(
         happened=became(situation, standing), step=step, route=route, lasting=lasting

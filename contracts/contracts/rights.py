@@ -1,4 +1,4 @@
-"""What a key may do: the rights of an exchange that are known, and how a message names all others."""
+"""The rights of a key: the known ones of an exchange, and the names of all others in messages."""
 
 import re
 from collections.abc import Iterable
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from contracts.exchanges.types import Exchange
 
 MAX_RIGHTS = 32
-# Stands for a text that no message carries as the name of a right; it is in no exchange's table.
+# Replaces a text that is not a valid name of a right in a message; no exchange's table contains it.
 UNREADABLE_RIGHT = "unreadable-right"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def named_rights(exchange: Exchange, said: Iterable[str]) -> tuple[str, ...]:
-    """Name the rights that an exchange told of, each once and 32 at most, so that a message carries them.
+    """Return the names of the rights that an exchange reported, each once and at most 32, to fit a message.
 
-    Where there are more, rights that are known to be more than reading stay before those that are not known,
-    and these before reading: no number of names hides one that matters.
+    If there are more, the rights known to allow more than reading take precedence over unknown ones, and
+    these over reading, so that no number of names hides a dangerous right.
     """
     names = dict.fromkeys(right if _NAME.fullmatch(right) else UNREADABLE_RIGHT for right in said)
     if len(names) <= MAX_RIGHTS:
@@ -25,7 +25,7 @@ def named_rights(exchange: Exchange, said: Iterable[str]) -> tuple[str, ...]:
 
 
 def excess_rights(exchange: Exchange, permissions: Iterable[str]) -> tuple[str, ...]:
-    """Give the rights that are more than reading, those that are not known included, in order."""
+    """Return the rights that allow more than reading, including unknown ones, sorted."""
     return tuple(sorted(set(permissions) - exchange.read_only_permissions))
 
 

@@ -11,27 +11,27 @@ from contracts.cards import Kind, schema_uri
 from contracts.syncs import TotalCheck, Verdict
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# A reader takes a value of a later version as the type's docstring says: a schema must not refuse it.
+# A schema must accept values of later versions, because readers handle them as the type's docstring says.
 OPEN: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Verdict, TotalCheck)}
 
 
 def schema(kind: Kind) -> dict[str, Any]:
-    """Describe one message, with `$id` as its messages name it in `ce-dataschema`."""
+    """Return the schema of one message; its `$id` is the value of `ce-dataschema`."""
     return {"$schema": DIALECT, "$id": schema_uri(kind), **_portable(msgspec.json.schema(kind))}
 
 
 def schemas(kinds: Iterable[Kind], place: str) -> dict[str, Any]:
-    """Describe messages and the types inside them by name; `place` is where a `$ref` finds a `{name}`."""
+    """Return the schemas of messages and their types by name; `place` is the `$ref` to a `{name}`."""
     _, described = msgspec.json.schema_components(kinds, ref_template=place)
     portable: dict[str, Any] = _portable(described)
     return portable
 
 
 def _portable(node: Any) -> Any:
-    """Write what msgspec says as other languages read it.
+    """Convert a schema of msgspec for readers in other languages.
 
-    Anchors of patterns are those of ECMA-262, descriptions have no indentation, and enums that later versions
-    may extend are texts with the values that are known.
+    Patterns get the anchors of ECMA-262, descriptions lose their indentation, and enums that later versions
+    may extend become texts with the known values.
     """
     if isinstance(node, list):
         return [_portable(each) for each in node]

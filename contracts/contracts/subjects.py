@@ -13,44 +13,44 @@ SYNC_FAILED_ALL = "butler.sync.failed.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
 DEAD_LETTERS_ALL = "butler.dead.>"
-# What the server writes in the place of a reply subject when a request comes from another account.
+# The server replaces the reply subject by one with this prefix if a request comes from another account.
 OTHER_ACCOUNT = "_R_."
 MAX_DELIVERIES_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 TERMINATED_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 
 
 def sync_requested(exchange: str) -> str:
-    """Name the work queue of one exchange's sync requests."""
+    """Return the subject of one exchange's sync requests, a work queue."""
     return f"butler.sync.requested.{exchange}"
 
 
 def sync_completed(exchange: str) -> str:
-    """Name where completed and partial outcomes of one exchange go."""
+    """Return the subject of one exchange's completed and partial outcomes."""
     return f"butler.sync.completed.{exchange}"
 
 
 def sync_failed(exchange: str) -> str:
-    """Name where failed outcomes of one exchange go."""
+    """Return the subject of one exchange's failed outcomes."""
     return f"butler.sync.failed.{exchange}"
 
 
 def verify(exchange: str) -> str:
-    """Name where the gateway asks a worker to verify a credential at one exchange."""
+    """Return the subject on which the gateway asks a worker to verify a credential at one exchange."""
     return f"butler.exchange.gateway.verify.{exchange}"
 
 
 def recorded(sync_id: UUID | str) -> str:
-    """Name the wake-up call that says that a sync's outcome is in the database."""
+    """Return the subject that announces that a sync's outcome is in the database."""
     return f"butler.gateway.recorded.{sync_id}"
 
 
 def account_events(user_id: UUID) -> str:
-    """Name all public facts about the accounts of one user."""
+    """Return the pattern of all public facts about the accounts of one user."""
     return f"butler.account.*.{user_id}"
 
 
 def recorded_sync(subject: str) -> UUID | None:
-    """Read which sync a wake-up call names; None where it names none."""
+    """Return the sync that the subject of an announcement names; None for any other subject."""
     try:
         return UUID(subject.rpartition(".")[2])
     except ValueError:
@@ -58,25 +58,25 @@ def recorded_sync(subject: str) -> UUID | None:
 
 
 def account_synced(user_id: UUID) -> str:
-    """Name the public fact that an account of one user was synced."""
+    """Return the subject of the public fact that an account of one user was synced."""
     return f"butler.account.synced.{user_id}"
 
 
 def account_paused(user_id: UUID) -> str:
-    """Name the public fact that an account of one user is paused."""
+    """Return the subject of the public fact that an account of one user is paused."""
     return f"butler.account.paused.{user_id}"
 
 
 def account_resumed(user_id: UUID) -> str:
-    """Name the public fact that a paused account of one user is synced again."""
+    """Return the subject of the public fact that the pause of an account of one user has ended."""
     return f"butler.account.resumed.{user_id}"
 
 
 def dead(subject: str) -> str:
-    """Name where a message that nobody can read is kept for the operator."""
+    """Return the subject of the dead letter of a message, kept for the operator."""
     return f"butler.dead.{subject}"
 
 
 def inbox_prefix(role: str) -> str:
-    """Name the inbox of one role, with the closing dot: `_INBOX_gateway.`."""
+    """Return the prefix of one role's inboxes, with the closing dot: `_INBOX_gateway.`."""
     return f"_INBOX_{role}."

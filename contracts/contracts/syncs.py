@@ -1,4 +1,4 @@
-"""A sync: its request, its outcome, and what an outcome says of each wallet."""
+"""A sync: its request, its outcome, and the outcome's record of each wallet."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -12,16 +12,16 @@ from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 
-# The permission under which an outcome was made, as it came with the request; None of a worker of before.
+# The grant of the request that led to an outcome; None from a worker of the previous release.
 GrantText = Annotated[str, msgspec.Meta(max_length=1024)]
-# What an exchange calls an account.
+# The exchange's id of an account.
 AccountUid = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
-# What an exchange calls one right of a key.
+# The exchange's name of one right of a key.
 Right = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
 
 
 class Status(StrEnum):
-    """The states of a sync; all but `queued` are terminal and the first terminal one stays."""
+    """The states of a sync; all but `queued` are terminal, and the first terminal one stays."""
 
     QUEUED = "queued"
     COMPLETED = "completed"
@@ -30,9 +30,9 @@ class Status(StrEnum):
 
 
 class Verdict(StrEnum):
-    """How a wallet was read in one sync; a verdict of a later version acts as `failed`.
+    """The result of reading a wallet in one sync; a verdict of a later version is treated as `failed`.
 
-    An `incomplete` wallet was read but for some rows, or its list does not fit its own total.
+    An `incomplete` wallet has unreadable rows, or its list does not match its own total.
     """
 
     COMPLETE = "complete"
@@ -47,9 +47,9 @@ class Verdict(StrEnum):
 
 
 class TotalCheck(StrEnum):
-    """Whether a wallet that was read was compared with the exchange's own total.
+    """The result of comparing a wallet that was read with the exchange's own total.
 
-    A value of a later version acts as `unchecked`.
+    A value of a later version is treated as `unchecked`.
     """
 
     AGREES = "agrees"
@@ -74,7 +74,7 @@ class SyncRequested(msgspec.Struct, frozen=True):
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """Whose key a sync was made with, and what the key may do, as the exchange said at that sync.
+    """The owner and the rights of the key of a sync, as the exchange reported them during that sync.
 
     `exchange_uid` is the account of the key; `permissions` are the exchange's own words.
     """
@@ -87,11 +87,11 @@ READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What a list is worth and what the exchange says of it, in USD; None where that is not known.
+    """The worth of a list and the exchange's totals for it, in USD; None where unknown.
 
-    `listed` is the sum of all rows, those included whose amount could not be read, and `gross` that of their
-    absolute values; None where a row has no price. `stated` is the total of the list's own answer, which the
-    list `fits` or not, and `valued` the exchange's valuation of the wallet.
+    `listed` is the sum of all rows, including those whose amount is unreadable, and `gross` is the sum of
+    their absolute values; both are None if a row has no price. `stated` is the total in the response that has
+    the list, and `fits` says whether the list matches it. `valued` is the exchange's valuation of the wallet.
     """
 
     listed: Decimal | None = None
@@ -107,9 +107,9 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class UnreadableRow(msgspec.Struct, frozen=True):
-    """A row of a list that could not be read: why, and its asset and its worth in USD where these could.
+    """An unreadable row of a list: the reason, and its asset and worth in USD if these are readable.
 
-    `reason` is one of `contracts.reasons`; another one acts as a general one.
+    `reason` is one of `contracts.reasons`; any other is treated as the general reason.
     """
 
     reason: Annotated[str, msgspec.Meta(max_length=200)]
@@ -122,12 +122,12 @@ class UnreadableRow(msgspec.Struct, frozen=True):
 
 
 class WalletRead(msgspec.Struct, frozen=True):
-    """One wallet's verdict; `balances` and `as_of` are there when it is complete or incomplete.
+    """One wallet's verdict; a complete or incomplete wallet has `balances` and `as_of`.
 
-    `unreadable` are rows that could not be read, `unreadable_count` how many there are in all. `reported_at`
-    is when the exchange last looked at the account, where that is more than a day before `as_of`.
-    `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. A wallet that was
-    not read says why in `error_code`; the receiver drops what a verdict that it does not know came with.
+    `unreadable` are unreadable rows, and `unreadable_count` is the number of all of them. `reported_at` is
+    the time at which the exchange last looked at the account, if more than a day before `as_of`.
+    `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. `error_code` is
+    the reason why a wallet was not read. The receiver drops the other fields of an unknown verdict.
     """
 
     wallet: str
@@ -153,8 +153,8 @@ class WalletRead(msgspec.Struct, frozen=True):
 class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     """At least one covered wallet was read: all (completed) or some (partial).
 
-    `status` is the sender's word for programs that look at the message; the gateway derives its own.
-    `rights` are None where they could not be read.
+    `status` is the sender's, for programs that read the message; the gateway derives its own.
+    `rights` are None if the worker could not read them.
     """
 
     sync_id: UUID
@@ -182,7 +182,7 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
 
     @property
     def status(self) -> str:
-        """Give the terminal state of a failed sync."""
+        """Return the terminal state of a failed sync."""
         return Status.FAILED
 
 
@@ -190,10 +190,10 @@ SyncOutcome = SyncCompleted | SyncFailed
 
 
 def status_of(wallets: tuple[WalletRead, ...]) -> Status:
-    """Tell the terminal state that the verdicts of the covered wallets mean.
+    """Return the terminal state that follows from the verdicts of the covered wallets.
 
-    Failed means that none was read; a wallet that is incomplete, or that the exchange's valuation
-    contradicts, makes the sync partial.
+    A sync without a wallet that was read is failed. A wallet that is incomplete, or that the exchange's
+    valuation contradicts, makes the sync partial.
     """
     covered = [read for read in wallets if read.verdict is not Verdict.NOT_COVERED]
     if not any(read.verdict in READ for read in covered):
@@ -205,7 +205,7 @@ def status_of(wallets: tuple[WalletRead, ...]) -> Status:
 
 
 def holdings_count(wallets: tuple[WalletRead, ...]) -> int | None:
-    """Count distinct assets with a non-zero balance in the wallets read; None when none was read."""
+    """Return the number of distinct assets with a non-zero balance; None if no wallet was read."""
     read = [wallet.balances for wallet in wallets if wallet.balances is not None]
     if not read:
         return None

@@ -9,13 +9,13 @@ import msgspec
 MAX_AMOUNT_LENGTH = 80
 MAX_AMOUNT_DIGITS = 40
 
-# A time in a message has a zone.
+# A time in a message has a time zone.
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 AssetCode = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class Secret:
-    """A text that must not be shown: its repr and str are masked, `reveal()` gives it."""
+    """A text that must not be shown: its repr and str are masked, and `reveal()` returns it."""
 
     __slots__ = ("_text",)
 
@@ -23,7 +23,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text itself; call it only where it leaves for the vault, the seal or the exchange."""
+        """Return the text; call this only to send the text to the vault or the exchange, or to seal it."""
         return self._text
 
     def __repr__(self) -> str:
@@ -34,26 +34,26 @@ class Secret:
 
 
 def encode_value(value: Any) -> Any:
-    """Encode the types that msgspec does not know; a Secret only ever inside bytes that are sealed next."""
+    """Encode types that msgspec does not know; a Secret may only go into bytes that are sealed next."""
     if isinstance(value, Secret):
         return value.reveal()
     raise TypeError(f"no encoding for {type(value).__name__}")
 
 
 def decode_value(kind: type, value: Any) -> Any:
-    """Decode the types that msgspec does not know; raises TypeError, which msgspec reports with the place."""
+    """Decode types that msgspec does not know; raises TypeError, which msgspec reports with the path."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise TypeError(f"Expected `str` for {kind.__name__}")
 
 
 def parse_amount(text: str) -> Decimal:
-    """Read a decimal amount and keep every digit of it.
+    """Parse a decimal amount and keep every digit.
 
-    Accepts what exchanges write, an exponent included; refuses NaN, infinities, white space and amounts of
-    more than 40 digits.
+    Accepts the formats of exchanges, including an exponent; refuses NaN, infinities, white space and amounts
+    of more than 40 digits.
 
-    Raises ValueError with words that do not repeat the input.
+    Raises ValueError with a text that does not repeat the input.
     """
     if not 0 < len(text) <= MAX_AMOUNT_LENGTH or not text.isascii() or text != text.strip() or "_" in text:
         raise ValueError("not a decimal amount")
@@ -75,7 +75,7 @@ def check_digits(amount: Decimal) -> None:
 def check_amount(amount: Decimal) -> None:
     """Refuse an amount with more than 40 digits on one side of the point; raises ValueError.
 
-    Amounts that were stored before all digits were counted have up to 40 on each side, and are still read.
+    Earlier releases stored amounts of up to 40 digits on each side, which must stay readable.
     """
     exponent = amount.as_tuple().exponent
     if not isinstance(exponent, int):
@@ -84,20 +84,20 @@ def check_amount(amount: Decimal) -> None:
         raise ValueError("the amount has too many digits")
 
 
-# An amount as the API shows it; what stands in `extra` comes into the OpenAPI document.
+# An amount as the API shows it; `extra` goes into the OpenAPI document.
 AmountText = Annotated[str, msgspec.Meta(extra_json_schema={"extra": {"format": "decimal"}})]
 
 
 def amount_text(amount: Decimal) -> AmountText:
-    """Write an amount in plain decimal notation, with every digit it came with."""
+    """Return an amount in plain decimal notation, with every digit."""
     return format(amount, "f")
 
 
 class Balance(msgspec.Struct, frozen=True):
     """One asset in one wallet; amounts in units of the asset.
 
-    `total` is the equity, which may be negative; `available` is what can be used now, `locked` what orders
-    hold, `borrowed` a debt as a positive number. None means that the exchange did not say, never zero.
+    `total` is the equity, which may be negative; `available` can be used now; `locked` is held by orders;
+    `borrowed` is a debt as a positive number. None means that the exchange did not report it, never zero.
     """
 
     asset: AssetCode

@@ -1,6 +1,6 @@
-"""Start the local stack: `python -m deploy.local up` keeps its data, `... demo` shows a sync and forgets.
+"""Start the local stack: `python -m deploy.local up` keeps its data, `... demo` syncs on temporary data.
 
-`... subscriber add | list | revoke` says which programs hear account events, also while the stack runs.
+`... subscriber add | list | revoke` manages the programs that receive account events, also while it runs.
 """
 
 import argparse
@@ -76,7 +76,7 @@ async def up(options: argparse.Namespace) -> None:
 
 
 async def demo(options: argparse.Namespace) -> int:
-    """Run the stack in a temporary directory and sync a simulated account; then go on until a signal."""
+    """Run the stack in a temporary directory, sync a simulated account, then run until a signal."""
     with tempfile.TemporaryDirectory(prefix="butler-demo-") as directory:
         async with running_stack(Path(directory), Progress(), simulated=True) as stack:
             completed = await demonstrate(stack.api)
@@ -104,7 +104,7 @@ async def subscriber(options: argparse.Namespace) -> None:
 
 
 def show_subscriber(directory: Path, added: Subscriber) -> None:
-    """Print what a program needs in order to listen."""
+    """Print the connection settings of a subscriber."""
     bus = Nats.of(directory)
     print(f"Subscriber    {added.name}, hears {added.user_id or 'all users'}")
     print(f"NATS          {bus.url}, nkey in {bus.seed_file(added.name)}")
@@ -113,13 +113,13 @@ def show_subscriber(directory: Path, added: Subscriber) -> None:
 
 
 async def go_on(stack: Stack) -> NoReturn:
-    """Watch the stack until a part ends; raises PartFailed."""
+    """Watch the stack until a program ends; raises PartFailed."""
     print("\nCtrl-C stops everything.", flush=True)
     await stack.processes.failure()
 
 
 def show_addresses(stack: Stack) -> None:
-    """Print where everything listens."""
+    """Print the addresses of the stack."""
     parts = stack.parts
     print(f"\nAPI           {stack.api}/api/v1, described by {stack.api}/openapi.json")
     print(f"Swagger UI    {stack.api}/swagger-ui")
@@ -135,7 +135,7 @@ def show_addresses(stack: Stack) -> None:
 
 
 async def until_signal(options: argparse.Namespace) -> int:
-    """Run the command; the first SIGINT or SIGTERM takes the stack down in order, a second one at once."""
+    """Run the command; the first SIGINT or SIGTERM stops the stack in order, the second one at once."""
     commands: dict[str, Command] = {"up": up, "demo": demo, "subscriber": subscriber}
     command = asyncio.ensure_future(commands[options.command](options))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,9 +147,9 @@ async def until_signal(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run a command; what stops it is told in words, and is exit code 1."""
+    """Run a command; an expected failure is printed and returns exit code 1."""
     options = arguments()
-    # `make` may be killed without a word to us.
+    # `make` may be killed without forwarding the signal.
     tether.tie_to(os.getppid(), signal.SIGTERM)
     try:
         require_loopback(os.environ)

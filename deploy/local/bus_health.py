@@ -1,4 +1,4 @@
-"""Watching the health of NATS, which keeps a write error until it is restarted, also when there is space."""
+"""Restarts NATS after a full disk, because NATS keeps a write error until a restart."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ CHECK_SECONDS = 2.0
 CALL_SECONDS = 3.0
 MAX_WORDS = 300
 WRITE_ERROR = "write error"
-# As much as a few of the largest messages need: with less the server would meet the next error at once.
+# Space for a few of the largest messages; with less, the next write error would follow at once.
 FREE_BYTES = 8 * 1024 * 1024
 FIRST_PAUSE, LAST_PAUSE = 10.0, 600.0
 
@@ -24,9 +24,9 @@ Tell = Callable[[str], None]
 
 
 class Doctor:
-    """Asks the server for its health every two seconds, and restarts it where only that helps.
+    """Checks the server's health every two seconds, and restarts it after a write error.
 
-    The next restart waits for ten seconds, each one after that for twice as long, ten minutes at most.
+    The pause before the next restart is ten seconds, then doubles each time up to ten minutes.
     """
 
     def __init__(self, processes: Processes, bus: Nats, tell: Tell) -> None:
@@ -46,11 +46,11 @@ class Doctor:
                 try:
                     if WRITE_ERROR in self._trouble and self._may_restart():
                         await self._restart()
-                except (PartFailed, OSError) as failure:  # the disk may be full again, under the logs, too
+                except (PartFailed, OSError) as failure:  # the disk of the logs may be full again
                     self._tell(f"NATS could not be restarted: {failure}")
 
     async def _ask(self, client: httpx.AsyncClient) -> str:
-        """Give what the server says against its health, nothing when it is well."""
+        """Return the server's health error, empty if it is healthy."""
         try:
             answer = await client.get(self._bus.health)
         except httpx.HTTPError as error:
@@ -58,7 +58,7 @@ class Doctor:
         return "" if answer.is_success else _words(answer)
 
     def _note(self, trouble: str) -> None:
-        """Say when the server falls ill, with its words, and when it is well again."""
+        """Report when the server becomes unhealthy, with its error, and when it is healthy again."""
         if bool(trouble) != bool(self._trouble) or (WRITE_ERROR in trouble) != (WRITE_ERROR in self._trouble):
             self._tell(f"NATS is unhealthy: {trouble}" if trouble else "NATS is healthy again")
         self._trouble = trouble
@@ -89,7 +89,7 @@ async def watched(processes: Processes, bus: Nats, tell: Tell) -> AsyncIterator[
 
 
 def _words(answer: httpx.Response) -> str:
-    """Give the server's own words, on one line and bounded."""
+    """Return the server's error on one line, cut at MAX_WORDS characters."""
     try:
         said = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
 """A private certificate authority for the servers of the local stack, and its server certificates.
 
-trustme makes both; they are kept in files, so that a client that trusted the authority once still does.
+trustme makes both. They are kept in files, so that clients that trust the authority still do after a restart.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from trustme import CA, Blob
 from deploy.local.keys import write_private
 
 SERVER_LIFETIME = timedelta(days=365)
-# A certificate this close to its end is replaced at the next start: a stack may stay up for weeks.
+# A certificate that expires within this time is replaced at the start, because a stack may run for weeks.
 RENEWED_BEFORE_END = timedelta(days=60)
 BACKDATED = timedelta(hours=1)
 
@@ -32,12 +32,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Authority(Identity):
-    """A certificate authority; its certificate is what clients of its servers must trust."""
+    """A certificate authority; clients of its servers must trust its certificate."""
 
     def issue(self, hosts: Sequence[str]) -> Identity:
-        """Give the server identity for these host names and IP addresses, kept beside the authority.
+        """Return the server identity for these host names and IP addresses, stored beside the authority.
 
-        It is made once and used again while it is valid, ours and for the same hosts.
+        It is reused while it is valid, issued by this authority and for the same hosts.
         """
         folder = self.certificate_path.parent
         server = Identity(folder / "server.pem", folder / "server-key.pem")
@@ -52,7 +52,7 @@ class Authority(Identity):
 
 
 def make_authority(directory: Path, name: str) -> Authority:
-    """Give the authority of this directory (`ca.pem`, `ca-key.pem`); the first call makes it."""
+    """Return the authority of this directory (`ca.pem`, `ca-key.pem`); the first call creates it."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "ca.pem", directory / "ca-key.pem")
     if not _usable(authority):
@@ -66,7 +66,7 @@ def _certificate(identity: Identity) -> x509.Certificate:
 
 
 def _usable(identity: Identity) -> bool:
-    """Say whether the files can be read, belong together and do not end soon."""
+    """Return whether the files are readable, match and do not expire soon."""
     try:
         certificate = _certificate(identity)
         key = load_pem_private_key(identity.key_path.read_bytes(), password=None)
@@ -94,6 +94,6 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 def _save(identity: Identity, certificate: Blob, key: Blob) -> None:
-    """Write the key first, so that a crash in between shows as a pair that does not match."""
+    """Write the key first, so that a crash in between leaves a pair that does not match."""
     write_private(identity.key_path, key.bytes())
     write_private(identity.certificate_path, certificate.bytes()).chmod(0o644)

@@ -1,4 +1,4 @@
-"""Keeping the programs of the stack apart: which user each one runs as, and which files it can reach."""
+"""Isolating the programs of the stack: the user each one runs as, and the files it can access."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ from deploy.local import kernel
 from deploy.local.keys import write_private
 from deploy.local.veil import draw, needed_veils, show_as_own
 
-# No user of these numbers needs to exist. Neither Debian nor systemd gives them out.
+# These uids need no user entries. Neither Debian nor systemd assigns them.
 USERS = {
     "gateway": 61000,
     "sync-worker": 61001,
@@ -28,14 +28,14 @@ USERS = {
     "exchange": 61005,
     "dbmate": 61006,
 }
-# PostgreSQL's data have belonged to this one from the beginning.
+# PostgreSQL's data have belonged to this user since the first version.
 DATABASE, DATABASE_USER = "postgres", "nobody"
 ROOT = Path(__file__).parents[2]
 CODE = (ROOT / "contracts", ROOT / "services")
 SYSTEM = (
     *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/nix/store", "/gnu/store"),
     *("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager"),
-    # What belongs to other processes in /proc stays closed: Landlock lets no process trace one outside.
+    # Data of other processes in /proc stay unreadable, because Landlock denies tracing outside its domain.
     *("/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm"),
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -48,14 +48,14 @@ Identity = tuple[int, int]
 
 
 class OutOfReach(OSError):
-    """A program can not reach what it needs as the user that it has to run as."""
+    """A program can not access its files as the user it must run as."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a program needs: a role, which names its user, and paths to read and run, to change, to list only.
+    """The access of a program: a role, which determines its user, and paths to read and run, change, or list.
 
-    Landlock has a listed folder show the names of all that is in it.
+    With Landlock, a listed folder shows all names in it.
     """
 
     role: str
@@ -66,9 +66,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How programs are kept apart: by users, by mounts where those are closed out, by Landlock's version.
+    """The isolation of programs: by users, with mounts for files those can not access, and by Landlock.
 
-    `mapped` mounts also show a user what root made for itself alone, as with a umask of 077.
+    `landlock` is its version, 0 for none. `mapped` mounts also let a user read files that only root may read,
+    as after a umask of 077.
     """
 
     users: bool
@@ -77,14 +78,14 @@ class Way:
     mapped: bool = False
 
     def user(self, role: str) -> Identity | None:
-        """Give user and group of a role, None where it runs as the starter does."""
-        if os.geteuid() == 0 and role == DATABASE:  # which refuses root
+        """Return user and group of a role, None if it runs as the starter's user."""
+        if os.geteuid() == 0 and role == DATABASE:  # PostgreSQL refuses to run as root
             found = pwd.getpwnam(DATABASE_USER)
             return found.pw_uid, found.pw_gid
         return (USERS[role], USERS[role]) if self.users else None
 
     def words(self) -> str:
-        """Say to a person what holds."""
+        """Describe the isolation to the operator."""
         landlock = f"Landlock (version {self.landlock}) limits each service to its own files"
         if self.users:
             users = f"each service runs as a user of its own (uids {min(USERS.values())} and following)"
@@ -94,14 +95,14 @@ class Way:
         return "WARNING: neither users nor Landlock keep the services apart here: each can read every key"
 
     def hand_over(self, path: Path, role: str) -> Path:
-        """Make a role the owner of a file, or of a folder and all that is in it, where root starts it.
+        """If root starts the stack, make a role the owner of a file, or of a folder with its content.
 
-        The starter's own link to a place elsewhere is followed, another's is not.
+        A symbolic link of the starter is followed, another user's is not.
         """
         if os.geteuid() == 0:
             owner = self.user(role) or (os.geteuid(), os.getegid())
             place = path.resolve() if path.lstat().st_uid == os.geteuid() else path
-            if owner[0] == os.geteuid():  # without CAP_DAC_OVERRIDE root enters only its own folders
+            if owner[0] == os.geteuid():  # without CAP_DAC_OVERRIDE root can enter only its own folders
                 _chown(str(place), None, owner)
             for name, folder in _below(place):
                 _chown(name, folder, owner)
@@ -109,15 +110,15 @@ class Way:
         return path
 
     def take_back(self, path: Path) -> None:
-        """Make root the owner again of a file, or of a folder without its content."""
+        """Make root the owner of a file again, or of a folder without its content."""
         if os.geteuid() == 0:
             with suppress(FileNotFoundError):
                 _chown(str(path), None, (os.geteuid(), os.getegid()))
 
     def take_all_back(self, directory: Path) -> None:
-        """Where programs run as root, make root the owner of what an earlier start gave to their users.
+        """If programs run as root, make root the owner of files that an earlier start gave to their users.
 
-        Root without CAP_DAC_OVERRIDE could not enter it otherwise.
+        Without CAP_DAC_OVERRIDE, root could not access them otherwise.
         """
         if os.geteuid() == 0 and not self.users:
             for name, folder in _below(directory):
@@ -125,14 +126,14 @@ class Way:
                     _chown(name, folder, (os.geteuid(), os.getegid()))
 
     def let_pass(self, directory: Path) -> None:
-        """Let other users enter, not list, a folder of the stack where there are no mounts."""
+        """Without mounts, let other users enter, but not list, a folder of the stack."""
         if os.geteuid() == 0 and not self.mounts:
             directory.chmod(0o711)
 
     def confining(self, reach: Reach) -> Callable[[], None]:
-        """Give what a child calls between fork and exec to give up all that its role does not need.
+        """Return the function that a child calls between fork and exec to drop rights its role does not need.
 
-        Raises OutOfReach when its user can not reach a path, and mounts of its own are not to be had.
+        Raises OutOfReach if its user can not access a path and private mounts are not possible.
         """
         user = self.user(reach.role)
         paths = (*reach.readable, *reach.writable)
@@ -160,7 +161,7 @@ class Way:
 
 
 def python() -> tuple[Path, ...]:
-    """Name what an interpreter reads to run our code."""
+    """Return the paths that an interpreter reads to run our code."""
     packages = (Path(each) for each in sys.path if each.endswith(("site-packages", "dist-packages")))
     own = (sys.executable, sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"))
     return tuple(dict.fromkeys((*map(Path, own), *packages, *CODE)))
@@ -168,26 +169,26 @@ def python() -> tuple[Path, ...]:
 
 @cache
 def best_way(directory: Path | None = None) -> Way:
-    """Find the strongest way that works here, with this interpreter, this code and data in this folder."""
+    """Return the strongest isolation that works here for this interpreter, code and data folder."""
     neither = Way(users=False, mounts=False, landlock=0)
     return next((way for way in _ways() if _works(way, directory)), neither)
 
 
 def _ways() -> Iterator[Way]:
-    """Give all ways that this kernel may know, the strongest first."""
+    """Return the isolations that this kernel may support, the strongest first."""
     landlock = kernel.landlock_version() if kernel.LINUX else 0
     versions = dict.fromkeys((landlock, 0))
     by_root = kernel.LINUX and os.geteuid() == 0
     if by_root:
         for mounts, mapped in ((True, False), (True, True), (False, False)):
             yield from (Way(users=True, mounts=mounts, landlock=each, mapped=mapped) for each in versions)
-    mounts_of_database = (True, False) if by_root else (False,)  # it has a user of its own nevertheless
+    mounts_of_database = (True, False) if by_root else (False,)  # it has a separate user in any case
     for version in versions:
         yield from (Way(users=False, mounts=each, landlock=version) for each in mounts_of_database)
 
 
 def _works(way: Way, directory: Path | None) -> bool:
-    """Try a way on what the stack does: in a new folder of the starter's alone, programs read their own."""
+    """Test an isolation: programs must read their files in a new folder that only the starter may access."""
     with TemporaryDirectory(prefix="probe-", dir=directory) as name:
         place, mode = Path(name), directory.stat().st_mode if directory else 0
         for folder in (directory, place):
@@ -201,7 +202,7 @@ def _works(way: Way, directory: Path | None) -> bool:
 
 
 def _all_run(way: Way, place: Path) -> bool:
-    """Tell whether the database's user and an interpreter read their files; the quick one is tried first."""
+    """Return whether the database's user and an interpreter read their files; the faster test runs first."""
     import_all = (sys.executable, "-c", f"{IMPORTS}; {PROBE}")
     if os.geteuid() == 0 and not _runs(way, Reach(DATABASE), place, (CAT,)):
         return False
@@ -209,13 +210,13 @@ def _all_run(way: Way, place: Path) -> bool:
 
 
 def _runs(way: Way, reach: Reach, place: Path, command: Sequence[str]) -> bool:
-    """Tell whether a program can read its file, and the starter write another one and send it a signal."""
+    """Return whether a program can read its file, and the starter can write another and send a signal."""
     folder = place / reach.role
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
         file = write_private(folder / "file", b"", way.user(reach.role))
         way.hand_over(folder, reach.role)
-        if reach.role != DATABASE:  # whose folder the starter does not enter
+        if reach.role != DATABASE:  # the starter does not enter its folder
             write_private(folder / "other", b"")
         own = replace(reach, readable=(*reach.readable, folder))
         return _ended_well(way, own, [*command, str(file), "-"])
@@ -227,7 +228,7 @@ def _runs(way: Way, reach: Reach, place: Path, command: Sequence[str]) -> bool:
 
 
 def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
-    """Run a program that ends with its input; raises OSError, SubprocessError."""
+    """Run a program until its input ends; returns whether it succeeded; raises OSError, SubprocessError."""
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -236,7 +237,7 @@ def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
         preexec_fn=way.confining(reach),  # noqa: PLW1509 - as the stack does it
     ) as tried:
         if way.users:
-            tried.send_signal(0)  # without CAP_KILL the services could not be stopped
+            tried.send_signal(0)  # fails without CAP_KILL, which is needed to stop services
         try:
             tried.communicate(timeout=PROBE_SECONDS)
         finally:
@@ -245,7 +246,7 @@ def _ended_well(way: Way, reach: Reach, command: Sequence[str]) -> bool:
 
 
 def _system(user: Identity | None) -> list[Path]:
-    """Name the system's files that programs may read; also root reads none that are closed to others."""
+    """Return the system files that programs may read; programs run as root read only world-readable ones."""
     paths = [Path(path) for path in SYSTEM]
     if os.geteuid() == 0 and user is None:
         etc = Path("/etc")
@@ -255,7 +256,7 @@ def _system(user: Identity | None) -> list[Path]:
 
 
 def _give_up_rights(user: Identity | None) -> None:
-    """Become the user, if one is given, without capabilities, groups, core dumps and what exec may add."""
+    """Change to the user, if given, and drop capabilities, groups, core dumps and new privileges by exec."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if kernel.LINUX:
         kernel.drop_bounding_set()
@@ -269,9 +270,9 @@ def _give_up_rights(user: Identity | None) -> None:
 
 
 def _below(path: Path) -> Iterator[tuple[str, int]]:
-    """Give each name in a folder, at any depth, with the opened folder that holds it; follow no link.
+    """Yield each name below a folder, with the opened folder that contains it; links are not followed.
 
-    What root may not enter, without CAP_DAC_OVERRIDE, is left out.
+    Folders that root can not enter without CAP_DAC_OVERRIDE are left out.
     """
     if path.is_symlink() or not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
         return
@@ -280,7 +281,7 @@ def _below(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _chown(name: str, folder: int | None, owner: Identity) -> None:
-    """Change the owner of our own files, but not of a hard link, whose other name may be outside."""
+    """Change the owner of a file, but not of a hard link, because its other name may be outside."""
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     second_name = found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)
     if (found.st_uid, found.st_gid) != owner and not second_name:

@@ -22,9 +22,9 @@ Row = Sequence[str]
 
 
 async def demonstrate(api: str) -> bool:
-    """Connect the account for a new user, sync it and print what it holds; tells whether the sync completed.
+    """Connect the account for a new user, sync it and print its holdings; returns whether the sync completed.
 
-    Raises httpx.HTTPError when the API refuses a step.
+    Raises httpx.HTTPError if the API refuses a step.
     """
     password = secrets.token_urlsafe(12)
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
@@ -43,7 +43,7 @@ async def demonstrate(api: str) -> bool:
 
 
 def table(titles: Row, rows: Sequence[Row]) -> str:
-    """Lay rows out in columns that are as wide as their widest cell."""
+    """Return rows as text in columns as wide as their widest cell."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     lines = [titles, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -69,7 +69,7 @@ async def _post(
 
 
 def _submission() -> dict[str, object]:
-    """Give the account of the simulated exchange as a person would type it in."""
+    """Return the submission of a simulated account, as a user would enter it."""
     accounts = tomllib.loads(ACCOUNTS.read_text())["accounts"]
     account = next(each for each in accounts if each["name"] == ACCOUNT)
     entry = EXCHANGES[EXCHANGE]
@@ -79,7 +79,7 @@ def _submission() -> dict[str, object]:
 
 
 def _holding(row: Mapping[str, Any]) -> Row:
-    """Show an amount that the exchange did not tell as `-`."""
+    """Format an amount, `-` if the exchange did not report it."""
     return [*(row[field] or "-" for field in COLUMNS[:-1]), ", ".join(row["wallets"])]
 
 

@@ -1,4 +1,4 @@
-"""The calls of Linux with which a process gives up rights: mounts of its own, capabilities, Landlock."""
+"""Linux calls with which a process drops rights: private mounts, capabilities, Landlock."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ CAPABILITIES = 64
 CLONE_NEWNS = 0x00020000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
 
-# The newer calls of mounts have the same numbers on every architecture.
+# The newer mount system calls have the same numbers on every architecture.
 SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
 CLONE_NEWUSER = 0x10000000
 AT_FDCWD, AT_EMPTY_PATH, OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH = -100, 0x1000, 1, 4
@@ -36,7 +36,8 @@ LANDLOCK_RULE_PATH_BENEATH = 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 READING = EXECUTE | READ_FILE | READ_DIR
-# How many rights each version knows. The first lets no file move to another folder, which databases do.
+# The number of rights of each version. Version 1 is not used: it denies moving files to another folder, which
+# databases need.
 FILE_RIGHTS = {2: 14, 3: 15, 4: 15}
 NEWEST_FILE_RIGHTS = 16
 SCOPES_SINCE = 6
@@ -66,24 +67,24 @@ class _PathBeneath(ctypes.Structure):
 
 
 def prctl(option: int, value: int, more: int = 0) -> None:
-    """Change how the kernel treats this process; raises OSError."""
+    """Call prctl for this process; raises OSError."""
     rest = (ctypes.c_ulong(each) for each in (value, more, 0, 0))
     _call("prctl", ctypes.c_int(option), *rest)
 
 
 def unshare_mounts() -> None:
-    """Give this process a view of mounts that only it and its children see; raises OSError."""
+    """Give this process private mounts, visible only to it and its children; raises OSError."""
     _call("unshare", ctypes.c_int(CLONE_NEWNS))
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
 def mount_empty(folder: Path) -> None:
-    """Mount an empty folder, small and open to all, over a folder; raises OSError."""
+    """Mount a small, empty folder, readable by all, over a folder; raises OSError."""
     _mount("tmpfs", str(folder), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=256k")
 
 
 def bind(source: int, target: Path) -> None:
-    """Show the opened file or folder at the target, with what is mounted below it; raises OSError."""
+    """Bind the opened file or folder, with the mounts below it, to the target; raises OSError."""
     _mount(f"/proc/self/fd/{source}", str(target), None, MS_BIND | MS_REC)
 
 
@@ -112,7 +113,7 @@ def mapping_of_root(user: int, group: int) -> int:
 
 
 def mount_mapped(path: Path, mapping: int) -> None:
-    """Show a file or folder over itself, to be read only, with owners as a user namespace maps them."""
+    """Mount a file or folder over itself, read-only, with owners mapped by a user namespace."""
     name, here, empty = os.fsencode(path), ctypes.c_int(AT_FDCWD), ctypes.c_uint(AT_EMPTY_PATH)
     attributes = _MountAttributes(MOUNT_ATTR_RDONLY | MOUNT_ATTR_IDMAP, 0, 0, mapping)
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
@@ -123,23 +124,23 @@ def mount_mapped(path: Path, mapping: int) -> None:
 
 
 def drop_bounding_set() -> None:
-    """Deny every program that this process runs new capabilities, also by its file."""
+    """Deny new capabilities to every program that this process runs, also those of its file."""
     for capability in range(CAPABILITIES):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:  # one that this kernel does not have, or a process that may not drop any
+        except OSError:  # unknown to this kernel, or not allowed for this process
             break
 
 
 def drop_capabilities() -> None:
-    """Give up every capability."""
+    """Drop every capability."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     _call("capset", header, (ctypes.c_uint32 * 6)())
 
 
 def landlock_version() -> int:
-    """Give the version of Landlock; 0 without Landlock or where it breaks databases."""
+    """Return the version of Landlock; 0 without Landlock or if its version breaks databases."""
     try:
         ask = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
         version = _syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ask)
@@ -151,10 +152,10 @@ def landlock_version() -> int:
 def landlock(
     version: int, readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path]
 ) -> None:
-    """Limit this process, for good, to reading (and executing) some files and changing or listing others.
+    """Limit this process for good to reading and executing some files, and changing or listing others.
 
-    Files that are open stay open. It can trace, signal and call by abstract sockets only processes that it
-    starts itself from now on. Paths that are missing or out of reach are left out. Raises OSError.
+    Open files stay open. From now on the process can trace, signal and connect by abstract sockets only to
+    processes that it starts. Missing and inaccessible paths are left out. Raises OSError.
     """
     rights = (1 << FILE_RIGHTS.get(version, NEWEST_FILE_RIGHTS)) - 1
     scoped = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS if version >= SCOPES_SINCE else 0
@@ -195,7 +196,7 @@ def _syscall(number: int, *arguments: object) -> int:
 
 
 def _call(function: str, *arguments: object) -> int:
-    """Call a function of libc; raises OSError, whose text names it."""
+    """Call a libc function; raises OSError with the function's name."""
     result: int = getattr(_LIBC, function)(*arguments)
     if result < 0:
         number = ctypes.get_errno()

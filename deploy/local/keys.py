@@ -1,4 +1,4 @@
-"""Files that only their owner may read: made once, whole or not at all, and used again at the next start."""
+"""Files that only their owner may read, created atomically once and reused at later starts."""
 
 import os
 import secrets
@@ -9,9 +9,9 @@ PASSWORD_BYTES = 32
 
 
 def write_private(path: Path, content: bytes, owner: tuple[int, int] | None = None) -> Path:
-    """Put a file in place at once, with mode 0600 from its first byte on, and with another owner where told.
+    """Write a file atomically, with mode 0600 from its first byte on, and with `owner` if given.
 
-    No link is followed: the folder may be a program's own.
+    Links are not followed, because the folder may belong to a program.
     """
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
@@ -25,10 +25,10 @@ def write_private(path: Path, content: bytes, owner: tuple[int, int] | None = No
 
 
 def kept(path: Path, make: Callable[[], bytes]) -> Path:
-    """Give the file, made at the first call."""
+    """Return the file, created at the first call."""
     return path if path.exists() else write_private(path, make())
 
 
 def password() -> bytes:
-    """Make a password of letters, digits, `-` and `_`."""
+    """Return a new password of letters, digits, `-` and `_`."""
     return secrets.token_urlsafe(PASSWORD_BYTES).encode()

@@ -23,7 +23,7 @@ READY_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Nats:
-    """Where the bus listens, where each user's seed lies, and where the server tells its health."""
+    """The addresses of the bus and its health check, and the folders of its keys and data."""
 
     url: str
     keys: Path
@@ -33,7 +33,7 @@ class Nats:
 
     @classmethod
     def at(cls, directory: Path, port: int, monitoring: int) -> Self:
-        """Describe the bus of a stack."""
+        """Return the bus of a stack."""
         home = directory / "nats"
         server, configuration, streams = executable("nats-server"), home / "conf", home / "jetstream"
         reach = Reach("nats", (server, configuration), (streams,))
@@ -43,7 +43,7 @@ class Nats:
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Describe the bus of a stack that was started before; raises OSError without one."""
+        """Return the bus of a stack that was started before; raises OSError if there is none."""
         home = directory / "nats"
         return cls.at(
             directory, int((home / "port").read_text()), int((home / "monitoring-port").read_text())
@@ -51,30 +51,30 @@ class Nats:
 
     @property
     def registry(self) -> Registry:
-        """Give the list of its subscribers."""
+        """Return the registry of its subscribers."""
         return Registry(self.home / "subscribers.json", self.keys)
 
     @property
     def configuration(self) -> Path:
-        """Name the configuration; the server may read its folder, where a reload finds a new file."""
+        """Return the path of the configuration; the server may read its folder, so a reload works."""
         return self.home / "conf" / "nats.conf"
 
     @property
     def streams(self) -> Path:
-        """Name the folder of the streams, which the server may change."""
+        """Return the folder of the streams, which the server may change."""
         return self.home / "jetstream"
 
     def seed_file(self, user: str) -> Path:
-        """Name the file with the seed of a user of the topology."""
+        """Return the path of the seed of a user of the topology."""
         return self.keys / f"{user}.nk"
 
     def configure(self, subscribers: tuple[Subscriber, ...]) -> None:
-        """Write the server's configuration with the subscribers of the list."""
+        """Write the server's configuration with these subscribers."""
         self.write(_configuration(self, subscribers))
 
     def write(self, configuration: str) -> None:
-        """Put a configuration in place; it is read at the next start or reload."""
-        folder = self.configuration.parent.stat()  # the server runs as the user that it was handed over to
+        """Write a configuration; the server reads it at the next start or reload."""
+        folder = self.configuration.parent.stat()  # the server runs as the folder's owner
         owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
         write_private(self.configuration, configuration.encode(), owner)
 
@@ -85,7 +85,7 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     keys, home = directory / "keys", directory / "nats"
     for folder in (keys, home):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Subscribers find the bus where it was.
+    # Subscribers need the same port after a restart.
     bus = Nats.at(directory, kept_port(home / "port"), kept_port(home / "monitoring-port"))
     bus.streams.mkdir(mode=0o700, exist_ok=True)
     bus.configuration.parent.mkdir(mode=0o700, exist_ok=True)
@@ -102,16 +102,16 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
 
 
 async def until_it_accepts(processes: Processes, bus: Nats) -> None:
-    """Wait until the server takes connections; raises PartFailed."""
+    """Wait until the server accepts connections; raises PartFailed."""
     port = int(bus.url.rpartition(":")[2])
     await processes.until("nats", lambda: accepts(port), READY_SECONDS)
 
 
 def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
     public_keys = {name: public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), SYSTEM)}
-    # Otherwise the server counts on three quarters of the space that is free when it starts.
+    # Otherwise the server limits storage to three quarters of the space that is free at its start.
     space = sum(stream.max_bytes or 0 for stream in STREAMS)
-    # `always`: a message that was confirmed survives a power cut.
+    # `always`: confirmed messages survive a power failure.
     return (
         f'server_name: butler\nlisten: "{bus.url.removeprefix("nats://")}"\n'
         f'http: "{bus.health.removeprefix("http://").removesuffix("/healthz")}"\n'

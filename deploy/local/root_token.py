@@ -1,4 +1,4 @@
-"""A root token of the vault for one provisioning: made by the recovery key, kept in memory, then revoked."""
+"""A root token of the vault for one provisioning: created by the recovery key, kept in memory, revoked."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -11,15 +11,15 @@ from deploy.local.processes import PartFailed
 from deploy.vault.provision import call
 
 ATTEMPT = "sys/generate-root/attempt"
-# The server takes no such request unless a listener of its own configuration says so.
+# The server refuses such requests unless a listener in its configuration allows them.
 LISTENER_OPTION = "disable_unauthed_generate_root_endpoints"
 
 
 @asynccontextmanager
 async def as_root(client: httpx.AsyncClient, token: str) -> AsyncIterator[None]:
-    """Use a root token, and revoke it at the end, also after a failure; raises httpx.HTTPError.
+    """Use a root token, and revoke it at exit, also after a failure; raises httpx.HTTPError.
 
-    Where it can not be revoked the next provisioning revokes it; a failure of before is the one that is told.
+    If the revocation fails, the next provisioning revokes the token; an earlier exception is raised first.
     """
     client.headers["X-Vault-Token"] = token
     failed = True
@@ -35,9 +35,9 @@ async def as_root(client: httpx.AsyncClient, token: str) -> AsyncIterator[None]:
 
 
 async def recovered_root_token(client: httpx.AsyncClient, recovery_key: Path) -> str:
-    """Make a root token by the recovery key that the first start kept; raises PartFailed where it is missing.
+    """Create a root token with the stored recovery key; raises PartFailed if the key file is missing.
 
-    What another start has begun is given up: it ended before it had the token.
+    An attempt that an interrupted start has begun is cancelled.
     """
     if not recovery_key.exists():
         raise PartFailed(
@@ -52,6 +52,6 @@ async def recovered_root_token(client: httpx.AsyncClient, recovery_key: Path) ->
 
 
 def _decoded(encoded: str, once: str) -> str:
-    """Take the one-time pad off a token."""
+    """Remove the one-time pad from a token."""
     raw = b64decode(encoded + "=" * (-len(encoded) % 4))
     return bytes(left ^ right for left, right in zip(raw, once.encode(), strict=True)).decode()

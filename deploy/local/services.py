@@ -1,4 +1,4 @@
-"""The three services as programs of the stack, each told by its environment what it needs."""
+"""The three services as programs of the stack, configured by their environment."""
 
 import asyncio
 import compileall
@@ -36,15 +36,15 @@ from vault_broker.settings import OPTIONAL as OF_BROKER
 READY_SECONDS = 60
 CALL_SECONDS = 5
 MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gateway": "gateway"}
-# The name of the gateway's second port among those of the services.
+# The key of the gateway's operations port among the ports of the services.
 OPERATIONS = "operations"
 OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": OF_WORKER, "vault-broker": OF_BROKER}
-FILES = ("_FILE", "_CACERT")  # how settings end that are paths
+FILES = ("_FILE", "_CACERT")  # suffixes of settings that are paths
 
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """What the services stand on; without a simulator the worker calls the real ones."""
+    """The servers that the services need; without a simulator the worker calls the real exchanges."""
 
     directory: Path
     nats: Nats
@@ -54,20 +54,20 @@ class Infrastructure:
 
 
 def service_ports(gateway: int | None = None) -> dict[str, int]:
-    """Find a free port for each service, and for the gateway, whose port may be given, one of operations."""
+    """Return free ports for the services and the gateway's operations; `gateway` sets the API's port."""
     ports = dict(zip((*MODULES, OPERATIONS), free_ports(len(MODULES) + 1), strict=True))
     return ports | ({"gateway": gateway} if gateway else {})
 
 
 def operations_port(ports: Mapping[str, int], service: str) -> int:
-    """Give the port of a service that has its metrics and tells how it is."""
+    """Return the port of a service for metrics and health."""
     return ports[OPERATIONS] if service == "gateway" else ports[service]
 
 
 def environments(
     parts: Infrastructure, ports: Mapping[str, int], way: Way | None = None
 ) -> dict[str, dict[str, str]]:
-    """Give each service its settings and copies of its files; the caller's environment adds optional ones."""
+    """Return the settings of each service, with copies of its files and the caller's optional settings."""
     own = {
         "gateway": _gateway(parts),
         "sync-worker": _sync_worker(parts),
@@ -77,7 +77,7 @@ def environments(
         name: {
             **PLAIN_ENVIRONMENT,
             **{each: os.environ[each] for each in OPTIONAL[name] if each in os.environ},
-            **dict.fromkeys(NATS_TLS, ""),  # the local bus speaks on loopback, in the clear
+            **dict.fromkeys(NATS_TLS, ""),  # the local bus has no TLS, only loopback
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
             "OPERATIONS_PORT": str(operations_port(ports, name)),
@@ -91,7 +91,7 @@ def environments(
 
 
 def programs(parts: Infrastructure, ports: Mapping[str, int], way: Way) -> list[Program]:
-    """Describe the three services, each of which can read its code and its own files."""
+    """Return the programs of the three services, each with access to its code and its own files."""
     settings = environments(parts, ports, way)
     return [
         Program(
@@ -109,7 +109,7 @@ async def running_services(
     processes: Processes, parts: Infrastructure, ports: Mapping[str, int]
 ) -> AsyncIterator[None]:
     """Run the three services until they are ready; the gateway stops first. Raises PartFailed."""
-    for folder in CODE:  # a service of another user can not keep what it compiles
+    for folder in CODE:  # services of other users can not write bytecode
         await asyncio.to_thread(compileall.compile_dir, folder, quiet=2)
     async with AsyncExitStack() as stack:
         for program in programs(parts, ports, processes.way):
@@ -122,14 +122,14 @@ async def running_services(
 
 
 def own_folder(directory: Path, service: str) -> Path:
-    """Name the folder with the files of a service."""
+    """Return the folder with the files of a service."""
     return directory / "services" / service
 
 
 def with_own_files(directory: Path, service: str, settings: Mapping[str, str], way: Way) -> dict[str, str]:
-    """Copy the files that settings name to the service's folder, and have the settings name the copies.
+    """Copy the files that settings name to the service's folder, and return settings that name the copies.
 
-    What can not be read is left as it is: the service says which setting that is.
+    Settings with unreadable files stay unchanged, because the service then reports the setting.
     """
     folder = own_folder(directory, service)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
@@ -146,9 +146,9 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
 
 
 def _copied(path: Path, copy: Path) -> Path:
-    """Copy a file where it is new or has changed: a service that runs reads its own meanwhile.
+    """Copy a file only if it is new or has changed, because a running service may read its copy meanwhile.
 
-    Root follows its own links alone: the file may lie in the folder of a program. Raises OSError.
+    Root follows only its own links, because the file may be in the folder of a program. Raises OSError.
     """
     followed = os.geteuid() != 0 or path.lstat().st_uid == 0
     with os.fdopen(os.open(path, os.O_RDONLY | (0 if followed else os.O_NOFOLLOW)), "rb") as file:
@@ -157,7 +157,7 @@ def _copied(path: Path, copy: Path) -> Path:
 
 
 async def _ready(client: httpx.AsyncClient, port: int) -> bool:
-    """Tell whether a service can do its work, and all of it: a gateway without the bus does less."""
+    """Return whether a service is ready and has the bus; a gateway without the bus is ready but degraded."""
     try:
         answer = await client.get(f"http://{LOOPBACK}:{port}/readyz")
     except httpx.TransportError:
@@ -177,7 +177,7 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
 
 
 def _sync_worker(parts: Infrastructure) -> dict[str, str]:
-    """Name the origins of the simulated exchanges, of every one that can be connected, or of none."""
+    """Return the origins of all simulated exchanges and their CA; empty without a simulator."""
     if parts.simulator is None:
         return {}
     origins = {

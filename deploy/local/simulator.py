@@ -14,9 +14,9 @@ READY_SECONDS = 30
 
 
 class Simulator(msgspec.Struct, frozen=True):
-    """Where the regions of each simulated exchange listen, and the authority of their certificates.
+    """The addresses of each simulated exchange's regions, and the authority of their certificates.
 
-    `admin` is the address that switches faults on, where it was asked for.
+    `admin` is the address that switches faults on, if it was requested.
     """
 
     exchanges: dict[str, dict[str, str]]
@@ -25,9 +25,9 @@ class Simulator(msgspec.Struct, frozen=True):
 
 
 def _reach(home: Path, options: Sequence[str | Path]) -> Reach:
-    """Let the simulator read its code and the files of its options, and change its folder."""
+    """Return the access of the simulator: its code, the files of its options, and its folder."""
     files = (option for option in options if isinstance(option, Path))
-    # `deploy` is found by listing the folder that it stands in.
+    # Python finds `deploy` by listing its parent folder.
     return Reach("exchange", (*python(), ROOT / "deploy", *files), (home,), (ROOT,))
 
 
@@ -35,7 +35,7 @@ def _reach(home: Path, options: Sequence[str | Path]) -> Reach:
 async def running_simulator(
     processes: Processes, directory: Path, options: Sequence[str | Path] = ()
 ) -> AsyncIterator[Simulator]:
-    """Run the simulated exchanges on free ports, their keys in `directory/exchange`; raises PartFailed."""
+    """Run the simulated exchanges on free ports, with keys in `directory/exchange`; raises PartFailed."""
     home = directory / "exchange"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     processes.way.hand_over(home, "exchange")
@@ -50,4 +50,4 @@ async def running_simulator(
     async with processes.running(program):
         await processes.until("exchange", listens, READY_SECONDS)
         told = msgspec.json.decode(address.read_bytes(), type=Simulator)
-        yield msgspec.structs.replace(told, ca=str(home / "ca.pem"))  # not a path of its choice
+        yield msgspec.structs.replace(told, ca=str(home / "ca.pem"))  # not a path that it chose

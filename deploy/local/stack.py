@@ -1,4 +1,4 @@
-"""The whole system on one machine: brought up in order, watched, and taken down in the opposite order."""
+"""The whole system on one machine: started in order, watched, and stopped in reverse order."""
 
 import asyncio
 import fcntl
@@ -26,12 +26,12 @@ Tell = Callable[[str], None]
 
 
 class DirectoryInUse(Exception):
-    """Another stack runs on the same data."""
+    """Another stack runs in the same directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running system: its processes, what it stands on, and the ports of its services."""
+    """A running system: its processes, its infrastructure, and the ports of its services."""
 
     processes: Processes
     parts: Infrastructure
@@ -39,20 +39,20 @@ class Stack:
 
     @property
     def api(self) -> str:
-        """Give the address of the gateway."""
+        """Return the address of the gateway."""
         return self.url("gateway")
 
     def url(self, service: str) -> str:
-        """Give the address of a service."""
+        """Return the address of a service."""
         return f"http://{LOOPBACK}:{self.ports[service]}"
 
     def operations(self, service: str) -> str:
-        """Give the address where a service tells how it is, with its metrics."""
+        """Return the address of a service's metrics and health."""
         return f"http://{LOOPBACK}:{operations_port(self.ports, service)}"
 
 
 class Progress:
-    """Tells a person how far the start has come, each line with the seconds since its beginning."""
+    """Prints the progress of the start, each line with the seconds since its beginning."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -66,9 +66,9 @@ class Progress:
 async def running_stack(
     directory: Path, tell: Tell, *, port: int | None = None, simulated: bool
 ) -> AsyncIterator[Stack]:
-    """Run everything with its data in `directory`, the gateway on `port` or on a free one.
+    """Run the system with its data in `directory`, the gateway on `port` or on a free one.
 
-    Raises DirectoryInUse, NotRoots, and PartFailed when a part can not be started.
+    Raises DirectoryInUse, NotRoots, and PartFailed if a program can not be started.
     """
     require_own(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ async def running_stack(
 async def _infrastructure(
     stack: AsyncExitStack, processes: Processes, directory: Path, tell: Tell, *, simulated: bool
 ) -> Infrastructure:
-    """Start the servers together; when one fails the others are stopped and its exception is raised."""
+    """Start the servers concurrently; if one fails, stop the others and raise its exception."""
     tell(f"starting NATS, OpenBao and PostgreSQL; logs in {processes.logs}")
 
     async def enter(name: str, part: AbstractAsyncContextManager[Part]) -> Part:
@@ -117,7 +117,7 @@ async def _infrastructure(
 
 
 def in_use(directory: Path) -> bool:
-    """Tell whether a stack runs on a directory; raises NotRoots."""
+    """Return whether a stack runs in a directory; raises NotRoots."""
     try:
         with alone(directory):
             return False
@@ -127,7 +127,7 @@ def in_use(directory: Path) -> bool:
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the kernel takes back when this process ends; raises NotRoots."""
+    """Hold the directory's lock, which the kernel releases when this process ends; raises NotRoots."""
     require_own(directory)
     opened = os.open(directory / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(opened, "w") as lock:

@@ -17,34 +17,34 @@ SYSTEM = "system"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The subscribers in a file, with the public key of each; a seed is needed by the subscriber only.
+    """A file with the subscribers and their public keys; only the subscriber itself needs its seed.
 
-    A stack begins with one that hears all users.
+    A new stack has one subscriber, for the events of all users.
     """
 
     path: Path
     keys: Path
 
     def subscribers(self) -> tuple[Subscriber, ...]:
-        """Read the list; raises msgspec.DecodeError when the file is not a valid list."""
+        """Read the list; raises msgspec.DecodeError if the file is not a valid list."""
         if not self.path.exists():
             self.write((Subscriber(PREFIX, public_key(self.seed_file(PREFIX))),))
         return read_subscribers(self.path.read_bytes())
 
     def write(self, subscribers: tuple[Subscriber, ...]) -> None:
-        """Write the list; raises msgspec.ValidationError when it is too long or a name is not valid."""
+        """Write the list; raises msgspec.ValidationError if it is too long or a name is not valid."""
         write_private(self.path, write_subscribers(subscribers))
 
     def revoked(self) -> frozenset[str]:
-        """Give the names of those that were revoked and whose consumer may still be there."""
+        """Return the names of revoked subscribers whose consumer may still exist."""
         return frozenset(self._revoked.read_text().split()) if self._revoked.exists() else frozenset()
 
     def revoke(self, name: str) -> None:
-        """Remember that the consumer of a subscriber must be deleted before its name may be used again."""
+        """Record that a subscriber's consumer must be deleted before its name may be used again."""
         write_private(self._revoked, "\n".join(sorted(self.revoked() | {name})).encode())
 
     def settle(self) -> None:
-        """Forget the revoked: no consumer of theirs is left."""
+        """Clear the revoked names after their consumers were deleted."""
         self._revoked.unlink(missing_ok=True)
 
     @property
@@ -53,18 +53,18 @@ class Registry:
 
     @contextmanager
     def held(self) -> Iterator[tuple[Subscriber, ...]]:
-        """Give the list, which no other process changes until the end of the block."""
+        """Yield the list and lock it against other processes until the end of the block."""
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield self.subscribers()
 
     def seed_file(self, name: str) -> Path:
-        """Name the file with the seed of a subscriber."""
+        """Return the path of a subscriber's seed."""
         return self.keys / f"{name}.nk"
 
 
 def public_key(seed_file: Path) -> str:
-    """Give the public key of a seed; makes the seed if it is missing."""
+    """Return the public key of a seed; creates the seed if it is missing."""
     seed = kept(seed_file, _new_seed).read_bytes()
     public: bytes = nkeys.from_seed(bytearray(seed)).public_key
     return public.decode()

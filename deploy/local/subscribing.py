@@ -1,7 +1,7 @@
 """Adding and revoking subscribers of a stack, whether it runs or not.
 
-The list is written first, then the server's configuration, then the consumers. What could not be done is done
-by the next start of the stack.
+The list is written first, then the server's configuration, then the consumers. The next start of the stack
+completes interrupted changes.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from deploy.local.stack import in_use
 from deploy.local.subscribers import SYSTEM, public_key
 
 CALL_SECONDS = 5
-# A stack that starts just now needs as long until its bus answers.
+# A starting stack needs up to this long until its bus answers.
 READY_SECONDS = 30
-# nats-server 2.15.1 does not connect the imports of an account that a reload has made before the next reload.
+# nats-server 2.15.1 connects the imports of an account that a reload created only at the next reload.
 RELOADS = 2
 
 
@@ -33,7 +33,7 @@ class SubscriberFailed(Exception):
 
 
 def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
-    """Put a subscriber of one user, or of all, into the list, with a key; raises SubscriberFailed."""
+    """Add a subscriber of one user, or of all, with a new key; raises SubscriberFailed."""
     bus = _bus(directory)
     full_name = _checked(full(name or str(user_id or "all")))
     seed_file = bus.seed_file(full_name)
@@ -47,14 +47,14 @@ def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
             )
         if len(subscribers) >= MAX_SUBSCRIBERS:
             raise SubscriberFailed(f"there are {MAX_SUBSCRIBERS} subscribers, and no place for another")
-        seed_file.unlink(missing_ok=True)  # a key that was taken away stays away
+        seed_file.unlink(missing_ok=True)  # a revoked key is not reused
         subscriber = Subscriber(full_name, public_key(seed_file), user_id)
         bus.registry.write((*subscribers, subscriber))
     return subscriber
 
 
 def revoke(directory: Path, name: str) -> None:
-    """Take a subscriber out of the list, and its key away; raises SubscriberFailed."""
+    """Remove a subscriber from the list and delete its key; raises SubscriberFailed."""
     bus, name = _bus(directory), full(name)
     with bus.registry.held() as subscribers:
         left = tuple(each for each in subscribers if each.name != name)
@@ -66,19 +66,19 @@ def revoke(directory: Path, name: str) -> None:
 
 
 def listed(directory: Path) -> tuple[Subscriber, ...]:
-    """Give the subscribers; raises SubscriberFailed."""
+    """Return the subscribers; raises SubscriberFailed."""
     return _bus(directory).registry.subscribers()
 
 
 async def take_effect(directory: Path) -> None:
-    """Have a bus that runs take over the list, and cut off subscribers that are not in it.
+    """Apply the list to a running bus, and disconnect subscribers that are not in it.
 
     Raises SubscriberFailed.
     """
     bus = _bus(directory)
     if not in_use(directory):
         return
-    # Held to the end: a command that knew an older list would delete the consumers of a newer one.
+    # Locked to the end, because a command with an older list would delete the consumers of a newer one.
     with bus.registry.held() as subscribers:
         try:
             await _taken_over(bus, subscribers)
@@ -90,10 +90,10 @@ async def take_effect(directory: Path) -> None:
 
 
 async def _taken_over(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
-    """Bring server and consumers to the list, which is held; raises nats.errors.Error, OSError."""
+    """Apply the locked list to server and consumers; raises nats.errors.Error, OSError."""
     admin = str(bus.seed_file("admin"))
     bus.configure(subscribers)
-    # The user who had a name before and the one who has it now do not find each other's events.
+    # A new subscriber with an old name must not get the events of the earlier user.
     await delete_consumers_of_others(bus.url, admin, subscribers)
     await reload_server(bus)
     await provision(bus.url, admin, subscribers)
@@ -103,7 +103,7 @@ async def _taken_over(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
 async def reload_server(bus: Nats) -> None:
     """Have the server read its configuration again; raises nats.errors.Error, SubscriberFailed.
 
-    Requests that are under way at that moment are not answered; their senders try again.
+    Requests in flight at that moment get no response; their senders retry.
     """
     client = await _system(bus)
     try:
@@ -117,7 +117,7 @@ async def reload_server(bus: Nats) -> None:
 
 
 async def _system(bus: Nats) -> Client:
-    """Connect as the system's user, also to a bus that is only starting."""
+    """Connect as the system user, also to a bus that is still starting."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
@@ -136,7 +136,7 @@ async def _system(bus: Nats) -> Client:
 
 
 async def _unsaid(error: Exception) -> None:
-    """Leave a failed try to the exception that it ends with."""
+    """Ignore an error event, because the failed connection also raises an exception."""
 
 
 def _bus(directory: Path) -> Nats:
@@ -150,7 +150,7 @@ def _bus(directory: Path) -> Nats:
 
 
 def full(name: str) -> str:
-    """Give the whole name of a subscriber, which may be said without its beginning."""
+    """Return the full name of a subscriber, also for a name without the prefix."""
     return name if name.partition("-")[0] == PREFIX else f"{PREFIX}-{name}"
 
 

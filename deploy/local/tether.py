@@ -9,10 +9,10 @@ from deploy.local import kernel
 def tie_to(parent: int, death_signal: Signals) -> None:
     """Have the kernel send this process the signal when `parent` ends, also by kill -9.
 
-    A change of user undoes it, so it comes after. The kernel watches the thread that forked: fork in the
-    main one.
+    Call it after a change of user, which resets it. The kernel watches the thread that forked, so fork in the
+    main thread.
     """
     if kernel.LINUX:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, int(death_signal))
-    if os.getppid() != parent:  # it ended before the kernel watched it
+    if os.getppid() != parent:  # it ended before the call
         os._exit(1)

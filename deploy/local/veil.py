@@ -1,7 +1,7 @@
-"""Showing a user what lies in folders that it can not enter, at the same paths, in mounts of its own.
+"""Giving a user access to files in folders that it can not enter, at the same paths, by private mounts.
 
-Over the outermost folder that is closed to it an empty one is mounted, with what it needs and nothing else.
-Rights of folders stay as they are.
+An empty folder with only the needed files is mounted over the outermost folder that the user can not enter.
+The modes of folders stay unchanged.
 """
 
 import os
@@ -17,7 +17,7 @@ MAX_LINKS = 40
 
 @dataclass(frozen=True, slots=True)
 class Veil:
-    """A folder that is closed to a user, the paths below it to show, and the symbolic links on the way."""
+    """A folder that a user can not enter, the paths below it to show, and the symbolic links on the way."""
 
     folder: Path
     shown: set[Path] = field(default_factory=set)
@@ -25,7 +25,7 @@ class Veil:
 
 
 def needed_veils(paths: Iterable[Path], user: int, group: int) -> list[Veil]:
-    """Find the closed folders that stand between a user without other groups and these paths."""
+    """Return veils for the folders on these paths that a user without other groups can not enter."""
     veils: dict[Path, Veil] = {}
     for path in paths:
         real, links = _walked(path)
@@ -58,9 +58,9 @@ def draw(veils: Iterable[Veil]) -> None:
 
 
 def show_as_own(paths: Iterable[Path], user: int, group: int) -> None:
-    """Show a user what root alone may read as if it were the user's own, to be read only; raises OSError.
+    """Show files that only root may read as the user's own, read-only; raises OSError.
 
-    It comes after the veils, and changes what this process and its children see, not the files.
+    Call it after `draw`. It affects only the mounts of this process and its children, not the files.
     """
     real = {_walked(path)[0] for path in paths if path.exists()}
     mapping = kernel.mapping_of_root(user, group)
@@ -80,12 +80,12 @@ def _show(source: int, path: Path) -> None:
 
 
 def _outermost(paths: set[Path]) -> list[Path]:
-    """Leave out what another of the paths contains."""
+    """Return the paths without those inside another one."""
     return sorted(path for path in paths if not paths.intersection(path.parents))
 
 
 def _closed_folder(path: Path, user: int, group: int) -> Path | None:
-    """Give the outermost folder above a path that a user can not enter."""
+    """Return the outermost folder above a path that a user can not enter."""
     above = reversed(path.parents)
     return next((folder for folder in above if not _may_enter(folder.stat(), user, group)), None)
 
@@ -97,12 +97,12 @@ def _may_enter(folder: os.stat_result, user: int, group: int) -> bool:
 
 
 def links_on_the_way(path: Path) -> list[Path]:
-    """Name the symbolic links that a path passes; raises OSError where they go in circles."""
+    """Return the symbolic links on a path; raises OSError for a loop of links."""
     return list(_walked(path)[1])
 
 
 def _walked(path: Path) -> tuple[Path, dict[Path, str]]:
-    """Give where a path leads, and each symbolic link on the way; raises OSError where they go in circles."""
+    """Return the target of a path and the symbolic links on the way; raises OSError for a loop of links."""
     links: dict[Path, str] = {}
     at, ahead = Path("/"), list(path.absolute().parts[1:])
     while ahead:

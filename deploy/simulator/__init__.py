@@ -1,4 +1,4 @@
-"""Simulated exchanges on loopback, with the checks of the real ones: each is one folder beside this file."""
+"""Simulated exchanges on loopback, with the checks of the real ones; each has a folder beside this file."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +10,9 @@ from deploy.simulator.types import Exchange
 
 
 def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
-    """Make every exchange, with its own accounts or those of the file that names it.
+    """Create every exchange, with its default accounts or those of a file for it.
 
-    Raises OSError and msgspec.DecodeError for a file that can not be read.
+    Raises OSError and msgspec.DecodeError for an unreadable file.
     """
     folders = sorted(module.name for module in iter_modules(__path__) if module.ispkg)
     told = {_named(file): file for file in files}
@@ -26,5 +26,5 @@ def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
 
 
 def _named(file: Path) -> str:
-    """Read which exchange the accounts of a file are of; OKX's where it says nothing, as it once had to."""
+    """Return the exchange of an accounts file; OKX if the file names none, as in the first version."""
     return str(msgspec.toml.decode(file.read_bytes()).get("exchange", "okx"))

@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Serve until SIGTERM or SIGINT; `address.json` is there while, and only while, the servers listen."""
+    """Serve until SIGTERM or SIGINT; `address.json` exists only while the servers listen."""
     address = options.directory / "address.json"
     address.unlink(missing_ok=True)
     authority = make_authority(options.directory, "Simulated exchange CA")
@@ -65,7 +65,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 def announce(address: Path, ca: Path, ports: Mapping[Origin, int], admin: str | None) -> None:
-    """Write where the servers listen, at once and whole, and print it."""
+    """Write the servers' addresses atomically to `address.json`, and print them."""
     urls: dict[str, dict[str, str]] = {}
     for origin, port in ports.items():
         urls.setdefault(origin.exchange, {})[origin.name] = f"https://{LOOPBACK}:{port}"
@@ -78,7 +78,7 @@ def announce(address: Path, ca: Path, ports: Mapping[Origin, int], admin: str | 
 
 
 def main() -> None:
-    """Run the simulator; a taken port or a mistake in the file of accounts is told in one line."""
+    """Run the simulator; a port in use or an invalid accounts file is reported in one line."""
     try:
         asyncio.run(serve(arguments()))
     except (OSError, msgspec.DecodeError) as error:

@@ -8,11 +8,11 @@ import msgspec
 
 
 class Account(Protocol):
-    """What the account of every exchange has."""
+    """The fields of an account of any exchange."""
 
     @property
     def name(self) -> str:
-        """What people and tests call it."""
+        """The display name, also used by tests."""
 
     @property
     def api_key(self) -> str:
@@ -20,24 +20,24 @@ class Account(Protocol):
 
     @property
     def region(self) -> str:
-        """Where it is registered."""
+        """The region where it is registered."""
 
     @property
     def held(self) -> Collection[str]:
-        """Name its assets."""
+        """Return its assets."""
 
 
 Kind = TypeVar("Kind", bound=Account)
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """So many assets worth so many USD a unit, made by rule."""
+    """A rule for generated assets: their number and the USD price of a unit."""
 
     assets: int
     price: Decimal
 
     def amounts(self) -> Iterator[tuple[str, str]]:
-        """Name each asset and give its amount, with 18 decimals that differ from asset to asset."""
+        """Return each asset's name and amount, with 18 decimals that differ by asset."""
         for number in range(1, self.assets + 1):
             yield f"COIN{number:03d}", f"{number}.{number * 987654321987 % 10**18:018d}"
 
@@ -62,10 +62,10 @@ class Store(msgspec.Struct, Generic[Kind], frozen=True, forbid_unknown_fields=Tr
 
     @property
     def names(self) -> frozenset[str]:
-        """Name all accounts."""
+        """Return the names of all accounts."""
         return frozenset(account.name for account in self.accounts)
 
     def find(self, region: str, api_key: str) -> Kind | None:
-        """Give the account of this key, but only at the region where it was registered."""
+        """Return the account of this key, only in the region where it is registered."""
         matches = (account for account in self.accounts if account.api_key == api_key)
         return next((account for account in matches if account.region == region), None)

@@ -22,7 +22,7 @@ SHUTDOWN_SECONDS = 2.0
 async def listening(
     switches: Switches, identity: Identity, ports: Mapping[Origin, int]
 ) -> AsyncIterator[dict[Origin, int]]:
-    """Serve every origin on its port, 0 for a free one; gives the ports. Raises OSError for a taken port."""
+    """Serve each origin on its port, 0 for a free one, and yield the ports; raises OSError for one in use."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(identity.certificate_path, identity.key_path)
     async with AsyncExitStack() as stack:
@@ -40,7 +40,7 @@ async def listening(
 def _handler(
     switches: Switches, origin: Origin
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Make the handler of an origin; it has no routes, because the signature covers the target as it came."""
+    """Return the handler of an origin; it has no routes, because signatures cover the raw target."""
     exchange = switches.exchanges[origin.exchange]
 
     async def handle(http: web.BaseRequest) -> web.StreamResponse:

@@ -1,19 +1,19 @@
-"""Answers that are damaged in one field: JSON text that the exchange would never write."""
+"""Responses damaged in one field: JSON text that the exchange would never send."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 DAMAGES = ("missing", "renamed", "doubled", "replaced")
-# Stands in the text where JSON can not be written in the usual way; no answer holds it.
+# A placeholder for text that the JSON encoder can not write; no response contains it.
 MARK = "@damage@"
 
 
 def damaged(body: Any, how: str, field: str, text: str) -> str:
-    """Write a body with damage in the innermost row that has a field; `text` is what stands in its place.
+    """Return the JSON of a body with damage in the innermost row that has a field; `text` replaces its value.
 
-    The second of two is a zero at the end of the row: what most readers would take. Raises LookupError when
-    no row has the field.
+    A doubled field has a zero as its second value, at the end of the row, which most parsers take. Raises
+    LookupError if no row has the field.
     """
     document = json.loads(json.dumps(body))
     row = next((row for row in _rows(document) if field in row), None)
@@ -31,7 +31,7 @@ def damaged(body: Any, how: str, field: str, text: str) -> str:
 
 
 def _rows(node: Any) -> Iterator[dict[str, Any]]:
-    """Give every row, those inside another one before it."""
+    """Yield every row, inner rows before the row that contains them."""
     if isinstance(node, dict | list):
         for inner in node.values() if isinstance(node, dict) else node:
             yield from _rows(inner)

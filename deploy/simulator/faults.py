@@ -1,4 +1,4 @@
-"""What a simulated exchange can be told to do wrong: each fault replaces or wraps one response."""
+"""Faults of a simulated exchange: each replaces or wraps one response."""
 
 import asyncio
 import gzip
@@ -20,17 +20,17 @@ from deploy.simulator.damage import DAMAGES, damaged
 from deploy.simulator.types import Answer, Exchange, Request
 
 MEBIBYTE = 1024 * 1024
-# No client waits longer for an answer that does not come.
+# Longer than any client waits for a response.
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fault by its name in FAULTS, with the parameters that it looks at.
+    """A fault by its name in FAULTS, with its parameters.
 
-    It strikes every call, or so many `times`; `text` need not be JSON. Raises ValueError for a name that is
-    not in FAULTS, and where a parameter is missing.
+    It strikes every call, or the first `times` calls. `text` need not be JSON. Raises ValueError for a name
+    that is not in FAULTS, or a missing parameter.
     """
 
     fault: str
@@ -53,7 +53,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("this fault needs an account")
 
     def check(self, exchange: Exchange) -> None:
-        """Raise ValueError for a code, a status or an account that an exchange has not."""
+        """Raise ValueError for a code, status or account that the exchange does not have."""
         if self.fault == "refusal" and self.code not in exchange.refusals:
             raise ValueError("the exchange has no such code")
         if self.fault == "refusal" and self.status not in {None, *exchange.refusals[self.code]}:
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def usual(self) -> Answer:
-        """What the exchange answers without the fault."""
+        """The exchange's response without the fault."""
         return self.exchange.answer(self.request)
 
 
@@ -98,7 +98,7 @@ async def strict_limits(call: Call) -> web.StreamResponse:
 
 
 async def skew(call: Call) -> web.StreamResponse:
-    """Answer by a clock that is so many seconds ahead."""
+    """Answer with a clock that is `seconds` ahead."""
     now = call.request.received_at + timedelta(seconds=call.fault.seconds)
     response = plain(call.exchange.answer(replace(call.request, received_at=now)))
     response.headers["Date"] = format_datetime(now, usegmt=True)
@@ -111,7 +111,7 @@ async def foreign(call: Call) -> web.StreamResponse:
 
 
 async def twice(call: Call) -> web.StreamResponse:
-    """Answer, and send the same answer once more so many seconds later, when no request waits for it."""
+    """Answer, and send the same response again after `seconds`, when no request waits for it."""
     answer = call.usual
     response = plain(answer)
     await response.prepare(call.http)
@@ -148,7 +148,7 @@ async def reset(call: Call) -> web.StreamResponse:
 
 
 async def half_close(call: Call) -> web.StreamResponse:
-    """Send half of the answer, say that nothing more comes, and keep the other direction open."""
+    """Send half of the response, then close only the sending direction."""
     response, body = await _begun(call)
     await response.write(body[: len(body) // 2])
     if call.http.transport is not None:
@@ -158,7 +158,7 @@ async def half_close(call: Call) -> web.StreamResponse:
 
 
 async def truncated(call: Call) -> web.StreamResponse:
-    """Send half of the answer and close the connection."""
+    """Send half of the response and close the connection."""
     response, body = await _begun(call)
     await response.write(body[: len(body) // 2])
     if call.http.transport is not None:
@@ -167,13 +167,13 @@ async def truncated(call: Call) -> web.StreamResponse:
 
 
 async def gzip_bomb(call: Call) -> web.StreamResponse:
-    """Send a body that nobody asked to be compressed and that unpacks to so many mebibytes."""
+    """Send a compressed body that the client did not request, and that unpacks to `mebibytes`."""
     body = gzip.compress(bytes(MEBIBYTE)) * call.fault.mebibytes
     return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
 
 async def padded(call: Call) -> web.StreamResponse:
-    """Send a correct answer in which a field of its own holds so many mebibytes of empty lists."""
+    """Send a correct response with an extra field of `mebibytes` of empty lists."""
     lists = b"[]," * (call.fault.mebibytes * MEBIBYTE // 3)
     return _json(b'{"padding":[' + lists + b"[]]," + _encoded(call.usual)[1:])
 
@@ -185,7 +185,7 @@ async def page(call: Call) -> web.StreamResponse:
 
 
 async def redirect(call: Call) -> web.StreamResponse:
-    """Send the client to an address where the answer is that it wants."""
+    """Redirect the client to an address with the requested response."""
     return web.Response(status=call.fault.status or 302, headers={"Location": f"{call.request.target}#moved"})
 
 
@@ -215,7 +215,7 @@ FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
 
 
 def plain(answer: Answer) -> web.StreamResponse:
-    """Send an answer as it is."""
+    """Send a response unchanged."""
     response = _json(_encoded(answer), answer.status)
     response.headers.update(answer.headers)
     return response
@@ -239,7 +239,7 @@ def _on_the_wire(answer: Answer) -> bytes:
 
 
 async def _begun(call: Call) -> tuple[web.StreamResponse, bytes]:
-    """Send the head of the usual answer, with its whole length, and give what belongs after it."""
+    """Send the head of the usual response, with its full length, and return the body to send after it."""
     answer = call.usual
     body = _encoded(answer)
     response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
@@ -249,7 +249,7 @@ async def _begun(call: Call) -> tuple[web.StreamResponse, bytes]:
 
 
 async def _gone(http: web.BaseRequest) -> None:
-    """Wait until the client has closed the connection, or long enough."""
+    """Wait until the client closes the connection, HANG_SECONDS at most."""
     for _ in range(int(HANG_SECONDS / POLL_SECONDS)):
         if http.transport is None or http.transport.is_closing():
             return

@@ -1,4 +1,4 @@
-"""Rate limits: so many calls in a window, counted for one user or one address and one endpoint."""
+"""Rate limits: calls per window, counted per endpoint for a user or an address."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many calls in any window of so many seconds."""
+    """A number of calls in any window of seconds."""
 
     calls: int
     seconds: float
@@ -17,8 +17,8 @@ class Limiter:
     """Counts admitted calls in sliding windows.
 
     `strict` spreads a limit evenly instead of allowing a burst, because the real window is not documented and
-    clients were refused while they stayed below the documented count. What it remembers is bounded by the
-    known users and the loopback addresses, times the endpoints.
+    clients were refused below the documented count. Its memory is bounded by the known users and loopback
+    addresses, times the endpoints.
     """
 
     def __init__(self, *, strict: bool) -> None:
@@ -26,11 +26,11 @@ class Limiter:
         self._admitted: defaultdict[tuple[str, str], deque[datetime]] = defaultdict(deque)
 
     def admit(self, subject: tuple[str, str], limit: Limit, now: datetime) -> bool:
-        """Say whether one more call of this subject is within the limit, and count it if it is."""
+        """Return whether one more call of this subject is within the limit, and count it if so."""
         if self._strict:
             limit = Limit(1, limit.seconds / limit.calls)
         admitted = self._admitted[subject]
-        # What lies as far ahead was admitted before the clock was set back.
+        # A call this far in the future was admitted before the clock was set back.
         while admitted and abs(now - admitted[0]) >= timedelta(seconds=limit.seconds):
             admitted.popleft()
         if len(admitted) >= limit.calls:

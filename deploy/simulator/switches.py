@@ -1,4 +1,4 @@
-"""Which faults are switched on, for whom and where, and the admin port that switches them."""
+"""The faults that are switched on, with their places, and the admin port that switches them."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 16 * 1024
 
 @dataclass(slots=True)
 class Switched:
-    """A fault, the exchange without bursts that it may answer by, and how many calls it has struck."""
+    """A fault, the exchange without bursts that it may answer with, and the number of struck calls."""
 
     fault: Fault
     strict: Exchange
@@ -37,8 +37,7 @@ class Place(NamedTuple):
 class Switches:
     """At most one fault for each exchange, owner and path.
 
-    The owner is the account that asks, or at a public path, where no key says who asks, the region that is
-    asked.
+    The owner is the account of the request, or on a public path, where a request has no key, its region.
     """
 
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
@@ -46,7 +45,7 @@ class Switches:
         self._switched: dict[Place, Switched] = {}
 
     def switch(self, place: Place, body: bytes) -> None:
-        """Switch a fault on, in place of another; raises ValueError or msgspec.DecodeError."""
+        """Switch a fault on, replacing an earlier one; raises ValueError or msgspec.DecodeError."""
         exchange = self._checked(place)
         fault = msgspec.json.decode(body, type=Fault)
         fault.check(exchange)
@@ -58,14 +57,14 @@ class Switches:
         self._switched.pop(place, None)
 
     def struck(self, place: Place) -> int:
-        """Count the calls that the fault has struck; raises ValueError where there is none."""
+        """Return the number of calls that the fault has struck; raises ValueError without a fault."""
         self._checked(place)
         if place not in self._switched:
             raise ValueError("no fault is switched on there")
         return self._switched[place].struck
 
     def strike(self, exchange: Exchange, request: Request) -> Switched | None:
-        """Give the fault that this request meets, if any, and count it."""
+        """Return the fault for this request, if any, and count it."""
         if not self._switched:
             return None
         owner = request.region if request.path in exchange.public else exchange.asker(request)
@@ -76,7 +75,7 @@ class Switches:
         return switched
 
     def _checked(self, place: Place) -> Exchange:
-        """Give the exchange of a path that this owner can ask; raises ValueError."""
+        """Return the exchange of a valid place; raises ValueError."""
         exchange = self.exchanges.get(place.exchange)
         if exchange is None:
             raise ValueError(f"there is no exchange {place.exchange}")
@@ -90,7 +89,7 @@ class Switches:
 
 @asynccontextmanager
 async def administered(switches: Switches, port: int | None) -> AsyncIterator[str | None]:
-    """Serve the admin port over plain HTTP, 0 for a free one, and give its address; None: not at all."""
+    """Serve the admin port over plain HTTP, 0 for a free one, and yield its address; None serves none."""
     if port is None:
         yield None
         return
@@ -104,7 +103,7 @@ async def administered(switches: Switches, port: int | None) -> AsyncIterator[st
 
 
 def _application(switches: Switches) -> web.Application:
-    """PUT switches a fault on, GET says how many calls it struck, DELETE switches it off."""
+    """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off."""
 
     async def put(request: web.Request) -> web.Response:
         switches.switch(_place(request), await request.read())

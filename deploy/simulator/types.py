@@ -1,4 +1,4 @@
-"""What the sockets, switches and faults of the simulator ask of every exchange, and what they tell it."""
+"""The interface between the exchanges of the simulator and its sockets, switches and faults."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 
 class Origin(NamedTuple):
-    """A region of an exchange, and which of its hosts where it has several."""
+    """A region of an exchange, with the host if the region has several."""
 
     exchange: str
     region: str
@@ -16,13 +16,13 @@ class Origin(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name it as settings do: the region, with the host after it."""
+        """The name in settings: the region, followed by the host."""
         return f"{self.region}_{self.host}" if self.host else self.region
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came over the wire: the target is raw, the header names are lower case."""
+    """A request as received: the target is raw, the header names are lower case."""
 
     region: str
     method: str
@@ -48,7 +48,7 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """HTTP status, JSON body, and headers beside those that every answer has."""
+    """HTTP status, JSON body, and headers in addition to those of every response."""
 
     status: int
     body: Any
@@ -56,11 +56,11 @@ class Answer(NamedTuple):
 
 
 class Exchange(Protocol):
-    """One exchange without its sockets: a request goes in, an answer comes out.
+    """One exchange without its sockets: requests to responses.
 
-    `key` and `regions` are those of its catalogue entry, `hosts` names the hosts of a region where there are
-    several, and `accounts` its accounts. Of its `paths` those in `public` are asked without a key.
-    `refusals` has the HTTP statuses that each of its error codes can come with, the usual one first.
+    `key` and `regions` are those of its catalogue entry, `hosts` are the hosts of a region with several,
+    `accounts` its accounts. Those of its `paths` that are in `public` need no key. `refusals` has the HTTP
+    statuses of each error code, the usual one first.
     """
 
     key: str
@@ -72,13 +72,13 @@ class Exchange(Protocol):
     refusals: Mapping[str, Collection[int]]
 
     def answer(self, request: Request, shown: str | None = None) -> Answer:
-        """Answer as the real exchange does, refusals included; with `shown` by the data of that account."""
+        """Answer as the real exchange does, including refusals; `shown` answers with that account's data."""
 
     def refuse(self, request: Request, code: str, status: int | None) -> Answer:
-        """Refuse with a code, with its usual status where none is told."""
+        """Refuse with a code, and with its usual status if `status` is None."""
 
     def asker(self, request: Request) -> str | None:
-        """Name the account whose key a request carries."""
+        """Return the account of a request's key."""
 
     def without_bursts(self) -> Self:
-        """Give the same exchange with limits that are spread evenly, and that has counted nothing yet."""
+        """Return the same exchange with evenly spread limits and new counters."""

@@ -1,9 +1,9 @@
 """Provision a Vault or OpenBao for the vault-broker: `python -m deploy.vault --directory DIR`.
 
-Engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its sealing key:
-what is right stays as it is, so it can run again at any time. It writes `broker.role_id`, `broker.secret_id`
-and `fingerprints.env` to DIR, for broker and gateway, and keeps the login in them while that is good.
-VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are read where no option says otherwise.
+It sets up the engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its
+sealing key. It can run again at any time, because correct parts stay unchanged. It writes `broker.role_id`,
+`broker.secret_id` and `fingerprints.env` to DIR, for broker and gateway, and keeps a login that still works.
+VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
 
 
 def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
-    """Make the client; raises ValueError where address or token are missing, and OSError for a file."""
+    """Return the client; raises ValueError if address or token is missing, OSError for an unreadable file."""
     if not (options.address or "").startswith("https://"):
         raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
     token = options.token_file.read_text().strip() if options.token_file else os.environ.get("VAULT_TOKEN")
@@ -68,7 +68,7 @@ def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Provision; raises what `client_of` and `provision` raise."""
+    """Provision; raises the errors of `client_of` and `provision`."""
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = ("broker.role_id", "broker.secret_id", "fingerprints.env")
     files = Handover(*(options.directory / name for name in names))
@@ -79,12 +79,12 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def text(error: Exception) -> str:
-    """Give the first line of an error, or its name."""
+    """Return the first line of an error, or its name."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def main() -> None:
-    """Run the command; a failure is told in one line, without a secret."""
+    """Run the command; a failure is reported in one line, without a secret."""
     try:
         asyncio.run(run(arguments()))
     except (Refused, ValueError, OSError, httpx.HTTPError) as error:

@@ -1,4 +1,4 @@
-"""The policy of the vault-broker: what its work needs for the exchanges of the catalogue, and no more."""
+"""The policy of the vault-broker: only the rights that it needs for the exchanges of the catalogue."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -13,14 +13,14 @@ KEYS = tuple(scheme_of(exchange).key for exchange in EXCHANGES)
 
 
 def broker_policy(keys: Collection[TransitKey] = KEYS) -> str:
-    """Write the policy of a broker that imports such keys and signs with them."""
+    """Return the policy of a broker that imports keys of these kinds and signs with them."""
     types, paths = sorted({key.type for key in keys}), sorted({key.path("+") for key in keys})
     signing = (_signing(path, [key for key in keys if key.path("+") == path]) for path in paths)
     return "\n".join([REST.read_text(), _importing(types), *signing])
 
 
 def _importing(types: Sequence[str]) -> str:
-    """Let wrapped keys in; without the restriction the broker could import keys that it can export."""
+    """Return rules to import wrapped keys; unrestricted, the broker could import exportable keys."""
     allowed: dict[str, Sequence[object]] = {
         "type": types,
         "hash_function": ["SHA256"],
@@ -31,7 +31,7 @@ def _importing(types: Sequence[str]) -> str:
 
 
 def _signing(path: str, keys: Collection[TransitKey]) -> str:
-    """Let keys sign: those that know parameters with exactly the ones of their kind."""
+    """Return rules to sign with keys, only with the exact parameters of their kind."""
     if all(key.operation == "hmac" for key in keys):
         return _rule(path)
     fixed = {name: [value] for key in keys for name, value in key.parameters.items()}
@@ -39,7 +39,7 @@ def _signing(path: str, keys: Collection[TransitKey]) -> str:
 
 
 def _rule(path: str, allowed: Mapping[str, Sequence[object]] | None = None) -> str:
-    """Let the broker update a path, with no other parameters than those that are given, if any."""
+    """Return a rule to update a path, with only the given parameters if any are given."""
     pairs = "".join(f'    "{name}" = {json.dumps(values)}\n' for name, values in (allowed or {}).items())
     restricted = f"  allowed_parameters = {{\n{pairs}  }}\n" if pairs else ""
     return f'path "{path}" {{\n  capabilities = ["update"]\n{restricted}}}\n'

@@ -1,6 +1,6 @@
-"""What the vault must hold before a broker comes: engines, policy, login and keys, the first time or anew.
+"""Provisioning the vault for the broker: engines, policy, login and keys.
 
-Each step leaves what is right as it is, so that a provisioning that was cut short is done once more.
+Each step is idempotent, so an interrupted provisioning can run again.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from deploy.vault.policy import broker_policy
 Answer = dict[str, Any]
 
 BROKER = "vault-broker"
-# Otherwise five wrong logins with the role id, which is public, lock the broker out.
-# A secret id is too long to be guessed.
+# With lockout, five wrong logins with the public role id would lock the broker out. It is not needed, because
+# a secret id is too long to guess.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
 ENGINES: dict[str, Answer] = {
     "sys/mounts/secret": {"type": "kv", "options": {"version": "2"}},
@@ -30,24 +30,24 @@ ENGINES: dict[str, Answer] = {
     "sys/auth/approle": {"type": "approle"},
 }
 SEALING_KEY = "secret/data/sealing-key"
-# Where the brokers of the release before made it; their successors read it there until the next release.
+# The path where brokers of the previous release created it; brokers read it there until the next release.
 EARLIER_SEALING_KEY = "secret/data/credentials/sealing-key"
 FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
-# Raise it when a step below changes, and nothing that `state` looks at does.
+# Increment it when a step below changes but no input of `state` does.
 STEPS = 1
 
 
 class Refused(Exception):
-    """The vault holds something else where ours should be."""
+    """The vault holds something else at a path of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which terms a vault is provisioned.
+    """The terms of provisioning a vault.
 
-    A copied login or token of a broker works in the networks `brokers` only, everywhere where there are none.
-    `renewed` gives the broker a new secret id, also where the one of before is good, and ends its tokens.
-    `alone` says that the vault is ours alone: then all other tokens end, a root token that was left, too.
+    A login or token of a broker works only in the networks `brokers`, everywhere if it is empty. `renewed`
+    gives the broker a new secret id, even if the old one works, and revokes its tokens. `alone` means that
+    only this system uses the vault: then all other tokens are revoked, including a remaining root token.
     """
 
     brokers: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Terms:
 
     @property
     def role(self) -> Answer:
-        """Give the broker's role; it logs in with one secret id after each restart: uses are not counted."""
+        """Return the broker's role; its secret id has unlimited uses for a login at each start."""
         return {
             "token_policies": [BROKER],
             "token_no_default_policy": True,
@@ -67,13 +67,13 @@ class Terms:
 
     @property
     def secret_id(self) -> Answer:
-        """Say where a secret id of that role works."""
+        """Return the networks where a secret id of that role works."""
         return {"cidr_list": [*self.brokers], "token_bound_cidrs": [*self.brokers]}
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The files that provisioning writes for the services: the broker's login, and what the gateway pins."""
+    """The files that provisioning writes for the services: the broker's login, the gateway's fingerprints."""
 
     role_id: Path
     secret_id: Path
@@ -81,26 +81,26 @@ class Handover:
 
     @property
     def complete(self) -> bool:
-        """Tell whether each file is there."""
+        """Return whether all files exist."""
         return all(path.exists() for path in (self.role_id, self.secret_id, self.fingerprints))
 
 
 def state(terms: Terms) -> bytes:
-    """Name the state that provisioning brings a vault to: another name means that it must run again."""
+    """Return the hash of the state that provisioning sets up; if it differs, provisioning must run again."""
     wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
 async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
-    """Bring a vault to its state with root's rights and write the files; raises httpx.HTTPError and Refused.
+    """Provision a vault with root's rights and write the files; raises httpx.HTTPError and Refused.
 
-    Where the login is renewed the tokens of before are revoked: they may have rights that they must not have.
+    If the login is renewed, earlier tokens are revoked, because they may have excess rights.
     """
     await _mount_engines(client)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
     await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
     await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
-    # The first read makes the key, which takes up to a second.
+    # The first read creates the key, which takes up to a second.
     wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]
     sealing_key = await _settle_sealing_key(client)
     pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
@@ -112,7 +112,7 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
 
 
 def pinned_fingerprints(path: Path) -> Mapping[str, str]:
-    """Read the gateway's two settings as provisioning wrote them; raises ValueError for another file."""
+    """Read the gateway's two settings from the file of provisioning; raises ValueError for another file."""
     pinned = dict(line.split("=", 1) for line in path.read_text().splitlines())
     for name in FINGERPRINTS:
         read_fingerprints(pinned.get(name, ""))
@@ -120,7 +120,7 @@ def pinned_fingerprints(path: Path) -> Mapping[str, str]:
 
 
 async def call(client: httpx.AsyncClient, method: str, path: str, body: Answer | None = None) -> Answer:
-    """Call the vault's API; raises httpx.HTTPStatusError, whose text names the path and no secret."""
+    """Call the vault's API; raises httpx.HTTPStatusError with the path but without a secret."""
     response = (await client.request(method, path, json=body)).raise_for_status()
     answer: Answer = response.json() if response.content else {}
     return answer
@@ -140,16 +140,16 @@ async def _mount_engines(client: httpx.AsyncClient) -> None:
 
 
 async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:
-    """Give the key pair of all brokers, the same at both places: that of before, or one that is made here.
+    """Return the key pair of all brokers, equal at both paths; creates it if it does not exist.
 
-    A broker of the release before may make one at the earlier place at the same time: the first one stays.
+    A broker of the previous release may create one at the earlier path at the same time: the first one stays.
     """
     if await _value(client, SEALING_KEY) is None:
         made = b64encode(SealingKey.generate().private_bytes()).decode()
         await _create(client, EARLIER_SEALING_KEY, made)
         await _create(client, SEALING_KEY, await _value(client, EARLIER_SEALING_KEY) or made)
     settled = await _value(client, SEALING_KEY)
-    assert settled is not None  # noqa: S101 - it was there, or was just made
+    assert settled is not None  # noqa: S101 - existed or was just created
     if await _value(client, EARLIER_SEALING_KEY) != settled:
         await call(client, "POST", EARLIER_SEALING_KEY, {"data": {"private_key": settled}})
     return SealingKey.from_bytes(b64decode(settled))
@@ -164,7 +164,7 @@ async def _value(client: httpx.AsyncClient, path: str) -> str | None:
 
 
 async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
-    """Write a key unless one exists, which stays."""
+    """Write a key unless one exists."""
     body = {"options": {"cas": 0}, "data": {"private_key": value}}
     response = await client.post(path, json=body)
     if response.status_code != httpx.codes.BAD_REQUEST or "check-and-set" not in response.text:
@@ -172,12 +172,12 @@ async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
 
 
 async def _login_is_good(client: httpx.AsyncClient, files: Handover, terms: Terms) -> bool:
-    """Tell whether the login in the files is the role's, and works where it should."""
+    """Return whether the login in the files belongs to the role and works in its networks."""
     if not files.role_id.exists() or not files.secret_id.exists():
         return False
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
-    # Answers 204 for a secret id that it does not know.
+    # The vault answers 204 for an unknown secret id.
     found = await call(client, "POST", f"{role}/secret-id/lookup", {"secret_id": files.secret_id.read_text()})
     known = found.get("data", {})
     there = {key: known.get(key) or [] for key in terms.secret_id}
@@ -185,7 +185,7 @@ async def _login_is_good(client: httpx.AsyncClient, files: Handover, terms: Term
 
 
 async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
-    """Write the broker's login with a new secret id, and destroy those of before once it is written."""
+    """Write the broker's login with a new secret id, then destroy earlier secret ids."""
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
     login = (await call(client, "POST", f"{role}/secret-id", terms.secret_id))["data"]
@@ -197,7 +197,7 @@ async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms)
 
 
 async def _revoke_tokens(client: httpx.AsyncClient, *, alone: bool) -> None:
-    """Revoke the tokens of the broker, or each but our own where the vault is ours alone."""
+    """Revoke the tokens of the broker; with `alone`, all tokens except our own."""
     own = (await call(client, "GET", "auth/token/lookup-self"))["data"]["accessor"]
     known = (await call(client, "LIST", "auth/token/accessors"))["data"]["keys"]
     for accessor in set(known) - {own}:
@@ -207,11 +207,11 @@ async def _revoke_tokens(client: httpx.AsyncClient, *, alone: bool) -> None:
         if response.status_code not in (
             httpx.codes.BAD_REQUEST,
             httpx.codes.NOT_FOUND,
-        ):  # it has ended meanwhile
+        ):  # expired meanwhile
             response.raise_for_status()
 
 
 async def _is_brokers(client: httpx.AsyncClient, accessor: str) -> bool:
     response = await client.post("auth/token/lookup-accessor", json={"accessor": accessor})
-    # One that has ended meanwhile is not found.
+    # A token that expired meanwhile is not found.
     return response.is_success and BROKER in response.json()["data"]["policies"]

@@ -12,7 +12,7 @@ from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.system.person import CALL_SECONDS, Person
-from tests.waiting import until
+from tests.waiting import IN_THE_CLEAR, until
 
 ACCOUNTS = [f"account-{number}" for number in range(80)]
 
@@ -38,7 +38,9 @@ async def _world(one_world: World) -> AsyncIterator[World]:
 @pytest_asyncio.fixture(name="person")
 async def _person(world: World) -> AsyncIterator[Person]:
     base = f"{world.services['gateway'].url}/api/v1"
-    async with httpx.AsyncClient(base_url=base, timeout=CALL_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        verify=IN_THE_CLEAR, base_url=base, timeout=CALL_SECONDS, trust_env=False
+    ) as client:
         person = Person(client, load_accounts(world.directory / "accounts.toml"))
         await person.sign_up()
         yield person

@@ -20,7 +20,7 @@ from deploy.local.services import MODULES, Infrastructure, environments, service
 from deploy.local.simulator import Simulator, running_simulator
 from tests.processes import process_writing
 from tests.vault_broker.vaults import OwnVault
-from tests.waiting import until
+from tests.waiting import IN_THE_CLEAR, until
 
 STOP_SECONDS = 40.0
 READY_SECONDS = 10.0
@@ -109,7 +109,7 @@ class Service(Part):
 
     async def _parts(self) -> tuple[list[str], list[str]]:
         try:
-            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
                 said = (await client.get(f"{self.operations}/readyz")).json()
         except httpx.TransportError:
             return [self.name], []
@@ -117,7 +117,7 @@ class Service(Part):
 
     async def metric(self, sample: str) -> float:
         """Return a metric by its name and labels as written in the exposition; 0 if absent."""
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
             lines = (await client.get(f"{self.operations}/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 

@@ -12,6 +12,7 @@ import httpx
 from contracts.syncs import WalletRead
 from deploy.local.demo import ACCOUNTS
 from deploy.local.simulator import Simulator
+from tests.waiting import IN_THE_CLEAR
 
 # More digits than a float keeps.
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
@@ -100,5 +101,5 @@ async def administering(simulator: Simulator | None) -> AsyncIterator[Admin]:
     assert simulator is not None
     assert simulator.admin is not None
     base = f"{simulator.admin}/faults/okx"
-    async with httpx.AsyncClient(base_url=base, timeout=5, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=IN_THE_CLEAR, base_url=base, timeout=5, trust_env=False) as client:
         yield Admin(client)

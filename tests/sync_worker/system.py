@@ -28,6 +28,7 @@ from deploy.local.processes import Program
 from deploy.simulator.okx.accounts import Account
 from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
+from tests.waiting import IN_THE_CLEAR
 
 OUTCOME_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -63,7 +64,9 @@ class Service:
 
     async def get(self, path: str) -> httpx.Response:
         """Query its health interface."""
-        async with httpx.AsyncClient(base_url=self.address, timeout=5, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            verify=IN_THE_CLEAR, base_url=self.address, timeout=5, trust_env=False
+        ) as client:
             return await client.get(path)
 
     def lines(self, event: str) -> list[dict[str, Any]]:

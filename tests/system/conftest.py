@@ -19,6 +19,7 @@ from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
 from tests.system.watching import CONFIG, Watched
+from tests.waiting import IN_THE_CLEAR
 
 NewPerson = Callable[[], Awaitable[Person]]
 
@@ -29,7 +30,9 @@ async def _new_person(stack: Stack) -> AsyncIterator[NewPerson]:
     async with AsyncExitStack() as clients:
 
         async def sign_up() -> Person:
-            client = httpx.AsyncClient(base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False)
+            client = httpx.AsyncClient(
+                verify=IN_THE_CLEAR, base_url=f"{stack.api}/api/v1", timeout=CALL_SECONDS, trust_env=False
+            )
             person = Person(await clients.enter_async_context(client))
             await person.sign_up()
             return person

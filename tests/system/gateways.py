@@ -11,6 +11,7 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program
 from deploy.local.services import MODULES, environments, operations_port, service_ports
 from deploy.local.stack import Stack
+from tests.waiting import IN_THE_CLEAR
 
 READY_SECONDS = 60
 NUMBERS = count(2)
@@ -27,7 +28,7 @@ async def another_gateway(stack: Stack, ready: str = "/readyz", **settings: str)
     program = Program(f"gateway-{next(NUMBERS)}", [sys.executable, "-m", MODULES["gateway"]], environment)
     operations = f"http://{LOOPBACK}:{operations_port(ports, 'gateway')}"
     async with (
-        httpx.AsyncClient(base_url=operations, trust_env=False) as client,
+        httpx.AsyncClient(verify=IN_THE_CLEAR, base_url=operations, trust_env=False) as client,
         stack.processes.running(program),
     ):
 

@@ -18,7 +18,7 @@ from deploy.local.processes import Processes, Program
 from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import connected, environment
 from tests.vault_broker.vaults import OwnVault
-from tests.waiting import until
+from tests.waiting import IN_THE_CLEAR, until
 
 API_KEY, SECRET, PASSPHRASE = "canary-api-key", "canary-secret-of-32-bytes-or-more", "canary-passphrase"
 READY_WITHIN = 10.0
@@ -34,7 +34,7 @@ class Service:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a health request; status 0 without a server."""
-        async with httpx.AsyncClient(base_url=self._url, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_THE_CLEAR, base_url=self._url, trust_env=False) as client:
             try:
                 response = await client.get(path)
             except httpx.TransportError:

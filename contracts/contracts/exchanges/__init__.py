@@ -1,4 +1,4 @@
-"""The exchanges that a user can connect: each is one file beside this one, which is found by being there."""
+"""The exchanges that a user can connect: one file each beside this one, found by listing the folder."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -44,7 +44,7 @@ OKX = Exchange(
     verify_reads=frozenset({"account_config"}),
     sync_reads=frozenset({"account_config", "account_balance", "asset_balances", "asset_valuation"}),
     row_fields=("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),
-    # Apart from `regions`: programs offer those for choice.
+    # Separate from `regions`, because programs offer those as choices.
     unserved_regions=(
         UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),
         UnservedRegion("demo", "OKX demo trading", "Its balances are not real."),

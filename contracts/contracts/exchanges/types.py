@@ -1,4 +1,4 @@
-"""What the system knows of an exchange: the types of the entries beside this file."""
+"""The types of the catalogue's entries, which are the files beside this one."""
 
 import re
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from typing import Literal
 
 import msgspec
 
-# What a name of an asset is where an exchange's entry does not say otherwise.
+# The default pattern for the names of assets.
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
-# An HTTP library could encode another value anew after it was signed.
+# An HTTP library could re-encode any other value after it was signed.
 VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
-# The vault's record of a credential holds its exchange under this name, beside the fields.
+# The vault's record of a credential holds its exchange under this name, next to the fields.
 RESERVED = "exchange"
-# The name of a region's own host, beside which it may have others.
+# The name of a region's main host; a region may have more hosts.
 OWN = ""
 
 Method = Literal["GET", "POST"]
@@ -21,7 +21,7 @@ Encoding = Literal["form", "json"]
 
 
 class Region(msgspec.Struct, frozen=True):
-    """Where the user registered at the exchange; each has a host of its own, and further ones by name."""
+    """A region of the exchange in which users register; it has a main host, and more hosts by name."""
 
     key: str
     name: str
@@ -30,12 +30,12 @@ class Region(msgspec.Struct, frozen=True):
 
     @property
     def hosts(self) -> dict[str, str]:
-        """Give the origins of all hosts by name."""
+        """Return the origins of all hosts by name."""
         return {OWN: self.host, **self.further_hosts}
 
 
 class UnservedRegion(msgspec.Struct, frozen=True):
-    """A part of an exchange whose accounts can not be connected, and why."""
+    """A part of an exchange whose accounts users cannot connect, with the reason."""
 
     key: str
     name: str
@@ -60,9 +60,9 @@ class Curve(StrEnum):
 class CredentialField(msgspec.Struct, frozen=True):
     """One part of an API key as the exchange hands it out.
 
-    `form` is what its value must be: printable ASCII, base64, or the PEM of a private key on `curve`; it has
-    `shortest` to `longest` characters. The field that `signs` becomes a key in the vault, which nothing can
-    read again. `help` tells a user where to find the value.
+    `form` is the format of its value: printable ASCII, base64, or the PEM of a private key on `curve`. The
+    value has `shortest` to `longest` characters. The field that `signs` becomes a key in the vault, and no
+    program can read it again. `help` tells a user where to find the value.
     """
 
     key: str
@@ -77,7 +77,7 @@ class CredentialField(msgspec.Struct, frozen=True):
 
 
 class Wallet(msgspec.Struct, frozen=True):
-    """A place where an exchange keeps assets; one that is not covered is named but not read."""
+    """A place where an exchange keeps assets; syncs name a wallet that is not covered but do not read it."""
 
     key: str
     name: str
@@ -85,11 +85,11 @@ class Wallet(msgspec.Struct, frozen=True):
 
 
 class ReadNotAllowed(Exception):
-    """A read that is not on the list, or whose query could be misread."""
+    """The read is not on the exchange's list, or its query or body is not allowed."""
 
 
 class Read(msgspec.Struct, frozen=True):
-    """A read by its name in the list, with its query and its body in the order in which they are sent."""
+    """A read by its name in the list, with its query and body in the order in which they are sent."""
 
     name: str
     query: dict[str, str] = {}
@@ -97,7 +97,7 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What a named read is at the exchange; `host` is one of the names of each region's hosts."""
+    """The endpoint of a named read at the exchange; `host` is one of the names of each region's hosts."""
 
     method: Method
     path: str
@@ -107,7 +107,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A read written out; a scheme may add to its query and its body."""
+    """A read written as an HTTP request; a scheme may add to its query and body."""
 
     method: Method
     path: str
@@ -118,32 +118,32 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> str:
-        """Give path and query as they are signed and sent, without any encoding."""
+        """Return path and query as signed and sent, without any encoding."""
         return self.path + ("?" + _form(self.query) if self.query else "")
 
     @property
     def content(self) -> str:
-        """Give the body as it is signed and sent; empty where there is none."""
+        """Return the body as signed and sent, or an empty text for a request without one."""
         if not self.body:
             return ""
         return _form(self.body) if self.encoding == "form" else msgspec.json.encode(self.body).decode()
 
     def adding(self, **pairs: Mapping[str, str]) -> "Request":
-        """Give the request with more at the end of its `query` or its `body`."""
+        """Return the request with the pairs appended to its `query` or its `body`."""
         added = {part: {**getattr(self, part), **more} for part, more in pairs.items()}
         return msgspec.structs.replace(self, **added)
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """What the system knows of an exchange before any account is connected.
+    """The catalogue entry of one exchange.
 
-    `read_only_permissions` are the rights of a key that may only read, `further_permissions` those that are
-    known to be more. A right that is in neither is not known.
-    `asset_names` is the pattern of what the exchange calls its assets: no other name is shown to a user.
-    `row_fields` are the fields of its rows that the words about an unreadable row may name.
-    `reads` are all that the system may ever ask of it, by name, and `scheme` names how the broker signs them;
-    `verify_reads` and `sync_reads` are those that a grant for verifying and one for a sync cover. A scheme
-    adds nothing to a query or a body but `signing_keys`. Bodies are written in `encoding`.
+    `read_only_permissions` are the rights of a key that may only read; `further_permissions` are the known
+    rights that allow more. A right in neither set is unknown.
+    `asset_names` is the pattern of the exchange's asset names: we show users no other name.
+    `row_fields` are the fields of its rows that a message about an unreadable row may name.
+    `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
+    broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
+    scheme adds only `signing_keys` to a query or a body. Bodies are written in `encoding`.
     """
 
     key: str
@@ -179,7 +179,7 @@ class Exchange(msgspec.Struct, frozen=True):
                 raise ValueError(f"{self.key}: {endpoint.path} takes a key that the scheme adds")
 
     def request(self, read: Read) -> Request:
-        """Write a read out as it is before it is signed.
+        """Return the unsigned request of a read.
 
         Raises ReadNotAllowed for a name or a key that is not on the list, and for a value outside
         `[A-Za-z0-9._,-]`.
@@ -195,9 +195,9 @@ class Exchange(msgspec.Struct, frozen=True):
         )
 
     def asks_only(self, read: Read, method: str, host: str, target: str, content: str) -> bool:
-        """Tell whether what is sent is a read of the list and what its scheme adds, and nothing else.
+        """Return whether a request is a read of the list with only the keys that its scheme adds.
 
-        A key that stands twice is refused: the exchange could take another one than we. Raises
+        Refuses a repeated key, because the exchange could use another of its values than we do. Raises
         ReadNotAllowed.
         """
         asked = self.request(read)
@@ -217,26 +217,26 @@ class Exchange(msgspec.Struct, frozen=True):
         return next((region for region in self.regions if region.key == key), None)
 
     def names_asset(self, text: str) -> bool:
-        """Tell whether the exchange can call an asset so."""
+        """Return whether a text can be the exchange's name of an asset."""
         return re.fullmatch(self.asset_names, text) is not None
 
     def unserved_region(self, key: str) -> UnservedRegion | None:
-        """Find a region that is not served by its key, in letters of any case."""
+        """Find an unserved region by its key, ignoring case."""
         return next((each for each in self.unserved_regions if each.key == key.strip().casefold()), None)
 
     @property
     def signing_field(self) -> CredentialField:
-        """Give the field that becomes the key in the vault."""
+        """Return the field that becomes the key in the vault."""
         return next(field for field in self.credential_fields if field.signs)
 
     @property
     def sealed_fields(self) -> tuple[CredentialField, ...]:
-        """Give the other fields, which the exchange sees in clear."""
+        """Return the fields that do not sign, which the exchange sees in clear."""
         return tuple(field for field in self.credential_fields if not field.signs)
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:
-        """Give the keys of the wallets that a sync reads."""
+        """Return the keys of the wallets that a sync reads."""
         return tuple(wallet.key for wallet in self.wallets if wallet.covered)
 
     def _without_added(self, pairs: Mapping[str, str]) -> dict[str, str]:
@@ -256,6 +256,6 @@ def _form(pairs: Mapping[str, str]) -> str:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """Read what `_form` writes; of anything else it gives what is not written so again."""
+    """Parse the output of `_form`; for any other text, `_form` of the result differs from that text."""
     halves = [pair.partition("=") for pair in text.split("&") if pair]
     return {key: value for key, _, value in halves}

@@ -1,1 +1,1 @@
-"""The agreed bytes: envelope, sealing and grants, and the topology and rights of the bus."""
+"""The wire formats: envelope, sealing and grants, and the topology and rights of the bus."""

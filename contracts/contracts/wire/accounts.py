@@ -1,7 +1,7 @@
-"""The accounts of the NATS server, written from the table of rights.
+"""The accounts of the NATS server, generated from the table of rights.
 
-The server checks the subject of a message, but not its reply subject. Each user has an account of its own,
-without JetStream, which imports exactly the subjects of its row: a reply subject leads nowhere else.
+The server checks the subject of a message, but not its reply subject. So each user has an account of its own,
+without JetStream, which imports only the subjects of its row: no reply subject can reach another account.
 """
 
 from collections import defaultdict
@@ -14,15 +14,15 @@ from contracts.wire.subscribers import Subscriber
 
 SERVICE, STREAM = "service", "stream"
 MANY_ANSWERS = "$JS.API.CONSUMER.MSG.NEXT."
-# The server gives an account without JetStream an import of `$JS.API.>` from its system account, which would
-# answer each question as well, and first, unless the account imports this subject from elsewhere (2.15.1).
+# The server gives an account without JetStream an import of `$JS.API.>` from its system account. That account
+# would also answer each request, and first, unless the account imports this subject from elsewhere (2.15.1).
 JETSTREAM_INFO, NOWHERE = "$JS.API.INFO", "butler.nowhere"
 
 
 class Crossing(msgspec.Struct, frozen=True):
     """A subject that one account exports and others import, for requests or as a stream of messages.
 
-    The importer calls it `imported_as` where that is not empty.
+    The importer uses the name `imported_as` if that is not empty.
     """
 
     kind: str
@@ -32,10 +32,10 @@ class Crossing(msgspec.Struct, frozen=True):
 
 
 def server_accounts(public_keys: Mapping[str, str], subscribers: Iterable[Subscriber] = ()) -> str:
-    """Write the accounts of the NATS server's configuration.
+    """Return the accounts of the NATS server's configuration.
 
     `public_keys` maps each user's name, and `system` for the system account, to its public nkey.
-    Raises KeyError when a user has none.
+    Raises KeyError for a user without a key.
     """
     subscribers = list(subscribers)
     users = (*USERS, *(subscriber.user for subscriber in subscribers))
@@ -49,10 +49,10 @@ def server_accounts(public_keys: Mapping[str, str], subscribers: Iterable[Subscr
 
 
 def imports(user: User) -> Iterator[Crossing]:
-    """Give what the account of a user imports.
+    """Return the imports of a user's account.
 
-    The server hands nothing on to a third account: a stream is imported from the account of the user who
-    publishes it. A user hears its own account without an import.
+    The server forwards no import to a third account, so each stream is imported from the account of the user
+    that publishes it. A user receives the messages of its own account without an import.
     """
     if user.unrestricted:
         return
@@ -66,7 +66,7 @@ def imports(user: User) -> Iterator[Crossing]:
 
 
 def _exports(users: Iterable[User]) -> dict[str, dict[Crossing, list[str]]]:
-    """Give what each account exports, and to which accounts."""
+    """Return the exports of each account, and the accounts that may import them."""
     exports: dict[str, dict[Crossing, list[str]]] = defaultdict(lambda: defaultdict(list))
     for user in users:
         for crossing in imports(user):

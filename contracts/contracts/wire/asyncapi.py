@@ -1,7 +1,7 @@
-"""The bus as an AsyncAPI 3.0 document, made from cards and topology; and all that `make contracts` writes.
+"""The AsyncAPI 3.0 document of the bus, from cards and topology, and all other output of `make contracts`.
 
-`python -m contracts.wire.asyncapi` writes `schemas/` and `asyncapi.json` beside the package, and gives the
-golden examples, which are written by hand, the fields that they lack.
+`python -m contracts.wire.asyncapi` writes `schemas/` and `asyncapi.json` beside the package, and adds missing
+fields to the golden examples, which are written by hand.
 """
 
 import re
@@ -79,7 +79,7 @@ def document() -> dict[str, Any]:
 
 
 def described(card: Card) -> dict[str, Any]:
-    """Give a card with what the topology says of its subject."""
+    """Return a card with the retention that the topology sets for its subject."""
     return {
         "version": card.version,
         "owner": card.owner,
@@ -92,26 +92,26 @@ def described(card: Card) -> dict[str, Any]:
 
 
 def example(kind: Kind) -> bytes:
-    """Read the golden example of a message and give it with every field; raises Malformed."""
+    """Return the golden example of a message with every field; raises Malformed."""
     golden: msgspec.Struct = decode((CONTRACTS / "examples" / f"{kind.__name__}.json").read_bytes(), kind)
     return msgspec.json.format(encode(golden), indent=2) + b"\n"
 
 
 def files() -> dict[str, bytes]:
-    """Give every file that `make contracts` writes by its path under `contracts/`."""
+    """Return the files that `make contracts` writes, by their paths under `contracts/`."""
     made = {f"examples/{kind.__name__}.json": example(kind) for kind in NAMES}
     made |= {f"schemas/{kind.__name__}.json": _pretty(_located(kind)) for kind in NAMES}
     return {**made, DOCUMENT.name: _pretty(document())}
 
 
 def _located(kind: Kind) -> dict[str, Any]:
-    """Give the schema of a message with the subjects that it goes to, or answers on."""
+    """Return the schema of a message with the subjects to which it is sent, or to which it replies."""
     subjects = [card.subject for card in CARDS if kind in {card.message, *card.replies}]
     return {**schema(kind), "x-subjects": subjects}
 
 
 def _retention(card: Card) -> dict[str, Any] | str:
-    """Say how long the stream of a subject keeps a message, and how large it may be."""
+    """Return the limits of the stream that stores a subject."""
     pattern = PARAMETER.sub("*", card.subject)
     stream = next((each for each in STREAMS for row in each.subjects or () if overlap(row, pattern)), None)
     return "The bus does not store it." if stream is None else _stream(stream)
@@ -131,12 +131,12 @@ def _stream(stream: StreamConfig) -> dict[str, Any]:
 
 
 def _name(card: Card) -> str:
-    """Name a subject in one word: `butler.account.synced.{user_id}` is AccountSynced."""
+    """Return the name of a subject: AccountSynced for `butler.account.synced.{user_id}`."""
     return "".join(token.capitalize() for token in card.subject.split(".")[1:] if not PARAMETER.match(token))
 
 
 def _channels(card: Card) -> dict[str, Any]:
-    """Describe a subject, and the inbox for the answers to its requests."""
+    """Describe a subject, and the inbox for the replies to its requests."""
     name, parameters = _name(card), PARAMETER.findall(card.subject)
     messages = {card.message.__name__: _message_ref(card.message)} if card.message else {}
     channel = {"address": card.subject, "messages": messages, "x-card": described(card)}

@@ -13,7 +13,7 @@ from contracts.values import decode_value, encode_value
 
 JSON = "application/json"
 DEADLINE_HEADER = "butler-deadline"
-# The seconds until the deadline at the time of publication, by the clock that set the deadline.
+# The seconds left until the deadline at publication, by the clock that set the deadline.
 SECONDS_LEFT_HEADER = "butler-seconds-left"
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_value)
@@ -23,7 +23,7 @@ Message = TypeVar("Message")
 
 
 class Malformed(Exception):
-    """A message that can not be read; its text names the place, never the content."""
+    """The message is unreadable; the text names the path of the bad value, never its content."""
 
 
 def encode(message: msgspec.Struct | Fields) -> bytes:
@@ -32,7 +32,7 @@ def encode(message: msgspec.Struct | Fields) -> bytes:
 
 
 def decode(raw: bytes, kind: type[Message] | Any) -> Message:
-    """Decode a message; raises Malformed, whose text repeats nothing of the input."""
+    """Decode a message; raises Malformed, whose text does not repeat the input."""
     try:
         message: Message = msgspec.json.decode(raw, type=kind, dec_hook=decode_value)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -44,9 +44,9 @@ def decode(raw: bytes, kind: type[Message] | Any) -> Message:
 def attributes(
     message: msgspec.Struct, source: str, message_id: str | None = None, deadline: datetime | None = None
 ) -> dict[str, str]:
-    """Give the CloudEvents attributes of a message, and its content type for readers that know none of them.
+    """Return the CloudEvents attributes of a message, and its content type for readers without CloudEvents.
 
-    An id is made where none is given. Raises KeyError for a message without a name.
+    Makes a new id if `message_id` is None. Raises KeyError for a message without a name.
     """
     headers = {
         "ce-specversion": "1.0",

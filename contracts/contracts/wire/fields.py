@@ -1,4 +1,4 @@
-"""The fields of a credential: what each may hold, and the bytes of the one that signs."""
+"""The fields of a credential: checks of each value, and the bytes of the signing field."""
 
 import re
 from base64 import b64decode, b64encode
@@ -19,9 +19,9 @@ from contracts.exchanges.types import CredentialField, Curve, Exchange, Form
 from contracts.faults import Code, failure
 from contracts.values import Secret
 
-# The vault takes no shorter HMAC key.
+# The vault refuses shorter HMAC keys.
 MIN_KEY_BYTES = 32
-# Between other programs the line ends of a PEM become spaces, or the two characters of an escape.
+# Other programs may turn the line ends of a PEM into spaces, or into the two characters of an escape.
 _PEM = re.compile(r"-----BEGIN ((?:EC )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----", re.ASCII)
 
 
@@ -29,15 +29,15 @@ PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 
 
 class _Unusable(Exception):
-    """Why a value can not be used, in words that do not repeat it."""
+    """The value cannot be used; the text says why and does not repeat the value."""
 
 
 def wrong_fields(
     exchange: Exchange, fields: Collection[CredentialField], given: Mapping[str, Secret]
 ) -> dict[str, str]:
-    """Say of each field that is wrong why, in words that repeat no value; "" stands for names not known.
+    """Return the reason for each wrong field, in a text that repeats no value; "" stands for unknown names.
 
-    A name that is not known may be a value in the wrong place, so it is not repeated.
+    The text does not repeat an unknown name, because it may be a value in the wrong place.
     """
     wrong = {}
     for field in fields:
@@ -52,7 +52,7 @@ def wrong_fields(
 
 
 def key_bytes(field: CredentialField, value: Secret) -> bytes:
-    """Give the bytes that the vault imports: those of a text, of base64, or the PKCS #8 DER of a private key.
+    """Return the bytes that the vault imports: text, decoded base64, or the PKCS #8 DER of a private key.
 
     Raises Failure(secret_unusable) for a value that is too short or that `wrong_fields` refuses.
     """
@@ -69,7 +69,7 @@ def key_bytes(field: CredentialField, value: Secret) -> bytes:
 
 
 def _check(field: CredentialField, value: Secret | None) -> None:
-    """Check a value as it travels: in header fields and queries, which carry printable ASCII."""
+    """Check a value for use in header fields and queries, which carry printable ASCII; raises _Unusable."""
     name = field.key
     if value is None:
         raise _Unusable(f"The {name} is missing.")
@@ -89,7 +89,7 @@ def _check(field: CredentialField, value: Secret | None) -> None:
 
 
 def _check_line(field: CredentialField, text: str) -> None:
-    """Check what is one line; one that signs and is too short is the vault's to refuse (`key_bytes`)."""
+    """Check a one-line value; `key_bytes` refuses a signing value that is too short."""
     if not text.isprintable():
         raise _Unusable(f"The {field.key} holds a line break or another control character inside.")
     if len(text) < field.shortest and not field.signs:
@@ -102,7 +102,7 @@ def _decoded(field: CredentialField, text: str) -> bytes:
     raw = b""
     with suppress(ValueError):
         raw = b64decode(text, validate=True)
-    if b64encode(raw).decode() != text:  # Python's decoder takes padding that is not needed
+    if b64encode(raw).decode() != text:  # Python's decoder accepts superfluous padding
         raise _Unusable(f"The {field.key} is not valid base64.")
     return raw
 

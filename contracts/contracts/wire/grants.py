@@ -1,4 +1,4 @@
-"""What the gateway signs with its grant key: grants to use a credential, requests to store or destroy one."""
+"""Signatures by the gateway's grant key: grants to use a credential, requests to store or destroy one."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,13 +17,13 @@ from contracts.wire.envelope import Malformed, decode, encode
 VERIFY = "verify"
 _SYNC = "sync "
 _CONTEXT = b"butler/grant/1\0"
-# A signature of one kind is never one of another.
+# A signature of one kind is not valid for another kind.
 _STORE_CONTEXT = b"butler/store/1\0"
 _DESTROY_CONTEXT = b"butler/destroy/1\0"
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What is granted; `purpose` is `verify` or `sync <sync id>`, `exp` the deadline."""
+    """A permission to sign reads; `purpose` is `verify` or `sync <sync id>`, `exp` the deadline."""
 
     credential_id: UUID
     exchange: str
@@ -32,7 +32,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class _Storing(msgspec.Struct, frozen=True):
-    """What the signature of a Store covers; a field that a later version adds must be added here, too."""
+    """The signed content of a Store; add each new field of Store here, too."""
 
     request_id: UUID
     credential_id: UUID
@@ -44,48 +44,49 @@ class _Storing(msgspec.Struct, frozen=True):
 
 
 class _Destroying(msgspec.Struct, frozen=True):
-    """What the signature of a Destroy covers; a field that a later version adds must be added here, too."""
+    """The signed content of a Destroy; add each new field of Destroy here, too."""
 
     request_id: UUID | None
     credential_id: UUID
 
 
 class GrantRefused(Exception):
-    """A grant that was altered, signed by another key, or is over."""
+    """The grant was altered, was signed by another key, or has expired."""
 
 
 class GrantOver(GrantRefused):
-    """A grant of the gateway whose time is over by the clock that was asked."""
+    """The grant is the gateway's but has expired by the given clock."""
 
 
 def sync_purpose(sync_id: UUID) -> str:
-    """Name the purpose of a grant for one sync."""
+    """Return the purpose of a grant for one sync."""
     return f"{_SYNC}{sync_id}"
 
 
 def granted_sync(grant: Grant) -> UUID | None:
-    """Tell for which sync a grant is; None for a grant of another purpose."""
+    """Return the sync of a grant; None for a grant with another purpose."""
     with suppress(ValueError):
         return UUID(grant.purpose.removeprefix(_SYNC)) if grant.purpose.startswith(_SYNC) else None
     return None
 
 
 def sign_grant(grant: Grant, key: Ed25519PrivateKey) -> str:
-    """Write a grant as text: payload and Ed25519 signature, base64url, with a dot between."""
+    """Return a grant as text: payload and Ed25519 signature in base64url, separated by a dot."""
     payload = encode(grant)
     return _written(payload, key.sign(_CONTEXT + payload))
 
 
 def grant_mark(text: str | None) -> str:
-    """Derive a part of an outcome's message id that only a holder of the grant can know.
+    """Return a part of an outcome's message id that only a holder of the grant can know.
 
-    The stream would swallow an outcome whose id a forged one had before it.
+    Otherwise an attacker could publish a forged outcome first, and the stream would drop the real one as a
+    duplicate.
     """
     return hashlib.sha256((text or "").encode()).hexdigest()[:16]
 
 
 def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
-    """Check a grant's signature and time and give it; raises GrantRefused, GrantOver where it is late."""
+    """Return a grant after a check of its signature and time; raises GrantRefused, GrantOver if expired."""
     grant = read_signed(text, key)
     if grant.exp.tzinfo is None or now >= grant.exp:
         raise GrantOver("the grant is over")
@@ -93,10 +94,10 @@ def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
 
 
 def read_signed(text: str, key: Ed25519PublicKey) -> Grant:
-    """Check a grant's signature and give it, whether its time is over or not; raises GrantRefused."""
+    """Return a grant after a check of its signature, even if it has expired; raises GrantRefused."""
     try:
         payload, signature = (urlsafe_b64decode(part) for part in text.split("."))
-        # Decoding skips characters of its own choice: one grant has one text.
+        # The decoder skips some characters, but each grant must have only one text.
         if text != _written(payload, signature):
             raise GrantRefused("the grant is not written as the gateway writes it")
         key.verify(signature, _CONTEXT + payload)
@@ -107,7 +108,7 @@ def read_signed(text: str, key: Ed25519PublicKey) -> Grant:
 
 
 def sign_store(request: Store, key: Ed25519PrivateKey) -> Store:
-    """Give a request to store with the gateway's signature (Ed25519, base64url) over all that it says."""
+    """Return a request to store with the gateway's signature (Ed25519, base64url) over all its fields."""
     return msgspec.structs.replace(request, signature=_signature(_storing(request), key))
 
 
@@ -117,7 +118,7 @@ def check_store(request: Store, key: Ed25519PublicKey) -> None:
 
 
 def sign_destroy(request: Destroy, key: Ed25519PrivateKey) -> Destroy:
-    """Give a request to destroy with the gateway's signature (Ed25519, base64url) over all that it says."""
+    """Return a request to destroy with the gateway's signature (Ed25519, base64url) over all its fields."""
     return msgspec.structs.replace(request, signature=_signature(_destroying(request), key))
 
 
@@ -127,7 +128,7 @@ def check_destroy(request: Destroy, key: Ed25519PublicKey) -> None:
 
 
 def granted_credential(text: str) -> UUID:
-    """Tell which credential a grant is of, without a look at signature and time; raises Malformed."""
+    """Return the credential of a grant without a check of signature and time; raises Malformed."""
     try:
         payload = urlsafe_b64decode(text.partition(".")[0])
     except ValueError:
@@ -168,7 +169,7 @@ def _check_signature(signature: str | None, signed: bytes, key: Ed25519PublicKey
 
 
 def _storing(request: Store) -> bytes:
-    """Give the bytes that are signed: nothing of the secret, and the same of equal requests."""
+    """Return the signed bytes of a request to store: without the secret, and equal for equal requests."""
     return _STORE_CONTEXT + encode(
         _Storing(
             request.request_id,
@@ -183,7 +184,7 @@ def _storing(request: Store) -> bytes:
 
 
 def _destroying(request: Destroy) -> bytes:
-    """Give the bytes that are signed of a request to destroy."""
+    """Return the signed bytes of a request to destroy."""
     return _DESTROY_CONTEXT + encode(_Destroying(request.request_id, request.credential_id))
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of the two keys that a gateway hands a credential over with; both are public."""
+"""Fingerprints of the two public keys with which a gateway sends a credential."""
 
 import hashlib
 import re
@@ -7,13 +7,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-# The key that is in use, and the one that follows or precedes it while keys are rotated.
+# The key in use and, during a rotation, its successor or predecessor.
 MAX_PINNED = 2
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class NotAWrappingKey(Exception):
-    """A text that is not an RSA public key."""
+    """The text is not an RSA public key."""
 
 
 def load_wrapping_key(pem: str) -> RSAPublicKey:
@@ -28,18 +28,18 @@ def load_wrapping_key(pem: str) -> RSAPublicKey:
 
 
 def wrapping_key_fingerprint(pem: str) -> str:
-    """Give the SHA-256 (hex) of the key's SubjectPublicKeyInfo in DER form; raises NotAWrappingKey."""
+    """Return the SHA-256 (hex) of the key's SubjectPublicKeyInfo in DER form; raises NotAWrappingKey."""
     der = load_wrapping_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
 def sealing_key_fingerprint(public: bytes) -> str:
-    """Give the SHA-256 (hex) of the 32 raw bytes of the brokers' public X25519 key."""
+    """Return the SHA-256 (hex) of the 32 raw bytes of the brokers' public X25519 key."""
     return hashlib.sha256(public).hexdigest()
 
 
 def read_fingerprints(text: str) -> frozenset[str]:
-    """Read one fingerprint, or two with a comma; colons and capitals as openssl writes them are accepted.
+    """Read one fingerprint, or two with a comma; accepts colons and capitals as openssl writes them.
 
     Raises ValueError.
     """

@@ -1,4 +1,4 @@
-"""Users of the bus and all that each may do: the table from which the server's accounts are written."""
+"""The users of the bus and their rights: the table from which the server's accounts are generated."""
 
 import msgspec
 from nats.js.api import StreamConfig
@@ -20,7 +20,7 @@ ANSWER_SECONDS = 35
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What the connections of an account may use up together; `payload` are the bytes of one message."""
+    """The limits of all connections of an account together; `payload` is the size of a message in bytes."""
 
     connections: int = 256
     subscriptions: int = 16384
@@ -28,10 +28,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """One identity on the bus and all that it may do; the server denies anything not listed.
+    """One identity on the bus and its rights; the server denies anything not listed.
 
     A row of `subscribe` with a queue group means that this user answers requests on that subject.
-    `replies_within` lets it answer each request once, in that many seconds.
+    `replies_within` allows one reply to each request, within that many seconds.
     """
 
     name: str
@@ -43,22 +43,22 @@ class User(msgspec.Struct, frozen=True):
 
     @property
     def account(self) -> str:
-        """Name its account on the server: one of its own, or the streams' for the administrator."""
+        """Return the name of its account on the server: its own, or the streams' for the administrator."""
         return STREAMS_ACCOUNT if self.unrestricted else self.name.upper().replace("-", "_")
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Give the subjects on which it answers requests."""
+        """Return the subjects on which the user answers requests."""
         return tuple(row.partition(" ")[0] for row in self.subscribe if " " in row)
 
     @property
     def hears(self) -> tuple[str, ...]:
-        """Give the subjects that it hears from the streams' account, its inbox left out."""
+        """Return the subjects that the user receives from other accounts, without its inbox."""
         return tuple(row for row in self.subscribe if " " not in row and not row.startswith("_INBOX"))
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether there is a subject that two patterns both take in."""
+    """Return whether a subject exists that matches both patterns."""
     tokens, others = one.split("."), other.split(".")
     for mine, theirs in zip(tokens, others, strict=False):
         if ">" in (mine, theirs):
@@ -69,7 +69,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def consuming(*consumers: Consumer) -> tuple[str, ...]:
-    """Name what a user must be able to publish to in order to consume."""
+    """Return the subjects to which a user must be able to publish in order to consume."""
     patterns = (
         "$JS.API.CONSUMER.INFO.{0}.{1}",
         "$JS.API.CONSUMER.MSG.NEXT.{0}.{1}",
@@ -80,7 +80,7 @@ def consuming(*consumers: Consumer) -> tuple[str, ...]:
 
 
 def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[str, ...]:
-    """Name what a user must be able to publish to in order to ask how streams and consumers stand."""
+    """Return the subjects for publishing that let a user ask for the state of streams and consumers."""
     return (
         *(f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams),
         *(f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}" for each in consumers),

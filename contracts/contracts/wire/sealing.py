@@ -11,7 +11,7 @@ _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 class SealBroken(Exception):
-    """Sealed bytes that were altered, or sealed to another key or for another request."""
+    """The sealed bytes were altered, or sealed to another key or for another request."""
 
 
 class SealingKey:
@@ -33,7 +33,7 @@ class SealingKey:
         return cls(X25519PrivateKey.from_private_bytes(raw))
 
     def private_bytes(self) -> bytes:
-        """Give the 32 raw bytes of the private key, to be kept in the vault."""
+        """Return the 32 raw bytes of the private key, to be stored in the vault."""
         return self._private.private_bytes_raw()
 
     def open(self, sealed: bytes, subject: str, credential_id: UUID, request_id: UUID) -> bytes:
@@ -48,7 +48,7 @@ class SealingKey:
 
 
 def seal(plain: bytes, public_key: bytes, subject: str, credential_id: UUID, request_id: UUID) -> bytes:
-    """Seal bytes to a raw X25519 public key; raises ValueError for a key that is none."""
+    """Seal bytes to a raw X25519 public key; raises ValueError if the key is not valid."""
     key = X25519PublicKey.from_public_bytes(public_key)
     return _SUITE.encrypt(plain, key, info=_binding(subject, credential_id, request_id))
 

@@ -1,4 +1,4 @@
-"""Programs that hear account events: of one user, or of all, live and from a consumer of their own."""
+"""Programs that receive account events, of one user or of all, live and from a consumer of their own."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -11,10 +11,10 @@ from contracts.wire.rights import Limits, User, consuming
 from contracts.wire.topology import ACCOUNT_EVENTS, KIB, Consumer
 
 PREFIX = "subscriber"
-# An account on the server and a consumer each: so many are written and reloaded within a second.
+# Each has an account on the server and a consumer; this many can be written and reloaded within a second.
 MAX_SUBSCRIBERS = 256
 MAX_NAME = 64
-# One that acknowledges nothing is handed so many events, and no more.
+# A subscriber that acknowledges no event gets this many, and no more.
 MAX_UNACKNOWLEDGED = 256
 LIMITS = Limits(connections=16, subscriptions=256, payload=4 * KIB)
 
@@ -23,9 +23,9 @@ PublicKey = Annotated[str, msgspec.Meta(pattern="^U[A-Z2-7]{55}$")]
 
 
 class Subscriber(msgspec.Struct, frozen=True):
-    """A program that hears the events of one user, or of all users where there is no `user_id`.
+    """A program that receives the events of one user, or of all users if `user_id` is None.
 
-    It has a consumer of its own, named like it, from which it reads what it missed.
+    It has a consumer of its own, with the same name, from which it reads missed events.
     """
 
     name: Name
@@ -34,21 +34,21 @@ class Subscriber(msgspec.Struct, frozen=True):
 
     @property
     def events(self) -> str:
-        """Name what it hears."""
+        """Return the pattern of its events."""
         return subjects.ACCOUNT_EVENTS_ALL if self.user_id is None else subjects.account_events(self.user_id)
 
     @property
     def consumer(self) -> Consumer:
-        """Describe its consumer."""
+        """Return its consumer."""
         return Consumer(str(ACCOUNT_EVENTS.name), self.name, self.events, max_ack_pending=MAX_UNACKNOWLEDGED)
 
     @property
     def user(self) -> User:
-        """Give its rights: to hear its events, and to read and acknowledge what its consumer has."""
+        """Return its rights: to receive its events live, and to read and ack those of its consumer."""
         return User(
             self.name,
             publish=consuming(self.consumer),
-            # In an account of its own every inbox is its own.
+            # The account has no other user, so all inboxes belong to the subscriber.
             subscribe=(self.events, "_INBOX.>"),
             limits=LIMITS,
         )
@@ -58,12 +58,12 @@ Subscribers = Annotated[tuple[Subscriber, ...], msgspec.Meta(max_length=MAX_SUBS
 
 
 def read_subscribers(written: bytes) -> tuple[Subscriber, ...]:
-    """Read the list of subscribers; raises msgspec.DecodeError."""
+    """Parse the list of subscribers; raises msgspec.DecodeError."""
     return msgspec.json.decode(written, type=Subscribers)
 
 
 def write_subscribers(subscribers: Iterable[Subscriber]) -> bytes:
-    """Write the list of subscribers; raises msgspec.ValidationError for one that could not be read."""
+    """Return the list of subscribers as JSON; raises msgspec.ValidationError for an invalid entry."""
     written = msgspec.json.format(msgspec.json.encode(list(subscribers)), indent=2) + b"\n"
     read_subscribers(written)
     return written

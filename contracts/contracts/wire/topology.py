@@ -1,6 +1,6 @@
 """Streams and consumers of the bus: the table of DESIGN section 4, from which `provision` creates them.
 
-`contracts.wire.rights` says which user may do what with them.
+`contracts.wire.rights` lists the rights of each user.
 """
 
 import msgspec
@@ -54,9 +54,9 @@ STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIE
 
 
 class Consumer(msgspec.Struct, frozen=True):
-    """A durable pull consumer: where it reads and what the server holds it to.
+    """A durable pull consumer: its stream and filter, and the limits that the server enforces.
 
-    A message of which nothing is heard for `ack_wait` seconds is delivered again.
+    The server delivers a message again after `ack_wait` seconds without a sign of progress.
     """
 
     stream: str
@@ -68,11 +68,11 @@ class Consumer(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Name it as health and metrics do: STREAM/consumer."""
+        """Return its name in health checks and metrics: STREAM/consumer."""
         return f"{self.stream}/{self.name}"
 
     def config(self) -> ConsumerConfig:
-        """Give the server's configuration."""
+        """Return the configuration for the server."""
         return ConsumerConfig(
             durable_name=self.name,
             ack_policy=AckPolicy.EXPLICIT,
@@ -85,7 +85,7 @@ class Consumer(msgspec.Struct, frozen=True):
 
 
 def sync_worker_consumer(exchange: str) -> Consumer:
-    """Give the consumer of one exchange's sync requests."""
+    """Return the consumer of one exchange's sync requests."""
     return Consumer(
         "SYNC_REQUESTS", f"sync-worker-{exchange}", subjects.sync_requested(exchange), MAX_DELIVER, 4096
     )

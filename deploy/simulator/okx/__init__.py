@@ -8,5 +8,5 @@ from deploy.simulator.okx.exchange import Okx
 
 
 def simulate(accounts: Path, *, strict: bool) -> Okx:
-    """Make the exchange with the accounts of a file; `strict` spreads the rate limits."""
+    """Create the exchange with the accounts of a file; `strict` spreads the rate limits evenly."""
     return Okx(load_accounts(accounts), Limiter(strict=strict))

@@ -1,4 +1,4 @@
-"""The accounts that the simulated OKX knows, read from a TOML file."""
+"""The accounts of the simulated OKX, read from a TOML file."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +13,7 @@ from deploy.simulator.okx.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS,
 
 
 class Region(StrEnum):
-    """The sites, each with addresses and accounts of its own."""
+    """The sites, each with separate addresses and accounts."""
 
     GLOBAL = "global"
     EEA = "eea"
@@ -21,7 +21,7 @@ class Region(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a key may do, in the order in which the exchange names it."""
+    """The rights of a key, in the exchange's order."""
 
     READ_ONLY = "read_only"
     WITHDRAW = "withdraw"
@@ -29,11 +29,11 @@ class Permission(StrEnum):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account with its one API key and what its wallets hold.
+    """An account with its one API key and the rows of its wallets.
 
     `account_level` is the account mode (1 spot, 2 futures, 3 multi-currency margin, 4 portfolio margin), `ip`
     the addresses or networks that the key is bound to, `earn` an amount in USD. Raises ValueError for a row
-    with a field that the exchange does not document, and for an `ip` that is no address.
+    with a field that the exchange does not document, and for an `ip` that is not a valid address.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def held(self) -> frozenset[str]:
-        """Name its assets."""
+        """Return its assets."""
         return frozenset(row["ccy"] for row in (*self.trading, *self.funding))
 
 
@@ -72,7 +72,7 @@ Accounts = Store[Account]
 
 
 def load_accounts(path: Path) -> Accounts:
-    """Read accounts and prices and make what a recipe asks for; raises msgspec.ValidationError."""
+    """Read accounts and prices, and generate the assets of recipes; raises msgspec.ValidationError."""
     listed = msgspec.toml.decode(path.read_bytes(), type=Accounts)
     if unpriced := set(VALUATION_UNITS.split()) - listed.prices.keys():
         raise msgspec.ValidationError(f"no price for {', '.join(sorted(unpriced))}")

@@ -1,7 +1,7 @@
-"""What the exchange checks of a signed request before it answers, in its order.
+"""The exchange's checks of a signed request, in its order.
 
-The real order is not documented; this one agrees with everything that was seen. A check is a plain function
-that raises Refused; the first tuple looks at the request alone, the second also at the account of its key.
+The real order is not documented; this one agrees with all observations. A check is a function that raises
+Refused. The first tuple checks only the request, the second also the account of its key.
 """
 
 import base64
@@ -25,7 +25,7 @@ TIMESTAMP_TOLERANCE = timedelta(seconds=30)
 
 
 def sign(secret: str, timestamp: str, method: str, target: str, body: bytes = b"") -> str:
-    """Sign a request: Base64 of HMAC-SHA256 over time, method, raw target and body; the key is the text."""
+    """Return Base64 of HMAC-SHA256 over time, method, raw target and body; the key is the secret's text."""
     content = _octets(timestamp + method + target) + body
     return base64.b64encode(hmac.digest(_octets(secret), content, "sha256")).decode()
 
@@ -48,31 +48,31 @@ def check_timestamp_format(request: Request) -> None:
 
 
 def check_timestamp_age(request: Request) -> None:
-    """Refuse a time that is too far from the exchange's own, before or after."""
+    """Refuse a time that is too far from the exchange's time."""
     if abs(request.received_at - _signed_at(request)) > TIMESTAMP_TOLERANCE:
         raise Refused("50102")
 
 
 def check_key_format(request: Request) -> None:
-    """Refuse a text that can not be a key."""
+    """Refuse a text that is not a valid key."""
     if not KEY_FORMAT.fullmatch(request.headers[KEY]):
         raise Refused("50111")
 
 
 def check_environment(request: Request, _account: Account) -> None:
-    """Refuse demo trading: all keys are made for production."""
+    """Refuse demo trading, because all keys are production keys."""
     if request.headers.get(ENVIRONMENT) == "1":
         raise Refused("50101")
 
 
 def check_passphrase(request: Request, account: Account) -> None:
-    """Refuse another passphrase than the key's."""
+    """Refuse a passphrase that is not the key's."""
     if not _same(request.headers[PASSPHRASE], account.passphrase):
         raise Refused("50105")
 
 
 def check_signature(request: Request, account: Account) -> None:
-    """Refuse a signature that was not made with the key's secret over exactly what arrived."""
+    """Refuse a signature that does not match the key's secret and the exact request."""
     expected = sign(
         account.api_secret, request.headers[TIMESTAMP], request.method, request.target, request.body
     )
@@ -81,7 +81,7 @@ def check_signature(request: Request, account: Account) -> None:
 
 
 def check_address(request: Request, account: Account) -> None:
-    """Refuse an address that a bound key is not bound to."""
+    """Refuse an address that is not on the IP allow-list of a bound key."""
     networks = [ip_network(bound) for bound in account.ip]
     if networks and not any(ip_address(request.address) in network for network in networks):
         raise Refused("50110", request.address)
@@ -111,5 +111,5 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _octets(text: str) -> bytes:
-    """Give the octets that came over the wire; the HTTP parser keeps what is no UTF-8 as surrogates."""
+    """Return the bytes as received; the HTTP parser keeps bytes that are not UTF-8 as surrogates."""
     return text.encode("utf-8", "surrogateescape")

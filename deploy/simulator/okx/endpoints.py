@@ -1,4 +1,4 @@
-"""The endpoints: who may ask them, how often, and what they answer. Limits as the exchange documents them."""
+"""The endpoints, with access, rate limits and responses. Limits are those that the exchange documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from deploy.simulator.okx.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class PublicEndpoint:
-    """Asked without a key; limited for each address."""
+    """An endpoint without a key; limited per address."""
 
     limit: Limit
     rows: Callable[[datetime], list[Row]]
@@ -21,7 +21,7 @@ class PublicEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class PrivateEndpoint:
-    """Asked with a signature; limited for each user."""
+    """An endpoint with signed requests; limited per user."""
 
     limit: Limit
     rows: Callable[[Question], list[Row]]
@@ -29,7 +29,7 @@ class PrivateEndpoint:
 
 
 def server_time(now: datetime) -> list[Row]:
-    """Tell the exchange's time."""
+    """Return the exchange's time."""
     return [{"ts": payloads.milliseconds(now)}]
 
 

@@ -1,4 +1,4 @@
-"""OKX without its sockets: a request goes in, an answer comes out."""
+"""OKX without its sockets: requests to responses."""
 
 from typing import Self
 
@@ -13,7 +13,7 @@ from deploy.simulator.types import Answer, Request
 
 
 class Okx:
-    """Answers requests for its accounts; what it counts lives as long as the process."""
+    """Answers requests for its accounts; its counters last as long as the process."""
 
     key = "okx"
     regions = tuple(Region)
@@ -28,24 +28,24 @@ class Okx:
         self.accounts = accounts.names
 
     def answer(self, request: Request, shown: str | None = None) -> Answer:
-        """Answer as the real exchange does, refusals included; with `shown` by the data of that account."""
+        """Answer as the real exchange does, including refusals; `shown` answers with that account's data."""
         try:
             return Answer(200, {"code": "0", "data": self._rows(request, shown), "msg": ""})
         except Refused as refused:
             return Answer(refused.status, refused.body)
 
     def refuse(self, request: Request, code: str, status: int | None) -> Answer:
-        """Refuse with a code, with its usual status where none is told."""
+        """Refuse with a code, and with its usual status if `status` is None."""
         refused = Refused(code, request.address, request.address, status=status)
         return Answer(refused.status, refused.body)
 
     def asker(self, request: Request) -> str | None:
-        """Name the account whose key a request carries."""
+        """Return the account of a request's key."""
         account = self._kept.find(request.region, request.headers.get(KEY, ""))
         return account.name if account else None
 
     def without_bursts(self) -> Self:
-        """Give the same exchange with limits that are spread evenly, and that has counted nothing yet."""
+        """Return the same exchange with evenly spread limits and new counters."""
         return type(self)(self._kept, Limiter(strict=True))
 
     def _rows(self, request: Request, shown: str | None) -> list[Row]:
@@ -71,7 +71,7 @@ class Okx:
         return endpoint.rows(Question(account, request.query, request.received_at, self._kept.prices))
 
     def _authenticated(self, request: Request) -> Account:
-        """Give the account of a request that passes every check; raises Refused with the first that fails."""
+        """Return the account of a request that passes every check; raises Refused of the first failed one."""
         for check in REQUEST_CHECKS:
             check(request)
         account = self._kept.find(request.region, request.headers[KEY])

@@ -1,4 +1,4 @@
-"""The rows that the read endpoints answer with."""
+"""The response rows of the read endpoints."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from deploy.simulator.okx.rows import (
 
 MAX_CURRENCIES = 20
 SPOT_MODE = "1"
-# Wide enough that the product of an amount and a price keeps every digit.
+# Enough digits for the exact product of an amount and a price.
 EXACT = Context(prec=60)
 VALUATION_DIGITS = Decimal("1E-18")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an endpoint is asked: whose account, with which query, at what time and at which prices in USD."""
+    """The input of an endpoint: the account, the query, the time and the prices in USD."""
 
     account: Account
     query: Mapping[str, str]
@@ -34,17 +34,17 @@ class Question:
     prices: Mapping[str, Decimal]
 
     def in_usd(self, amount: str, ccy: str) -> Decimal:
-        """Value an amount of an asset exactly."""
+        """Return the exact USD value of an amount."""
         return EXACT.multiply(Decimal(amount), self.prices[ccy])
 
 
 def milliseconds(moment: datetime) -> str:
-    """Write a time as the exchange does."""
+    """Format a time as the exchange does, in milliseconds."""
     return str(int(moment.timestamp() * 1000))
 
 
 def account_config(question: Question) -> list[Row]:
-    """Say what the key may do and whose it is."""
+    """Return the rights of the key and its account."""
     account = question.account
     main_uid = account.main_uid or account.uid
     granted = [permission for permission in Permission if permission in account.permissions]
@@ -61,7 +61,7 @@ def account_config(question: Question) -> list[Row]:
 
 
 def account_balance(question: Question) -> list[Row]:
-    """Give the trading wallet; its totals are of the whole wallet, whichever currencies are asked for."""
+    """Return the trading wallet; its totals cover the whole wallet, whichever currencies are requested."""
     now = milliseconds(question.now)
     total = _text(_trading_value(question))
     margin = {} if question.account.account_level == SPOT_MODE else {"adjEq": total, "availEq": total}
@@ -74,13 +74,13 @@ def account_balance(question: Question) -> list[Row]:
 
 
 def asset_balances(question: Question) -> list[Row]:
-    """Give the funding wallet, without what is zero."""
+    """Return the funding wallet without zero balances."""
     rows = _wanted(question.query, question.account.funding, FUNDING_ROW)
     return [row for row in rows if Decimal(row["bal"]) > 0]
 
 
 def asset_valuation(question: Question) -> list[Row]:
-    """Value every wallet in one unit, BTC if none is named; the total is the sum of the rounded parts."""
+    """Return the value of every wallet in one unit, by default BTC; the total sums the rounded parts."""
     unit = question.query.get("ccy", "BTC")
     if unit not in VALUATION_UNITS.split():
         raise Refused("51000", "ccy")
@@ -99,17 +99,17 @@ def asset_valuation(question: Question) -> list[Row]:
 
 
 def nothing(_question: object) -> list[Row]:
-    """Answer what clients ask on their way to the balances and can do without."""
+    """Return no rows, for endpoints that clients call before reading balances but do not need."""
     return []
 
 
 def feature_unavailable(_question: Question) -> list[Row]:
-    """Refuse what only keys with more rights than read come to: nothing is traded or withdrawn here."""
+    """Refuse endpoints that need more rights than read: the simulator has no trading or withdrawals."""
     raise Refused("50062")
 
 
 def _wanted(query: Mapping[str, str], rows: Iterable[Row], complete: Row) -> list[Row]:
-    """Complete the rows, and keep those of the currencies that the query lists, or all of them."""
+    """Complete the rows, and return those of the currencies in the query, or all without a query."""
     wanted = [ccy for ccy in query.get("ccy", "").split(",") if ccy]
     if len(wanted) > MAX_CURRENCIES:
         raise Refused("50025", "ccy", str(MAX_CURRENCIES))
@@ -125,5 +125,5 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _text(amount: Decimal) -> str:
-    """Write an amount in full, without an exponent and without zeros at the end."""
+    """Format an amount in full, without an exponent and trailing zeros."""
     return f"{amount.normalize(EXACT):f}"

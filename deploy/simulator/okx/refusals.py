@@ -6,18 +6,18 @@ from typing import Any
 
 import msgspec
 
-# Every code that a client that only reads can meet, with its texts by HTTP status, from the exchange's error
-# table; the first status is the usual one. Where reports of what it really sends differ from that table, they
-# win: 50119 comes with 401 (ccxt issue 23779) and 50011 with 429 and its short text (bbgo issue 1534).
+# Every code that a read-only client can receive, with its texts by HTTP status, from the exchange's error
+# table; the first status is the usual one. Where reports of real responses differ from that table, they
+# prevail: 50119 comes with 401 (ccxt issue 23779) and 50011 with 429 and its short text (bbgo issue 1534).
 REFUSALS = msgspec.json.decode(
     Path(__file__).with_name("refusals.json").read_bytes(), type=dict[str, dict[int, str]]
 )
-# Refusals of the gate in front of the API have these two keys only; the API's own also have `data`.
+# Refusals of the gateway in front of the API have only these two keys; the API's own also have `data`.
 AT_THE_GATE = re.compile(r"501\d\d|50011")
 
 
 class Refused(Exception):
-    """A request that the exchange refuses; `parameters` fill the text, `status` is another than the usual."""
+    """A request that the exchange refuses; `parameters` fill the text, `status` overrides the usual one."""
 
     def __init__(self, code: str, *parameters: str, status: int | None = None) -> None:
         self.code = code
@@ -28,7 +28,7 @@ class Refused(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON body."""
+        """Return the JSON body."""
         if AT_THE_GATE.fullmatch(self.code):
             return {"msg": self.text, "code": self.code}
         if self.code == "404":

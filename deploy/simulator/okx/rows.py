@@ -1,15 +1,14 @@
 """The documented rows of the account endpoints, with the values that unused fields have there.
 
 Source: the exchange's documentation of /api/v5/account/balance, /api/v5/account/config and
-/api/v5/asset/balances. An empty string says that a field does not apply to the account's mode: it is not
-zero.
+/api/v5/asset/balances. An empty string means that a field does not apply to the account's mode, not zero.
 """
 
 from typing import Any
 
 Row = dict[str, Any]
 
-# What a valuation can be asked in; the exchange does write JP for the yen.
+# The units of a valuation; the exchange does write JP for the yen.
 VALUATION_UNITS = "BTC USDT USD CNY JP KRW RUB EUR VND IDR INR PHP THB TRY AUD SGD ARS SAR AED IQD"
 
 

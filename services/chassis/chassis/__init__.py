@@ -1,1 +1,1 @@
-"""How any service runs: bus, settings, logs, metrics, health and the server around them."""
+"""The runtime of every service: bus, settings, logs, metrics, health and the HTTP server."""

@@ -1,4 +1,4 @@
-"""This machine's clock beside those of other servers: whether it is wrong, and what the time is then."""
+"""Comparison of this machine's clock with those of other servers, and the time if ours is wrong."""
 
 import asyncio
 import time
@@ -11,9 +11,9 @@ import structlog
 
 from chassis import metrics
 
-# Clocks that NTP holds differ by less, and certificates, logs and people do not care.
+# Clocks under NTP differ by less, and smaller differences do not affect certificates, logs or people.
 TOLERANCE = 30.0
-# A reading counts no longer than this: a machine that slept has a monotonic clock that slept, too.
+# A reading expires after this time, because the monotonic clock stands still while the machine sleeps.
 MAX_AGE = 120.0
 MEASURE_EVERY = 10.0
 LOOK_EVERY = 1.0
@@ -21,23 +21,23 @@ ASK_SECONDS = 2.0
 
 DISAGREES = "clock_disagrees"
 
-# Asks a server for its time, seconds since the epoch.
+# Returns a server's time in seconds since the epoch.
 Ask = Callable[[], Awaitable[float]]
 
 log = structlog.get_logger()
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a server's clock showed, seconds since the epoch, at a monotonic time in seconds."""
+    """The time of a server's clock, seconds since the epoch, at a monotonic time in seconds."""
 
     seconds: float
     at: float
 
 
 class Clocks:
-    """Holds the latest reading of each server's clock; the monotonic clock carries it on.
+    """Holds the latest reading of each server's clock and extrapolates it by the monotonic clock.
 
-    Two other clocks that agree with each other prove this machine's clock wrong; one can not.
+    Two other clocks that agree with each other prove this machine's clock wrong; one cannot.
     """
 
     def __init__(
@@ -49,53 +49,53 @@ class Clocks:
         self._said: tuple[str, ...] = ()
 
     def note(self, name: str, seconds: float, at: float | None = None) -> None:
-        """Keep what a server's clock showed at a monotonic time, now where none is given."""
+        """Keep the time of a server's clock at a monotonic time, by default now."""
         self._readings[name] = Reading(seconds, self._monotonic() if at is None else at)
 
     def offset(self, name: str) -> float | None:
-        """Give the seconds by which a server's clock is ahead of ours; None when it was not read lately."""
+        """Return the seconds by which a server's clock is ahead of ours; None without a recent reading."""
         reading, now = self._readings.get(name), self._monotonic()
         if reading is None or now - reading.at > MAX_AGE:
             return None
         return reading.seconds + (now - reading.at) - self._wall()
 
     def time_of(self, name: str) -> datetime | None:
-        """Give the time that a server's clock shows now; None when it was not read lately."""
+        """Return the time that a server's clock shows now; None without a recent reading."""
         offset = self.offset(name)
         return None if offset is None else self._shifted(offset)
 
     def disagreeing(self) -> tuple[str, ...]:
-        """Name the servers whose clocks are far from ours."""
+        """Return the names of the servers whose clocks are far from ours."""
         return tuple(name for name, offset in self._offsets().items() if abs(offset) > TOLERANCE)
 
     def disagree(self) -> bool:
-        """Tell whether any clock is far from ours: one of the two is wrong."""
+        """Return whether any clock is far from ours: one of the two is wrong."""
         return bool(self.disagreeing())
 
     def wrong(self) -> bool:
-        """Tell whether two other clocks agree with each other and not with ours."""
+        """Return whether two other clocks agree with each other and not with ours."""
         far = sorted(offset for offset in self._offsets().values() if abs(offset) > TOLERANCE)
         return any(later - earlier <= TOLERANCE for earlier, later in pairwise(far))
 
     def now(self) -> datetime:
-        """Give the time that most clocks show, ours included.
+        """Return the time that most clocks show, ours included.
 
-        Of two the server's counts, unless they disagree: then nothing tells which is wrong, and ours counts.
+        With two clocks the server's counts, unless they disagree: then either may be wrong, and ours counts.
         """
         offsets = sorted([0.0, *self._offsets().values()])
         middle = offsets[(len(offsets) - 1) // 2 : len(offsets) // 2 + 1]
         return self._shifted(max(middle, key=abs) if middle[-1] - middle[0] <= TOLERANCE else 0.0)
 
     async def right(self) -> bool:
-        """Give the check that fails when our clock is wrong."""
+        """Check that our clock is not known to be wrong."""
         return not self.wrong()
 
     async def agree(self) -> bool:
-        """Give the check that fails when any clock disagrees with ours, whichever is wrong."""
+        """Check that no clock disagrees with ours, whichever is wrong."""
         return not self.disagree()
 
     async def keep(self, servers: Mapping[str, Ask]) -> None:
-        """Read the servers' clocks and say when they begin or cease to disagree, for as long as we run."""
+        """Read the servers' clocks for ever, and log when they begin or cease to disagree."""
         while True:
             for name, ask in servers.items():
                 if self._due(name):
@@ -104,17 +104,17 @@ class Clocks:
             await asyncio.sleep(LOOK_EVERY)
 
     async def measure(self, name: str, ask: Ask) -> bool:
-        """Read one server's clock; tells whether it answered."""
+        """Read one server's clock; return whether it answered."""
         before = self._monotonic()
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 seconds = await ask()
-        except Exception:  # noqa: BLE001 - whatever it is, the server's own check tells of it
+        except Exception:  # noqa: BLE001 - the server's own check reports any error
             return False
         after = self._monotonic()
-        if after - before > 2 * ASK_SECONDS:  # this process stood still, at a moment that is not known
+        if after - before > 2 * ASK_SECONDS:  # this process was suspended, at an unknown moment
             return False
-        # The server looked at its clock about in the middle.
+        # The server read its clock about in the middle.
         self.note(name, seconds, (before + after) / 2)
         return True
 

@@ -1,4 +1,4 @@
-"""What a service gives up at its start, before it reads a key: core dumps, readers of its memory."""
+"""Hardening of a service at its start, before it reads a key: no core dumps, no readers of its memory."""
 
 import ctypes
 import os
@@ -11,10 +11,10 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 def harden() -> None:
-    """Leave no core dump, let no process of the same user read this one's memory, and gain no rights by exec.
+    """Disable core dumps, access to our memory by processes of the same user, and new rights by exec.
 
-    Not dumpable, a process has its files in /proc owned by root. Raises OSError where Linux refuses it;
-    elsewhere only the core dump goes.
+    The files in /proc of a process that is not dumpable belong to root. Raises OSError if Linux refuses a
+    change; on other systems this disables only core dumps.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# All checks run at once, so that /readyz answers within two seconds whatever hangs.
+# All checks run at once, so that /readyz answers within two seconds even if a check hangs.
 CHECK_SECONDS = 1.5
 KEPT_SECONDS = 1.0
 _JSON = "application/json"
@@ -26,8 +26,8 @@ _JSON = "application/json"
 class Checks:
     """The checks of a service, by the names of its parts.
 
-    Without a `required` part this replica can not do its work; without a `degrading` one it does less, or
-    something is wrong that it shares with all replicas.
+    Without a `required` part this replica cannot work. If a `degrading` check fails, the replica does less,
+    or the problem affects all replicas.
     """
 
     required: Mapping[str, Check]
@@ -35,7 +35,7 @@ class Checks:
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether a service can do its work, and the parts that do not pass: required ones, then the others."""
+    """Whether a service can work, and the parts that fail their check: required ones, then degrading ones."""
 
     ready: bool
     not_ready: tuple[str, ...]
@@ -43,7 +43,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 async def readiness(checks: Checks) -> Readiness:
-    """Ask every check at once; one that raises or takes too long does not pass."""
+    """Run all checks at once; a check that raises or takes too long fails."""
     missing, degraded = await asyncio.gather(_failing(checks.required), _failing(checks.degrading))
     for name in {*checks.required, *checks.degrading}:
         metrics.READY.labels(name).set(name not in {*missing, *degraded})
@@ -51,9 +51,9 @@ async def readiness(checks: Checks) -> Readiness:
 
 
 class Ready:
-    """Tells whether the required parts pass; requests within a second of an answer share it.
+    """Reports whether the required parts pass; requests within a second of a result share it.
 
-    So anybody may ask as often as they like: it costs one look at the required parts a second.
+    So frequent requests cost only one check of the required parts a second.
     """
 
     def __init__(self, checks: Checks, kept_seconds: float = KEPT_SECONDS) -> None:
@@ -63,7 +63,7 @@ class Ready:
         self._kept_until = 0.0
 
     async def ready(self) -> bool:
-        """Give the answer, within two seconds."""
+        """Return whether all required parts pass, within two seconds."""
         over = asyncio.get_running_loop().time() >= self._kept_until
         if self._asking is None or (self._asking.done() and over):
             self._asking = asyncio.create_task(self._ask())
@@ -76,7 +76,7 @@ class Ready:
 
 
 def merged(*groups: Mapping[str, Check]) -> dict[str, Check]:
-    """Put checks together; a part that has several must pass all of them."""
+    """Merge groups of checks; a part with several checks must pass all of them."""
     named: dict[str, list[Check]] = {}
     for group in groups:
         for name, check in group.items():
@@ -85,7 +85,7 @@ def merged(*groups: Mapping[str, Check]) -> dict[str, Check]:
 
 
 def running(stopping: asyncio.Event) -> Check:
-    """Give the check that the service was not told to stop."""
+    """Return a check that fails during shutdown."""
 
     async def check() -> bool:
         return not stopping.is_set()
@@ -94,7 +94,7 @@ def running(stopping: asyncio.Event) -> Check:
 
 
 def health_application(checks: Checks) -> Application:
-    """Make the ASGI application of an operations port."""
+    """Return the ASGI application of an operations port."""
 
     async def application(scope: Scope, _receive: Receive, send: Send) -> None:
         status, content_type, body = await _respond(scope.get("path", ""), checks)
@@ -113,7 +113,7 @@ async def _failing(checks: Mapping[str, Check]) -> tuple[str, ...]:
 async def _passes(check: Check) -> bool:
     try:
         return await finish(check(), CHECK_SECONDS)
-    except Exception:  # noqa: BLE001 - whatever it is, the part does not pass
+    except Exception:  # noqa: BLE001 - after any error the part does not pass
         return False
 
 

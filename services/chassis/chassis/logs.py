@@ -39,14 +39,14 @@ _NOISY = (
 
 
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the values of fields that could carry a credential."""
+    """Mask the values of fields that could hold a credential."""
     for name in MASKED & event.keys():
         event[name] = "***"
     return event
 
 
 def without_locals(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace a traceback by the type of its exception: messages of libraries may repeat their input."""
+    """Replace a traceback by the type of its exception: libraries may repeat their input in messages."""
     trouble = event.pop("exc_info", None)
     if trouble:
         error = trouble if isinstance(trouble, BaseException) else sys.exc_info()[1]

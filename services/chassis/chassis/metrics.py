@@ -78,7 +78,7 @@ READY = Gauge("butler_ready", "1 when the part passes its check", ["part"], regi
 PUBLISH_FAILURES = Counter(
     "butler_publish_failures", "Tries to publish that a stream did not confirm", ["stream"], registry=REGISTRY
 )
-# A number below that can not be read is NaN.
+# An unreadable number below is NaN.
 CONSUMER_PENDING = Gauge(
     "butler_consumer_pending", "Messages that a consumer was not handed yet", ["consumer"], registry=REGISTRY
 )

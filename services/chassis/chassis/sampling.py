@@ -1,4 +1,4 @@
-"""Keeping the metrics true that no event moves: the state of parts, and what waits."""
+"""Regular samples for metrics that no event updates: the state of parts, and waiting messages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 async def collect(checks: Checks, *samples: Sample) -> None:
-    """Ask every check and take every sample about every ten seconds, for ever."""
+    """Run every check and take every sample about every ten seconds, for ever."""
     while True:
         await asyncio.gather(readiness(checks), *map(_take, samples))
         await asyncio.sleep(COLLECT_SECONDS)
@@ -27,5 +27,5 @@ async def collect(checks: Checks, *samples: Sample) -> None:
 async def _take(sample: Sample) -> None:
     try:
         await finish(sample(), SAMPLE_SECONDS)
-    except Exception as error:  # noqa: BLE001 - a metric that can not be had ends no service
+    except Exception as error:  # noqa: BLE001 - a missing metric must not end a service
         log.warning("sample_failed", error=type(error).__name__)

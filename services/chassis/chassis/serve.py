@@ -1,4 +1,4 @@
-"""Running a service: its HTTP server, its bus and its parts in one loop and one process, until a signal."""
+"""Run a service: its HTTP server, its bus and its parts in one loop and one process, until a signal."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class Listener:
-    """An ASGI application and where it listens."""
+    """An ASGI application and the address on which it listens."""
 
     application: Any
     address: Address
@@ -44,8 +44,8 @@ def start(
     load: Callable[[Environment], Settings],
     run: Callable[[Settings], Coroutine[Any, Any, int]],
 ) -> int:
-    """Give up rights, read the settings, send logs where they belong and run; gives the exit code."""
-    harden()  # first: a key that is read is in memory
+    """Harden the process, configure the logs, read the settings, run, and return the exit code."""
+    harden()  # before the settings, because they read keys into memory
     try:
         logs.configure(service, environ.get("LOG_LEVEL") or "info")
         settings = load(environ)
@@ -61,10 +61,9 @@ async def run_service(
     parts: Mapping[str, Coroutine[Any, Any, None]],
     stopping: asyncio.Event,
 ) -> int:
-    """Serve ASGI, stay on the bus and run the parts until a signal; gives the exit code, 1 when one failed.
+    """Serve ASGI, stay on the bus and run the parts until a signal; return the exit code, 1 if one failed.
 
-    At the end requests and what the bus has handed over are finished, each within a time; the parts are
-    cancelled last.
+    During shutdown requests and running handlers finish, each within a timeout; the parts are cancelled last.
     """
     works = {"http": serve(listeners, stopping), "bus": bus.run(), **parts}
     tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
@@ -82,12 +81,13 @@ async def run_service(
 
 
 async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
-    """Serve ASGI applications until SIGTERM, SIGINT or `stopping`, then finish what is in flight.
+    """Serve ASGI applications until SIGTERM, SIGINT or `stopping`, then finish running requests.
 
-    The servers stop taking connections at the signal; `stopping` is set first, so that waits can end early.
-    Requests that are not finished within six seconds are cut off. Who sends no whole head for ten seconds is
-    cut off, also who is silent. That is why there is no HTTP/2: granian keeps silent connections for ever
-    where it waits for both. When one server ends all end. Raises OSError when a port is taken.
+    At the signal the servers stop accepting connections; `stopping` is set first, so that waits end early.
+    Requests that run for more than six further seconds are cut off. Clients that do not send complete
+    headers within ten seconds, idle ones included, are disconnected. HTTP/2 is off for this reason: if
+    granian accepts both versions it keeps idle connections for ever. If one server ends, all end. Raises
+    OSError if a port is in use.
     """
     for listener in listeners:
         _require_free(listener.address)
@@ -125,7 +125,7 @@ def _server(listener: Listener) -> Server:
 
 
 def _require_free(address: Address) -> None:
-    """Raise OSError when somebody listens on the port: granian would share it without a word."""
+    """Raise OSError if another process listens on the port, because granian would silently share it."""
     with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((address.host, address.port))

@@ -1,4 +1,4 @@
-"""What a service is told by its environment; a setting that is missing or bad is named, its content never."""
+"""The settings of a service from its environment; errors name a missing or bad setting, never its content."""
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
 MAX_NUMBER = 1_000_000
 NATS_TLS = ("NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE")
-# What `running` reads and need not be told, beside where the service listens.
+# The optional settings of `running`, besides the address on which the service listens.
 OPTIONAL = ("LOG_LEVEL", *NATS_TLS)
 
 Environment = Mapping[str, str]
@@ -25,20 +25,20 @@ Value = TypeVar("Value")
 
 
 class BadSetting(Exception):
-    """A setting that is missing or can not be used; the text names the variable and repeats no secret."""
+    """The setting is missing or cannot be used; the text names the variable and repeats no secret."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a service listens."""
+    """The address on which a service listens."""
 
     host: str
     port: int
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What every service is told: its place on the bus, where it says how it is, and how much it logs.
+    """The settings of every service: access to the bus, address of the operations port, and log level.
 
-    Without `nats_tls` it speaks to the bus in the clear.
+    Without `nats_tls` the connection to the bus is not encrypted.
     """
 
     nats_url: str
@@ -49,7 +49,7 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Running:
-    """Read what every service is told, with its own default port for operations; raises BadSetting.
+    """Read the settings of every service, with its default port for operations; raises BadSetting.
 
     `also` are other settings that may name that port.
     """
@@ -63,14 +63,14 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
 
 
 def listening(environ: Environment, names: Sequence[str], port: int) -> Address:
-    """Read where to listen: the port is that of the first setting that is there; raises BadSetting."""
+    """Read the address to listen on; the first setting that is set names the port; raises BadSetting."""
     name = next((name for name in names if environ.get(name)), names[0])
     wanted = {name: environ.get(name) or str(port)}
     return Address(environ.get("LISTEN_HOST") or "127.0.0.1", parsed(wanted, name, _port))
 
 
 def parsed(environ: Environment, name: str, parse: Callable[[str], Value]) -> Value:
-    """Read a setting that is needed; raises BadSetting when it is missing or `parse` refuses it."""
+    """Read a required setting; raises BadSetting if it is missing or `parse` refuses it."""
     text = environ.get(name)
     if not text:
         raise BadSetting(f"{name} is not set")
@@ -82,7 +82,7 @@ def parsed(environ: Environment, name: str, parse: Callable[[str], Value]) -> Va
 
 
 def readable(text: str) -> Path:
-    """Take the path of a file that can be read; raises OSError."""
+    """Return the path of a readable file; raises OSError."""
     path = Path(text)
     with path.open("rb"):
         return path
@@ -95,7 +95,7 @@ def content(text: str) -> bytes:
 
 
 def seconds(text: str) -> float:
-    """Read a number of seconds, a day at most; raises ValueError."""
+    """Parse a number of seconds, at most a day; raises ValueError."""
     number = float(text)
     if not 0 < number <= MAX_SECONDS:
         raise ValueError("not a time")
@@ -103,7 +103,7 @@ def seconds(text: str) -> float:
 
 
 def whole_number(text: str) -> int:
-    """Read a number of things, one at least and a million at most; raises ValueError."""
+    """Parse a number from one to a million; raises ValueError."""
     number = int(text)
     if not 0 < number <= MAX_NUMBER:
         raise ValueError("not a number of things")
@@ -111,12 +111,12 @@ def whole_number(text: str) -> int:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Read a list with commas."""
+    """Parse a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _nats_tls(environ: Environment) -> ssl.SSLContext | None:
-    """Read the authority of the bus, and the certificate and key to show it; raises BadSetting."""
+    """Read the CA of the bus, and the client certificate with its key; raises BadSetting."""
     ca, certificate, key = NATS_TLS
     if not any(environ.get(name) for name in NATS_TLS):
         return None

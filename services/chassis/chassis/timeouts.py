@@ -1,4 +1,4 @@
-"""Waiting for something no longer than is said, whatever it does when it is cancelled."""
+"""A timeout that does not wait for the end of the cancelled work."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,10 +8,10 @@ Result = TypeVar("Result")
 
 
 async def finish(work: Coroutine[Any, Any, Result], seconds: float) -> Result:
-    """Run something to its end; raises TimeoutError when that takes longer.
+    """Await work for at most `seconds`; raises TimeoutError after that.
 
-    Unlike `asyncio.timeout` it does not wait until what it cancels has ended: psycopg takes seconds for that
-    while its database hangs.
+    Unlike `asyncio.timeout` this does not wait until the cancelled work has ended, because psycopg takes
+    seconds for that while its database hangs.
     """
     task = asyncio.ensure_future(work)
     task.add_done_callback(retrieve)
@@ -25,6 +25,6 @@ async def finish(work: Coroutine[Any, Any, Result], seconds: float) -> Result:
 
 
 def retrieve(task: asyncio.Future[Any]) -> None:
-    """Take the exception of what ended too late, which asyncio would report as forgotten."""
+    """Retrieve the exception of work that ended too late, which asyncio would log as never retrieved."""
     if not task.cancelled():
         task.exception()

@@ -1,12 +1,12 @@
-"""TLS to another server, whose name is verified."""
+"""TLS to another server, with verification of its name."""
 
 import ssl
 
 
 def tls_context(ca_file: str, certificate_file: str = "", key_file: str = "") -> ssl.SSLContext:
-    """Trust the authority of a file alone, and show a certificate where one is told; raises OSError."""
+    """Return a context that trusts only the file's CA, with a client certificate if given; raises OSError."""
     context = ssl.create_default_context(cafile=ca_file)
     if certificate_file:
-        # A key that wants a passphrase is refused: without one OpenSSL would ask at the terminal.
+        # The empty password refuses a key with a passphrase, for which OpenSSL would ask at the terminal.
         context.load_cert_chain(certificate_file, key_file or None, password="")
     return context

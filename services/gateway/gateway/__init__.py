@@ -1,4 +1,4 @@
 """The gateway: authenticates users, publishes sync requests and records their outcomes."""
 
-# That of the package; `pyproject.toml` says the same.
+# The version of the package, equal to that in `pyproject.toml`.
 __version__ = "0.1.0"

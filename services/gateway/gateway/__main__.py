@@ -1,4 +1,4 @@
-"""Start the gateway: `python -m gateway`; exit code 2 for a bad setting, 1 when a part is lost."""
+"""Start the gateway: `python -m gateway`; exit code 2 for a bad setting, 1 if a component fails."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a user is told to do about a fault: a wrong region and a bound key name what to choose."""
+"""Advice to a user about a fault; for a wrong region or IP allow-list it names the values to choose."""
 
 import msgspec
 
@@ -8,9 +8,9 @@ from contracts.remedies import Situation, Standing
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """Where a user meets faults; `region` is None where it is not known, `egress` are our own addresses.
+    """The situation of a user who meets a fault; `region` is None if unknown, `egress` are our addresses.
 
-    `standing` is how the account stands to which the fault happened.
+    `standing` is the state of the account that has the fault.
     """
 
     situation: Situation
@@ -20,11 +20,11 @@ class Advice(msgspec.Struct, frozen=True):
     standing: Standing = Standing.ACTIVE
 
     def next_action(self, code: str) -> str:
-        """Say what happened to the key and what to do now."""
+        """Return what happened to the key and what to do now."""
         return fault_of(code).next_action(self.situation, self._step(code), self.standing)
 
     def _step(self, code: str) -> str | None:
-        """Name the first step where more is known than the table of faults knows."""
+        """Return a more specific first step than the table of faults, if the situation allows it."""
         if code == Code.KEY_UNKNOWN and self.region is not None and self.situation is Situation.SYNC:
             others = [
                 f"{each.key} ({each.name})" for each in self.exchange.regions if each.key != self.region

@@ -1,4 +1,4 @@
-"""The composition of the gateway: every part is made, started and stopped here."""
+"""The composition of the gateway: creates, starts and stops its components."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -102,7 +102,7 @@ DOCUMENTS = (
 
 @dataclass(frozen=True)
 class Provided:
-    """What handlers may ask for, each by its name; `egress` are the addresses of calls to exchanges."""
+    """The dependencies of handlers, by name; `egress` are the source addresses of calls to exchanges."""
 
     pool: Pool
     passwords: Passwords
@@ -118,7 +118,7 @@ class Provided:
     egress: tuple[str, ...]
 
     def dependencies(self) -> dict[str, Provide]:
-        """Give each part to the handlers that name it."""
+        """Return Litestar's providers by parameter name."""
         return {name: _provide(getattr(self, name)) for name in self.__match_args__}
 
 
@@ -127,7 +127,7 @@ def _provide(part: object) -> Provide:
 
 
 async def run(settings: Settings) -> int:
-    """Run the gateway until a signal, or until the bus is closed for good; gives the exit code."""
+    """Run the gateway until a signal, or until the bus is closed for good; returns the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
     bus = Bus(
@@ -150,7 +150,7 @@ async def run(settings: Settings) -> int:
 
 
 def listeners(settings: Settings, provided: Provided, ending: Ending) -> list[Listener]:
-    """Give the API, and beside it what only operators see."""
+    """Return the listeners of the API and of the operations port."""
     return [
         Listener(
             Entering(application(provided, ending), Proxies(settings.trusted_proxies)), settings.address
@@ -162,7 +162,7 @@ def listeners(settings: Settings, provided: Provided, ending: Ending) -> list[Li
 def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
-    """Make what the routes use, and the parts that run beside them."""
+    """Create the dependencies of the routes, and the background tasks by name."""
     key, deadline = settings.grant_key, settings.sync_deadline_seconds
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
@@ -206,24 +206,24 @@ def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:
 
 
 def _why_over(clocks: Clocks) -> Code:
-    """Say why a sync is over: the database's clock may be the only one that says so."""
+    """Return the code for an overdue sync: `clock_disagrees` if only the database's clock differs."""
     return Code.CLOCK_DISAGREES if clocks.disagreeing() == (DATABASE,) else Code.DEADLINE_EXCEEDED
 
 
 def observation(
     pool: Pool, bus: Bus, sync_deadline: float, clocks: Clocks, stopping: asyncio.Event
 ) -> tuple[Checks, Coroutine[None, None, None]]:
-    """Give the checks of the gateway, and the part that keeps its metrics true."""
+    """Return the health checks of the gateway, and the task that updates its metrics."""
     watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
-    # Balances can be read without the bus.
+    # Only degrading, because balances can be read without the bus.
     degrading = merged(bus.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
     checks = Checks(required, degrading)
     return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
 
 
 def application(provided: Provided, ending: Ending) -> Litestar:
-    """Make the HTTP application."""
+    """Return the HTTP application."""
     return Litestar(
         route_handlers=[API, *DOCUMENTS],
         dependencies=provided.dependencies(),
@@ -242,7 +242,7 @@ def application(provided: Provided, ending: Ending) -> Litestar:
             tags=TAGS,
             operation_id_creator=operation_id,
             use_handler_docstrings=True,
-            # We serve the document: Litestar would answer with a page of its own to all addresses beside it.
+            # Unused: `routes.documents` serves the document, because Litestar would answer all paths near it.
             path="/api/litestar",
             render_plugins=[JsonRenderPlugin()],
         ),
@@ -251,7 +251,7 @@ def application(provided: Provided, ending: Ending) -> Litestar:
 
 
 def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:
-    """Declare what the gateway hears; it consumes nothing that it can not record."""
+    """Declare the gateway's consumers; they pause while the database is unavailable."""
 
     async def on_recorded(subject: str) -> None:
         sync_id = subjects.recorded_sync(subject)

@@ -1,6 +1,6 @@
-"""The errors of the domain: why a request is refused, in one tree.
+"""The domain errors: why a request is refused, in one tree.
 
-Each has a stable code and words for people. `gateway.http.problems` says which status of HTTP each one has.
+Each has a stable code and a text for users. `gateway.http.problems` maps each to an HTTP status.
 """
 
 import math
@@ -15,9 +15,9 @@ REPEAT = "Send the request again in a moment; if the fault lasts, tell the opera
 
 
 class GatewayError(Exception):
-    """A request that is refused; `detail` says why and what to do now, `members` say it to programs.
+    """A request is refused; `detail` says why and what to do now, `members` are fields for programs.
 
-    `retry_after` are the seconds after which another try may succeed, None where time alone does not help.
+    `retry_after` is the seconds after which a retry may succeed, None if waiting does not help.
     """
 
     code: str
@@ -31,7 +31,7 @@ class GatewayError(Exception):
 
 
 class NotFound(GatewayError):
-    """The user has no such thing; the words are the same for a missing and a foreign one."""
+    """The user has no such object; the text is the same for a missing one and another user's."""
 
     code = "not_found"
     words = "You have nothing under this address."
@@ -44,7 +44,7 @@ class InvalidInput(GatewayError):
 
 
 class NotSignedIn(GatewayError):
-    """The caller is not known, or no longer."""
+    """The caller is not signed in, or no longer."""
 
     code = "unauthorized"
     words = "Sign in: send a valid access token as 'Authorization: Bearer ...'."
@@ -68,57 +68,57 @@ class EmailTaken(GatewayError):
 
 
 class WeakPassword(GatewayError):
-    """A new password that is too easy to guess."""
+    """A new password is too easy to guess."""
 
     code = "weak_password"
 
 
 class WrongPassword(GatewayError):
-    """The password of a user who is signed in is wrong."""
+    """The password of a signed-in user is wrong."""
 
     code = "wrong_password"
     words = "The password is wrong: nothing was changed. You stay signed in."
 
 
 class RegionNotServed(GatewayError):
-    """The exchange has this region, and this system does not serve it."""
+    """The exchange has this region, but this system does not serve it."""
 
     code = "region_not_served"
 
 
 class TooManyAccounts(GatewayError):
-    """The user has as many accounts as one may have."""
+    """The user has the maximum number of accounts."""
 
     code = "too_many_accounts"
 
 
 class AccountExists(GatewayError):
-    """The user has connected this account of the exchange before."""
+    """The user has already connected this exchange account."""
 
     code = "account_exists"
 
 
 class AccountPaused(GatewayError):
-    """The key of the account is not used for now, so the account is not synced."""
+    """The account is paused: its key is not used, so it is not synced."""
 
     code = "account_paused"
 
 
 class DifferentAccount(GatewayError):
-    """The new key is of another account of the exchange than the one that it is to repair."""
+    """The new key belongs to another exchange account than the one it should repair."""
 
     code = "different_account"
 
 
 class IdempotencyKeyReused(GatewayError):
-    """The key of an earlier request came with another one."""
+    """An idempotency key of an earlier request was sent with a different request."""
 
     code = "idempotency_key_reused"
     words = "This Idempotency-Key was used for another request within 24 hours: choose a new one."
 
 
 class RateLimitExceeded(GatewayError):
-    """A request was one too many, and changed nothing."""
+    """A request exceeded a quota, and changed nothing."""
 
     code = "rate_limit_exceeded"
 
@@ -132,7 +132,7 @@ class RateLimitExceeded(GatewayError):
 
 
 class LoginThrottled(GatewayError):
-    """No password is checked for some seconds; the words are the same for every caller."""
+    """The login is delayed by some seconds; the text is the same for every caller."""
 
     code = "login_throttled"
     words = "Too many logins failed: wait as long as Retry-After says. Sessions that are open go on."
@@ -143,19 +143,19 @@ class LoginThrottled(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """A part of the system is away for now."""
+    """A part of the system is temporarily unavailable."""
 
     retry_after = UNAVAILABLE_RETRY_AFTER
 
 
 class TooSlow(Unavailable):
-    """A key could not be verified before its credential was given up."""
+    """A key was not verified before its credential was doomed."""
 
     code = "too_slow"
 
 
 class VaultNotTrusted(Unavailable):
-    """The vault answers with keys that the operator did not pin."""
+    """The vault's keys do not match the pinned fingerprints."""
 
     code = "vault_unavailable"
     words = (
@@ -165,7 +165,7 @@ class VaultNotTrusted(Unavailable):
 
 
 class TooBusy(Unavailable):
-    """More is being done, or done for this client, than the process takes on at once."""
+    """The process, or this client, has reached its limit of concurrent work."""
 
     code = "overloaded"
     words = "This gateway does too much of this at once. Send the request again after a second."
@@ -173,7 +173,7 @@ class TooBusy(Unavailable):
 
 
 class Faulted(GatewayError):
-    """A fault of another service or of an exchange, in the words of the situation in which it was met."""
+    """A fault of another service or of an exchange, worded for the user's situation."""
 
     def __init__(self, failure: Failure, advice: Advice | None = None, **members: Any) -> None:
         fault = fault_of(failure.code)
@@ -187,19 +187,19 @@ class Faulted(GatewayError):
 
 
 class FaultedForNow(Faulted):
-    """A fault that another try may cure."""
+    """A fault that a retry may resolve."""
 
 
 class FaultedByKey(Faulted):
-    """A fault that stays until the user acts, or that no one can cure."""
+    """A fault that the user must resolve, or that can not be resolved."""
 
 
 class FaultedInside(Faulted):
-    """A fault that stays until the operator or the exchange acts."""
+    """A fault that the operator or the exchange must resolve."""
 
 
 def faulted(failure: Failure, advice: Advice | None = None, **members: Any) -> Faulted:
-    """Give the error of a fault; `advice` says what to do about it."""
+    """Return the error of a fault; `advice` says what to do about it."""
     fault = fault_of(failure.code)
     if fault.retryable:
         return FaultedForNow(failure, advice, **members)

@@ -1,4 +1,4 @@
-"""Limits by number and time: what they allow. Pure."""
+"""Rate limits: policies, allowances and login delays. Pure."""
 
 import math
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -8,7 +8,7 @@ import msgspec
 MINUTE = 60
 DAY = 24 * 60 * 60
 WINDOWS = {MINUTE: "a minute", DAY: "a day"}
-CLIENT_PREFIX = 64  # one client of IPv6 has at least this network to choose addresses from
+CLIENT_PREFIX = 64  # an IPv6 client can use any address of at least this network
 
 FREE_FAILURES = 4
 LONGEST_DELAY = 15 * 60
@@ -16,9 +16,9 @@ DOUBLINGS = LONGEST_DELAY.bit_length()
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """So many times in a window of so many seconds, which begins with the first time.
+    """A quota of uses per window of seconds; the window begins with the first use.
 
-    A `shared` one counts all who come from one client address together.
+    A `shared` policy counts all clients of one address together.
     """
 
     name: str
@@ -31,13 +31,13 @@ Charge = tuple[Policy, str]
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a gateway allows one user, or one client address where a request comes with no access token.
+    """The limits of one user, or of one client address for requests without an access token.
 
-    `write` is for every request that changes something and names no policy of its own; `login` counts failed
-    logins of a client address and `signed_in` those that succeed, `submissions` the keys that a user submits.
-    What signed-in users change from one client address counts for that address, too: `address`, and
-    `address_submissions` for keys of accounts that they connect. Logins, refreshes, repairs of an account and
-    requests without an access token neither count there nor are refused for it.
+    `write` is for requests that change data and have no other policy. `login` counts failed logins of a
+    client address, `signed_in` successful ones, `submissions` the keys that a user submits. Changes by
+    signed-in users also count for their client address: in `address`, and in `address_submissions` for keys
+    of new accounts. Logins, refreshes, repairs and requests without an access token neither count there nor
+    are refused by it.
     """
 
     sync: Policy
@@ -53,12 +53,12 @@ class Limits(msgspec.Struct, frozen=True):
     address_submissions: Policy
 
     def by_address(self, address: str | None) -> list[Charge]:
-        """Give what a user who changes something is charged for the address that the request came from."""
+        """Return the charges of a signed-in user's change for the client's address."""
         return [(self.address, client_network(address))]
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What a policy still allows somebody; `used` is over the quota for one time too many."""
+    """The rest of a policy's quota; `used` exceeds the quota if the last use is refused."""
 
     policy: Policy
     used: int
@@ -66,34 +66,34 @@ class Allowance(msgspec.Struct, frozen=True):
 
     @property
     def exceeded(self) -> bool:
-        """Tell whether this was one time too many."""
+        """Return whether the last use exceeded the quota."""
         return self.used > self.policy.quota
 
     @property
     def left(self) -> int:
-        """Give how many times are left in this window."""
+        """Return how many uses are left in this window."""
         return max(self.policy.quota - self.used, 0)
 
     @property
     def reset(self) -> int:
-        """Give the whole seconds until a new window may begin."""
+        """Return the seconds until a new window may begin, rounded up."""
         return max(math.ceil(self.seconds), 0)
 
 
 def login_delay(failures: int) -> int:
-    """Give the seconds after so many failures in a row: from the fifth one doubling from 1 s to 15 min."""
+    """Return the seconds to wait after consecutive failures: doubling from 1 s at the fifth, up to 15 min."""
     doublings = failures - FREE_FAILURES - 1
     if doublings < 0:
         return 0
     return min(1 << min(doublings, DOUBLINGS), LONGEST_DELAY)
 
 
-# After one failure, after two, and so on; after more than there are here it is the last.
+# The delays after one failure, two and so on; the last one is also for more failures.
 LOGIN_DELAYS = [login_delay(failures) for failures in range(1, FREE_FAILURES + DOUBLINGS + 2)]
 
 
 def client_network(address: str | None) -> str:
-    """Give what counts as one client: an IPv4 address, or the /64 network of an IPv6 one."""
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ip_address(address or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""How much may run at once in this process, of which one client never holds all."""
+"""Slots that limit concurrent work in this process, with a maximum for one client."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ SHARE = 4  # one client holds at most a quarter
 
 
 class Places:
-    """So many places; a client takes one for as long as its work runs, and a quarter of them at most."""
+    """A number of slots; a client holds one while its work runs, and at most a quarter of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,7 +19,7 @@ class Places:
 
     @contextmanager
     def taken(self, client: str) -> Iterator[None]:
-        """Hold a place for a client; raises TooBusy."""
+        """Hold a slot for a client; raises TooBusy."""
         if self._taken.total() >= self._most or self._taken[client] >= self._share:
             raise TooBusy
         self._taken[client] += 1

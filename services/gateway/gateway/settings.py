@@ -1,4 +1,4 @@
-"""What the gateway is told by its environment and the files that it names."""
+"""The gateway's settings, from its environment and the files that it names."""
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,14 +55,14 @@ DEFAULTS = {
     "PASSWORDS_AT_ONCE": "32",
     "WAITS_AT_ONCE": "2048",
 }
-# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+# The optional variables of `load`; a starter passes on only these from its caller.
 OPTIONAL = (*RUNNING, *DEFAULTS, "EGRESS_ADDRESSES", "TRUSTED_PROXIES")
 
 
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one gateway; `address` is the API's, `database_url` holds no password.
 
-    `egress` are the addresses that calls to exchanges come from, `pinned` says which keys of Vault to trust.
+    `egress` are the source addresses of calls to exchanges, `pinned` the fingerprints of trusted vault keys.
     """
 
     running: Running
@@ -114,7 +114,7 @@ def load(environ: Environment) -> Settings:
 
 
 def limits(environ: Environment) -> Limits:
-    """Read how often what may be done; raises BadSetting."""
+    """Read the rate limits; raises BadSetting."""
     factor = parsed(environ, "ADDRESS_LIMIT_FACTOR", whole_number)
 
     def policy(name: str, setting: str, window: int = MINUTE, *, shared: bool = False) -> Policy:
@@ -148,7 +148,7 @@ def limits(environ: Environment) -> Limits:
 
 
 def _fingerprints(environ: Environment, name: str) -> frozenset[str]:
-    """Read what is pinned of a key; the refusal says where the operator finds it."""
+    """Read the pinned fingerprints of a key; BadSetting says where the operator finds them."""
     try:
         return parsed(environ, name, read_fingerprints)
     except BadSetting as error:

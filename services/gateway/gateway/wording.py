@@ -1,4 +1,4 @@
-"""The words for what other parts say: our own for each code, and of theirs only sentences that are known."""
+"""User texts for faults of other services: our own for each code, and only known sentences of theirs."""
 
 import msgspec
 import structlog
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def words_of(read: WalletRead, code: str, exchange: Exchange) -> str:
-    """Give our own words for the fault of a wallet; of the worker's only known sentences stay."""
+    """Return our text for the fault of a wallet, with only the known sentences of the worker's."""
     if read.verdict in READ:
         return _words_of_rows(read) or fault_of(code).words
     if code == Code.EXCHANGE_ERROR:
@@ -28,7 +28,7 @@ def words_of(read: WalletRead, code: str, exchange: Exchange) -> str:
 
 
 def known_rows(read: WalletRead) -> tuple[UnreadableRow, ...]:
-    """Give the rows that could not be read, each with a reason of the table."""
+    """Return the unreadable rows, each with a reason of the table."""
     return tuple(
         row
         if (reason := reason_of(row.reason)) == row.reason
@@ -38,11 +38,11 @@ def known_rows(read: WalletRead) -> tuple[UnreadableRow, ...]:
 
 
 def in_own_words(refused: Refused, exchange: str | None = None) -> Refused:
-    """Give a refusal with those sentences of its detail that are known, and a bounded time to wait."""
+    """Return a refusal with only the known sentences of its detail, and a bounded `retry_after`."""
     sentences = sentences_in(refused.detail)
     numbered = _numbered(EXCHANGES.get(exchange or ""), refused.exchange_code)
     if refused.code == Code.EXCHANGE_ERROR:
-        numbered = ""  # the problem has code and endpoint in fields of their own
+        numbered = ""  # the problem has fields for code and endpoint
     if sentences != refused.detail:
         log.info("detail_left_out", code=refused.code, detail=refused.detail[:MAX_LOGGED])
     wait = refused.retry_after
@@ -54,7 +54,7 @@ def in_own_words(refused: Refused, exchange: str | None = None) -> Refused:
 
 
 def _words_of_rows(read: WalletRead) -> str:
-    """Say what a list that was read lacks."""
+    """Return a text of the rows and the amount that a list lacks."""
     words = []
     if read.unreadable_count:
         rows = len(read.balances or ()) + read.unreadable_count
@@ -65,5 +65,5 @@ def _words_of_rows(read: WalletRead) -> str:
 
 
 def _numbered(exchange: Exchange | None, code: str | None) -> str:
-    """Name the code that an exchange answered; empty without one."""
+    """Return the exchange's error code in brackets; empty without a code."""
     return f"({exchange.name if exchange else 'code'} {code})" if code else ""

@@ -1,4 +1,4 @@
-"""Start the sync-worker: `python -m sync_worker`; exit code 2 for a bad setting, 1 when a part is lost."""
+"""Start the sync-worker: `python -m sync_worker`; exit code 2 for a bad setting, 1 if a part fails."""
 
 import os
 import sys

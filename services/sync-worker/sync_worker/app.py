@@ -1,4 +1,4 @@
-"""The sync-worker put together: bus, exchanges, handlers and health, from start to graceful stop."""
+"""Assemble the sync-worker: bus, exchanges, handlers and health, from start to graceful shutdown."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> int:
-    """Run until SIGTERM and give the exit code: 1 when the bus is closed for good or a part failed."""
+    """Run until SIGTERM and return the exit code: 1 if the bus is closed for good or a part failed."""
     for words in settings.renamed:
         log.warning("setting_renamed", words=words)
     bus = Bus(

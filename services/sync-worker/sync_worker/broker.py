@@ -1,4 +1,4 @@
-"""The vault-broker as the worker sees it: named reads in, signed reads out."""
+"""The worker's client of the vault-broker: it turns named reads into signed reads."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -20,7 +20,7 @@ AUTHORIZE_SECONDS = 3.0
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Whose account is read, where, by which permission of the gateway, and until which monotonic time."""
+    """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit."""
 
     credential_id: UUID
     exchange: str
@@ -30,7 +30,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 class Broker:
-    """Has reads signed; the key to which the answers are sealed lives and dies with the process."""
+    """Has reads signed; the broker seals its replies to a key that exists only in this process."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -41,7 +41,7 @@ class Broker:
     ) -> tuple[SignedRead, ...]:
         """Have a batch of reads signed for the exchange's time.
 
-        Raises Failure with the broker's code, or signing_unavailable when it does not answer.
+        Raises Failure with the broker's code, or signing_unavailable if the broker does not reply.
         """
         request = Authorize(
             request_id=uuid7(),
@@ -74,7 +74,7 @@ class Broker:
 
 
 def _checked(signed: tuple[SignedRead, ...], request: Authorize) -> tuple[SignedRead, ...]:
-    """Refuse anything but the reads that were asked for, in their order, and what their scheme adds."""
+    """Return the signed reads; refuse any but the requested ones, in order, with their scheme's additions."""
     asks_only = EXCHANGES[request.exchange].asks_only
     if [read.name for read in signed] != [read.name for read in request.reads] or not all(
         asks_only(asked, read.method, read.host, read.target, read.content)

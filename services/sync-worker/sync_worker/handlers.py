@@ -1,4 +1,4 @@
-"""What the worker is asked on the bus: to run a sync, and to verify a credential."""
+"""The worker's handlers on the bus: run a sync, and verify a credential."""
 
 import asyncio
 import random
@@ -27,9 +27,9 @@ from sync_worker.timing import Left, Timing
 QUEUE = "sync-worker"
 SYNCS_AT_ONCE = 256
 VERIFICATIONS_AT_ONCE = 64
-# Less than the bus waits for handlers when the process stops: no try is cut off.
+# Less than the bus waits for handlers during shutdown, so that no try is cut off.
 TRY_SECONDS = 22.0
-# What is kept of the time so that one call that hangs does not take along what the others read.
+# Reserved, so that one hanging call cannot discard the data of the others.
 LAST_WORD_SECONDS = 0.5
 VERIFY_SECONDS = 12.0
 
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class Handlers:
-    """Answers for every exchange in `exchanges`, in the time that `timing` gives."""
+    """Handles requests for the exchanges in `exchanges`, within the time that `timing` returns."""
 
     def __init__(self, bus: Bus, exchanges: Mapping[str, Connector], timing: Timing) -> None:
         self._bus = bus
@@ -46,13 +46,13 @@ class Handlers:
         self._outages = Outages()
 
     def declare(self) -> None:
-        """Consume the sync requests of each exchange and answer its verifications."""
+        """Consume the sync requests of each exchange and reply to its verifications."""
         for key in self._exchanges:
             consume(self._bus, sync_worker_consumer(key), self.run_sync, SYNCS_AT_ONCE)
             respond(self._bus, subjects.verify(key), QUEUE, self.verify_credential, VERIFICATIONS_AT_ONCE)
 
     async def run_sync(self, delivery: Delivery) -> None:
-        """Read an account's wallets and publish the outcome, or ask for the request again."""
+        """Read an account's wallets and publish the outcome, or raise RetryLater."""
         started = time.monotonic()
         request: SyncRequested = decode(delivery.body, SyncRequested)
         exchange = self._exchange(request.exchange)
@@ -66,7 +66,7 @@ class Handlers:
         _report(said, reading.rights_code, time.monotonic() - started)
 
     async def verify_credential(self, body: bytes) -> Verified | VerifiedRights:
-        """Read whose credential it is and what it may do; raises Failure, which is answered as a refusal."""
+        """Read the owner and the rights of a credential; raises Failure, which becomes a refusal."""
         request: Verify = decode(body, Verify)
         exchange = self._exchange(request.exchange)
         try:
@@ -79,7 +79,7 @@ class Handlers:
             raise ExchangeTimeout("We could not verify the key in time.") from None
 
     async def _try(self, exchange: Connector, request: SyncRequested, left: Left) -> Reading:
-        """Read the wallets once; whatever concerns them all is the fault of each."""
+        """Read the wallets once; a fault of the whole try becomes the fault of each wallet."""
         seconds = min(TRY_SECONDS, left.seconds)
         if left.impossible:
             return nothing_read(exchange.exchange, ClocksDisagree(left.impossible))
@@ -94,7 +94,7 @@ class Handlers:
             return nothing_read(exchange.exchange, fault)
 
     def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery, left: float) -> None:
-        """Raise RetryLater when another try could read more before the deadline."""
+        """Raise RetryLater if another try could read more before the deadline."""
         attempt = Attempt(delivery.attempt, self._outages.of(delivery.message_id))
         delay = next_try(reading, attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
         if delay is None:
@@ -107,7 +107,7 @@ class Handlers:
         raise RetryLater(delay, ", ".join(codes))
 
     async def _publish(self, said: SyncOutcome) -> None:
-        """Put an outcome into its stream; raises BusUnavailable, after which the request comes again."""
+        """Publish an outcome; raises BusUnavailable, after which the request is redelivered."""
         name = subjects.sync_failed if isinstance(said, SyncFailed) else subjects.sync_completed
         message_id = f"{said.sync_id}:outcome:{grant_mark(said.grant)}"
         headers = attributes(said, self._bus.service, message_id)
@@ -127,7 +127,7 @@ def _access(request: SyncRequested | Verify, seconds: float) -> Access:
 
 
 def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:
-    """Write the one line that an outcome leaves in the log; `rights_code` says why no rights were read."""
+    """Log one line for an outcome; `rights_code` is the reason why no rights were read."""
     log.info(
         "sync_ended",
         sync_id=said.sync_id,
@@ -143,9 +143,9 @@ def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:
 
 
 def _told(said: SyncOutcome) -> dict[str, dict[str, str]]:
-    """Give by wallet the code that the exchange answered, the read that it answered so, and why in words.
+    """Return by wallet the exchange's code, the read that it answered with it, and the error text.
 
-    The words of a wallet that was read may hold amounts.
+    Leaves out the texts of wallets that were read, because they may hold amounts.
     """
     unread = [read for read in said.wallets if read.verdict not in READ]
     fields = {

@@ -1,30 +1,30 @@
-"""How often requests came back because a part of ours was away. Pure."""
+"""The number of redeliveries of requests because a part of ours was unavailable. Pure."""
 
 from collections import OrderedDict
 
-# As many as the bus hands over at once.
+# The number of messages that the bus delivers at once.
 MAX_MESSAGES = 4096
 
 
 class Outages:
-    """Counts the returns of each message that use up none of its tries at the exchange.
+    """Counts the redeliveries of each message that do not use up its tries at the exchange.
 
-    Only this process knows them: another one that is handed the message counts all of its returns as tries.
+    Only this process knows them: another one that gets the message counts all redeliveries as tries.
     """
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def of(self, message_id: str) -> int:
-        """Give how often a message came back so."""
+        """Return the count of a message."""
         return self._counts.get(message_id, 0)
 
     def add(self, message_id: str) -> None:
-        """Count one more; the message that was counted longest ago is forgotten when there are too many."""
+        """Count one more; above the limit, drop the message that was counted longest ago."""
         self._counts[message_id] = self._counts.pop(message_id, 0) + 1
         if len(self._counts) > MAX_MESSAGES:
             self._counts.popitem(last=False)
 
     def forget(self, message_id: str) -> None:
-        """Drop a message that is done with."""
+        """Drop the count of a handled message."""
         self._counts.pop(message_id, None)

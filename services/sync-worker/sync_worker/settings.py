@@ -1,4 +1,4 @@
-"""What the sync-worker is told by its environment and the files that it names."""
+"""The settings of the sync-worker, from its environment and the files it names."""
 
 import ssl
 from decimal import Decimal, InvalidOperation
@@ -19,7 +19,7 @@ LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
 
 
 def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
-    """Give by region and name of the host the name of the setting, and the origin that it may replace."""
+    """Return, by region and host name, the name of the setting and the origin that it may replace."""
     return {
         region.key: {
             host: (
@@ -34,9 +34,9 @@ def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
 
 HOSTS = {exchange.key: named_hosts(exchange) for exchange in EXCHANGES.values()}
 _NAMES = [name for regions in HOSTS.values() for hosts in regions.values() for name, _ in hosts.values()]
-# What they were called in the release before; the next one does not read these.
+# Their names in the previous release; the next release will not read these.
 RENAMED = {name: name.removeprefix("EXCHANGE_") for name in _NAMES if name.startswith("EXCHANGE_OKX_")}
-# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+# The optional settings of `load`; a starter passes on only these from its own environment.
 OPTIONAL = (
     *RUNNING,
     *_NAMES,
@@ -49,7 +49,7 @@ OPTIONAL = (
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """An HTTP proxy: `http://host:port` or `https://host:port`, and the `user:password` that it wants."""
+    """An HTTP proxy: `http://host:port` or `https://host:port`, and its `user:password` if required."""
 
     url: str
     login: Secret | None = None
@@ -59,10 +59,10 @@ class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
     `origins` maps each host of each region of each exchange to `https://host[:port]`. Without
-    `exchange_ca_file` the public authorities are trusted, and without `exchange_proxy` the worker connects to
-    the exchange itself.
-    `okx_total_tolerance` is the share by which a list may differ from the total of its own answer.
-    `renamed` says which settings are told by a name of the release before, and what it is now.
+    `exchange_ca_file` the worker trusts the public CAs, and without `exchange_proxy` it connects to the
+    exchange directly.
+    `okx_total_tolerance` is the share by which a list may differ from the total of its own response.
+    `renamed` lists the settings that use a name of the previous release, with their new names.
     """
 
     running: Running
@@ -97,7 +97,7 @@ def load(environ: Environment) -> Settings:
 
 
 def _told_origin(environ: Environment, name: str, host: str) -> str:
-    """Read the origin of a host by its name, by that of the release before, or take the exchange's own."""
+    """Read the origin of a host from its setting, or from its previous name; default to the exchange's."""
     told = next((each for each in (name, RENAMED.get(name, name)) if environ.get(each)), None)
     return host if told is None else parsed(environ, told, _origin)
 
@@ -112,7 +112,7 @@ def _origin(text: str) -> str:
 
 
 def _proxy(text: str) -> Proxy:
-    """Read the address of a proxy; what stands in the place of user and password may be percent-encoded."""
+    """Parse the address of a proxy; user and password may be percent-encoded."""
     parts = urlsplit(text)
     login, _, place = parts.netloc.rpartition("@")
     usable = (
@@ -131,7 +131,7 @@ def _tolerance(text: str) -> Decimal:
     try:
         share = Decimal(text)
         usable = LEAST_TOLERANCE <= share <= MOST_TOLERANCE
-    except InvalidOperation:  # no number, or one that can not be compared
+    except InvalidOperation:  # not a number, or one that cannot be compared
         usable = False
     if not usable:
         raise ValueError("not a share between a thousandth and a tenth")

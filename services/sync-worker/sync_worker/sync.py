@@ -1,4 +1,4 @@
-"""A sync from what was read to what is said of it: verdicts, another try, the outcome. Pure."""
+"""Decide whether to retry a sync, and build its outcome. Pure."""
 
 import msgspec
 
@@ -22,26 +22,26 @@ from sync_worker.errors import ClocksDisagree
 from sync_worker.verdicts import unread
 
 MAX_TRIES = 4
-# What a try needs before the deadline to be worth starting.
+# The least time before the deadline for which a try is worth starting.
 TRY_SECONDS = 2.0
-# Our own parts come back on their own; waiting for them does not use up the tries at the exchange.
+# Our own parts recover without help; waiting for them does not use up the tries at the exchange.
 OWN_PARTS = frozenset({Code.VAULT_UNAVAILABLE, Code.SIGNING_UNAVAILABLE})
 OWN_PARTS_DELAY = 6.25
-# Fewer than the server makes before it gives a message up (contracts.wire.topology.MAX_DELIVER).
+# Fewer than the server's limit of deliveries (contracts.wire.topology.MAX_DELIVER).
 MAX_DELIVERIES = 45
-# The user must act on these, but the other wallet may come back meanwhile.
+# The user must act on these, but the other wallet may become readable meanwhile.
 OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
-# The bus brings a message back within a minute.
+# The longest delay of a redelivery.
 MAX_DELAY = 60.0
-# Jitter adds a fifth at most.
+# Below MAX_DELAY, because jitter adds up to a fifth.
 LONGEST_BACKOFF = 50.0
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The covered wallets as one try read them; `retry_after` in seconds where the exchange said so.
+    """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
-    `clocks_disagree` says that nothing was asked, because clocks of our own do. `rights` are those of the
-    key; where they could not be read, `rights_code` says why.
+    `clocks_disagree` says that no read was sent, because our own clocks disagree. `rights` are those of the
+    key; if they are unreadable, `rights_code` is the reason.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -52,20 +52,20 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
-    """Give the reading of a try that failed for every wallet alike."""
+    """Return the reading of a try that failed for all wallets."""
     wallets = tuple(unread(wallet, fault) for wallet in exchange.covered_wallets)
     return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree))
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """Which delivery of its request a reading is from, 1 is the first; how many before it met an outage."""
+    """The delivery of a request that led to a reading, from 1, and the number of earlier outages."""
 
     delivery: int
     outages: int = 0
 
 
 def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: float) -> float | None:
-    """Give the seconds until the next try, or None when the reading is the last word.
+    """Return the seconds until the next try, or None if the reading is final.
 
     `jitter` is a factor around 1.
     """
@@ -75,16 +75,15 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
         backoff = _backoff(_failures(reading), max(1, attempt.delivery - attempt.outages))
     if not backoff:
         return None
-    # Not before the exchange wants it.
+    # Not earlier than the exchange allows.
     delay = max(backoff * jitter, (reading.retry_after or 0.0) * max(1.0, jitter))
     return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
 
 
 def _outage_backoff(deliveries: int, seconds_left: float) -> float:
-    """Give the seconds to wait for a part of ours, so that the deliveries last until the deadline.
+    """Return the seconds to wait for a part of ours, so that the deliveries last until the deadline.
 
-    Each wait is bounded: of a deadline that is further away they cover some 37 minutes; 0 when none is
-    left.
+    Each wait is bounded, so the deliveries cover at most some 37 minutes. Returns 0 if none is left.
     """
     if deliveries <= 0:
         return 0.0
@@ -92,16 +91,16 @@ def _outage_backoff(deliveries: int, seconds_left: float) -> float:
 
 
 def meets_outage(reading: Reading) -> bool:
-    """Tell whether a part of ours was away or has a wrong clock, and the user can mend nothing known."""
+    """Return whether a part of ours was unavailable or has a wrong clock, and no fault needs the user."""
     codes = _failures(reading)
     return (reading.clocks_disagree or bool(codes & OWN_PARTS)) and not _hopeless(codes)
 
 
 def _failures(reading: Reading) -> set[str]:
-    """Give the codes that failed.
+    """Return the codes of failed wallets, and that of the rights.
 
-    Where no wallet was read the rights matter to no number; and rights that stay away for good keep no wallet
-    from another try.
+    Leaves out the rights if no wallet was read, because they affect no number then, and if their fault is
+    permanent, because it must not prevent a retry of the wallets.
     """
     failed = {read.error_code for read in reading.wallets if read.verdict is Verdict.FAILED}
     of_rights = reading.rights_code
@@ -115,14 +114,14 @@ def _hopeless(codes: set[str]) -> bool:
 
 
 def _backoff(codes: set[str], tries: int) -> float:
-    """Give the seconds to wait after so many tries at the exchange; 0 when there is no other."""
+    """Return the seconds to wait after so many tries at the exchange; 0 for no further try."""
     if _hopeless(codes) or tries >= MAX_TRIES or not any(fault_of(code).retryable for code in codes):
         return 0.0
     return float(2**tries)
 
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
-    """Write the outcome of a sync; one too large to be sent becomes too_many_assets."""
+    """Return the outcome of a sync; one too large to send becomes too_many_assets."""
     said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
     if len(encode(said)) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
@@ -146,7 +145,7 @@ def _outcome(
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
-    """Put the wallets into the order of the catalogue, with those that are not covered."""
+    """Return the wallets in the order of the catalogue, including those that are not covered."""
     reads = {read.wallet: read for read in reading.wallets}
     not_covered = (
         WalletRead(wallet.key, Verdict.NOT_COVERED) for wallet in exchange.wallets if not wallet.covered
@@ -156,7 +155,7 @@ def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]
 
 
 def _rank(read: WalletRead) -> int:
-    """Rank a fault: first what the user can mend, then what the operator can, last what passes by itself."""
+    """Rank a fault: first those for the user, then for the operator, last those that a retry may fix."""
     fault = fault_of(read.error_code or Code.INTERNAL_ERROR)
     if fault.retryable:
         return 3

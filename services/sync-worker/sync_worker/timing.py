@@ -1,4 +1,4 @@
-"""How long a sync may still take: by the age of its request on the NATS server's clock, never by ours."""
+"""The time left for a sync, by the age of its request on the NATS server's clock, never on ours."""
 
 import math
 from contextlib import suppress
@@ -19,29 +19,29 @@ log = structlog.get_logger()
 
 
 class Left(msgspec.Struct, frozen=True):
-    """The seconds until the deadline; `impossible` says in words why no clock can be believed on them."""
+    """The seconds until the deadline; `impossible` is the reason why they cannot be trusted, if any."""
 
     seconds: float
     impossible: str = ""
 
 
 class Timing:
-    """Tells the time that requests have left; `server` asks the NATS server for its time."""
+    """Computes the time left for requests; `server` asks the NATS server for its time."""
 
     def __init__(self, clocks: Clocks, server: Ask) -> None:
         self._clocks = clocks
         self._server = server
 
     async def left(self, request: SyncRequested, delivery: Delivery) -> Left:
-        """Give what a request has left; raises Malformed, and RetryLater while the server's time is unknown.
+        """Return the time left for a request; raises Malformed, and RetryLater without the server's time.
 
-        What was left when it was published, less its age since then. Gateways of before do not say the
-        first: their deadline counts, which is a time by their own clock.
+        It is the time left at the publication, less the age since then. Gateways of the previous release do
+        not send the first: then the deadline counts, which is a time by their own clock.
         """
         left = self._left(request, delivery, await self._server_time())
         if left.seconds > 0 or left.impossible:
             return left
-        # The server's clock may have been set since it was last read: it is read anew before time is over.
+        # The server's clock may have been set since the last reading, so read it again before giving up.
         await self._clocks.measure(NATS, self._server)
         left = self._left(request, delivery, await self._server_time())
         until_deadline = (request.deadline - self._clocks.now()).total_seconds()
@@ -62,7 +62,7 @@ class Timing:
         return Left(published_with - max(0.0, age))
 
     async def _server_time(self) -> datetime:
-        """Give the server's time, asking for it where that was not done lately."""
+        """Return the server's time; ask the server if the last reading is too old."""
         if self._clocks.time_of(NATS) is None:
             await self._clocks.measure(NATS, self._server)
         now = self._clocks.time_of(NATS)
@@ -72,12 +72,12 @@ class Timing:
 
 
 def _stored_at(delivery: Delivery) -> datetime:
-    assert delivery.stored_at is not None  # noqa: S101 - every delivery from a stream says it
+    assert delivery.stored_at is not None  # noqa: S101 - every delivery from a stream has it
     return delivery.stored_at
 
 
 def _seconds_left(delivery: Delivery) -> float | None:
-    """Read what was left at the publication; raises Malformed."""
+    """Return the seconds left at the publication, None without the header; raises Malformed."""
     text = delivery.headers.get(SECONDS_LEFT_HEADER)
     if text is None:
         return None

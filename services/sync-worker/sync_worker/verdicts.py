@@ -1,4 +1,4 @@
-"""What was fetched of a wallet, and the verdict on it. Pure."""
+"""The verdict on the fetched data of a wallet. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,22 +15,22 @@ from contracts.values import MAX_AMOUNT_DIGITS, Balance, check_digits
 from sync_worker.errors import ContradictoryTotal, UnexpectedResponse
 
 NOT_PERMITTED = frozenset({Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVAILABLE})
-# Amounts in USD. A list and the total of its own answer are of one moment and priced alike. OKX does not
-# document that the one is the sum of the other, therefore a setting can widen this tolerance.
+# Amounts in USD. A list and the total of its own response have the same time and prices. OKX does not
+# document that the total is the sum of the list, so a setting can widen this tolerance.
 DUST = Decimal("0.01")
 TOLERANCE = Decimal("0.001")
-# A total of another moment is priced differently: only a gap that this can not explain says that rows are
-# missing, or that they are somebody else's.
+# A total of another time has other prices. Only a gap that this cannot explain shows that rows are missing,
+# or belong to another account.
 GAP = Decimal(10)
 GAP_SHARE = Decimal("0.1")
-# Where a sum has more decimals than a message carries, it keeps these, or fewer beside many digits.
+# A sum with more decimals than a message can carry is rounded to this many, or fewer if it has many digits.
 USD_PLACES = 18
 WIDE = Context(prec=MAX_AMOUNT_DIGITS + 20)
 OLD = timedelta(days=1)
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
-# The detail of a fault may be of another part.
+# The detail of a fault may come from another service.
 MAX_DETAIL = 1000
-# So many rows are told; the others are counted, and their assets are missing.
+# An outcome lists at most this many rows; the others are only counted, and their assets are missing.
 MAX_UNREADABLE = 4000
 
 NO_PRICES: Mapping[str, Decimal] = MappingProxyType({})
@@ -39,7 +39,7 @@ Parsed = TypeVar("Parsed")
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """The data of one read, our UTC clock before it, and how many seconds old a cache says that they are."""
+    """The data of one read, our UTC clock before it, and their age in seconds if from a cache."""
 
     as_of: datetime
     data: Any
@@ -47,9 +47,10 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Worth(msgspec.Struct, frozen=True):
-    """What rows are worth in USD: the sum of those that have a price, and that of their absolute values.
+    """The worth of rows in USD: the sum of the priced rows, and the sum of their absolute values.
 
-    `whole` says that all have one; `least` that the others are no debts, so that all are worth `usd` or more.
+    `whole` says that all rows have a price. `least` says that rows without one are not debts, so that all
+    rows together are worth at least `usd`.
     """
 
     usd: Decimal = Decimal(0)
@@ -58,23 +59,23 @@ class Worth(msgspec.Struct, frozen=True):
     least: bool = True
 
     def gap(self, total: Decimal) -> Decimal | None:
-        """Give how much a total is above the rows' worth, None where that is not known.
+        """Return how much a total exceeds the rows' worth; None if unknown.
 
-        Where rows have no price, it is known only if the others are worth more already.
+        If some rows have no price, it is known only if the priced rows are already worth more.
         """
         gap = total - self.usd
         return gap if self.whole or (self.least and gap < 0) else None
 
     def contradicts(self, gap: Decimal, total: Decimal) -> bool:
-        """Tell whether a gap is too wide to be explained by prices of another moment."""
+        """Return whether a gap is too wide to be explained by prices of another time."""
         return abs(gap) > max(GAP, GAP_SHARE * max(abs(total), self.gross))
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A wallet's list: its readable rows, what all rows are worth, and those that could not be read.
+    """A wallet's list: its readable rows, the worth of all rows, and its unreadable rows.
 
-    `stated` is the total of the same answer in USD, None where it says none; `updated` when the exchange says
-    that it last looked at the account. `prices` are what a unit of a currency is worth in USD.
+    `stated` is the total in the same response in USD, None if missing; `updated` is the time at which the
+    exchange says it last looked at the account. `prices` are the USD prices of one unit of each currency.
     """
 
     balances: tuple[Balance, ...]
@@ -86,12 +87,12 @@ class Listed(msgspec.Struct, frozen=True):
 
     @property
     def has_amounts(self) -> bool:
-        """Tell whether anything is there, as far as it could be read."""
+        """Return whether any readable amount is not zero."""
         return any(each.total for each in self.balances) or any(row.usd for row in self.unreadable)
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """How a list was held against the exchange's totals; `difference` is what its own one says beyond it."""
+    """The comparison of a list with the exchange's totals; `difference` is its own total less the list."""
 
     total_check: TotalCheck
     fits: bool = False
@@ -99,7 +100,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def parsed(parse: Callable[[Any], Parsed], fetched: Fetched | Failure) -> Parsed:
-    """Read what was fetched; raises Failure, that of the fetching or that of the reading."""
+    """Parse fetched data; raises the Failure of fetching or of parsing."""
     if isinstance(fetched, Failure):
         raise fetched
     return parse(fetched.data)
@@ -112,13 +113,13 @@ def judge(
     valued: Decimal | None,
     tolerance: Decimal = TOLERANCE,
 ) -> WalletRead:
-    """Give the verdict on a wallet; `valued` is the exchange's valuation in USD, None where there is none."""
+    """Return the verdict on a wallet; `valued` is the exchange's valuation in USD, None if unknown."""
     try:
         listed = parsed(parse, fetched)
         checked = check_total(listed, valued, tolerance)
     except Failure as fault:
         return unread(wallet, fault)
-    except (ValueError, ArithmeticError):  # a value that no reader above has thought of
+    except (ValueError, ArithmeticError):  # a value that no parser above expects
         return unread(wallet, UnexpectedResponse("We can not read a value."))
     assert isinstance(fetched, Fetched)  # noqa: S101 - a Failure was raised by parsed
     code, words = _what_is_missing(listed, checked)
@@ -139,7 +140,7 @@ def judge(
 
 
 def unread(wallet: str, fault: Failure) -> WalletRead:
-    """Say why a wallet was not read."""
+    """Return the verdict on a wallet that was not read, with the reason."""
     verdict = Verdict.NOT_PERMITTED if fault.code in NOT_PERMITTED else Verdict.FAILED
     detail = "".join(each for each in fault.detail[:MAX_DETAIL] if each.isprintable())
     return WalletRead(
@@ -153,10 +154,10 @@ def unread(wallet: str, fault: Failure) -> WalletRead:
 
 
 def check_total(listed: Listed, valued: Decimal | None, tolerance: Decimal = TOLERANCE) -> Checked:
-    """Hold a list tightly against the total of its own answer, and widely against the valuation.
+    """Compare a list closely with the total of its own response, and loosely with the valuation.
 
-    Raises ContradictoryTotal for a list without amounts beside either of them, and for one that can not be
-    that of its own answer. Where its worth is not known, it is held against nothing.
+    Raises ContradictoryTotal if the list has no amounts but either total is not zero, and if its worth
+    contradicts its own total. If its worth is unknown, it is not compared.
     """
     for total in (listed.stated, valued):
         if total is not None and abs(total) > DUST and not listed.has_amounts:
@@ -167,13 +168,13 @@ def check_total(listed: Listed, valued: Decimal | None, tolerance: Decimal = TOL
 
 
 def retry_after(fetched: Sequence[Fetched | Failure]) -> float | None:
-    """Give the longest time, in seconds, that the exchange asked us to wait."""
+    """Return the longest time, in seconds, that the exchange asked us to wait."""
     asked = [each.retry_after for each in fetched if isinstance(each, Failure) and each.retry_after]
     return max(asked, default=None)
 
 
 def _held_against_its_own(listed: Listed, tolerance: Decimal) -> tuple[bool, Decimal | None]:
-    """Tell whether a list fits the total of its own answer, and if it does not, how much it lacks."""
+    """Return whether a list matches the total of its own response, and if not, the amount it lacks."""
     worth, stated = listed.worth, listed.stated
     gap = None if stated is None else worth.gap(stated)
     if stated is None or gap is None:
@@ -196,7 +197,7 @@ def _held_against(worth: Worth, valued: Decimal | None) -> TotalCheck:
 
 
 def _what_is_missing(listed: Listed, checked: Checked) -> tuple[Code | None, str | None]:
-    """Say why a list that was read is not complete."""
+    """Return the code and text of the reason why a list that was read is incomplete."""
     code, words = None, []
     if checked.difference is not None:
         code, words = Code.TOTAL_DISAGREES, [difference_words(checked.difference)]
@@ -214,7 +215,7 @@ def _totals(listed: Listed, valued: Decimal | None, checked: Checked) -> Totals:
 
 
 def sendable(usd: Decimal | None) -> Decimal | None:
-    """Write a sum so that a message carries it; None for one that no exchange can mean."""
+    """Return a sum that a message can carry, rounded if needed; None for an implausibly large one."""
     if usd is None or usd.adjusted() >= MAX_AMOUNT_DIGITS:
         return None
     if _is_sendable(usd):
@@ -233,7 +234,7 @@ def _is_sendable(usd: Decimal) -> bool:
 
 
 def _reported_at(fetched: Fetched, updated: datetime | None) -> datetime | None:
-    """Give the time that data are from where they are old, by the account itself or by a cache before it."""
+    """Return the time of the data, by the account or by a cache, if it is older than a day."""
     cached = None if fetched.age is None else fetched.as_of - timedelta(seconds=fetched.age)
     told = min((each for each in (updated, cached) if each is not None and each > EARLIEST), default=None)
     return told if told is not None and fetched.as_of - told > OLD else None

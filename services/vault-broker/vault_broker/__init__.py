@@ -1,1 +1,1 @@
-"""The vault-broker: keeps exchange credentials in the vault and signs reads that are on the list."""
+"""The vault-broker: stores exchange credentials in the vault and signs only listed reads."""

@@ -1,4 +1,4 @@
-"""Start the vault-broker: `python -m vault_broker`; exit code 2 for a bad setting, 1 when a part is lost."""
+"""Start the vault-broker: `python -m vault_broker`; exit code 2 for a bad setting, 1 if a part fails."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The vault-broker put together: bus, vault, handlers and health, from start to graceful stop."""
+"""Assemble the vault-broker: bus, vault, handlers and health, from start to graceful shutdown."""
 
 import asyncio
 import time
@@ -16,12 +16,12 @@ from vault_broker.settings import Settings
 from vault_broker.vault import Vault
 
 VAULT = "vault"
-# Clocks that NTP holds differ by less. The gateway's STORED_WITHIN_SECONDS counts on it.
+# Clocks under NTP differ by less. The gateway's STORED_WITHIN_SECONDS depends on it.
 STORE_LATENESS = 12.0
 
 
 async def run(settings: Settings) -> int:
-    """Run until SIGTERM and give the exit code: 1 when a part ended that must not."""
+    """Run until SIGTERM and return the exit code: 1 if a part ended unexpectedly."""
     clocks = Clocks()
     vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
@@ -35,11 +35,11 @@ async def run(settings: Settings) -> int:
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     stopping = asyncio.Event()
-    # One other clock can not prove which of the two is wrong.
+    # A single other clock cannot prove which of the two is wrong.
     checks = Checks(
         {"running": running(stopping), **bus.checks(), "vault": login.ready}, {DISAGREES: clocks.agree}
     )
-    # What the vault says of its time comes with each answer: there is nothing to ask for.
+    # Each response of the vault has its time, so no clock needs a request of its own.
     parts = {"vault": login.keep(), "metrics": collect(checks), "clocks": clocks.keep({})}
     try:
         operations = Listener(health_application(checks), settings.running.operations)

@@ -1,8 +1,8 @@
-"""The credentials in the vault: where each part stands, how it gets in, is used and goes.
+"""The credentials in the vault: create, use and destroy them at these paths.
 
-transit/keys/<credential_id>             the field that signs, a key that can not be exported
+transit/keys/<credential_id>             the signing field, a key that cannot be exported
 secret/data/credentials/<credential_id>  exchange and the other fields; a credential exists when this does
-secret/data/sealing-key                  the key pair that all brokers share, which provisioning makes
+secret/data/sealing-key                  the key pair that all brokers share, made by provisioning
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from vault_broker.schemes.types import TransitKey
 from vault_broker.vault import Answer, Part, read_answer
 
 UNDO_TIMEOUT = 2.0
-# Brokers of the release before made it at the second; a vault that was not provisioned since has only that.
+# Brokers of the previous release made it at the second; a vault not provisioned since then has only that.
 SEALING_KEY_PATHS = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
 _SIGNATURE_PREFIX = "vault:v1:"
 
-# The vault answers every failed import with status 500: only its text tells them apart.
+# The vault answers every failed import with status 500, so only its text shows the cause.
 _IMPORT_FAILURES = (
     ("existing key", Code.INVALID_REQUEST, "this credential id is taken"),
     ("invalid key size", Code.SECRET_UNUSABLE, "the vault takes secrets of 32 to 512 bytes"),
@@ -40,7 +40,7 @@ _KEY_MISSING = ("no existing key", "not found")
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """What the vault holds of a credential beside the field that signs."""
+    """The exchange and the fields of a credential, without the signing field."""
 
     exchange: str
     fields: Fields
@@ -71,12 +71,12 @@ class Credentials:
         self._login = login
 
     async def wrapping_key(self) -> str:
-        """Give the public key (PEM, RSA-4096) under which secrets are wrapped for import."""
+        """Return the public key (PEM, RSA-4096) with which gateways wrap secrets for import."""
         answer = await self._login.request("GET", "transit/wrapping_key")
         return _data(answer, _WrappingKey).public_key
 
     async def sealing_key(self) -> SealingKey:
-        """Give the key pair that all brokers share; raises VaultUnavailable where nothing has made it."""
+        """Return the key pair that all brokers share; raises VaultUnavailable if it does not exist."""
         for path in SEALING_KEY_PATHS:
             with suppress(Absent, Denied):
                 pair = await self._read(path, _KeyPair)
@@ -86,7 +86,7 @@ class Credentials:
     async def store(
         self, credential_id: UUID, key: TransitKey, wrapped_secret: bytes, credential: Credential
     ) -> None:
-        """Put a new credential, which signs with such a key, into the vault, whole or not at all.
+        """Store a new credential with a signing key of kind `key`, completely or not at all.
 
         Raises Failure: invalid_request for an id that was used before, secret_unusable, keys_changed.
         """
@@ -98,7 +98,7 @@ class Credentials:
             raise
 
     async def find(self, credential_id: UUID) -> Credential:
-        """Give what stands beside the secret; raises Failure(credential_missing)."""
+        """Return the exchange and the other fields; raises Failure(credential_missing)."""
         try:
             fields: Fields = await self._read(f"secret/data/credentials/{credential_id}", Fields)
         except Absent:
@@ -107,9 +107,9 @@ class Credentials:
         return Credential(exchange.reveal(), fields)
 
     async def sign(self, credential_id: UUID, key: TransitKey, messages: Sequence[bytes]) -> list[str]:
-        """Sign all messages with one request and give each signature as the vault writes it, in base64.
+        """Sign all messages with one request; return each signature as the vault writes it, in base64.
 
-        Raises Failure(credential_missing) where the vault has no secret under this id.
+        Raises Failure(credential_missing) if the vault has no key with this id.
         """
         batch = [{"input": b64encode(message).decode()} for message in messages]
         try:
@@ -126,7 +126,7 @@ class Credentials:
         return [each.removeprefix(_SIGNATURE_PREFIX) for each in results]
 
     async def destroy(self, credential_id: UUID) -> None:
-        """Leave nothing of a credential in the vault; what is not there any more counts as done."""
+        """Delete all parts of a credential from the vault; already deleted counts as success."""
         key = f"transit/keys/{credential_id}"
         try:
             await self._login.request("POST", f"{key}/config", {"deletion_allowed": True})
@@ -152,7 +152,7 @@ class Credentials:
             raise
 
     async def _undo(self, credential_id: UUID) -> None:
-        """Try to take back half of a credential; what stays behind is the gateway's sweeper's to destroy."""
+        """Try to delete a half-stored credential; if that fails, the gateway's sweeper destroys it later."""
         with suppress(Failure, VaultAnswer, TimeoutError):
             async with asyncio.timeout(UNDO_TIMEOUT):
                 await self.destroy(credential_id)
@@ -162,7 +162,7 @@ class Credentials:
         return _data({"data": (answer.get("data") or {}).get("data")}, kind)
 
     async def _create(self, credential_id: UUID, credential: Credential) -> None:
-        """Write what must not be there yet; raises Rejected or Denied where it is."""
+        """Write the record of a new credential; raises Rejected or Denied if it already exists."""
         data = {name: value.reveal() for name, value in credential.fields.items()}
         data |= {RESERVED: credential.exchange}
         body = {"options": {"cas": 0}, "data": data}

@@ -1,31 +1,31 @@
-"""How the vault answers when it does not do what it is asked.
+"""Errors of the vault.
 
-VaultUnavailable leaves the service as it is. The others are the vault's own answers, which only the caller of
-a path can judge:
+VaultUnavailable is reported to the caller of the broker unchanged. The others are the vault's own responses;
+only the code that uses a path knows their meaning:
 
-    VaultUnavailable    down, sealed, too slow, or it does not let the broker in
+    VaultUnavailable    down, sealed, too slow, or the vault does not admit the broker
     VaultAnswer
-      Absent            404: there is nothing at this path
-      Denied            403: the token is good, but may not do this
-      Rejected          400 or 500: the vault says why
+      Absent            404: the path is empty
+      Denied            403: the token is valid, but does not allow this
+      Rejected          400 or 500: the vault states the reason
 """
 
 from contracts.faults import Code, TransientError
 
 
 class VaultUnavailable(TransientError):
-    """The vault can not be used now; another try may find it well."""
+    """The vault cannot be used now; a retry may succeed."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(Code.VAULT_UNAVAILABLE, detail)
 
 
 class VaultAnswer(Exception):
-    """The vault is there and says no."""
+    """The vault is available and refuses the request."""
 
 
 class Absent(VaultAnswer):
-    """There is nothing at this path."""
+    """The path is empty."""
 
 
 class Denied(VaultAnswer):
@@ -33,7 +33,7 @@ class Denied(VaultAnswer):
 
 
 class Rejected(VaultAnswer):
-    """The vault can not carry out the request; `reason` is its own text, to compare and never to show."""
+    """The vault cannot carry out the request; `reason` is its own text, to compare and never to show."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("the vault rejects the request")

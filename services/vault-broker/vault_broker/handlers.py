@@ -1,4 +1,4 @@
-"""What the broker is asked on the bus, each answered within 2.5 seconds and written to the log."""
+"""The broker's handlers on the bus; each replies within 2.5 seconds and logs the request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -58,15 +58,16 @@ Check = Callable[[Signable, Ed25519PublicKey], None]
 
 
 class _Claim(msgspec.Struct, frozen=True):
-    """The credential that a request names, read for the audit where the rest can not be read."""
+    """The credential that a request names, for the audit of an otherwise unreadable request."""
 
     credential_id: UUID
 
 
 class Handlers:
-    """The broker's four answers; `now` is its clock, in UTC, and `disagrees` tells whether to believe it.
+    """The broker's four handlers; `now` is its clock, in UTC, and `disagrees` says that it may be wrong.
 
-    `lateness` is how late a store may come; the gateway destroys what came too late only after that.
+    `lateness` are the seconds by which a store may be late; the gateway destroys late credentials only after
+    that.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Handlers:
         self._ended = Ended()
 
     def declare(self, bus: Bus) -> None:
-        """Subscribe to the four subjects, and to what the gateways say of syncs that have ended."""
+        """Subscribe to the four subjects, and to the gateways' announcements of syncs that have ended."""
         respond(bus, subjects.KEYS, QUEUE, self.keys, KEEPING_CONCURRENCY)
         respond(bus, subjects.STORE, QUEUE, self.store, KEEPING_CONCURRENCY)
         respond(bus, subjects.DESTROY, QUEUE, self.destroy, KEEPING_CONCURRENCY)
@@ -94,14 +95,14 @@ class Handlers:
         listen(bus, subjects.RECORDED_ALL, self.on_recorded)
 
     async def keys(self, _body: bytes) -> Keys:
-        """Give the public keys to hand over a credential with, as they are in the vault now."""
+        """Return the current public keys with which a gateway sends a credential."""
         async with _audited("keys"):
             wrapping_key = await self._credentials.wrapping_key()
             sealing_key = await self._credentials.sealing_key()
             return Keys(wrapping_key, sealing_key.public, sealing_key.key_id)
 
     async def store(self, body: bytes) -> Stored:
-        """Keep a new credential."""
+        """Store a new credential."""
         async with _audited("store", body) as entry:
             request: Store = decode(body, Store)
             entry.update(credential_id=request.credential_id, exchange=request.exchange[:MAX_LOGGED])
@@ -115,7 +116,7 @@ class Handlers:
             return Stored()
 
     async def destroy(self, body: bytes) -> Destroyed:
-        """Destroy a credential, or what is left of it."""
+        """Destroy a credential, or its remaining parts."""
         async with _audited("destroy", body) as entry:
             request: Destroy = decode(body, Destroy)
             entry.update(credential_id=request.credential_id)
@@ -139,11 +140,11 @@ class Handlers:
             drafts = draft_reads(request, grant, self._now())
             with self._signed.signing(grant, request.request_id, self._now()):
                 reads = await self._sign(request, drafts)
-                self._ended.check(grant)  # its end may have been heard meanwhile
+                self._ended.check(grant)  # its end may have been announced meanwhile
             return _sealed(SignedReads(reads), request)
 
     async def on_recorded(self, subject: str) -> None:
-        """Sign nothing more for a sync whose outcome is in the database."""
+        """Stop signing for a sync whose outcome is in the database."""
         sync_id = subjects.recorded_sync(subject)
         if sync_id is not None:
             self._signed.drop(sync_id)
@@ -169,7 +170,7 @@ class Handlers:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
     def _check_signature(self, action: str, request: Signable, check: Check[Signable]) -> None:
-        """Refuse a wrong signature; a gateway of the release before sends none."""
+        """Refuse a wrong signature; a gateway of the previous release sends none."""
         if request.signature is None:
             log.warning(UNSIGNED[action], credential_id=request.credential_id)
             metrics.UNSIGNED.labels(action).inc()
@@ -180,7 +181,7 @@ class Handlers:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
     def _check_deadline(self, deadline: datetime) -> None:
-        """Refuse to store what the gateway waits for no longer, or not yet by a clock that may be wrong."""
+        """Refuse a store after its deadline, or with an implausible deadline while our clock may be wrong."""
         if deadline.tzinfo is None:
             raise failure(Code.DEADLINE_EXCEEDED, "the gateway waits no longer")
         left = (deadline - self._now()).total_seconds()
@@ -190,15 +191,15 @@ class Handlers:
             raise failure(Code.CLOCK_DISAGREES, CLOCK_WORDS)
 
     def _late(self, code: Code, detail: str) -> Failure:
-        """Give the refusal of what is late; by a clock that may be wrong nothing is known to be late."""
+        """Return the refusal of a late request; while our clock may be wrong, it is clock_disagrees."""
         return failure(Code.CLOCK_DISAGREES, CLOCK_WORDS) if self._disagrees() else failure(code, detail)
 
 
 def _open_fields(request: Store, key: SealingKey) -> Fields:
-    """Open what the gateway sealed.
+    """Open the fields that the gateway sealed.
 
-    Raises Failure: keys_changed where it used another key, invalid_request for fields that the exchange does
-    not take.
+    Raises Failure: keys_changed if it used another key, invalid_request for fields that are not valid for the
+    exchange.
     """
     if request.sealing_key_id != key.key_id:
         raise failure(Code.KEYS_CHANGED, "the credential is sealed to another key")
@@ -215,7 +216,7 @@ def _open_fields(request: Store, key: SealingKey) -> Fields:
 
 
 def _sealed(reads: SignedReads, request: Authorize) -> Authorized:
-    """Seal the signed reads so that only the worker that asked can open them."""
+    """Seal the signed reads so that only the asking worker can open them."""
     plain = encode(reads)
     try:
         sealed = seal(plain, request.seal_to, subjects.AUTHORIZE, request.credential_id, request.request_id)
@@ -226,7 +227,7 @@ def _sealed(reads: SignedReads, request: Authorize) -> Authorized:
 
 @asynccontextmanager
 async def _audited(action: str, body: bytes = b"") -> AsyncIterator[dict[str, Any]]:
-    """Bound what is done in time, and write down how it ended; the caller adds what it knows to the entry."""
+    """Set a timeout for an action and log its result; the caller adds details to the entry."""
     entry: dict[str, Any] = {"action": action}
     outcome: str = Code.INTERNAL_ERROR
     try:
@@ -254,7 +255,7 @@ def _claimed(body: bytes) -> UUID | None:
 
 @asynccontextmanager
 async def _deadline() -> AsyncIterator[None]:
-    """Turn what the vault refuses, or takes too long for, into VaultUnavailable."""
+    """Turn the vault's refusals and timeouts into VaultUnavailable."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             yield
@@ -266,7 +267,7 @@ async def _deadline() -> AsyncIterator[None]:
 
 
 def _record(entry: dict[str, Any], outcome: str) -> None:
-    """Write one line of audit, without anything of the credential but its id, and count signatures."""
+    """Log one audit line, with only the id of the credential, and count signatures."""
     log.info("audit", **entry, outcome=str(outcome))
     if entry["action"] == "authorize":
         exchange = entry.get("exchange", "")

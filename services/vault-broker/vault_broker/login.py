@@ -1,4 +1,4 @@
-"""The broker's way into the vault: AppRole, a token kept alive, and one log-in anew when it is refused."""
+"""The broker's login at the vault: AppRole, renewal of the token, and one new login if it is refused."""
 
 import asyncio
 import random
@@ -13,8 +13,8 @@ from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 from vault_broker.vault import Answer, Vault, read_answer
 
 CHECK_EVERY = 2.0
-# A vault that our provisioning has not told otherwise locks a role out after five bad log-ins, and forgets
-# them only after 15 minutes without any.
+# Unless our provisioning configured it otherwise, a vault locks a role out after five failed logins, and
+# resets the count only after 15 minutes without any.
 PAUSE_AFTER_REFUSAL = 16 * 60.0
 MAX_CREDENTIAL = 4096
 
@@ -31,7 +31,7 @@ class _Authenticated(msgspec.Struct):
 
 
 class Login:
-    """A token for the vault, held by this process only; `monotonic` is a clock in seconds."""
+    """A token for the vault, held only by this process; `monotonic` is a clock in seconds."""
 
     def __init__(
         self, vault: Vault, role_id_file: Path, secret_id_file: Path, monotonic: Callable[[], float]
@@ -47,11 +47,11 @@ class Login:
         self._trouble = "not logged in yet"
 
     async def ready(self) -> bool:
-        """Tell whether the broker is logged in and the last check found the vault well."""
+        """Return whether the broker is logged in and the last check of the vault passed."""
         return not self._trouble
 
     async def request(self, method: str, path: str, body: Answer | None = None) -> Answer:
-        """Send one request with the token, and once more after a new log-in where the token was refused.
+        """Send one request with the token, and once more after a new login if the token was refused.
 
         Raises VaultUnavailable, Absent, Denied or Rejected.
         """
@@ -77,16 +77,17 @@ class Login:
             await asyncio.sleep(CHECK_EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
 
     async def check(self) -> None:
-        """Check the vault once, and log in or renew the token where that is due; raises VaultUnavailable."""
+        """Check the vault once, and log in or renew the token if due; raises VaultUnavailable."""
         await self._vault.request("GET", "sys/health?standbyok=true&perfstandbyok=true")
         async with self._changing:
             if self._monotonic() >= self._renew_at:
                 await self._renew()
 
     async def _replaced(self, refused: Secret) -> bool:
-        """Tell whether there is another token than the refused one, making one where that was the trouble.
+        """Return whether the refused token was replaced; get a new one if the token was the cause.
 
-        The vault answers the same to a dead token and to a request outside the policy; only a renewal tells.
+        The vault answers the same to an expired token and to a request outside the policy; only a renewal
+        distinguishes them.
         """
         async with self._changing:
             if self._token is refused:
@@ -94,20 +95,20 @@ class Login:
             return self._token is not refused
 
     async def _renew(self) -> None:
-        """Renew the token; log in where there is none, or where it can not be renewed any more."""
+        """Renew the token; log in if there is no token or its renewal is refused."""
         if self._token is not None:
             try:
                 answer = await self._vault.request("POST", "auth/token/renew-self", self._token, {})
             except (Denied, Rejected):
                 log.warning("vault_token_refused")
-                self._renew_at = self._monotonic()  # due at each check until there is a new one
+                self._renew_at = self._monotonic()  # due at each check until a new token exists
             else:
                 self._plan_renewal(read_answer(answer, _Authenticated).auth)
                 return
         await self._log_in()
 
     async def _log_in(self) -> None:
-        """Get a new token; raises VaultUnavailable, also while the same credentials were refused lately."""
+        """Get a new token; raises VaultUnavailable, also if the same credentials were refused recently."""
         role_id, secret_id = credentials = await asyncio.to_thread(self._read_files)
         if credentials == self._refused and self._monotonic() < self._refused_until:
             raise VaultUnavailable("the vault refused the broker's log-in; the next try waits")
@@ -124,18 +125,18 @@ class Login:
         log.info("vault_logged_in")
 
     def _plan_renewal(self, token: _Token) -> None:
-        """Have the token renewed at about two thirds of its life."""
+        """Schedule the renewal of the token at about two thirds of its life."""
         self._renew_at = self._monotonic() + token.lease_duration * random.uniform(0.6, 0.7)  # noqa: S311 - jitter
 
     def _read_files(self) -> tuple[str, ...]:
-        """Read role id and secret id, each time anew: the operator may have replaced them."""
+        """Read role id and secret id each time, because the operator may have replaced them."""
         try:
             return tuple(path.read_text()[:MAX_CREDENTIAL].strip() for path in self._files)
         except (OSError, UnicodeDecodeError) as error:
             raise VaultUnavailable(f"the log-in files can not be read: {type(error).__name__}") from None
 
     def _note(self, trouble: str) -> None:
-        """Remember how the vault is, and say so when it changes."""
+        """Keep the state of the vault, and log a change."""
         if trouble != self._trouble:
             log.info("vault_ready") if not trouble else log.warning("vault_not_ready", reason=trouble)
         self._trouble = trouble

@@ -1,4 +1,4 @@
-"""What the vault-broker is told by its environment and the files that it names."""
+"""The settings of the vault-broker, from its environment and the files it names."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from chassis.settings import Environment, Running, content, parsed, readable, ru
 from contracts.wire.grants import load_verifying_key
 
 DEFAULT_PORT = 3002
-# What `load` reads and need not be told; a starter passes these on from its caller, and no others.
+# The optional settings of `load`; a starter passes on only these from its own environment.
 OPTIONAL = RUNNING
 
 
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one vault-broker.
 
-    The two AppRole files are read at each log-in, so that their content may be replaced while it runs.
+    The broker reads the two AppRole files at each login, so the operator may replace them while it runs.
     """
 
     running: Running

@@ -1,7 +1,7 @@
-"""What this process has signed of late, and which syncs have ended: bounds on what a grant is good for.
+"""The recently signed requests of this process, and the ended syncs: they limit the use of a grant.
 
-Each process counts for itself, so N brokers sign N times as many batches for a grant. What it can not
-remember it does not sign: that is told in the log and counted.
+Each process counts separately, so N brokers sign N times as many batches for a grant. A full memory stops
+signing, which is logged and counted.
 """
 
 from collections import OrderedDict
@@ -16,23 +16,23 @@ from chassis import metrics
 from contracts.faults import Code, Failure, TransientError, failure
 from contracts.wire.grants import Grant, granted_sync, sync_purpose
 
-# A sync has 4 tries, and each may measure the exchange's time anew.
+# A sync has 4 tries, and each may measure the exchange's time again.
 MAX_BATCHES = 16
 MAX_REMEMBERED = 100_000
 MAX_ENDED = 100_000
 FORGET_EVERY = timedelta(seconds=5)
-# Our clock may be set back by less than that, and make a grant good again.
+# Our clock may be set back by less than this, which makes an expired grant valid again.
 KEPT_LONGER = timedelta(seconds=60)
-# A gateway's clock may be ahead of ours by so much.
+# A gateway's clock may be ahead of ours by this much.
 CLOCKS_DIFFER = timedelta(seconds=60)
 
 log = structlog.get_logger()
 
 
 class Signed:
-    """Which requests were signed for which grant, until its sync has ended or the grant is over.
+    """The signed requests of each grant, until its sync has ended or the grant has expired.
 
-    At most `most` requests are remembered; while there are so many, nothing more is signed here.
+    Remembers at most `most` requests; when it is full, the broker refuses to sign.
     """
 
     def __init__(self, most: int = MAX_REMEMBERED) -> None:
@@ -43,10 +43,10 @@ class Signed:
 
     @contextmanager
     def signing(self, grant: Grant, request_id: UUID, now: datetime) -> Iterator[None]:
-        """Count a batch while and after it is signed, and not when that fails.
+        """Count a batch during and after its signing, unless that fails.
 
-        Raises Failure: grant_refused for a request that was signed or a grant that is used up,
-        signing_unavailable where no more is remembered.
+        Raises Failure: grant_refused for a request that was signed before or a grant that is used up,
+        signing_unavailable if the memory is full.
         """
         self._forget(now)
         batches = self._purposes.get(grant.purpose, {}).get(grant, set())
@@ -64,7 +64,7 @@ class Signed:
             raise
 
     def drop(self, sync_id: UUID) -> None:
-        """Forget what was signed for a sync that has ended: for its grants nothing is signed any more."""
+        """Forget the requests of a sync that has ended, because the broker signs no more for its grants."""
         for batches in self._purposes.pop(sync_purpose(sync_id), {}).values():
             self._requests -= batches
 
@@ -88,7 +88,7 @@ class Signed:
             del self._purposes[grant.purpose]
 
     def _forget(self, now: datetime) -> None:
-        """Forget what was signed for grants that are over; the clock may have gone back meanwhile."""
+        """Forget the requests of expired grants; the clock may have been set back meanwhile."""
         if abs(now - self._forgot_at) < FORGET_EVERY:
             return
         self._forgot_at = now
@@ -98,11 +98,11 @@ class Signed:
 
 
 class Ended:
-    """The syncs that have ended, as gateways say: the last `most` of them.
+    """The last `most` syncs that gateways announced as ended.
 
-    Ids of syncs are in the order of time. When an end is forgotten, nothing more is signed for syncs that
-    are as old as that one: each may have ended. With deadlines of two minutes it takes more than 800 syncs a
-    second until one is among them whose grant is not over.
+    Ids of syncs are in the order of time. After an end is forgotten, the broker no longer signs for syncs as
+    old as that one, because each may have ended. With deadlines of two minutes this affects a valid grant
+    only above 800 syncs a second.
     """
 
     def __init__(self, most: int = MAX_ENDED) -> None:
@@ -111,20 +111,20 @@ class Ended:
         self._forgotten_up_to = UUID(int=0)
 
     def add(self, sync_id: UUID, now: datetime) -> None:
-        """Remember a sync that has ended; one as old as those that were forgotten is refused already."""
+        """Remember a sync that has ended, unless it is as old as forgotten ones, which are refused anyway."""
         if sync_id <= self._forgotten_up_to:
             return
         self._syncs[sync_id] = None
         if len(self._syncs) > self._most:
             oldest, _ = self._syncs.popitem(last=False)
-            # An id from further in the future must not stop what is requested from now on.
+            # An id from further in the future must not block syncs that are requested from now on.
             if oldest <= _first_id(now + CLOCKS_DIFFER):
                 self._forgotten_up_to = max(self._forgotten_up_to, oldest)
 
     def check(self, grant: Grant) -> None:
         """Refuse the grant of a sync that has ended.
 
-        Raises Failure: grant_refused, signing_unavailable where it is not known any more whether it has.
+        Raises Failure: grant_refused, or signing_unavailable if the end may have been forgotten.
         """
         sync_id = granted_sync(grant)
         if sync_id is None:
@@ -136,12 +136,12 @@ class Ended:
 
 
 def _first_id(now: datetime) -> UUID:
-    """Give the lowest id (UUIDv7) of this millisecond."""
+    """Return the lowest UUIDv7 of a millisecond."""
     return UUID(int=int(now.timestamp() * 1000) << 80)
 
 
 def _full(memory: str, words: str) -> Failure:
-    """Tell the operator that something is not signed for want of memory, and give the refusal."""
+    """Log and count a refusal to sign because the memory is full, and return it."""
     log.error("signing_memory_full", memory=memory)
     metrics.SIGNING_MEMORY_FULL.labels(memory).inc()
     return TransientError(Code.SIGNING_UNAVAILABLE, words)

@@ -1,4 +1,4 @@
-"""What is signed, and for whom: the reads of each purpose, by the scheme of their exchange. Pure."""
+"""Sign the reads that a grant covers, by the scheme of their exchange. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,13 +16,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def granted_reads(exchange: Exchange, purpose: str) -> frozenset[str]:
-    """Give the reads that a grant of a purpose covers."""
+    """Return the reads that a grant of a purpose covers."""
     kind = purpose.partition(" ")[0]
     return {VERIFY: exchange.verify_reads, "sync": exchange.sync_reads}.get(kind, frozenset())
 
 
 def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
-    """Write out the reads of a request that its grant covers.
+    """Return the drafts of the reads of a request, which its grant must cover.
 
     Raises Failure: grant_refused, clock_disagrees, read_not_allowed.
     """
@@ -39,7 +39,7 @@ def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
 
 
 def messages(exchange: str, drafts: Sequence[Draft], fields: Fields) -> list[bytes]:
-    """Give the bytes to be signed for each draft."""
+    """Return the bytes to be signed for each draft."""
     message = scheme_of(exchange).message
     return [message(draft, fields) for draft in drafts]
 
@@ -47,13 +47,13 @@ def messages(exchange: str, drafts: Sequence[Draft], fields: Fields) -> list[byt
 def sign_reads(
     exchange: str, drafts: Sequence[Draft], fields: Fields, signatures: Sequence[str]
 ) -> tuple[SignedRead, ...]:
-    """Put the signatures, in the order of the drafts, where the exchange's scheme wants them."""
+    """Return the signed reads; `signatures` are in the order of the drafts."""
     write = scheme_of(exchange).write
     return tuple(write(draft, fields, signature) for draft, signature in zip(drafts, signatures, strict=True))
 
 
 def _check_time(exchange_time_ms: int, now: datetime) -> None:
-    """Refuse a time far from our own clock: a stolen worker could collect signatures for a later day."""
+    """Refuse a time far from ours, because a compromised worker could collect signatures for a later day."""
     if abs(exchange_time_ms - (now - _EPOCH) // timedelta(milliseconds=1)) > MAX_CLOCK_DIFFERENCE_MS:
         raise failure(Code.CLOCK_DISAGREES, "the exchange's time is more than 60 s from the broker's")
 

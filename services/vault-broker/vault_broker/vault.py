@@ -1,4 +1,4 @@
-"""The vault's HTTP API, one request each: hvac in a bounded pool of threads, its errors translated."""
+"""A client of the vault's HTTP API: hvac in a bounded pool of threads, with translated errors."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ Part = TypeVar("Part")
 class Vault:
     """A vault (OpenBao or HashiCorp Vault) at one address; it keeps no token.
 
-    `on_time` gets the vault's time, seconds since the epoch, and the monotonic time that it belongs to.
+    `on_time` gets the vault's time, seconds since the epoch, and the corresponding monotonic time.
     """
 
     def __init__(self, address: str, ca_file: str, on_time: OnTime | None = None) -> None:
@@ -45,7 +45,7 @@ class Vault:
     async def request(
         self, method: str, path: str, token: Secret | None = None, body: Answer | None = None
     ) -> Answer:
-        """Send one request and give the JSON object of the answer, empty where the vault sends none.
+        """Send one request and return the JSON object of the response, empty if the vault sends none.
 
         Raises VaultUnavailable, Absent, Denied or Rejected.
         """
@@ -57,7 +57,7 @@ class Vault:
             raise VaultUnavailable("the vault does not answer in time") from None
 
     def close(self) -> None:
-        """Give up the connections and threads; requests in flight are abandoned."""
+        """Close connections and threads; abandon running requests."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
@@ -77,7 +77,7 @@ class Vault:
         raise VaultUnavailable(f"the vault answers with status {status} and without a JSON object")
 
     def _adapter(self, token: Secret | None) -> JSONAdapter:
-        """Give hvac's view on the shared session with this token."""
+        """Return an hvac adapter that uses the shared session with this token."""
         return JSONAdapter(
             self._address,
             token=token.reveal() if token else None,
@@ -88,7 +88,7 @@ class Vault:
 
 
 def read_answer(answer: Any, kind: type[Part]) -> Part:
-    """Read the part of an answer that is wanted; raises VaultUnavailable for one that is not a vault's."""
+    """Parse a part of a response; raises VaultUnavailable if it does not have the expected shape."""
     try:
         return msgspec.convert(answer, kind, dec_hook=decode_value)
     except msgspec.ValidationError:
@@ -96,7 +96,7 @@ def read_answer(answer: Any, kind: type[Part]) -> Part:
 
 
 def _translate(error: exceptions.VaultError) -> Exception:
-    """Give our error for hvac's; the vault's text goes no further than `Rejected.reason`."""
+    """Return our error for hvac's; only `Rejected.reason` keeps the vault's text."""
     if isinstance(error, exceptions.InvalidPath):
         return Absent("there is nothing at this path")
     if isinstance(error, exceptions.Forbidden):
@@ -107,7 +107,7 @@ def _translate(error: exceptions.VaultError) -> Exception:
 
 
 def _session(ca_file: str) -> requests.Session:
-    """Make the session of all threads: no proxies or certificates from the environment, no retries."""
+    """Return the session of all threads: no proxies or CAs from the environment, no retries."""
     session = requests.Session()
     session.trust_env = False
     session.verify = ca_file
@@ -117,17 +117,17 @@ def _session(ca_file: str) -> requests.Session:
 
 
 def _read_time(on_time: OnTime, response: requests.Response, **_: Any) -> None:
-    """Read the Date of an answer, which leaves out the parts of a second."""
+    """Read the Date of a response, which has whole seconds only."""
     with suppress(ValueError, TypeError):
         seconds = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() + 0.5
         on_time(seconds, time.monotonic() - response.elapsed.total_seconds() / 2)
 
 
 def _read_limited(response: requests.Response, **_: Any) -> None:
-    """Read the body of an answer, but not without end."""
+    """Read the body of a response up to MAX_ANSWER bytes."""
     body = bytearray()
     for part in response.iter_content(_PART):
         body += part
         if len(body) > MAX_ANSWER:
             raise requests.exceptions.ContentDecodingError("the answer is too long")
-    response._content = bytes(body)  # requests takes a body that was already read in no other way
+    response._content = bytes(body)  # requests has no other way to set a body that was already read

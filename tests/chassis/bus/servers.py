@@ -11,6 +11,7 @@ from deploy.local.keys import write_private
 from deploy.local.nats import READY_SECONDS, Nats
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program, executable
+from tests.waiting import IN_THE_CLEAR
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def serving(directory: Path, blocks: Iterable[str]) -> AsyncIterator[list[
             program = Program(f"nats-{number}", [executable("nats-server"), "-c", bus.configuration])
             await stack.enter_async_context(processes.running(program))
             servers.append(bus)
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=2, trust_env=False) as client:
             for number, bus in enumerate(servers):
                 await processes.until(f"nats-{number}", partial(healthy, client, bus), READY_SECONDS)
         yield servers

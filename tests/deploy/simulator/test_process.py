@@ -189,7 +189,7 @@ def test_a_start_that_fails_says_why_in_one_line(
     given = [option.format(taken=simulator.port, file=file, elsewhere=elsewhere) for option in options]
     command = [sys.executable, "-m", "deploy.simulator", "--directory", str(tmp_path), *given]
 
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=False)
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
 
     assert ran.returncode == 1
     assert ran.stderr.startswith("the simulated exchanges can not start: ")

@@ -1,1 +1,1 @@
-"""The bus as services use it: connection, consuming, requests and replies, and what waits there."""
+"""The services' access to the bus: connection, consumers, requests and replies, and waiting messages."""

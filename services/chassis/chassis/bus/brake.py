@@ -1,4 +1,4 @@
-"""A brake on dead letters: when most messages of a consumer are unreadable, they are held back for a while.
+"""A brake on dead letters: while most messages of a consumer are unreadable, it delays them.
 
 They may be of a later version, which another process can read after its update.
 """
@@ -11,14 +11,14 @@ import structlog
 
 from chassis import metrics
 
-# How many of the latest messages are looked at, how many are needed to judge, and for how long they count.
+# The number of latest messages considered, the minimum for a judgement, and how long a message counts.
 LOOKED_AT = 20
 ENOUGH = 10
 COUNTED_SECONDS = 60.0
 HOLD_SECONDS = 30.0
 MAX_HOLDS = 10
-# The server's count of unacknowledged messages is asked for at most this often, and other processes that hold
-# messages back at the same moment take their share of the room.
+# The brake asks the server for its count of unacknowledged messages at most this often. Other processes may
+# hold messages back at the same time, so each takes only a share of the room.
 ASK_SECONDS = 1.0
 SHARES = 4
 
@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 
 class Brake:
-    """Judges the messages of one consumer.
+    """Decides whether to hold back unreadable messages of one consumer.
 
-    `pending` asks the server how many of them wait for their ack; it gives None when that is not known.
+    `pending` asks the server how many messages wait for their ack; it returns None if unknown.
 
-    Held messages are unacknowledged ones. At most `most` of a consumer's may be, so that readable messages
-    still come; `most` is half of what the server hands out before it waits for an ack.
+    Held messages are unacknowledged. The brake allows at most `most` unacknowledged messages, so that
+    readable messages still arrive; `most` is half of the server's limit for unacknowledged messages.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Brake:
         self._judge()
 
     async def holds(self, delivery: int) -> bool:
-        """Tell whether an unreadable message is to be held back, by the number of its delivery."""
+        """Return whether to hold back an unreadable message, by the number of its delivery."""
         if not self._judge() or delivery > MAX_HOLDS:
             return False
         return await self.has_room()
 
     async def has_room(self) -> bool:
-        """Take room for one more message that waits for its ack; False when it would hold up others."""
+        """Reserve room for one more unacknowledged message; return False if it would block others."""
         if self._clock() - self._asked_at >= ASK_SECONDS:
             self._asked_at = self._clock()
             pending = await self._pending()
@@ -72,7 +72,7 @@ class Brake:
         return self._room >= 0
 
     def _judge(self) -> bool:
-        """Tell whether most of the latest messages are unreadable, and say when that changes."""
+        """Return whether most of the latest messages are unreadable; log a change."""
         on = self._unreadable()
         if on != self._on:
             self._on = on

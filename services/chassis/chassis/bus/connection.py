@@ -1,4 +1,4 @@
-"""The connection to the bus, with the cures for what nats-py and FastStream leave open."""
+"""The connection to the bus, with workarounds for gaps in nats-py and FastStream."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
 from nats.js.errors import BadRequestError
 
-import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
+import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis import metrics
 from chassis.bus.pull import Pull
 from chassis.health import Check
@@ -31,7 +31,7 @@ MESSAGE_ID = "Nats-Msg-Id"
 PUBLISH_TIMEOUT = 2.0
 PUBLISH_TRIES = 5
 UNSENT_DATA_TIMEOUT_MS = 6000
-# More than a try of a sync takes, and than any answer.
+# Longer than a try of a sync and than any reply.
 SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
@@ -43,20 +43,20 @@ log = structlog.get_logger()
 
 
 class BusUnavailable(TransientError):
-    """The bus did not take a message, or nobody answered in time."""
+    """The bus did not accept a message, or no service replied in time."""
 
     def __init__(self, detail: str, code: str = Code.INTERNAL_ERROR) -> None:
         super().__init__(code, detail)
 
 
 class MessageRefused(BusUnavailable):
-    """The stream is there and does not take this message, however often it is sent: it is too large, say."""
+    """The stream refuses this message, and a retry cannot help; for example, the message is too large."""
 
 
 class _Broker(NatsBroker):
-    """FastStream's broker, which must not raise inside the client's error callback.
+    """FastStream's broker, changed not to raise inside the client's error callback.
 
-    It would stop the client's reconnecting for ever when the server refuses one login.
+    Otherwise the client would stop reconnecting for ever when the server refuses one login.
     """
 
     def _log_connection_broken(
@@ -70,16 +70,16 @@ class _Broker(NatsBroker):
 
 
 class Bus:
-    """One service's connection: publish, request, and what is declared on it before it starts.
+    """One service's connection: publish, request, and the pulls and subscribers declared before the start.
 
-    Subscribers are declared on `broker`; `pulls` are the consumers of streams, which ask for nothing while
-    one of `gates` is shut. `closed` is set when the connection is over for good: the process must end.
-    With `tls` it says nothing before the handshake, and else it speaks in the clear.
-    `grace` are the seconds that handlers have at the end. `refused` are the questions to the server, in lower
-    case, that it did not allow.
+    Subscribers are declared on `broker`. `pulls` are the consumers of streams, which fetch no messages while
+    one of `gates` is shut. `closed` is set when the connection is closed for good: the process must end.
+    With `tls` it sends no data before the handshake; without it, it does not encrypt.
+    `grace` are the seconds that handlers have to finish during shutdown. `refused` are the subjects, in lower
+    case, on which the server denied a request.
     """
 
-    def __init__(  # noqa: PLR0913 - where to, as whom and how
+    def __init__(  # noqa: PLR0913 - address, identity and options
         self,
         service: str,
         role: str,
@@ -110,7 +110,7 @@ class Bus:
             max_outstanding_pings=2,
             graceful_timeout=min(REPLY_GRACE, grace),
             drain_timeout=DRAIN_SECONDS,
-            flush_timeout=PUBLISH_TIMEOUT,  # who waits when the connection breaks would wait for ever
+            flush_timeout=PUBLISH_TIMEOUT,  # without it a flush would hang when the connection breaks
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnected,
             closed_cb=self._on_closed,
@@ -120,13 +120,13 @@ class Bus:
         )
 
     async def start(self) -> None:
-        """Connect and start all that is declared; waits for the server as long as it takes."""
+        """Connect and start all declared subscribers and pulls; waits for the server without a timeout."""
         await self.broker.start()
         self._limit_unsent_data()
         self._pulling = [asyncio.create_task(pull.run(self.client)) for pull in self.pulls]
 
     async def run(self) -> None:
-        """Connect and stay until stopped; raises BusUnavailable when connection or loop are over for good."""
+        """Connect and stay until stopped; raises BusUnavailable when the connection or a pull loop ends."""
         await self.start()
         closed = asyncio.create_task(self.closed.wait())
         try:
@@ -139,7 +139,7 @@ class Bus:
         raise BusUnavailable(f"The connection to the bus is over ({type(cause).__name__}).") from cause
 
     async def end_pulls(self) -> None:
-        """Ask for no more and let handlers finish; what is begun may still use the connection."""
+        """Stop fetching and let handlers finish; running handlers may still use the connection."""
         self._stopping = True
         for pull in self.pulls:
             pull.stop()
@@ -148,7 +148,7 @@ class Bus:
             await asyncio.gather(*(pull.end(self._grace) for pull in self.pulls))
 
     async def stop(self) -> None:
-        """Ask for no more, let handlers finish, then drain and close; a server that hangs is left."""
+        """Stop fetching, let handlers finish, then drain and close, with a timeout if the server hangs."""
         await self.end_pulls()
         closing = asyncio.ensure_future(self.broker.stop())
         await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))
@@ -156,15 +156,15 @@ class Bus:
             log.warning("bus_not_drained", reason=type(error).__name__)
 
     async def ready(self) -> bool:
-        """Tell whether the connection stands."""
+        """Return whether the bus is connected."""
         return self.broker._connection is not None and self.client.is_connected
 
     def takes(self) -> bool:
-        """Tell whether messages of streams may be taken: every gate is open."""
+        """Return whether pulls may fetch messages: every gate is open."""
         return all(is_open() for is_open in self.gates)
 
     def checks(self) -> dict[str, Check]:
-        """Give a check for the connection, and one for each consumer that is pulled from."""
+        """Return a check for the connection, and one for each pulled consumer."""
 
         def pulled(pull: Pull) -> Check:
             async def check() -> bool:
@@ -176,7 +176,7 @@ class Bus:
 
     @property
     def client(self) -> Client:
-        """Give the client of the connection; raises BusUnavailable before there is one."""
+        """Return the client of the connection; raises BusUnavailable before the first connection."""
         if self.broker._connection is None:
             raise BusUnavailable("The bus is not connected yet.")
         client: Client = self.broker.connection
@@ -185,10 +185,10 @@ class Bus:
     async def publish(
         self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
     ) -> int:
-        """Put a message into a stream and give its sequence number.
+        """Publish a message to a stream and return its sequence number.
 
-        The server drops a second message with the same `message_id`. Raises BusUnavailable when the stream
-        has not confirmed it after five tries.
+        The server drops a second message with the same `message_id`. Raises BusUnavailable if the stream has
+        not confirmed it after five tries.
         """
         trouble = ""
         for attempt in range(PUBLISH_TRIES):
@@ -202,13 +202,13 @@ class Bus:
     async def publish_once(
         self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
     ) -> int:
-        """Publish with a single try, for a caller that tries again itself.
+        """Publish with a single try, for a caller that retries itself.
 
-        Raises BusUnavailable, and MessageRefused when only this message is at fault.
+        Raises BusUnavailable, or MessageRefused if the fault is in this message.
         """
         refused: type[BusUnavailable] = BusUnavailable
         try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT + 1.0):  # sending may wait for the connection, too
+            async with asyncio.timeout(PUBLISH_TIMEOUT + 1.0):  # sending may also wait for the connection
                 jetstream = self.client.jetstream(timeout=PUBLISH_TIMEOUT)
                 headers = {**headers, MESSAGE_ID: message_id}
                 acknowledged = await jetstream.publish(subject, body, stream=stream, headers=headers)
@@ -234,10 +234,10 @@ class Bus:
         seconds: float,
         unanswered: Code,
     ) -> Message:
-        """Ask another service and wait for its answer.
+        """Send a request to another service and return its reply.
 
-        Raises BusUnavailable with the code `unanswered` when nobody is there, answers in time, or says
-        what can be understood.
+        Raises BusUnavailable with the code `unanswered` if no service listens, no reply comes in time, or the
+        reply is unreadable.
         """
         headers = attributes(message, self.service)
         try:
@@ -253,7 +253,7 @@ class Bus:
         return decoded
 
     def _limit_unsent_data(self) -> None:
-        """Have the kernel give up a connection whose data nobody takes; nats-py waits a minute for that."""
+        """Have the kernel close a connection whose peer acknowledges no data; nats-py would wait a minute."""
         writer = getattr(self.client._transport, "_io_writer", None)
         connection = writer.get_extra_info("socket") if writer is not None else None
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -274,11 +274,11 @@ class Bus:
 
 
 async def _undecoded(message: NatsMessage) -> NatsMessage:
-    """Give the handler the message itself: FastStream's own decoding logs what it can not read."""
+    """Pass the message on undecoded, because FastStream's own decoding logs messages that it cannot read."""
     return message
 
 
 def _security(seed: Secret, tls: ssl.SSLContext | None) -> NatsNKey:
-    """Say who we are, after the handshake: else nats-py spoke in the clear where a server asks for no TLS."""
+    """Return the identity, with TLS first: else nats-py uses no TLS if the server does not ask for it."""
     secured = tls is not None
     return NatsNKey.from_seed(seed.reveal(), ssl_context=tls, use_ssl=secured, tls_handshake_first=secured)

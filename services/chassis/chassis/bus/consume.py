@@ -1,4 +1,4 @@
-"""Consuming a stream, where each delivery ends in exactly one of ack, nak with a delay, or a dead letter."""
+"""Consumers of streams: each delivery ends in exactly one of ack, nak with a delay, or a dead letter."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ ACK_TIMEOUT = 2.0
 INFO_SECONDS = 2.0
 UNBURIED_DELAY = 10.0
 BUS_AWAY_DELAY = 5.0
-# An unexpected error is one of our own: 1, 2, 4, 8 and 16 seconds later it is tried again.
+# An unexpected error is a bug of ours: the message is retried after 1, 2, 4, 8 and 16 seconds.
 MAX_RETRIES = 5
 CE_HEADER = re.compile(r"ce-[a-z0-9]{1,32}", re.ASCII)
 CE_VALUE = re.compile(r"[!-~]([ -~]{0,254}[!-~])?", re.ASCII)
@@ -39,9 +39,9 @@ log = structlog.get_logger()
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a message: its raw body and how often it was delivered, this time included.
+    """One delivery of a message: its raw body and the number of deliveries, including this one.
 
-    `stored_at` is when the stream took the message, by the server's clock.
+    `stored_at` is the time at which the stream stored the message, by the server's clock.
     """
 
     subject: str
@@ -52,12 +52,12 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def message_id(self) -> str:
-        """Give the id of the message, which each publication has of its own; empty where there is none."""
+        """Return the id of the message, unique to its publication; empty for a message without one."""
         return self.headers.get(MESSAGE_ID, "")
 
 
 class RetryLater(Exception):
-    """The delivery could not be carried out now; the message comes again after `delay` seconds."""
+    """The handler cannot handle the delivery now; the message is redelivered after `delay` seconds."""
 
     def __init__(self, delay: float, reason: str) -> None:
         super().__init__(reason)
@@ -70,11 +70,11 @@ Handler = Callable[[Delivery], Awaitable[None]]
 def consume(
     bus: Bus, consumer: Consumer, handler: Handler, concurrency: int, buried: Handler | None = None
 ) -> None:
-    """Declare that every message of a durable consumer goes to a handler, so many of them at a time.
+    """Declare a handler for every message of a durable consumer; `concurrency` is the number of slots.
 
-    A handler that returns has the message acknowledged. RetryLater brings it back after a delay, and so does
-    an unexpected error, five times; after that, and when it is Malformed, the message is a dead letter, and
-    `buried` is told before it is taken out of the stream.
+    When the handler returns, the message is acknowledged. After RetryLater it is redelivered with a delay,
+    and after an unexpected error five times. After that, and if it is Malformed, the message becomes a dead
+    letter, and `buried` is called before the message leaves the stream.
     """
     consuming = _Consuming(bus, consumer, handler, buried)
     pull = Pull(consumer, consuming.on_message, concurrency, bus.takes)
@@ -82,7 +82,7 @@ def consume(
 
 
 def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
-    """Declare a subscriber for announcements, which may be lost; the handler gets the subject of each."""
+    """Declare a subscriber for announcements, which may be lost; the handler receives each subject."""
     subscriber: Any = bus.broker.subscriber(subject, ack_policy=AckPolicy.MANUAL, no_reply=True)
 
     async def on_announcement(message: NatsMessage) -> None:
@@ -92,7 +92,7 @@ def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) ->
 
 
 class _Consuming:
-    """How the messages of one consumer are handled, brought back and buried."""
+    """Handles, retries and buries the messages of one consumer."""
 
     def __init__(self, bus: Bus, consumer: Consumer, handler: Handler, buried: Handler | None) -> None:
         self._bus = bus
@@ -103,7 +103,7 @@ class _Consuming:
         self._failures: OrderedDict[int, int] = OrderedDict()
 
     async def on_message(self, raw: Msg) -> None:
-        """Handle one delivery and count how it ended."""
+        """Handle one delivery and count its result."""
         outcome = "unsettled"
         try:
             async with _in_progress(raw, self._consumer.ack_wait):
@@ -111,12 +111,12 @@ class _Consuming:
         except Error as error:
             log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
         except Exception:
-            # The message comes again after the ack wait; its consumer goes on.
+            # The server redelivers the message after the ack wait; the consumer goes on.
             log.exception("delivery_not_settled", consumer=self._consumer.name)
         metrics.DELIVERIES.labels(self._consumer.name, outcome).inc()
 
     async def _settle(self, raw: Msg) -> str:
-        """Run the handler and tell the server how it ended."""
+        """Run the handler and report its result to the server."""
         try:
             await self._handler(_delivery(raw))
         except RetryLater as later:
@@ -137,7 +137,7 @@ class _Consuming:
         return "done"
 
     async def _unreadable(self, raw: Msg, reason: str) -> str:
-        """Bury an unreadable message, or leave it to a later version for a while when most are unreadable."""
+        """Bury an unreadable message, or hold it for a later version while most messages are unreadable."""
         self._brake.saw(readable=False)
         if await self._brake.holds(raw.metadata.num_delivered):
             await raw.nak(delay=HOLD_SECONDS)
@@ -145,7 +145,7 @@ class _Consuming:
         return await self._bury(raw, reason)
 
     async def _unexpected(self, raw: Msg, error: str) -> str:
-        """Try a message again after a fault of our own, five times and with growing delays, then bury it."""
+        """Retry a message after a bug of ours five times, with growing delays, then bury it."""
         failures = self._count_failure(raw.metadata.sequence.stream)
         if failures == 1 or (failures <= MAX_RETRIES and await self._brake.has_room()):
             await raw.nak(delay=float(2 ** (failures - 1)))
@@ -153,7 +153,7 @@ class _Consuming:
         return await self._bury(raw, f"unexpected error: {error}")
 
     async def _bury(self, raw: Msg, reason: str) -> str:
-        """Keep a message for the operator and take it out of the stream."""
+        """Store a message as a dead letter and remove it from the stream."""
         try:
             await self._tell_buried(raw)
             message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
@@ -171,7 +171,7 @@ class _Consuming:
         return "dead"
 
     async def _tell_buried(self, raw: Msg) -> None:
-        """Tell of a burial; an unexpected error of that is tried again like one of the handler, then left.
+        """Call `buried`; retry after an unexpected error like one of the handler, then ignore it.
 
         Raises RetryLater.
         """
@@ -188,14 +188,14 @@ class _Consuming:
                 raise RetryLater(UNBURIED_DELAY / 2, type(error).__name__) from None
 
     def _count_failure(self, sequence: int) -> int:
-        """Count an unexpected error; another process that is handed the message counts anew."""
+        """Return the number of unexpected errors of a message; another process starts its own count."""
         count = self._failures[sequence] = self._failures.pop(sequence, 0) + 1
         if len(self._failures) > self._consumer.max_ack_pending:
             self._failures.popitem(last=False)
         return count
 
     async def _unacknowledged(self) -> int | None:
-        """Ask how many messages of the consumer wait for their ack, None when the server does not say."""
+        """Return the number of messages that wait for their ack; None if the server does not answer."""
         try:
             jetstream = self._bus.client.jetstream(timeout=INFO_SECONDS)
             info = await jetstream.consumer_info(self._consumer.stream, self._consumer.name)
@@ -210,9 +210,9 @@ def _delivery(raw: Msg) -> Delivery:
 
 
 def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
-    """Give the headers of a dead letter: what the message says of itself, and why it is one.
+    """Return the headers of a dead letter: the CloudEvents attributes of the message, and the reason.
 
-    Another header of it could make the stream refuse the letter, and a value could break its head.
+    Another header could make the stream refuse the letter, and an unchecked value could corrupt its headers.
     """
     said = {name: value for name, value in (raw.headers or {}).items() if CE_HEADER.fullmatch(name)}
     kept = {name: value for name, value in said.items() if CE_VALUE.fullmatch(value)}
@@ -221,7 +221,7 @@ def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def _in_progress(raw: Msg, ack_wait: float) -> Any:
-    """Tell the server every third of the ack wait that the message is being worked on."""
+    """Report to the server every third of the ack wait that the message is in progress."""
 
     async def report() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""A gate before consumers: while a part that handlers need is away, a replica takes no work from others."""
+"""A gate for consumers: while a part that handlers need is unavailable, a replica fetches no messages."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,16 +12,16 @@ from contracts.wire.envelope import Malformed
 
 PROBE_EVERY = 1.0
 PROBE_SECONDS = 1.5
-# Soon, because another replica can handle it; not at once, because it may come back to this one.
+# Short, because another replica can handle the message; not zero, because this one may get it again.
 GIVE_BACK_DELAY = 0.5
 
 log = structlog.get_logger()
 
 
 class Gate:
-    """Shut while `probe` does not pass, which is asked every second; `part` is what it asks for.
+    """Shut while `probe` fails, which runs every second; `part` is the name of the part it probes.
 
-    A single fault of a handler shuts nothing: the probe decides.
+    A failure of a handler does not shut the gate: only the probe decides.
     """
 
     def __init__(self, part: str, probe: Check) -> None:
@@ -30,20 +30,20 @@ class Gate:
         self._shut = asyncio.Event()
 
     def is_open(self) -> bool:
-        """Tell whether messages may be taken."""
+        """Return whether consumers may fetch messages."""
         return not self._shut.is_set()
 
     async def watch(self) -> None:
-        """Open and shut, for as long as the process runs."""
+        """Open and shut the gate for as long as the process runs."""
         while True:
             await self.look()
             await asyncio.sleep(PROBE_EVERY)
 
     async def look(self) -> bool:
-        """Probe now, and open or shut; tells whether the gate is open."""
+        """Probe now, open or shut the gate, and return whether it is open."""
         try:
             passed = await finish(self._probe(), PROBE_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever it is, the part is away
+        except Exception:  # noqa: BLE001 - after any error the part counts as unavailable
             passed = False
         if passed != self.is_open():
             log.info("gate_opened", part=self._part) if passed else log.warning("gate_shut", part=self._part)
@@ -51,7 +51,7 @@ class Gate:
         return passed
 
     def guard(self, handle: Handler) -> Handler:
-        """Make a handler give back what it was handed as soon as the gate is shut; raises RetryLater."""
+        """Return a handler that gives back its delivery, by RetryLater, as soon as the gate is shut."""
 
         async def guarded(delivery: Delivery) -> None:
             if not await self._handled(handle(delivery)):
@@ -60,9 +60,9 @@ class Gate:
         return guarded
 
     async def _handled(self, work: Awaitable[None]) -> bool:
-        """Await a handler; False when the gate was shut meanwhile, or is why the handler failed.
+        """Await a handler; return False if the gate was shut meanwhile, or is the cause of its failure.
 
-        A handler that is cut off may have done its work all the same: another delivery must change nothing.
+        A cancelled handler may have done its work nevertheless, so a redelivery must change nothing.
         """
         handling, shut = asyncio.ensure_future(work), asyncio.ensure_future(self._shut.wait())
         handling.add_done_callback(retrieve)

@@ -1,4 +1,4 @@
-"""Asking the server where a stream and a consumer stand; what the topology does not grant is refused."""
+"""The state of a stream and a consumer, as far as the rights of the service allow to ask the server."""
 
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -14,30 +14,30 @@ INFO_SECONDS = 1.0
 
 
 class NotGranted(Exception):
-    """The server does not let this service ask, as before its configuration was updated."""
+    """The server denies this request, for example because its configuration was not updated yet."""
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What every answer has: times by the server's clock."""
+    """The fields of every reply: times by the server's clock."""
 
     created: datetime
     ts: datetime
 
     @property
     def age(self) -> timedelta:
-        """Give how long this has existed; negative after the server's clock was set back."""
+        """Return the age of the stream or consumer; negative after the server's clock was set back."""
         return self.ts - self.created
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """The first and the last sequence number of a stream; an empty one has the last below the first, or 0."""
+    """The first and last sequence number of a stream; if it is empty, the last is below the first, or 0."""
 
     first_seq: int
     last_seq: int
 
 
 class StreamStanding(_Told, frozen=True):
-    """What a stream holds."""
+    """The state of a stream."""
 
     state: Extent
 
@@ -49,7 +49,7 @@ class AckFloor(msgspec.Struct, frozen=True):
 
 
 class ConsumerStanding(_Told, frozen=True):
-    """How far a consumer is; pending are messages not delivered yet, ack pending those not settled yet."""
+    """The state of a consumer; `num_pending` messages are undelivered, `num_ack_pending` are not settled."""
 
     ack_floor: AckFloor
     num_pending: int
@@ -57,7 +57,7 @@ class ConsumerStanding(_Told, frozen=True):
 
     @property
     def drained(self) -> bool:
-        """Tell whether every message of the stream has been settled."""
+        """Return whether every message of the stream has been settled."""
         return self.num_pending == self.num_ack_pending == 0
 
 
@@ -65,12 +65,12 @@ Standing = TypeVar("Standing", StreamStanding, ConsumerStanding)
 
 
 async def stream_standing(bus: Bus, stream: str) -> StreamStanding:
-    """Ask for a stream; raises NotGranted, and BusUnavailable also when there is no such stream."""
+    """Return the state of a stream; raises NotGranted, and BusUnavailable also for an unknown stream."""
     return await _ask(bus, f"$JS.API.STREAM.INFO.{stream}", StreamStanding)
 
 
 async def consumer_standing(bus: Bus, consumer: Consumer) -> ConsumerStanding:
-    """Ask for a consumer; raises NotGranted, and BusUnavailable also when there is no such consumer."""
+    """Return the state of a consumer; raises NotGranted, and BusUnavailable also for an unknown consumer."""
     return await _ask(bus, f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}", ConsumerStanding)
 
 
@@ -82,7 +82,7 @@ async def _ask(bus: Bus, subject: str, kind: type[Standing]) -> Standing:
         answer = await bus.client.request(subject, timeout=INFO_SECONDS)
         standing: Standing = decode(answer.data, kind)
     except (Error, AssertionError, Malformed) as error:
-        # The server refuses without an answer: the error comes on its own, the request times out.
+        # The server denies a request without a reply: it sends a separate error, and the request times out.
         if subject.lower() in bus.refused:
             raise NotGranted(subject) from None
         raise BusUnavailable(f"The server did not say how {subject} is ({type(error).__name__}).") from None

@@ -1,9 +1,9 @@
 """Create or update the streams and consumers: `python -m chassis.bus.provision --url URL --nkey-file FILE`.
 
-It is the only part that may do so, with the admin's key; running it again changes nothing. With
-`--subscribers FILE` it also creates the consumers of that list's subscribers, and deletes those of others.
-`--replicas N` keeps each stream on N servers of a cluster; without it a stream stays on as many as it is, and
-a new one is on one. `--ca-file FILE` speaks TLS, with `--cert-file` and `--key-file` where it wants them.
+Only this command may do so, because it has the admin's key; repeating it changes nothing. With
+`--subscribers FILE` it also creates the consumers of that list's subscribers, and deletes all others.
+`--replicas N` keeps each stream on N servers of a cluster; without it a stream keeps its replicas, and a new
+one has one. `--ca-file FILE` turns on TLS; add `--cert-file` and `--key-file` if the server requires them.
 """
 
 import argparse
@@ -20,17 +20,17 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
-import chassis.bus.transport  # noqa: F401 - a handshake that fails must end
+import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis.tls import tls_context
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
 from contracts.wire.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
 
 TIMEOUT = 10
-# Far more than the deadline of a sync: what is older is settled, and reading it first would take minutes.
+# Far more than the deadline of a sync: older messages are settled, and reading them first would take minutes.
 NEW_CONSUMER_READS = timedelta(hours=1)
-# Another provisioning may make the same thing between a look at it and its making, but only once.
+# Another provisioning may create the same consumer between our check and our request, but only once.
 TRIES = 3
-# Where a consumer starts is fixed when it is made: the server refuses an update that says otherwise.
+# The start of a consumer is fixed at its creation: the server refuses an update with another start.
 ANOTHER_START = 10012
 START = ("deliver_policy", "opt_start_seq", "opt_start_time")
 
@@ -43,7 +43,7 @@ async def provision(
     replicas: int | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Create or update every stream and consumer of the topology, and the subscribers' where they are given.
+    """Create or update every stream and consumer of the topology, and the subscribers' if given.
 
     Raises nats.errors.Error.
     """
@@ -54,7 +54,7 @@ async def provision(
 
 
 async def delete_consumers_of_others(url: str, nkey_file: str, subscribers: Iterable[Subscriber]) -> None:
-    """Delete the consumers that are not of these subscribers, before the server lets new ones in.
+    """Delete the consumers of all other subscribers, before the server admits new ones.
 
     Raises nats.errors.Error.
     """
@@ -82,7 +82,7 @@ async def _administering(
 
 
 async def create_streams(jetstream: JetStreamContext, replicas: int | None = None) -> None:
-    """Create or update the streams on so many servers, then the consumers, each where its stream is."""
+    """Create or update the streams with so many replicas, then the consumers, each where its stream is."""
     for stream in STREAMS:
         await _create_stream(jetstream, stream, replicas)
     for consumer in CONSUMERS:
@@ -98,9 +98,9 @@ async def create_subscribers(jetstream: JetStreamContext, subscribers: Iterable[
 
 
 async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consumer]) -> None:
-    """Delete the consumers of subscribers that are no more, also where another one has its name now.
+    """Delete the consumers of former subscribers, also if another subscriber has the name now.
 
-    An update of such a consumer would hand the events that wait in it to the other one.
+    An update of such a consumer would give its waiting events to the other subscriber.
     """
     stream = str(ACCOUNT_EVENTS.name)
     answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
@@ -119,7 +119,7 @@ async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig, repl
 
 
 async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> None:
-    """Create a consumer, or update one where it stands."""
+    """Create a consumer, or update it without a change of its position."""
     for attempt in range(1, TRIES + 1):
         start = await _existing_start(jetstream, consumer) or await _first_start(jetstream, consumer)
         try:
@@ -131,16 +131,16 @@ async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> N
 
 
 async def _filter(jetstream: JetStreamContext, consumer: Consumer) -> str | None:
-    """Give what an existing consumer reads; raises NotFoundError."""
+    """Return the filter subject of an existing consumer; raises NotFoundError."""
     config: ConsumerConfig = (await jetstream.consumer_info(consumer.stream, consumer.name)).config
     return config.filter_subject
 
 
 async def _existing_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
-    """Give where an existing consumer starts, as the server wrote it; nothing where it does not exist."""
+    """Return the start of an existing consumer as the server wrote it; empty if it does not exist."""
     subject = f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
     try:
-        # Not `consumer_info`, which cuts the nanoseconds off a time: it would be another time.
+        # `consumer_info` would cut off the nanoseconds of the time, which changes it.
         config = (await jetstream._api_request(subject, timeout=TIMEOUT))["config"]
     except NotFoundError:
         return {}
@@ -148,8 +148,8 @@ async def _existing_start(jetstream: JetStreamContext, consumer: Consumer) -> di
 
 
 async def _first_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[str, Any]:
-    """Give where a new consumer starts: an hour back by the server's clock, at the beginning of a queue."""
-    # Not `stream_info`, which leaves out the server's time.
+    """Return the start of a new consumer: an hour ago by the server's clock; the beginning of a queue."""
+    # `stream_info` leaves out the server's time.
     answer = await jetstream._api_request(f"$JS.API.STREAM.INFO.{consumer.stream}", timeout=TIMEOUT)
     if answer["config"]["retention"] == RetentionPolicy.WORK_QUEUE:
         return {"deliver_policy": DeliverPolicy.ALL}

@@ -1,4 +1,4 @@
-"""Pulling a durable consumer: a message for each free place, and nothing while the bus is away."""
+"""Pull one message of a durable consumer per free slot; pause while disconnected."""
 
 import asyncio
 import time
@@ -15,17 +15,17 @@ from nats.js.errors import FetchTimeoutError
 
 from contracts.wire.topology import MIB, Consumer
 
-# A stop waits for the end of a fetch: a message may be on its way at that moment.
+# A shutdown waits for the end of a fetch, because a message may be on its way.
 FETCH_SECONDS = 1.0
-# The server reports so often while nothing comes; silence means that it does not answer.
+# The interval of the server's heartbeats while no message comes; without them the server is unreachable.
 HEARTBEAT_SECONDS = 0.4
-# What the server sent as a fetch ended arrives by then.
+# Messages that the server sent while a fetch ended arrive within this time.
 LATE_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 INFO_SECONDS = 2.0
-# Longer than a fetch and a pause: a loop that has not turned since then hangs.
+# Longer than a fetch and a pause: a loop without a turn for this long hangs.
 TURN_SECONDS = 15.0
-# While more messages wait, so many are fetched at once, by number and by the size of the last ones.
+# The limits of one fetch while more messages wait: by number, and by the size of the last messages.
 MOST_AT_ONCE = 32
 MOST_BYTES_AT_ONCE = 8 * MIB
 
@@ -35,11 +35,11 @@ log = structlog.get_logger()
 
 
 class Pull:
-    """Hands the messages of a consumer to `handle`, at most `places` of them at a time.
+    """Passes the messages of a consumer to `handle`, at most `places` of them at a time.
 
-    It fetches messages only when there are places for them: what is handed over is begun at once. When the
-    consumer is gone it asks once a second until it is made anew. While `takes` denies it fetches nothing, and
-    gives back what it was handed.
+    It fetches a message only for a free slot, so handling begins at once. If the consumer was deleted it asks
+    once a second until the consumer is created again. While `takes` returns False it fetches no messages, and
+    gives back those it has received.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Pull:
         self._resting: asyncio.Task[None] | None = None
 
     async def run(self, client: Client) -> None:
-        """Pull until stopped; a fetch is never cancelled, because it may hold a message."""
+        """Pull until stopped; never cancels a fetch, because it may hold a message."""
         pulling = await client.jetstream().pull_subscribe_bind(self._consumer.name, self._consumer.stream)
         try:
             while not self._stopping:
@@ -77,13 +77,13 @@ class Pull:
                 await pulling.unsubscribe()
 
     def stop(self) -> None:
-        """Fetch no more; the loop ends when its fetch does."""
+        """Stop fetching; the loop ends when its current fetch ends."""
         self._stopping = True
         if self._resting is not None:
             self._resting.cancel()
 
     async def end(self, seconds: float) -> None:
-        """Let what was begun end, and cut off what takes longer."""
+        """Let running handlers end, and cancel those that take longer than `seconds`."""
         if self._begun:
             await asyncio.wait(self._begun, timeout=seconds)
         for task in self._begun:
@@ -92,12 +92,12 @@ class Pull:
             await asyncio.wait(self._begun)
 
     async def ready(self, client: Client) -> bool:
-        """Tell whether the loop turns and the server has the consumer; raises nats.errors.Error."""
+        """Return whether the loop turns; raises nats.errors.Error if the server lacks the consumer."""
         await client.jetstream(timeout=INFO_SECONDS).consumer_info(self._consumer.stream, self._consumer.name)
         return self._full or time.monotonic() - self._turned < TURN_SECONDS
 
     async def _rest(self, until: Coroutine[Any, Any, Any]) -> None:
-        """Wait for something; only here a stop cuts the loop off."""
+        """Await something; `stop` cancels the loop only here."""
         self._resting = asyncio.current_task()
         try:
             await until
@@ -105,7 +105,7 @@ class Pull:
             self._resting = None
 
     async def _places_taken(self) -> int:
-        """Take more places where messages wait; gives how many there are, that of the caller included."""
+        """Take more slots if messages wait; return the number of slots, including that of the caller."""
         taken = 1
         while taken < self._at_once and not self._places.locked():
             await self._places.acquire()
@@ -113,9 +113,9 @@ class Pull:
         return taken
 
     async def _turn(self, client: Client, pulling: Pulling, places: int) -> None:
-        """Fetch and begin messages, free the places of those that did not come, and rest after a failure."""
+        """Fetch messages and begin to handle them, free unused slots, and pause after a failure."""
         began = time.monotonic()
-        # What is asked while the bus is away would all be answered at once when it is back.
+        # Requests sent while disconnected would all be answered at once after the reconnect.
         asks = self._takes() and client.is_connected
         messages = await self._fetched(pulling, places) if asks else []
         begun = messages[:places] if self._takes() and not self._stopping else []
@@ -132,7 +132,7 @@ class Pull:
             await self._rest(asyncio.sleep(PAUSE_SECONDS))
 
     async def _fetched(self, pulling: Pulling, number: int) -> list[Msg]:
-        """Fetch up to so many messages, none where none came in time, and note whether the server answers."""
+        """Fetch up to `number` messages, none after a timeout, and note whether the server answers."""
         trouble, messages = "", list[Msg]()
         try:
             messages = await pulling.fetch(number, FETCH_SECONDS, HEARTBEAT_SECONDS)
@@ -157,15 +157,15 @@ class Pull:
             self._places.release()
 
     async def _give_back_late(self, pulling: Pulling) -> None:
-        """Give back what came after its fetch had ended, which only the next fetch would find."""
+        """Give back messages that came after their fetch had ended; only the next fetch would find them."""
         with suppress(TimeoutError):
-            while True:  # the server sends no more than was asked for
-                late = await pulling._sub.next_msg(LATE_SECONDS)  # a fetch would ask for more
+            while True:  # the server sends no more messages than requested
+                late = await pulling._sub.next_msg(LATE_SECONDS)  # a fetch would request more
                 if not JetStreamContext.is_status_msg(late):
                     await _give_back(late)
 
     def _note(self, trouble: str) -> None:
-        """Say when pulling stops or goes on."""
+        """Log when pulling stops or resumes."""
         if trouble and trouble != self._trouble:
             log.warning("pulling_stopped", consumer=self.name, reason=trouble)
         elif self._trouble and not trouble:
@@ -174,13 +174,13 @@ class Pull:
 
 
 async def _give_back(message: Msg) -> None:
-    """Let another process have a message at once, or after the ack wait where the connection is gone."""
+    """Give a message to another process at once, or after the ack wait if the connection is lost."""
     with suppress(Error):
         await message.nak()
 
 
 def _more(messages: Sequence[Msg]) -> int:
-    """Tell how many messages to fetch next: one, or more while the last one says that more wait."""
+    """Return how many messages to fetch next: one, or more if the last message reports waiting ones."""
     if not messages:
         return 1
     largest = max(len(message.data) for message in messages)

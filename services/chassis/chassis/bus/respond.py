@@ -1,4 +1,4 @@
-"""Answering requests: always with a message, and only to an inbox of the role that the subject proves."""
+"""Replies to requests: always a message, and only to an inbox of the role that the subject proves."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -22,10 +22,10 @@ Responder = Callable[[bytes], Awaitable[msgspec.Struct]]
 
 
 def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrency: int) -> None:
-    """Declare a subscriber that answers every request on a subject with what the responder gives.
+    """Declare a subscriber that replies to every request on a subject with the responder's result.
 
-    The third token of the subject is the caller's role. The server does not limit where an answer may go: it
-    is sent only to that role's inbox, or to where the server expects it for another account.
+    The third token of the subject is the caller's role. The server does not restrict the subject of a reply,
+    so we send it only to that role's inbox, or to the server's reply subject for another account.
     """
     accepted = (subjects.inbox_prefix(subject.split(".")[2]), subjects.OTHER_ACCOUNT)
     subscriber: Any = bus.broker.subscriber(
@@ -49,7 +49,7 @@ def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrenc
 
 
 async def _answer(responder: Responder, body: bytes) -> msgspec.Struct:
-    """Run the responder and turn whatever goes wrong into a refusal."""
+    """Run the responder and turn any error into a refusal."""
     try:
         return await responder(body)
     except Malformed as error:

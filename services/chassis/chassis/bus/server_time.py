@@ -1,4 +1,4 @@
-"""The clock of the NATS server: its time, and the age of a message by it."""
+"""The clock of the NATS server."""
 
 from datetime import datetime
 
@@ -14,15 +14,15 @@ INFO_SECONDS = 1.5
 
 
 class _Told(msgspec.Struct):
-    """The part of every answer about a consumer that says when the server gave it."""
+    """The time of the server in a reply about a consumer."""
 
     ts: datetime
 
 
 def nats_clock(bus: Bus, consumer: Consumer) -> Ask:
-    """Give a way to ask the server for its time: an answer about a consumer says it, since NATS 2.10.
+    """Return a function that asks the server for its time: since NATS 2.10, replies about a consumer have it.
 
-    What is given raises BusUnavailable, nats.errors.Error, and Malformed where there is no such consumer.
+    That function raises BusUnavailable, nats.errors.Error, and Malformed for an unknown consumer.
     """
     subject = f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
 

@@ -1,4 +1,4 @@
-"""Watching what waits on the bus: how far consumers are, and how many messages lie in the dead letters."""
+"""The metrics of the bus: the progress of consumers, and the number of dead letters."""
 
 import asyncio
 import math
@@ -17,14 +17,14 @@ from contracts.wire.topology import DEAD_LETTERS, Consumer
 Info = TypeVar("Info")
 
 INFO_SECONDS = 2.0
-# Longer than a message may be tried again: the deadline of a sync and one more delivery.
+# Longer than a message may be retried: the deadline of a sync and one more delivery.
 STUCK_SECONDS = 150.0
-# A server with older rights leaves a question without an answer; it is asked less often.
+# A server with older rights does not answer a request; we ask it less often.
 REST_SECONDS = 60.0
 
 
 class Standing:
-    """How long a consumer has stood still: its ack floor has not moved although messages wait."""
+    """Measures how long a consumer makes no progress: its ack floor does not move although messages wait."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -32,7 +32,7 @@ class Standing:
         self._since: float | None = None
 
     def see(self, floor: int, waiting: int) -> None:
-        """Take note of the ack floor (the last sequence without a gap) and of how many messages wait."""
+        """Note the ack floor (the last sequence without a gap) and the number of waiting messages."""
         if not waiting:
             self._since = None
         elif self._since is None or floor != self._floor:
@@ -41,14 +41,14 @@ class Standing:
 
     @property
     def seconds(self) -> float:
-        """Give how long it has stood still, 0 while it moves or nothing waits."""
+        """Return the seconds without progress; 0 while it moves or no message waits."""
         return 0.0 if self._since is None else self._monotonic() - self._since
 
 
 class Watch:
-    """Samples the state of consumers; one that stands still for `patience` seconds counts as stuck.
+    """Samples the state of consumers; one without progress for `patience` seconds counts as stuck.
 
-    The service needs the right to ask for each; where it does not have it, only that metric is missing.
+    The service needs the right to ask for each consumer; without it, only its metrics are missing.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class Watch:
         self._rests_until: dict[str, float] = {}
 
     async def sample(self) -> None:
-        """Ask for the state of every consumer; a number that can not be had is NaN, never an old one."""
+        """Read the state of every consumer; an unavailable number becomes NaN and is never an old one."""
         await asyncio.gather(*map(self._sample_consumer, self._consumers))
 
     async def sample_dead_letters(self) -> None:
-        """Ask how many messages lie in the dead letters."""
+        """Read the number of dead letters."""
         name = str(DEAD_LETTERS.name)
         found = await self._asked(name, lambda jetstream: jetstream.stream_info(name))
         metrics.DEAD_LETTERS.set(math.nan if found is None else found.state.messages)
 
     def checks(self) -> dict[str, Check]:
-        """Give a check for each consumer, which does not pass while it is stuck."""
+        """Return a check for each consumer, which fails while it is stuck."""
 
         def moving(standing: Standing) -> Check:
             async def check() -> bool:
@@ -103,7 +103,7 @@ class Watch:
     async def _asked(
         self, name: str, ask: Callable[[JetStreamContext], Coroutine[Any, Any, Info]]
     ) -> Info | None:
-        """Ask the server; None where it does not answer, does not know the name, or was silent just now."""
+        """Ask the server; return None for an unknown name, after a timeout, or if it was silent recently."""
         if self._monotonic() < self._rests_until.get(name, 0.0) or not await self._bus.ready():
             return None
         try:

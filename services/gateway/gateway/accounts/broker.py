@@ -1,4 +1,4 @@
-"""Handing credentials to the vault-broker and having them destroyed."""
+"""The client of the vault-broker: stores and destroys credentials."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -40,9 +40,9 @@ log = structlog.get_logger()
 
 
 class Broker:
-    """The gateway's side of the vault-broker; knows public keys only, and of those the pinned ones.
+    """The client of the vault-broker; holds only pinned public keys of it.
 
-    It signs what it hands over with `key`, the one of the grants.
+    It signs its requests with `key`, which also signs the grants.
     """
 
     def __init__(self, bus: Bus, pinned: Pinned, key: Ed25519PrivateKey) -> None:
@@ -58,11 +58,11 @@ class Broker:
         fields: Fields,
         begun: DatabaseTime | None = None,
     ) -> None:
-        """Put a new credential, all fields of its exchange, into the vault.
+        """Store a new credential, with all fields of its exchange, in the vault.
 
-        Raises Failure, or VaultNotTrusted where the vault's keys are not pinned; after both it must be
-        doomed. The deadline is set by the clock of `begun`, by ours where there is none. A refusal because
-        of keys that changed makes the next call ask for the keys anew.
+        Raises Failure, or VaultNotTrusted if the vault's keys are not pinned. After either error the caller
+        must doom the credential. The deadline follows the clock of `begun`, or ours if it is None. After a
+        refusal the next call fetches the keys again, because they may have changed.
         """
         signing = exchange.signing_field
         new = _New(
@@ -81,7 +81,7 @@ class Broker:
             raise in_time(reply).failure()
 
     async def destroy(self, credential_id: UUID) -> None:
-        """Destroy a credential; raises Failure when that is not certain."""
+        """Destroy a credential; raises Failure when its destruction is not certain."""
         request = sign_destroy(Destroy(credential_id, uuid7()), self._key)
         reply: DestroyReply = await self._bus.request(
             subjects.DESTROY, request, DestroyReply, STORE_SECONDS, UNANSWERED
@@ -106,7 +106,7 @@ class Broker:
 
 
 class _New(msgspec.Struct, frozen=True):
-    """A credential on its way into the vault, until when by the database's clock."""
+    """A credential to store in the vault; `deadline` is a time of the database's clock."""
 
     credential_id: UUID
     exchange: str
@@ -130,9 +130,9 @@ def _sealed(keys: Keys, new: _New) -> Store:
 
 
 def in_time(reply: Refused, exchange: str | None = None) -> Refused:
-    """Read a refusal that was heard before the deadline: one for being late tells of a wrong clock.
+    """Return a refusal that arrived before the deadline, in known words only.
 
-    Of its words only those are kept that are known.
+    A refusal for lateness becomes `clock_disagrees`, because a clock must be wrong.
     """
     if reply.code != Code.DEADLINE_EXCEEDED:
         return in_own_words(reply, exchange)

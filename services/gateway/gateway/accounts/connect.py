@@ -1,4 +1,4 @@
-"""Connecting an account: its key is taken on, and the account is inserted with it."""
+"""Connecting an account: the key is stored and verified, then the account is inserted with it."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -25,10 +25,10 @@ MAX_ACCOUNTS = 100
 
 
 async def connect(intake: Intake, submission: Submission, name: str) -> Accepted:
-    """Connect an account after its key was verified; where that is refused nothing is left.
+    """Connect an account after verifying its key; a refused key is destroyed.
 
     Raises InvalidInput, TooManyAccounts, RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, AccountExists,
-    TooSlow, and NotSignedIn where the user was deleted meanwhile.
+    TooSlow, and NotSignedIn if the user was deleted meanwhile.
     """
     checked = checked_name(name)
     with intake.place(submission.user_id):
@@ -42,7 +42,7 @@ async def connect(intake: Intake, submission: Submission, name: str) -> Accepted
 
 
 async def _admitted(intake: Intake, submission: Submission) -> tuple[Allowance, ...]:
-    """Count a submission before the vault or the exchange hears of it."""
+    """Count a submission before anything is sent to the vault or the exchange."""
     async with intake.pool.transaction() as connection:
         await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
         allowances = await admit(connection, intake.admission.charges(submission.user_id))
@@ -51,7 +51,7 @@ async def _admitted(intake: Intake, submission: Submission) -> tuple[Allowance, 
 
 
 async def _insert(connection: Connection, account: Account, credential_id: UUID, advice: Advice) -> Account:
-    """Insert the account and make its credential live, or say which account it duplicates."""
+    """Insert the account and make its credential live, or report the account that it duplicates."""
     if not await users.lock_user(connection, account.user_id):
         raise NotSignedIn
     await _check_number(connection, account.user_id, DELETED[Situation.CONNECT])
@@ -71,14 +71,14 @@ async def _insert(connection: Connection, account: Account, credential_id: UUID,
 
 
 async def set_live(connection: Connection, credential_id: UUID, advice: Advice) -> None:
-    """Make a credential the one of an account; raises TooSlow where it was given up meanwhile."""
+    """Make a pending credential live; raises TooSlow if it was doomed meanwhile."""
     if not await credentials.set_live(connection, credential_id):
         action = advice.next_action(Code.EXCHANGE_TIMEOUT)
         raise TooSlow(f"We could not verify the key in time. {action}")
 
 
 async def _check_number(connection: Connection, user_id: UUID, happened: str) -> None:
-    """Raise TooManyAccounts when a user has as many as there may be; `happened` tells of the key."""
+    """Raise TooManyAccounts if the user has the maximum number; `happened` is a text about the key."""
     if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
         words = f"You have {MAX_ACCOUNTS} accounts, the most that a user may connect. {happened}"
         action = f"Delete an account, then submit the key again {ROUTES[Situation.CONNECT]}."
@@ -88,7 +88,7 @@ async def _check_number(connection: Connection, user_id: UUID, happened: str) ->
 def connected(
     account_id: UUID, submission: Submission, name: str, credential_id: UUID, verified: Verified
 ) -> Account:
-    """Give an account as it is with a credential that was verified."""
+    """Return an account as it is with a verified credential."""
     return Account(
         id=account_id,
         user_id=submission.user_id,
@@ -110,7 +110,7 @@ def connected(
 
 
 async def _duplicate(connection: Connection, account: Account) -> AccountExists:
-    """Say that the account is connected; `account_id` names it, unless it was deleted just now."""
+    """Return AccountExists with the id of the connected account, unless it was deleted just now."""
     existing = await accounts.find_by_exchange_uid(
         connection, account.user_id, account.exchange, account.exchange_uid
     )

@@ -1,4 +1,4 @@
-"""What a submitted credential must be, how its secret is wrapped for the vault, and what it may do."""
+"""Rules for submitted credentials: pinned vault keys, wrapping of the secret, and read-only rights."""
 
 import secrets
 
@@ -25,17 +25,17 @@ HINT_LENGTH = 4
 
 
 class KeysRefused(Exception):
-    """Keys that the operator did not pin; the text names which of the two."""
+    """A key of the vault does not match its pinned fingerprints; the text names the key."""
 
 
 class Pinned(msgspec.Struct, frozen=True):
-    """The fingerprints of the only keys that a credential is handed over with, two while one is rotated."""
+    """The fingerprints of the trusted vault keys, two of a key during its rotation."""
 
     wrapping: frozenset[str]
     sealing: frozenset[str]
 
     def check(self, keys: Keys) -> None:
-        """Compare the keys that the broker sends with the pinned fingerprints; raises KeysRefused."""
+        """Raise KeysRefused if the broker's keys do not match the pinned fingerprints."""
         try:
             wrapping = wrapping_key_fingerprint(keys.wrapping_key)
         except NotAWrappingKey:
@@ -58,7 +58,7 @@ def wrap_secret(secret: bytes, wrapping_key_pem: str) -> bytes:
 
 
 def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | None = None) -> None:
-    """Refuse a key that may do more than read, or not even that; raises Faulted, in the words of `advice`."""
+    """Raise Faulted, in the words of `advice`, for a key that may do more than read or may not read."""
     finding = judge_key(exchange, verified.permissions)
     if finding is not None:
         rights = {"rights": list(finding.rights)} if finding.rights else {}
@@ -66,6 +66,6 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
 
 
 def api_key_hint(exchange: Exchange, fields: Fields) -> str:
-    """Give the last four characters of the first field that is no secret, fewer of a short one."""
+    """Return the last four characters of the first field that is not secret, fewer if it is short."""
     text = next((fields[field.key].reveal() for field in exchange.credential_fields if not field.secret), "")
     return text[-HINT_LENGTH:] if len(text) >= 4 * HINT_LENGTH else ""

@@ -1,4 +1,4 @@
-"""Deleting accounts and users: at once for the user, in the vault as soon as the destroyer can."""
+"""Deleting accounts and users: at once in the database, later in the vault by the destroyer."""
 
 import asyncio
 from uuid import UUID
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class Deleting:
-    """Takes accounts away with their balances, and users; a sync that is open is settled as failed."""
+    """Deletes users, and accounts with their balances; an open sync is settled as failed."""
 
     def __init__(self, pool: Pool, relay: Relay, destroyer: Destroyer, key: Ed25519PrivateKey) -> None:
         self._pool = pool
@@ -46,15 +46,15 @@ class Deleting:
         self._key = key
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
-        """Delete an account; raises NotFound when the user has none with this id."""
+        """Delete an account; raises NotFound if the user has no account with this id."""
         if not await self._deleted(user_id, account_id):
             raise NotFound
 
     async def delete_user(self, user: User, address: str | None) -> None:
-        """Delete a user whose password was just checked; raises WrongPassword when it was changed meanwhile.
+        """Delete a user whose password was just checked; raises WrongPassword if it was changed meanwhile.
 
-        After the first transaction no token and no password opens anything, and the email address is free;
-        then what the user had is taken away. Where that is cut off, `run` goes on, at whichever gateway.
+        After the first transaction the user's tokens and password stop working and the email address is
+        free. Then the user's data are deleted; if that is interrupted, `run` of any gateway continues it.
         """
         async with self._pool.transaction() as connection:
             if not await deleted_users.delete_user(connection, user):
@@ -68,7 +68,7 @@ class Deleting:
         await self._empty_or_later(user.id)
 
     async def run(self) -> None:
-        """Finish what was begun, for ever; any number of these may run at once."""
+        """Finish interrupted deletions, for ever; any number of gateways may run this at once."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
@@ -79,7 +79,7 @@ class Deleting:
                 log.exception("deleting_failed")
 
     async def finish(self) -> None:
-        """Delete the rest of deleted users' data, also rows that requests under way have added."""
+        """Delete the remaining data of deleted users, including rows added by requests in flight."""
         async with self._pool.transaction() as connection:
             user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
         for user_id in user_ids:
@@ -101,7 +101,7 @@ class Deleting:
             log.exception("emptying_failed", user_id=user_id)
 
     async def _empty(self, user_id: UUID) -> None:
-        """Take away the accounts of a deleted user, one by one, and all else that came from a person."""
+        """Delete the accounts of a deleted user, one by one, and all other personal data."""
         async with self._pool.transaction() as connection:
             listed = await accounts.list_accounts(connection, user_id)
         for account in listed:
@@ -115,7 +115,7 @@ class Deleting:
         self._destroyer.wake()
 
     async def _deleted(self, user_id: UUID, account_id: UUID) -> bool:
-        """Delete an account; False when the user has none with this id."""
+        """Delete an account; False if the user has no account with this id."""
         async with self._pool.transaction() as connection:
             account = await accounts.lock_account(connection, account_id)
             if account is None or account.user_id != user_id or account.credential_id is None:
@@ -127,8 +127,8 @@ class Deleting:
 
 
 async def _take_away(connection: Connection, account: Account, key: Ed25519PrivateKey) -> None:
-    """Delete an account, which is locked, and settle its open sync."""
-    assert account.credential_id is not None  # noqa: S101 - it is not deleted yet
+    """Delete a locked account and settle its open sync."""
+    assert account.credential_id is not None  # noqa: S101 - not deleted yet
     queued = await syncs.find_open(connection, account.id)
     if queued is not None:
         grant = sync_grant(queued, account.credential_id, key)

@@ -1,4 +1,4 @@
-"""Destroying doomed credentials in the vault, and only then forgetting them."""
+"""Destroys doomed credentials in the vault, then deletes their rows."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Destroyer:
-    """Runs every five seconds and when woken; any number of them may run at once."""
+    """Runs every five seconds and when woken; any number of destroyers may run at once."""
 
     def __init__(self, pool: Pool, broker: Broker, credential_grace: float) -> None:
         self._pool = pool
@@ -29,11 +29,11 @@ class Destroyer:
         self._bell = Wake()
 
     def wake(self) -> None:
-        """Say that a credential was doomed."""
+        """Wake the destroyer after a credential was doomed."""
         self._bell.ring()
 
     async def run(self) -> None:
-        """Destroy what is due, for ever."""
+        """Destroy the credentials that are due, for ever."""
         while True:
             await self._bell.wait(SWEEP_SECONDS)
             try:
@@ -45,7 +45,7 @@ class Destroyer:
                 log.exception("destroying_failed")
 
     async def _destroy_some(self) -> int:
-        """Destroy a few at once; gives how many of them are gone."""
+        """Destroy a few at once; returns how many were destroyed."""
         async with self._pool.transaction() as connection:
             await credentials.doom_abandoned(connection, self._credential_grace)
             doomed = await credentials.take_doomed(connection, AT_ONCE, PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Taking on keys that users submit: so many and so often, stored and verified before they are used."""
+"""Storing and verifying the keys that users submit, within limits."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -26,34 +26,34 @@ from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """How often a user, and a client address, may submit a key, and how many a gateway takes on at once.
+    """How often a user and a client address may submit keys, and how many a gateway handles at once.
 
-    Whoever has an account and repairs it is not refused for others at the same address.
+    Repairing an account does not count for the address, so other users there can not block it.
     """
 
     limits: Limits
     at_once: int
 
     def charges(self, user_id: UUID) -> list[Charge]:
-        """Give what a submission is charged for its user."""
+        """Return the charges of a submission for its user."""
         return [(policy, str(user_id)) for policy in self.limits.submissions]
 
     def charges_of_address(self, address: str | None) -> list[Charge]:
-        """Give what connecting an account is charged for the client's address."""
+        """Return the charges of connecting an account for the client's address."""
         return [(self.limits.address_submissions, client_network(address))]
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """An account with its new credential, and what the user's limits still allow."""
+    """An account with its new credential, and the rest of the user's limits."""
 
     account: Account
     allowances: tuple[Allowance, ...]
 
 
 class Intake:
-    """Stores and verifies submitted keys; nothing refused stays in the vault."""
+    """Stores and verifies submitted keys; refused keys are destroyed."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it works with
+    def __init__(  # noqa: PLR0913 - its dependencies
         self,
         pool: Pool,
         bus: Bus,
@@ -72,14 +72,14 @@ class Intake:
         self._places = Places(admission.at_once)
 
     def place(self, user_id: UUID) -> AbstractContextManager[None]:
-        """Hold a place for a user's submission; raises TooBusy."""
+        """Hold a slot for a user's submission; raises TooBusy."""
         return self._places.taken(str(user_id))
 
     @asynccontextmanager
     async def verified(self, submission: Submission) -> AsyncIterator[tuple[Pending, Verified]]:
-        """Store a key and have it verified; it is doomed at the end, unless an account keeps it.
+        """Store and verify a key; at exit it is doomed unless an account keeps it.
 
-        Where the vault's keys changed meanwhile it is stored once more, under a new id. Raises Faulted, and
+        If the vault's keys changed meanwhile, the key is stored once more under a new id. Raises Faulted and
         VaultNotTrusted.
         """
         for again in (True, False):
@@ -98,7 +98,7 @@ class Intake:
                 return
 
     async def advice(self, submission: Submission) -> Advice:
-        """Give the advice for the account as it stands now; as it stood, when the database is away."""
+        """Return the advice for the account's present state; the given one if the database is unavailable."""
         if submission.account_id is None:
             return submission.advice
         try:
@@ -109,7 +109,7 @@ class Intake:
 
     @asynccontextmanager
     async def _told(self, submission: Submission) -> AsyncIterator[None]:
-        """Tell of faults in words that are true for the account as it stands now; raises Faulted."""
+        """Reword failures for the account's present state; raises Faulted and VaultNotTrusted."""
         try:
             yield
         except Failure as failure:
@@ -130,6 +130,6 @@ class Intake:
 
 
 async def as_it_stands(connection: Connection, advice: Advice, account_id: UUID) -> Advice:
-    """Give the advice for an account as it stands now."""
+    """Return the advice for an account's present state."""
     stand = (await pauses.find_stands(connection, [account_id]))[account_id]
     return msgspec.structs.replace(advice, standing=stand.standing)

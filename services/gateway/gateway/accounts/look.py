@@ -1,4 +1,4 @@
-"""Looking up the accounts of a user, and how they stand, as of one moment."""
+"""Looking up a user's accounts and their pauses, as of one moment."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ async def list_accounts(pool: Pool, user_id: UUID) -> list[tuple[Account, Pause 
 
 
 async def find_account(pool: Pool, user_id: UUID, account_id: UUID) -> tuple[Account, Stand]:
-    """Find an account of a user, and how it stands; raises NotFound."""
+    """Find an account of a user and its pause; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
         account = await owned(connection, user_id, account_id)
         stands = await pauses.find_stands(connection, [account_id])

@@ -14,7 +14,7 @@ MAX_NAME = 64
 
 
 def checked_name(text: str) -> str:
-    """Give a name without what was pasted around it; raises InvalidInput."""
+    """Return a name with its ends trimmed; raises InvalidInput."""
     name = trimmed(text)
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise InvalidInput(f"The name must have 1 to {MAX_NAME} printable characters.")
@@ -22,7 +22,7 @@ def checked_name(text: str) -> str:
 
 
 async def rename(pool: Pool, user_id: UUID, account_id: UUID, name: str) -> tuple[Account, Pause | None]:
-    """Give an account of a user another name; raises InvalidInput and NotFound."""
+    """Rename a user's account; raises InvalidInput and NotFound."""
     checked = checked_name(name)
     async with pool.transaction() as connection:
         account = await accounts.rename(connection, user_id, account_id, checked)

@@ -4,12 +4,12 @@ import unicodedata
 
 from contracts.values import Secret
 
-# Zero-width spaces, byte order marks and marks of direction, which no font shows.
+# Zero-width spaces, byte order marks and direction marks, which are invisible.
 FORMAT = "Cf"
 
 
 def trimmed(text: str) -> str:
-    """Take white space, line ends and invisible characters from both ends; characters inside stay."""
+    """Remove white space, line ends and invisible characters at both ends; keep those inside."""
     start, end = 0, len(text)
     while start < end and _invisible(text[start]):
         start += 1
@@ -19,10 +19,10 @@ def trimmed(text: str) -> str:
 
 
 def read_pasted(name: str, secret: Secret) -> tuple[Secret, str | None]:
-    """Give a part of a key as it is used, and a note where its ends were trimmed.
+    """Return the trimmed field of a key, and a note if its ends were trimmed.
 
-    The parts of a key travel in header fields, whose outer white space is no part of their value (RFC 9110,
-    section 5.5): no exchange can have given out, or taken, one with white space at its ends.
+    The fields of a key are sent in header fields, which exclude white space at the ends of their values
+    (RFC 9110, section 5.5). So no exchange can have issued or accepted a field with white space at its ends.
     """
     given = secret.reveal()
     text = trimmed(given)

@@ -1,4 +1,4 @@
-"""Pausing accounts whose key is not what it must be, and letting them go on."""
+"""Pausing accounts whose key has wrong rights or another owner, and resuming them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,17 +18,17 @@ from gateway.store.pool import Connection, database_time
 from gateway.store.syncs import Queued
 from gateway.syncs.messages import account_paused, account_resumed
 
-# With a look every five seconds, and the time that one takes, an account is verified within a minute.
+# The reverifier looks every five seconds, so an account is verified within a minute of its pause.
 FIRST_VERIFY_SECONDS = 30.0
 
 
 async def find_refused(
     connection: Connection, outcomes: Sequence[tuple[SyncOutcome, Queued]]
 ) -> dict[UUID, Finding]:
-    """Give the syncs whose numbers do not count, with the reason, and pause the accounts of their keys.
+    """Return the syncs whose key must not be used, with the reason, and pause the accounts of those keys.
 
-    The accounts are locked. What the rights of a key say holds for the numbers that it read; its account is
-    paused only where it is still the account's.
+    The accounts are locked. The rights of a key decide about the numbers that it read. The account is paused
+    only if the key is still the account's.
     """
     keys = await pauses.find_keys(connection, [sync.account_id for _, sync in outcomes])
     refused: dict[UUID, Finding] = {}
@@ -47,9 +47,10 @@ async def find_refused(
 
 
 def _finding(outcome: SyncOutcome, key: Key) -> Finding | None:
-    """Judge the rights of an outcome; without the right to read, a pause of the account stays believed.
+    """Judge the rights of an outcome.
 
-    A key that is not paused and may not read is no finding: its wallets say so.
+    If the outcome has no rights, or the key may not read, the reason of an existing pause holds. A key that
+    is not paused and may not read is not a finding, because its wallets report that.
     """
     if outcome.rights is not None:
         finding = judge_rights(EXCHANGES[key.exchange], key.exchange_uid, outcome.rights)
@@ -59,9 +60,9 @@ def _finding(outcome: SyncOutcome, key: Key) -> Finding | None:
 
 
 def _made_with(key: Key, outcome: SyncOutcome, sync: Queued) -> bool:
-    """Tell whether an outcome was made with the key that its account has now.
+    """Return whether an outcome was made with the account's present key.
 
-    Its grant says it. Where it has none, a sync that is older than the key was made with the one before.
+    The grant names the key. Without a grant, a sync older than the key was made with an earlier key.
     """
     if outcome.grant is not None:
         with suppress(Malformed):
@@ -70,7 +71,7 @@ def _made_with(key: Key, outcome: SyncOutcome, sync: Queued) -> bool:
 
 
 async def _pause(connection: Connection, begun: list[Begun], keys: Mapping[UUID, Key]) -> None:
-    """Pause accounts; those that are paused already stay so, for the reason that they have."""
+    """Pause accounts; accounts that are already paused keep their reason."""
     paused = await pauses.begin(connection, begun, FIRST_VERIFY_SECONDS)
     for pause in paused:
         key = keys[pause.account_id]
@@ -78,7 +79,7 @@ async def _pause(connection: Connection, begun: list[Begun], keys: Mapping[UUID,
 
 
 async def change_reason(connection: Connection, account: Account, finding: Finding, verify_in: float) -> None:
-    """Give a paused account, which is locked, the reason that holds now; tells where it is another one."""
+    """Set the reason of a locked, paused account; publish an event if the reason changed."""
     before = (await pauses.find(connection, [account.id])).get(account.id)
     pause = await pauses.change(connection, account.id, finding.code, finding.rights, verify_in)
     if before is not None and pause is not None and before.reason != pause.reason:
@@ -86,7 +87,7 @@ async def change_reason(connection: Connection, account: Account, finding: Findi
 
 
 async def resume(connection: Connection, account: Account) -> Pause | None:
-    """End the pause of an account, which is locked, where it has one, and tell."""
+    """End the pause of a locked account, if it has one, and publish an event."""
     pause = await pauses.end(connection, account.id)
     if pause is not None:
         await accounts.forget_error(connection, account.id)
@@ -96,7 +97,7 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
 
 
 async def tell_resumed(connection: Connection, ended: Ended) -> None:
-    """Tell that the pause of an account ended."""
+    """Publish and audit the end of a pause."""
     now = await database_time(connection)
     await outbox.put(
         connection, account_resumed(ended.account_id, ended.user_id, ended.exchange, ended.paused_at, now)

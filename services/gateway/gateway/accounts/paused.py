@@ -1,4 +1,4 @@
-"""What is told of a paused account, and of faults as their account stands now. Pure."""
+"""Texts about paused accounts, and about faults in the present state of their account. Pure."""
 
 from contracts.exchanges import EXCHANGES
 from contracts.faults import FAULTS, Code, CodeText, fault_of
@@ -10,7 +10,7 @@ from gateway.store.pauses import Pause, Stand
 
 
 def account_paused(pause: Pause, exchange: str) -> AccountPaused:
-    """Say that an account is paused, so that nothing is read of it, and what ends that."""
+    """Return the error for a paused account, with the reason and the action that ends the pause."""
     words = Finding(pause.reason, pause.rights).words
     return AccountPaused(
         f"{words} {way_out(pause, EXCHANGES[exchange].name)}",
@@ -22,7 +22,7 @@ def account_paused(pause: Pause, exchange: str) -> AccountPaused:
 
 
 def next_action(code: CodeText | None, advice: Advice, stand: Stand) -> str | None:
-    """Say what the user can do about the fault of a sync, as its account stands now; None without a fault."""
+    """Return the next action for a sync's fault, for the account's present state; None without a fault."""
     if code is None:
         return None
     if stand.deleted:
@@ -34,7 +34,7 @@ def next_action(code: CodeText | None, advice: Advice, stand: Stand) -> str | No
 
 
 def way_out(pause: Pause, exchange: str) -> str:
-    """Say what ends a pause; the exchange is named as people call it."""
+    """Return the action that ends a pause; `exchange` is the exchange's display name."""
     if pause.destroyed_at is not None:
         return (
             "The account is paused, and it has no key: we delete the secret, because the exchange said twice "

@@ -1,4 +1,4 @@
-"""A credential that no account has yet: announced before the vault hears of it, and kept or doomed."""
+"""A credential without an account: recorded before it is sent to the vault, then kept or doomed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """A credential as a user submits it, where it is from, and what its user is told to do about faults.
+    """A credential as a user submits it, its origin, and the advice about faults.
 
-    `account_id` is the account whose key it is to replace; None where one is to be connected.
+    `account_id` is the account whose key is replaced; None if an account is connected.
     """
 
     user_id: UUID
@@ -40,9 +40,9 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class Pending:
-    """A credential on its way to an account; `begun` is when that began, by the database's clock.
+    """A credential without an account; `begun` is its start by the database's clock.
 
-    While it is `handed_over` the vault-broker may still be storing it. `code` says why it is given up.
+    While `handed_over` is true, the vault-broker may still be storing it. `code` is why it is doomed.
     """
 
     def __init__(self, credential_id: UUID, begun: DatabaseTime) -> None:
@@ -53,13 +53,13 @@ class Pending:
         self.code: str | None = None
 
     def keep(self) -> None:
-        """Say that an account has it now."""
+        """Mark the credential as an account's."""
         self.kept = True
 
 
 @asynccontextmanager
 async def pending(pool: Pool, destroyer: Destroyer, submission: Submission) -> AsyncIterator[Pending]:
-    """Announce a credential, and give it up at the end, however that comes, unless it was kept."""
+    """Record a pending credential, and doom it at exit, also after errors, unless it was kept."""
     credential = await _announced(pool, submission)
     try:
         yield credential
@@ -90,10 +90,10 @@ async def _announced(pool: Pool, submission: Submission) -> Pending:
 
 
 async def _doom(pool: Pool, credential: Pending, submission: Submission) -> None:
-    """Give up a credential that did not become an account's, even when that only seems so.
+    """Doom a credential that did not become an account's, or seems not to have.
 
-    While the vault-broker may still be storing it, it is destroyed only when that must have ended. When the
-    database is away the caller does not wait for it: the destroyer dooms what was abandoned.
+    If the vault-broker may still be storing it, it is destroyed only after that must have ended. If the
+    database is unavailable, the caller does not wait: the destroyer dooms abandoned credentials.
     """
     try:
         async with pool.transaction(DOOM_SECONDS) as connection:

@@ -1,4 +1,4 @@
-"""Replacing the key of an account: another one of the same account of the exchange takes its place."""
+"""Replacing the key of an account with another key of the same exchange account."""
 
 from uuid import UUID
 
@@ -19,9 +19,9 @@ from gateway.store.pool import Connection
 
 
 async def replace(intake: Intake, submission: Submission, account: Account) -> Accepted:
-    """Put another key in the place of the old one, which stays in use until the new one is verified.
+    """Replace the key of an account; the old key stays in use until the new one is verified.
 
-    Raises RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, DifferentAccount, TooSlow, and NotFound where
+    Raises RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, DifferentAccount, TooSlow, and NotFound if
     the account was deleted meanwhile.
     """
     with intake.place(submission.user_id):
@@ -59,8 +59,8 @@ async def _swap(
 
 
 async def _let_go(connection: Connection, account: Account, old: UUID) -> None:
-    """End the pause of an account, which is locked, with its old credential, and give that up."""
-    # A sync that is open was granted the old credential.
+    """End the pause of a locked account and doom its old credential."""
+    # An open sync has a grant for the old credential.
     open_sync = await syncs.find_open(connection, account.id)
     needed_until = open_sync.deadline if open_sync else None
     pause = await resume(connection, account)

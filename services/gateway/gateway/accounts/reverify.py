@@ -1,4 +1,4 @@
-"""Verifying the keys of paused accounts: whether the pause ends, stays, or costs the secret."""
+"""Verifies the keys of paused accounts: the pause ends, stays, or the secret is destroyed."""
 
 import asyncio
 
@@ -27,13 +27,14 @@ LOOK_SECONDS = 5.0
 AT_ONCE = 8
 BATCHES = 40
 HOURLY_SECONDS = 3600.0
-# How long a gateway has a pause to itself: more than a verification and its settling take.
+# The lease of a gateway on a pause: longer than a verification and its settling take.
 CLAIM_SECONDS = 60.0
-# After a verification that failed for a moment: soon while the pause is young, and then less often.
+# Retries after a transient failure: soon while the pause is young, then less often.
 SOON_SECONDS = 15.0
 YOUNG_SECONDS = 180.0
 RETRY_SECONDS = 300.0
-# A worker that lies twice costs a secret: all gateways together give up so many a minute and no more.
+# A compromised worker that lies twice destroys a secret, so all gateways together destroy at most one a
+# minute.
 DESTRUCTIONS = Policy("secrets-given-up", 1)
 POSTPONED_SECONDS = 120.0
 
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Reverifier:
-    """Looks every five seconds; any number of them may run at once."""
+    """Runs every five seconds; any number of reverifiers may run at once."""
 
     def __init__(
         self, pool: Pool, bus: Bus, relay: Relay, destroyer: Destroyer, key: Ed25519PrivateKey
@@ -53,7 +54,7 @@ class Reverifier:
         self._key = key
 
     async def run(self) -> None:
-        """Verify what is due, for ever."""
+        """Verify the keys that are due, for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -75,14 +76,14 @@ class Reverifier:
                 return
 
     async def _end_replaced(self) -> None:
-        """Let accounts go on whose key was replaced by a gateway that knows no pauses."""
+        """End pauses of accounts whose key was replaced by a gateway version without pauses."""
         async with self._pool.transaction() as connection:
             for ended in await pauses.end_replaced(connection, AT_ONCE):
                 if ended.deleted_at is None:
                     await tell_resumed(connection, ended)
 
     async def _verify(self, due: Due, begun: DatabaseTime) -> None:
-        """Verify a key; where that fails the account stays paused, and it is tried again later."""
+        """Verify a key; after a failure the account stays paused and the gateway retries later."""
         try:
             await self._settle(due, begun)
         except DatabaseUnavailable as error:
@@ -106,9 +107,9 @@ class Reverifier:
 
 
 def retry_seconds(failure: Failure, age: float) -> float:
-    """Give the seconds until a verification that failed is tried again, of a pause of so many seconds.
+    """Return the seconds until a failed verification is retried; `age` is that of the pause in seconds.
 
-    A fault that stays waits for the hourly one; no try comes before the exchange wants it.
+    A permanent fault waits an hour. No retry comes earlier than the exchange's Retry-After.
     """
     if not fault_of(failure.code).retryable:
         return HOURLY_SECONDS
@@ -116,7 +117,7 @@ def retry_seconds(failure: Failure, age: float) -> float:
 
 
 async def settle(connection: Connection, due: Due, verified: VerifiedRights | Verified) -> None:
-    """Do what was found, unless the key was replaced or the account deleted meanwhile."""
+    """Apply the result of a verification, unless the key was replaced or the account deleted meanwhile."""
     account = await accounts.lock_account(connection, due.account_id)
     if account is None or account.credential_id != due.credential_id:
         return
@@ -135,9 +136,9 @@ async def settle(connection: Connection, due: Due, verified: VerifiedRights | Ve
 
 
 async def _give_up_secret(connection: Connection, account: Account, pause: Pause, finding: Finding) -> None:
-    """Have a secret destroyed whose key was found twice to do more than read; the account stays paused.
+    """Destroy the secret of a key that was found twice to have excess rights; the account stays paused.
 
-    A credential of which the vault holds nothing stands in for it.
+    A stand-in, which the vault does not hold, takes the credential's place.
     """
     if (await limits.take(connection, DESTRUCTIONS, "all")).exceeded:
         log.error("secret_kept", account_id=account.id, reason="too many at once")

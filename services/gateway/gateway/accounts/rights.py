@@ -1,4 +1,4 @@
-"""What the rights of a key mean for its account: whether the key may go on being used. Pure."""
+"""Judging by its rights and owner whether a key may still be used. Pure."""
 
 from collections.abc import Iterable
 
@@ -12,28 +12,28 @@ from contracts.syncs import Rights
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Why a key is not used; `rights` are those that it has too many."""
+    """Why a key must not be used; `rights` are its excess rights."""
 
     code: CodeText
     rights: tuple[str, ...] = ()
 
     @property
     def detail(self) -> str:
-        """Name the rights in a sentence; empty where there are none."""
+        """Return a sentence with the rights; empty without rights."""
         return f"Its other rights are: {', '.join(self.rights)}." if self.rights else ""
 
     @property
     def words(self) -> str:
-        """Say it, with the rights by name."""
+        """Return the text of the fault, with the rights by name."""
         return fault_of(self.code).told(self.detail)
 
 
 def judge_rights(
     exchange: Exchange, exchange_uid: str, said: Rights | VerifiedRights | Verified
 ) -> Finding | None:
-    """Compare what an exchange says of a key with its account; None where the key may only read that one.
+    """Judge the owner and rights of a key; None if it may only read its account.
 
-    A key of another account is that above all, whatever it may do there.
+    For a key of another account, that is the finding, whatever its rights.
     """
     if said.exchange_uid != exchange_uid:
         return Finding(Code.OTHER_ACCOUNT)
@@ -41,7 +41,7 @@ def judge_rights(
 
 
 def judge_key(exchange: Exchange, permissions: Iterable[str]) -> Finding | None:
-    """Tell why a key is not used, by its rights alone: it may do more than read, or may not read."""
+    """Judge a key by its rights alone: it may do more than read, or may not read."""
     named = named_rights(exchange, permissions)
     excess = excess_rights(exchange, named)
     if not excess:

@@ -1,4 +1,4 @@
-"""What a user submits of a key, read before anything is stored: its values, exchange and region. Pure."""
+"""Checking a submitted key before it is stored: its fields, exchange and region. Pure."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from gateway.errors import InvalidInput, RegionNotServed
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The fields of a key as they are used, and a note on each that was trimmed."""
+    """The trimmed fields of a key, and a note on each that changed."""
 
     fields: Fields
     notes: tuple[str, ...]
@@ -21,7 +21,7 @@ class Submitted(msgspec.Struct, frozen=True):
 def read_fields(
     exchange: Exchange, given: Fields, situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> Submitted:
-    """Read the fields that were pasted; raises InvalidInput, which names each that can not be used."""
+    """Read the submitted fields; raises InvalidInput, which names each invalid field."""
     read = {name: read_pasted(name, secret) for name, secret in given.items()}
     fields = {name: secret for name, (secret, _) in read.items()}
     wrong = wrong_fields(exchange, exchange.credential_fields, fields)
@@ -48,7 +48,7 @@ def find_exchange(key: str) -> Exchange:
 def check_region(
     exchange: Exchange, region: str, situation: Situation, standing: Standing = Standing.ACTIVE
 ) -> None:
-    """Refuse a region that is not the exchange's; raises InvalidInput, or RegionNotServed."""
+    """Raise InvalidInput for a region that the exchange lacks, RegionNotServed for one not served."""
     if exchange.region(region) is not None:
         return
     known = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions)

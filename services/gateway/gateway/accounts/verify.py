@@ -19,7 +19,7 @@ VERIFY_SECONDS = 20.0
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A credential that is verified, and where."""
+    """A credential to verify, with its exchange and region."""
 
     credential_id: UUID
     exchange: str
@@ -27,7 +27,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime) -> Verified:
-    """Verify a credential, which the gateway grants with its key; raises Failure."""
+    """Have a worker verify a credential, with a grant signed by `key`; raises Failure."""
     verified: Verified = await _answered(bus, _question(key, asked, begun), VerifyReply)
     return verified
 
@@ -35,7 +35,7 @@ async def verify(bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: Database
 async def verify_rights(
     bus: Bus, key: Ed25519PrivateKey, asked: Asked, begun: DatabaseTime
 ) -> VerifiedRights | Verified:
-    """Have the rights of a credential read whose account is known; raises Failure."""
+    """Have a worker read the rights of a credential whose account is known; raises Failure."""
     question = msgspec.structs.replace(_question(key, asked, begun), rights_only=True)
     verified: VerifiedRights | Verified = await _answered(bus, question, RightsReply)
     return verified

@@ -1,4 +1,4 @@
-"""Every answer that is no success, as a problem document (RFC 9457)."""
+"""Error responses as problem documents (RFC 9457)."""
 
 import re
 from datetime import datetime
@@ -35,25 +35,25 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-# Of our own: the phrases of the standard library change.
+# Fixed here, because the phrases of the standard library change.
 CODES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
 }
 
-# Answers that are given before the body is read.
+# Statuses of responses that are sent before the body is read.
 UNREAD = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 
-# A name that is not known may be a secret in the wrong place.
+# The name of an unknown field may be a secret in the wrong place.
 UNKNOWN = re.compile(r"unknown field `.*`", re.DOTALL)
 
-# The words, and the seconds until another try may succeed.
+# The text of the problem, and the seconds until a retry may succeed.
 DATABASE: dict[type[DatabaseUnavailable], tuple[str, int]] = {
     DatabaseUnavailable: ("The database is not available.", UNAVAILABLE_RETRY_AFTER),
     Overloaded: ("This gateway does too much of this at once.", 1),
 }
 
-# Where the answer's code and cause are kept until the request is logged.
+# Key in the ASGI state for the code and cause of an error response, kept until the request is logged.
 TROUBLE = "trouble"
 
 AnyRequest = Request[Any, Any, Any]
@@ -68,12 +68,12 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """A problem (RFC 9457); `code` is stable, `detail` says what to do and may be worded anew.
+    """A problem (RFC 9457); `code` is stable; `detail` says what to do, and its wording may change.
 
-    A later version may send a `code` that is not known today: then `status` says how to act. `errors` names
-    fields of the request; `exchange_code` and `endpoint` are the exchange's error and the read that met it;
-    `rights` are those that a key has too many; `account_id` is an account that is connected already;
-    `reason`, `since` and `secret_destroyed` tell of a pause.
+    A later version may send a `code` that is unknown today: then act by `status`. `errors` names invalid
+    fields of the request. `exchange_code` and `endpoint` are the exchange's error and the read that met it.
+    `rights` are the key's excess rights. `account_id` is the account that is already connected. `reason`,
+    `since` and `secret_destroyed` describe a pause.
     """
 
     type: str
@@ -92,7 +92,7 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """Describe the problems of a route in the OpenAPI document, those that every route may have included."""
+    """Describe the problems of a route for the OpenAPI document, including those of every route."""
     return {
         status: ResponseSpec(
             ProblemDocument,
@@ -105,7 +105,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Refuse a body that is not said to be JSON, which Litestar would read as JSON; raises Problem."""
+    """Raise Problem for a body without Content-Type application/json; Litestar would read it as JSON."""
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
         raise Problem(
@@ -116,7 +116,7 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
 
 
 def problem_fields(problem: Problem) -> dict[str, str]:
-    """Give the header fields of a problem document."""
+    """Return the header fields of a problem document."""
     fields = SECURITY_HEADERS | problem.headers | {"Content-Type": MEDIA_TYPE}
     if problem.status is HTTPStatus.UNAUTHORIZED:
         fields["WWW-Authenticate"] = "Bearer"
@@ -126,16 +126,16 @@ def problem_fields(problem: Problem) -> dict[str, str]:
 def problem_response(
     request: AnyRequest, problem: Problem, error: Exception | None = None
 ) -> Response[dict[str, Any]]:
-    """Answer with a problem document, and note for the log what it is about."""
+    """Respond with a problem document, and keep its code and cause for the log."""
     request.scope["state"][TROUBLE] = {"code": problem.code} | (_cause(error) if error else {})
     headers = problem_fields(problem)
     if problem.status in UNREAD:
-        headers["Connection"] = "close"  # it can not be used again: the rest of the body is in it
+        headers["Connection"] = "close"  # not reusable, because the rest of the body is unread
     return Response(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def trouble(scope: HTTPScope) -> dict[str, Any]:
-    """Give what the log should say of a request that failed: the code, and the cause where we know one."""
+    """Return the log fields of a failed request: the code, and the cause if known."""
     return dict(scope["state"].get(TROUBLE, {}))
 
 
@@ -156,7 +156,7 @@ def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
-    """Say that the database is away or in use, and what the request may have changed before."""
+    """Respond that the database is unavailable or overloaded, and what the request may have changed."""
     words, seconds = DATABASE[type(error)]
     problem = Problem(status_of(type(error)), error.code, f"{words} {afterwards(request.scope)}", seconds)
     return problem_response(request, problem, error)
@@ -176,12 +176,12 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     code = CODES.get(status, "request_refused")
     response = problem_response(request, Problem(status, code, f"{status.phrase}."))
     for name, value in (error.headers or {}).items():
-        response.set_header(name, value)  # Allow, of a wrong method
+        response.set_header(name, value)  # such as Allow, for a wrong method
     return response
 
 
 def _errors(error: HTTPException) -> list[dict[str, str]]:
-    """Name the fields that are wrong; the words come from types, never from the input."""
+    """Name the invalid fields; the messages come from types, never from the input."""
     listed = error.extra if isinstance(error.extra, list) else []
     entries = [entry for entry in listed if isinstance(entry, dict)]
     wrong = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in entries]

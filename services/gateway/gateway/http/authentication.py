@@ -1,4 +1,4 @@
-"""Access tokens (JWT, EdDSA), which every route asks for that does not call itself public."""
+"""Access tokens (JWT, EdDSA), required by every route that is not marked public."""
 
 import re
 from datetime import datetime
@@ -29,7 +29,7 @@ AUDIENCE = "crypto-pocket-butler-api"
 FAMILY = "family"
 AUTHORIZATION = re.compile(r"(?i:bearer) [\w-]{1,512}\.[\w-]{1,1024}\.[\w-]{86}", re.ASCII)
 
-# A route with this needs no user.
+# The option of a route that needs no user.
 PUBLIC = {"exclude_from_auth": True}
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -40,7 +40,7 @@ class _Extras(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The claims of every access token, no more and no less."""
+    """The claims of an access token: all are required, others are refused."""
 
     sub: UUID
     jti: UUID
@@ -52,15 +52,15 @@ class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _AccessToken(Token):
-    """A token whose claims are those that the gateway writes; the database judges its times."""
+    """A token with exactly the gateway's claims; its times are compared with the database's clock."""
 
     def __post_init__(self) -> None:
-        """Keep times in whole seconds, as a token writes them; Litestar would hold them against our clock."""
+        """Round times down to whole seconds, as in the token; Litestar would compare them with our clock."""
         self.exp, self.iat = self.exp.replace(microsecond=0), self.iat.replace(microsecond=0)
 
     @classmethod
     def decode_payload(cls, *args: Any, **named: Any) -> Any:
-        """Decode and verify; raises InvalidTokenError, also where Litestar would stumble over a claim."""
+        """Decode and verify; raises InvalidTokenError, also for claims that Litestar can not process."""
         named["options"] = {**named["options"], "verify_exp": False, "verify_iat": False}
         payload = super().decode_payload(*args, **named)
         try:
@@ -71,7 +71,7 @@ class _AccessToken(Token):
 
 
 class _Bearer(JWTAuthenticationMiddleware):
-    """Takes a token by its own scheme and in the form in which it was issued; Litestar takes any scheme."""
+    """Accepts only the Bearer scheme and the form of an issued token; Litestar accepts any scheme."""
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
         """Find the user of a request; raises NotAuthorizedException."""
@@ -81,11 +81,11 @@ class _Bearer(JWTAuthenticationMiddleware):
 
 
 class _Authentication(JWTAuth[SignedIn]):
-    """Says of itself what OpenAPI allows: Litestar names the header, which is no part of an HTTP scheme."""
+    """Describes itself as OpenAPI allows; Litestar adds a header name, which an HTTP scheme can not have."""
 
     @property
     def openapi_components(self) -> Components:
-        """Describe the access token."""
+        """Return the OpenAPI description of the access token."""
         bearer = SecurityScheme(
             type="http", scheme="bearer", bearer_format="JWT", description=self.description
         )
@@ -93,7 +93,7 @@ class _Authentication(JWTAuth[SignedIn]):
 
 
 class AccessTokens:
-    """Makes access tokens and checks them on every request that needs a user."""
+    """Issues access tokens and checks them on every request that needs a user."""
 
     def __init__(self, key: Ed25519PrivateKey, pool: Pool) -> None:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -112,7 +112,7 @@ class AccessTokens:
         )
 
     def issue(self, user_id: UUID, family_id: UUID, now: datetime) -> Secret:
-        """Make an access token of 15 minutes from now, by the database's clock."""
+        """Issue an access token for 15 minutes from `now`, a time of the database's clock."""
         token = _AccessToken(
             exp=now + ACCESS_LIFE,
             sub=str(user_id),
@@ -125,6 +125,6 @@ class AccessTokens:
         return Secret(token.encode(self._pem, ALGORITHM))
 
     async def _signed_in(self, token: Token, _connection: Connection) -> SignedIn | None:
-        """Find the user of a token; None when it names nobody, is over or was revoked with its family."""
+        """Return the user of a token; None if the user is unknown or the token expired or was revoked."""
         times = Times(token.iat, token.exp)
         return await find_signed_in(self._pool, UUID(token.sub), UUID(token.extras[FAMILY]), times)

@@ -1,4 +1,4 @@
-"""Receiving the bodies of requests within a time, so that slow clients hold nothing for ever."""
+"""A timeout for request bodies, so that slow clients can not hold connections for ever."""
 
 import asyncio
 from contextlib import suppress
@@ -15,9 +15,9 @@ DRAIN_BYTES = 1024 * 1024
 
 
 class Body:
-    """The body of one request, which may take ten seconds from the request's beginning.
+    """The body of one request, which must arrive within ten seconds of the request's start.
 
-    Before a refusal the rest of it is read, so that its sender can hear the answer.
+    Before an error response the rest of the body is drained, so that the client can receive the response.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -26,9 +26,9 @@ class Body:
         self._whole = False
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        """Receive what comes next; raises Problem when the body is late, InvalidInput when it breaks off.
+        """Receive the next message; raises Problem when the body is late, InvalidInput when it is cut off.
 
-        The server tells of a chunk that it can not read as of a client that is gone.
+        The server reports an unreadable chunk as a disconnected client.
         """
         whole = self._whole
         try:
@@ -42,7 +42,10 @@ class Body:
         return message
 
     async def drain(self) -> None:
-        """Read on for a second and a mebibyte: what nobody reads resets the connection, answer and all."""
+        """Read the rest of the body for at most one second and one mebibyte.
+
+        Closing a connection with unread data resets it, and the client never sees the response.
+        """
         read = 0
         until = min(self._deadline, asyncio.get_running_loop().time() + DRAIN_SECONDS)
         with suppress(TimeoutError):

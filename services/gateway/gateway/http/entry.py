@@ -1,4 +1,4 @@
-"""Before the routes: odd requests are refused, the client is found behind proxies, trouble is logged."""
+"""The outermost layer: refuses malformed requests, finds the client behind proxies, logs failures."""
 
 import re
 import time
@@ -29,14 +29,14 @@ log = structlog.get_logger()
 
 
 class Entering:
-    """The ASGI application around all others: every request and every answer passes here, once."""
+    """The outermost ASGI application: every request and every response passes through it once."""
 
     def __init__(self, application: ASGIApp, proxies: Proxies) -> None:
         self._application = application
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; every answer of 5xx is one line in the log."""
+        """Handle one request; each 5xx response is one line in the log."""
         if scope["type"] != ScopeType.HTTP:
             return
         started, status = time.monotonic(), 0
@@ -63,7 +63,7 @@ class Entering:
             _observe(scope, status or 500, time.monotonic() - started)
 
     def _find_client(self, scope: HTTPScope) -> None:
-        """Put the client's address and the scheme that it used where every route looks for them."""
+        """Set the client's address and scheme in the scope, where every route reads them."""
         peer = scope["client"][0] if scope["client"] else ""
         fields = [_joined(scope, name) for name in (b"x-forwarded-for", b"x-forwarded-proto")]
         if not self._proxies.trusts(peer):
@@ -74,7 +74,7 @@ class Entering:
 
 
 def refused(scope: HTTPScope) -> Problem | None:
-    """Tell what is wrong with the head of a request, before anything looks at it further."""
+    """Return the problem of a malformed request head, before any other code reads it."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
         return problem_of(InvalidInput("A request has one Host header that names a host."))
@@ -91,10 +91,10 @@ def refused(scope: HTTPScope) -> Problem | None:
 
 
 async def _refuse(problem: Problem, send: Send) -> None:
-    """Answer before anything else looks at the request, and close the connection."""
+    """Respond with a problem before any other code reads the request, and close the connection."""
     body = msgspec.json.encode(problem.document())
     fields = problem_fields(problem) | {"Content-Length": str(len(body))}
-    if problem.status is not HTTPStatus.UNAUTHORIZED:  # which is the same wherever it is found out
+    if problem.status is not HTTPStatus.UNAUTHORIZED:  # a 401 is the same as from a route
         fields["Connection"] = "close"
     headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": int(problem.status), "headers": headers})
@@ -102,7 +102,7 @@ async def _refuse(problem: Problem, send: Send) -> None:
 
 
 def _observe(scope: HTTPScope, status: int, seconds: float) -> None:
-    """Count a request under the template of its route, never under its path, and log what went wrong."""
+    """Count a request by the template of its route, never by its path, and log a failure."""
     method = scope["method"] if scope["method"] in METHODS else "other"
     route = str(cast("dict[str, Any]", scope).get("path_template", "unknown"))
     metrics.HTTP_REQUESTS.labels(method, route, str(status)).observe(seconds)

@@ -18,7 +18,7 @@ Groups = dict[str, dict[str, Any]]
 
 
 def attach_examples(document: dict[str, Any]) -> None:
-    """Add examples of every body to the document, as components to which the bodies refer."""
+    """Add examples of every body to the document as components, and refer to them from the bodies."""
     groups: Groups = json.loads(FILE.read_text())
     components: dict[str, Any] = document["components"].setdefault("examples", {})
     for methods in document["paths"].values():
@@ -32,7 +32,7 @@ def attach_examples(document: dict[str, Any]) -> None:
 
 
 def _contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give what an operation takes, as status `request`, and what it answers."""
+    """Return the bodies of an operation: its request, as status `request`, and its responses."""
     told = {"request": operation.get("requestBody", {}), **operation["responses"]}
     for status, body in told.items():
         for content in body.get("content", {}).values():
@@ -40,7 +40,7 @@ def _contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _examples(groups: Groups, own: str, status: str, content: dict[str, Any]) -> dict[str, Any]:
-    """Give the examples of one body by their names among the components."""
+    """Return the examples of one body by their names among the components."""
     if status >= "4" and status.isdecimal():
         return {
             f"{group}.{code}": _problem(int(status), code, said)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: the names of operations and groups, and what Litestar does not say of the routes."""
+"""The OpenAPI document: names of operations and groups, and details that Litestar leaves out."""
 
 import re
 from typing import Any
@@ -28,13 +28,13 @@ LOCATION = {"Location": "Where the outcome will be: a path of this API"}
 
 
 def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
-    """Name an operation as programs call it: `sync_account` is `syncAccount`."""
+    """Return the operation's name for client code: `syncAccount` for `sync_account`."""
     first, *others = handler.handler_name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
 def described(app: Litestar) -> dict[str, Any]:
-    """Give the OpenAPI document of the application, with an example of every body."""
+    """Return the application's OpenAPI document, with examples of every body."""
     document: dict[str, Any] = _portable(app.openapi_schema.to_schema())
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -49,7 +49,8 @@ def described(app: Litestar) -> dict[str, Any]:
 def _portable(node: Any) -> Any:
     r"""Write patterns as ECMA-262 does, and a choice between one type and null as a list of types.
 
-    Our patterns are Python's, where `$` lets a line end pass: `\A` and `\Z` mean what `^` and `$` do there.
+    Our patterns are Python's, where `$` also matches before a final newline. Python's `\A` and `\Z` are the
+    `^` and `$` of ECMA-262.
     """
     if isinstance(node, list):
         return [_portable(each) for each in node]
@@ -67,13 +68,13 @@ def _portable(node: Any) -> Any:
 
 
 def _never_null(schema: dict[str, Any]) -> None:
-    """Say that a parameter is left out where it is not given: there is no null in an address or a header."""
+    """Remove null from the types of a parameter, because an address or a header can not hold null."""
     if isinstance(kinds := schema.get("type"), list):
         (schema["type"],) = [kind for kind in kinds if kind != "null"]
 
 
 def _tell_headers(responses: dict[str, Any]) -> None:
-    """Tell of the headers that come with a status; a 202 has those of the 200, and Location."""
+    """Describe the headers of each status; a 202 has those of the 200, and Location."""
     for status, names in HEADERS.items():
         if status in responses:
             _add_headers(responses[status], names)

@@ -10,7 +10,7 @@ _PREFERENCE = re.compile(r'(?:[^,;"]|"[^"]*")+')
 
 
 def wait_seconds(header: str | None) -> float:
-    """Give how long to wait: what `wait` says, 60 s at most; else 0 for `respond-async`, else 20 s."""
+    """Return the seconds to wait: those of `wait`, at most 60; else 0 for `respond-async`, else 20."""
     parts = [part.partition("=") for part in _PREFERENCE.findall(header or "")]
     preferences = {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(parts)}
     wait = preferences.get("wait", "")

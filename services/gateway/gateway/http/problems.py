@@ -1,4 +1,4 @@
-"""Problems of the API (RFC 9457) and the one table that gives each error of the domain its status."""
+"""Problems of the API (RFC 9457) and the table that maps domain errors to HTTP statuses."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,8 +9,8 @@ from gateway.errors import GatewayError, RateLimitExceeded
 from gateway.http.rate_limits import rate_limit_fields
 from gateway.store.pool import DatabaseUnavailable, Overloaded
 
-# A class without a row of its own has that of the class that it is derived from. The title is the phrase of
-# the status, the type is the error's code.
+# A class without a row inherits the row of its base class. The title is the phrase of the status, the type is
+# the error's code.
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
     errors.WeakPassword: HTTPStatus.BAD_REQUEST,
@@ -36,9 +36,9 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
 
 
 class Problem(Exception):
-    """An answer that is no success: a stable code, a status, words for people, and header fields.
+    """An error response: a stable code, a status, a text for users, and header fields.
 
-    HTTP's own are raised as such; those of the domain are made of its errors.
+    HTTP errors are raised as Problem; domain errors are converted to it.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Problem(Exception):
         self.members = members
 
     def document(self) -> dict[str, Any]:
-        """Write the problem document."""
+        """Return the problem document."""
         return {
             "type": f"urn:crypto-pocket-butler:problem:{self.code}",
             "title": self.status.phrase,
@@ -72,12 +72,12 @@ class Problem(Exception):
 
 
 def status_of(kind: type[Exception]) -> HTTPStatus:
-    """Give the status of a class of errors; raises KeyError where the table knows none of its bases."""
+    """Return the status of an error class; raises KeyError if the table has none of its bases."""
     return STATUSES[next(each for each in kind.__mro__ if each in STATUSES or each is Exception)]
 
 
 def problem_of(error: GatewayError) -> Problem:
-    """Say an error of the domain in the terms of HTTP."""
+    """Convert a domain error to a Problem."""
     headers = rate_limit_fields([error.allowance]) if isinstance(error, RateLimitExceeded) else None
     return Problem(
         status_of(type(error)), error.code, error.detail, error.retry_after, headers, **error.members

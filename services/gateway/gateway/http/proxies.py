@@ -1,4 +1,4 @@
-"""From where a request comes: the peer, or the client that proxies which are trusted name for it."""
+"""The origin of a request: the peer, or the client that trusted proxies name."""
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -8,32 +8,32 @@ Network = IPv4Network | IPv6Network
 
 MOST_HOPS = 32
 LONGEST_HOP = 64
-# The shortest prefix by version of IP: a client in a trusted network can choose its own address.
+# The shortest prefix by IP version, because a client inside a trusted network can fake its address.
 WIDEST = {4: 8, 6: 16}
-# Wider, but never the address of a client on the Internet: unique local and link-local.
+# Unique local and link-local may be wider, because no client on the Internet has such an address.
 LOCAL = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
-# IPv4 addresses as a socket of IPv6 tells them.
+# IPv4 addresses as an IPv6 socket reports them.
 MAPPED = IPv6Network("::ffff:0:0/96")
 IPV4_BITS = (1 << 32) - 1
 
 
 class Proxies:
-    """The proxies in front of this gateway, by their networks; without any the peer is the client.
+    """The proxies in front of this gateway, by their networks; without proxies the peer is the client.
 
     Each proxy appends the address of its own peer to X-Forwarded-For. Read from the right, the first address
-    that is no proxy's is the client's: everything to the left of it the client may have made up.
+    that is not a proxy's is the client's. The client can have faked everything to the left of it.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = networks
 
     def trusts(self, peer: str) -> bool:
-        """Tell whether what a peer says of a request counts."""
+        """Return whether the peer is a trusted proxy."""
         address = _address(peer)
         return address is not None and self._is_proxy(address)
 
     def client(self, peer: str, forwarded: str) -> str:
-        """Give the address of the client; a hop that is not an address ends the search at its proxy."""
+        """Return the client's address; the search ends at a proxy that names an invalid address."""
         address = _address(peer)
         if address is None:
             return peer
@@ -51,9 +51,9 @@ class Proxies:
 
 
 def network(text: str) -> Network:
-    """Read a network of proxies; raises ValueError, also for one that is too wide to be of proxies alone.
+    """Parse a network of proxies; raises ValueError, also if it is too wide to hold only proxies.
 
-    One of IPv4 addresses in IPv6 is the network of those addresses, because that is how peers are compared.
+    A network of IPv4-mapped IPv6 addresses becomes its IPv4 network, because peers are compared as IPv4.
     """
     found = ip_network(text)
     if isinstance(found, IPv6Network) and found.subnet_of(MAPPED):
@@ -66,13 +66,13 @@ def network(text: str) -> Network:
 
 
 def _from_the_right(forwarded: str) -> Iterator[str]:
-    """Give the hops, the last one first, no more than a chain of proxies can have."""
+    """Return the hops, the last one first, at most MOST_HOPS."""
     hops = forwarded.rsplit(",", MOST_HOPS)[-MOST_HOPS:] if forwarded.strip() else []
     return (hop.strip() for hop in reversed(hops))
 
 
 def _address(text: str) -> Address | None:
-    """Read an address as a proxy writes it, with or without its port; None if it is not an address."""
+    """Parse an address from a proxy, with or without a port; None if it is not a valid address."""
     if len(text) > LONGEST_HOP or "%" in text:
         return None
     bare = text

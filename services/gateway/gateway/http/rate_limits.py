@@ -1,4 +1,4 @@
-"""The limits of requests that change something: every such route has one, and tells what is left.
+"""Rate limits of requests that change data: every such route has one and reports the remaining quota.
 
 The header fields are those of draft-ietf-httpapi-ratelimit-headers.
 """
@@ -17,11 +17,11 @@ from gateway.limits import Allowance, Charge, Limits, Policy, client_network
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# What a route says of its limit: the name of what is in Limits, or that its handler counts by itself.
+# The option of a route that names its policy in Limits, or says that its handler counts by itself.
 OPTION = "limit"
 BY_ITSELF = "by itself"
 COUNTED = {OPTION: BY_ITSELF}
-# A route may also say that it counts for its user alone, not for all users of one address together.
+# A route may also count for its user alone, not for all users of one address together.
 SHARED = "shared"
 USER_ALONE = {SHARED: False}
 TOLD = "rate_limit"
@@ -45,7 +45,7 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
-    """Write the header fields that tell a client of policies and what is left of each."""
+    """Return the header fields with the policies and their remaining quotas."""
     policies = [each.policy for each in allowances]
     return {
         "RateLimit-Policy": ", ".join(f'"{by.name}";q={by.quota};w={by.window}' for by in policies),
@@ -54,11 +54,11 @@ def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
 
 
 class Limiting:
-    """Counts requests that change something, before their bodies are read.
+    """Counts requests that change data, before their bodies are read.
 
-    The policy is `write` where a route names no other. A signed-in user is counted as such, and all users
-    behind one address together, unless the route counts for its user alone; strangers there take nothing from
-    them, because without a token the client's address counts apart.
+    The policy is `write` unless the route names another. A request of a signed-in user counts for the user
+    and, unless the route counts for its user alone, for all users behind the address. Requests without a
+    token count for the address separately, so they do not reduce the quota of signed-in users.
     """
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
@@ -66,7 +66,7 @@ class Limiting:
         self._limits = limits
 
     async def guard(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
-        """Count one request; raises RateLimitExceeded when it is one too many."""
+        """Count one request; raises RateLimitExceeded when the quota is used up."""
         name = handler.opt.get(OPTION, "write")
         if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
             return
@@ -91,7 +91,7 @@ class Limiting:
 
 
 async def tell_limits(message: Message, scope: Scope) -> None:
-    """Add the rest of the route's limit to a successful answer, unless the handler has added it."""
+    """Add the rate limit fields to a successful response, unless the handler has added them."""
     told = scope["state"].get(TOLD)
     if message["type"] != "http.response.start" or message["status"] >= HTTPStatus.BAD_REQUEST or not told:
         return

@@ -1,4 +1,4 @@
-"""What an answer says that repeats an earlier one, because its Idempotency-Key was used before. Pure."""
+"""Texts of replayed responses: those to a request whose Idempotency-Key was used before. Pure."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -15,9 +15,9 @@ TRY_AGAIN = f"{REPEATED} Send the request with a new Idempotency-Key, or without
 
 
 def replayed_sync(view: SyncView, stand: Stand) -> SyncView:
-    """Say of a failure that is repeated how to try again; what was to be done about it may be done.
+    """Add to a replayed failure how to try again, because its remedy may have been applied since.
 
-    Where the account is paused or deleted, no new key helps: it is told what does.
+    A new Idempotency-Key does not help with a paused or deleted account, so the text keeps that remedy.
     """
     if view.success is not False:
         return view
@@ -29,6 +29,6 @@ def replayed_sync(view: SyncView, stand: Stand) -> SyncView:
 
 
 def replayed_batch(view: BatchView, stands: Mapping[UUID, Stand]) -> BatchView:
-    """Say of each failure in a batch that is repeated how to try again."""
+    """Add to each failure in a replayed batch how to try again."""
     results = tuple(replayed_sync(each, stands[each.account_id]) for each in view.results)
     return msgspec.structs.replace(view, results=results)

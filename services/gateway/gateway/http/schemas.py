@@ -1,4 +1,4 @@
-"""How the OpenAPI document describes the types of our own."""
+"""OpenAPI schemas of the project's own types."""
 
 from enum import StrEnum
 from inspect import cleandoc, getdoc
@@ -18,11 +18,11 @@ LATER = "A later version may send a value that is not listed."
 
 
 class SecretSchema(OpenAPISchemaPlugin):
-    """Shows a Secret as a password."""
+    """Describes a Secret as a write-only string."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
-        """Tell whether a type is Secret."""
+        """Return whether a type is Secret."""
         return value is Secret
 
     def to_openapi_schema(  # the signature is Litestar's
@@ -35,14 +35,14 @@ class SecretSchema(OpenAPISchemaPlugin):
 
 
 class OpenEnumSchema(OpenAPISchemaPlugin):
-    """Shows an enum as text with its values as examples, because a closed list would break old clients."""
+    """Describes an enum as text with its values as examples, because a closed list breaks old clients."""
 
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
-        """Tell whether a field is an enum of texts."""
+        """Return whether a field is a string enum."""
         return not field_definition.is_union and field_definition.is_subclass_of(StrEnum)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Any:
-        """Describe an enum once, and give what refers to it."""
+        """Describe an enum once, and return a reference to it."""
         registry, kind = schema_creator.schema_registry, field_definition.annotation
         schema: Schema = registry.get_schema_for_field_definition(field_definition)
         schema.title, schema.type = kind.__name__, OpenAPIType.STRING
@@ -52,14 +52,14 @@ class OpenEnumSchema(OpenAPISchemaPlugin):
 
 
 class StructSchema(OpenAPISchemaPlugin):
-    """Adds the words of a struct to its schema; every field of an answer is required, because it is sent."""
+    """Adds the docstring of a struct to its schema; every field that a response always has is required."""
 
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
-        """Tell whether a field is a struct."""
+        """Return whether a field is a struct."""
         return not field_definition.is_union and field_definition.is_subclass_of(msgspec.Struct)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
-        """Describe a struct as Litestar does, with what Litestar leaves out."""
+        """Return Litestar's schema of a struct, with the docstring and required fields added."""
         kind = field_definition.annotation
         litestars = next(
             plugin
@@ -68,13 +68,13 @@ class StructSchema(OpenAPISchemaPlugin):
         )
         schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
         schema.description = cleandoc(kind.__doc__)
-        if not kind.__struct_config__.forbid_unknown_fields:  # an answer: requests refuse unknown fields
+        if not kind.__struct_config__.forbid_unknown_fields:  # only requests forbid them
             _require_all(schema, kind)
         return schema
 
 
 def _require_all(schema: Schema, kind: type[msgspec.Struct]) -> None:
-    """Require what is always sent; msgspec leaves out what is UNSET."""
+    """Require the fields that are always sent; msgspec omits UNSET fields."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     schema.required = sorted(name for name, field in fields.items() if field.default is not msgspec.UNSET)
     for described in (schema.properties or {}).values():
@@ -106,7 +106,7 @@ def _credentials(exchange: Exchange) -> Schema:
     )
 
 
-# The fields of a key as the exchange of the account names them.
+# The fields of a key, as the account's exchange names them.
 CREDENTIALS = Parameter(
     description="The fields of a read-only API key, as GET /api/v1/exchanges names them for the exchange.",
     schema_extra={

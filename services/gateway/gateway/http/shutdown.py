@@ -1,4 +1,4 @@
-"""Ending requests that are still in flight when the process is told to stop."""
+"""A deadline for requests in flight at shutdown."""
 
 import asyncio
 from http import HTTPStatus
@@ -10,13 +10,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from gateway.http.problems import Problem
 from gateway.http.situations import afterwards
 
-# Requests that wait for an outcome are answered at once; this is for those that wait for something else.
+# Requests that wait for an outcome are answered at once at shutdown; the grace is for all others.
 GRACE_SECONDS = 4.0
 RETRY_AFTER = 5
 
 
 class Ending(ASGIMiddleware):
-    """Lets a request go on for four seconds after the signal, then ends it with an answer."""
+    """Lets a request run for four seconds after the shutdown signal, then answers it with a problem."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -25,7 +25,7 @@ class Ending(ASGIMiddleware):
         self._limits: set[asyncio.Timeout] = set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Handle one request; raises Problem when it is ended."""
+        """Handle one request; raises Problem when its grace is over."""
         limit = asyncio.timeout(GRACE_SECONDS if self._stopping.is_set() else None)
         self._limits.add(limit)
         try:
@@ -40,7 +40,7 @@ class Ending(ASGIMiddleware):
             self._limits.discard(limit)
 
     async def run(self) -> None:
-        """Wait for the signal and set the requests in flight their limit; goes on until it is cancelled."""
+        """Wait for the shutdown signal, then set the deadline of requests in flight; runs until cancelled."""
         await self._stopping.wait()
         deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
         for limit in self._limits:

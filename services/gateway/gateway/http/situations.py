@@ -1,4 +1,4 @@
-"""Words for a request that ended without an answer whether the change was made."""
+"""Texts for a request that failed without knowing whether its change was made."""
 
 from enum import StrEnum
 from typing import Any, cast
@@ -11,7 +11,7 @@ AGAIN = "Send the request again in a moment."
 
 
 class Doing(StrEnum):
-    """What a request changes that submits no key."""
+    """Changes that a request makes without submitting a key."""
 
     REGISTER = "register"
     REFRESH = "refresh"
@@ -73,6 +73,6 @@ UNSURE: dict[Situation | Doing, str] = {
 
 
 def afterwards(scope: Scope) -> str:
-    """Say what may have been done and how to see it. Routes that change something have a `situation`."""
-    handler = cast("dict[str, Any]", scope).get("route_handler")  # None while no route has been found
+    """Return what may have changed and how to check; every route that changes data has a `situation`."""
+    handler = cast("dict[str, Any]", scope).get("route_handler")  # None if no route was found
     return AGAIN if handler is None else UNSURE.get(handler.opt.get("situation"), AGAIN)

@@ -1,4 +1,4 @@
-"""What the API shows of accounts, syncs and balances; amounts are decimal strings, times are UTC."""
+"""Accounts, syncs and balances in API responses; amounts are decimal strings, times are UTC."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,9 +25,9 @@ PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what
 
 
 class PausedView(msgspec.Struct, frozen=True):
-    """Why the key of an account is not used, since when, and what ends that.
+    """The pause of an account: its reason, its start, and the action that ends it.
 
-    `rights` are those that the key has too many; `secret_destroyed` says that only another key ends it.
+    `rights` are the key's excess rights. If `secret_destroyed` is true, only a new key ends the pause.
     """
 
     reason: CodeText
@@ -38,9 +38,9 @@ class PausedView(msgspec.Struct, frozen=True):
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """A connected account; while it is `paused` its key is not used.
+    """A connected account; while `paused` is not null, its key is not used.
 
-    `notes` tell what a request changed of the values that it was sent with.
+    `notes` lists the changes that the gateway made to the submitted values.
     """
 
     id: UUID
@@ -62,9 +62,9 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class SyncView(msgspec.Struct, frozen=True):
-    """A sync and its outcome; `success` is null while it is queued and true only when it is complete.
+    """A sync and its outcome; `success` is null while the sync is queued and true only if it is complete.
 
-    `rights_unproven` says that wallets were read and the rights of the key could not be.
+    `rights_unproven` is true if wallets were read but the rights of the key could not be read.
     """
 
     account_id: UUID
@@ -100,9 +100,9 @@ class SyncPage(msgspec.Struct, frozen=True):
 
 
 class AmountView(msgspec.Struct, frozen=True):
-    """One asset; null where the exchange did not say, never zero.
+    """One asset; an amount that the exchange did not report is null, never zero.
 
-    `stale_as_of` tells when the amount was read, where the newest list could not give it.
+    `stale_as_of` is when the amount was read, if the newest list could not supply it.
     """
 
     asset: str
@@ -114,9 +114,10 @@ class AmountView(msgspec.Struct, frozen=True):
 
 
 class UnconfirmedView(msgspec.Struct, frozen=True):
-    """The newest list of a wallet, which lacks assets without a confirmation; `since` that is so.
+    """The newest list of a wallet when assets are missing from it without a confirmation.
 
-    `missing` names these assets; what the wallet shows is the last confirmed list.
+    `missing` names these assets, `since` is when they were first missing. The wallet itself shows the last
+    confirmed list.
     """
 
     as_of: datetime
@@ -128,11 +129,11 @@ class UnconfirmedView(msgspec.Struct, frozen=True):
 
 
 class WalletView(msgspec.Struct, frozen=True):
-    """One wallet: its state, when it was read, and its balances, null when it was never read.
+    """One wallet: its state, when it was read, and its balances, null if it was never read.
 
-    `unreadable_rows` counts rows that could not be read and `unreadable` says why; `difference_usd` is what
-    the list lacks (negative: has too much) beside the total of its own answer. `reported_at` tells that the
-    exchange's data are more than a day older than `as_of`.
+    `unreadable_rows` counts rows that could not be read and `unreadable` says why. `difference_usd` is the
+    total of the exchange's response minus the sum of the list: negative if the list has too much.
+    `reported_at` is set only if the exchange's data are more than a day older than `as_of`.
     """
 
     wallet: str
@@ -174,10 +175,10 @@ class HoldingView(msgspec.Struct, frozen=True):
 
 
 class HoldingsView(msgspec.Struct, frozen=True):
-    """Holdings by asset, null when no wallet was ever read.
+    """Holdings by asset; `holdings` is null if no wallet was ever read.
 
-    `complete` only when every covered wallet is fresh and none disagrees with the exchange's total;
-    `total_checks` says for each wallet how that comparison went, null where the wallet was never read.
+    `complete` is true only if every covered wallet is fresh and none of them disagrees with the exchange's
+    total. `total_checks` has the result of that comparison for each wallet, null if it was never read.
     """
 
     account_id: UUID
@@ -192,7 +193,7 @@ class HoldingsView(msgspec.Struct, frozen=True):
 
 
 def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
-    """Show a pause; None where the account is not paused."""
+    """Return the view of a pause; None if the account is not paused."""
     if pause is None:
         return None
     return PausedView(
@@ -207,7 +208,7 @@ def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
 def account_view(
     account: Account, egress: tuple[str, ...], pause: Pause | None = None, notes: tuple[str, ...] = ()
 ) -> AccountView:
-    """Show an account."""
+    """Return the view of an account."""
     advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
     paused = paused_view(pause, account.exchange)
     return AccountView(
@@ -231,7 +232,7 @@ def account_view(
 
 
 def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
-    """Show a sync; what is to be done about its fault holds for its account as it stands now."""
+    """Return the view of a sync; `next_action` depends on the account's present state."""
     advice = Advice(Situation.SYNC, EXCHANGES[sync.exchange], None, egress)
     queued = sync.status is Status.QUEUED
     partial = sync.status is Status.PARTIAL
@@ -254,7 +255,7 @@ def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
 def batch_view(
     batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...], stands: Mapping[UUID, Stand]
 ) -> BatchView:
-    """Show the syncs of a batch; a partial one counts as failed."""
+    """Return the view of a batch; a partial sync counts as failed."""
     results = tuple(sync_view(sync, egress, stands[sync.account_id]) for sync in syncs)
     return BatchView(
         batch_id=batch_id,
@@ -269,7 +270,7 @@ def batch_view(
 def balances_view(
     account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
 ) -> BalancesView:
-    """Show every wallet of the exchange's catalogue entry with what is kept of it."""
+    """Return the view of every wallet of the exchange's catalogue entry with its stored balances."""
     kept = {wallet.wallet: wallet for wallet in stored}
     wallets = tuple(
         _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key])
@@ -317,7 +318,7 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
 def holdings_view(
     account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
 ) -> HoldingsView:
-    """Show the sums by asset and what is missing from them."""
+    """Return the view of the sums by asset, and of the wallets they lack."""
     exchange = EXCHANGES[account.exchange]
     holdings = summed(exchange, stored, balances)
     return HoldingsView(

@@ -1,1 +1,1 @@
-"""Who a user is: passwords, sessions, tokens."""
+"""The identity of users: passwords, sessions, tokens."""

@@ -1,4 +1,4 @@
-"""Changing the password of a user who is signed in."""
+"""Changing the password of a signed-in user."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ from gateway.store.pool import Pool
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The password, the one that takes its place, and the client's address that both came from."""
+    """The current password, the new one, and the client's address."""
 
     old: Secret
     new: Secret
@@ -25,7 +25,7 @@ class Change(msgspec.Struct, frozen=True):
 async def change_password(
     pool: Pool, passwords: Passwords, proving: Proving, user: SignedIn, change: Change
 ) -> None:
-    """Change the password and end every other session; this one goes on.
+    """Change the password and end all other sessions; this one stays signed in.
 
     Raises InvalidInput, WeakPassword, WrongPassword, LoginThrottled and TooBusy.
     """

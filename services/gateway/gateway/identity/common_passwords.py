@@ -1,7 +1,7 @@
-"""Passwords that are among the first to be tried, by the word lists of zxcvbn; its own search is not used.
+"""Detects common passwords by the word lists of zxcvbn, without zxcvbn's own search.
 
-That search costs up to two seconds for a password that somebody chose for it. Here each question is a look
-into a set or one walk over the password: under a millisecond for the longest that may be.
+That search takes up to two seconds for a maliciously chosen password. Here each check is a set lookup or one
+pass over the password: under a millisecond for the longest allowed one.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-# Rows of keys and the alphabet; the same backwards counts, too.
+# Rows of keys and the alphabet; reversed rows also count.
 WAYS = (
     "01234567890123456789",
     "1234567890-=",
@@ -31,31 +31,31 @@ ROWS = frozenset(
     for start in range(len(row))
     for end in range(start + SHORTEST_ROW, len(row) + 1)
 )
-# The 30,000 commonest passwords, the words and names that most others are made of, and the rows.
+# The 30,000 most common passwords, the words and names that most others contain, and the rows.
 NAMED = frozenset(word.casefold() for words in FREQUENCY_LISTS.values() for word in words)
 WORDS = NAMED | ROWS
 LONGEST_NAMED = max(map(len, NAMED))
-# A few letters are spelled out to some thousand where they are compared; no word is so long.
+# Normalizing can expand a short text to thousands of characters; no listed word is longer than this.
 LONGEST_SPELLED = 128
 DATE = re.compile(
     r"(?:\d{1,2}[-./_]?\d{1,2}[-./_]?)?(?:19|20)\d\d|(?:19|20)\d\d[-./_]?\d{1,2}[-./_]?\d{1,2}", re.ASCII
 )
-# What people add to a word, however much of it.
+# Characters that people add to a word, in any number.
 SIGNS = "!?.,:;-_*+#@$&%=()/\"' "
 DIGITS = "0123456789"
 ADDED = DIGITS + SIGNS
 SHORTEST_WORD = 3
-# So few different letters are no secret, nor are these many around one that is held down, nor is a unit that
-# is shorter than a password and repeated.
+# A password is guessable if it has so few different letters, so few around a run of one letter, or repeats a
+# unit that is shorter than a password.
 FEWEST_LETTERS, FEWEST_AROUND_RUN = 3, 5
 RUN = re.compile(r"(.)\1{3}", re.DOTALL)
 SHORTEST_UNIT = 8
-# Figures in the place of letters; 1 stands for two.
+# Digits and signs that replace letters; 1 can replace i or l.
 FIGURES = (str.maketrans("@4301$57!", "aaeoisstl"), str.maketrans("@4301$57!", "aaeolssti"))
 
 
 def is_common(password: str) -> bool:
-    """Tell whether a password is on the lists, or a simple variation of a word on them."""
+    """Return whether a password is on the lists, or a simple variation of a word on them."""
     folded = _folded(password)
     if _is_uniform(folded):
         return True
@@ -68,7 +68,7 @@ def is_common(password: str) -> bool:
 
 
 def is_email(password: str, email: str) -> bool:
-    """Tell whether a password is the user's email address, or the part of it before the @."""
+    """Return whether a password is the user's email address, or the part of it before the @."""
     address = _folded(email)
     return _folded(password) in (address, address.partition("@")[0])
 
@@ -83,7 +83,7 @@ def _is_uniform(text: str) -> bool:
 
 
 def _readings(folded: str) -> set[str]:
-    """Give what a text may have been made of: without what was added, and letters in the place of figures."""
+    """Return the words that a text may be made from: without additions, with letters instead of digits."""
     cut = {folded, *(folded.strip(added) for added in (DIGITS, SIGNS, ADDED))}
     cut |= {folded.lstrip(ADDED), folded.rstrip(ADDED)}
     spelled = cut.union(each.translate(figures) for each in cut for figures in FIGURES)
@@ -92,7 +92,7 @@ def _readings(folded: str) -> set[str]:
 
 
 def _is_guessable(text: str) -> bool:
-    """Tell whether a text is listed, two listed words or something short or listed that is repeated."""
+    """Return whether a text is a listed word, two listed words, or a repeated short or listed unit."""
     if _is_listed(text) or _is_pair(text):
         return True
     unit = text[: _period(text)]
@@ -104,11 +104,11 @@ def _is_listed(text: str) -> bool:
 
 
 def _is_pair(text: str) -> bool:
-    """Tell whether a text is two listed words, with or without something between them."""
+    """Return whether a text is two listed words, with or without something between them."""
     ends = range(SHORTEST_WORD, min(len(text) - SHORTEST_WORD, LONGEST_NAMED) + 1)
     return any(text[:end] in WORDS and text[end:].lstrip(ADDED) in WORDS for end in ends)
 
 
 def _period(text: str) -> int:
-    """Give the length of the unit that a text repeats to its end; its own when it repeats none."""
+    """Return the length of the unit that a text repeats; the text's length if it has no repeated unit."""
     return (text + text).find(text, 1)

@@ -16,7 +16,7 @@ from gateway.store.users import User
 
 
 async def login(pool: Pool, passwords: Passwords, allowed: Limits, presented: Presented) -> Renewed:
-    """Begin a session; an unknown address is refused like a wrong password, and as slowly.
+    """Begin a session; an unknown email address gets the response of a wrong password, in the same time.
 
     Raises InvalidInput, NotSignedIn, LoginThrottled, RateLimitExceeded and TooBusy.
     """
@@ -49,7 +49,7 @@ async def _begun(connection: Connection, user: User, network: str, address: str 
 
 
 async def _matches(pool: Pool, passwords: Passwords, attempt: Attempt, password: Secret) -> bool:
-    """Check a password; when that is not done the login does not count as a failure. Raises TooBusy."""
+    """Check a password; if the check can not run, the login does not count as failed. Raises TooBusy."""
     password_hash = attempt.user.password_hash if attempt.user else None
     try:
         return await passwords.matches(password_hash, password, attempt.client, known=attempt.known)

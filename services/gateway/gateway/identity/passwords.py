@@ -19,14 +19,14 @@ Result = TypeVar("Result")
 
 
 class Hashing:
-    """Threads that hash, two at a time, and the places of those who use them or wait for them."""
+    """Two hashing threads, and slots for the clients that use or wait for them."""
 
     def __init__(self, name: str, most: int) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"argon2-{name}")
         self._places = Places(most)
 
     async def run(self, client: str, work: Callable[..., Result], *arguments: str) -> Result:
-        """Do the work for a client in a thread; raises TooBusy."""
+        """Run `work` for a client in a thread; raises TooBusy."""
         with self._places.taken(client):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
@@ -36,10 +36,10 @@ class Hashing:
 
 
 class Passwords:
-    """Hashes and checks passwords; what would wait for long is refused with TooBusy.
+    """Hashes and checks passwords; raises TooBusy when a call would wait for long.
 
-    Clients that are known, who signed in before from their network or are signed in, have places and threads
-    of their own, which no stranger takes. They share them: each holds at most a quarter of the places.
+    Known clients are signed in, or signed in before from their network. They have separate slots and threads,
+    so strangers can not use those up. Each client holds at most a quarter of the slots.
     """
 
     def __init__(self, most: int) -> None:
@@ -48,13 +48,13 @@ class Passwords:
         self._nobody = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: Secret, client: str, *, known: bool = False) -> str:
-        """Hash a password for a client: an address or a user; the text holds its salt and parameters."""
+        """Return the hash of a password, with salt and parameters; `client` is an address or a user."""
         return await self._hashing(known).run(client, self._hasher.hash, password.reveal())
 
     async def matches(
         self, password_hash: str | None, password: Secret, client: str, *, known: bool = False
     ) -> bool:
-        """Check a password for a client; None, for an unknown user, takes as long and is False."""
+        """Check a password; for an unknown user the hash is None, and False takes as long to return."""
         expected = password_hash or self._nobody
         matched = await self._hashing(known).run(client, self._verify, expected, password.reveal())
         return matched and password_hash is not None

@@ -1,4 +1,4 @@
-"""An email address and a password as a client sends them, and the rules for a new password. Pure."""
+"""Submitted email addresses and passwords, and the rules for a new password. Pure."""
 
 import re
 
@@ -14,7 +14,7 @@ PASSWORD_LENGTH = range(8, 129)
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """An email address, a password, and the client's address that both came from."""
+    """A submitted email address and password, and the client's address."""
 
     email: str
     password: Secret
@@ -22,7 +22,7 @@ class Presented(msgspec.Struct, frozen=True):
 
 
 def checked_email(text: str) -> str:
-    """Give an email address in lower case, without what was pasted around it; raises InvalidInput."""
+    """Return an email address in lower case, with its ends trimmed; raises InvalidInput."""
     email = trimmed(text).lower()
     if not EMAIL.fullmatch(email):
         raise InvalidInput("The email address is not valid.")
@@ -30,7 +30,7 @@ def checked_email(text: str) -> str:
 
 
 def check_new_password(password: Secret, email: str) -> None:
-    """Refuse a password by its length; one that is common, or the user's own address, by WeakPassword."""
+    """Raise InvalidInput for a wrong length, WeakPassword for a common password or the user's own address."""
     if len(password) not in PASSWORD_LENGTH:
         raise InvalidInput("The password must have 8 to 128 characters.")
     if is_email(password.reveal(), email):

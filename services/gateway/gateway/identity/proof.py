@@ -1,4 +1,4 @@
-"""Checking the password of a user who is signed in, before a change that a stolen token must not make."""
+"""Checking the password of a signed-in user before a change that a stolen token must not make."""
 
 from contracts.values import Secret
 from gateway.errors import LoginThrottled, TooBusy, WrongPassword
@@ -10,10 +10,10 @@ from gateway.store.users import User
 
 
 class Proving:
-    """Checks the passwords of users who are signed in, as slowly as logins.
+    """Checks the passwords of signed-in users, with the same delays as logins.
 
-    A stolen access token is no means to try passwords. The failures are counted apart from those of logins:
-    strangers who fail to sign in do not keep a user from changing the password.
+    The delays stop an attacker with a stolen access token from guessing the password. Failures are counted
+    separately from failed logins, so strangers can not keep a user from changing the password.
     """
 
     def __init__(self, pool: Pool, passwords: Passwords) -> None:
@@ -42,7 +42,7 @@ class Proving:
             raise WrongPassword
 
     async def _matches(self, user: User, password: Secret, counted_as: str) -> bool:
-        """Check a password; when that is not done it does not count as a failure. Raises TooBusy."""
+        """Check a password; if the check can not run, it does not count as failed. Raises TooBusy."""
         try:
             return await self._passwords.matches(user.password_hash, password, counted_as, known=True)
         except TooBusy:

@@ -1,4 +1,4 @@
-"""Exchanging refresh tokens: each once, and the last one again for 20 seconds, with the same answer."""
+"""Exchanging refresh tokens: each once, and the last used one again within 20 s for the same successor."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -19,16 +19,16 @@ from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.users import RefreshToken
 
 MAX_LENGTH = 128
-# Two tabs of a browser, or a telephone that lost the answer, ask again within this time.
+# Two browser tabs, or a phone that lost the response, repeat the request within this time.
 REPEATED_WITHIN = timedelta(seconds=20)
 PURPOSE = b"crypto-pocket-butler: successors of refresh tokens, 1"
 
 
 class Refreshing:
-    """Gives each refresh token its successor, which any gateway with the same key derives from it.
+    """Derives the successor of a refresh token from the token and a key that all gateways share.
 
-    So a repeat gets the same successor, although the database holds nothing but hashes. Without the key a
-    token tells nothing of its successor, and with the key but without a token there is nothing to derive.
+    So a repeat gets the same successor, although the database holds only hashes. Deriving a successor needs
+    both the key and the token.
     """
 
     def __init__(self, pool: Pool, key: Ed25519PrivateKey, allowed: Limits) -> None:
@@ -37,7 +37,7 @@ class Refreshing:
         self._key = HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
 
     async def refresh(self, presented: Secret, address: str | None) -> Renewed:
-        """Exchange a token; raises NotSignedIn. One that is used too late or too often ends its login."""
+        """Exchange a token; raises NotSignedIn. A token that is used too late or too often ends its login."""
         if len(presented) > MAX_LENGTH:
             raise _unknown()
         successor = self._successor(presented)
@@ -56,7 +56,7 @@ class Refreshing:
         raise refusal or _unknown()
 
     def _successor(self, token: Secret) -> Secret:
-        """Derive what follows on a token: 256 bits in the form of a new one."""
+        """Derive the successor of a token: 256 bits in the form of a new token."""
         digest = hmac.digest(self._key, token.reveal().encode(), "sha256")
         return Secret(urlsafe_b64encode(digest).rstrip(b"=").decode())
 
@@ -74,7 +74,7 @@ async def _end(connection: Connection, token: RefreshToken, address: str | None)
 
 
 def _refusal(token: RefreshToken | None) -> NotSignedIn | None:
-    """Say why a token is not exchanged; None when it is."""
+    """Return why a token is refused; None if it is accepted."""
     if token is None:
         return _unknown()
     if token.family_over:

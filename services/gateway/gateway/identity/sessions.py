@@ -1,4 +1,4 @@
-"""The sessions of a user who is signed in: this one and the others, listed and ended."""
+"""Listing and ending the sessions of a signed-in user."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ MAX_LISTED = 100
 
 
 async def find_signed_in(pool: Pool, user_id: UUID, family_id: UUID, times: Times) -> SignedIn | None:
-    """Find the user of an access token; None when it names none, is over, or its session has ended."""
+    """Return the user of an access token; None if the user is unknown or the token or session has ended."""
     async with pool.transaction() as connection:
         user = await users.find_signed_in(connection, user_id, family_id, times)
     if user is None:
@@ -23,7 +23,7 @@ async def find_signed_in(pool: Pool, user_id: UUID, family_id: UUID, times: Time
 
 
 async def list_sessions(pool: Pool, user: SignedIn) -> list[Session]:
-    """List the sessions that last: this one first, then those used last; 100 at most."""
+    """List the active sessions, at most 100: this one first, then the most recently used."""
     async with pool.transaction() as connection:
         return await sessions.list_sessions(connection, user.id, user.family_id, MAX_LISTED)
 
@@ -46,7 +46,7 @@ async def end(pool: Pool, user: SignedIn, session_id: UUID, address: str | None)
 
 
 async def end_others(pool: Pool, user: SignedIn, address: str | None) -> None:
-    """End every session of the user but this one."""
+    """End all sessions of the user except this one."""
     async with pool.transaction() as connection:
         ended = await sessions.end_others(connection, user.id, user.family_id)
         await audit.record(

@@ -1,4 +1,4 @@
-"""Limits, counted per user, per email address or per client address."""
+"""Counting requests and failed logins per user, email address and client address."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from gateway.store.users import RefreshToken, User
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A login whose password may be checked; `counted` are the subjects for which it is a failure until then.
+    """A login whose password may be checked; until it succeeds it counts as failed for `counted`.
 
-    `client` is who tries: a user from a network that is `known` for signing in, or just a network. `refusal`
-    are the seconds that a stranger has to wait now: a wrong password gets the answer that they get.
+    `client` is the user together with a network that is `known` from earlier logins, or only the network.
+    `refusal` is the wait in seconds of an unknown client; a wrong password gets the same response.
     """
 
     user: User | None
@@ -27,14 +27,14 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 async def admit_login(connection: Connection, allowed: Limits, email: str, address: str | None) -> Attempt:
-    """Let a password be checked, counted as a failure until it is right.
+    """Admit a login to the password check; it counts as failed until the password is right.
 
     Raises LoginThrottled and RateLimitExceeded.
 
-    Counting first is what makes many tries at once no more than a few one after the other. From a network
-    where the user signed in before, only failures of the same user from there delay a login: neither those
-    for the same email address from elsewhere nor those for other users count, and nothing that other users
-    change from the same address refuses or delays it.
+    The login counts before the check, so that concurrent attempts are limited like consecutive ones. From a
+    network where the user signed in before, only the user's own failures from that network delay a login.
+    Failures for the same email address from elsewhere, failures of other users, and other users' requests
+    from the same address do not delay or refuse it.
     """
     user, network = await users.find_by_email(connection, email), client_network(address)
     known = await networks.is_known(connection, email, network)
@@ -54,7 +54,7 @@ async def count_failure(connection: Connection, policy: Policy, attempt: Attempt
 
 
 async def count_success(connection: Connection, allowed: Limits, attempt: Attempt, user: User) -> None:
-    """Count a login that succeeded, forget the failures before it and remember where it came from."""
+    """Count a successful login, reset the failures before it, and store its network."""
     for subject in attempt.counted:
         await logins.forget(connection, subject)
     await limits.take(connection, allowed.signed_in, f"{user.id} {attempt.network}")
@@ -62,7 +62,7 @@ async def count_success(connection: Connection, allowed: Limits, attempt: Attemp
 
 
 async def forgive(connection: Connection, attempt: Attempt) -> None:
-    """Take back the count of a login whose password was not checked."""
+    """Undo the count of a login whose password was not checked."""
     for subject in attempt.counted:
         await logins.forgive(connection, subject)
 
@@ -72,8 +72,8 @@ async def admit_refresh(
 ) -> None:
     """Count the use of a refresh token for its login and its user, never for all users of an address.
 
-    One that is not ours counts for the client's address, apart from what users do there. Raises
-    RateLimitExceeded, after which the token is as it was.
+    An unknown token counts for the client's address, separately from the users there. Raises
+    RateLimitExceeded; the token is then unchanged.
     """
     if token is None:
         await admit(connection, [(allowed.refresh, client_network(address))])
@@ -83,9 +83,9 @@ async def admit_refresh(
 
 
 async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allowance, ...]:
-    """Count one time for each charge; gives what is left.
+    """Count one use of each charge; returns the remaining allowances.
 
-    Raises RateLimitExceeded; then the caller rolls all back.
+    Raises RateLimitExceeded; the caller must then roll back.
     """
     allowances = []
     for policy, subject in charges:
@@ -96,7 +96,7 @@ async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allo
 
 
 async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> None:
-    """Raise RateLimitExceeded when one more of a charge would be one too many; counts nothing."""
+    """Raise RateLimitExceeded if one more use would exceed a charge's quota; does not count."""
     for policy, subject in charges:
         allowance = await limits.look(connection, policy, subject)
         if not allowance.left:
@@ -104,6 +104,6 @@ async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> No
 
 
 async def _own_wait(connection: Connection, allowed: Limits, client: str) -> float:
-    """Count a try of a client that is known; gives the seconds to wait when that may not be now."""
+    """Count an attempt of a known client; returns the seconds to wait if it is refused now."""
     await look_for_room(connection, [(allowed.signed_in, client)])
     return await logins.begin(connection, client)

@@ -1,4 +1,4 @@
-"""Sessions as their tokens tell them: who is signed in, and refresh tokens (random, stored hashed)."""
+"""The signed-in user of a token, and refresh tokens (random, stored hashed)."""
 
 import hashlib
 import secrets
@@ -15,13 +15,13 @@ REFRESH_LIFE = timedelta(days=30)
 
 
 class SignedIn(User, frozen=True, kw_only=True):
-    """The user of a request and the family of refresh tokens that the access token belongs to."""
+    """The user of a request, and the refresh token family of the access token."""
 
     family_id: UUID
 
 
 class Renewed(msgspec.Struct, frozen=True):
-    """A session that begins or goes on with another refresh token; `now` is the database's time."""
+    """A session with a new refresh token; `now` is the database's time."""
 
     user_id: UUID
     family_id: UUID
@@ -30,10 +30,10 @@ class Renewed(msgspec.Struct, frozen=True):
 
 
 def new_refresh_token() -> Secret:
-    """Make a refresh token of 256 random bits."""
+    """Return a new refresh token of 256 random bits."""
     return Secret(secrets.token_urlsafe(32))
 
 
 def refresh_hash(token: Secret) -> bytes:
-    """Hash a refresh token for storage; a plain hash is enough for a random one."""
+    """Hash a refresh token for storage; a plain hash is enough because the token is random."""
     return hashlib.sha256(token.reveal().encode()).digest()

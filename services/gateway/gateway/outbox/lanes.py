@@ -1,4 +1,4 @@
-"""One stream's way through the relay: how many of its messages may be on their way, and when."""
+"""Flow control of one stream in the relay: how many of its messages may be in flight, and when."""
 
 import random
 import time
@@ -11,14 +11,14 @@ PLACES = 50
 REFUSED_REST = 0.1
 SILENT_REST, LONGEST_SILENT_REST = 0.5, 5.0
 FIRST_DELAY = 1.0
-# A message is tried soon after its stream is back; one that the stream itself refuses is tried rarely.
+# The relay retries soon while the stream does not answer, and rarely when the stream refuses the message.
 LONGEST_DELAY_SILENT, LONGEST_DELAY_REFUSED = 5.0, 300.0
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """How a try to publish ended: the place in the stream, or None and the seconds until the next try.
+    """The result of one publish: the sequence in the stream, or None and the seconds until the next try.
 
-    `silent` says that the stream did not answer; where it did, `reason` says why the message was refused.
+    `silent` is true if the stream did not answer. If it refused the message, `reason` says why.
     """
 
     message: Claimed
@@ -31,9 +31,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Lane:
     """The messages of one stream that this relay has claimed.
 
-    A stream that confirms is given up to fifty messages at once. One that did not confirm the last message is
-    probed with a single one: at once, because the message may have been at fault and not the stream, then
-    after a rest, which grows while the stream is silent.
+    A stream that confirms gets up to fifty messages at once. A stream that did not confirm the last message
+    gets a single one as a probe. The first probe is immediate, because the message may have been at fault and
+    not the stream. Later probes wait, longer and longer while the stream does not answer.
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class Lane:
         self._resting_until = 0.0
 
     def places(self) -> int:
-        """Give how many messages may be claimed now."""
+        """Return how many messages may be claimed now."""
         if self._confirms:
             return PLACES - len(self.claimed)
         return int(not self.claimed and time.monotonic() >= self._resting_until)
 
     def answered(self, answer: Answer) -> None:
-        """Keep an answer until it is settled."""
+        """Keep a result until it is settled."""
         self.answers.append(answer)
         self.silent = answer.silent
         self._confirms = answer.seq is not None
@@ -61,7 +61,7 @@ class Lane:
             self._probes = 0
 
     def settled(self, answers: list[Answer]) -> float:
-        """Free the places of messages that were deleted or put off; gives the seconds until a probe."""
+        """Free the slots of deleted or postponed messages; returns the seconds until a probe."""
         del self.answers[: len(answers)]
         for answer in answers:
             del self.claimed[answer.message.id]
@@ -79,5 +79,5 @@ class Lane:
 
 
 def delay(attempts: int, longest: float) -> float:
-    """Give the seconds until a message is tried again: twice as long after each try, with jitter."""
+    """Return the seconds until a message is retried: doubled after each try, with jitter."""
     return min(FIRST_DELAY * 2.0 ** min(attempts - 1, 20), longest) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret

@@ -1,4 +1,4 @@
-"""The relay: the only publisher of what the gateway writes to its outbox."""
+"""The relay: the only publisher of the gateway's outbox."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from gateway.store.syncs import Publication
 
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 2.0
-# Longer than one try to publish takes, far shorter than the streams' window for duplicates (10 minutes).
+# Longer than one publish takes, far shorter than the streams' duplicate window (10 minutes).
 LEASE_SECONDS = 10.0
 GIVE_BACK_SECONDS = 1.0
 
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """Publishes the outbox as soon as it is woken and at least once a second, each stream by itself.
+    """Publishes the outbox as soon as it is woken and at least once a second, each stream separately.
 
-    No message is on its way in a transaction: the relay claims rows for the time of a lease, publishes, then
-    deletes what the streams confirmed and puts off the rest. When it dies the lease ends, and another relay
-    publishes; the streams drop what comes twice.
+    The relay does not publish inside a transaction: it claims rows for a lease, publishes, then deletes the
+    confirmed messages and postpones the rest. If the relay dies, its lease ends and another relay publishes;
+    the streams drop duplicates.
     """
 
     def __init__(self, pool: Pool, bus: Bus) -> None:
@@ -40,11 +40,11 @@ class Relay:
         self._tasks = asyncio.TaskGroup()
 
     def wake(self) -> None:
-        """Say that a transaction with something in the outbox was committed."""
+        """Wake the relay after a transaction with outbox rows was committed."""
         self._bell.ring()
 
     async def run(self) -> None:
-        """Publish for ever; when it is cancelled, what it has claimed is free for other relays at once."""
+        """Publish for ever; when cancelled, release the claimed messages to other relays at once."""
         try:
             async with self._tasks:
                 while True:
@@ -61,13 +61,13 @@ class Relay:
         try:
             async with self._pool.transaction() as connection:
                 claimed = await outbox.claim(connection, places, PLACES, LEASE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may find it gone
+        except Exception as error:  # noqa: BLE001 - any error; the next claim may succeed
             await self._wait(error)
             return
         counts = Counter(message.stream for message in claimed)
         for message in sorted(claimed, key=_urgency):
             lane = self._lanes[message.stream]
-            if message.id not in lane.claimed:  # the lease of one that is not settled yet may be over
+            if message.id not in lane.claimed:  # else its lease ended before it was settled
                 lane.claimed[message.id] = message
                 self._tasks.create_task(self._publish(lane, message))
         for stream, lane in self._lanes.items():
@@ -83,7 +83,7 @@ class Relay:
             self._tasks.create_task(self._settle(lane))
 
     async def _tried(self, message: Claimed) -> Answer:
-        """Try once to publish; gives how that ended, whatever happens."""
+        """Publish a message once; returns the result, also after any exception."""
         try:
             seq = await self._bus.publish_once(
                 message.subject, message.stream, message.body, message.message_id, message.stamped()
@@ -93,7 +93,7 @@ class Relay:
         except BusUnavailable:
             return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_SILENT), silent=True)
         except Exception as error:
-            # One message that can not be published must not end the publishing of all others.
+            # One message that can not be published must not stop the publishing of all others.
             log.exception("message_not_publishable", message_id=message.message_id)
             reason = type(error).__name__
         else:
@@ -101,12 +101,12 @@ class Relay:
         return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_REFUSED), reason=reason)
 
     async def _settle(self, lane: Lane) -> None:
-        """Write down answers, those together that come meanwhile, until there are none."""
+        """Store results in batches until all are stored."""
         while answers := list(lane.answers):
             try:
                 async with self._pool.transaction() as connection:
                     await _write(connection, answers)
-            except Exception as error:  # noqa: BLE001 - the same; the lease ends at the latest
+            except Exception as error:  # noqa: BLE001 - any error; at the latest the lease ends
                 await self._wait(error)
                 continue
             _report(answers)
@@ -116,7 +116,7 @@ class Relay:
         lane.settling = False
 
     async def _give_back(self) -> None:
-        """Settle what is answered, and let other relays have the rest without waiting for the lease."""
+        """Store the results, and release the remaining messages to other relays before the lease ends."""
         answers = [answer for lane in self._lanes.values() for answer in lane.answers]
         answered = {answer.message.id for answer in answers}
         left = [message for lane in self._lanes.values() for message in lane.claimed.values()]
@@ -134,14 +134,14 @@ class Relay:
 
 
 async def _write(connection: Connection, answers: list[Answer]) -> None:
-    """Delete what the streams confirmed, and put off the rest."""
+    """Delete the messages that the streams confirmed, and postpone the rest."""
     confirmed = [(answer.message, answer.seq) for answer in answers if answer.seq is not None]
     places = {
         Publication(message.sync_id, int(message.message_id.rpartition(":")[2])): seq
         for message, seq in confirmed
         if message.sync_id is not None
     }
-    # Sync rows before outbox rows, as the sweeper takes them.
+    # Sync rows before outbox rows, the sweeper's lock order.
     if places:
         await syncs.set_request_seqs(connection, places)
     if confirmed:
@@ -152,7 +152,7 @@ async def _write(connection: Connection, answers: list[Answer]) -> None:
 
 
 def _report(answers: list[Answer]) -> None:
-    """Log refusals, one line for all of them; they come again, ever more rarely."""
+    """Log all refusals in one line; refused messages are retried with growing delays."""
     refused = [answer for answer in answers if answer.reason]
     if refused:
         message, reason = refused[0].message, refused[0].reason

@@ -1,23 +1,23 @@
-"""Background work that goes on when it is woken, and after some seconds anyway."""
+"""A wake-up signal with a timeout for background loops."""
 
 import asyncio
 from contextlib import suppress
 
 
 class Wake:
-    """A bell: ringing it while nobody listens is not lost, ringing it twice is once."""
+    """A wake-up sent before `wait` is kept; several wake-ups count as one."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake whoever waits, now or next."""
+        """Wake the present waiter, or the next one."""
         self._rung.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until the bell is rung, but no longer than this."""
+        """Wait for a wake-up, at most the given seconds."""
         with suppress(TimeoutError):
-            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the bell.
+            # Not wait_for: in Python 3.11 it loses a cancellation that arrives together with the wake-up.
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
         self._rung.clear()

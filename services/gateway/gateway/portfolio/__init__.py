@@ -1,1 +1,1 @@
-"""What wallets hold, and how much of it is known."""
+"""The contents of wallets, and how complete they are."""

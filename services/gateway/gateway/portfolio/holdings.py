@@ -1,4 +1,4 @@
-"""What an account holds: the states of its wallets, sums by asset, and what is missing from the sums."""
+"""The holdings of an account: states of its wallets, sums by asset, and the wallets that the sums lack."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ EXACT_DIGITS = 200
 
 
 class WalletState(StrEnum):
-    """What a stored wallet is: `stale` when the last read failed, `never_read` when none succeeded yet.
+    """The state of a stored wallet: `stale` if the last read failed, `never_read` if no read succeeded yet.
 
-    An `incomplete` one shows its newest list, which is not whole.
+    An `incomplete` wallet shows its newest list, which lacks rows or assets.
     """
 
     FRESH = "fresh"
@@ -34,9 +34,9 @@ class WalletState(StrEnum):
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """One asset summed over the wallets that hold it; an amount is None where one of its parts is not known.
+    """One asset summed over the wallets that hold it; an amount is None if one of its parts is unknown.
 
-    `stale_as_of` is the oldest time of the parts that the newest list of their wallet could not give.
+    `stale_as_of` is the oldest read time of the parts that their wallet's newest list could not supply.
     """
 
     asset: str
@@ -49,9 +49,9 @@ class Holding(msgspec.Struct, frozen=True):
 
 
 class Holdings(msgspec.Struct, frozen=True):
-    """The states and total checks of the covered wallets, and the sums; None when no wallet was ever read.
+    """The states and total checks of the covered wallets, and the sums by asset.
 
-    `as_of` is the time of the oldest amount.
+    `assets` is None if no wallet was ever read. `as_of` is the time of the oldest amount.
     """
 
     states: dict[str, WalletState]
@@ -61,12 +61,12 @@ class Holdings(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Tell whether every wallet is fresh and none disagrees with the exchange's total."""
+        """Return whether every wallet is fresh and none disagrees with the exchange's total."""
         fresh = set(self.states.values()) == {WalletState.FRESH}
         return fresh and TotalCheck.DISAGREES not in self.total_checks.values()
 
     def in_state(self, state: WalletState) -> tuple[str, ...]:
-        """Give the wallets that are in a state."""
+        """Return the wallets in a state."""
         return tuple(wallet for wallet, each in self.states.items() if each is state)
 
 
@@ -81,7 +81,7 @@ async def find_balances(
 
 
 def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[StoredBalance]) -> Holdings:
-    """Sum balances by asset, exactly, and say how true the sums are."""
+    """Sum balances by asset without rounding, with the states and total checks of the wallets."""
     kept = {wallet.wallet: wallet for wallet in stored}
     states = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
     times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
@@ -96,7 +96,7 @@ def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[
 
 
 def wallet_state(wallet: StoredWallet | None) -> WalletState:
-    """Tell what a covered wallet is."""
+    """Return the state of a covered wallet."""
     if wallet is None or wallet.as_of is None:
         return WalletState.NEVER_READ
     if wallet.known.incomplete:
@@ -128,13 +128,13 @@ def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
 
 
 def _sum_known(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    """Sum amounts; None when there are none or when one of them is not known."""
+    """Sum amounts; None without amounts or if one of them is unknown."""
     known = [amount for amount in amounts if amount is not None]
     return _exact_sum(known) if known and len(known) == len(amounts) else None
 
 
 def _exact_sum(amounts: Sequence[Decimal]) -> Decimal:
-    """Sum without rounding: the default context keeps 28 digits only."""
+    """Sum without rounding, because the default context keeps only 28 digits."""
     with localcontext() as context:
         context.prec = EXACT_DIGITS
         return sum(amounts, Decimal(0))

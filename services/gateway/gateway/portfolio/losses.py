@@ -1,4 +1,4 @@
-"""Assets that are gone from a wallet's list: are they gone, or was the list short? Pure."""
+"""Deciding whether assets missing from a wallet's list are gone or the list was short. Pure."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -8,26 +8,26 @@ import msgspec
 
 from contracts.syncs import WalletRead
 
-# However often other assets go missing, a list that was read is not held back for longer.
+# The longest time that lists are held back, also when other assets go missing meanwhile.
 LONGEST_HOLD = timedelta(hours=1)
-# Valuation and list are of different moments.
+# Tolerances, because the valuation and the list are read at different times.
 VALUATION_SHARE = Decimal("0.01")
 VALUATION_USD = Decimal(1)
 DUST_USD = Decimal("0.01")
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """The assets that lists since `since` lack without a confirmation, each with when that was first seen."""
+    """The assets missing from lists without a confirmation since `since`, each with its first time."""
 
     since: datetime
     assets: dict[str, datetime]
 
 
 class Losses(msgspec.Struct, frozen=True):
-    """What follows for a list: the assets that are gone, and those that are missing, if any are.
+    """The judgment of a list: the assets that are gone, and those that are missing, if any.
 
-    `released` says that lists were held back for as long as they may be: the list is shown, and what is
-    missing from it stays beside it.
+    `released` is true if lists were held back for the longest allowed time: then the list is shown, and the
+    missing assets stay beside it.
     """
 
     gone: frozenset[str]
@@ -36,7 +36,7 @@ class Losses(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When a sync was requested and when it is recorded, by the database's clock; a loss needs `patience`."""
+    """The request and recording times of a sync by the database's clock; a loss counts after `patience`."""
 
     requested_at: datetime
     recorded_at: datetime
@@ -44,9 +44,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def judge_losses(held: Collection[str], read: WalletRead, before: Missing | None, moment: Moment) -> Losses:
-    """Tell what a list that was read means for the assets that the wallet held with an amount.
+    """Decide which assets, held before with an amount, are gone or missing from a new list.
 
-    A loss that no total confirms counts when the asset is missing again, in a sync that was requested at
+    A loss without a confirming total counts if the asset is missing again in a sync that was requested at
     least `patience` after the loss was first recorded.
     """
     named = {balance.asset for balance in read.balances or ()} | {row.asset for row in read.unreadable}
@@ -64,9 +64,9 @@ def judge_losses(held: Collection[str], read: WalletRead, before: Missing | None
 
 
 def is_confirmed(read: WalletRead) -> bool:
-    """Tell whether a total of the exchange says that a list is whole, so that what it lacks is gone.
+    """Return whether a total of the exchange proves a list complete, so that missing assets are gone.
 
-    A row without a name that is worth something may be any asset: then no total can tell.
+    An unnamed row with a value may be any asset, so then no total proves it.
     """
     totals = read.totals
     nameless = any(row.asset is None and not _is_dust(row.usd) for row in read.unreadable)

@@ -1,4 +1,4 @@
-"""What an outcome means to this gateway: each wallet of the exchange once, as far as known here. Pure."""
+"""Translating an outcome into the wallets, verdicts and codes that this gateway version knows. Pure."""
 
 from datetime import datetime
 
@@ -28,11 +28,11 @@ MAX_NAMED = 20
 
 
 def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
-    """Give the read of every wallet of the exchange; a sync that failed as a whole failed for each covered.
+    """Return the read of every wallet of the exchange; a sync that failed as a whole failed all covered ones.
 
-    A wallet that this version does not know, or does not know to be covered, is left out; one that the
-    outcome lacks was not covered. Raises Malformed for an exchange that is not known, a wallet that is
-    named twice, and a list that can not be stored. No text of an outcome is taken over.
+    Wallets that this version does not know, or does not know as covered, are left out. Wallets that the
+    outcome lacks are not covered. Texts of the outcome are replaced by known ones. Raises Malformed for an
+    unknown exchange, a wallet named twice, and a list that can not be stored.
     """
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
@@ -46,7 +46,7 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
 
 
 def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[WalletRead, ...]:
-    """Give the reads of a sync that failed as a whole, with words of ours where the code's do not say all."""
+    """Return the reads of a sync that failed as a whole; `words`, if given, replace the code's text."""
     entry = EXCHANGES[exchange]
     said = _failed_whole(code, entry)
     reads = tuple(_known(entry, wallet, said.get(wallet.key)) for wallet in entry.wallets)
@@ -56,26 +56,26 @@ def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[Wa
 
 
 def unreadable_rows(read: WalletRead) -> tuple[str, ...]:
-    """Say which rows of a wallet could not be read and why, some of them where there are many."""
+    """Return texts of the unreadable rows of a wallet with their reasons, at most MAX_NAMED."""
     reasons = dict.fromkeys(f"{row.asset or 'a row'}: {row.reason}" for row in read.unreadable)
     return tuple(reasons)[:MAX_NAMED]
 
 
 def difference_text(read: WalletRead) -> str | None:
-    """Write what a list lacks beside the total of its own answer, in USD."""
+    """Return the USD total of the exchange's response minus the sum of the list, as text."""
     return None if read.difference_usd is None else amount_text(read.difference_usd)
 
 
 def unknown_wallets(outcome: SyncOutcome) -> list[str]:
-    """Name the wallets that a later version reads and this one does not know."""
+    """Return the wallets of an outcome that this version does not know."""
     known = {wallet.key for wallet in EXCHANGES[outcome.exchange].wallets}
     return sorted({read.wallet for read in outcome.wallets} - known)
 
 
 def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
-    """Say what an outcome means for its sync, whatever status it claims; `reads` are its wallets as kept.
+    """Return the terminal state of a sync from its wallets as kept, whatever status the outcome claims.
 
-    A sync that is not completed carries the fault of its outcome, or the first one of its wallets.
+    A sync that is not completed has the fault of its outcome, or the first fault of its wallets.
     """
     status = status_of(reads)
     error_code, error = (None, None) if status is Status.COMPLETED else _fault(outcome, status, reads)
@@ -83,14 +83,14 @@ def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
 
 
 def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
-    """Bound the time of a read by that of its recording: no number is of the future."""
+    """Limit the time of a read to its recording time, so that no number is dated in the future."""
     if read.as_of is None or read.as_of <= recorded_at:
         return read
     return msgspec.structs.replace(read, as_of=recorded_at)
 
 
 def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
-    """Give the oldest time of a sync that read every wallet that this version covers; None for any other."""
+    """Return the oldest read time of a sync that read every wallet this version covers, else None."""
     covered = EXCHANGES[exchange].covered_wallets
     complete = [read.wallet for read in reads if read.verdict is Verdict.COMPLETE]
     if status_of(reads) is not Status.COMPLETED or complete != list(covered):
@@ -119,7 +119,7 @@ def _failed_whole(code: str, exchange: Exchange) -> dict[str, WalletRead]:
 
 
 def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> WalletRead:
-    """Keep of a read what this version understands of it; raises Malformed."""
+    """Reduce a read to what this version understands; raises Malformed."""
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
     if "\0" in (read.error or ""):

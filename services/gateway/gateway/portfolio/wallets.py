@@ -1,4 +1,4 @@
-"""Keeping what a sync read of each wallet: no number looks newer, smaller or more complete than it is."""
+"""Storing the reads of wallets: no number looks newer, smaller or more complete than it is."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ MAX_NAMED = 20
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A read as it counts for its sync, and what is written of its wallet; None where nothing changes."""
+    """A read as it counts for its sync, and the new wallet row and list; None if unchanged."""
 
     read: WalletRead
     wallet: StoredWallet | None = None
@@ -30,9 +30,9 @@ class Kept(msgspec.Struct, frozen=True):
 async def keep(
     connection: Connection, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta
 ) -> dict[UUID, tuple[WalletRead, ...]]:
-    """Keep the wallets as syncs read them, and give the reads as they count for each.
+    """Store the wallets as syncs read them, and return the reads as they count for each sync.
 
-    The accounts are locked. What a later sync has written stays.
+    The accounts are locked. Rows that a later sync has written stay.
     """
     account_ids = [sync.account_id for sync, _ in syncs]
     stored = await balances.find_wallets(connection, account_ids)
@@ -71,10 +71,10 @@ def _judged(
 def judge(
     number: int, read: WalletRead, before: StoredWallet, old: list[StoredBalance], moment: Moment
 ) -> Kept:
-    """Decide what a read changes of a wallet; `number` is that of its sync, `old` the list that is stored.
+    """Decide how a read changes a wallet; `number` is the number of its sync, `old` the stored list.
 
-    A list that lacks assets without a confirmation is kept beside the old one, which stays and is stale; the
-    wallet then counts as incomplete.
+    A list that lacks assets without a confirmation is stored beside the old one, which stays and is stale.
+    The read then counts as incomplete.
     """
     if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
         return Kept(read)
@@ -108,10 +108,7 @@ def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> 
 def _list(
     read: WalletRead, before: StoredWallet, old: list[StoredBalance], missing: frozenset[str] = frozenset()
 ) -> list[StoredBalance]:
-    """Give a list as it is stored.
-
-    An asset whose row could not be read, or that is missing, keeps its amount, marked as stale.
-    """
+    """Return the list to store; assets that are missing or unreadable keep their amount, as stale."""
     listed = [_stored(read.wallet, balance) for balance in read.balances or ()]
     unreadable = {row.asset for row in read.unreadable} - {balance.asset for balance in listed}
     stale = [
@@ -123,7 +120,7 @@ def _list(
 
 
 def _told(read: WalletRead, missing: Missing) -> WalletRead:
-    """Say which assets are missing from a list."""
+    """Return an incomplete read whose error names the missing assets."""
     assets = sorted(missing.assets)
     named = ", ".join(assets[:MAX_NAMED]) + (" and more" if len(assets) > MAX_NAMED else "")
     error = f"{fault_of(Code.UNCONFIRMED_LOSS).words} Missing: {named}."
@@ -133,9 +130,9 @@ def _told(read: WalletRead, missing: Missing) -> WalletRead:
 
 
 def _held_back(number: int, told: WalletRead, before: StoredWallet, missing: Missing) -> StoredWallet:
-    assert told.as_of is not None  # noqa: S101 - a wallet that was read has a time
+    assert told.as_of is not None  # noqa: S101 - reads have a time
     held = HeldList(told.as_of, told.balances or (), told.total_check, told.unreadable_count)
-    # What is said of rows and totals stays that of the list that is shown.
+    # Details of rows and totals stay those of the list that is shown.
     shown = msgspec.structs.replace(before.known, number=number, incomplete=False)
     detail = msgspec.structs.replace(shown, held=held, missing=missing)
     return msgspec.structs.replace(
@@ -144,7 +141,7 @@ def _held_back(number: int, told: WalletRead, before: StoredWallet, missing: Mis
 
 
 def _unread(number: int, read: WalletRead, before: StoredWallet) -> StoredWallet:
-    """Say why a wallet was not read, and keep what is there as stale."""
+    """Return the wallet with the error of its failed read; its stored list stays and is stale."""
     detail = msgspec.structs.replace(
         before.known,
         number=number,

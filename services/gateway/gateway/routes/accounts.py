@@ -1,4 +1,4 @@
-"""Connected accounts: connecting, repairing, renaming, deleting, and what they hold."""
+"""Connected accounts: connecting, repairing, renaming, deleting, and their balances."""
 
 from typing import Annotated
 from uuid import UUID
@@ -54,7 +54,7 @@ class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another key of the same account of the exchange; `region` only where it was wrong."""
+    """Another key of the same exchange account; send `region` only to correct a wrong one."""
 
     credentials: Annotated[Fields, CREDENTIALS]
     region: str | None = None
@@ -74,7 +74,7 @@ async def connect_account(
     intake: NamedDependency[Intake],
     egress: NamedDependency[tuple[str, ...]],
 ) -> Response[AccountView]:
-    """Connect an account after its key was verified to be read-only; a key that is refused is destroyed."""
+    """Connect an account after verifying that its key is read-only; a refused key is destroyed."""
     advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, egress)
     submission, notes = _submission(request, advice, data.credentials)
     return _shown(await connect(intake, submission, data.name), egress, notes)
@@ -129,7 +129,7 @@ async def rename_account(
 async def delete_account(
     account_id: UUID, request: SignedInRequest, deleting: NamedDependency[Deleting]
 ) -> None:
-    """Delete an account with its balances; its secret is destroyed as soon as the vault can be reached."""
+    """Delete an account with its balances; its secret is destroyed as soon as the vault is reachable."""
     await deleting.delete(request.user.id, account_id)
 
 
@@ -149,7 +149,7 @@ async def replace_credentials(
     intake: NamedDependency[Intake],
     egress: NamedDependency[tuple[str, ...]],
 ) -> Response[AccountView]:
-    """Repair or rotate the key of an account; the old one works until the new one is verified."""
+    """Repair or rotate the key of an account; the old key works until the new one is verified."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
     exchange, region = EXCHANGES[account.exchange], data.region or account.region
     advice = Advice(Situation.REPLACE, exchange, region, egress, stand.standing)
@@ -169,7 +169,7 @@ async def show_balances(
 async def show_holdings(
     account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
 ) -> HoldingsView:
-    """Show the holdings summed by asset, and what is missing from the sums."""
+    """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
     return holdings_view(*await find_balances(pool, request.user.id, account_id))
 
 
@@ -181,7 +181,7 @@ def _shown(accepted: Accepted, egress: tuple[str, ...], notes: tuple[str, ...]) 
 def _submission(
     request: SignedInRequest, advice: Advice, given: Fields, account_id: UUID | None = None
 ) -> tuple[Submission, tuple[str, ...]]:
-    """Read what is submitted, with notes on what was trimmed; raises InvalidInput, RegionNotServed."""
+    """Read a submission, with notes on trimmed values; raises InvalidInput, RegionNotServed."""
     region = advice.region or ""
     check_region(advice.exchange, region, advice.situation, advice.standing)
     submitted = read_fields(advice.exchange, given, advice.situation, advice.standing)

@@ -1,4 +1,4 @@
-"""Registering, signing in and out, and who is signed in."""
+"""Routes to register, sign in, refresh tokens and sign out."""
 
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ class UserView(msgspec.Struct, frozen=True):
 
 
 class TokenView(msgspec.Struct, frozen=True):
-    """The tokens for their owner: the access token lasts `expires_in` seconds, the refresh token one use."""
+    """New tokens: the access token is valid for `expires_in` seconds, the refresh token for one use."""
 
     access_token: str
     refresh_token: str
@@ -93,7 +93,7 @@ async def login(
     allowed: NamedDependency[Limits],
     tokens: NamedDependency[AccessTokens],
 ) -> TokenView:
-    """Sign in; the answer to an unknown address is that to a wrong password, and takes as long."""
+    """Sign in; an unknown email address and a wrong password get the same response in the same time."""
     return _told(tokens, await begin_session(pool, passwords, allowed, _presented(data, request)))
 
 
@@ -114,8 +114,8 @@ async def refresh(
 ) -> TokenView:
     """Exchange a refresh token for new tokens.
 
-    For 20 seconds a repeat of the last one gets the same successor. A later repeat, or an older token, ends
-    the login, because somebody else may have it.
+    Sending the latest used token again within 20 seconds returns the same new refresh token. A later repeat,
+    or an older token, ends the login, because the token may have been stolen.
     """
     return _told(tokens, await refreshing.refresh(data.refresh_token, client_address(request)))
 
@@ -128,12 +128,12 @@ async def refresh(
     situation=Doing.SIGN_OUT,
 )
 async def logout(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
-    """Sign out: the access token and the refresh tokens of this login end at once."""
+    """Sign out: the access tokens and refresh tokens of this login stop working at once."""
     await sessions.logout(pool, request.user, client_address(request))
 
 
 def client_address(request: AnyRequest) -> str | None:
-    """Give the address that a request came from."""
+    """Return the client's network address."""
     return request.client.host if request.client else None
 
 

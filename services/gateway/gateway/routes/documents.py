@@ -1,4 +1,4 @@
-"""What describes the service and tells whether it is there: Swagger UI and health."""
+"""The documents that describe the service, Swagger UI, and the health checks."""
 
 from functools import cache
 from importlib.resources import files
@@ -42,44 +42,44 @@ PAGE_POLICY = (
 
 @get(OPENAPI, include_in_schema=False, opt=PUBLIC)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Describe the API."""
+    """Serve the OpenAPI document."""
     return Response(_described(request.app), media_type=MediaType.JSON)
 
 
 @get("/asyncapi.json", include_in_schema=False, opt=PUBLIC)
 async def asyncapi() -> Response[bytes]:
-    """Describe the bus."""
+    """Serve the AsyncAPI document of the bus."""
     return Response(_described_bus(), media_type=MediaType.JSON)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False, opt=PUBLIC)
 async def swagger_ui() -> Response[str]:
-    """Show the API to a person; every file comes from here."""
+    """Serve the Swagger UI page; all its files come from this gateway."""
     return Response(PAGE, media_type=MediaType.HTML, headers={"Content-Security-Policy": PAGE_POLICY})
 
 
 @get(f"{SWAGGER}/start.js", include_in_schema=False, opt=PUBLIC)
 async def swagger_start() -> Response[str]:
-    """Start Swagger UI without a script inside the page."""
+    """Serve the script that starts Swagger UI, because the page's policy allows no inline script."""
     return Response(START, media_type="text/javascript")
 
 
 @get("/healthz", include_in_schema=False, opt=PUBLIC)
 async def healthz() -> dict[str, bool]:
-    """Tell that the loop turns."""
+    """Report that the event loop is running."""
     return {"healthy": True}
 
 
 @get("/readyz", include_in_schema=False, opt=PUBLIC)
 async def readyz(ready: NamedDependency[Ready]) -> Response[dict[str, bool]]:
-    """Tell whether the gateway can do its work, as of a second ago; the operations port tells more."""
+    """Report whether the gateway can do its work, as of a second ago; the operations port has details."""
     able = await ready.ready()
     return Response({"ready": able}, status_code=200 if able else 503)
 
 
 @get(f"{SWAGGER}/files/{{name:str}}", include_in_schema=False, opt=PUBLIC)
 async def swagger_file(name: str) -> File:
-    """Serve a file of Swagger UI; a name only chooses among those that the package has."""
+    """Serve a file of Swagger UI; `name` can only select one of the package's files."""
     path = FILES.get(name)
     if path is None:
         raise NotFound

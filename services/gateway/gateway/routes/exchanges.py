@@ -11,16 +11,16 @@ from gateway.http.authentication import PUBLIC
 
 
 class RegionView(msgspec.Struct, frozen=True):
-    """Where an account can be registered."""
+    """A region where an account can be registered."""
 
     key: str
     name: str
 
 
 class ExchangeView(msgspec.Struct, frozen=True):
-    """An exchange; put `egress_addresses` on the IP allow-list of a key where they are given.
+    """An exchange; if `egress_addresses` are listed, put them on the IP allow-list of the key.
 
-    Accounts that were registered in one of `unserved_regions` can not be connected.
+    Accounts registered in one of the `unserved_regions` can not be connected.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""The user's own account: who is signed in, the password, the sessions, and the end of it all."""
+"""The signed-in user: password, sessions and deletion."""
 
 from datetime import datetime
 from uuid import UUID
@@ -22,27 +22,28 @@ from gateway.store.sessions import Session
 
 TAG = ["me"]
 PROVING = documented(401, 403, 429)
-# Both ask for the password, and together no more often than it may be changed.
+# Changing the password and deleting the user both check the password, so they share one limit.
 BY_PASSWORD = {"limit": "password"}
 
 
 class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The password and the one that takes its place, of 8 to 128 characters."""
+    """The current password and the new one, of 8 to 128 characters."""
 
     old_password: Secret
     new_password: Secret
 
 
 class DeleteMe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The password, so that a token alone deletes nothing."""
+    """The password, because an access token alone must not be enough to delete the user."""
 
     password: Secret
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """A login that lasts; `last_used_at` is when its tokens were last renewed, `network` where it began.
+    """An active login; `last_used_at` is when its tokens were last renewed, `network` where it began.
 
-    The network is an IPv4 address or the /64 network of an IPv6 one; null for a login of an earlier version.
+    `network` is an IPv4 address or the /64 network of an IPv6 address. It is null for logins that an earlier
+    version of the service began.
     """
 
     id: UUID
@@ -55,7 +56,7 @@ class SessionView(msgspec.Struct, frozen=True):
 
 @get("/me", responses=documented(401), tags=TAG)
 async def show_me(request: SignedInRequest) -> UserView:
-    """Show who is signed in."""
+    """Show the signed-in user."""
     return UserView(request.user.id, request.user.email, request.user.created_at)
 
 
@@ -74,14 +75,14 @@ async def change_password(
     passwords: NamedDependency[Passwords],
     proving: NamedDependency[Proving],
 ) -> None:
-    """Change the password; every other session ends at once, this one goes on."""
+    """Change the password; all other sessions end at once, this one stays signed in."""
     change = Change(data.old_password, data.new_password, client_address(request))
     await replace_password(pool, passwords, proving, request.user, change)
 
 
 @get("/me/sessions", responses=documented(401), tags=TAG)
 async def list_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> tuple[SessionView, ...]:
-    """List the sessions that last: this one first, then those used last; 100 at most."""
+    """List the active sessions, at most 100: this one first, then the most recently used."""
     listed = await sessions.list_sessions(pool, request.user)
     return tuple(_view(session, request.user.family_id) for session in listed)
 
@@ -94,7 +95,7 @@ async def list_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -
     situation=Doing.END_SESSION,
 )
 async def end_session(session_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
-    """End a session: none of its tokens opens anything from now on."""
+    """End a session; its tokens stop working at once."""
     await sessions.end(pool, request.user, session_id, client_address(request))
 
 
@@ -106,7 +107,7 @@ async def end_session(session_id: UUID, request: SignedInRequest, pool: NamedDep
     situation=Doing.END_SESSION,
 )
 async def end_other_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
-    """End every session but this one."""
+    """End all sessions except this one."""
     await sessions.end_others(pool, request.user, client_address(request))
 
 
@@ -126,7 +127,7 @@ async def delete_me(
 ) -> None:
     """Delete the user: sessions end, accounts are disconnected, and their secrets are destroyed.
 
-    This can not be undone. The email address may be registered anew.
+    This can not be undone. The email address may be registered again.
     """
     address = client_address(request)
     await proving.prove(request.user, data.password, address)

@@ -1,4 +1,4 @@
-"""Syncs: requesting them, waiting for their outcome, and looking it up."""
+"""Routes to request syncs, wait for their outcomes, and look them up."""
 
 from typing import Annotated
 from uuid import UUID
@@ -68,9 +68,10 @@ async def sync_account(
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SyncView]:
-    """Sync an account and wait for the outcome; 202 with Location when it takes longer than asked.
+    """Sync an account and wait for the outcome.
 
-    409 when the account is paused: its key is not used.
+    The response is 202 with Location if the sync takes longer than the requested wait, and 409 if the account
+    is paused, because the key of a paused account is not used.
     """
     accepted = await requests.one(_asking(idempotency_key, request), account_id)
     sync_id, headers = accepted.target_id, _headers(accepted)
@@ -101,9 +102,10 @@ async def sync_all(
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[BatchView]:
-    """Sync every account and wait for the outcomes; 202 with Location when it takes longer than asked.
+    """Sync every account and wait for the outcomes.
 
-    The sync of a paused account has failed at once, for the reason of the pause.
+    The response is 202 with Location if the syncs take longer than the requested wait. The sync of a paused
+    account fails at once with the reason of the pause.
     """
     user_id = request.user.id
     accepted = await requests.all(_asking(idempotency_key, request))
@@ -152,7 +154,7 @@ async def list_syncs(
     limit: Limit = 20,
     cursor: UUID | None = None,
 ) -> SyncPage:
-    """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the page before."""
+    """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the previous page."""
     page = await look.list_syncs(pool, request.user.id, account_id, cursor, limit)
     items = tuple(sync_view(sync, egress, page.stand) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)

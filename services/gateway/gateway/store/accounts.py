@@ -33,11 +33,11 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Duplicate(Exception):
-    """The user has connected this account of the exchange before."""
+    """The user has already connected this exchange account."""
 
 
 async def insert_account(connection: Connection, account: Account) -> Account:
-    """Add an account and give it as stored; raises Duplicate, after which the transaction goes on."""
+    """Insert an account and return it as stored; raises Duplicate, which leaves the transaction usable."""
     try:
         async with connection.transaction():
             (stored,) = await fetch_all(
@@ -67,7 +67,7 @@ async def find_account(connection: Connection, user_id: UUID, account_id: UUID) 
 
 
 async def find_kept(connection: Connection, account_ids: Sequence[UUID]) -> set[UUID]:
-    """Tell which of the accounts are not deleted, of any user."""
+    """Return which of the accounts, of any user, are not deleted."""
     rows = await connection.execute(
         "select id from accounts where id = any(%s) and deleted_at is null", [list(account_ids)]
     )
@@ -75,7 +75,7 @@ async def find_kept(connection: Connection, account_ids: Sequence[UUID]) -> set[
 
 
 async def lock_account(connection: Connection, account_id: UUID) -> Account | None:
-    """Find an account, whoever owns it, and keep others from changing it; gives deleted ones too."""
+    """Lock and return an account of any user, also a deleted one."""
     return await fetch_one(
         connection, Account, "select * from accounts where id = %(id)s for update", id=account_id
     )
@@ -84,7 +84,7 @@ async def lock_account(connection: Connection, account_id: UUID) -> Account | No
 async def find_by_exchange_uid(
     connection: Connection, user_id: UUID, exchange: str, exchange_uid: str
 ) -> Account | None:
-    """Find the account that a user has connected to one account of the exchange."""
+    """Find a user's account by its uid at the exchange."""
     return await fetch_one(
         connection,
         Account,
@@ -116,7 +116,7 @@ async def count_accounts(connection: Connection, user_id: UUID) -> int:
 
 
 async def rename(connection: Connection, user_id: UUID, account_id: UUID, name: str) -> Account | None:
-    """Give an account of a user another name."""
+    """Rename a user's account."""
     return await fetch_one(
         connection,
         Account,
@@ -129,7 +129,7 @@ async def rename(connection: Connection, user_id: UUID, account_id: UUID, name: 
 
 
 async def replace_credential(connection: Connection, account: Account) -> Account:
-    """Put a verified credential, and what the exchange says of it, in the place of the old one."""
+    """Replace the credential of an account, with the data that the exchange reported about it."""
     (stored,) = await fetch_all(
         connection,
         Account,
@@ -143,7 +143,7 @@ async def replace_credential(connection: Connection, account: Account) -> Accoun
 
 
 async def set_credential(connection: Connection, account_id: UUID, credential_id: UUID) -> None:
-    """Give an account another credential, of which nothing else is known."""
+    """Set the credential of an account and leave its other data."""
     await execute(
         connection,
         "update accounts set credential_id = %(credential_id)s where id = %(id)s",
@@ -153,12 +153,12 @@ async def set_credential(connection: Connection, account_id: UUID, credential_id
 
 
 async def forget_error(connection: Connection, account_id: UUID) -> None:
-    """Forget why the last sync failed, where that is mended without another sync."""
+    """Delete the error of the last sync, because it was resolved without another sync."""
     await execute(connection, "update accounts set last_error_code = null where id = %(id)s", id=account_id)
 
 
 async def delete_account(connection: Connection, account_id: UUID) -> None:
-    """Take an account and its balances away; its syncs stay as outcomes that were recorded."""
+    """Delete an account and its balances; its syncs stay as recorded outcomes."""
     await execute(connection, "delete from account_wallets where account_id = %(id)s", id=account_id)
     await execute(
         connection,
@@ -169,7 +169,7 @@ async def delete_account(connection: Connection, account_id: UUID) -> None:
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A sync of an account that ended; `completed_as_of` is the oldest wallet of a completed one."""
+    """An ended sync of an account; `completed_as_of` is the oldest wallet read of a completed sync."""
 
     account_id: UUID
     error_code: CodeText | None
@@ -177,9 +177,9 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 async def set_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    """Move the times of accounts after syncs.
+    """Update the times of accounts after syncs.
 
-    `last_synced_at` never goes back and never lies in the future, whatever a worker's clock says.
+    `last_synced_at` never moves back and is never in the future, whatever a worker's clock reports.
     """
     await execute(
         connection,

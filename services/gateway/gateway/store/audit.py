@@ -12,7 +12,7 @@ from gateway.store.pool import Connection, execute
 
 
 class Action(StrEnum):
-    """What can be audited."""
+    """The audited actions."""
 
     USER_REGISTERED = "user_registered"
     LOGIN_SUCCEEDED = "login_succeeded"
@@ -47,7 +47,7 @@ async def record(
     address: str | None = None,
     **detail: Any,
 ) -> None:
-    """Write one event in the transaction that it tells of; `detail` never holds a credential or a balance."""
+    """Write one event in the transaction of its change; `detail` never holds a credential or a balance."""
     await execute(
         connection,
         """insert into audit (user_id, action, subject, address, detail)
@@ -61,7 +61,7 @@ async def record(
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One of many events of a kind."""
+    """One event of `record_all`."""
 
     user_id: UUID
     subject: UUID
@@ -69,7 +69,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 async def record_all(connection: Connection, action: Action, events: Sequence[Event]) -> None:
-    """Write many events of a kind in the transaction that they tell of."""
+    """Write many events of one action in the transaction of their changes."""
     await execute(
         connection,
         """insert into audit (user_id, action, subject, detail)

@@ -1,4 +1,4 @@
-"""What waits in the database, by the age of the oldest."""
+"""The ages of the oldest outbox messages and of the oldest open sync."""
 
 import msgspec
 
@@ -6,20 +6,20 @@ from gateway.store.pool import Connection, fetch_all, fetch_one
 
 
 class Oldest(msgspec.Struct, frozen=True):
-    """The age in seconds of the oldest message of a stream that waits in the outbox."""
+    """The age in seconds of a stream's oldest message in the outbox."""
 
     stream: str
     seconds: float
 
 
 class OldestSync(msgspec.Struct, frozen=True):
-    """The age in seconds of the oldest sync without an outcome; None when there is no such sync."""
+    """The age in seconds of the oldest sync without an outcome; None without such a sync."""
 
     seconds: float | None
 
 
 async def oldest_messages(connection: Connection) -> list[Oldest]:
-    """Give the oldest message of every stream that has one in the outbox."""
+    """Return the age of the oldest outbox message of every stream that has one."""
     return await fetch_all(
         connection,
         Oldest,
@@ -29,7 +29,7 @@ async def oldest_messages(connection: Connection) -> list[Oldest]:
 
 
 async def oldest_sync(connection: Connection) -> float | None:
-    """Give the age of the oldest sync without an outcome."""
+    """Return the age of the oldest sync without an outcome."""
     found = await fetch_one(
         connection,
         OldestSync,

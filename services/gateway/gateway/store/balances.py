@@ -1,4 +1,4 @@
-"""What was last read of each wallet."""
+"""The last reads of wallets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 
 class HeldList(msgspec.Struct, frozen=True):
-    """The newest list of a wallet, which lacks assets without a confirmation, and when it was read."""
+    """The newest list of a wallet, with unconfirmed missing assets, and when it was read."""
 
     as_of: datetime
     balances: tuple[Balance, ...]
@@ -27,11 +27,11 @@ class HeldList(msgspec.Struct, frozen=True):
 
 
 class Detail(msgspec.Struct, frozen=True):
-    """What is known of a wallet beside its list; `number` is that of the sync that said it.
+    """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
-    `incomplete` says that the list is the newest one but not whole. The rest is of the last read: rows that
-    could not be read and why, the difference to the total of its own answer in USD, when the exchange last
-    looked, and the exchange's own error code.
+    `incomplete` is true if the list is the newest one but lacks rows. The rest is of the last read:
+    unreadable rows with reasons, the difference in USD to the total of the exchange's response, the time of
+    the exchange's data, and the exchange's error code.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 class StoredWallet(msgspec.Struct, frozen=True):
-    """A wallet's last good set and, when it is stale, why; `as_of` None means never read."""
+    """A wallet's last good read and, if it is stale, the reason; `as_of` is None if it was never read."""
 
     wallet: str
     as_of: datetime | None
@@ -59,9 +59,9 @@ class StoredWallet(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> Detail:
-        """Give what is known beside the list; nothing when another version has written the wallet since.
+        """Return the details; empty ones if another gateway version has written the wallet since.
 
-        What can not be read counts as nothing, too: it must not keep an outcome from being recorded.
+        Unreadable details also count as empty, because they must not keep an outcome from being recorded.
         """
         with suppress(msgspec.ValidationError):
             detail = msgspec.convert(self.detail, Detail)
@@ -71,7 +71,7 @@ class StoredWallet(msgspec.Struct, frozen=True):
 
 
 class StoredBalance(Balance, frozen=True, kw_only=True):
-    """A balance with its wallet; `stale_as_of` is set where the wallet's last list could not give it."""
+    """A balance with its wallet; `stale_as_of` is set if the wallet's last list could not supply it."""
 
     wallet: str
     stale_as_of: datetime | None = None
@@ -85,7 +85,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 async def write_wallets(connection: Connection, wallets: Mapping[Place, StoredWallet]) -> None:
-    """Write what is known of wallets; what a later sync has written stays."""
+    """Write wallets; rows that a later sync has written stay."""
     written = list(wallets.values())
     await execute(
         connection,
@@ -110,7 +110,7 @@ async def write_wallets(connection: Connection, wallets: Mapping[Place, StoredWa
 
 
 async def replace_balances(connection: Connection, lists: Mapping[Place, Sequence[StoredBalance]]) -> None:
-    """Put lists in the place of the old ones of wallets."""
+    """Replace the lists of wallets."""
     rows = [(place, balance) for place, listed in lists.items() for balance in listed]
     await execute(
         connection,
@@ -138,12 +138,12 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
 
 
 async def list_wallets(connection: Connection, account_id: UUID) -> list[StoredWallet]:
-    """List what is kept of each wallet of an account."""
+    """List the stored wallets of an account."""
     return list((await find_wallets(connection, [account_id])).values())
 
 
 async def find_wallets(connection: Connection, account_ids: list[UUID]) -> dict[Place, StoredWallet]:
-    """Find what is kept of each wallet of accounts."""
+    """Find the stored wallets of accounts."""
     found = await fetch_all(
         connection,
         _PlacedWallet,

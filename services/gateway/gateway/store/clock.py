@@ -1,4 +1,4 @@
-"""The database's clock: the one clock by which all gateways set deadlines and judge tokens."""
+"""The database's clock, by which all gateways set deadlines and judge tokens."""
 
 import time
 from datetime import datetime, timedelta
@@ -12,22 +12,22 @@ READ_SECONDS = 1.5
 
 
 class DatabaseTime(msgspec.Struct, frozen=True):
-    """What the database's clock said at a monotonic time in seconds, which carries it on."""
+    """A time of the database's clock, and the monotonic time in seconds at which it was read."""
 
     said: datetime
     at: float
 
     @classmethod
     def just(cls, said: datetime) -> "DatabaseTime":
-        """Keep what the database said just now."""
+        """Return a database time that was read just now."""
         return cls(said, time.monotonic())
 
     def after(self, seconds: float) -> datetime:
-        """Give the time that the database's clock shows so many seconds from now."""
+        """Return the database's time the given seconds from now."""
         return self.said + timedelta(seconds=time.monotonic() - self.at + seconds)
 
 
 async def database_clock(pool: Pool) -> float:
-    """Ask for the time, seconds since the epoch; raises DatabaseUnavailable."""
+    """Return the database's time in seconds since the epoch; raises DatabaseUnavailable."""
     async with pool.transaction(READ_SECONDS) as connection:
         return (await database_time(connection)).timestamp()

@@ -1,4 +1,4 @@
-"""Credentials by their id: pending, live, doomed; what they are is known to the vault alone."""
+"""Credentials by id: pending, live, doomed; only the vault holds their fields."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,8 +9,8 @@ import msgspec
 from gateway.store.clock import DatabaseTime
 from gateway.store.pool import Connection, database_time, execute, fetch_all
 
-# A store has ended by then: 8 s for the broker's keys, 8 s until its deadline, 12 s that the broker adds
-# for clocks that differ, and the 4.2 s that it takes and takes back.
+# The longest duration of a store: 8 s for the broker's keys, 8 s until its deadline, 12 s that the broker
+# adds for differing clocks, and 4.2 s to store and undo.
 STORED_WITHIN_SECONDS = 33.0
 
 
@@ -24,7 +24,7 @@ class Doomed(msgspec.Struct, frozen=True):
 async def insert_pending(
     connection: Connection, credential_id: UUID, user_id: UUID, exchange: str
 ) -> DatabaseTime:
-    """Announce a credential before anything of it reaches the vault; gives the time that this was."""
+    """Insert a pending credential before it is sent to the vault; returns the database's time."""
     await execute(
         connection,
         "insert into credentials (id, user_id, exchange) values (%(id)s, %(user_id)s, %(exchange)s)",
@@ -36,7 +36,7 @@ async def insert_pending(
 
 
 async def insert_stand_in(connection: Connection, credential_id: UUID, user_id: UUID, exchange: str) -> None:
-    """Add a credential of which the vault holds nothing, for an account whose secret is destroyed."""
+    """Insert a stand-in, which the vault does not hold, for an account whose secret is destroyed."""
     await execute(
         connection,
         """insert into credentials (id, user_id, exchange, state)
@@ -48,12 +48,12 @@ async def insert_stand_in(connection: Connection, credential_id: UUID, user_id: 
 
 
 async def delete_stand_in(connection: Connection, credential_id: UUID) -> None:
-    """Forget a stand-in: the vault has nothing of it to destroy."""
+    """Delete a stand-in; the vault holds nothing of it."""
     await execute(connection, "delete from credentials where id = %(id)s", id=credential_id)
 
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
-    """Make a pending credential the one of an account; False when the sweeper doomed it meanwhile."""
+    """Make a pending credential live; False if it was doomed meanwhile."""
     return (
         await execute(
             connection,
@@ -70,7 +70,7 @@ async def doom(
     state: Literal["pending", "live"],
     not_before: datetime | None = None,
 ) -> None:
-    """Give up a credential that is in this state; it is destroyed at once, or not before the time given."""
+    """Doom a credential that is in `state`; it is destroyed at once, or not before `not_before`."""
     await execute(
         connection,
         """update credentials
@@ -83,7 +83,7 @@ async def doom(
 
 
 async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
-    """Give up a pending credential that may still be on its way into the vault."""
+    """Doom a pending credential that the vault-broker may still be storing."""
     await execute(
         connection,
         """update credentials
@@ -96,7 +96,7 @@ async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
 
 
 async def doom_pending_of(connection: Connection, user_id: UUID) -> None:
-    """Give up every credential of a user that may still be on its way into the vault."""
+    """Doom all pending credentials of a user, which the vault-broker may still be storing."""
     await execute(
         connection,
         """update credentials
@@ -109,7 +109,7 @@ async def doom_pending_of(connection: Connection, user_id: UUID) -> None:
 
 
 async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
-    """Give up pending credentials whose gateway died or lost its way."""
+    """Doom pending credentials that their gateway abandoned; returns how many."""
     return await execute(
         connection,
         """update credentials
@@ -122,7 +122,7 @@ async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
 
 
 async def find_owners(connection: Connection, credential_ids: list[UUID]) -> dict[UUID, UUID]:
-    """Tell the users of credentials, those included that are doomed and not destroyed yet."""
+    """Return the users of credentials, including doomed ones that are not destroyed yet."""
     rows = await connection.execute(
         "select id, user_id from credentials where id = any(%s)", [credential_ids]
     )
@@ -130,7 +130,7 @@ async def find_owners(connection: Connection, credential_ids: list[UUID]) -> dic
 
 
 async def take_doomed(connection: Connection, limit: int, pause_seconds: float) -> list[Doomed]:
-    """Choose doomed credentials that are due, and put off the next try."""
+    """Claim doomed credentials that are due, and postpone their next try."""
     return await fetch_all(
         connection,
         Doomed,
@@ -144,7 +144,7 @@ async def take_doomed(connection: Connection, limit: int, pause_seconds: float) 
 
 
 async def delete_destroyed(connection: Connection, credential_id: UUID) -> bool:
-    """Forget a credential that the vault no longer holds."""
+    """Delete the row of a credential that the vault no longer holds."""
     return (
         await execute(
             connection, "delete from credentials where id = %(id)s and state = 'doomed'", id=credential_id

@@ -1,19 +1,19 @@
-"""Users who are deleted: the row that stays of them, and what is still to be taken away."""
+"""Deleted users: the row that remains, and their data that is still to be deleted."""
 
 from uuid import UUID
 
 from gateway.store.pool import Connection, execute
 from gateway.store.users import NO_PASSWORD, User
 
-# Requests that were let in before may go on for a minute, at gateways of the version before, too.
+# Requests admitted before the deletion may run for a minute, also at gateways of the previous version.
 LOOKED_AT_FOR = "10 minutes"
 
 
 async def delete_user(connection: Connection, user: User) -> bool:
-    """Take address and password from a user; False when the password was changed meanwhile.
+    """Delete a user's email address and password; False if the password was changed meanwhile.
 
-    No account is locked before in this transaction: others lock an account first, then look at its user. The
-    address that stays is not one that anybody can register or sign in with.
+    Call this before locking accounts: other transactions lock an account first, then read its user. The
+    address that remains can not be registered or used to sign in.
     """
     deleted = await execute(
         connection,
@@ -29,7 +29,7 @@ async def delete_user(connection: Connection, user: User) -> bool:
 
 
 async def list_to_empty(connection: Connection, limit: int) -> list[UUID]:
-    """List deleted users of whom something may be left, the longest deleted first."""
+    """List deleted users who may have remaining data, the earliest deleted first."""
     rows = await connection.execute(
         "select user_id from deleted_users where emptied_at is null order by deleted_at limit %s", [limit]
     )
@@ -37,7 +37,7 @@ async def list_to_empty(connection: Connection, limit: int) -> list[UUID]:
 
 
 async def forget_exchange_uids(connection: Connection, user_id: UUID) -> None:
-    """Take the exchange's names from the deleted accounts of a user."""
+    """Delete the exchange uids from the deleted accounts of a user."""
     await execute(
         connection,
         """update accounts set exchange_uid = '', master_uid = ''
@@ -48,14 +48,14 @@ async def forget_exchange_uids(connection: Connection, user_id: UUID) -> None:
 
 
 async def forget_idempotency_keys(connection: Connection, user_id: UUID) -> None:
-    """Delete the texts that a user chose as keys."""
+    """Delete the idempotency keys of a user, because they are texts that the user chose."""
     await execute(connection, "delete from idempotency_keys where user_id = %(user_id)s", user_id=user_id)
 
 
 async def forget_reads(connection: Connection, limit: int) -> int:
-    """Take what was read from syncs of users who were deleted some time ago; gives how many.
+    """Delete the reads from syncs of users who were deleted some time ago; returns how many.
 
-    It is at most the limit. The syncs stay as outcomes that were recorded.
+    At most `limit` at once. The syncs stay as recorded outcomes.
     """
     return await execute(
         connection,
@@ -72,7 +72,7 @@ async def forget_reads(connection: Connection, limit: int) -> int:
 
 
 async def set_emptied(connection: Connection, limit: int) -> int:
-    """Look no more at users of whom nothing is left; gives how many, at most the limit."""
+    """Mark deleted users without remaining data; returns how many, at most `limit`."""
     return await execute(
         connection,
         """update deleted_users set emptied_at = now() where user_id in (

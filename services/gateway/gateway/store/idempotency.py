@@ -1,4 +1,4 @@
-"""What idempotency keys were used for, kept for 24 hours."""
+"""Idempotency keys and their first use, kept for 24 hours."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from gateway.store.pool import Connection, execute, fetch_one
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """What a key was first used for: `target_id` is the sync or the batch."""
+    """The first use of a key; `target_id` is the sync or the batch."""
 
     fingerprint: str
     target_id: UUID
@@ -18,9 +18,9 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 async def claim(
     connection: Connection, user_id: UUID, key: str, fingerprint: str, target_id: UUID
 ) -> IdempotencyKey | None:
-    """Take a key for a target; gives what it was first used for when it is taken.
+    """Claim a key for a target; returns its first use if it is already claimed.
 
-    A second request with the key waits here until the first one's transaction is over.
+    A second request with the key waits until the first one's transaction has ended.
     """
     claimed: dict[str, Any] = {
         "user_id": user_id,
@@ -46,7 +46,7 @@ async def claim(
 
 
 async def point(connection: Connection, user_id: UUID, key: str, target_id: UUID) -> None:
-    """Point a key at the open sync that was joined instead of a new one."""
+    """Set the target of a key to the open sync that was joined instead of a new one."""
     await execute(
         connection,
         "update idempotency_keys set target_id = %(target_id)s where user_id = %(user_id)s and key = %(key)s",
@@ -57,7 +57,7 @@ async def point(connection: Connection, user_id: UUID, key: str, target_id: UUID
 
 
 async def delete_old(connection: Connection, limit: int) -> int:
-    """Forget keys after 24 hours; gives how many, at most the limit."""
+    """Delete keys after 24 hours; returns how many, at most `limit`."""
     return await execute(
         connection,
         """delete from idempotency_keys where (user_id, key) in (

@@ -1,4 +1,4 @@
-"""How often somebody did what is limited, counted for all gateways together."""
+"""Counters of rate limits, shared by all gateways."""
 
 import msgspec
 
@@ -7,17 +7,17 @@ from gateway.store.pool import Connection, execute, fetch_one
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """How often something was done in a window, and the seconds until the window is over."""
+    """The number of uses in a window, and the seconds until the window ends."""
 
     used: int
     seconds: float
 
 
 async def take(connection: Connection, policy: Policy, subject: str) -> Allowance:
-    """Count one time; when it is one too many the caller rolls back, and nothing was counted.
+    """Count one use; if it exceeds the quota, the caller rolls back and the use is not counted.
 
-    Others with the same subject wait here until the transaction is over. The time is that of the statement,
-    not of its transaction, which may have waited before.
+    Other transactions with the same subject wait until this one ends. The time is that of the statement, not
+    of its transaction, which may have waited before.
     """
     counter = await fetch_one(
         connection,
@@ -35,12 +35,12 @@ async def take(connection: Connection, policy: Policy, subject: str) -> Allowanc
         window=policy.window,
         quota=policy.quota,
     )
-    assert counter is not None  # noqa: S101 - an insert that updates gives its row
+    assert counter is not None  # noqa: S101 - an upsert returns its row
     return Allowance(policy, counter.used, counter.seconds)
 
 
 async def look(connection: Connection, policy: Policy, subject: str) -> Allowance:
-    """Tell what is left without counting."""
+    """Return the remaining allowance without counting."""
     counter = await fetch_one(
         connection,
         Counter,
@@ -54,7 +54,7 @@ async def look(connection: Connection, policy: Policy, subject: str) -> Allowanc
 
 
 async def delete_over(connection: Connection, limit: int) -> int:
-    """Forget windows that are over; gives how many, at most the limit."""
+    """Delete windows that have ended; returns how many, at most `limit`."""
     return await execute(
         connection,
         """delete from rate_limits where (policy, subject) in (

@@ -1,6 +1,6 @@
-"""Failed logins in a row, counted for all gateways together.
+"""Consecutive failed logins, counted for all gateways together.
 
-They are counted per email address, and per user and network where the user signed in before.
+They are counted per email address, and per user and network for networks of earlier logins.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ from gateway.store.pool import Connection, execute, fetch_one
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """The seconds until a password is checked again."""
+    """The seconds until the next password check is allowed."""
 
     seconds: float
 
 
 async def begin(connection: Connection, subject: str) -> float:
-    """Count a login as failed until it succeeds; gives the seconds to wait when it may not be tried now."""
+    """Count a login as failed until it succeeds; returns the seconds to wait if it is refused now."""
     begun = await execute(
         connection,
         """insert into login_failures as kept (email_hash, failures, attempted_at, blocked_until)
@@ -46,7 +46,7 @@ async def begin(connection: Connection, subject: str) -> float:
 
 
 async def forgive(connection: Connection, subject: str) -> None:
-    """Take back the count of a login whose password was not checked."""
+    """Undo the count of a login whose password was not checked."""
     await execute(
         connection,
         """update login_failures set failures = failures - 1, blocked_until = statement_timestamp()
@@ -56,14 +56,14 @@ async def forgive(connection: Connection, subject: str) -> None:
 
 
 async def forget(connection: Connection, subject: str) -> None:
-    """Forget the failures before a login that succeeded."""
+    """Delete the failures before a successful login."""
     await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(subject))
 
 
 async def delete_old(connection: Connection, limit: int) -> int:
-    """Forget failures that nobody added to, at most the limit; gives how many.
+    """Delete old failures, at most `limit`; returns how many.
 
-    Those without a delay go after an hour, the others after a day.
+    Failures without a delay are deleted an hour after the last one, others after a day.
     """
     return await execute(
         connection,
@@ -77,5 +77,5 @@ async def delete_old(connection: Connection, limit: int) -> int:
 
 
 def _hash(subject: str) -> bytes:
-    """Hash a subject, so that the table holds no email address of a stranger."""
+    """Hash a subject, so that the table holds no email addresses of strangers."""
     return hashlib.sha256(subject.encode()).digest()

@@ -1,4 +1,4 @@
-"""From where users have signed in: networks of theirs, kept as hashes."""
+"""Networks from which users have signed in, stored as hashes."""
 
 import hashlib
 from uuid import UUID
@@ -9,7 +9,7 @@ MOST_PER_USER = 32
 
 
 async def is_known(connection: Connection, email: str, network: str) -> bool:
-    """Tell whether a user signed in from a network before; an unknown email address takes the same query."""
+    """Return whether a user signed in from a network before; the query is the same for an unknown email."""
     rows = await connection.execute(
         """select 1 from known_networks known join users on users.id = known.user_id
            where users.email = %s
@@ -20,7 +20,7 @@ async def is_known(connection: Connection, email: str, network: str) -> bool:
 
 
 async def remember(connection: Connection, user_id: UUID, network: str) -> None:
-    """Note that a user signed in from a network; the newest 32 of a user are kept."""
+    """Store that a user signed in from a network; only the newest 32 of a user are kept."""
     await execute(
         connection,
         """insert into known_networks (user_id, network_hash) values (%(user_id)s, %(hash)s)
@@ -39,7 +39,7 @@ async def remember(connection: Connection, user_id: UUID, network: str) -> None:
 
 
 async def forget_others(connection: Connection, user_id: UUID, kept: str) -> None:
-    """Forget from where a user signed in, but for one network."""
+    """Delete the networks of a user except one."""
     await execute(
         connection,
         "delete from known_networks where user_id = %(user_id)s and network_hash <> %(kept)s",
@@ -49,12 +49,12 @@ async def forget_others(connection: Connection, user_id: UUID, kept: str) -> Non
 
 
 async def forget_all(connection: Connection, user_id: UUID) -> None:
-    """Forget from where a user signed in."""
+    """Delete the networks of a user."""
     await execute(connection, "delete from known_networks where user_id = %(user_id)s", user_id=user_id)
 
 
 async def delete_old(connection: Connection, limit: int) -> int:
-    """Forget networks that were not used for 90 days; gives how many, at most the limit."""
+    """Delete networks that were not used for 90 days; returns how many, at most `limit`."""
     return await execute(
         connection,
         """delete from known_networks where (user_id, network_hash) in (

@@ -1,4 +1,4 @@
-"""The outbox: messages written in the transaction that they tell of, published by the relay."""
+"""The outbox: messages written in the transaction of their change, published by the relay."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A message to be published once; the stream drops a second one with its `message_id`."""
+    """A message to publish once; the stream drops duplicates of its `message_id`."""
 
     message_id: str
     subject: str
@@ -23,9 +23,9 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Claimed(Outgoing, frozen=True, kw_only=True):
-    """A message that one relay has for the time of its lease; `attempts` counts the claims.
+    """A message that one relay has claimed for its lease; `attempts` counts the claims.
 
-    `seconds_left` are those until its deadline, by the clock that set it.
+    `seconds_left` is the time until the deadline, by the clock that set the deadline.
     """
 
     id: int
@@ -33,14 +33,14 @@ class Claimed(Outgoing, frozen=True, kw_only=True):
     seconds_left: float | None = None
 
     def stamped(self) -> dict[str, str]:
-        """Give the headers, with what is left until the deadline: the message may have waited here."""
+        """Return the headers with the time left until the deadline, because the message may have waited."""
         if self.seconds_left is None:
             return self.headers
         return {**self.headers, SECONDS_LEFT_HEADER: f"{self.seconds_left:.3f}"}
 
 
 async def put(connection: Connection, message: Outgoing) -> None:
-    """Write a message; one that waits already is not written again."""
+    """Write a message, unless it is already in the outbox."""
     values: dict[str, Any] = {**msgspec.structs.asdict(message), "headers": Jsonb(message.headers)}
     await execute(
         connection,
@@ -52,7 +52,7 @@ async def put(connection: Connection, message: Outgoing) -> None:
 
 
 async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
-    """Write many messages with one statement; those that wait already are not written again."""
+    """Write many messages with one statement, except those already in the outbox."""
     await execute(
         connection,
         """insert into outbox (message_id, subject, stream, headers, body, sync_id)
@@ -71,10 +71,10 @@ async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
 async def claim(
     connection: Connection, places: Mapping[str, int], otherwise: int, lease_seconds: float
 ) -> list[Claimed]:
-    """Claim due messages of every stream: as many as it has places, `otherwise` where it is not named.
+    """Claim due messages of every stream: as many as `places` says, `otherwise` for streams not in it.
 
-    Messages that were never tried go first. Rows that another transaction has locked are left to it.
-    The commit does not wait for the disk: after a crash, a claim that was lost is only made again.
+    Messages that were never tried go first. Rows locked by another transaction are skipped. The commit does
+    not wait for the disk, because a claim lost in a crash is only made again.
     """
     return await fetch_all(
         connection,
@@ -110,7 +110,7 @@ async def claim(
 async def delete(connection: Connection, ids: Iterable[int]) -> None:
     """Delete messages that their streams confirmed.
 
-    A row that another transaction has locked stays: it is another relay's, which deletes it itself.
+    A row locked by another transaction stays, because another relay has claimed it and deletes it.
     """
     await execute(
         connection,
@@ -121,7 +121,7 @@ async def delete(connection: Connection, ids: Iterable[int]) -> None:
 
 
 async def put_off(connection: Connection, delays: Sequence[tuple[Claimed, float]]) -> None:
-    """Let messages wait so many seconds, as far as no other relay has claimed them since."""
+    """Postpone messages by the given seconds, unless another relay has claimed them since."""
     await execute(
         connection,
         """update outbox set next_at = now() + make_interval(secs => refused.seconds)

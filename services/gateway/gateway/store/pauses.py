@@ -1,7 +1,7 @@
-"""Paused accounts, whose credential is not used, and why.
+"""Pauses of accounts, whose credential is not used, with their reasons.
 
-A pause holds as long as its credential is the account's. Columns are named, because a later version may add
-one.
+A pause holds as long as its credential is the account's. Queries name their columns, because a later version
+may add one.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Why the credential of an account is not used, and since when; `rights` are those that it has too many.
+    """Why and since when the credential of an account is not used; `rights` are its excess rights.
 
-    `destroyed_at` is set when the secret was given up: the account then has a stand-in for a credential.
+    `destroyed_at` is set if the secret was destroyed; the account then has a stand-in as its credential.
     """
 
     account_id: UUID
@@ -31,19 +31,19 @@ class Pause(msgspec.Struct, frozen=True):
     destroyed_at: datetime | None
 
     def is_stand_in(self, credential_id: UUID) -> bool:
-        """Tell whether a credential stands in for one whose secret was given up."""
+        """Return whether a credential is the stand-in for a destroyed secret."""
         return self.destroyed_at is not None and self.credential_id == credential_id
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """How an account stands: its pause, where it has one that holds, and whether it was deleted."""
+    """The state of an account: its pause, if one holds, and whether it was deleted."""
 
     pause: Pause | None = None
     deleted: bool = False
 
     @property
     def standing(self) -> Standing:
-        """Name it."""
+        """Return the state as a Standing."""
         if self.deleted:
             return Standing.DELETED
         if self.pause is None:
@@ -52,7 +52,7 @@ class Stand(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A pause that is to begin."""
+    """A pause to begin."""
 
     account_id: UUID
     credential_id: UUID
@@ -61,7 +61,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """The key of an account, whose it is, and since when it is there; `reason` and `rights` of its pause."""
+    """The key of an account, with its user and start; `reason` and `rights` are those of its pause."""
 
     account_id: UUID
     user_id: UUID
@@ -74,9 +74,9 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A paused key that is to be verified; its account has been paused for `age` seconds.
+    """A paused key to verify; its account has been paused for `age` seconds.
 
-    No other gateway verifies it until `claimed_until`.
+    Other gateways do not verify it before `claimed_until`.
     """
 
     account_id: UUID
@@ -88,7 +88,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """An account whose pause does not hold any more: its credential was replaced, or deleted with it."""
+    """An account whose pause has ended: its credential was replaced, or deleted with the account."""
 
     account_id: UUID
     user_id: UUID
@@ -112,14 +112,14 @@ async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID
 
 
 async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Stand]:
-    """Find how accounts stand; one that is not there any more was deleted."""
+    """Find the states of accounts; an account that does not exist was deleted."""
     kept = await accounts.find_kept(connection, account_ids)
     held = await find(connection, account_ids)
     return {each: Stand(held.get(each), each not in kept) for each in account_ids}
 
 
 async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
-    """Find the keys of accounts, with the reason where they are paused; deleted accounts have none."""
+    """Find the keys of accounts, with the reason if they are paused; deleted accounts have no key."""
     found = await fetch_all(
         connection,
         Key,
@@ -136,9 +136,9 @@ async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict
 
 
 async def begin(connection: Connection, begun: Sequence[Begun], verify_in: float) -> list[Pause]:
-    """Pause accounts, which are locked, and have them verified in so many seconds; gives the new pauses.
+    """Pause locked accounts, verify them in the given seconds, and return the new pauses.
 
-    The pause of a credential that was replaced gives way to the new one.
+    A new pause replaces that of an earlier credential.
     """
     return await fetch_all(
         connection,
@@ -161,7 +161,7 @@ async def begin(connection: Connection, begun: Sequence[Begun], verify_in: float
 
 
 async def claim_due(connection: Connection, exchanges: list[str], again_in: float, limit: int) -> list[Due]:
-    """Choose pauses that are due to be verified, for this gateway alone, and put off the next try."""
+    """Claim pauses that are due to be verified for this gateway, and postpone their next try."""
     return await fetch_all(
         connection,
         Due,
@@ -186,9 +186,9 @@ async def claim_due(connection: Connection, exchanges: list[str], again_in: floa
 
 
 async def postpone(connection: Connection, due: Due, verify_in: float) -> None:
-    """Say when a key whose verification failed is verified next.
+    """Set the next verification of a key after a failed one.
 
-    Not where the key was replaced meanwhile, or a sync has said when.
+    Unchanged if the key was replaced meanwhile, or a sync has set the time.
     """
     await execute(
         connection,
@@ -205,7 +205,7 @@ async def postpone(connection: Connection, due: Due, verify_in: float) -> None:
 async def change(
     connection: Connection, account_id: UUID, reason: str, rights: tuple[str, ...], verify_in: float
 ) -> Pause | None:
-    """Give the pause of a locked account another reason, and say when it is verified next."""
+    """Change the reason of a locked account's pause, and set its next verification; returns the pause."""
     return await fetch_one(
         connection,
         Pause,
@@ -221,7 +221,7 @@ async def change(
 
 
 async def set_destroyed(connection: Connection, account_id: UUID, stand_in: UUID) -> None:
-    """Say that the secret of a paused account, which is locked, was given up, and what stands in for it."""
+    """Record that the secret of a locked, paused account was destroyed, and its stand-in."""
     await execute(
         connection,
         """update account_pauses set destroyed_at = now(), credential_id = %(stand_in)s
@@ -232,7 +232,7 @@ async def set_destroyed(connection: Connection, account_id: UUID, stand_in: UUID
 
 
 async def end(connection: Connection, account_id: UUID) -> Pause | None:
-    """End the pause of a locked account; gives it, None where there was none."""
+    """End the pause of a locked account; returns the pause, None without one."""
     return await fetch_one(
         connection,
         Pause,
@@ -243,7 +243,7 @@ async def end(connection: Connection, account_id: UUID) -> Pause | None:
 
 
 async def end_replaced(connection: Connection, limit: int) -> list[Ended]:
-    """End pauses whose credential is not the account's any more; gives them, at most the limit."""
+    """End pauses whose credential is no longer the account's; returns them, at most `limit`."""
     return await fetch_all(
         connection,
         Ended,

@@ -1,4 +1,4 @@
-"""The connection pool and how rows become structs."""
+"""The connection pool, and the conversion of rows to structs."""
 
 import asyncio
 import time
@@ -26,27 +26,27 @@ Row = TypeVar("Row")
 
 MAX_CONNECTIONS = 16
 CHECK_SECONDS = 1.0
-# With waiting for a connection and for locks; a client has its answer within five seconds.
+# Includes waiting for a connection and for locks, so that a client gets a response within five seconds.
 TRANSACTION_SECONDS = 4.0
 READY_SECONDS = 1.5
-# Of a pool that gave no connection in time, it is asked for so long whether the database answers.
+# Timeout of the question whether the database answers, after the pool had no free connection in time.
 FULL_SECONDS = 0.5
 CLOSE_SECONDS = 0.5
-# What the server holds every session to, so that a process that was stopped keeps no lock for longer.
+# Timeouts that the server enforces, so that a suspended process can not hold locks for longer.
 SESSION = {
     "statement_timeout": "4s",
     "idle_in_transaction_session_timeout": "3s",
     "transaction_timeout": "5s",
     "client_connection_check_interval": "1s",
 }
-# A connection whose other end is gone is given up in seconds, not when TCP gives up.
+# Closes a connection with an unreachable peer in seconds, long before TCP's own timeout.
 ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6000}
 
 
 AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    # It is read-only, has an error of its own, or a prepared statement that a migration has made useless.
+    # A read-only database, an internal error, or a prepared statement that a migration invalidated.
     psycopg.InternalError,
     psycopg.NotSupportedError,
     IdleInTransactionSessionTimeout,
@@ -58,7 +58,7 @@ AWAY = (
 )
 
 
-# A table, a column, a function or a right that the database does not have, or not yet.
+# A table, column, function or privilege that the database lacks, or does not have yet.
 NOT_MIGRATED = (UndefinedTable, UndefinedColumn, UndefinedFunction, UndefinedObject, InsufficientPrivilege)
 
 
@@ -69,20 +69,20 @@ class DatabaseUnavailable(Exception):
 
 
 class Overloaded(DatabaseUnavailable):
-    """PostgreSQL answers, but every connection of the pool is in use, and stayed so."""
+    """PostgreSQL answers, but no connection of the pool became free in time."""
 
     code = "overloaded"
 
 
 class NotStorable(Exception):
-    """A value that the database does not take; the text is the kind of error, never the value."""
+    """The database refused a value; the text is the kind of error, never the value."""
 
 
 class _Connection(psycopg.AsyncConnection[Any]):
     """A connection that is closed when a statement is cancelled.
 
-    psycopg would ask the server to cancel it and wait for its answer: ten seconds when the server hangs. The
-    server notices the end of the connection within a second and rolls back.
+    psycopg would ask the server to cancel and wait for its response: ten seconds if the server hangs. The
+    server notices the closed connection within a second and rolls back.
     """
 
     async def cancel_safe(self, *, timeout: float = 0.0) -> None:  # noqa: ARG002, ASYNC109 - psycopg's signature
@@ -110,10 +110,10 @@ class Pool:
     async def transaction(
         self, seconds: float = TRANSACTION_SECONDS, *, snapshot: bool = False
     ) -> AsyncIterator[Connection]:
-        """Give a connection in a transaction that is committed at the end; a snapshot sees one moment only.
+        """Yield a connection in a transaction that commits at the end; a snapshot sees one moment only.
 
-        Raises DatabaseUnavailable, also when all takes longer than this, Overloaded where the time went by
-        before there was a connection, and NotStorable.
+        Raises DatabaseUnavailable, also if it takes longer than `seconds`, Overloaded if no connection was
+        free within them, and NotStorable.
         """
         asked = time.monotonic()
         waited = None
@@ -125,7 +125,7 @@ class Pool:
                 try:
                     yield connection
                 except (asyncio.CancelledError, psycopg.NotSupportedError):
-                    await connection.close()  # to roll back may hang, and what is prepared may be useless
+                    await connection.close()  # a rollback may hang; prepared statements may be invalid
                     raise
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
@@ -136,7 +136,7 @@ class Pool:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     async def _answers(self) -> bool:
-        """Tell whether the database answers at once; all who ask at the same moment share one question."""
+        """Return whether the database answers at once; concurrent callers share one query."""
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probed())
         return await asyncio.shield(self._probing)
@@ -149,9 +149,9 @@ class Pool:
             return False
 
     async def ready(self) -> bool:
-        """Tell whether the database answers and can be written to.
+        """Return whether the database answers and is writable.
 
-        It is asked on a connection of its own: a pool that is busy is no database that is lost.
+        The query has a separate connection, because a busy pool does not mean that the database is down.
         """
         async with asyncio.timeout(READY_SECONDS), self._probe.connection(READY_SECONDS) as connection:
             rows = await connection.execute("select current_setting('transaction_read_only')")
@@ -180,7 +180,7 @@ def _pool(url: str, password: str, least: int, most: int) -> AsyncConnectionPool
 
 
 async def _check(connection: Connection) -> None:
-    """Let the next connection be taken when this one does not answer at once; raises TimeoutError."""
+    """Check a connection; raises TimeoutError if it does not answer at once, so the pool takes the next."""
     async with asyncio.timeout(CHECK_SECONDS):
         await AsyncConnectionPool.check_connection(connection)
 
@@ -188,7 +188,7 @@ async def _check(connection: Connection) -> None:
 async def fetch_one(
     connection: Connection, kind: type[Row], query: LiteralString, **values: Any
 ) -> Row | None:
-    """Run a query that gives at most one row and make it a struct."""
+    """Run a query with at most one row and return the row as a struct."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return msgspec.convert(await cursor.fetchone(), kind | None)
@@ -197,14 +197,14 @@ async def fetch_one(
 async def fetch_all(
     connection: Connection, kind: type[Row], query: LiteralString, **values: Any
 ) -> list[Row]:
-    """Run a bounded query and make each row a struct."""
+    """Run a bounded query and return its rows as structs."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return msgspec.convert(await cursor.fetchall(), list[kind])  # type: ignore[valid-type]  # a type at run time
 
 
 async def database_time(connection: Connection) -> datetime:
-    """Give the time of the database, which is the same for every gateway."""
+    """Return the time of the database, which is the same for every gateway."""
     rows = await connection.execute("select clock_timestamp()")
     ((now,),) = await rows.fetchall()
     assert isinstance(now, datetime)  # noqa: S101 - a timestamptz
@@ -212,6 +212,6 @@ async def database_time(connection: Connection) -> datetime:
 
 
 async def execute(connection: Connection, query: LiteralString, **values: Any) -> int:
-    """Run a statement and give the number of rows it changed."""
+    """Run a statement and return the number of changed rows."""
     cursor = await connection.execute(query, values)
     return cursor.rowcount

@@ -1,4 +1,4 @@
-"""Sessions: a login each, which is a family of refresh tokens with the access tokens made from it."""
+"""Sessions: each is a login, with a family of refresh tokens and their access tokens."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A login that has not ended; `network` is None when a gateway of before began it."""
+    """A login that has not ended; `network` is None if an earlier gateway version began it."""
 
     id: UUID
     created_at: datetime
@@ -19,7 +19,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 async def insert_network(connection: Connection, session_id: UUID, network: str) -> None:
-    """Remember where a login came from, as long as it is kept."""
+    """Store the network of a login for as long as the login is kept."""
     await execute(
         connection,
         "insert into session_networks (family_id, network) values (%(id)s, %(network)s)",
@@ -29,7 +29,7 @@ async def insert_network(connection: Connection, session_id: UUID, network: str)
 
 
 async def list_sessions(connection: Connection, user_id: UUID, current_id: UUID, limit: int) -> list[Session]:
-    """List a user's sessions: the current one, then those whose tokens were renewed last."""
+    """List a user's sessions: the current one, then the most recently renewed."""
     return await fetch_all(
         connection,
         Session,
@@ -46,7 +46,7 @@ async def list_sessions(connection: Connection, user_id: UUID, current_id: UUID,
 
 
 async def end(connection: Connection, user_id: UUID, session_id: UUID) -> bool:
-    """End a session of a user; False when it does not exist or has ended."""
+    """End a session of a user; False if it does not exist or has ended."""
     ended = await execute(
         connection,
         """update refresh_families set revoked_at = now()
@@ -58,7 +58,7 @@ async def end(connection: Connection, user_id: UUID, session_id: UUID) -> bool:
 
 
 async def end_others(connection: Connection, user_id: UUID, kept_id: UUID) -> int:
-    """End every session of a user but one; gives how many."""
+    """End all sessions of a user except one; returns how many."""
     return await execute(
         connection,
         """update refresh_families set revoked_at = now()
@@ -69,7 +69,7 @@ async def end_others(connection: Connection, user_id: UUID, kept_id: UUID) -> in
 
 
 async def delete_all(connection: Connection, user_id: UUID) -> None:
-    """Delete the sessions of a user; the tokens first, in the order in which a refresh locks them."""
+    """Delete the sessions of a user: the tokens first, in the lock order of a refresh."""
     await execute(
         connection,
         """delete from refresh_tokens where family_id in

@@ -16,7 +16,7 @@ from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
 class WalletVerdict(msgspec.Struct, frozen=True):
-    """How one wallet was read by a sync."""
+    """The verdict of one wallet in a sync, with its details."""
 
     wallet: str
     verdict: Verdict
@@ -33,9 +33,9 @@ class WalletVerdict(msgspec.Struct, frozen=True):
 
 
 class Sync(msgspec.Struct, frozen=True):
-    """A sync as stored; `wallets` is empty until it ended.
+    """A sync as stored; `wallets` is empty until the sync ends.
 
-    `rights_unproven` says that it read wallets and not the rights of the key.
+    `rights_unproven` is true if it read wallets but not the rights of the key.
     """
 
     id: UUID
@@ -55,13 +55,13 @@ class Sync(msgspec.Struct, frozen=True):
     rights_unproven: bool = False
 
 
-# What is shown of a sync; the table beside says whether its rights are proven.
+# The columns of a Sync; a separate table holds whether its rights are unproven.
 _SHOWN: LiteralString = """select syncs.*,
     exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven from syncs"""
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """What a terminal state adds to a sync."""
+    """The fields that a terminal state adds to a sync."""
 
     status: Status
     holdings_count: int | None
@@ -71,7 +71,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """The requests that wait in the stream: above one place, up to another, not published before a time."""
+    """The requests waiting in the stream: sequences after `above`, up to `up_to`, published since `since`."""
 
     above: int
     up_to: int
@@ -79,9 +79,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """What it takes to settle a sync; `times` counts how often it was tried, this time included.
+    """The data to settle a sync; `times` counts the settlements, including this one.
 
-    `credential_id` is None where the account was deleted.
+    `credential_id` is None if the account was deleted.
     """
 
     id: UUID
@@ -94,9 +94,9 @@ class Overdue(msgspec.Struct, frozen=True):
 
 
 async def open_sync(connection: Connection, sync_id: UUID, account: Account, seconds: float) -> Sync:
-    """Open a sync that may take so long, or give the one that the account, which is locked, has open already.
+    """Open a sync with a deadline in `seconds`, or return the open sync of the locked account.
 
-    The row of an open one is not locked: others lock several of those in another order.
+    The row of an open sync is not locked, because other transactions lock several of them in another order.
     """
     opened = await fetch_one(
         connection,
@@ -112,19 +112,19 @@ async def open_sync(connection: Connection, sync_id: UUID, account: Account, sec
         seconds=seconds,
     )
     sync = opened or await find_open(connection, account.id)
-    assert sync is not None  # noqa: S101 - none of a locked account ends
+    assert sync is not None  # noqa: S101 - no sync of a locked account ends
     return sync
 
 
 async def find(connection: Connection, sync_id: UUID) -> Sync | None:
-    """Find a sync, whoever owns it, without a lock."""
+    """Find a sync of any user, without a lock."""
     return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """An open sync, whoever owns it; `now` is the database's time.
+    """An open sync of any user; `now` is the database's time.
 
-    `deleted` and `credential_id`, which a deleted one lacks, tell of its account.
+    `deleted` and `credential_id` are those of its account; a deleted account has no credential.
     """
 
     id: UUID
@@ -147,14 +147,14 @@ _QUEUED: LiteralString = """
 
 
 async def find_queued(connection: Connection, sync_ids: list[UUID]) -> dict[UUID, Queued]:
-    """Find those of the syncs that are open, without a lock."""
+    """Find the open ones of the syncs, without a lock."""
     return {sync.id: sync for sync in await fetch_all(connection, Queued, _QUEUED, ids=sync_ids)}
 
 
 async def lock_queued(connection: Connection, sync_ids: list[UUID], *, wait: bool) -> dict[UUID, Queued]:
-    """Find those of the syncs that are open, and keep others from changing their accounts and them.
+    """Find the open ones of the syncs, and lock them and their accounts.
 
-    Those of which another transaction has a row locked are left out unless it is to `wait`.
+    Without `wait`, syncs with a row locked by another transaction are left out.
     """
     query: LiteralString = _QUEUED + " for update of accounts, syncs"
     if not wait:
@@ -181,7 +181,7 @@ async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Syn
 
 
 async def list_syncs(connection: Connection, account_id: UUID, before: UUID | None, limit: int) -> list[Sync]:
-    """List an account's syncs, newest first, from the one before the cursor."""
+    """List an account's syncs, newest first, older than the cursor."""
     return await fetch_all(
         connection,
         Sync,
@@ -197,7 +197,7 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
 
 
 async def end_syncs(connection: Connection, endings: Mapping[UUID, Ending]) -> list[Sync]:
-    """Give queued syncs their terminal states; one that has one already keeps it and is left out."""
+    """Give queued syncs their terminal states; syncs that already have one keep it and are left out."""
     ended = list(endings.values())
     return await fetch_all(
         connection,
@@ -218,7 +218,7 @@ async def end_syncs(connection: Connection, endings: Mapping[UUID, Ending]) -> l
 
 
 async def insert_unproven(connection: Connection, sync_ids: list[UUID]) -> None:
-    """Remember which syncs read wallets without the rights of the key."""
+    """Record the syncs that read wallets without the rights of the key."""
     await execute(
         connection,
         """insert into unproven_syncs (sync_id) select unnest(%(ids)s::uuid[]) on conflict do nothing""",
@@ -227,7 +227,7 @@ async def insert_unproven(connection: Connection, sync_ids: list[UUID]) -> None:
 
 
 async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
-    """Tell which of the syncs have a terminal state."""
+    """Return which of the syncs have a terminal state."""
     rows = await connection.execute(
         "select id from syncs where id = any(%s) and status <> 'queued'", [sync_ids]
     )
@@ -237,11 +237,10 @@ async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
 async def take_lost(
     connection: Connection, exchange: str, held: Held, silent_since: datetime, limit: int
 ) -> list[Sync]:
-    """Choose open syncs whose request was published before a time and waits nowhere; count a publication.
+    """Claim open syncs whose request was published before a time and is lost; count a publication.
 
-    Those of paused accounts are left out, which a gateway of the version before has opened.
-
-    A request waits in the outbox as long as its row is there, then in the stream.
+    A request is lost if it is neither in the outbox nor in the stream. Syncs of paused accounts, which only a
+    previous gateway version opens, are left out.
     """
     return await fetch_all(
         connection,
@@ -269,7 +268,7 @@ async def take_lost(
 async def take_overdue(
     connection: Connection, exchanges: list[str], over_at: datetime, again_seconds: float, limit: int
 ) -> list[Overdue]:
-    """Choose open syncs whose deadline was over at a time, each once in so many seconds for all gateways."""
+    """Claim open syncs past their deadline at `over_at`, each once in `again_seconds` for all gateways."""
     return await fetch_all(
         connection,
         Overdue,
@@ -295,7 +294,7 @@ async def take_overdue(
 
 
 async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str]:
-    """Name exchanges of open syncs that are none of these."""
+    """Return the exchanges of open syncs that are not among these."""
     rows = await connection.execute(
         "select distinct exchange from syncs where status = 'queued' and exchange <> all(%s) limit 10",
         [exchanges],
@@ -304,7 +303,7 @@ async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str
 
 
 async def delete_requests_of_ended(connection: Connection, limit: int) -> int:
-    """Delete requests that wait in the outbox although their syncs ended; gives how many."""
+    """Delete requests in the outbox whose syncs have ended; returns how many."""
     return await execute(
         connection,
         """delete from outbox where id in (
@@ -315,7 +314,7 @@ async def delete_requests_of_ended(connection: Connection, limit: int) -> int:
 
 
 async def delete_old_settlements(connection: Connection, limit: int) -> int:
-    """Forget settlements after an hour; gives how many, at most the limit."""
+    """Delete settlements after an hour; returns how many, at most `limit`."""
     return await execute(
         connection,
         """delete from sync_settlements where sync_id in (
@@ -326,16 +325,16 @@ async def delete_old_settlements(connection: Connection, limit: int) -> int:
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """One of the publications of a sync's request, which are counted from 1."""
+    """One publication of a sync's request; `number` counts from 1."""
 
     sync_id: UUID
     number: int
 
 
 async def set_request_seqs(connection: Connection, places: Mapping[Publication, int]) -> None:
-    """Remember where in the stream the last request of each sync stands, and that it does so since now.
+    """Store the stream sequence of the last request of each sync, as published now.
 
-    The place of an earlier publication than the last one says nothing any more.
+    The sequences of earlier publications are ignored.
     """
     await execute(
         connection,
@@ -354,7 +353,7 @@ async def set_request_seqs(connection: Connection, places: Mapping[Publication, 
 
 
 async def find_by_request_seq(connection: Connection, request_seq: int) -> Sync | None:
-    """Find the open sync whose last request stands at a place in the stream."""
+    """Find the open sync whose last request has a sequence in the stream."""
     return await fetch_one(
         connection,
         Sync,
@@ -364,7 +363,7 @@ async def find_by_request_seq(connection: Connection, request_seq: int) -> Sync 
 
 
 async def insert_batch(connection: Connection, batch_id: UUID, user_id: UUID, sync_ids: list[UUID]) -> None:
-    """Put syncs, new and joined, together as one batch."""
+    """Insert a batch of new and joined syncs."""
     await execute(
         connection,
         "insert into sync_batches (id, user_id) values (%(id)s, %(user_id)s)",
@@ -380,7 +379,7 @@ async def insert_batch(connection: Connection, batch_id: UUID, user_id: UUID, sy
 
 
 async def find_batch(connection: Connection, user_id: UUID, batch_id: UUID) -> list[Sync] | None:
-    """Give the syncs of a user's batch, oldest first; None when there is no such batch."""
+    """Return the syncs of a user's batch, oldest first; None if the batch does not exist."""
     found = await connection.execute(
         "select 1 from sync_batches where id = %s and user_id = %s", [batch_id, user_id]
     )

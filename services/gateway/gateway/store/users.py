@@ -7,9 +7,9 @@ import msgspec
 
 from gateway.store.pool import Connection, execute, fetch_one
 
-# Gateways of before wrote their own time into tokens.
+# Earlier gateway versions wrote the time of their own clock into tokens.
 EARLY = timedelta(seconds=120)
-# What stands for the hash of a deleted user; no password has it.
+# The password hash of a deleted user; no password matches it.
 NO_PASSWORD = "deleted"  # noqa: S105 - see above
 
 
@@ -26,16 +26,16 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Times(msgspec.Struct, frozen=True):
-    """From when until when an access token counts."""
+    """The validity period of an access token."""
 
     issued_at: datetime
     expires_at: datetime
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """A refresh token as it was before it was taken, with the state of its family.
+    """A refresh token as it was before this use, with the state of its family.
 
-    `repeated` is one that was used a short time ago and whose successor was not.
+    `repeated` is true if it was used a short time ago and its successor was not used.
     """
 
     family_id: UUID
@@ -46,7 +46,7 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
 
 async def insert_user(connection: Connection, user_id: UUID, email: str, password_hash: str) -> User | None:
-    """Add a user; None when the address is taken."""
+    """Add a user; None if the email address is taken."""
     return await fetch_one(
         connection,
         User,
@@ -59,12 +59,12 @@ async def insert_user(connection: Connection, user_id: UUID, email: str, passwor
 
 
 async def find_by_email(connection: Connection, email: str) -> User | None:
-    """Find a user by the address, in lower case."""
+    """Find a user by the email address in lower case."""
     return await fetch_one(connection, User, "select * from users where email = %(email)s", email=email)
 
 
 async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID, times: Times) -> User | None:
-    """Find the user of an access token that is not over and whose family was not revoked."""
+    """Find the user of an access token that has not expired and whose family was not revoked."""
     return await fetch_one(
         connection,
         User,
@@ -80,7 +80,7 @@ async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID,
 
 
 async def lock_user(connection: Connection, user_id: UUID) -> bool:
-    """Let one transaction at a time add to what a user has; False when the user was deleted."""
+    """Lock a user, so that one transaction at a time adds to their data; False if the user was deleted."""
     rows = await connection.execute(
         "select 1 from users where id = %s and password_hash <> %s for update", [user_id, NO_PASSWORD]
     )
@@ -88,7 +88,7 @@ async def lock_user(connection: Connection, user_id: UUID) -> bool:
 
 
 async def hold_password(connection: Connection, user: User) -> bool:
-    """Keep a password from being changed meanwhile; False when it was changed, or the user deleted."""
+    """Lock a password against changes; False if it was changed or the user deleted."""
     rows = await connection.execute(
         "select 1 from users where id = %s and password_hash = %s for share", [user.id, user.password_hash]
     )
@@ -96,7 +96,7 @@ async def hold_password(connection: Connection, user: User) -> bool:
 
 
 async def replace_password(connection: Connection, user: User, password_hash: str) -> bool:
-    """Give a user another password; False when it was changed meanwhile, or the user deleted."""
+    """Replace a user's password; False if it was changed meanwhile or the user deleted."""
     replaced = await execute(
         connection,
         "update users set password_hash = %(new)s where id = %(id)s and password_hash = %(old)s",
@@ -108,7 +108,7 @@ async def replace_password(connection: Connection, user: User, password_hash: st
 
 
 async def insert_family(connection: Connection, family_id: UUID, user_id: UUID, life: timedelta) -> None:
-    """Begin a family of refresh tokens that lasts so long."""
+    """Insert a family of refresh tokens with a lifetime."""
     await execute(
         connection,
         """insert into refresh_families (id, user_id, expires_at)
@@ -132,9 +132,9 @@ async def insert_refresh_token(connection: Connection, token_hash: bytes, family
 async def take_refresh_token(
     connection: Connection, token_hash: bytes, successor_hash: bytes, repeated_within: timedelta
 ) -> RefreshToken | None:
-    """Mark a refresh token used and tell how it was before; locks its row.
+    """Mark a refresh token as used and return its earlier state; locks its row.
 
-    The row is locked by a statement of its own, so that the next one sees what those did who had it before.
+    A separate statement locks the row, so that the next statement sees the changes of earlier lock holders.
     """
     await connection.execute("select 1 from refresh_tokens where hash = %s for update", [token_hash])
     token = await fetch_one(
@@ -159,7 +159,7 @@ async def take_refresh_token(
 
 
 async def revoke_family(connection: Connection, family_id: UUID) -> None:
-    """End a family and every access token made from it."""
+    """End a family and all its access tokens."""
     await execute(
         connection,
         "update refresh_families set revoked_at = coalesce(revoked_at, now()) where id = %(id)s",
@@ -168,7 +168,7 @@ async def revoke_family(connection: Connection, family_id: UUID) -> None:
 
 
 async def delete_expired_families(connection: Connection, limit: int) -> int:
-    """Forget families whose last token is over; gives how many, at most the limit."""
+    """Delete families whose last token has expired; returns how many, at most `limit`."""
     return await execute(
         connection,
         """delete from refresh_families where id in (

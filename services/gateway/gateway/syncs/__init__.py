@@ -1,1 +1,1 @@
-"""Syncs: opened, settled, recorded and told."""
+"""Syncs: opening, settling, recording and announcing them."""

@@ -1,4 +1,4 @@
-"""Announcing the end of a sync, in whichever way it ended, to waiting requests, brokers and operators."""
+"""Announcing the end of a sync to waiting requests, brokers and operators."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -18,20 +18,20 @@ log = structlog.get_logger()
 
 
 class Announcer:
-    """Tells of ends that are committed; brokers sign nothing more for a sync whose end they heard of."""
+    """Announces committed ends of syncs; brokers then refuse to sign for these syncs."""
 
     def __init__(self, bus: Bus, relay: Relay) -> None:
         self._bus = bus
         self._relay = relay
 
     async def ended(self, sync: Sync, left_out: Sequence[str] = ()) -> None:
-        """Tell, log and count that a sync ended; `left_out` are wallets that this version does not know."""
+        """Announce, log and count the end of a sync; `left_out` are wallets unknown to this version."""
         self._relay.wake()
         await self._bus.announce(subjects.recorded(sync.id))
         _report(sync, left_out)
 
     async def ended_before(self, sync_id: UUID) -> None:
-        """Tell once more that a sync ended: the gateway that recorded it may have died before it told."""
+        """Announce an end again, because the gateway that recorded it may have died before announcing it."""
         await self._bus.announce(subjects.recorded(sync_id))
 
 

@@ -1,4 +1,4 @@
-"""What the gateway still has to do: its outbox and the syncs without an outcome, as metrics and checks."""
+"""Metrics and checks of the gateway's backlog: its outbox and the syncs without an outcome."""
 
 import math
 
@@ -11,7 +11,7 @@ from gateway.store.backlog import oldest_messages, oldest_sync
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 SAMPLE_SECONDS = 4.0
-# More than all tries to publish one message take.
+# Longer than the relay needs to publish one message, with all retries.
 OUTBOX_SECONDS = 30.0
 STREAMS = tuple(str(stream.name) for stream in (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS))
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class Backlog:
-    """Samples the oldest of what waits; all gateways share it, so that it degrades one and stops none."""
+    """Samples the ages of the backlog; all gateways share it, so it only degrades the readiness."""
 
     def __init__(self, pool: Pool, sync_deadline: float) -> None:
         self._pool = pool
@@ -28,7 +28,7 @@ class Backlog:
         self._sync = 0.0
 
     async def sample(self) -> None:
-        """Read the ages; those that can not be read are NaN."""
+        """Read the ages; unreadable ages are NaN."""
         messages, sync = dict.fromkeys(self._messages, math.nan), math.nan
         try:
             async with self._pool.transaction(SAMPLE_SECONDS) as connection:
@@ -42,7 +42,7 @@ class Backlog:
             self._measure()
 
     def checks(self) -> dict[str, Check]:
-        """Give the checks that nothing waits for long; what can not be read is not held against them."""
+        """Return the checks of the ages; unreadable ages pass."""
 
         async def outbox() -> bool:
             return not any(seconds > OUTBOX_SECONDS for seconds in self._messages.values())

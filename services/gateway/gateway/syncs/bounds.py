@@ -1,4 +1,4 @@
-"""The bounds of what an outcome may say: beyond them no name, number or time comes before a user. Pure."""
+"""Bounds of the names, numbers and times in outcomes, so that users never see one beyond them. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,13 @@ from contracts.values import check_digits
 from contracts.wire.envelope import Malformed
 
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
-# By so much a time may lie outside of the life of its sync, because clocks differ.
+# A time may lie this much outside the lifetime of its sync, because clocks differ.
 LEEWAY = timedelta(seconds=60)
 MAX_ROWS = 1_000_000
 
 
 def check_bounds(exchange: Exchange, read: WalletRead) -> None:
-    """Refuse a wallet that was read with a name or a number that no honest worker sends; raises Malformed."""
+    """Raise Malformed for a wallet read with a name or number that no honest worker sends."""
     assets = [balance.asset for balance in read.balances or ()]
     if len(set(assets)) != len(assets):
         raise Malformed("a wallet holds an asset twice")
@@ -35,9 +35,9 @@ def check_bounds(exchange: Exchange, read: WalletRead) -> None:
 
 
 def is_in_life(read: WalletRead, requested_at: datetime, now: datetime) -> bool:
-    """Tell whether a wallet was read between the request of its sync and now, give or take a minute.
+    """Return whether a wallet was read between the request of its sync and now, within LEEWAY.
 
-    When the exchange last looked at the account may be long before, but not after.
+    The time of the exchange's data may be long before, but not after.
     """
     if read.verdict not in READ or read.as_of is None:
         return True
@@ -47,7 +47,7 @@ def is_in_life(read: WalletRead, requested_at: datetime, now: datetime) -> bool:
 
 
 def _amounts(read: WalletRead) -> Iterator[Decimal]:
-    """Give every number that a wallet was read with."""
+    """Yield every amount in the read of a wallet."""
     optional = [read.difference_usd, *(row.usd for row in read.unreadable)]
     if (totals := read.totals) is not None:
         optional += [totals.listed, totals.gross, totals.stated, totals.valued]

@@ -1,4 +1,4 @@
-"""The grants that outcomes carry: an outcome counts for the sync that its grant is for, and for no other."""
+"""The grants in outcomes: an outcome counts only for the sync of its grant."""
 
 from uuid import UUID
 
@@ -11,14 +11,14 @@ MAX_GRANT = 1024
 
 
 class Forged(Malformed):
-    """An outcome whose grant is not the gateway's for its sync: it has no power over any sync."""
+    """An outcome whose grant is not the gateway's grant for its sync, so it must not affect any sync."""
 
 
 def granted(text: object, sync_id: UUID, key: Ed25519PublicKey) -> Grant | None:
-    """Give the grant that an outcome of a sync carries, None where it carries none; raises Forged.
+    """Return the verified grant of a sync's outcome, None without a grant; raises Forged.
 
-    A worker of the version before sends none, and its outcomes count for one release. An outcome may wait for
-    days: that the time of its grant is over says nothing.
+    Workers of the previous version send no grant; their outcomes count for one release. An expired grant is
+    valid, because an outcome may wait for days.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""Looking up the syncs of a user, and how their accounts stand, as of one moment."""
+"""Looking up a user's syncs and the states of their accounts, as of one moment."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from gateway.store.syncs import Sync
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Syncs of an account, newest first, and how it stands; `more` says that there are older ones."""
+    """Syncs of an account, newest first, and the account's state; `more` is true if older syncs exist."""
 
     syncs: list[Sync]
     stand: Stand
@@ -21,7 +21,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Stand]:
-    """Find a sync of a user, and how its account stands; raises NotFound."""
+    """Find a sync of a user, and the state of its account; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
         sync = await syncs.find_sync(connection, user_id, sync_id)
         if sync is None:
@@ -31,7 +31,7 @@ async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Sta
 
 
 async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sync], dict[UUID, Stand]]:
-    """Find the syncs of a batch, and how their accounts stand; raises NotFound."""
+    """Find the syncs of a batch, and the states of their accounts; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
         found = await syncs.find_batch(connection, user_id, batch_id)
         if found is None:
@@ -40,9 +40,9 @@ async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sy
 
 
 async def list_syncs(pool: Pool, user_id: UUID, account_id: UUID, cursor: UUID | None, most: int) -> Page:
-    """List the syncs of an account, those before the cursor where there is one.
+    """List the syncs of an account, from the cursor on if it is given.
 
-    Raises NotFound, and InvalidInput for a cursor of something else.
+    Raises NotFound, and InvalidInput for a cursor that is not a sync of the account.
     """
     async with pool.transaction(snapshot=True) as connection:
         await owned(connection, user_id, account_id)

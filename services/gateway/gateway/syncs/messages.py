@@ -1,4 +1,4 @@
-"""What the gateway puts into its outbox: sync requests, outcomes it settles itself, and public facts."""
+"""The messages of the gateway's outbox: sync requests, its own outcomes, and public events."""
 
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -19,14 +19,14 @@ from gateway.store.pauses import Pause
 from gateway.store.syncs import Overdue, Sync
 
 SOURCE = "gateway"
-# Stands in a grant for an account that was deleted and has no credential any more.
+# The credential id in the grant for a deleted account, which has no credential.
 NO_CREDENTIAL = UUID(int=0)
 
 
 def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoing | None:
-    """Ask a worker for a sync; None when the account has no credential any more.
+    """Return the request of a sync; None if the account has no credential.
 
-    Each publication has a message id of its own: the stream would swallow a second one with the same id.
+    Each publication has a new message id, because the stream drops a second message with the same id.
     """
     if account.credential_id is None:
         return None
@@ -51,18 +51,18 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
 
 
 def sync_grant(sync: Sync | Overdue, credential_id: UUID | None, key: Ed25519PrivateKey) -> str:
-    """Permit the reads of a sync until its deadline; the holder of the grant may publish its outcome."""
+    """Return the signed grant of a sync, valid until its deadline; its holder may publish the outcome."""
     purpose = sync_purpose(sync.id)
     return sign_grant(Grant(credential_id or NO_CREDENTIAL, sync.exchange, purpose, sync.deadline), key)
 
 
 def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: str | None = None) -> Outgoing:
-    """Settle a sync as a worker would; `times` counts how often that was tried, this time included.
+    """Return a failed outcome that settles a sync; `times` counts the settlements, including this one.
 
-    Its message id is not that of a worker's outcome, nor of an earlier settlement: the stream would swallow
-    it, although the other one may be lost, or could not be read or recorded. It ends in what cannot be known
-    before: a worker that was handed the grant would take the id first. Of several outcomes the first one that
-    can be recorded stays.
+    Its message id differs from those of a worker's outcome and of earlier settlements, because the stream
+    would drop a duplicate although the other message may be lost, unreadable or not recordable. The id ends
+    in random hex digits, because a worker with the grant could otherwise publish a message with the id first.
+    Of several outcomes, the first one that can be recorded stays.
     """
     outcome = SyncFailed(
         sync.id,
@@ -84,7 +84,7 @@ def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: s
 
 
 def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
-    """Tell the world that a sync has its outcome, without amounts."""
+    """Return the public event that a sync has an outcome, without amounts."""
     fact = AccountSynced(
         sync_id=sync.id,
         account_id=sync.account_id,
@@ -104,7 +104,7 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
 
 
 def account_paused(user_id: UUID, exchange: str, pause: Pause) -> Outgoing:
-    """Tell the world that the key of an account is not used, and why."""
+    """Return the public event that an account is paused, with the reason."""
     paused_at = pause.paused_at.astimezone(UTC)
     fact = AccountPaused(pause.account_id, user_id, exchange, pause.reason, paused_at)
     message_id = f"{pause.account_id}:paused:{paused_at.isoformat()}:{pause.reason}"
@@ -114,7 +114,7 @@ def account_paused(user_id: UUID, exchange: str, pause: Pause) -> Outgoing:
 def account_resumed(
     account_id: UUID, user_id: UUID, exchange: str, paused_at: datetime, resumed_at: datetime
 ) -> Outgoing:
-    """Tell the world that an account that was paused is synced again."""
+    """Return the public event that the pause of an account has ended."""
     fact = AccountResumed(account_id, user_id, exchange, resumed_at.astimezone(UTC))
     message_id = f"{account_id}:resumed:{paused_at.astimezone(UTC).isoformat()}"
     return _account_event(subjects.account_resumed(user_id), message_id, fact)

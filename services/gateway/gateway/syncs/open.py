@@ -18,23 +18,23 @@ from gateway.syncs.record import record_refused
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """The key that grants syncs their reads, and the seconds until the deadline of a sync."""
+    """The key that signs the grants of syncs, and the seconds until a sync's deadline."""
 
     key: Ed25519PrivateKey
     deadline_seconds: float
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The syncs of a user's accounts, of which those `refused` have failed at once."""
+    """The syncs of a user's accounts; those in `refused` failed at once."""
 
     syncs: list[Sync]
     refused: list[Sync]
 
 
 async def open_one(connection: Connection, terms: Terms, account_id: UUID, sync_id: UUID) -> Sync:
-    """Open a sync of an account under an id, or give the one that is open; raises NotFound and AccountPaused.
+    """Open a sync of an account under an id, or return the open one; raises NotFound and AccountPaused.
 
-    The caller wakes the relay when the transaction is committed.
+    The caller must wake the relay after the commit.
     """
     account = await accounts.lock_account(connection, account_id)
     if account is None or account.deleted_at is not None:
@@ -45,10 +45,10 @@ async def open_one(connection: Connection, terms: Terms, account_id: UUID, sync_
 
 
 async def open_all(connection: Connection, terms: Terms, user_id: UUID) -> Opened:
-    """Open a sync of every account of a user, or join the open one; those of paused accounts fail.
+    """Open a sync of every account of a user, or join the open one; syncs of paused accounts fail.
 
-    One that was joined may have been granted before the pause. The caller wakes the relay when the
-    transaction is committed, and announces the ends of those refused.
+    A joined sync may have a grant from before the pause. The caller must wake the relay after the commit, and
+    announce the ends of the refused syncs.
     """
     locked = [
         account
@@ -67,7 +67,7 @@ async def open_all(connection: Connection, terms: Terms, user_id: UUID) -> Opene
 
 
 async def _open_or_join(connection: Connection, terms: Terms, account: Account, sync_id: UUID) -> Sync:
-    """Open a sync of a locked account, or give the one that is open."""
+    """Open a sync of a locked account, or return the open one."""
     sync = await syncs.open_sync(connection, sync_id, account, terms.deadline_seconds)
     if sync.id != sync_id:
         return sync

@@ -1,4 +1,4 @@
-"""What the gateway hears of syncs on the bus: their outcomes, and requests that the server gave up."""
+"""Handlers of bus messages about syncs: outcomes, and advisories about undelivered requests."""
 
 from contextlib import suppress
 from typing import Any
@@ -39,7 +39,7 @@ class MaxDeliveries(msgspec.Struct, frozen=True):
 
 
 class Outcomes:
-    """Handles outcomes and the server's advisories about requests that it gave up."""
+    """Handles outcomes, and the server's advisories about requests that it stopped delivering."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Outcomes:
         self._relay = relay
 
     async def on_sync_outcome(self, delivery: Delivery) -> None:
-        """Record an outcome, then wake those who wait; one that came too late changes nothing."""
+        """Record an outcome, then announce the end; an outcome after the sync's end is ignored."""
         claim = self._claimed(delivery)
         outcome: SyncOutcome = decode(delivery.body, SyncOutcome)
         grant = claim.grant if claim is not None else None
@@ -74,7 +74,7 @@ class Outcomes:
         await self._announcer.ended(sync, unknown_wallets(outcome))
 
     async def _tell_again(self, sync_id: UUID) -> None:
-        """Tell of an end that this outcome did not bring about."""
+        """Announce the end of a sync that another outcome ended."""
         with suppress(DatabaseUnavailable):
             async with self._pool.transaction() as connection:
                 over = await syncs.ended(connection, [sync_id])
@@ -82,10 +82,10 @@ class Outcomes:
                 await self._announcer.ended_before(sync_id)
 
     async def on_buried(self, delivery: Delivery) -> None:
-        """End the sync of an outcome that becomes a dead letter, as far as it says whose it is.
+        """End the sync of an outcome that becomes a dead letter, if the outcome names a sync.
 
-        Not by another outcome: what keeps the one from being recorded may keep that, too. An outcome with a
-        forged grant ends nothing: its sync still gets its own.
+        The sync ends directly, not by another outcome, because the same cause might keep that from being
+        recorded. An outcome with a forged grant ends no sync, because the sync still gets its real outcome.
         """
         with suppress(Forged):
             if (claim := self._claimed(delivery)) is None:
@@ -100,9 +100,9 @@ class Outcomes:
                 await self._announcer.ended(sync)
 
     def _claimed(self, delivery: Delivery) -> "_Claim | None":
-        """Find out which sync a message is of, and by which grant; raises Forged.
+        """Return the sync and the grant of a message; None if it names no sync; raises Forged.
 
-        By its body, or else by its message id: what can not be read carries no grant.
+        An unreadable body names no sync and has no grant; then the message id names the sync.
         """
         said = _Said()
         with suppress(Malformed):
@@ -117,7 +117,7 @@ class Outcomes:
             raise
 
     async def on_advisory(self, delivery: Delivery) -> None:
-        """Settle the sync whose request the server does not deliver any more."""
+        """Settle the sync whose request the server stopped delivering."""
         try:
             advisory: MaxDeliveries = decode(delivery.body, MaxDeliveries)
         except Malformed:
@@ -138,21 +138,21 @@ class Outcomes:
         self._relay.wake()
 
     async def _given_up(self, connection: Connection, sync: Sync) -> Outgoing:
-        """Settle a sync whose request came to nothing however often it was delivered."""
+        """Return the outcome that settles a sync whose request reached its maximum of deliveries."""
         account = await accounts.find_account(connection, sync.user_id, sync.account_id)
         grant = sync_grant(sync, account.credential_id if account else None, self._key)
         return failed_outcome(sync, Code.INTERNAL_ERROR, grant=grant)
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """The sync and the grant of an outcome, read also when the rest of it can not be read."""
+    """The sync and the grant of an outcome, decoded even if the rest is unreadable."""
 
     sync_id: Any = None
     grant: Any = None
 
 
 class _Claim(msgspec.Struct, frozen=True):
-    """The sync that an outcome is of, and its grant; None where it carries none."""
+    """The sync of an outcome, and its grant if it has one."""
 
     sync_id: UUID
     grant: Grant | None

@@ -1,4 +1,4 @@
-"""How far workers and gateways are with the streams of syncs, which tells what is lost and what is late."""
+"""The progress of workers and gateways in the sync streams, to find lost requests and late outcomes."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ from gateway.store.syncs import Held
 
 SYNC_REQUESTS = "SYNC_REQUESTS"
 REFUSED_SECONDS = 60.0
-# Five minutes of sweeps: what was not handled by then is behind a consumer that is stuck.
+# Five minutes of sweeps: an outcome not handled by then waits behind a stuck consumer.
 LOOKS = 60
 LONG_AGO = timedelta(days=365)
 
@@ -34,8 +34,9 @@ Standing = TypeVar("Standing", StreamStanding, ConsumerStanding)
 class Queue(msgspec.Struct, frozen=True):
     """The requests of one exchange that wait in the stream.
 
-    What is not among `surely` is lost. What is only not among `probably` is older than the consumer, and may
-    be lost: the stream may have come back from a backup then, with other requests in the same places.
+    A request outside `surely` is lost. A request in `surely` but outside `probably` is older than the
+    consumer and may be lost: the stream may have been restored from a backup, with other requests at its
+    sequences.
     """
 
     surely: Held
@@ -43,11 +44,11 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """Where the streams stood: all was read after `moment`, which is a time of the database's clock.
+    """The state of the streams, read after `moment`, a time of the database's clock.
 
-    `queues` lacks an exchange that the server said nothing of, and has None where it refused to. After
-    the outcomes up to `outcomes_seq` are handled, every outcome that was in the stream at `moment`, and
-    every outcome whose request the workers had acknowledged by then, is recorded.
+    `queues` lacks an exchange if the server did not answer, and has None if it denied the request. After the
+    outcomes up to `outcomes_seq` are handled, every outcome in the stream at `moment`, and every outcome
+    whose request the workers had acknowledged by then, is recorded.
     """
 
     moment: datetime
@@ -56,7 +57,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Progress:
-    """Looks at the streams; `handled` is the newest look whose outcomes are all handled."""
+    """Reads the state of the streams; `handled` is the newest look whose outcomes are all handled."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -66,7 +67,7 @@ class Progress:
         self.handled: Look | None = None
 
     async def look(self, moment: datetime) -> None:
-        """Look once, which takes two seconds at most; what can not be seen is left out."""
+        """Read the state once, in two seconds at most; states without an answer are left out."""
         queues = await self._queues(moment)
         outcomes, recorded = await asyncio.gather(
             self._seen("outcomes", partial(stream_standing, self._bus, OUTCOMES_CONSUMER.stream)),
@@ -96,7 +97,7 @@ class Progress:
         return queues
 
     def _note(self, look: Look) -> None:
-        """Remember a look until its outcomes are handled; a stream that began anew has none of before."""
+        """Keep a look until its outcomes are handled; drop earlier looks if the stream was recreated."""
         if look.outcomes_seq is None:
             return
         known = [each for each in self._waiting if (each.outcomes_seq or 0) <= look.outcomes_seq]
@@ -110,7 +111,7 @@ class Progress:
             self.handled = self._waiting.popleft()
 
     async def _seen(self, name: str, ask: Callable[[], Awaitable[Standing]]) -> Standing | NotGranted | None:
-        """Ask; None when no answer came. What is refused is not asked again for a minute."""
+        """Return the server's answer, None without one; a denied request is not repeated for a minute."""
         if (refusal := self._refused.get(name)) is not None and time.monotonic() < refusal[0]:
             return refusal[1]
         try:
@@ -123,7 +124,7 @@ class Progress:
 
 
 def _queue(moment: datetime, stream: StreamStanding, consumer: ConsumerStanding) -> Queue:
-    """Tell which requests wait: those that are in the stream and not settled, since there is this stream."""
+    """Return the waiting requests: those in the stream and not acknowledged, since the stream was created."""
     above = max(consumer.ack_floor.stream_seq, stream.state.first_seq - 1)
     since = _since(moment, stream.age)
     return Queue(
@@ -133,9 +134,9 @@ def _queue(moment: datetime, stream: StreamStanding, consumer: ConsumerStanding)
 
 
 def _since(moment: datetime, age: timedelta) -> datetime:
-    """Tell by the database's clock since when something exists; ages do not depend on what clocks say.
+    """Return the creation time by the database's clock, from an age that the server measured.
 
-    The age is asked for after the moment, so that this is never later than the truth. After the server's
-    clock was set back behind the creation, nothing can be told.
+    The age is read after `moment`, so the result is never later than the real creation. A negative age means
+    that the server's clock was set back before the creation; then the time is unknown and LONG_AGO is used.
     """
     return moment - age if age >= timedelta(0) else moment - LONG_AGO

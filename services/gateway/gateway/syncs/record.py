@@ -1,4 +1,4 @@
-"""Recording outcomes: the only place where a sync gets its terminal state, many syncs in one transaction."""
+"""Recording outcomes: the only module that ends syncs, many of them in one transaction."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """An outcome with what it says of each wallet that is known here, and its grant where it has one."""
+    """An outcome with the reads of each known wallet, and its grant if it has one."""
 
     outcome: SyncOutcome
     reads: tuple[WalletRead, ...]
@@ -42,16 +42,16 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A sync that got its terminal state; None when it had one already, which stays."""
+    """A sync that got its terminal state; None if it already had one, which stays."""
 
     sync: Sync | None
 
 
 class Recorder:
-    """Records outcomes, those together that wait at the same moment.
+    """Records outcomes, batching those that wait at the same time.
 
-    An outcome that can not be recorded with others, because a row of it is locked or it is at fault, is
-    recorded alone and holds up none of them.
+    An outcome that can not be recorded in a batch, because one of its rows is locked or it is faulty, is
+    recorded alone and does not delay the others.
     """
 
     def __init__(self, pool: Pool, patience: timedelta = LOSS_PATIENCE) -> None:
@@ -62,9 +62,9 @@ class Recorder:
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
 
     async def record(self, outcome: SyncOutcome, grant: Grant | None = None) -> Sync | None:
-        """Record an outcome, whose grant was checked; None when its sync has a terminal state already.
+        """Record an outcome with a verified grant; returns None if its sync already has a terminal state.
 
-        Raises Malformed for one that can not be understood, or is not that of its sync; NotStorable,
+        Raises Malformed for an outcome that is unreadable or not that of its sync; NotStorable,
         DatabaseUnavailable.
         """
         understood = Understood(outcome, wallet_reads(outcome), grant)
@@ -81,7 +81,7 @@ class Recorder:
             return await record(connection, outcome, self._patience, grant)
 
     async def _flush(self) -> None:
-        """Record what waits, until nothing does; what could not be recorded with others is told so."""
+        """Record waiting outcomes in batches until none waits; those not recorded get None."""
         while self._waiting:
             together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
             recorded: dict[UUID, Recorded] = {}
@@ -93,7 +93,7 @@ class Recorder:
             except DatabaseUnavailable as error:
                 _fail(together, error)
                 continue
-            except Exception:  # noqa: BLE001 - whatever it is, it is of one outcome, which says so alone
+            except Exception:  # noqa: BLE001 - one outcome caused it, and raises it again alone
                 recorded = {}
             for understood, answer in together:
                 if not answer.done():
@@ -114,10 +114,10 @@ async def record(
     patience: timedelta = LOSS_PATIENCE,
     grant: Grant | None = None,
 ) -> Sync | None:
-    """Write one outcome with all that follows from it; None when its sync has a terminal state already.
+    """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
     An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
-    an outcome that can not be understood, or is not that of its sync.
+    an outcome that is unreadable or not that of its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant)
     recorded = await record_all(connection, [understood], patience, wait=True)
@@ -129,7 +129,7 @@ async def record(
 async def record_refused(
     connection: Connection, refused: Sequence[Sync], paused: Mapping[UUID, Pause]
 ) -> list[Sync]:
-    """Let the open syncs of paused accounts, which are locked, fail at once: nothing is signed for them."""
+    """Fail the open syncs of locked, paused accounts at once, because no reads are signed for them."""
     outcomes = [
         SyncFailed(sync.id, sync.account_id, sync.exchange, pause.reason, fault_of(pause.reason).words)
         for sync, pause in ((sync, paused[sync.account_id]) for sync in refused)
@@ -140,10 +140,10 @@ async def record_refused(
 
 
 async def end_unrecorded(pool: Pool, sync_id: UUID, grant: Grant | None = None) -> Sync | None:
-    """End a sync, of which an outcome can not be recorded, as failed; None when it ended already.
+    """End a sync as failed because its outcome can not be recorded; returns None if it has already ended.
 
-    None, too, when the outcome's grant, where it has one, is not of a credential of the sync. The wallets
-    become stale; where that is what can not be done, only the sync ends. Raises DatabaseUnavailable.
+    Returns None also if the outcome has a grant for a credential that is not the sync's. The wallets become
+    stale; if they can not be updated, only the sync ends. Raises DatabaseUnavailable.
     """
     for keeping in (True, False):
         try:
@@ -172,10 +172,10 @@ async def _end_unrecorded(
 async def record_all(
     connection: Connection, outcomes: Sequence[Understood], patience: timedelta, *, wait: bool
 ) -> dict[UUID, Recorded]:
-    """Write outcomes with all that follows from them, by the ids of their syncs.
+    """Record outcomes with all their effects; returns the results by sync id.
 
-    Left out are those that are not of the sync that they name, a second one of a sync, and, unless it is to
-    `wait`, those of which another transaction has a row locked.
+    Left out are outcomes that do not match the sync they name, second outcomes of a sync, and, without
+    `wait`, outcomes with a row locked by another transaction.
     """
     said = {each.outcome.sync_id: each for each in reversed(outcomes)}
     queued = await syncs.find_queued(connection, list(said))
@@ -188,7 +188,7 @@ async def record_all(
         if sync_id not in foreign and _is_of(said[sync_id].outcome, sync)
     ]
     locked = await syncs.lock_queued(connection, own, wait=wait) if own else {}
-    if wait:  # those that are not open any more ended meanwhile
+    if wait:  # those not locked have ended meanwhile
         recorded |= {sync_id: Recorded(None) for sync_id in own if sync_id not in locked}
     if locked:
         ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in locked.items()], patience)
@@ -203,10 +203,10 @@ def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
 async def _granted_elsewhere(
     connection: Connection, asked: Sequence[tuple[Grant | None, Queued]]
 ) -> set[UUID]:
-    """Name the syncs whose outcome has a grant for another exchange, or a credential that was never theirs.
+    """Return the syncs whose outcome has a grant for another exchange, or for a credential never theirs.
 
-    A credential that was replaced meanwhile is one of the same user. It may be destroyed, and be unknown,
-    as soon as its grant is over, or at once where its secret was given up and a stand-in has its place.
+    A credential that was replaced meanwhile belongs to the same user. It may be destroyed, and so unknown, as
+    soon as its grant has expired, or at once if its secret was destroyed and a stand-in replaced it.
     """
     granted = {sync.id: (grant, sync) for grant, sync in asked if grant is not None}
     elsewhere = {sync_id for sync_id, (grant, sync) in granted.items() if grant.exchange != sync.exchange}
@@ -234,13 +234,13 @@ def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID], pause: Paus
 
 
 def _failed(sync: Queued, code: Code) -> Understood:
-    """Make the outcome of a sync that failed for a reason of ours."""
+    """Return a failed outcome of a sync with a code of ours."""
     outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, fault_of(code).words)
     return Understood(outcome, reads_failed(sync.exchange, code) if sync.exchange in EXCHANGES else ())
 
 
 def _in_life(understood: Understood, sync: Queued) -> Understood:
-    """Give an outcome that was read in the life of its sync; another one tells of clocks that disagree."""
+    """Return the outcome if it was read in the lifetime of its sync, else a failed one: clocks disagree."""
     if all(is_in_life(read, sync.requested_at, sync.now) for read in understood.reads):
         return understood
     log.error("outcome_outside_life", sync_id=sync.id, requested_at=sync.requested_at, now=sync.now)
@@ -254,9 +254,9 @@ async def _end(
     *,
     keeping: bool = True,
 ) -> list[Sync]:
-    """Give syncs, which are locked, their terminal state, and keep what they say of wallets.
+    """Give locked syncs their terminal state, and store their wallets.
 
-    A sync whose key is not what it must be failed, whatever it read.
+    A sync whose key must not be used fails, whatever it read.
     """
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     refused = await find_refused(connection, judged)
@@ -286,7 +286,7 @@ async def _end(
 
 
 def _refused(understood: Understood, finding: Finding | None) -> Understood:
-    """Give what an outcome means whose key is not what it must be: no wallet was read."""
+    """Return a failed outcome if the key must not be used; then no wallet counts as read."""
     if finding is None:
         return understood
     said = understood.outcome
@@ -299,8 +299,8 @@ def _is_unproven(understood: Understood) -> bool:
 
 
 def ended_at(sync: Sync) -> datetime:
-    """Give the time of a sync's terminal state."""
-    assert sync.finished_at is not None  # noqa: S101 - it has its terminal state
+    """Return the time of a sync's terminal state."""
+    assert sync.finished_at is not None  # noqa: S101 - the sync has ended
     return sync.finished_at.astimezone(UTC)
 
 

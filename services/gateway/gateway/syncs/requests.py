@@ -1,4 +1,4 @@
-"""Requests of users for syncs: as often as a user may, and once for an idempotency key."""
+"""Users' requests for syncs: within rate limits, and once per idempotency key."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ MAX_KEY = 128
 
 
 class Idempotency(msgspec.Struct, frozen=True):
-    """A client's key and what it was used for."""
+    """A client's idempotency key, and the fingerprint of its request."""
 
     key: str
     fingerprint: str
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """The user of a request for syncs, the address that it came from, and its key where it has one."""
+    """The user of a request for syncs, the client's address, and the idempotency key if it has one."""
 
     user_id: UUID
     address: str | None
@@ -37,9 +37,9 @@ class Asking(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The sync or the batch that a request stands for, and what the user's limit still allows.
+    """The sync or the batch of a request, and the rest of the user's limit.
 
-    `replayed` says that its key was used before: what it stands for is that of the first request.
+    `replayed` is true if its idempotency key was used before; then the target is that of the first request.
     """
 
     target_id: UUID
@@ -48,7 +48,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Requests:
-    """Accepts requests for syncs; one that is refused has changed nothing."""
+    """Accepts requests for syncs; a refused request changes only counters."""
 
     def __init__(self, pool: Pool, relay: Relay, announcer: Announcer, terms: Terms, allowed: Limits) -> None:
         self._pool = pool
@@ -60,8 +60,8 @@ class Requests:
     async def one(self, asking: Asking, account_id: UUID) -> Accepted:
         """Request a sync of one account.
 
-        Raises NotFound, AccountPaused, RateLimitExceeded, InvalidInput and IdempotencyKeyReused. One too many
-        is not counted; every other request is, also where it is refused.
+        Raises NotFound, AccountPaused, RateLimitExceeded, InvalidInput and IdempotencyKeyReused. A request
+        over the limit is not counted; all others are, even if refused.
         """
         async with self._counted(asking, self._limits.sync) as connection:
             accepted = await self._one(connection, asking, account_id)
@@ -69,7 +69,7 @@ class Requests:
         return accepted
 
     async def all(self, asking: Asking) -> Accepted:
-        """Request a sync of every account; raises what `one` does."""
+        """Request a sync of every account; raises the errors of `one`."""
         async with self._counted(asking, self._limits.sync_all) as connection:
             accepted, refused = await self._all(connection, asking)
         self._relay.wake()
@@ -79,9 +79,9 @@ class Requests:
 
     @asynccontextmanager
     async def _counted(self, asking: Asking, policy: Policy) -> AsyncIterator[Connection]:
-        """Give a transaction that counts for the client's address, and last, because many wait for that row.
+        """Yield a transaction that counts for the client's address last, because many wait for that row.
 
-        A refusal has rolled back what was counted with all else, and is counted in a transaction of its own.
+        A refused request rolls back its count with all other changes, so a separate transaction counts it.
         """
         of_address = self._limits.by_address(asking.address)
         try:
@@ -108,7 +108,7 @@ class Requests:
         return Accepted(sync.id, accepted.allowance)
 
     async def _all(self, connection: Connection, asking: Asking) -> tuple[Accepted, list[Sync]]:
-        """Open a sync of every account; gives also those that failed at once."""
+        """Open a sync of every account; also returns the syncs that failed at once."""
         batch_id = uuid7()
         accepted = await self._accepted(connection, asking, self._limits.sync_all, batch_id)
         if accepted.replayed:
@@ -120,9 +120,9 @@ class Requests:
     async def _accepted(
         self, connection: Connection, asking: Asking, policy: Policy, target_id: UUID
     ) -> Accepted:
-        """Count a request that is new; gives the earlier target of one that is not.
+        """Count a new request; returns the earlier target of a repeated one.
 
-        One that is not new counts like any other request that changes something.
+        A repeated request counts under the policy `write`.
         """
         if asking.idempotency is not None:
             earlier = await self._claimed(connection, asking.user_id, asking.idempotency, target_id)
@@ -136,9 +136,9 @@ class Requests:
     async def _claimed(
         self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID
     ) -> UUID | None:
-        """Take the key; gives what it stands for when it was used before.
+        """Claim the key; returns its earlier target if it was used before.
 
-        Raises IdempotencyKeyReused for another use, and InvalidInput for a key that can not be one.
+        Raises IdempotencyKeyReused for a different request, and InvalidInput for an invalid key.
         """
         key = idempotency.key
         if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():

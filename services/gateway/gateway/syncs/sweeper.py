@@ -1,4 +1,4 @@
-"""The sweeper: publishes lost requests again and settles syncs that are over their deadline."""
+"""The sweeper: publishes lost requests again and settles syncs past their deadline."""
 
 import asyncio
 import time
@@ -21,18 +21,18 @@ from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
 
 LOST_BATCH = 100
-# Each is granted while it is locked: smaller batches hold their locks for a shorter time.
+# Grants are signed while the syncs are locked, so smaller batches hold locks for a shorter time.
 OVERDUE_BATCH, OVERDUE_BATCHES = 250, 80
 FORGET_BATCH = 500
 BATCHES = 40
 SWEEP_SECONDS = 5.0
-# After its deadline a worker may still be about to publish.
+# A worker may publish shortly after the deadline.
 GRACE = timedelta(seconds=5)
-# With a sweep every five seconds a sync is settled within 60 seconds after its deadline, come what may.
+# With a sweep every five seconds, every sync is settled within 60 seconds after its deadline.
 LATEST_SECONDS = 53.0
-# When the database was away longer than this, the outcomes of that time get the same 53 seconds.
+# After the database was unavailable for longer than this, outcomes get 53 seconds from its return.
 PAUSE_SECONDS = 15.0
-# What was settled and is still open after that is settled again.
+# A settled sync that is still open after this time is settled again.
 AGAIN_SECONDS = 60.0
 
 Delete = Callable[[Connection, int], Awaitable[int]]
@@ -50,9 +50,9 @@ log = structlog.get_logger()
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long a sync may take, and how long after that it waits for outcomes to be recorded, in seconds.
+    """The deadline of a sync and the latest settlement after it, both in seconds.
 
-    `why` gives the code of what is over then: it may not be over but by a wrong clock.
+    `why` returns the code of an overdue sync, because it may be overdue only by a wrong clock.
     """
 
     sync_deadline: float
@@ -61,7 +61,7 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 class Sweeper:
-    """Runs every five seconds; any number of them may run at once."""
+    """Runs every five seconds; any number of sweepers may run at once."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Sweeper:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Do all that is due; doing it again is harmless, and trouble with one part stops no other."""
+        """Run all parts of a sweep; they are idempotent, and a failed part does not stop the others."""
         await self._part("look", self._look)
         for exchange in EXCHANGES:
             await self._part("republish", partial(self._republish_lost, exchange))
@@ -109,7 +109,7 @@ class Sweeper:
             log.exception("sweeping_failed", part=name)
 
     async def _look(self) -> None:
-        """Look how far the bus is, and note since when this gateway has had its database without a pause."""
+        """Read the progress on the bus, and the start of this gateway's uninterrupted database access."""
         async with self._pool.transaction() as connection:
             moment = await database_time(connection)
         if self._since is None or time.monotonic() - self._contact > PAUSE_SECONDS:
@@ -118,10 +118,10 @@ class Sweeper:
         await self._progress.look(moment)
 
     async def _republish_lost(self, exchange: str) -> None:
-        """Publish again what the bus has lost of an exchange.
+        """Publish the lost requests of an exchange again.
 
-        After half of its time a request whose outcome can not be among those that wait to be recorded; after
-        three quarters one that may be lost for all that the bus says or refuses to say.
+        After half of its time, a request is lost if its outcome is not among those waiting to be recorded.
+        After three quarters, it counts as lost unless the bus reports it as waiting.
         """
         handled, latest = self._progress.handled, self._progress.latest
         if handled is not None and (queue := handled.queues.get(exchange)) is not None:
@@ -143,7 +143,7 @@ class Sweeper:
                 return
 
     async def _request(self, connection: Connection, sync: Sync) -> Outgoing | None:
-        """Make the request of a sync; None when the account has no credential or can not be understood."""
+        """Return the request of a sync; None if the account has no credential or is unreadable."""
         try:
             account = await accounts.find_account(connection, sync.user_id, sync.account_id)
             request = sync_request(sync, account, self._key) if account else None
@@ -155,7 +155,7 @@ class Sweeper:
         return request
 
     async def _settle_overdue(self) -> None:
-        """Let syncs whose deadline is over end as a worker would end them."""
+        """Write failed outcomes for syncs past their deadline."""
         over_at = self._settled_up_to()
         if over_at is None:
             return
@@ -177,9 +177,10 @@ class Sweeper:
         return failed_outcome(sync, self._why(), sync.times, grant=grant)
 
     def _settled_up_to(self) -> datetime | None:
-        """Tell which deadlines are to be settled: those before the time given.
+        """Return the time up to which deadlines are settled; None if none can be settled yet.
 
-        That is when every outcome that came in time is recorded, and 53 seconds after the deadline anyway.
+        A sync is settled when every outcome that arrived in time is recorded, at the latest 53 seconds after
+        its deadline.
         """
         times = []
         if (handled := self._progress.handled) is not None:
@@ -189,7 +190,7 @@ class Sweeper:
         return max(times, default=None)
 
     async def _name_unknown(self) -> None:
-        """Say which open syncs are left to a gateway of another version, once for each change."""
+        """Log, once per change, the exchanges of open syncs that only another gateway version knows."""
         async with self._pool.transaction() as connection:
             unknown = sorted(await syncs.find_unknown(connection, list(EXCHANGES)))
         if unknown and unknown != self._unknown:
@@ -197,7 +198,7 @@ class Sweeper:
         self._unknown = unknown
 
     async def _forget(self, delete: Delete) -> None:
-        """Delete what is over, in batches that hold no lock for long."""
+        """Delete expired rows in batches, so that locks are held briefly."""
         for _ in range(BATCHES):
             async with self._pool.transaction() as connection:
                 deleted = await delete(connection, FORGET_BATCH)

@@ -1,4 +1,4 @@
-"""Requests that wait for outcomes: woken by an announcement, with one poll a second as the truth."""
+"""Requests that wait for outcomes: an announcement wakes them, and a poll every second finds missed ends."""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Waiters:
-    """Who waits for which sync in this process; no database connection is held while waiting."""
+    """The requests in this process that wait for syncs; waiting holds no database connection."""
 
     def __init__(self, pool: Pool, stopping: asyncio.Event, at_once: int) -> None:
         self._pool = pool
@@ -30,9 +30,9 @@ class Waiters:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
     async def wait(self, client: UUID, sync_ids: Iterable[UUID], seconds: float) -> None:
-        """Wait until all the syncs ended, the time is over, or the process is told to stop.
+        """Wait until all the syncs have ended, the time is over, or the process shuts down.
 
-        Not at all when too many wait already: a wait that is cut short loses nothing.
+        Return at once if too many requests wait already: a shorter wait loses no data.
         """
         with suppress(TooBusy), self._places.taken(str(client)):
             await self._wait(sync_ids, seconds)
@@ -41,7 +41,7 @@ class Waiters:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)
-        self._bell.ring()  # what ended before anybody waited is announced no more
+        self._bell.ring()  # an end before this wait is not announced again
         waits = [
             asyncio.ensure_future(self._all(events.values())),
             asyncio.ensure_future(self._stopping.wait()),
@@ -54,12 +54,12 @@ class Waiters:
             self._forget(events)
 
     def wake(self, sync_id: UUID) -> None:
-        """Let those go on who wait for a sync that ended."""
+        """Wake the requests that wait for an ended sync."""
         for event in self._waiting.get(sync_id, ()):
             event.set()
 
     async def poll(self) -> None:
-        """Ask the database once a second and for each who begins to wait, in one batch, which syncs ended."""
+        """Query the ended syncs in one batch, once a second and whenever a wait begins."""
         while True:
             await self._bell.wait(POLL_SECONDS)
             if self._waiting:

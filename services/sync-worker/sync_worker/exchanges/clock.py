@@ -1,4 +1,4 @@
-"""The exchange's clock: measured once per host and minute, carried on by the monotonic clock in between."""
+"""The exchange's clock: measured once per host and minute, extrapolated by the monotonic clock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,22 +6,22 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 MAX_AGE = 60.0
-# The exchange lets an address ask ten times in two seconds, and all accounts share ours.
+# The exchange allows ten requests in two seconds per IP address, and all accounts share ours.
 MIN_AGE = 1.0
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """What the exchange's clock said, milliseconds since the epoch, at a monotonic time in seconds."""
+    """The exchange's time, milliseconds since the epoch, at a monotonic time in seconds."""
 
     exchange_ms: int
     at: float
 
 
 class ExchangeClock:
-    """Gives each host's time; `ask` asks an origin for it in milliseconds since the epoch.
+    """Returns each host's time; `ask` asks an origin for it in milliseconds since the epoch.
 
-    However many want to know at once, one asks, and all get what it got: the time or the fault. What is kept
-    is bounded by the number of origins.
+    Concurrent callers share one request and its result, the time or the fault. It keeps one measurement per
+    origin.
     """
 
     def __init__(self, ask: Callable[[str], Awaitable[int]], monotonic: Callable[[], float]) -> None:
@@ -31,7 +31,7 @@ class ExchangeClock:
         self._asking: dict[str, asyncio.Task[Measurement]] = {}
 
     async def measurement(self, origin: str) -> Measurement:
-        """Give a measurement of the last minute; raises the Failure of `ask`."""
+        """Return a measurement of the last minute; raises the Failure of `ask`."""
         latest = self._latest.get(origin)
         if latest is not None and self._monotonic() - latest.at < MAX_AGE:
             return latest
@@ -41,14 +41,14 @@ class ExchangeClock:
         return await asyncio.shield(asking)
 
     def now_ms(self, measurement: Measurement) -> int:
-        """Give the exchange's time now."""
+        """Return the exchange's time now."""
         return measurement.exchange_ms + round((self._monotonic() - measurement.at) * 1000)
 
     def doubt(self, origin: str, measurement: Measurement) -> bool:
-        """Forget a measurement that the exchange did not accept, unless a newer one has come meanwhile.
+        """Discard a measurement that the exchange did not accept, unless a newer one replaced it meanwhile.
 
-        Gives False for one so young that another would say the same: whose requests are refused again and
-        again must not use up the calls of all.
+        Returns False for one so recent that another would be the same, because an account with repeatedly
+        refused requests must not use up the rate limit of all accounts.
         """
         if self._latest.get(origin) is not measurement:
             return True
@@ -60,6 +60,6 @@ class ExchangeClock:
     async def _measure(self, origin: str) -> Measurement:
         before = self._monotonic()
         exchange_ms = await self._ask(origin)
-        # The exchange looked at its clock about in the middle of the call.
+        # The exchange read its clock about in the middle of the call.
         latest = self._latest[origin] = Measurement(exchange_ms, (before + self._monotonic()) / 2)
         return latest

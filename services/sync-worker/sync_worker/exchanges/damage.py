@@ -1,4 +1,4 @@
-"""JSON in which damage stays where it is, so that it costs no more than the row that it is in. Pure."""
+"""A JSON parser that marks damaged values in place, so that damage affects only its own row. Pure."""
 
 import json
 from collections import Counter
@@ -6,19 +6,19 @@ from typing import Any
 
 
 class Number(str):
-    """A number with every digit that it came with; most readers take it as text."""
+    """A number as text, with all its original digits."""
 
     __slots__ = ()
 
 
 class Damage:
-    """What stands in the place of a value that is no JSON."""
+    """Replaces a value that is not valid JSON."""
 
     __slots__ = ()
 
 
 class Doubled(Damage):
-    """An object in which a key stands twice; `once` holds its other fields."""
+    """An object with a repeated key; `once` holds its other fields."""
 
     __slots__ = ("once",)
 
@@ -31,9 +31,9 @@ NO_NUMBER = Damage()
 
 
 def read_json(text: str) -> Any:
-    """Read a document, with damage in the place of NaN, of infinities and of objects with a key twice.
+    """Parse a document; Damage replaces NaN, infinities and objects with a repeated key.
 
-    Raises ValueError or RecursionError for all else that is no JSON.
+    Raises ValueError or RecursionError for any other text that is not valid JSON.
     """
     return json.loads(
         text,
@@ -45,7 +45,7 @@ def read_json(text: str) -> Any:
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether there is no damage in a value, however deep."""
+    """Return whether a value contains no damage at any depth."""
     left = [value]
     while left:
         node = left.pop()

@@ -1,4 +1,4 @@
-"""HTTPS to an exchange: one request, sent exactly as it was signed, with bounds on time and size."""
+"""HTTPS to an exchange: one request, sent exactly as signed, with limits on time and size."""
 
 import asyncio
 import re
@@ -30,30 +30,30 @@ from sync_worker.settings import Proxy
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# 256 syncs with four reads each, and verifications beside them.
+# 256 syncs with four reads each, plus verifications.
 MAX_CONNECTIONS = 1280
-# asyncio gives each TLS connection a buffer of 256 KiB and has no parameter for it. A TLS record is 16 KiB.
+# asyncio allocates 256 KiB per TLS connection and has no parameter for it. A TLS record has at most 16 KiB.
 SSLProtocol.max_size = 32 * 1024
 MAX_RETRY_AFTER = 3600
-# A proxy is near.
+# A proxy is close, so a short timeout is enough.
 PROXY_SECONDS = 4.0
 PROXY_AUTHENTICATION = 407
 
-# The library writes a URL anew; in this alphabet it changes nothing, and what was signed is what is sent.
+# The library re-encodes URLs. It does not change these characters, so it sends the target as signed.
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?([A-Za-z0-9._,=&/-]|%2B)+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
 HEADERS = {
     "accept": "application/json",
     "accept-encoding": "identity",
-    # aiohttp would send "close". Servers repeat it, and aiohttp then discards an answer with bytes behind it.
+    # aiohttp would send "close". Servers repeat it, and aiohttp then discards a response with trailing bytes.
     "connection": "keep-alive",
     "user-agent": "crypto-pocket-butler",
 }
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back; in seconds `retry_after` where the exchange said so, `age` where a cache did."""
+    """A response; `retry_after` is the exchange's and `age` a cache's, in seconds, None if not sent."""
 
     status: int
     body: bytes
@@ -62,44 +62,44 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class OneAnswer(ResponseHandler):
-    """A connection that carries one request and its answer.
+    """A connection for one request and its response.
 
-    aiohttp gives what a connection receives to the request that waits on it, or to the next one. Bytes after
-    an answer would so answer another request, perhaps another user's: no connection is used twice, and one
-    that receives bytes before its request is sent breaks.
+    aiohttp passes received bytes to the waiting request, or to the next one. Bytes after a response could so
+    answer another request, perhaps another user's. Therefore no connection is used twice, and a connection
+    that receives bytes before its request is sent is aborted.
     """
 
     def data_received(self, data: bytes) -> None:
-        """Take the bytes of the answer."""
+        """Receive bytes of the response; abort if the request was not sent yet."""
         if self._parser is None:  # aiohttp sets it when it sends the request
             self.abort()
         else:
             super().data_received(data)
 
     def close(self) -> None:
-        """Close at once: TLS would wait 30 s for a server's close_notify, and no limit counts the wait."""
+        """Close at once, because TLS would wait 30 s for the server's close_notify, outside our timeouts."""
         self.abort()
 
 
 class Https:
-    """Sends each request on a connection of its own, and keeps no cookies: users share no state here.
+    """Sends each request on its own connection and keeps no cookies, so that users share no state.
 
-    Through a proxy each has a tunnel of its own (CONNECT), in which TLS reaches from here to the exchange.
+    Through a proxy each request has its own tunnel (CONNECT), with TLS from the worker to the exchange.
     """
 
     def __init__(self, ca_file: str | None, proxy: Proxy | None = None) -> None:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
         self._proxy = None if proxy is None else _proxy(proxy)
-        # The transport is used without httpx's client around it, which would keep cookies and decompress.
+        # Without httpx's client around the transport, because it would keep cookies and decompress.
         self._transport = AiohttpTransport(
             client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
         )
 
     async def send(self, origin: str, read: SignedRead, seconds: float) -> Answer:
-        """Send a read and take the whole answer, in 10 s at most.
+        """Send a read and return the complete response, within 10 s.
 
         Raises ExchangeTimeout, ExchangeUnreachable, and UnexpectedResponse for a redirect, a body that is
-        compressed or too large, and what is no HTTP; ValueError for a target that would be changed.
+        compressed or too large, and invalid HTTP; ValueError for a target that the library would change.
         """
         if not TARGET.fullmatch(read.target) or not origin.startswith("https://"):
             raise ValueError("this target can not be sent as it is")
@@ -122,11 +122,11 @@ class Https:
             raise UnexpectedResponse("The answer is not valid HTTP.") from None
 
     async def close(self) -> None:
-        """Cut off the requests that are under way."""
+        """Abort running requests."""
         await self._transport.aclose()
 
     def _why_unreachable(self, error: Exception) -> str:
-        """Say whether the exchange or the proxy before it is away; the text of the error may hold a login."""
+        """Return a text that says whether exchange or proxy failed; the error's own may hold a login."""
         cause = error.__cause__
         if self._proxy is not None:
             if isinstance(cause, ClientHttpProxyError):
@@ -141,7 +141,7 @@ class Https:
         connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS, force_close=True)
         connector._factory = partial(_one_answer, loop=asyncio.get_running_loop())
         session = ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
-        # aiohttp would send a read a second time when its connection breaks; the bus decides on retries.
+        # aiohttp would send a read again when its connection breaks; only the bus decides on retries.
         session._retry_connection = False
         return session
 
@@ -157,7 +157,7 @@ class Https:
 
 
 def _is_of(error: BaseException | None, url: httpx.URL) -> bool:
-    """Tell whether it is this server that could not be connected to."""
+    """Return whether the connection to this server failed."""
     port = url.port or (443 if url.scheme == "https" else 80)
     return isinstance(error, ClientConnectorError) and (error.host, error.port) == (url.host, port)
 
@@ -188,12 +188,12 @@ def _sent(headers: Mapping[str, Secret]) -> dict[bytes, bytes]:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Read a Retry-After in seconds; one in the form of a date is left alone."""
+    """Return the Retry-After in seconds; a date is ignored."""
     text = response.headers.get("retry-after", "")
     return float(min(int(text), MAX_RETRY_AFTER)) if RETRY_AFTER.fullmatch(text) else None
 
 
 def _age(response: httpx.Response) -> int | None:
-    """Read how many seconds ago the exchange gave an answer that a cache repeats."""
+    """Return the age in seconds of a response from a cache."""
     text = response.headers.get("age", "")
     return int(text) if AGE.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""Reading an exchange with signed requests: authorized, sent as they were signed, timed and counted."""
+"""Read an exchange with signed requests: authorized, sent as signed, timed and counted."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
 from sync_worker.settings import Settings
 from sync_worker.verdicts import Fetched
 
-# No passphrase is shorter, and hardly a code is longer.
+# No passphrase is shorter, and hardly any error code is longer.
 LEAST_OF_A_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What connectors work with: HTTP, the vault-broker, clocks and the worker's settings."""
+    """The parts that connectors use: HTTP, the vault-broker, clocks and the worker's settings."""
 
     https: Https
     broker: Broker
@@ -35,12 +35,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one exchange is read.
+    """The rules for reading one exchange.
 
-    `time` is its public read of the clock, `time_of` gives milliseconds since the epoch out of the data of
-    that. `data_of` gives the data of an answer to a read of a region, to which that was sent. `again_in`
-    gives the seconds after which a read that went so is sent once more with the same signature, None for
-    never. Both raise Failure.
+    `time` is its public read of the clock; `time_of` returns milliseconds since the epoch from its data.
+    `data_of` returns the data of a response, given the read's name, the region and the values sent.
+    `again_in` returns the seconds after which to send a failed read once more with the same signature, None
+    for never. `time_of` and `data_of` raise Failure.
     """
 
     time: SignedRead
@@ -49,12 +49,12 @@ class Dialect:
     again_in: Callable[[str, Failure], float | None] = lambda _name, _fault: None
 
 
-# What a request needs of a try beside the wait before it.
+# The time that a request needs within a try, besides the wait before it.
 CALL_NEEDS_SECONDS = 0.9
 
 
 class Reader:
-    """Reads one exchange; when it refuses the time, that is measured anew, once."""
+    """Reads one exchange; if it refuses the time, the reader measures it again, once."""
 
     def __init__(self, parts: Parts, exchange: Exchange, dialect: Dialect) -> None:
         self._parts = parts
@@ -64,9 +64,9 @@ class Reader:
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
     async def read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
-        """Have reads signed and send them all at once; each gives its data or why not.
+        """Have reads signed, send them all at once, and return the data or the failure of each.
 
-        Raises Failure when nothing could be asked.
+        Raises Failure if no read could be sent.
         """
         hosts = self._origins.get(access.region)
         if hosts is None:
@@ -93,7 +93,7 @@ class Reader:
         return await asyncio.gather(*(self._fetch(access, hosts[read.host], read) for read in signed))
 
     async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
-        """Fetch a read, and once more where its exchange says that this helps and there is time."""
+        """Fetch a read, and retry once if the dialect says that this helps and there is time."""
         fetched = await self._try(access, origin, read)
         if isinstance(fetched, Fetched):
             return fetched
@@ -118,7 +118,7 @@ class Reader:
         return exchange_ms
 
     async def _send(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
-        """Send a read and give its data; raises Failure."""
+        """Send a read and return its data; raises Failure."""
         as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
         try:
             answer = await self._parts.https.send(origin, read, seconds)
@@ -134,5 +134,5 @@ class Reader:
 
 
 def echoes(code: str, sent: Collection[Secret]) -> bool:
-    """Tell whether a code is a part of what was sent: no credential comes into a log, not even as a code."""
+    """Return whether a code is part of the sent values, so that no credential gets into a log as a code."""
     return len(code) >= LEAST_OF_A_SECRET and any(code in text.reveal() for text in sent)

@@ -1,4 +1,4 @@
-"""What the worker asks of the connector of every exchange."""
+"""The interface of the connector of every exchange."""
 
 from typing import Protocol
 
@@ -15,10 +15,10 @@ class Connector(Protocol):
     exchange: Exchange
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read every covered wallet and the rights of the key; raises Failure when nothing could be asked."""
+        """Read every covered wallet and the rights of the key; raises Failure if no read could be sent."""
 
     async def verify(self, access: Access) -> Verified:
-        """Read whose key it is and what it may do; raises Failure."""
+        """Read the owner and the rights of the key; raises Failure."""
 
     async def read_rights(self, access: Access) -> Rights:
-        """Read whose key it is and what it may do, and nothing beside that; raises Failure."""
+        """Read only the account and the rights of the key; raises Failure."""

@@ -1,4 +1,4 @@
-"""How exchanges want their requests signed: each scheme is one file beside this one, found by its name."""
+"""The signature schemes of the exchanges: one file each beside this one, found by its name."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -18,5 +18,5 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def scheme_of(exchange: str) -> Scheme:
-    """Give the scheme of an exchange."""
+    """Return the scheme of an exchange."""
     return SCHEMES[EXCHANGES[exchange].scheme]

@@ -8,23 +8,23 @@ from vault_broker.schemes.types import HMAC_SHA256, Draft, Scheme
 
 
 def iso_timestamp(milliseconds: int) -> str:
-    """Write milliseconds since the epoch as OKX wants them: `2020-12-08T09:08:57.715Z`."""
+    """Format milliseconds since the epoch as OKX requires: `2020-12-08T09:08:57.715Z`."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
 def prehash(timestamp: str, method: str, target: str) -> bytes:
-    """Give the bytes that the signature covers."""
+    """Return the bytes that the signature covers."""
     return f"{timestamp}{method}{target}".encode()
 
 
 def message(draft: Draft, _fields: Fields) -> bytes:
-    """Give the bytes that the signature of a read covers."""
+    """Return the bytes that the signature of a read covers."""
     return prehash(draft.stamp, draft.request.method, draft.request.target)
 
 
 def write(draft: Draft, fields: Fields, signature: str) -> SignedRead:
-    """Put the signature into the headers."""
+    """Return the read with the signature in its headers."""
     return draft.signed(
         {
             "OK-ACCESS-KEY": fields["api_key"],

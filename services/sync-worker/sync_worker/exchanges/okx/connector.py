@@ -1,4 +1,4 @@
-"""OKX: reads the wallets of an account, and who a key belongs to."""
+"""The connector of OKX: reads the wallets of an account, and the owner and rights of a key."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -22,27 +22,27 @@ from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
 from sync_worker.verdicts import parsed, retry_after
 
-# Public: it needs no signature.
+# A public read needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 VALUATION = Read("asset_valuation", {"ccy": "USD"})
 CONFIG_READS = (Read("account_config"),)
 WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION, *CONFIG_READS)
-# OKX admits one valuation a second: the next one is admitted then, if no other is asked for in between.
+# OKX allows one valuation a second: it allows the next one then, unless another was requested in between.
 AGAIN_SECONDS = 1.1
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
-# Data count only with this status; an error code counts with any.
+# We accept data only with this status, and an error code with any status.
 OK = 200
 
 log = structlog.get_logger()
 
 
 def connect(parts: Parts) -> "Okx":
-    """Make the connector of OKX."""
+    """Return the connector of OKX."""
     return Okx(parts)
 
 
 class Okx:
-    """Reads OKX accounts, at the addresses and with the tolerance of the settings."""
+    """Reads OKX accounts, with the hosts and the tolerance of the settings."""
 
     exchange = OKX
 
@@ -54,7 +54,7 @@ class Okx:
     async def read_wallets(self, access: Access) -> Reading:
         """Read trading and funding wallet together with the exchange's own totals and the rights of the key.
 
-        Raises Failure when nothing could be asked.
+        Raises Failure if no read could be sent.
         """
         trading, funding, valuation, config = await self._reader.read(access, WALLET_READS)
         wallets = judge_wallets(trading, funding, valuation, self._tolerance)
@@ -65,24 +65,24 @@ class Okx:
             return Reading(wallets, asked_to_wait, rights_code=fault.code)
 
     async def verify(self, access: Access) -> Verified:
-        """Read whose key it is and what it may do; raises Failure."""
+        """Read the owner and the rights of the key; raises Failure."""
         (config,) = await self._reader.read(access, CONFIG_READS)
         return parsed(parse_config, config)
 
     async def read_rights(self, access: Access) -> Rights:
-        """Read whose key it is and what it may do, and nothing beside that; raises Failure."""
+        """Read only the account and the rights of the key; raises Failure."""
         (config,) = await self._reader.read(access, CONFIG_READS)
         return parsed(parse_rights, config)
 
 
 def _again_in(name: str, fault: Failure) -> float | None:
-    """Give the seconds until a valuation that was refused for a moment only is asked for once more."""
+    """Return the seconds after which to retry a valuation that was refused only for a moment."""
     passing = name == VALUATION.name and fault.code in PASSING_REFUSALS
     return AGAIN_SECONDS if passing and (fault.retry_after or 0.0) <= AGAIN_SECONDS else None
 
 
 def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, egress: Sequence[str]) -> Any:
-    """Give the data of an answer; raises Failure, that of its error code before that of its HTTP status."""
+    """Return the data of a response; raises the Failure of its error code, or else of its HTTP status."""
     envelope = parse_envelope(answer.body)
     if envelope is not None and envelope.code != "0":
         code = "" if echoes(envelope.code, sent) else envelope.code

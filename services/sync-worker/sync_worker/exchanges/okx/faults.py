@@ -1,4 +1,4 @@
-"""OKX's error codes as faults of ours, and in words who must do what.
+"""The mapping of OKX's error codes to our faults.
 
 Source: https://www.okx.com/docs-v5/en/#error-code-rest-api-public
 """
@@ -22,7 +22,7 @@ _CODES: dict[Code, str] = {
     Code.IP_NOT_ALLOWED: "50110",
     Code.IP_BINDING_REQUIRED: "50035",
     Code.PERMISSION_MISSING: "50030 50120",
-    # Not in demo trading, not before Savings is opened, not for a sub-account, not for a missing one.
+    # Not available in demo trading, before Savings is opened, for a sub-account, or for a missing account.
     Code.NOT_AVAILABLE: "50038 51735 58002 59500 59510",
     Code.ACCOUNT_BLOCKED: "50007 50008 50012 50100",
     Code.ACCOUNT_RESTRICTED: "50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738",
@@ -32,19 +32,19 @@ _CODES: dict[Code, str] = {
     Code.EXCHANGE_UNAVAILABLE: "50001 50005 50013 50026 50046 50062 58007",
     Code.EXCHANGE_TIMEOUT: "50004",
     Code.CLOCK_DISAGREES: "50102",
-    # Our own mistakes: a header, a method, a body or a parameter.
+    # Our own errors: a header, a method, a body or a parameter.
     Code.REQUEST_REJECTED: ("50000 50002 50006 50014 50015 50025 50103 50104 50106 50107 50112 50115 51000"),
 }
 OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
 
-# Anything else is not repeated, because it is not known what it is.
+# Any other code is not repeated, because it may be any text.
 _CODE_FORMAT = re.compile(r"[-A-Za-z0-9_]{1,16}", re.ASCII)
 _MAX_SEARCHED = 500
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Which read was asked for, in which region, and from which addresses, where the operator named them."""
+    """A read, its region, and our egress addresses, if the operator configured them."""
 
     endpoint: str
     region: str = ""
@@ -52,9 +52,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None = None) -> Failure:
-    """Give the fault that OKX's code means; only an address is taken over from its message.
+    """Return the fault of OKX's code; only an IP address is copied from its message.
 
-    A code that is not in the table is exchange_error, and the fault carries it as it is.
+    A code that is not in the table becomes exchange_error, and the fault carries the code unchanged.
     """
     meant = OKX_CODES.get(code, Code.EXCHANGE_ERROR)
     exchange_code = code if _CODE_FORMAT.fullmatch(code) else None
@@ -63,10 +63,10 @@ def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None
 
 
 def status_failure(status: int, retry_after: float | None = None) -> Failure:
-    """Give the fault of an answer that is none of the API's, or not with the status of one, by that status.
+    """Return the fault, by HTTP status, of a response that is not the API's or does not have status 200.
 
-    A 403 comes from what stands in front of the exchange, for reasons that pass as often as not: it counts as
-    unreachable, which is tried again, and not as a blocked region, which OKX says with 50121.
+    A 403 comes from a server in front of the exchange, and its cause is often temporary. So it counts as
+    unreachable, which is retried, and not as a blocked region, which OKX reports as 50121.
     """
     detail = f"The answer is an HTTP {status} that does not come from the API."
     if status == 429:  # noqa: PLR2004 - an HTTP status
@@ -91,7 +91,7 @@ def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
 
 
 def _address_in(message: str) -> str:
-    """Find the IP address that OKX says we come from; nothing else of its text is repeated."""
+    """Return our IP address as OKX's message names it; no other part of the text is repeated."""
     for found in _ADDRESS.findall(message[:_MAX_SEARCHED]):
         try:
             return str(ip_address(found))

@@ -1,4 +1,4 @@
-"""OKX's answers as balances, totals and facts of a key. Pure; raises UnexpectedResponse for all else.
+"""Parse OKX's responses into balances, totals and facts of a key. Pure; raises UnexpectedResponse.
 
 Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and its neighbours.
 """
@@ -22,12 +22,12 @@ from sync_worker.exchanges.okx.rows import Rows, amount_of, funding_row, read_ro
 from sync_worker.verdicts import NO_PRICES, Listed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# No exchange has looked at an account before.
+# 2009-01-03: no exchange existed earlier.
 MIN_TIME_MS = 1_230_940_800_000
 MAX_TIME_MS = 10**14
-# What a body of 8 MiB can hold of values takes twenty times its length to keep; real rows are far from this.
+# The values of a body of 8 MiB can take twenty times its size in memory; real responses have far fewer.
 MAX_VALUES = 250_000
-# The id of an account, and an address or a network that a key is bound to, as a message carries them.
+# The formats that a message allows for the id of an account, and for an IP address or network of a key.
 UID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
 UNREADABLE_KEY = "We can not read what the answer says of the key."
@@ -37,7 +37,7 @@ Shape = TypeVar("Shape")
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What every answer of the API has; refusals often come without `data`, which may hold damage."""
+    """The fields of every response of the API; `data` may contain damage, and refusals often lack it."""
 
     code: str
     msg: str = ""
@@ -51,9 +51,9 @@ class TimeRow(msgspec.Struct, frozen=True):
 
 
 def parse_envelope(body: bytes) -> Envelope | None:
-    """Read an answer of the API; None for HTML, for far too many values, and whatever else is none.
+    """Parse a response of the API; return None for HTML, for far too many values, and other invalid text.
 
-    Numbers, which OKX sends as text but for some codes, become text with every digit they came with.
+    Numbers become text with all their digits; OKX sends numbers as text, except some codes.
     """
     if sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
         return None
@@ -70,7 +70,7 @@ def parse_envelope(body: bytes) -> Envelope | None:
 
 
 def parse_trading(data: Any) -> Listed:
-    """Read the data of /api/v5/account/balance; its worth is known where every row has a price."""
+    """Parse the data of /api/v5/account/balance; its worth is known if every row has a price."""
     account = _account(data)
     rows = read_rows(account["details"], trading_row)
     updated, stated = _time(account.get("uTime")), _usd(account.get("totalEq"))
@@ -87,7 +87,7 @@ def _prices(rows: Rows) -> dict[str, Decimal]:
 
 
 def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Listed:
-    """Read the data of /api/v5/asset/balances, whose worth is known where every currency has a price."""
+    """Parse the data of /api/v5/asset/balances; its worth is known if every currency has a price."""
     if not isinstance(data, list):
         raise UnexpectedResponse(SHAPE)
     rows = read_rows(data, partial(funding_row, prices=prices))
@@ -95,7 +95,7 @@ def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Liste
 
 
 def parse_valuation(data: Any) -> dict[str, Decimal]:
-    """Read the data of /api/v5/asset/asset-valuation: the total of each wallet that has a readable one."""
+    """Parse the data of /api/v5/asset/asset-valuation; return the readable totals by wallet."""
     details = _fields(_one(data).get("details"))
     if not details:
         raise UnexpectedResponse(SHAPE)
@@ -104,7 +104,7 @@ def parse_valuation(data: Any) -> dict[str, Decimal]:
 
 
 def parse_config(data: Any) -> Verified:
-    """Read from the data of /api/v5/account/config whose key it is, what it may do, and what else is kept."""
+    """Parse the data of /api/v5/account/config: account, master, rights and bound addresses of the key."""
     rights, fields = parse_rights(data), _one(data)
     master, bound = fields.get("mainUid"), fields.get("ip")
     if not isinstance(master, str) or not UID.fullmatch(master) or not isinstance(bound, str):
@@ -120,9 +120,9 @@ def _are_bound(addresses: tuple[str, ...]) -> bool:
 
 
 def parse_rights(data: Any) -> Rights:
-    """Read from the data of /api/v5/account/config whose key it is and what it may do.
+    """Parse account and rights of the key from the data of /api/v5/account/config.
 
-    Damage in other fields costs those only. A right that no message can carry is named `unreadable-right`.
+    Damage in other fields affects only these. A right that no message can carry becomes `unreadable-right`.
     """
     fields = _one(data)
     uid, perm = fields.get("uid"), fields.get("perm")
@@ -132,7 +132,7 @@ def parse_rights(data: Any) -> Rights:
 
 
 def parse_time(data: Any) -> int:
-    """Read the data of /api/v5/public/time."""
+    """Parse the data of /api/v5/public/time; return milliseconds since the epoch."""
     said = _time(str(_only(data, TimeRow).ts))
     if said is None:
         raise UnexpectedResponse("The time is not a valid time.")
@@ -140,7 +140,7 @@ def parse_time(data: Any) -> int:
 
 
 def _only(data: Any, shape: type[Shape]) -> Shape:
-    """Give the one row of an answer without any damage."""
+    """Return the single row of a response; refuse any damage."""
     if not is_whole(data):
         raise UnexpectedResponse(SHAPE)
     try:
@@ -151,7 +151,7 @@ def _only(data: Any, shape: type[Shape]) -> Shape:
 
 
 def _account(data: Any) -> dict[str, Any]:
-    """Give the one trading account with its list; damage in other fields costs those only."""
+    """Return the single trading account with its list; damage in other fields affects only these."""
     account = _one(data)
     if not isinstance(account.get("details"), list):
         raise UnexpectedResponse(SHAPE)
@@ -163,14 +163,14 @@ def _one(data: Any) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """Give the fields of an object, without those that stand twice; none of anything else."""
+    """Return the fields of an object without repeated ones; empty for any other value."""
     if isinstance(value, Doubled):
         return value.once
     return value if isinstance(value, dict) else {}
 
 
 def _usd(value: Any) -> Decimal | None:
-    """Read a total; one that can not be read is not known."""
+    """Parse a total; return None for an unreadable one."""
     try:
         return amount_of(value)
     except ValueError:
@@ -178,10 +178,10 @@ def _usd(value: Any) -> Decimal | None:
 
 
 def _time(value: Any) -> datetime | None:
-    """Read milliseconds since the epoch; None for what can not be a time of an account."""
+    """Parse milliseconds since the epoch; return None for a value that cannot be a time of an account."""
     if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
         return None
-    # The length is looked at first: reading a number of many digits takes long.
+    # Check the length first, because parsing a number of many digits is slow.
     if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
         return None
     return EPOCH + timedelta(milliseconds=int(value))

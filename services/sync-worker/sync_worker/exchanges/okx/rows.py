@@ -1,4 +1,4 @@
-"""The rows of OKX's lists, one by one: a row that can not be read costs no other. Pure.
+"""Parse the rows of OKX's lists one by one: an unreadable row does not affect others. Pure.
 
 Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and its neighbours.
 """
@@ -20,45 +20,45 @@ from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.damage import Doubled, Number, is_whole
 from sync_worker.verdicts import Worth, sendable
 
-# More than one outcome carries; reading them takes some tenths of a second.
+# More than one outcome can carry; parsing them takes some tenths of a second.
 MAX_ROWS = 20_000
 ZERO = Decimal(0)
-# OKX computes in floats: two fields of one amount differ in their last digit.
+# OKX computes in floats: two fields of one amount may differ in their last digit.
 NOISE = Decimal("1E-12")
 
 Fields = Mapping[str, Any]
 
 
 class Unreadable(ValueError):
-    """Why a row can not be read, in words that do not repeat it."""
+    """The row is unreadable; the text says why and does not repeat the row."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row that was read, and what it is worth in USD; None where it has no price."""
+    """A readable row and its worth in USD, None without a price."""
 
     balance: Balance
     usd: Decimal | None
 
     @property
     def asset(self) -> str:
-        """Name its currency."""
+        """Return its currency."""
         return self.balance.asset
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """The rows of a list: those that were read, and those that could not be."""
+    """The readable and the unreadable rows of a list."""
 
     read: tuple[Row, ...]
     unreadable: tuple[UnreadableRow, ...]
 
     @property
     def balances(self) -> tuple[Balance, ...]:
-        """Give what was read."""
+        """Return the balances of the readable rows."""
         return tuple(row.balance for row in self.read)
 
     @property
     def worth(self) -> Worth:
-        """Add up what all rows are worth, as far as their worth could be read."""
+        """Return the worth of all rows, as far as it is readable."""
         worths = [*(row.usd for row in self.read), *(row.usd for row in self.unreadable)]
         priced = [usd for usd in worths if usd is not None]
         owed = any(row.usd is None and row.balance.total < 0 for row in self.read)
@@ -71,10 +71,10 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
-    """Read each row by itself.
+    """Parse each row separately.
 
-    Raises UnexpectedResponse where there are rows and none could be read, and too_many_assets for a list that
-    no outcome could carry.
+    Raises UnexpectedResponse if all rows are unreadable, and too_many_assets for a list that no outcome could
+    carry.
     """
     if len(rows) > MAX_ROWS:
         raise failure(Code.TOO_MANY_ASSETS)
@@ -90,21 +90,21 @@ def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
 
 
 def trading_row(fields: Fields) -> Row:
-    """Read one currency of the trading account; raises Unreadable.
+    """Parse one currency of the trading account; raises Unreadable.
 
-    An empty text is as good as no field: it does not apply, and is not zero.
+    An empty text is treated as a missing field: it does not apply, and is not zero.
     """
     asset, total = _asset(fields), _needed(fields, "eq")
     cash, equity, plain = (_amount(fields, name) for name in ("cashBal", "availEq", "availBal"))
     available = plain if equity is None else equity
     _check_available(available, total, total if cash is None else cash)
     debt, usd = _amount(fields, "liab"), _amount(fields, "eqUsd")
-    borrowed = None if debt is None else debt.copy_abs()  # some parts of OKX write a debt with a minus
+    borrowed = None if debt is None else debt.copy_abs()  # some OKX endpoints write a debt as negative
     return Row(Balance(asset, total, available, _locked(fields), borrowed), usd if total else usd or ZERO)
 
 
 def funding_row(fields: Fields, prices: Mapping[str, Decimal]) -> Row:
-    """Read one currency of the funding account, at the price of a unit in USD; raises Unreadable."""
+    """Parse one currency of the funding account; `prices` are USD per unit; raises Unreadable."""
     asset, total = _asset(fields), _needed(fields, "bal")
     available = _amount(fields, "availBal")
     _check_available(available, total, total)
@@ -113,7 +113,7 @@ def funding_row(fields: Fields, prices: Mapping[str, Decimal]) -> Row:
 
 
 def amount_of(value: Any) -> Decimal | None:
-    """Read an amount, None where there is none; raises ValueError with words that do not repeat it."""
+    """Parse an amount, None if missing or empty; raises ValueError with a text that does not repeat it."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -140,9 +140,9 @@ def _fields(row: Any) -> Fields:
 
 
 def _standing_twice(said: Sequence[Row | UnreadableRow], twice: set[str]) -> list[Row | UnreadableRow]:
-    """Give the rows of currencies that stand twice as unreadable: no row says which of them is meant.
+    """Return the rows of repeated currencies as unreadable, because we cannot know which row is right.
 
-    Rows that say the same are worth what one of them is; what others are worth is not known.
+    Identical rows together have the worth of one of them; the worth of others is unknown.
     """
     copies: dict[str, list[Row | UnreadableRow]] = {}
     for each in said:
@@ -191,7 +191,7 @@ def _locked(fields: Fields) -> Decimal | None:
 
 
 def _check_available(available: Decimal | None, total: Decimal, cash: Decimal) -> None:
-    """Refuse a row of which more could be used than is there; a debt may have anything beside it."""
+    """Refuse a row with more available than its total; with a debt, any available amount is allowed."""
     held = max(total, cash)
     if available is not None and total >= 0 and available - held > NOISE * held:
         raise Unreadable(reasons.MORE_AVAILABLE)

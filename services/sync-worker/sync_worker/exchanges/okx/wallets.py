@@ -1,4 +1,4 @@
-"""OKX's wallets out of what was fetched of them: each list beside totals and prices of others. Pure."""
+"""The verdicts on OKX's wallets: each list, compared with totals and prices from other responses. Pure."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,10 +20,10 @@ def judge_wallets(
     valuation: Fetched | Failure,
     tolerance: Decimal = TOLERANCE,
 ) -> tuple[WalletRead, WalletRead]:
-    """Give the verdicts on the trading and the funding wallet.
+    """Return the verdicts on the trading and the funding wallet.
 
-    The valuation, and the prices of the trading account, are what they are held against: where these can not
-    be read they are not known.
+    Both are compared with the valuation, and the prices of the trading account are used for the funding
+    wallet; if these are unreadable they count as unknown.
     """
     account, totals = _read(parse_trading, trading), _read(parse_valuation, valuation)
     valued = {} if isinstance(totals, Failure) else totals
@@ -36,12 +36,12 @@ def judge_wallets(
 
 
 def _read(parse: Callable[[Any], Parsed], fetched: Fetched | Failure) -> Parsed | Failure:
-    """Read what was fetched, once for all that need it; gives why it can not be read."""
+    """Parse fetched data once for all users of it; return the Failure if it is unreadable."""
     try:
         return parsed(parse, fetched)
     except Failure as fault:
         return fault
-    except (ValueError, ArithmeticError):  # a value that no reader has thought of
+    except (ValueError, ArithmeticError):  # a value that no parser expects
         return UnexpectedResponse("We can not read a value.")
 
 
