@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 SECONDS = 20.0
 POLL_SECONDS = 0.05
-# For `verify` of clients that ask over plain HTTP. It trusts no authority: to load those that httpx trusts by
-# default takes 60 ms of CPU, which adds up where each look at a condition makes a client.
+# For `verify` of clients over plain HTTP. It trusts no authority, because loading httpx's default authorities
+# takes 60 ms of CPU, which adds up when each poll of a condition makes a client.
 IN_THE_CLEAR = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

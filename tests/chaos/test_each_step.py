@@ -13,7 +13,7 @@ from tests.chaos.parts import World
 from tests.system.person import Person
 from tests.waiting import until
 
-# These tests redeliver the message of a killed worker after these seconds, not after 30, because the rule does
+# These tests redeliver a killed worker's message after these seconds, not after 30, because the rule does
 # not depend on them. They exceed the ten seconds after which a living worker reports progress.
 ACK_WAIT_SECONDS = 12.0
 HOLDING = (("SYNC_REQUESTS", "sync-worker-okx"), ("SYNC_OUTCOMES", "gateway"))
@@ -78,7 +78,7 @@ async def reached(world: World, bus: Client, step: str) -> bool:
 
 @pytest_asyncio.fixture(autouse=True)
 async def _impatient(bus: Client) -> None:
-    """Let the bus deliver again soon."""
+    """Shorten the bus's ack wait."""
     for stream, consumer in HOLDING:
         config = (await bus.jetstream().consumer_info(stream, consumer)).config
         config.ack_wait = ACK_WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""A free port is still free when the program that it is for asks for it."""
+"""A found port is still free when its program starts to listen."""
 
 import socket
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_no_other_program_is_given_a_port_that_was_found() -> None:
 
 
 def test_a_port_is_kept_over_restarts(tmp_path: Path) -> None:
-    """The same port is given again, also while this process keeps it, and another one when it is taken."""
+    """The same port is returned again, even while this process reserves it, and another one if it is taken."""
     port = kept_port(tmp_path / "port")
     assert kept_port(tmp_path / "port") == port
 
@@ -27,7 +27,7 @@ def test_a_port_is_kept_over_restarts(tmp_path: Path) -> None:
 
 
 def test_so_many_ports_and_no_more_are_held() -> None:
-    """A process that looks for ports again and again does not run out of files."""
+    """A process that searches for ports repeatedly does not run out of file descriptors."""
     before = len(list(Path("/proc/self/fd").iterdir()))
 
     free_ports(3 * MAX_HELD)
