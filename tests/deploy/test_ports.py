@@ -18,7 +18,7 @@ def test_no_other_program_is_given_a_port_that_was_found() -> None:
 
 
 def test_a_port_is_kept_over_restarts(tmp_path: Path) -> None:
-    """The same port is returned again, even while this process reserves it, and another one if it is taken."""
+    """The same port is returned again, even while this process reserves it, and another if it is taken."""
     port = kept_port(tmp_path / "port")
     assert kept_port(tmp_path / "port") == port
 
