@@ -13,8 +13,8 @@ from tests.chaos.parts import World
 from tests.system.person import Person
 from tests.waiting import until
 
-# These tests redeliver a killed worker's message after these seconds, not after 30, because the rule does
-# not depend on them. They exceed the ten seconds after which a living worker reports progress.
+# These tests redeliver a dead process's message after these seconds, not after 30, because the rule does
+# not depend on them. They exceed the ten seconds after which a living one reports progress.
 ACK_WAIT_SECONDS = 12.0
 HOLDING = (("SYNC_REQUESTS", "sync-worker-okx"), ("SYNC_OUTCOMES", "gateway"))
 END_SECONDS = 60
