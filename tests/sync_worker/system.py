@@ -30,7 +30,7 @@ from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 from tests.waiting import IN_THE_CLEAR
 
-OUTCOME_SECONDS = 20.0
+OUTCOME_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
 
