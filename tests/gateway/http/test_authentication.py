@@ -31,6 +31,7 @@ PUBLIC = {
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "GET /api/v1/exchanges",
+    "GET /asyncapi.json",
     "GET /openapi.json",
     "GET /swagger-ui",
     "GET /swagger-ui/start.js",
