@@ -14,6 +14,8 @@ import pytest
 
 from deploy.simulator.okx.accounts import Account, Accounts
 
+# To import a foreign client alone takes seconds of CPU.
+SECONDS = 90
 PYTHON_OKX = """
 import json, sys
 from okx.Account import AccountAPI
@@ -47,7 +49,7 @@ def run(program: str, given: object, **environment: str) -> Any:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=SECONDS,
         check=True,
     )
     return json.loads(ran.stdout)
