@@ -1,4 +1,4 @@
-"""The subjects of the bus; the table of DESIGN section 4 in code."""
+"""The subjects of the bus; `contracts.cards` describes each."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Streams and consumers of the bus: the table of DESIGN section 4, from which `provision` creates them.
+"""Streams and consumers of the bus: the table from which `chassis.bus.provision` creates them.
 
 `contracts.wire.rights` lists the rights of each user.
 """
