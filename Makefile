@@ -13,7 +13,7 @@ JOBS ?= 4
 # Each file of tests stays in one process, which starts the servers that its tests share.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-# What is pinned stays pinned as long as it fits pyproject.toml; ARGS=--upgrade moves it.
+# uv keeps each pinned version while it fits pyproject.toml; ARGS=--upgrade takes newer ones.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
