@@ -1,111 +1,81 @@
 """The metrics of all services, a closed list with the same names everywhere."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry()
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_counter = partial(Counter, registry=REGISTRY)
+_gauge = partial(Gauge, registry=REGISTRY)
+_histogram = partial(Histogram, registry=REGISTRY, buckets=_SECONDS)
 
-DELIVERIES = Counter(
-    "butler_deliveries",
-    "Messages taken from a stream, by how they ended",
-    ["consumer", "outcome"],
-    registry=REGISTRY,
+DELIVERIES = _counter(
+    "butler_deliveries", "Messages taken from a stream, by how they ended", ["consumer", "outcome"]
 )
-DEAD_LETTER_BRAKE = Gauge(
+DEAD_LETTER_BRAKE = _gauge(
     "butler_dead_letter_brake",
     "1 while most messages of a consumer are unreadable and burying them is slowed down",
     ["consumer"],
-    registry=REGISTRY,
 )
-REPLIES = Counter(
-    "butler_replies", "Requests answered, by subject and kind", ["subject", "reply"], registry=REGISTRY
+REPLIES = _counter("butler_replies", "Requests answered, by subject and kind", ["subject", "reply"])
+BUS_ERRORS = _counter("butler_bus_errors", "Errors that the bus connection reported", ["error"])
+SYNCS = _counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"])
+OUTCOMES = _counter(
+    "butler_outcomes", "Outcomes taken from the stream, by their grant: valid, absent or forged", ["grant"]
 )
-BUS_ERRORS = Counter(
-    "butler_bus_errors", "Errors that the bus connection reported", ["error"], registry=REGISTRY
-)
-SYNCS = Counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"], registry=REGISTRY)
-OUTCOMES = Counter(
-    "butler_outcomes",
-    "Outcomes taken from the stream, by their grant: valid, absent or forged",
-    ["grant"],
-    registry=REGISTRY,
-)
-SYNC_SECONDS = Histogram(
-    "butler_sync_seconds",
-    "Seconds from request to outcome",
-    ["exchange"],
-    registry=REGISTRY,
-    buckets=_SECONDS,
-)
-EXCHANGE_CALLS = Histogram(
+SYNC_SECONDS = _histogram("butler_sync_seconds", "Seconds from request to outcome", ["exchange"])
+EXCHANGE_CALLS = _histogram(
     "butler_exchange_call_seconds",
     "Seconds of calls to an exchange, by read and outcome",
     ["exchange", "read", "outcome"],
-    registry=REGISTRY,
-    buckets=_SECONDS,
 )
-SIGNATURES = Counter(
-    "butler_signatures", "Reads signed or refused", ["exchange", "outcome"], registry=REGISTRY
-)
-SIGNING_MEMORY_FULL = Counter(
+SIGNATURES = _counter("butler_signatures", "Reads signed or refused", ["exchange", "outcome"])
+SIGNING_MEMORY_FULL = _counter(
     "butler_signing_memory_full",
     "Requests to sign that were refused because the broker can not remember more requests or ends of syncs",
     ["memory"],
-    registry=REGISTRY,
 )
-UNSIGNED = Counter(
+UNSIGNED = _counter(
     "butler_unsigned_requests",
     "Requests to store or destroy a credential that carry no signature of the gateway",
     ["action"],
-    registry=REGISTRY,
 )
-KEYS_REFUSED = Counter(
-    "butler_keys_refused",
-    "Answers to a gateway with a key that is not pinned: wrapping or sealing",
-    ["key"],
-    registry=REGISTRY,
+KEYS_REFUSED = _counter(
+    "butler_keys_refused", "Answers to a gateway with a key that is not pinned: wrapping or sealing", ["key"]
 )
-HTTP_REQUESTS = Histogram(
+HTTP_REQUESTS = _histogram(
     "butler_http_request_seconds",
     "Seconds of API requests, by route and status",
     ["method", "route", "status"],
-    registry=REGISTRY,
-    buckets=_SECONDS,
 )
-READY = Gauge("butler_ready", "1 when the part passes its check", ["part"], registry=REGISTRY)
-PUBLISH_FAILURES = Counter(
-    "butler_publish_failures", "Tries to publish that a stream did not confirm", ["stream"], registry=REGISTRY
+READY = _gauge("butler_ready", "1 when the part passes its check", ["part"])
+PUBLISH_FAILURES = _counter(
+    "butler_publish_failures", "Tries to publish that a stream did not confirm", ["stream"]
 )
 # An unreadable number below is NaN.
-CONSUMER_PENDING = Gauge(
-    "butler_consumer_pending", "Messages that a consumer was not handed yet", ["consumer"], registry=REGISTRY
+CONSUMER_PENDING = _gauge(
+    "butler_consumer_pending", "Messages that a consumer was not handed yet", ["consumer"]
 )
-CONSUMER_UNACKNOWLEDGED = Gauge(
+CONSUMER_UNACKNOWLEDGED = _gauge(
     "butler_consumer_unacknowledged",
     "Messages that a consumer was handed and that are not settled",
     ["consumer"],
-    registry=REGISTRY,
 )
-CONSUMER_STANDING = Gauge(
+CONSUMER_STANDING = _gauge(
     "butler_consumer_standing_seconds",
     "Seconds for which messages wait and the ack floor of a consumer has not moved",
     ["consumer"],
-    registry=REGISTRY,
 )
-DEAD_LETTERS = Gauge("butler_dead_letters", "Messages in the stream DEAD_LETTERS", registry=REGISTRY)
-OUTBOX_OLDEST = Gauge(
-    "butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"], registry=REGISTRY
-)
-QUEUED_OLDEST = Gauge(
-    "butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome", registry=REGISTRY
-)
-CLOCK_OFFSET = Gauge(
+DEAD_LETTERS = _gauge("butler_dead_letters", "Messages in the stream DEAD_LETTERS")
+OUTBOX_OLDEST = _gauge("butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"])
+QUEUED_OLDEST = _gauge("butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome")
+CLOCK_OFFSET = _gauge(
     "butler_clock_offset_seconds",
     "Seconds by which another server's clock is ahead of this machine's",
     ["clock"],
-    registry=REGISTRY,
 )
 
 
