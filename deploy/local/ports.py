@@ -1,6 +1,7 @@
 """Free ports of the loopback interface."""
 
 import asyncio
+import atexit
 import os
 import socket
 from collections import deque
@@ -27,6 +28,12 @@ class InTheClear(Exception):
 def free_ports(count: int) -> list[int]:
     """Return different free ports; the kernel does not assign them to other programs meanwhile."""
     return [_hold(0) for _ in range(count)]
+
+
+@atexit.register
+def _let_go() -> None:
+    while _HELD:
+        _HELD.pop().close()
 
 
 def _hold(wanted: int) -> int:

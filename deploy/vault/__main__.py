@@ -9,6 +9,7 @@ VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
 import argparse
 import asyncio
 import os
+import re
 import ssl
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ import httpx
 from deploy.vault.provision import Handover, Refused, Terms, provision
 
 CALL_SECONDS = 30
+# What a header may hold.
+TOKEN = re.compile(r"[!-~]+")
 
 
 def arguments() -> argparse.Namespace:
@@ -55,9 +58,12 @@ def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
     """Return the client; raises ValueError if address or token is missing, OSError for an unreadable file."""
     if not (options.address or "").startswith("https://"):
         raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
-    token = options.token_file.read_text().strip() if options.token_file else os.environ.get("VAULT_TOKEN")
+    given = options.token_file.read_text() if options.token_file else os.environ.get("VAULT_TOKEN", "")
+    token = given.strip()
     if not token:
         raise ValueError("there is no token: set VAULT_TOKEN or give --token-file")
+    if not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
+        raise ValueError("the token is not valid: it must be one line of ASCII without spaces")
     return httpx.AsyncClient(
         base_url=f"{options.address.rstrip('/')}/v1/",
         headers={"X-Vault-Token": token},

@@ -32,6 +32,8 @@ def exchange(encoding: Encoding = "form") -> Exchange:
         OKX,
         regions=(REGION,),
         reads=READS,
+        verify_reads=frozenset({"list"}),
+        sync_reads=frozenset(READS),
         signing_keys=ADDED,
         encoding=encoding,
     )
@@ -86,6 +88,9 @@ def test_a_signed_read_is_known_again(read: Read, target: str, content: str) -> 
         (LIST, "GET", "wallet", "/list?cursor=b&cursor=a&limit=2", ""),
         (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce=7&nonce=7", ""),
         (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce=7#part", ""),
+        (LIST, "GET", "wallet", "/list?cursor=a&limit=2&nonce=7 ", ""),
+        (LIST, "GET", "wallet", '/list?cursor=a&limit=2&signature=a"b', ""),
         (LIST, "GET", "wallet", "/list?cursor=a&limit=2", "unit=USD"),
         (TOTAL, "POST", "", "/total", ""),
         (TOTAL, "POST", "", "/total", "unit=USD&page=1&amount=1"),

@@ -44,6 +44,13 @@ class Smuggled(msgspec.Struct):
     method: str = "POST"
     path: str = "/api/v5/asset/withdrawal"
     target: str = "/api/v5/asset/withdrawal"
+    content: str = '{"amt":"1"}'
+
+
+class BodyInText(msgspec.Struct):
+    """A read whose body no list of keys could be held to."""
+
+    name: str
     body: str = '{"amt":"1"}'
 
 
@@ -102,6 +109,7 @@ OFF_THE_LIST: dict[str, Theft] = {
         "an empty key": Read("account_balance", {"": "BTC"}),
         "an empty value": Read("account_balance", {"ccy": ""}),
         "a long value": Read("account_balance", {"ccy": "B" * 257}),
+        "a body for a read without one": Read("account_balance", body={"ccy": "BTC"}),
     }.items()
 }
 NOT_GRANTED: dict[str, Theft] = {
@@ -132,6 +140,7 @@ OUT_OF_TIME: dict[str, Theft] = {
 UNREADABLE: dict[str, Theft] = {
     "seventeen reads": lambda thief: thief.asking(reads=(CONFIG,) * 17),
     "no reads": lambda thief: thief.asking(reads=()),
+    "a body in one text": lambda thief: thief.asking(reads=(BodyInText("account_config"),)),
     "a time in words": lambda thief: thief.asking(exchange_time_ms="now"),
     "a grant as long as a book": lambda thief: thief.asking(grant="A" * 1025),
     "nobody's key": lambda thief: thief.asking(seal_to=b""),

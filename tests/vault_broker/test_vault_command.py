@@ -138,6 +138,8 @@ async def test_an_engine_of_others_at_our_place_is_told(vault: OwnVault, tmp_pat
         ({"VAULT_ADDR": "http://127.0.0.1:8200"}, "is not https://HOST:PORT"),
         ({"VAULT_TOKEN": ""}, "there is no token"),
         ({"VAULT_TOKEN": "wrong"}, "403"),
+        ({"VAULT_TOKEN": "canary\ncanary"}, "the token is not valid"),
+        ({"VAULT_TOKEN": "canary\u00fc"}, "the token is not valid"),
         ({"VAULT_CACERT": ""}, "CERTIFICATE_VERIFY_FAILED"),
     ],
 )
@@ -151,6 +153,7 @@ def test_a_failure_is_told_in_one_line(
     assert complaint in failed.stderr
     assert failed.stderr.count("\n") == 1
     assert vault.client.headers["X-Vault-Token"] not in failed.stderr
+    assert "canary" not in failed.stderr
 
 
 def test_a_token_can_come_from_a_file(vault: OwnVault, tmp_path: Path) -> None:
@@ -160,3 +163,10 @@ def test_a_token_can_come_from_a_file(vault: OwnVault, tmp_path: Path) -> None:
     finished = ran(vault, tmp_path / "files", "--token-file", str(tmp_path / "token"), VAULT_TOKEN="wrong")
 
     assert finished.returncode == 0, finished.stderr
+
+
+def test_a_line_end_behind_a_token_is_no_part_of_it(vault: OwnVault, tmp_path: Path) -> None:
+    """The environment of a container often has one there."""
+    token = vault.client.headers["X-Vault-Token"]
+
+    assert ran(vault, tmp_path, VAULT_TOKEN=f"{token}\n").returncode == 0

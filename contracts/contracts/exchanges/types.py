@@ -11,6 +11,8 @@ import msgspec
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 # An HTTP library could re-encode any other value after it was signed.
 VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
+# What a scheme adds under a key of its own: a number, or a signature in hex or base64, escaped or not.
+ADDED = re.compile(r"[A-Za-z0-9._,=/%+-]{1,1024}", re.ASCII)
 # The vault's record of a credential holds its exchange under this name, next to the fields.
 RESERVED = "exchange"
 # The name of a region's main host; a region may have more hosts.
@@ -172,6 +174,8 @@ class Exchange(msgspec.Struct, frozen=True):
             raise ValueError(f"{self.key}: one field signs")
         if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
             raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
+        if not self.verify_reads | self.sync_reads <= self.reads.keys():
+            raise ValueError(f"{self.key}: a purpose covers a read that is not on the list")
         for endpoint in self.reads.values():
             if not all(endpoint.host in region.hosts for region in self.regions):
                 raise ValueError(f"{self.key}: {endpoint.path} is at a host that a region lacks")
@@ -206,8 +210,10 @@ class Exchange(msgspec.Struct, frozen=True):
         unsigned = msgspec.structs.replace(
             sent, query=self._without_added(sent.query), body=self._without_added(sent.body)
         )
+        added = [pairs.get(key, "1") for pairs in (sent.query, sent.body) for key in self.signing_keys]
         return (
             (method, host) == (asked.method, asked.host)
+            and all(ADDED.fullmatch(value) for value in added)
             and (sent.target, sent.content) == (target, content)
             and (unsigned.target, unsigned.content) == (asked.target, asked.content)
         )

@@ -154,6 +154,8 @@ class Handlers:
         credential = await self._credentials.find(request.credential_id)
         if credential.exchange != request.exchange:
             raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
+        if not {field.key for field in EXCHANGES[request.exchange].sealed_fields} <= credential.fields.keys():
+            raise failure(Code.CREDENTIAL_MISSING)  # submitted before the exchange's keys got another field
         signatures = await self._credentials.sign(
             request.credential_id,
             scheme_of(request.exchange).key,

@@ -1,6 +1,7 @@
 """A stopped pull loses no message: each one is begun, or another process gets it at once."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from nats.aio.msg import Msg
 
 from chassis.bus.connection import Bus
 from chassis.bus.consume import Delivery, consume
-from chassis.bus.pull import Pull
+from chassis.bus.pull import FETCH_SECONDS, Pull
 from contracts import subjects
 from contracts.wire.topology import sync_worker_consumer
 from tests.waiting import until
@@ -145,6 +146,29 @@ async def test_a_backlog_is_asked_for_together_and_never_beyond_the_places(
     assert most <= 8
     assert requests < 400
     assert (await admin.jetstream().stream_info(CONSUMER.stream)).state.messages == 0
+
+
+async def test_a_process_that_stood_still_handles_what_came_meanwhile(admin: Client, new_bus: NewBus) -> None:
+    """Messages of a backlog that arrive after their fetch has ended are delivered once."""
+    bus, deliveries = new_bus("sync-worker"), list[tuple[bytes, int]]()
+
+    async def handle(message: Msg) -> None:
+        if not deliveries:
+            time.sleep(FETCH_SECONDS + 0.3)  # noqa: ASYNC251 - the whole process stands still
+        deliveries.append((message.data, message.metadata.num_delivered))
+        await message.ack()
+
+    for number in range(100):
+        await admin.jetstream().publish(SUBJECT, b"%d" % number)
+    await bus.start()
+    pull = Pull(CONSUMER, handle, 64)
+    pulling = asyncio.create_task(pull.run(bus.client))
+    await until(lambda: asyncio.sleep(0, len(deliveries) == 100))
+    pull.stop()
+    await asyncio.wait({pulling}, timeout=SOON)
+    await bus.stop()
+
+    assert {attempt for _, attempt in deliveries} == {1}
 
 
 async def test_a_stop_in_the_middle_of_a_backlog_loses_nothing(admin: Client, new_bus: NewBus) -> None:

@@ -171,6 +171,8 @@ def main() -> None:
     parser.add_argument("--key-file", default="", help="key of that certificate")
     options = parser.parse_args()
     listed = options.subscribers and read_subscribers(options.subscribers.read_bytes())
+    if (options.cert_file or options.key_file) and not options.ca_file:
+        parser.error("--cert-file and --key-file need --ca-file: without it the connection is in clear text")
     tls = tls_context(options.ca_file, options.cert_file, options.key_file) if options.ca_file else None
     asyncio.run(provision(options.url, options.nkey_file, listed, replicas=options.replicas, tls=tls))
 

@@ -134,8 +134,11 @@ class Pull:
     async def _fetched(self, pulling: Pulling, number: int) -> list[Msg]:
         """Fetch up to `number` messages, none after a timeout, and note whether the server answers."""
         trouble, messages = "", list[Msg]()
+        # Of a larger fetch that finds late messages first, nats-py asks for the rest with a request that the
+        # server refuses, and drops the messages that it found.
+        wanted = 1 if pulling.pending_msgs else number
         try:
-            messages = await pulling.fetch(number, FETCH_SECONDS, HEARTBEAT_SECONDS)
+            messages = await pulling.fetch(wanted, FETCH_SECONDS, HEARTBEAT_SECONDS)
         except FetchTimeoutError:
             pass
         except TimeoutError:

@@ -65,14 +65,16 @@ class Broker:
         refusal the next call fetches the keys again, because they may have changed.
         """
         signing = exchange.signing_field
+        secret = key_bytes(signing, fields[signing.key])
+        keys = self._keys or await self._fetch_keys()
         new = _New(
             credential_id,
             exchange.key,
-            key_bytes(signing, fields[signing.key]),
+            secret,
             {name: value for name, value in fields.items() if name != signing.key},
             (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
         )
-        request = sign_store(_sealed(self._keys or await self._fetch_keys(), new), self._key)
+        request = sign_store(_sealed(keys, new), self._key)
         reply: StoreReply = await self._bus.request(
             subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
         )
@@ -113,6 +115,9 @@ class _New(msgspec.Struct, frozen=True):
     secret: bytes
     fields: Fields
     deadline: datetime
+
+    def __repr__(self) -> str:
+        return f"_New({self.credential_id})"
 
 
 def _sealed(keys: Keys, new: _New) -> Store:

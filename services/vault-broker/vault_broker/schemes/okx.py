@@ -1,4 +1,4 @@
-"""OKX: HMAC-SHA256 over timestamp, method and target. Source: https://www.okx.com/docs-v5/en/#overview-rest-authentication."""
+"""OKX: HMAC-SHA256 over timestamp, method, target and body. Source: https://www.okx.com/docs-v5/en/#overview-rest-authentication."""
 
 from datetime import UTC, datetime
 
@@ -13,14 +13,14 @@ def iso_timestamp(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
-def prehash(timestamp: str, method: str, target: str) -> bytes:
+def prehash(timestamp: str, method: str, target: str, body: str = "") -> bytes:
     """Return the bytes that the signature covers."""
-    return f"{timestamp}{method}{target}".encode()
+    return f"{timestamp}{method}{target}{body}".encode()
 
 
 def message(draft: Draft, _fields: Fields) -> bytes:
     """Return the bytes that the signature of a read covers."""
-    return prehash(draft.stamp, draft.request.method, draft.request.target)
+    return prehash(draft.stamp, draft.request.method, draft.request.target, draft.request.content)
 
 
 def write(draft: Draft, fields: Fields, signature: str) -> SignedRead:
