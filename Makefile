@@ -8,8 +8,8 @@ RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
 NPM := $(VENV)/npm
 PORT ?= 3000
-# Tests wait more than they work, so that each processor serves two processes of them; 0 runs them in one, in order.
-JOBS ?= 4
+# Processes of tests beside each other; 0 runs them in one, in order. More than one for each processor makes waits time out.
+JOBS ?= 2
 # Each file of tests stays in one process, which starts the servers that its tests share.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -32,10 +32,10 @@ demo: $(RUN) ## Start everything in a temporary directory and sync a simulated a
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
 
-check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=4: in so many processes)
+check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
 	$(PYTEST) -m 'not stack' $(ARGS)
 
-test: $(TEST) ## Run all tests (JOBS=4: in so many processes; ARGS='-k name' to choose)
+test: $(TEST) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
 	$(PYTEST) $(ARGS)
 
 lint: $(TEST) ## Check style and types
