@@ -153,8 +153,12 @@ async def test_a_generated_client_follows_a_sync(signed_in: Generated) -> None:
     assert (ended.sync_id, ended.success) == (accepted.parsed.sync_id, True)
     await client.call("accounts", "sync_account", account.id, prefer="wait=30")
     page = (await client.call("syncs", "list_syncs", account.id, limit=1)).parsed
-    older = (await client.call("syncs", "list_syncs", account.id, limit=1, cursor=page.next_cursor)).parsed
-    assert (type(page.next_cursor), older.items[0], older.next_cursor) == (UUID, ended, None)
+    assert type(page.next_cursor) is UUID
+    for _ in range(2):  # the batch joined the first sync, or began one of its own after it
+        if page.next_cursor is not None:
+            arguments = {"limit": 1, "cursor": page.next_cursor}
+            page = (await client.call("syncs", "list_syncs", account.id, **arguments)).parsed
+    assert (page.items, page.next_cursor) == ([ended], None)
 
 
 async def test_a_generated_client_reads_problems(signed_in: Generated) -> None:
