@@ -43,7 +43,7 @@ class Nats:
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Return the bus of a stack that was started before; raises OSError if there is none."""
+        """Return the bus of a stack that was started before; raises OSError if its files are missing."""
         home = directory / "nats"
         return cls.at(
             directory, int((home / "port").read_text()), int((home / "monitoring-port").read_text())

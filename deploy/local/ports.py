@@ -53,7 +53,7 @@ def _hold(wanted: int) -> int:
 
 
 def kept_port(path: Path) -> int:
-    """Return the port of the last start, or a free one if there is none or it is in use."""
+    """Return the port of the last start, or a free one at the first start and if another program uses it."""
     wanted = int(path.read_text()) if path.exists() else 0
     try:
         port = _hold(wanted)

@@ -17,7 +17,7 @@ def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
     folders = sorted(module.name for module in iter_modules(__path__) if module.ispkg)
     told = {_named(file): file for file in files}
     if unknown := told.keys() - set(folders):
-        raise msgspec.ValidationError(f"there is no simulated exchange {', '.join(sorted(unknown))}")
+        raise msgspec.ValidationError(f"deploy/simulator has no exchange {', '.join(sorted(unknown))}")
     own = {folder: Path(__file__).with_name(folder) / "accounts.toml" for folder in folders}
     return [
         import_module(f"{__name__}.{folder}").simulate(file, strict=strict)

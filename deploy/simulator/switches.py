@@ -78,9 +78,9 @@ class Switches:
         """Return the exchange of a valid place; raises ValueError."""
         exchange = self.exchanges.get(place.exchange)
         if exchange is None:
-            raise ValueError(f"there is no exchange {place.exchange}")
+            raise ValueError(f"the simulator does not serve the exchange {place.exchange}")
         if place.path not in exchange.paths:
-            raise ValueError(f"there is no endpoint {place.path}")
+            raise ValueError(f"{place.exchange} does not serve the endpoint {place.path}")
         owners = exchange.regions if place.path in exchange.public else exchange.accounts
         if place.owner not in owners:
             raise ValueError(f"{place.path} is not asked by {place.owner}")

@@ -19,7 +19,7 @@ import httpx
 from deploy.vault.provision import Handover, Refused, Terms, provision
 
 CALL_SECONDS = 30
-# What a header may hold.
+# The characters of a token that can stand in a header.
 TOKEN = re.compile(r"[!-~]+")
 
 
@@ -61,7 +61,7 @@ def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
     given = options.token_file.read_text() if options.token_file else os.environ.get("VAULT_TOKEN", "")
     token = given.strip()
     if not token:
-        raise ValueError("there is no token: set VAULT_TOKEN or give --token-file")
+        raise ValueError("the token is missing: set VAULT_TOKEN or give --token-file")
     if not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
         raise ValueError("the token is not valid: it must be one line of ASCII without spaces")
     return httpx.AsyncClient(

@@ -136,19 +136,33 @@ KEY, PASSPHRASE = OKX.sealed_fields
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "words"),
     [
-        {"credential_fields": (KEY, PASSPHRASE)},
-        {"credential_fields": (*OKX.credential_fields, SIGNS)},
-        {"credential_fields": (*OKX.credential_fields, KEY)},
-        {"credential_fields": (SIGNS, msgspec.structs.replace(KEY, key="exchange"))},
-        {"credential_fields": (msgspec.structs.replace(SIGNS, curve=None),)},
-        {"credential_fields": (*OKX.credential_fields, msgspec.structs.replace(SIGNS, signs=False))},
-        {"reads": {"list": Endpoint("GET", "/list", host="nowhere")}},
-        {"reads": {"list": Endpoint("GET", "/list", frozenset({"nonce"}))}, "signing_keys": ADDED},
+        ({"credential_fields": (KEY, PASSPHRASE)}, "one field signs"),
+        ({"credential_fields": (*OKX.credential_fields, SIGNS)}, "one field signs"),
+        ({"credential_fields": (*OKX.credential_fields, KEY)}, "a name of its own"),
+        ({"credential_fields": (SIGNS, msgspec.structs.replace(KEY, key="exchange"))}, "a name of its own"),
+        ({"credential_fields": (msgspec.structs.replace(SIGNS, curve=None),)}, "has a curve"),
+        (
+            {"credential_fields": (*OKX.credential_fields, msgspec.structs.replace(SIGNS, signs=False))},
+            "has a curve",
+        ),
+        ({"sync_reads": OKX.sync_reads | {"place_order"}}, "not on the list"),
+        ({"verify_reads": frozenset({"place_order"})}, "not on the list"),
+        (
+            {"reads": OKX.reads | {"list": Endpoint("GET", "/list", host="nowhere")}},
+            "a host that a region lacks",
+        ),
+        (
+            {
+                "reads": OKX.reads | {"list": Endpoint("GET", "/list", frozenset({"nonce"}))},
+                "signing_keys": ADDED,
+            },
+            "a key that the scheme adds",
+        ),
     ],
 )
-def test_an_entry_that_contradicts_itself_is_refused(changed: dict[str, object]) -> None:
-    """One field signs, names are unique, hosts exist, and a scheme's keys are not a read's."""
-    with pytest.raises(ValueError, match="okx: "):
+def test_an_entry_that_contradicts_itself_is_refused(changed: dict[str, object], words: str) -> None:
+    """One field signs; names are unique; hosts and granted reads exist; a scheme has its own keys."""
+    with pytest.raises(ValueError, match=f"okx: .*{words}"):
         msgspec.structs.replace(OKX, **changed)

@@ -157,7 +157,7 @@ async def test_the_broker_imports_only_keys_that_stay(
 
 
 async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.AsyncClient) -> None:
-    """The key pair exists before any broker reads it, and the same at the path of the release before."""
+    """The key pair exists before any broker reads it, and the same at the path of the previous release."""
     paths = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
     answers = [(await broker.get(path)).raise_for_status().json()["data"]["data"] for path in paths]
 

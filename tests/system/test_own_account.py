@@ -208,7 +208,7 @@ async def test_the_own_session_can_be_ended_as_any_other(person: Person) -> None
 async def test_a_session_without_a_network_is_listed(
     person: Person, device: Device, database: Postgres
 ) -> None:
-    """A gateway of the version before recorded no network."""
+    """A gateway of the previous version recorded no network."""
     await run(database, "delete from session_networks")
 
     assert [each["network"] for each in await person.get("/me/sessions")] == [None, None]

@@ -130,6 +130,18 @@ async def test_unknown_credential_is_missing(callers: Callers) -> None:
     assert code(await callers.worker.authorize(request)) == Code.CREDENTIAL_MISSING
 
 
+async def test_a_credential_that_lacks_a_field_must_be_submitted_again(
+    callers: Callers, own_vault: OwnVault
+) -> None:
+    """The vault holds a key of the time before its exchange's keys got another field."""
+    credential = await callers.gateway.stored(SECRET, "key", "words")
+    kept = {"exchange": "okx", "api_key": "key"}
+    await own_vault.root("POST", f"secret/data/credentials/{credential}", {"data": kept})
+    request = callers.worker.request(credential, callers.gateway.grant(credential))
+
+    assert code(await callers.worker.authorize(request)) == Code.CREDENTIAL_MISSING
+
+
 async def test_credential_of_another_exchange_is_refused(callers: Callers, own_vault: OwnVault) -> None:
     """A credential of one exchange signs nothing for another."""
     credential = await callers.gateway.stored(SECRET, "key", "words")

@@ -55,7 +55,7 @@ async def test_stored_key_can_not_be_exported(callers: Callers, own_vault: OwnVa
 async def test_fields_stand_in_the_vault_as_the_release_before_wrote_them(
     callers: Callers, own_vault: OwnVault
 ) -> None:
-    """Brokers and gateways of the release before seal and read the same bytes, by the names of the fields."""
+    """Brokers and gateways of the previous release seal and read the same bytes, by field name."""
     keys = await callers.gateway.keys()
     assert isinstance(keys, Keys)
     request = callers.gateway.sealing(keys, SECRET, b'{"api_key":"key","passphrase":"words"}')
@@ -253,7 +253,7 @@ async def test_a_recorded_secret_is_not_stored_under_another_id(
 
 
 async def test_a_store_of_the_release_before_is_kept_and_told(callers: Callers, request_: Store) -> None:
-    """While gateways of the release before run, a message without signature is stored with a warning."""
+    """While gateways of the previous release run, a message without signature is stored with a warning."""
     with capture_logs() as logs:
         assert isinstance(await callers.gateway.store(unsigned(request_)), Stored)
 
@@ -287,7 +287,7 @@ async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
 async def test_a_destroy_of_the_release_before_is_done_and_told(
     callers: Callers, own_vault: OwnVault, request_: Store
 ) -> None:
-    """While gateways of the release before run, an unsigned request is done, logged and counted."""
+    """While gateways of the previous release run, an unsigned request is done, logged and counted."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     before = count_unsigned()
 

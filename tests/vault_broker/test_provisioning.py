@@ -93,7 +93,7 @@ async def test_cut_short_anywhere_it_is_done_by_the_next(vault: OwnVault) -> Non
 
 
 async def test_the_key_of_an_earlier_broker_stays(vault: OwnVault) -> None:
-    """The new path gets the key that brokers of the release before have made."""
+    """The new path gets the key that brokers of the previous release have made."""
     made = (await keys(vault))[0]
     await vault.root("DELETE", METADATA[0])
 

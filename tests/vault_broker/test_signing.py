@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.exchanges import EXCHANGES
+from contracts.exchanges.types import Request
 from contracts.wire.grants import VERIFY
-from vault_broker.schemes.okx import iso_timestamp
+from vault_broker.schemes.okx import iso_timestamp, message
+from vault_broker.schemes.types import Draft
 from vault_broker.signing import granted_reads
 
 
@@ -21,6 +23,15 @@ def test_timestamp_keeps_every_millisecond(milliseconds: int) -> None:
     assert datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000) == datetime.fromisoformat(
         text
     )
+
+
+def test_the_signature_covers_the_body() -> None:
+    """OKX signs timestamp, method, target and body, so that none of them can be exchanged."""
+    request = Request("POST", "/api/v5/list", query={"ccy": "BTC"}, body={"page": "2"}, encoding="json")
+
+    signed = message(Draft("list", request, 0, "2020-12-08T09:08:57.715Z"), {})
+
+    assert signed == b'2020-12-08T09:08:57.715ZPOST/api/v5/list?ccy=BTC{"page":"2"}'
 
 
 def test_purposes_name_reads_on_the_list() -> None:

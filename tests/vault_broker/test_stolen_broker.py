@@ -1,6 +1,7 @@
 """An attacker who impersonates the broker gets no credential, because the gateway uses pinned keys only."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
@@ -16,7 +17,7 @@ from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from chassis.metrics import REGISTRY
 from contracts import subjects
-from contracts.credentials import Keys, Refused, Store, Stored
+from contracts.credentials import STORE_SECONDS, Keys, Refused, Store, Stored
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure
 from contracts.values import Secret
@@ -30,6 +31,7 @@ from gateway.accounts.credentials import Pinned
 from gateway.errors import VaultNotTrusted
 from gateway.http.problems import problem_of
 from tests.vault_broker.conftest import connected
+from tests.waiting import passed, until
 from vault_broker.handlers import QUEUE
 
 FIELDS = {
@@ -67,14 +69,18 @@ class Thief:
     def __init__(self) -> None:
         self.keys = OWN
         self.refuses = False
+        self.keys_take = 0.0
+        self.stored_at = datetime.min.replace(tzinfo=UTC)
         self.stored: list[Store] = []
 
     async def answer_keys(self, _: bytes) -> Keys:
-        """Return the chosen keys."""
+        """Return the chosen keys, after the chosen time."""
+        await until(passed(self.keys_take))
         return self.keys
 
     async def answer_store(self, body: bytes) -> Stored | Refused:
         """Accept a credential."""
+        self.stored_at = datetime.now(UTC)
         self.stored.append(decode(body, Store))
         return Refused(Code.KEYS_CHANGED) if self.refuses else Stored()
 
@@ -173,3 +179,13 @@ async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: B
         await gateway.store(uuid7(), OKX, FIELDS)
 
     assert len(thief.stored) == 1
+
+
+async def test_a_store_has_its_whole_time_however_long_the_keys_took(thief: Thief, gateway: Broker) -> None:
+    """The broker's tolerance for another clock does not shrink while the gateway waits for the keys."""
+    thief.keys, thief.keys_take = RIGHT, 2.0
+
+    await gateway.store(uuid7(), OKX, FIELDS)
+
+    (stored,) = thief.stored
+    assert stored.deadline - thief.stored_at > timedelta(seconds=STORE_SECONDS - 1)

@@ -136,7 +136,7 @@ async def test_an_engine_of_others_at_our_place_is_told(vault: OwnVault, tmp_pat
     ("changed", "complaint"),
     [
         ({"VAULT_ADDR": "http://127.0.0.1:8200"}, "is not https://HOST:PORT"),
-        ({"VAULT_TOKEN": ""}, "there is no token"),
+        ({"VAULT_TOKEN": ""}, "the token is missing"),
         ({"VAULT_TOKEN": "wrong"}, "403"),
         ({"VAULT_TOKEN": "canary\ncanary"}, "the token is not valid"),
         ({"VAULT_TOKEN": "canary\u00fc"}, "the token is not valid"),

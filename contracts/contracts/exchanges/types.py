@@ -11,7 +11,7 @@ import msgspec
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 # An HTTP library could re-encode any other value after it was signed.
 VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
-# What a scheme adds under a key of its own: a number, or a signature in hex or base64, escaped or not.
+# The values of a scheme's own keys: a number, or a signature in hex or base64, escaped or not.
 ADDED = re.compile(r"[A-Za-z0-9._,=/%+-]{1,1024}", re.ASCII)
 # The vault's record of a credential holds its exchange under this name, next to the fields.
 RESERVED = "exchange"
@@ -53,7 +53,7 @@ class Form(StrEnum):
 
 
 class Curve(StrEnum):
-    """What a private key is on."""
+    """The curve of a private key."""
 
     P256 = "P-256"
     ED25519 = "Ed25519"

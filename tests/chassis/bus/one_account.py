@@ -1,4 +1,4 @@
-"""The server's configuration of the version before: one account, which all users share."""
+"""The server's configuration of the previous version: one account, which all users share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

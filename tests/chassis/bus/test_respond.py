@@ -41,7 +41,7 @@ async def ignore(subject: str) -> None:
 
 @pytest_asyncio.fixture(name="one", scope="module")
 async def _one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """Yield a bus with the configuration of the version before."""
+    """Yield a bus with the configuration of the previous version."""
     directory = tmp_path_factory.mktemp("one-account")
     async with running_one_account(Processes(directory / "logs"), directory) as bus:
         yield bus

@@ -134,9 +134,11 @@ async def test_streams_are_made_over_tls(told: dict[str, str], secured: tuple[Na
     stranger = make_authority(ca.with_name("stranger"), "stranger").certificate_path
 
     refused = provisioned(bus, "--ca-file", str(stranger), *own)
+    half = provisioned(bus, *own)
     ran = provisioned(bus, "--ca-file", told["NATS_CA_FILE"], *own)
 
     assert refused.returncode != 0
+    assert (half.returncode, "need --ca-file" in half.stderr) == (2, True)
     assert ran.returncode == 0, ran.stderr
 
 

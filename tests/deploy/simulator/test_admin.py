@@ -177,7 +177,7 @@ def test_foreign_data_is_another_account_s(
     [
         ("nobody/account/balance", REFUSED, "is not asked by nobody"),
         ("plain/public/time", REFUSED, "is not asked by plain"),
-        ("plain/account/nothing", REFUSED, "there is no endpoint"),
+        ("plain/account/nothing", REFUSED, "does not serve the endpoint"),
         ("plain/account/balance", {"fault": "flood"}, ", ".join(FAULTS)),
         ("plain/account/balance", {"fault": "hang", "colour": "red"}, "unknown field `colour`"),
         ("plain/account/balance", {"fault": "refusal", "code": "99999"}, "no such code"),

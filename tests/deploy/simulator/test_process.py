@@ -176,7 +176,7 @@ def three_free_ports() -> int:
     [
         (["--port", "{taken}"], "address already in use"),
         (["--accounts", "{file}"], "unknown field `colour`"),
-        (["--accounts", "{elsewhere}"], "there is no simulated exchange elsewhere"),
+        (["--accounts", "{elsewhere}"], "deploy/simulator has no exchange elsewhere"),
     ],
 )
 def test_a_start_that_fails_says_why_in_one_line(

@@ -223,7 +223,7 @@ async def test_a_report_of_the_future_or_before_all_exchanges_is_no_report(
 
 
 async def test_numbers_that_were_stored_before_are_shown(pool: Pool, account: Account) -> None:
-    """A gateway of the version before has stored eighty digits and names with other letters."""
+    """A gateway of the previous version has stored eighty digits and names with other letters."""
     sync = await opened(pool, account)
     await recorded(pool, sync, sync.requested_at)
     long = Decimal("9" * 40 + "." + "9" * 40)

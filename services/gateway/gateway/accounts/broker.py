@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
@@ -66,17 +65,20 @@ class Broker:
         """
         signing = exchange.signing_field
         secret = key_bytes(signing, fields[signing.key])
+        others = encode({name: value for name, value in fields.items() if name != signing.key})
         keys = self._keys or await self._fetch_keys()
-        new = _New(
-            credential_id,
-            exchange.key,
-            secret,
-            {name: value for name, value in fields.items() if name != signing.key},
-            (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
+        request_id = uuid7()
+        request = Store(
+            request_id=request_id,
+            credential_id=credential_id,
+            exchange=exchange.key,
+            sealing_key_id=keys.sealing_key_id,
+            wrapped_secret=wrap_secret(secret, keys.wrapping_key),
+            sealed_parts=seal(others, keys.sealing_key, subjects.STORE, credential_id, request_id),
+            deadline=(begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
         )
-        request = sign_store(_sealed(keys, new), self._key)
         reply: StoreReply = await self._bus.request(
-            subjects.STORE, request, StoreReply, STORE_SECONDS, UNANSWERED
+            subjects.STORE, sign_store(request, self._key), StoreReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
             self._keys = None
@@ -105,33 +107,6 @@ class Broker:
             raise VaultNotTrusted from None
         self._keys = reply
         return reply
-
-
-class _New(msgspec.Struct, frozen=True):
-    """A credential to store in the vault; `deadline` is a time of the database's clock."""
-
-    credential_id: UUID
-    exchange: str
-    secret: bytes
-    fields: Fields
-    deadline: datetime
-
-    def __repr__(self) -> str:
-        return f"_New({self.credential_id})"
-
-
-def _sealed(keys: Keys, new: _New) -> Store:
-    request_id = uuid7()
-    sealed = seal(encode(new.fields), keys.sealing_key, subjects.STORE, new.credential_id, request_id)
-    return Store(
-        request_id=request_id,
-        credential_id=new.credential_id,
-        exchange=new.exchange,
-        sealing_key_id=keys.sealing_key_id,
-        wrapped_secret=wrap_secret(new.secret, keys.wrapping_key),
-        sealed_parts=sealed,
-        deadline=new.deadline,
-    )
 
 
 def in_time(reply: Refused, exchange: str | None = None) -> Refused:

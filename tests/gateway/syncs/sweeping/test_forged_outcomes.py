@@ -111,7 +111,7 @@ async def test_a_forged_outcome_is_a_dead_letter_and_its_sync_gets_its_own(
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["in time", "days later"])
-@pytest.mark.parametrize("granted", [True, False], ids=["with its grant", "of the version before"])
+@pytest.mark.parametrize("granted", [True, False], ids=["with its grant", "of the previous version"])
 async def test_an_outcome_with_its_grant_or_with_none_is_recorded(
     sweeping: Sweeping, *, granted: bool, over: bool
 ) -> None:
