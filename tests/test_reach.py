@@ -91,10 +91,6 @@ KNOWN: dict[Edge, str] = {
     ("gateway.portfolio.wallets", "gateway.store.balances"): QUERIES,
     ("gateway.portfolio.wallets", "gateway.store.pool"): QUERIES,
     ("gateway.portfolio.wallets", "gateway.store.syncs"): ROWS,
-    (
-        "gateway.settings",
-        "gateway.http.proxies",
-    ): "it parses TRUSTED_PROXIES as the middleware does",
     ("gateway.syncs.messages", "contracts.wire.topology"): "it names streams by their configurations",
     ("gateway.syncs.messages", "gateway.store.accounts"): ROWS,
     ("gateway.syncs.messages", "gateway.store.outbox"): ROWS,

@@ -35,7 +35,6 @@ from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
 from gateway.http.openapi import TAGS, operation_id
-from gateway.http.proxies import Proxies
 from gateway.http.rate_limits import Limiting, tell_limits
 from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
@@ -44,6 +43,7 @@ from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
 from gateway.limits import Limits
 from gateway.outbox.relay import Relay
+from gateway.proxies import Proxies
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock

@@ -22,8 +22,8 @@ from contracts.values import Secret
 from contracts.wire.grants import load_signing_key
 from contracts.wire.pinning import read_fingerprints
 from gateway.accounts.credentials import Pinned
-from gateway.http.proxies import Network, network
 from gateway.limits import DAY, MINUTE, Limits, Policy
+from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
 DEFAULT_OPERATIONS_PORT = 3010

@@ -16,7 +16,7 @@ from gateway.errors import InvalidInput, NotSignedIn
 from gateway.http.answers import problem_fields, trouble
 from gateway.http.bodies import Body
 from gateway.http.problems import Problem, problem_of
-from gateway.http.proxies import Proxies
+from gateway.proxies import Proxies
 
 LONGEST_HEADER = 16 * 1024
 LONGEST_TARGET = 8 * 1024

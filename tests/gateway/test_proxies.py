@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.settings import BadSetting, listed, parsed
-from gateway.http.proxies import Proxies, network
+from gateway.proxies import Proxies, network
 
 BEHIND = Proxies([network("10.0.0.0/8"), network("2001:db8:ffff::/48")])
 OPEN = Proxies([])
