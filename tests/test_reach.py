@@ -78,24 +78,14 @@ OF_EXCHANGES = {
     if name.startswith("sync_worker.exchanges.") and name.count(".") > 2 and not name.endswith(".connector")
 }
 # Ignored imports, because they break a rule for now: each with the reason.
-ROWS = "it takes rows as structs, which stand beside the SQL that reads them"
 QUERIES = "it decides and queries: its rules could be cut out"
 KNOWN: dict[Edge, str] = {
-    ("gateway.accounts.paused", "gateway.store.pauses"): ROWS,
-    ("gateway.outbox.lanes", "gateway.store.outbox"): ROWS,
     ("gateway.portfolio.holdings", "gateway.accounts.look"): QUERIES,
-    ("gateway.portfolio.holdings", "gateway.store.accounts"): ROWS,
     ("gateway.portfolio.holdings", "gateway.store.balances"): QUERIES,
     ("gateway.portfolio.holdings", "gateway.store.pool"): QUERIES,
-    ("gateway.portfolio.verdicts", "gateway.store.syncs"): ROWS,
     ("gateway.portfolio.wallets", "gateway.store.balances"): QUERIES,
     ("gateway.portfolio.wallets", "gateway.store.pool"): QUERIES,
-    ("gateway.portfolio.wallets", "gateway.store.syncs"): ROWS,
     ("gateway.syncs.messages", "contracts.wire.topology"): "it names streams by their configurations",
-    ("gateway.syncs.messages", "gateway.store.accounts"): ROWS,
-    ("gateway.syncs.messages", "gateway.store.outbox"): ROWS,
-    ("gateway.syncs.messages", "gateway.store.pauses"): ROWS,
-    ("gateway.syncs.messages", "gateway.store.syncs"): ROWS,
     ("sync_worker.timing", "chassis.bus.consume"): "it takes a delivery and says when it comes again",
     ("sync_worker.timing", "chassis.bus.server_time"): "it asks for the server's time",
 }

@@ -8,10 +8,10 @@ from uuid_utils.compat import uuid7
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from gateway.identity.passwords import Passwords
 from gateway.identity.register import register
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, credentials, syncs, users
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 from gateway.store.users import User
 from tests.gateway.http.test_views import ACCOUNT
 from tests.gateway.identity.presenting import presented

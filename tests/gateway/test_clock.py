@@ -12,8 +12,9 @@ from contracts.faults import Code
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.broker import in_time
+from gateway.rows.accounts import Account
+from gateway.rows.outbox import Outgoing
 from gateway.store import outbox, users
-from gateway.store.accounts import Account
 from gateway.store.clock import DatabaseTime, database_clock
 from gateway.store.pool import Connection, Pool
 from gateway.store.users import Times, User
@@ -40,10 +41,10 @@ async def test_a_message_says_what_is_left_when_it_is_published(
     async with await database.connect(SUPERUSER) as connection:
         shifted = (sync.deadline - timedelta(seconds=60)).isoformat()
         headers = {**request.headers, "butler-deadline": shifted}
-        other = outbox.Outgoing(str(uuid7()), "butler.account.synced.x", "ACCOUNT_EVENTS", {}, b"{}")
+        other = Outgoing(str(uuid7()), "butler.account.synced.x", "ACCOUNT_EVENTS", {}, b"{}")
         for message in (
             request,
-            outbox.Outgoing("waited", request.subject, request.stream, headers, b"{}"),
+            Outgoing("waited", request.subject, request.stream, headers, b"{}"),
             other,
         ):
             await outbox.put(connection, message)

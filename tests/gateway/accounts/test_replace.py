@@ -7,9 +7,9 @@ from contracts.events import Verified
 from contracts.faults import Code
 from gateway.accounts.replace import replace
 from gateway.errors import DifferentAccount, Faulted, NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Begun
 from gateway.store import accounts, pauses
-from gateway.store.accounts import Account
-from gateway.store.pauses import Begun
 from tests.gateway.accounts.submitting import Scene
 from tests.gateway.conftest import opened
 

@@ -20,9 +20,9 @@ from gateway.accounts.reverify import (
 )
 from gateway.accounts.verify import VERIFY_SECONDS
 from gateway.http.views import paused_view
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Due
 from gateway.store import accounts, pauses
-from gateway.store.accounts import Account
-from gateway.store.pauses import Due
 from gateway.store.pool import TRANSACTION_SECONDS, Connection, Pool
 from tests.gateway.accounts.test_pause import TRADING, events, paused, replaced, rows, synced
 from tests.gateway.syncs.test_recorder import another

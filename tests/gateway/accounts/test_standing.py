@@ -17,8 +17,8 @@ from gateway.advice import Advice
 from gateway.errors import GatewayError, faulted
 from gateway.http.replays import REPEATED, replayed_sync
 from gateway.http.views import sync_view
-from gateway.store.pauses import Pause, Stand
-from gateway.store.syncs import Sync
+from gateway.rows.pauses import Pause, Stand
+from gateway.rows.syncs import Sync
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PAUSING = [Code.OVER_PRIVILEGED_KEY, Code.UNKNOWN_RIGHT, Code.OTHER_ACCOUNT]

@@ -12,10 +12,10 @@ from contracts.faults import Code
 from contracts.syncs import Status
 from gateway.http.views import balances_view, batch_view, holdings_view, sync_view
 from gateway.portfolio.holdings import WalletState
-from gateway.store.accounts import Account
-from gateway.store.balances import StoredBalance, StoredWallet
-from gateway.store.pauses import Stand
-from gateway.store.syncs import Sync
+from gateway.rows.accounts import Account
+from gateway.rows.balances import StoredBalance, StoredWallet
+from gateway.rows.pauses import Stand
+from gateway.rows.syncs import Sync
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 WIDE = Context(prec=60)

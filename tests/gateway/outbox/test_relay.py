@@ -21,9 +21,9 @@ from contracts.wire.topology import STREAMS
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
+from gateway.rows.outbox import Outgoing
 from gateway.store import outbox
-from gateway.store.accounts import Account
-from gateway.store.outbox import Outgoing
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
 from tests.waiting import passed, until

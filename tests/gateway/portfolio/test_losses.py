@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.syncs import Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
-from gateway.portfolio.losses import LONGEST_HOLD, Missing, Moment, is_confirmed, judge_losses
+from gateway.portfolio.losses import LONGEST_HOLD, Moment, is_confirmed, judge_losses
+from gateway.rows.balances import Missing
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PATIENCE = timedelta(minutes=5)

@@ -10,7 +10,7 @@ from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Tota
 from contracts.wire.envelope import Malformed
 from gateway.portfolio.verdicts import completed_as_of, unknown_wallets, wallet_reads
 from gateway.portfolio.verdicts import ending as ending_of
-from gateway.store.syncs import Ending
+from gateway.rows.syncs import Ending
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 FAILED = WalletRead("funding", Verdict.FAILED, error_code=Code.RATE_LIMITED, error="slow down")

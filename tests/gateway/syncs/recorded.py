@@ -18,10 +18,10 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, balances
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.record import record
 
 NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)

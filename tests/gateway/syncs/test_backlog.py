@@ -10,8 +10,8 @@ from chassis.health import Check
 from contracts.faults import Code
 from deploy.local.ports import free_ports
 from deploy.local.postgres import GATEWAY, Postgres
+from gateway.rows.accounts import Account
 from gateway.store import outbox
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool, execute
 from gateway.syncs.backlog import OUTBOX_SECONDS, Backlog
 from gateway.syncs.messages import account_synced, failed_outcome

@@ -17,11 +17,11 @@ from contracts.wire.envelope import Malformed, decode, encode
 from gateway.http.views import balances_view, sync_view
 from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.verdicts import ending, wallet_reads
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Stand
+from gateway.rows.syncs import Sync
 from gateway.store import balances
-from gateway.store.accounts import Account
-from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.record import record
 from gateway.wording import in_own_words
 from tests.gateway.conftest import opened

@@ -3,11 +3,11 @@
 import asyncio
 
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.rows.accounts import Account
+from gateway.rows.outbox import Outgoing
+from gateway.rows.syncs import Publication
 from gateway.store import accounts, outbox, syncs
-from gateway.store.accounts import Account
-from gateway.store.outbox import Outgoing
 from gateway.store.pool import Pool
-from gateway.store.syncs import Publication
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import outcome, recorded
 from tests.gateway.syncs.test_record import read

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.syncs import SyncRequested
 from contracts.wire.envelope import decode
 from contracts.wire.grants import read_grant, sync_purpose
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
 from gateway.syncs.messages import sync_request
 from tests.gateway.conftest import opened

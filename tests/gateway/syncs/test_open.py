@@ -12,11 +12,11 @@ from contracts.wire.envelope import decode
 from contracts.wire.grants import granted_credential
 from deploy.local.postgres import Postgres
 from gateway.errors import AccountPaused, NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Begun
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, pauses
-from gateway.store.accounts import Account
-from gateway.store.pauses import Begun
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.open import Opened, Terms, open_all, open_one
 from tests.gateway.syncs.test_recorder import another
 from tests.system.test_sweeper import run

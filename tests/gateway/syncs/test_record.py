@@ -26,11 +26,11 @@ from gateway.http.views import (
 )
 from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.wallets import keep
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Stand
+from gateway.rows.syncs import Queued
 from gateway.store import balances, syncs
-from gateway.store.accounts import Account
-from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
-from gateway.store.syncs import Queued
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import failed, outcome, recorded, shown, shown_wallet, totals
 

@@ -13,10 +13,10 @@ from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verd
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, balances, credentials, syncs
-from gateway.store.accounts import Account
 from gateway.store.pool import NotStorable, Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.record import Recorder, end_unrecorded
 from tests.gateway.conftest import opened
 

@@ -11,7 +11,7 @@ from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
 from gateway.outbox.relay import Relay
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
 from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms

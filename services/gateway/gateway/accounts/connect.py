@@ -16,8 +16,9 @@ from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
 from gateway.identity.throttle import admit
 from gateway.limits import Allowance
+from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, pauses, users
-from gateway.store.accounts import Account, Duplicate
+from gateway.store.accounts import Duplicate
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
 

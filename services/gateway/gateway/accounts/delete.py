@@ -10,6 +10,7 @@ from contracts.faults import Code
 from gateway.accounts.destroyer import Destroyer
 from gateway.errors import NotFound, WrongPassword
 from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
 from gateway.store import (
     accounts,
     audit,
@@ -22,7 +23,6 @@ from gateway.store import (
     sessions,
     syncs,
 )
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.users import User

@@ -20,8 +20,8 @@ from gateway.advice import Advice
 from gateway.errors import VaultNotTrusted, faulted
 from gateway.limits import Allowance, Charge, Limits, client_network
 from gateway.places import Places
+from gateway.rows.accounts import Account
 from gateway.store import pauses
-from gateway.store.accounts import Account
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 
 

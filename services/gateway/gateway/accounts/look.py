@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from gateway.errors import NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Pause, Stand
 from gateway.store import accounts, pauses
-from gateway.store.accounts import Account
-from gateway.store.pauses import Pause, Stand
 from gateway.store.pool import Connection, Pool
 
 

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from gateway.accounts.pasted import trimmed
 from gateway.errors import InvalidInput, NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Pause
 from gateway.store import accounts, audit, pauses
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
-from gateway.store.pauses import Pause
 from gateway.store.pool import Pool
 
 MAX_NAME = 64

@@ -10,12 +10,12 @@ from contracts.syncs import SyncOutcome
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import granted_credential
 from gateway.accounts.rights import Finding, judge_rights
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Begun, Ended, Key, Pause
+from gateway.rows.syncs import Queued
 from gateway.store import accounts, audit, outbox, pauses
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
-from gateway.store.pauses import Begun, Ended, Key, Pause
 from gateway.store.pool import Connection, database_time
-from gateway.store.syncs import Queued
 from gateway.syncs.messages import account_paused, account_resumed
 
 # The reverifier looks every five seconds, so an account is verified within a minute of its pause.

@@ -6,7 +6,7 @@ from contracts.remedies import Situation, Standing
 from gateway.accounts.rights import Finding
 from gateway.advice import Advice
 from gateway.errors import AccountPaused
-from gateway.store.pauses import Pause, Stand
+from gateway.rows.pauses import Pause, Stand
 
 
 def account_paused(pause: Pause, exchange: str) -> AccountPaused:

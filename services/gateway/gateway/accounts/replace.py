@@ -12,8 +12,8 @@ from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import DifferentAccount, NotFound
 from gateway.identity.throttle import admit
+from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, syncs
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
 

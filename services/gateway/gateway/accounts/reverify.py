@@ -16,11 +16,11 @@ from gateway.accounts.rights import Finding, judge_rights
 from gateway.accounts.verify import Asked, verify_rights
 from gateway.limits import Policy
 from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Due, Pause
 from gateway.store import accounts, audit, credentials, limits, pauses
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
-from gateway.store.pauses import Due, Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 
 LOOK_SECONDS = 5.0

@@ -8,7 +8,7 @@ import msgspec
 from contracts.faults import fault_of
 from contracts.remedies import Remedy, Standing
 from gateway.http.views import BatchView, SyncView
-from gateway.store.pauses import Stand
+from gateway.rows.pauses import Stand
 
 REPEATED = "This is the answer of an earlier request with the same Idempotency-Key; nothing was read anew."
 TRY_AGAIN = f"{REPEATED} Send the request with a new Idempotency-Key, or without one, to sync again."

@@ -16,10 +16,10 @@ from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
-from gateway.store.accounts import Account
-from gateway.store.balances import Detail, StoredBalance, StoredWallet
-from gateway.store.pauses import Pause, Stand
-from gateway.store.syncs import Sync, WalletVerdict
+from gateway.rows.accounts import Account
+from gateway.rows.balances import Detail, StoredBalance, StoredWallet
+from gateway.rows.pauses import Pause, Stand
+from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 

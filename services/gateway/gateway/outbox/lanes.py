@@ -5,7 +5,7 @@ import time
 
 import msgspec
 
-from gateway.store.outbox import Claimed
+from gateway.rows.outbox import Claimed
 
 PLACES = 50
 REFUSED_REST = 0.1

@@ -10,10 +10,10 @@ from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
 from contracts.wire.topology import ACCOUNT_EVENTS
 from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.outbox.wake import Wake
+from gateway.rows.outbox import Claimed
+from gateway.rows.syncs import Publication
 from gateway.store import outbox, syncs
-from gateway.store.outbox import Claimed
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
-from gateway.store.syncs import Publication
 
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 2.0

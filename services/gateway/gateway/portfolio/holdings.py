@@ -12,9 +12,9 @@ import msgspec
 from contracts.exchanges.types import Exchange
 from contracts.syncs import TotalCheck
 from gateway.accounts.look import owned
+from gateway.rows.accounts import Account
+from gateway.rows.balances import StoredBalance, StoredWallet
 from gateway.store import balances
-from gateway.store.accounts import Account
-from gateway.store.balances import StoredBalance, StoredWallet
 from gateway.store.pool import Pool
 
 EXACT_DIGITS = 200

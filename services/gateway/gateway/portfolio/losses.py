@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from contracts.syncs import WalletRead
+from gateway.rows.balances import Missing
 
 # The longest time that lists are held back, also when other assets go missing meanwhile.
 LONGEST_HOLD = timedelta(hours=1)
@@ -14,13 +15,6 @@ LONGEST_HOLD = timedelta(hours=1)
 VALUATION_SHARE = Decimal("0.01")
 VALUATION_USD = Decimal(1)
 DUST_USD = Decimal("0.01")
-
-
-class Missing(msgspec.Struct, frozen=True):
-    """The assets missing from lists without a confirmation since `since`, each with its first time."""
-
-    since: datetime
-    assets: dict[str, datetime]
 
 
 class Losses(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from contracts.syncs import (
 )
 from contracts.values import amount_text
 from contracts.wire.envelope import Malformed
-from gateway.store.syncs import Ending, WalletVerdict
+from gateway.rows.syncs import Ending, WalletVerdict
 from gateway.syncs.bounds import check_bounds
 from gateway.wording import known_rows, words_of
 

@@ -9,12 +9,12 @@ import msgspec
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import Balance
-from gateway.portfolio.losses import Missing, Moment, judge_losses
+from gateway.portfolio.losses import Moment, judge_losses
 from gateway.portfolio.verdicts import difference_text, unreadable_rows
+from gateway.rows.balances import Detail, HeldList, Missing, Place, StoredBalance, StoredWallet
+from gateway.rows.syncs import Queued
 from gateway.store import balances
-from gateway.store.balances import Detail, HeldList, Place, StoredBalance, StoredWallet
 from gateway.store.pool import Connection
-from gateway.store.syncs import Queued
 
 MAX_NAMED = 20
 

@@ -1,35 +1,13 @@
 """Connected accounts."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from psycopg.errors import UniqueViolation
 
-from contracts.faults import CodeText
+from gateway.rows.accounts import Account, Attempt
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
-
-
-class Account(msgspec.Struct, frozen=True):
-    """An account as stored; a deleted one has no credential."""
-
-    id: UUID
-    user_id: UUID
-    exchange: str
-    region: str
-    name: str
-    credential_id: UUID | None
-    exchange_uid: str
-    master_uid: str
-    permissions: Sequence[str]
-    ip_bound: bool
-    api_key_hint: str
-    created_at: datetime
-    deleted_at: datetime | None
-    last_synced_at: datetime | None
-    last_attempt_at: datetime | None
-    last_error_code: CodeText | None
 
 
 class Duplicate(Exception):
@@ -166,14 +144,6 @@ async def delete_account(connection: Connection, account_id: UUID) -> None:
                   permissions = '{}' where id = %(id)s""",
         id=account_id,
     )
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """An ended sync of an account; `completed_as_of` is the oldest wallet read of a completed sync."""
-
-    account_id: UUID
-    error_code: CodeText | None
-    completed_as_of: datetime | None
 
 
 async def set_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:

@@ -8,89 +8,13 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from contracts.faults import CodeText, EndpointName, ExchangeCode
-from contracts.syncs import Status, TotalCheck, Verdict
-from contracts.values import AmountText
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Ending, Held, Overdue, Publication, Queued, Sync
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
-
-
-class WalletVerdict(msgspec.Struct, frozen=True):
-    """The verdict of one wallet in a sync, with its details."""
-
-    wallet: str
-    verdict: Verdict
-    as_of: datetime | None = None
-    total_check: TotalCheck | None = None
-    error_code: CodeText | None = None
-    error: str | None = None
-    unreadable_rows: int = 0
-    unreadable: tuple[str, ...] = ()
-    difference_usd: AmountText | None = None
-    reported_at: datetime | None = None
-    exchange_code: ExchangeCode | None = None
-    endpoint: EndpointName | None = None
-
-
-class Sync(msgspec.Struct, frozen=True):
-    """A sync as stored; `wallets` is empty until the sync ends.
-
-    `rights_unproven` is true if it read wallets but not the rights of the key.
-    """
-
-    id: UUID
-    number: int
-    user_id: UUID
-    account_id: UUID
-    exchange: str
-    status: Status
-    requested_at: datetime
-    deadline: datetime
-    publications: int
-    finished_at: datetime | None
-    holdings_count: int | None
-    error_code: CodeText | None
-    error: str | None
-    wallets: tuple[WalletVerdict, ...]
-    rights_unproven: bool = False
-
 
 # The columns of a Sync; a separate table holds whether its rights are unproven.
 _SHOWN: LiteralString = """select syncs.*,
     exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven from syncs"""
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """The fields that a terminal state adds to a sync."""
-
-    status: Status
-    holdings_count: int | None
-    error_code: CodeText | None
-    error: str | None
-    wallets: tuple[WalletVerdict, ...]
-
-
-class Held(msgspec.Struct, frozen=True):
-    """The requests waiting in the stream: sequences after `above`, up to `up_to`, published since `since`."""
-
-    above: int
-    up_to: int
-    since: datetime
-
-
-class Overdue(msgspec.Struct, frozen=True):
-    """The data to settle a sync; `times` counts the settlements, including this one.
-
-    `credential_id` is None if the account was deleted.
-    """
-
-    id: UUID
-    account_id: UUID
-    exchange: str
-    publications: int
-    deadline: datetime
-    credential_id: UUID | None
-    times: int
 
 
 async def open_sync(connection: Connection, sync_id: UUID, account: Account, seconds: float) -> Sync:
@@ -119,23 +43,6 @@ async def open_sync(connection: Connection, sync_id: UUID, account: Account, sec
 async def find(connection: Connection, sync_id: UUID) -> Sync | None:
     """Find a sync of any user, without a lock."""
     return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
-
-
-class Queued(msgspec.Struct, frozen=True):
-    """An open sync of any user; `now` is the database's time.
-
-    `deleted` and `credential_id` are those of its account; a deleted account has no credential.
-    """
-
-    id: UUID
-    number: int
-    account_id: UUID
-    exchange: str
-    requested_at: datetime
-    now: datetime
-    deleted: bool
-    user_id: UUID | None = None
-    credential_id: UUID | None = None
 
 
 _QUEUED: LiteralString = """
@@ -322,13 +229,6 @@ async def delete_old_settlements(connection: Connection, limit: int) -> int:
                limit %(limit)s for update skip locked)""",
         limit=limit,
     )
-
-
-class Publication(msgspec.Struct, frozen=True):
-    """One publication of a sync's request; `number` counts from 1."""
-
-    sync_id: UUID
-    number: int
 
 
 async def set_request_seqs(connection: Connection, places: Mapping[Publication, int]) -> None:

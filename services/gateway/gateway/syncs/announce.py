@@ -9,7 +9,7 @@ from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
 from gateway.outbox.relay import Relay
-from gateway.store.syncs import Sync
+from gateway.rows.syncs import Sync
 from gateway.syncs.record import ended_at
 
 MAX_NAMED = 16

@@ -6,10 +6,10 @@ import msgspec
 
 from gateway.accounts.look import owned
 from gateway.errors import InvalidInput, NotFound
+from gateway.rows.pauses import Stand
+from gateway.rows.syncs import Sync
 from gateway.store import pauses, syncs
-from gateway.store.pauses import Stand
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -13,10 +13,10 @@ from contracts.syncs import SyncFailed, SyncRequested
 from contracts.wire.envelope import attributes, encode
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
 from contracts.wire.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
-from gateway.store.accounts import Account
-from gateway.store.outbox import Outgoing
-from gateway.store.pauses import Pause
-from gateway.store.syncs import Overdue, Sync
+from gateway.rows.accounts import Account
+from gateway.rows.outbox import Outgoing
+from gateway.rows.pauses import Pause
+from gateway.rows.syncs import Overdue, Sync
 
 SOURCE = "gateway"
 # The credential id in the grant for a deleted account, which has no credential.

@@ -8,11 +8,11 @@ from uuid_utils.compat import uuid7
 
 from gateway.accounts.paused import account_paused
 from gateway.errors import NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, audit, outbox, pauses, syncs
-from gateway.store.accounts import Account
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
-from gateway.store.syncs import Sync
 from gateway.syncs.messages import sync_request
 from gateway.syncs.record import record_refused
 

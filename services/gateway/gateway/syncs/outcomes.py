@@ -16,10 +16,10 @@ from contracts.wire.envelope import Malformed, decode
 from contracts.wire.grants import Grant
 from gateway.outbox.relay import Relay
 from gateway.portfolio.verdicts import unknown_wallets
+from gateway.rows.outbox import Outgoing
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, outbox, syncs
-from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.announce import Announcer
 from gateway.syncs.granted import Forged, granted
 from gateway.syncs.messages import failed_outcome, sync_grant

@@ -20,7 +20,7 @@ from chassis.bus.inspection import (
 )
 from contracts.exchanges import EXCHANGES
 from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
-from gateway.store.syncs import Held
+from gateway.rows.syncs import Held
 
 SYNC_REQUESTS = "SYNC_REQUESTS"
 REFUSED_SECONDS = 60.0

@@ -17,11 +17,12 @@ from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.portfolio.wallets import keep
+from gateway.rows.accounts import Attempt
+from gateway.rows.pauses import Pause
+from gateway.rows.syncs import Queued, Sync
 from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
 from gateway.store.audit import Action
-from gateway.store.pauses import Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
-from gateway.store.syncs import Queued, Sync
 from gateway.syncs.bounds import is_in_life
 from gateway.syncs.messages import account_synced
 
@@ -276,7 +277,7 @@ async def _end(
     ]
     await syncs.insert_unproven(connection, list(unproven))
     attempts = [
-        accounts.Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
+        Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
         for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
     ]
     await accounts.set_attempts(connection, attempts)

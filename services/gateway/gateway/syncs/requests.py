@@ -11,10 +11,10 @@ from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, Not
 from gateway.identity.throttle import admit, look_for_room
 from gateway.limits import Allowance, Limits, Policy
 from gateway.outbox.relay import Relay
+from gateway.rows.syncs import Sync
 from gateway.store import accounts, limits, syncs
 from gateway.store import idempotency as idempotency_keys
 from gateway.store.pool import Connection, Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms, open_all, open_one
 

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code
 from gateway.outbox.relay import Relay
+from gateway.rows.outbox import Outgoing
+from gateway.rows.syncs import Held, Overdue, Sync
 from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users
-from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
-from gateway.store.syncs import Held, Overdue, Sync
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
 

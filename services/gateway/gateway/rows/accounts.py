@@ -1,0 +1,38 @@
+"""Connected accounts, and their ended syncs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import CodeText
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as stored; a deleted one has no credential."""
+
+    id: UUID
+    user_id: UUID
+    exchange: str
+    region: str
+    name: str
+    credential_id: UUID | None
+    exchange_uid: str
+    master_uid: str
+    permissions: Sequence[str]
+    ip_bound: bool
+    api_key_hint: str
+    created_at: datetime
+    deleted_at: datetime | None
+    last_synced_at: datetime | None
+    last_attempt_at: datetime | None
+    last_error_code: CodeText | None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An ended sync of an account; `completed_as_of` is the oldest wallet read of a completed sync."""
+
+    account_id: UUID
+    error_code: CodeText | None
+    completed_as_of: datetime | None

@@ -1,0 +1,86 @@
+"""The last reads of wallets."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.syncs import TotalCheck
+from contracts.values import Balance
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """The assets missing from lists without a confirmation since `since`, each with its first time."""
+
+    since: datetime
+    assets: dict[str, datetime]
+
+
+class HeldList(msgspec.Struct, frozen=True):
+    """The newest list of a wallet, with unconfirmed missing assets, and when it was read."""
+
+    as_of: datetime
+    balances: tuple[Balance, ...]
+    total_check: TotalCheck | None = None
+    unreadable_rows: int = 0
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """Details of a wallet beside its list; `number` is the number of the sync that reported them.
+
+    `incomplete` is true if the list is the newest one but lacks rows. The rest is of the last read:
+    unreadable rows with reasons, the difference in USD to the total of the exchange's response, the time of
+    the exchange's data, and the exchange's error code.
+    """
+
+    number: int
+    incomplete: bool = False
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: str | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
+    held: HeldList | None = None
+    missing: Missing | None = None
+
+
+class StoredWallet(msgspec.Struct, frozen=True):
+    """A wallet's last good read and, if it is stale, the reason; `as_of` is None if it was never read."""
+
+    wallet: str
+    as_of: datetime | None
+    total_check: TotalCheck | None
+    error_code: CodeText | None
+    error: str | None
+    sync_number: int = 0
+    detail: Any = None
+
+    @property
+    def known(self) -> Detail:
+        """Return the details; empty ones if another gateway version has written the wallet since.
+
+        Unreadable details also count as empty, because they must not keep an outcome from being recorded.
+        """
+        with suppress(msgspec.ValidationError):
+            detail = msgspec.convert(self.detail, Detail)
+            if detail.number == self.sync_number:
+                return detail
+        return Detail(self.sync_number)
+
+
+class StoredBalance(Balance, frozen=True, kw_only=True):
+    """A balance with its wallet; `stale_as_of` is set if the wallet's last list could not supply it."""
+
+    wallet: str
+    stale_as_of: datetime | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A wallet of an account."""
+
+    account_id: UUID
+    wallet: str

@@ -1,0 +1,107 @@
+"""Syncs, from the request to the terminal state."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.values import AmountText
+
+
+class WalletVerdict(msgspec.Struct, frozen=True):
+    """The verdict of one wallet in a sync, with its details."""
+
+    wallet: str
+    verdict: Verdict
+    as_of: datetime | None = None
+    total_check: TotalCheck | None = None
+    error_code: CodeText | None = None
+    error: str | None = None
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: AmountText | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
+
+
+class Sync(msgspec.Struct, frozen=True):
+    """A sync as stored; `wallets` is empty until the sync ends.
+
+    `rights_unproven` is true if it read wallets but not the rights of the key.
+    """
+
+    id: UUID
+    number: int
+    user_id: UUID
+    account_id: UUID
+    exchange: str
+    status: Status
+    requested_at: datetime
+    deadline: datetime
+    publications: int
+    finished_at: datetime | None
+    holdings_count: int | None
+    error_code: CodeText | None
+    error: str | None
+    wallets: tuple[WalletVerdict, ...]
+    rights_unproven: bool = False
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The fields that a terminal state adds to a sync."""
+
+    status: Status
+    holdings_count: int | None
+    error_code: CodeText | None
+    error: str | None
+    wallets: tuple[WalletVerdict, ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The requests waiting in the stream: sequences after `above`, up to `up_to`, published since `since`."""
+
+    above: int
+    up_to: int
+    since: datetime
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """The data to settle a sync; `times` counts the settlements, including this one.
+
+    `credential_id` is None if the account was deleted.
+    """
+
+    id: UUID
+    account_id: UUID
+    exchange: str
+    publications: int
+    deadline: datetime
+    credential_id: UUID | None
+    times: int
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """An open sync of any user; `now` is the database's time.
+
+    `deleted` and `credential_id` are those of its account; a deleted account has no credential.
+    """
+
+    id: UUID
+    number: int
+    account_id: UUID
+    exchange: str
+    requested_at: datetime
+    now: datetime
+    deleted: bool
+    user_id: UUID | None = None
+    credential_id: UUID | None = None
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """One publication of a sync's request; `number` counts from 1."""
+
+    sync_id: UUID
+    number: int
