@@ -1,7 +1,7 @@
 """The import graph of our own code: all modules that a module reaches, at any distance, with the path."""
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ SOURCES = {
     "vault_broker": ROOT / "services" / "vault-broker" / "vault_broker",
     "deploy": ROOT / "deploy",
 }
-Edge = tuple[str, str]
 
 
 def module_name(owner: str, path: Path) -> str:
@@ -65,12 +64,12 @@ class Graph:
             edges[name] = (own | others | there) - {name}
         return cls(edges)
 
-    def ways(self, module: str, cut: Collection[Edge] = ()) -> dict[str, tuple[str, ...]]:
-        """Return all that a module reaches without the cut edges, each with the shortest way to it."""
+    def ways(self, module: str) -> dict[str, tuple[str, ...]]:
+        """Return all that a module reaches, each with the shortest way to it."""
         ways: dict[str, tuple[str, ...]] = {module: (module,)}
         for at in (queue := [module]):
             for each in sorted(self.edges.get(at, ())):
-                if each not in ways and (at, each) not in cut:
+                if each not in ways:
                     ways[each] = (*ways[at], each)
                     queue.append(each)
         return ways

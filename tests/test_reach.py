@@ -1,11 +1,11 @@
 """The rules of the house by reach: the modules that a folder may not import, at any distance."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.imports import SOURCES, Edge, Graph
+from tests.imports import SOURCES, Graph
 
 GRAPH = Graph.read()
 SERVICES = {"gateway", "sync_worker", "vault_broker"}
@@ -77,18 +77,6 @@ OF_EXCHANGES = {
     for name in GRAPH.edges
     if name.startswith("sync_worker.exchanges.") and name.count(".") > 2 and not name.endswith(".connector")
 }
-# Ignored imports, because they break a rule for now: each with the reason.
-QUERIES = "it decides and queries: its rules could be cut out"
-KNOWN: dict[Edge, str] = {
-    ("gateway.portfolio.holdings", "gateway.accounts.look"): QUERIES,
-    ("gateway.portfolio.holdings", "gateway.store.balances"): QUERIES,
-    ("gateway.portfolio.holdings", "gateway.store.pool"): QUERIES,
-    ("gateway.portfolio.wallets", "gateway.store.balances"): QUERIES,
-    ("gateway.portfolio.wallets", "gateway.store.pool"): QUERIES,
-    ("gateway.syncs.messages", "contracts.wire.topology"): "it names streams by their configurations",
-    ("sync_worker.timing", "chassis.bus.consume"): "it takes a delivery and says when it comes again",
-    ("sync_worker.timing", "chassis.bus.server_time"): "it asks for the server's time",
-}
 OURS = sorted(name for name in GRAPH.edges if name.partition(".")[0] != "deploy")
 
 
@@ -98,9 +86,9 @@ def allowed(module: str) -> set[str]:
     return folders[max((each for each in folders if f"{module}.".startswith(f"{each}.")), key=len)]
 
 
-def broken(module: str, known: Collection[Edge]) -> Iterator[str]:
+def broken(module: str) -> Iterator[str]:
     """Yield the import paths from a module to a forbidden one."""
-    ways = GRAPH.ways(module, known)
+    ways = GRAPH.ways(module)
     owner = max((each for each in MAY_KNOW if f"{module}.".startswith(f"{each}.")), key=len)
     for reached, way in ways.items():
         part = reached.partition(".")[0]
@@ -120,15 +108,7 @@ def _is_http(reached: str, way: tuple[str, ...]) -> bool:
 @pytest.mark.parametrize("module", sorted(GRAPH.edges))
 def test_a_module_reaches_what_its_folder_may(module: str) -> None:
     """At any distance, no service reaches another, no decision the outside, and no use case HTTP."""
-    assert list(broken(module, KNOWN)) == []
-
-
-@pytest.mark.parametrize("known", KNOWN, ids=" > ".join)
-def test_a_known_exception_is_still_needed(known: Edge) -> None:
-    """Without it a rule would be broken; a fixed one leaves the list."""
-    others = KNOWN.keys() - {known}
-
-    assert any(list(broken(module, others)) for module in GRAPH.edges)
+    assert list(broken(module)) == []
 
 
 @pytest.mark.parametrize("folder", sorted({*FOLDERS, *MAY_KNOW}))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from chassis.bus.consume import Delivery, RetryLater
+from chassis.bus.delivery import Delivery, RetryLater
 from chassis.clocks import Clocks
 from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed
 from sync_worker.timing import Left, Timing

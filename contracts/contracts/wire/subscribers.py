@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 
 from contracts import subjects
+from contracts.streams import ACCOUNT_EVENTS
 from contracts.wire.rights import Limits, User, consuming
-from contracts.wire.topology import ACCOUNT_EVENTS, KIB, Consumer
+from contracts.wire.topology import KIB, Consumer
 
 PREFIX = "subscriber"
 # Each has an account on the server and a consumer; this many can be written and reloaded within a second.
@@ -40,7 +41,7 @@ class Subscriber(msgspec.Struct, frozen=True):
     @property
     def consumer(self) -> Consumer:
         """Return its consumer."""
-        return Consumer(str(ACCOUNT_EVENTS.name), self.name, self.events, max_ack_pending=MAX_UNACKNOWLEDGED)
+        return Consumer(ACCOUNT_EVENTS, self.name, self.events, max_ack_pending=MAX_UNACKNOWLEDGED)
 
     @property
     def user(self) -> User:

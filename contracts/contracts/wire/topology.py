@@ -6,7 +6,7 @@
 import msgspec
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 
-from contracts import subjects
+from contracts import streams, subjects
 from contracts.exchanges import EXCHANGES
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -16,7 +16,7 @@ ACK_WAIT = 30
 MAX_DELIVER = 50
 
 SYNC_REQUESTS = StreamConfig(
-    name="SYNC_REQUESTS",
+    name=streams.SYNC_REQUESTS,
     subjects=[subjects.SYNC_REQUESTED_ALL],
     retention=RetentionPolicy.WORK_QUEUE,
     discard=DiscardPolicy.NEW,
@@ -26,7 +26,7 @@ SYNC_REQUESTS = StreamConfig(
     duplicate_window=10 * MINUTE,
 )
 SYNC_OUTCOMES = StreamConfig(
-    name="SYNC_OUTCOMES",
+    name=streams.SYNC_OUTCOMES,
     subjects=[subjects.SYNC_COMPLETED_ALL, subjects.SYNC_FAILED_ALL],
     discard=DiscardPolicy.OLD,
     max_age=7 * DAY,
@@ -35,17 +35,17 @@ SYNC_OUTCOMES = StreamConfig(
     duplicate_window=10 * MINUTE,
 )
 ACCOUNT_EVENTS = StreamConfig(
-    name="ACCOUNT_EVENTS",
+    name=streams.ACCOUNT_EVENTS,
     subjects=["butler.account.*.*"],
     max_age=7 * DAY,
     max_bytes=256 * MIB,
     duplicate_window=10 * MINUTE,
 )
 DEAD_LETTERS = StreamConfig(
-    name="DEAD_LETTERS", subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
+    name=streams.DEAD_LETTERS, subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
 )
 ADVISORIES = StreamConfig(
-    name="ADVISORIES",
+    name=streams.ADVISORIES,
     subjects=[subjects.MAX_DELIVERIES_ALL, subjects.TERMINATED_ALL],
     max_age=30 * DAY,
     max_bytes=64 * MIB,
@@ -87,11 +87,11 @@ class Consumer(msgspec.Struct, frozen=True):
 def sync_worker_consumer(exchange: str) -> Consumer:
     """Return the consumer of one exchange's sync requests."""
     return Consumer(
-        "SYNC_REQUESTS", f"sync-worker-{exchange}", subjects.sync_requested(exchange), MAX_DELIVER, 4096
+        streams.SYNC_REQUESTS, f"sync-worker-{exchange}", subjects.sync_requested(exchange), MAX_DELIVER, 4096
     )
 
 
-OUTCOMES_CONSUMER = Consumer("SYNC_OUTCOMES", "gateway")
-ADVISORIES_CONSUMER = Consumer("ADVISORIES", "gateway")
+OUTCOMES_CONSUMER = Consumer(streams.SYNC_OUTCOMES, "gateway")
+ADVISORIES_CONSUMER = Consumer(streams.ADVISORIES, "gateway")
 SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
 CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import structlog
 
 from chassis.bus.connection import Bus
-from chassis.bus.consume import Delivery, RetryLater, consume
+from chassis.bus.consume import consume
+from chassis.bus.delivery import Delivery, RetryLater
 from chassis.bus.respond import respond
 from contracts import subjects
 from contracts.events import Verified, VerifiedRights, Verify

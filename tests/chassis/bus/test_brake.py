@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from chassis import metrics
 from chassis.bus.brake import ENOUGH, MAX_HOLDS, Brake
-from chassis.bus.consume import Delivery, consume
+from chassis.bus.consume import consume
+from chassis.bus.delivery import Delivery
 from contracts import subjects
 from contracts.wire.envelope import Malformed
 from contracts.wire.topology import OUTCOMES_CONSUMER

@@ -10,7 +10,8 @@ import pytest
 from nats.aio.client import Client
 
 from chassis.bus.connection import Bus, BusUnavailable
-from chassis.bus.consume import Delivery, RetryLater, consume
+from chassis.bus.consume import consume
+from chassis.bus.delivery import Delivery, RetryLater
 from contracts import subjects
 from contracts.credentials import AskKeys, KeysReply
 from contracts.faults import Code

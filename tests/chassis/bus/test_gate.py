@@ -9,7 +9,8 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
-from chassis.bus.consume import Delivery, Handler, RetryLater, consume
+from chassis.bus.consume import Handler, consume
+from chassis.bus.delivery import Delivery, RetryLater
 from chassis.bus.gate import GIVE_BACK_DELAY, PROBE_EVERY, PROBE_SECONDS, Gate
 from chassis.bus.pull import FETCH_SECONDS
 from contracts import subjects

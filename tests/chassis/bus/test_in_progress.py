@@ -9,7 +9,8 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
-from chassis.bus.consume import Delivery, Handler, consume
+from chassis.bus.consume import Handler, consume
+from chassis.bus.delivery import Delivery
 from chassis.bus.provision import create_streams
 from contracts import subjects
 from contracts.wire.envelope import Malformed

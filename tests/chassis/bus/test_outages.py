@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from chassis.bus.connection import PUBLISH_TIMEOUT, Bus
-from chassis.bus.consume import Delivery, consume
+from chassis.bus.consume import consume
+from chassis.bus.delivery import Delivery
 from chassis.bus.pull import FETCH_SECONDS
 from contracts import subjects
 from contracts.values import Secret

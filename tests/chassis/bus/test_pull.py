@@ -9,7 +9,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from chassis.bus.connection import Bus
-from chassis.bus.consume import Delivery, consume
+from chassis.bus.consume import consume
+from chassis.bus.delivery import Delivery
 from chassis.bus.pull import FETCH_SECONDS, Pull
 from contracts import subjects
 from contracts.wire.topology import sync_worker_consumer

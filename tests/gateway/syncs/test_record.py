@@ -25,12 +25,12 @@ from gateway.http.views import (
     sync_view,
 )
 from gateway.portfolio.holdings import WalletState
-from gateway.portfolio.wallets import keep
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import Queued
 from gateway.store import balances, syncs
 from gateway.store.pool import Pool
+from gateway.syncs.keep import keep
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import failed, outcome, recorded, shown, shown_wallet, totals
 

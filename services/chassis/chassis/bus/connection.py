@@ -20,6 +20,7 @@ from nats.js.errors import BadRequestError
 
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis import metrics
+from chassis.bus.delivery import MESSAGE_ID
 from chassis.bus.pull import Pull
 from chassis.health import Check
 from contracts import subjects
@@ -27,7 +28,6 @@ from contracts.faults import Code, TransientError
 from contracts.values import Secret
 from contracts.wire.envelope import Malformed, Message, attributes, decode, encode
 
-MESSAGE_ID = "Nats-Msg-Id"
 PUBLISH_TIMEOUT = 2.0
 PUBLISH_TRIES = 5
 UNSENT_DATA_TIMEOUT_MS = 6000

@@ -5,10 +5,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from typing import Any
 
-import msgspec
 import structlog
 from faststream import AckPolicy
 from faststream.nats.message import NatsMessage
@@ -18,7 +16,8 @@ from nats.js.errors import APIError
 
 from chassis import metrics
 from chassis.bus.brake import HOLD_SECONDS, Brake
-from chassis.bus.connection import MESSAGE_ID, Bus, BusUnavailable
+from chassis.bus.connection import Bus, BusUnavailable
+from chassis.bus.delivery import Delivery, RetryLater
 from chassis.bus.pull import Pull
 from contracts import subjects
 from contracts.wire.envelope import Malformed
@@ -33,35 +32,8 @@ MAX_RETRIES = 5
 CE_HEADER = re.compile(r"ce-[a-z0-9]{1,32}", re.ASCII)
 CE_VALUE = re.compile(r"[!-~]([ -~]{0,254}[!-~])?", re.ASCII)
 MAX_CE_HEADERS = 16
-MAX_DELAY = 60.0
 
 log = structlog.get_logger()
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """One delivery of a message: its raw body and the number of deliveries, including this one.
-
-    `stored_at` is the time at which the stream stored the message, by the server's clock.
-    """
-
-    subject: str
-    body: bytes
-    attempt: int
-    headers: dict[str, str]
-    stored_at: datetime | None = None
-
-    @property
-    def message_id(self) -> str:
-        """Return the id of the message, unique to its publication; empty for a message without one."""
-        return self.headers.get(MESSAGE_ID, "")
-
-
-class RetryLater(Exception):
-    """The handler cannot handle the delivery now; the message is redelivered after `delay` seconds."""
-
-    def __init__(self, delay: float, reason: str) -> None:
-        super().__init__(reason)
-        self.delay = min(delay, MAX_DELAY)
 
 
 Handler = Callable[[Delivery], Awaitable[None]]

@@ -5,7 +5,8 @@ from collections.abc import Awaitable
 
 import structlog
 
-from chassis.bus.consume import Delivery, Handler, RetryLater
+from chassis.bus.consume import Handler
+from chassis.bus.delivery import Delivery, RetryLater
 from chassis.health import Check
 from chassis.timeouts import finish, retrieve
 from contracts.wire.envelope import Malformed

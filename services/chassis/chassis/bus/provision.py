@@ -22,8 +22,9 @@ from nats.js.errors import NotFoundError, ServerError
 
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis.tls import tls_context
+from contracts.streams import ACCOUNT_EVENTS
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
-from contracts.wire.topology import ACCOUNT_EVENTS, CONSUMERS, STREAMS, Consumer
+from contracts.wire.topology import CONSUMERS, STREAMS, Consumer
 
 TIMEOUT = 10
 # Far more than the deadline of a sync: older messages are settled, and reading them first would take minutes.
@@ -102,12 +103,11 @@ async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consu
 
     An update of such a consumer would give its waiting events to the other subscriber.
     """
-    stream = str(ACCOUNT_EVENTS.name)
-    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
+    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{ACCOUNT_EVENTS}", timeout=TIMEOUT)
     for name in [each for each in answer["consumers"] or () if each.startswith(PREFIX)]:
         with suppress(NotFoundError):  # another provisioning may have deleted it
             if name not in wanted or await _filter(jetstream, wanted[name]) != wanted[name].filter_subject:
-                await jetstream.delete_consumer(stream, name)
+                await jetstream.delete_consumer(ACCOUNT_EVENTS, name)
 
 
 async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig, replicas: int | None) -> None:

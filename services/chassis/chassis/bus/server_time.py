@@ -9,7 +9,6 @@ from chassis.clocks import Ask
 from contracts.wire.envelope import decode
 from contracts.wire.topology import Consumer
 
-NATS = "nats"
 INFO_SECONDS = 1.5
 
 

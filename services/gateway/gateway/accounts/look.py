@@ -1,11 +1,12 @@
-"""Looking up a user's accounts and their pauses, as of one moment."""
+"""Looking up a user's accounts, their pauses and balances, as of one moment."""
 
 from uuid import UUID
 
 from gateway.errors import NotFound
 from gateway.rows.accounts import Account
+from gateway.rows.balances import StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
-from gateway.store import accounts, pauses
+from gateway.store import accounts, balances, pauses
 from gateway.store.pool import Connection, Pool
 
 
@@ -23,6 +24,16 @@ async def find_account(pool: Pool, user_id: UUID, account_id: UUID) -> tuple[Acc
         account = await owned(connection, user_id, account_id)
         stands = await pauses.find_stands(connection, [account_id])
     return account, stands[account_id]
+
+
+async def find_balances(
+    pool: Pool, user_id: UUID, account_id: UUID
+) -> tuple[Account, list[StoredWallet], list[StoredBalance]]:
+    """Find an account of a user, its wallets and its balances, as of one moment; raises NotFound."""
+    async with pool.transaction(snapshot=True) as connection:
+        account = await owned(connection, user_id, account_id)
+        wallets = await balances.list_wallets(connection, account_id)
+        return account, wallets, await balances.list_balances(connection, account_id)
 
 
 async def owned(connection: Connection, user_id: UUID, account_id: UUID) -> Account:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
-from contracts.wire.topology import ACCOUNT_EVENTS
+from contracts.streams import ACCOUNT_EVENTS
 from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.outbox.wake import Wake
 from gateway.rows.outbox import Claimed
@@ -161,4 +161,4 @@ def _report(answers: list[Answer]) -> None:
 
 def _urgency(message: Claimed) -> tuple[bool, int]:
     """Put requests and outcomes before events, and older messages before newer ones."""
-    return message.stream == ACCOUNT_EVENTS.name, message.id
+    return message.stream == ACCOUNT_EVENTS, message.id

@@ -1,21 +1,16 @@
-"""The holdings of an account: states of its wallets, sums by asset, and the wallets that the sums lack."""
+"""The holdings of an account: states of its wallets, sums by asset, and the wallets they lack. Pure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
-from uuid import UUID
 
 import msgspec
 
 from contracts.exchanges.types import Exchange
 from contracts.syncs import TotalCheck
-from gateway.accounts.look import owned
-from gateway.rows.accounts import Account
 from gateway.rows.balances import StoredBalance, StoredWallet
-from gateway.store import balances
-from gateway.store.pool import Pool
 
 EXACT_DIGITS = 200
 
@@ -68,16 +63,6 @@ class Holdings(msgspec.Struct, frozen=True):
     def in_state(self, state: WalletState) -> tuple[str, ...]:
         """Return the wallets in a state."""
         return tuple(wallet for wallet, each in self.states.items() if each is state)
-
-
-async def find_balances(
-    pool: Pool, user_id: UUID, account_id: UUID
-) -> tuple[Account, list[StoredWallet], list[StoredBalance]]:
-    """Find an account of a user, its wallets and its balances, as of one moment; raises NotFound."""
-    async with pool.transaction(snapshot=True) as connection:
-        account = await owned(connection, user_id, account_id)
-        wallets = await balances.list_wallets(connection, account_id)
-        return account, wallets, await balances.list_balances(connection, account_id)
 
 
 def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[StoredBalance]) -> Holdings:

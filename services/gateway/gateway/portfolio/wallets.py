@@ -1,8 +1,6 @@
-"""Storing the reads of wallets: no number looks newer, smaller or more complete than it is."""
+"""Judging the reads of wallets: no number looks newer, smaller or more complete than it is. Pure."""
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from uuid import UUID
 
 import msgspec
 
@@ -11,10 +9,8 @@ from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import Balance
 from gateway.portfolio.losses import Moment, judge_losses
 from gateway.portfolio.verdicts import difference_text, unreadable_rows
-from gateway.rows.balances import Detail, HeldList, Missing, Place, StoredBalance, StoredWallet
+from gateway.rows.balances import Detail, HeldList, Missing, StoredBalance, StoredWallet
 from gateway.rows.syncs import Queued
-from gateway.store import balances
-from gateway.store.pool import Connection
 
 MAX_NAMED = 20
 
@@ -27,60 +23,25 @@ class Kept(msgspec.Struct, frozen=True):
     listed: list[StoredBalance] | None = None
 
 
-async def keep(
-    connection: Connection, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta
-) -> dict[UUID, tuple[WalletRead, ...]]:
-    """Store the wallets as syncs read them, and return the reads as they count for each sync.
-
-    The accounts are locked. Rows that a later sync has written stay.
-    """
-    account_ids = [sync.account_id for sync, _ in syncs]
-    stored = await balances.find_wallets(connection, account_ids)
-    listed = any(read.verdict in READ for _, reads in syncs for read in reads)
-    lists = await balances.find_balances(connection, account_ids) if listed else {}
-    kept = {
-        (sync.id, Place(sync.account_id, read.wallet)): _judged(sync, read, stored, lists, patience)
-        for sync, reads in syncs
-        for read in reads
-    }
-    wallets = {place: each.wallet for (_, place), each in kept.items() if each.wallet is not None}
-    new = {place: each.listed for (_, place), each in kept.items() if each.listed is not None}
-    if wallets:
-        await balances.write_wallets(connection, wallets)
-    if new:
-        await balances.replace_balances(connection, new)
-    return {
-        sync.id: tuple(kept[sync.id, Place(sync.account_id, read.wallet)].read for read in reads)
-        for sync, reads in syncs
-    }
-
-
-def _judged(
+def judge(
     sync: Queued,
     read: WalletRead,
-    stored: Mapping[Place, StoredWallet],
-    lists: Mapping[Place, list[StoredBalance]],
+    before: StoredWallet | None,
+    old: list[StoredBalance],
     patience: timedelta,
 ) -> Kept:
-    place = Place(sync.account_id, read.wallet)
-    before = stored.get(place) or StoredWallet(read.wallet, None, None, None, None)
-    moment = Moment(sync.requested_at, sync.now, patience)
-    return judge(sync.number, read, before, lists.get(place, []), moment)
-
-
-def judge(
-    number: int, read: WalletRead, before: StoredWallet, old: list[StoredBalance], moment: Moment
-) -> Kept:
-    """Decide how a read changes a wallet; `number` is the number of its sync, `old` the stored list.
+    """Decide how a sync's read changes a wallet; `before` is the stored wallet, `old` the stored list.
 
     A list that lacks assets without a confirmation is stored beside the old one, which stays and is stale.
     The read then counts as incomplete.
     """
+    number, before = sync.number, before or StoredWallet(read.wallet, None, None, None, None)
     if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
         return Kept(read)
     if read.verdict not in READ:
         return Kept(read, _unread(number, read, before))
     held = [balance.asset for balance in old if balance.total or balance.borrowed]
+    moment = Moment(sync.requested_at, sync.now, patience)
     losses = judge_losses(held, read, before.known.missing, moment)
     if losses.missing is None:
         return Kept(read, _accepted(number, read), _list(read, before, old))

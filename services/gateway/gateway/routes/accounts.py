@@ -30,7 +30,6 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
-from gateway.portfolio.holdings import find_balances
 from gateway.routes.auth import SignedInRequest, client_address
 from gateway.store.pool import Pool
 
@@ -162,7 +161,7 @@ async def show_balances(
     account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
 ) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
-    return balances_view(*await find_balances(pool, request.user.id, account_id))
+    return balances_view(*await look.find_balances(pool, request.user.id, account_id))
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
@@ -170,7 +169,7 @@ async def show_holdings(
     account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
 ) -> HoldingsView:
     """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
-    return holdings_view(*await find_balances(pool, request.user.id, account_id))
+    return holdings_view(*await look.find_balances(pool, request.user.id, account_id))
 
 
 def _shown(accepted: Accepted, egress: tuple[str, ...], notes: tuple[str, ...]) -> Response[AccountView]:

@@ -6,14 +6,14 @@ import structlog
 
 from chassis import metrics
 from chassis.health import Check
-from contracts.wire.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
+from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from gateway.store.backlog import oldest_messages, oldest_sync
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 SAMPLE_SECONDS = 4.0
 # Longer than the relay needs to publish one message, with all retries.
 OUTBOX_SECONDS = 30.0
-STREAMS = tuple(str(stream.name) for stream in (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS))
+STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS)
 
 log = structlog.get_logger()
 

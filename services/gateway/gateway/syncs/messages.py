@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts import subjects
 from contracts.events import AccountPaused, AccountResumed, AccountSynced, WalletFact
 from contracts.faults import FAULTS, Code
+from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.syncs import SyncFailed, SyncRequested
 from contracts.wire.envelope import attributes, encode
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
-from contracts.wire.topology import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from gateway.rows.accounts import Account
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
@@ -43,7 +43,7 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     return Outgoing(
         message_id,
         subjects.sync_requested(sync.exchange),
-        _name(SYNC_REQUESTS.name),
+        SYNC_REQUESTS,
         attributes(request, SOURCE, message_id, sync.deadline),
         encode(request),
         sync.id,
@@ -77,7 +77,7 @@ def failed_outcome(sync: Sync | Overdue, code: Code, times: int = 1, *, grant: s
     return Outgoing(
         message_id,
         subjects.sync_failed(sync.exchange),
-        _name(SYNC_OUTCOMES.name),
+        SYNC_OUTCOMES,
         attributes(outcome, SOURCE, message_id),
         encode(outcome),
     )
@@ -124,9 +124,4 @@ def _account_event(
     subject: str, message_id: str, fact: AccountSynced | AccountPaused | AccountResumed
 ) -> Outgoing:
     headers = attributes(fact, SOURCE, message_id)
-    return Outgoing(message_id, subject, _name(ACCOUNT_EVENTS.name), headers, encode(fact))
-
-
-def _name(name: str | None) -> str:
-    assert name is not None  # noqa: S101 - every stream of the topology has a name
-    return name
+    return Outgoing(message_id, subject, ACCOUNT_EVENTS, headers, encode(fact))

@@ -9,7 +9,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis import metrics
-from chassis.bus.consume import Delivery, RetryLater
+from chassis.bus.delivery import Delivery, RetryLater
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome
 from contracts.wire.envelope import Malformed, decode

@@ -16,7 +16,6 @@ from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
-from gateway.portfolio.wallets import keep
 from gateway.rows.accounts import Attempt
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Queued, Sync
@@ -24,6 +23,7 @@ from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.syncs.bounds import is_in_life
+from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 
 LOSS_PATIENCE = timedelta(minutes=5)

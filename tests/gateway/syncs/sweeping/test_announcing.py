@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import nats as nats_client
 import pytest
 
-from chassis.bus.consume import Delivery
+from chassis.bus.delivery import Delivery
 from contracts import subjects
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
