@@ -9,7 +9,7 @@ import msgspec
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Wallet
-from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.faults import CodeText
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
@@ -19,7 +19,7 @@ from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_stat
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
-from gateway.rows.syncs import Sync, WalletVerdict
+from gateway.rows.syncs import ReadDetail, Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 
@@ -128,7 +128,7 @@ class UnconfirmedView(msgspec.Struct, frozen=True):
     unreadable_rows: int
 
 
-class WalletView(msgspec.Struct, frozen=True):
+class WalletView(ReadDetail, frozen=True):
     """One wallet: its state, when it was read, and its balances, null if it was never read.
 
     `unreadable_rows` counts rows that could not be read and `unreadable` says why. `difference_usd` is the
@@ -144,12 +144,6 @@ class WalletView(msgspec.Struct, frozen=True):
     error_code: CodeText | None
     error: str | None
     balances: tuple[AmountView, ...] | None
-    unreadable_rows: int
-    unreadable: tuple[str, ...]
-    difference_usd: AmountText | None
-    reported_at: datetime | None
-    exchange_code: ExchangeCode | None
-    endpoint: EndpointName | None
     unconfirmed: UnconfirmedView | None
 
 
@@ -162,16 +156,10 @@ class BalancesView(msgspec.Struct, frozen=True):
     wallets: tuple[WalletView, ...]
 
 
-class HoldingView(msgspec.Struct, frozen=True):
+class HoldingView(AmountView, frozen=True):
     """One asset summed over the wallets that hold it."""
 
-    asset: str
-    total: AmountText
-    available: AmountText | None
-    locked: AmountText | None
-    borrowed: AmountText | None
     wallets: tuple[str, ...]
-    stale_as_of: datetime | None
 
 
 class HoldingsView(msgspec.Struct, frozen=True):
@@ -291,13 +279,8 @@ def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance
         error_code=wallet.error_code,
         error=wallet.error,
         balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
-        unreadable_rows=known.unreadable_rows,
-        unreadable=known.unreadable,
-        difference_usd=known.difference_usd,
-        reported_at=known.reported_at,
-        exchange_code=known.exchange_code,
-        endpoint=known.endpoint,
         unconfirmed=_unconfirmed(known),
+        **known.shared(),
     )
 
 
@@ -335,25 +318,17 @@ def holdings_view(
 
 
 def _holding(holding: Holding) -> HoldingView:
-    return HoldingView(
-        asset=holding.asset,
-        total=amount_text(holding.total),
-        available=_text(holding.available),
-        locked=_text(holding.locked),
-        borrowed=_text(holding.borrowed),
-        wallets=holding.wallets,
-        stale_as_of=holding.stale_as_of,
-    )
+    return HoldingView(**msgspec.structs.asdict(_amounts(holding)), wallets=holding.wallets)
 
 
-def _amounts(balance: Balance) -> AmountView:
+def _amounts(of: Balance | Holding) -> AmountView:
     return AmountView(
-        balance.asset,
-        amount_text(balance.total),
-        _text(balance.available),
-        _text(balance.locked),
-        _text(balance.borrowed),
-        balance.stale_as_of if isinstance(balance, StoredBalance) else None,
+        of.asset,
+        amount_text(of.total),
+        _text(of.available),
+        _text(of.locked),
+        _text(of.borrowed),
+        of.stale_as_of if isinstance(of, StoredBalance | Holding) else None,
     )
 
 

@@ -20,7 +20,7 @@ from contracts.syncs import (
 )
 from contracts.values import amount_text
 from contracts.wire.envelope import Malformed
-from gateway.rows.syncs import Ending, WalletVerdict
+from gateway.rows.syncs import Ending, ReadDetail, WalletVerdict
 from gateway.syncs.bounds import check_bounds
 from gateway.wording import known_rows, words_of
 
@@ -55,15 +55,17 @@ def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[Wa
     return tuple(msgspec.structs.replace(read, error=words) if read.error_code else read for read in reads)
 
 
-def unreadable_rows(read: WalletRead) -> tuple[str, ...]:
-    """Return texts of the unreadable rows of a wallet with their reasons, at most MAX_NAMED."""
+def read_detail(read: WalletRead) -> ReadDetail:
+    """Return the details of a read, with the texts of at most MAX_NAMED unreadable rows."""
     reasons = dict.fromkeys(f"{row.asset or 'a row'}: {row.reason}" for row in read.unreadable)
-    return tuple(reasons)[:MAX_NAMED]
-
-
-def difference_text(read: WalletRead) -> str | None:
-    """Return the USD total of the exchange's response minus the sum of the list, as text."""
-    return None if read.difference_usd is None else amount_text(read.difference_usd)
+    return ReadDetail(
+        unreadable_rows=read.unreadable_count,
+        unreadable=tuple(reasons)[:MAX_NAMED],
+        difference_usd=None if read.difference_usd is None else amount_text(read.difference_usd),
+        reported_at=read.reported_at,
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+    )
 
 
 def unknown_wallets(outcome: SyncOutcome) -> list[str]:
@@ -151,10 +153,5 @@ def _verdict(read: WalletRead) -> WalletVerdict:
         read.total_check,
         read.error_code,
         read.error,
-        unreadable_rows=read.unreadable_count,
-        unreadable=unreadable_rows(read),
-        difference_usd=difference_text(read),
-        reported_at=read.reported_at,
-        exchange_code=read.exchange_code,
-        endpoint=read.endpoint,
+        **read_detail(read).shared(),
     )

@@ -8,7 +8,7 @@ from contracts.faults import Code, fault_of
 from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import Balance
 from gateway.portfolio.losses import Moment, judge_losses
-from gateway.portfolio.verdicts import difference_text, unreadable_rows
+from gateway.portfolio.verdicts import read_detail
 from gateway.rows.balances import Detail, HeldList, Missing, StoredBalance, StoredWallet
 from gateway.rows.syncs import Queued
 
@@ -55,14 +55,9 @@ def judge(
 
 def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> StoredWallet:
     incomplete = read.verdict is Verdict.INCOMPLETE
+    detail = Detail(number, incomplete=incomplete, missing=missing, **read_detail(read).shared())
     return StoredWallet(
-        read.wallet,
-        read.as_of,
-        read.total_check,
-        read.error_code,
-        read.error,
-        number,
-        msgspec.structs.replace(_detail(number, read, incomplete=incomplete), missing=missing),
+        read.wallet, read.as_of, read.total_check, read.error_code, read.error, number, detail
     )
 
 
@@ -112,19 +107,6 @@ def _unread(number: int, read: WalletRead, before: StoredWallet) -> StoredWallet
     )
     return msgspec.structs.replace(
         before, sync_number=number, error_code=read.error_code, error=read.error, detail=detail
-    )
-
-
-def _detail(number: int, read: WalletRead, *, incomplete: bool = False) -> Detail:
-    return Detail(
-        number,
-        incomplete=incomplete,
-        unreadable_rows=read.unreadable_count,
-        unreadable=unreadable_rows(read),
-        difference_usd=difference_text(read),
-        reported_at=read.reported_at,
-        exchange_code=read.exchange_code,
-        endpoint=read.endpoint,
     )
 
 

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.faults import CodeText
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
+from gateway.rows.syncs import ReadDetail
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -28,22 +29,15 @@ class HeldList(msgspec.Struct, frozen=True):
     unreadable_rows: int = 0
 
 
-class Detail(msgspec.Struct, frozen=True):
+class Detail(ReadDetail, frozen=True):
     """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
-    `incomplete` is true if the list is the newest one but lacks rows. The rest is of the last read:
-    unreadable rows with reasons, the difference in USD to the total of the exchange's response, the time of
-    the exchange's data, and the exchange's error code.
+    `incomplete` is true if the list is the newest one but lacks rows. The inherited fields are of the last
+    read.
     """
 
     number: int
     incomplete: bool = False
-    unreadable_rows: int = 0
-    unreadable: tuple[str, ...] = ()
-    difference_usd: str | None = None
-    reported_at: datetime | None = None
-    exchange_code: ExchangeCode | None = None
-    endpoint: EndpointName | None = None
     held: HeldList | None = None
     missing: Missing | None = None
 

@@ -1,6 +1,7 @@
 """Syncs, from the request to the terminal state."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,7 +11,26 @@ from contracts.syncs import Status, TotalCheck, Verdict
 from contracts.values import AmountText
 
 
-class WalletVerdict(msgspec.Struct, frozen=True):
+class ReadDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """Details of a read beside its list; structs with more fields inherit them.
+
+    Unreadable rows with reasons, the difference in USD to the total of the exchange's response, the time of
+    the exchange's data, and the exchange's error code.
+    """
+
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: AmountText | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
+
+    def shared(self) -> dict[str, Any]:
+        """Return the fields that all these structs have."""
+        return {name: getattr(self, name) for name in ReadDetail.__struct_fields__}
+
+
+class WalletVerdict(ReadDetail, frozen=True):
     """The verdict of one wallet in a sync, with its details."""
 
     wallet: str
@@ -19,12 +39,6 @@ class WalletVerdict(msgspec.Struct, frozen=True):
     total_check: TotalCheck | None = None
     error_code: CodeText | None = None
     error: str | None = None
-    unreadable_rows: int = 0
-    unreadable: tuple[str, ...] = ()
-    difference_usd: AmountText | None = None
-    reported_at: datetime | None = None
-    exchange_code: ExchangeCode | None = None
-    endpoint: EndpointName | None = None
 
 
 class Sync(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Credentials by id: pending, live, doomed; only the vault holds their fields."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -84,41 +84,27 @@ async def doom(
 
 async def doom_uncertain(connection: Connection, credential_id: UUID) -> None:
     """Doom a pending credential that the vault-broker may still be storing."""
-    await execute(
-        connection,
-        """update credentials
-           set state = 'doomed',
-               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
-           where id = %(id)s and state = 'pending'""",
-        id=credential_id,
-        late=STORED_WITHIN_SECONDS,
-    )
+    await _doom_uncertain(connection, "id = %(id)s", id=credential_id)
 
 
 async def doom_pending_of(connection: Connection, user_id: UUID) -> None:
     """Doom all pending credentials of a user, which the vault-broker may still be storing."""
-    await execute(
-        connection,
-        """update credentials
-           set state = 'doomed',
-               destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
-           where user_id = %(user_id)s and state = 'pending'""",
-        user_id=user_id,
-        late=STORED_WITHIN_SECONDS,
-    )
+    await _doom_uncertain(connection, "user_id = %(user_id)s", user_id=user_id)
 
 
 async def doom_abandoned(connection: Connection, grace_seconds: float) -> int:
     """Doom pending credentials that their gateway abandoned; returns how many."""
-    return await execute(
-        connection,
-        """update credentials
+    abandoned = "created_at < now() - make_interval(secs => %(grace)s)"
+    return await _doom_uncertain(connection, abandoned, grace=grace_seconds)
+
+
+async def _doom_uncertain(connection: Connection, which: LiteralString, **values: object) -> int:
+    """Doom pending credentials; they are destroyed when the vault-broker can no longer store them."""
+    query: LiteralString = """update credentials
            set state = 'doomed',
                destroy_at = greatest(destroy_at, created_at + make_interval(secs => %(late)s))
-           where state = 'pending' and created_at < now() - make_interval(secs => %(grace)s)""",
-        grace=grace_seconds,
-        late=STORED_WITHIN_SECONDS,
-    )
+           where state = 'pending' and """
+    return await execute(connection, query + which, late=STORED_WITHIN_SECONDS, **values)
 
 
 async def find_owners(connection: Connection, credential_ids: list[UUID]) -> dict[UUID, UUID]:
