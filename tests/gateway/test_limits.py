@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chassis.settings import BadSetting, parsed, whole_number
 from gateway.errors import LoginThrottled, RateLimitExceeded
+from gateway.http.allowances import rate_limit_fields
 from gateway.http.problems import problem_of
-from gateway.http.rate_limits import rate_limit_fields
 from gateway.limits import (
     LOGIN_DELAYS,
     LONGEST_DELAY,

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway import errors
 from gateway.errors import GatewayError, RateLimitExceeded
-from gateway.http.rate_limits import rate_limit_fields
+from gateway.http.allowances import rate_limit_fields
 from gateway.store.pool import DatabaseUnavailable, Overloaded
 
 # A class without a row inherits the row of its base class. The title is the phrase of the status, the type is

@@ -1,9 +1,5 @@
-"""Rate limits of requests that change data: every such route has one and reports the remaining quota.
+"""Rate limits of requests that change data: every such route has one and reports the remaining quota."""
 
-The header fields are those of draft-ietf-httpapi-ratelimit-headers.
-"""
-
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,8 +8,9 @@ from litestar.datastructures import MutableScopeHeaders, ResponseHeader
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
+from gateway.http.allowances import rate_limit_fields
 from gateway.identity.throttle import admit
-from gateway.limits import Allowance, Charge, Limits, Policy, client_network
+from gateway.limits import Charge, Limits, Policy, client_network
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -42,15 +39,6 @@ RATE_LIMIT = [
 ]
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
-
-
-def rate_limit_fields(allowances: Sequence[Allowance]) -> dict[str, str]:
-    """Return the header fields with the policies and their remaining quotas."""
-    policies = [each.policy for each in allowances]
-    return {
-        "RateLimit-Policy": ", ".join(f'"{by.name}";q={by.quota};w={by.window}' for by in policies),
-        "RateLimit": ", ".join(f'"{each.policy.name}";r={each.left};t={each.reset}' for each in allowances),
-    }
 
 
 class Limiting:

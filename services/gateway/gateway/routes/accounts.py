@@ -18,8 +18,9 @@ from gateway.accounts.pending import Submission
 from gateway.accounts.replace import replace
 from gateway.accounts.submission import check_region, find_exchange, read_fields
 from gateway.advice import Advice
+from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
-from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE, rate_limit_fields
+from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE
 from gateway.http.schemas import CREDENTIALS
 from gateway.http.situations import Doing
 from gateway.http.views import (

@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
+from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
-from gateway.http.rate_limits import COUNTED, RATE_LIMIT, rate_limit_fields
+from gateway.http.rate_limits import COUNTED, RATE_LIMIT
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
