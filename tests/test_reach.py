@@ -65,13 +65,13 @@ FOLDERS = {
     "sync_worker.handlers": BUS | EXCHANGE,
     "sync_worker.broker": BUS,
     "sync_worker.exchanges": BUS | EXCHANGE,
-    "sync_worker.exchanges.damage": NOTHING,
+    "sync_worker.exchanges.lenient_json": NOTHING,
     "vault_broker": NOTHING,
     "vault_broker.__main__": BUS | VAULT | {"granian"},
     "vault_broker.app": BUS | VAULT | {"granian"},
     "vault_broker.handlers": BUS | VAULT,
     "vault_broker.credentials": VAULT,
-    "vault_broker.login": VAULT,
+    "vault_broker.approle": VAULT,
     "vault_broker.vault": VAULT,
 }
 # In the folder of an exchange only its connector may call it.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from chassis.bus.provision import provision
-from contracts.wire.accounts import server_accounts
-from contracts.wire.rights import USERS
+from contracts.wire.bus_accounts import server_accounts
+from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
 from deploy.local.confinement import Reach

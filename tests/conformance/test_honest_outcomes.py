@@ -22,7 +22,7 @@ from contracts.wire.envelope import decode, encode
 from gateway.portfolio.verdicts import ending, wallet_reads
 from gateway.syncs.bounds import is_in_life
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.damage import read_json
+from sync_worker.exchanges.lenient_json import read_json
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config
 from sync_worker.exchanges.okx.wallets import judge_wallets

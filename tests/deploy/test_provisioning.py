@@ -27,8 +27,8 @@ from tests.deploy.earlier import TODAY, Tree, tree_of
 from tests.deploy.test_broker_policy import login_of
 from tests.deploy.test_upgrade import BEFORE
 from tests.waiting import until
+from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
-from vault_broker.login import Login
 from vault_broker.vault import Vault
 
 PLACES = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
@@ -40,8 +40,7 @@ import asyncio, sys, time
 from pathlib import Path
 from deploy.local.openbao import running_openbao
 from deploy.local.processes import Processes
-from vault_broker.credentials import Credentials
-from vault_broker.login import Login
+from vault_broker.credentials import Credentials, Login  # an earlier commit has Login in another module
 from vault_broker.vault import Vault
 
 async def main(directory):

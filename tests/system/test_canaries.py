@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from contracts import subjects
-from contracts.wire.rights import GATEWAY, SYNC_WORKER
+from contracts.wire.bus_users import GATEWAY, SYNC_WORKER
 from deploy.local.services import MODULES
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin

@@ -7,7 +7,7 @@ import nats as nats_client
 import pytest
 
 from contracts import subjects
-from contracts.wire.rights import GATEWAY, SYNC_WORKER
+from contracts.wire.bus_users import GATEWAY, SYNC_WORKER
 from deploy.local.stack import Stack
 from tests.tapping import names, taken, tapped
 from tests.waiting import until

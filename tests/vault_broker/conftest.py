@@ -20,9 +20,9 @@ from deploy.local.processes import Processes
 from tests.vault_broker.asking import Clock, Gateway, Worker
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
+from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
-from vault_broker.login import Login
 from vault_broker.vault import Vault
 
 

@@ -17,8 +17,8 @@ from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
+from vault_broker.approle import PAUSE_AFTER_REFUSAL, Login
 from vault_broker.errors import VaultUnavailable
-from vault_broker.login import PAUSE_AFTER_REFUSAL, Login
 from vault_broker.vault import Vault
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"

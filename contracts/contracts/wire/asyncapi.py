@@ -14,8 +14,8 @@ from nats.js.api import RetentionPolicy, StreamConfig
 
 from contracts.cards import CARDS, NAMES, Card, Kind, event_type, schema_uri
 from contracts.schemas import schema, schemas
+from contracts.wire.bus_users import overlap
 from contracts.wire.envelope import JSON, decode, encode
-from contracts.wire.rights import overlap
 from contracts.wire.topology import STREAMS
 
 CONTRACTS = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts import subjects
 from contracts.streams import ACCOUNT_EVENTS
-from contracts.wire.rights import Limits, User, consuming
+from contracts.wire.bus_users import Limits, User, consuming
 from contracts.wire.topology import KIB, Consumer
 
 PREFIX = "subscriber"

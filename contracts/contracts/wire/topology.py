@@ -1,6 +1,6 @@
 """Streams and consumers of the bus: the table from which `chassis.bus.provision` creates them.
 
-`contracts.wire.rights` lists the rights of each user.
+`contracts.wire.bus_users` lists the rights of each user.
 """
 
 import msgspec

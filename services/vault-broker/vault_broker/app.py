@@ -9,9 +9,9 @@ from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
+from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
-from vault_broker.login import Login
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
 

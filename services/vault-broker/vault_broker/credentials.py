@@ -18,8 +18,8 @@ from contracts.exchanges.types import RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from contracts.wire.sealing import SealingKey
+from vault_broker.approle import Login
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
-from vault_broker.login import Login
 from vault_broker.schemes.types import TransitKey
 from vault_broker.vault import Answer, Part, read_answer
 

@@ -37,9 +37,9 @@ from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy,
 from contracts.wire.sealing import SealBroken, SealingKey, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
+from vault_broker.grant_use import Ended, Signed
 from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import Draft
-from vault_broker.signed import Ended, Signed
 from vault_broker.signing import draft_reads, messages, sign_reads
 
 QUEUE = "vault-broker"

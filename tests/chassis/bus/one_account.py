@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from contracts import subjects
-from contracts.wire.accounts import _permissions
-from contracts.wire.rights import GATEWAY, SYNC_WORKER, VAULT_BROKER, User
+from contracts.wire.bus_accounts import _permissions
+from contracts.wire.bus_users import GATEWAY, SYNC_WORKER, VAULT_BROKER, User
 from contracts.wire.subscribers import PREFIX
 from deploy.local.nats import Nats, running_nats, until_it_accepts
 from deploy.local.processes import Processes

@@ -5,8 +5,8 @@ from itertools import chain, product
 import msgspec
 
 from contracts import subjects
-from contracts.wire.accounts import SERVICE, imports
-from contracts.wire.rights import USERS, User
+from contracts.wire.bus_accounts import SERVICE, imports
+from contracts.wire.bus_users import USERS, User
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import CONSUMERS, STREAMS
 from tests.chassis.bus.conftest import SUBSCRIBERS

@@ -12,8 +12,8 @@ from nats.js import JetStreamContext
 
 from chassis.bus.provision import create_streams, create_subscribers
 from contracts import subjects
-from contracts.wire.accounts import NOWHERE
-from contracts.wire.rights import STREAMS_ACCOUNT, SYNC_WORKER, User
+from contracts.wire.bus_accounts import NOWHERE
+from contracts.wire.bus_users import STREAMS_ACCOUNT, SYNC_WORKER, User
 from contracts.wire.topology import CONSUMERS, STREAMS, Consumer
 from deploy.local.processes import Processes
 from tests.chassis.bus.conftest import NewClient, connecting

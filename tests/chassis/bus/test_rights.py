@@ -10,8 +10,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.wire.accounts import server_accounts
-from contracts.wire.rights import USERS, User
+from contracts.wire.bus_accounts import server_accounts
+from contracts.wire.bus_users import USERS, User
 from contracts.wire.topology import CONSUMERS, STREAMS
 from tests.chassis.bus.conftest import Errors, NewClient
 from tests.chassis.bus.rights import (

@@ -8,7 +8,7 @@ import pytest
 from contracts import subjects
 from contracts.cards import CARDS, NAMES, Card
 from contracts.wire.asyncapi import DOCUMENT, PARAMETER, described, document
-from contracts.wire.rights import USERS, overlap
+from contracts.wire.bus_users import USERS, overlap
 from contracts.wire.topology import STREAMS
 from tests.contracts.foreign.reader import read_by
 

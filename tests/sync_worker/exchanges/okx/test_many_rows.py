@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from contracts.values import Balance
-from sync_worker.exchanges.okx.rows import Row, read_rows
+from sync_worker.exchanges.okx.lists import Row, read_rows
 
 CURRENCIES = 1000
 NUMBER = Counter[str]()

@@ -17,8 +17,8 @@ from contracts.exchanges.okx import OKX
 from contracts.rights import named_rights
 from contracts.syncs import Rights
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.damage import Doubled, is_whole, read_json
-from sync_worker.exchanges.okx.rows import Rows, amount_of, funding_row, read_rows, trading_row
+from sync_worker.exchanges.lenient_json import Doubled, is_whole, read_json
+from sync_worker.exchanges.okx.lists import Rows, amount_of, funding_row, read_rows, trading_row
 from sync_worker.verdicts import NO_PRICES, Listed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

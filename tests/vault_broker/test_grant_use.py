@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from chassis.metrics import REGISTRY
 from contracts.faults import Code, Failure
 from contracts.wire.grants import VERIFY, Grant, granted_sync, sync_purpose
-from vault_broker.signed import MAX_BATCHES, Ended, Signed
+from vault_broker.grant_use import MAX_BATCHES, Ended, Signed
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 LIFE = timedelta(seconds=120)

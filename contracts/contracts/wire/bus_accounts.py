@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from contracts.wire.rights import STREAMS_ACCOUNT, USERS, User, overlap
+from contracts.wire.bus_users import STREAMS_ACCOUNT, USERS, User, overlap
 from contracts.wire.subscribers import Subscriber
 
 SERVICE, STREAM = "service", "stream"

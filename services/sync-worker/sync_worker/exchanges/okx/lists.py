@@ -17,7 +17,7 @@ from contracts.reasons import rows_words
 from contracts.syncs import UnreadableRow
 from contracts.values import Balance, parse_amount
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.damage import Doubled, Number, is_whole
+from sync_worker.exchanges.lenient_json import Doubled, Number, is_whole
 from sync_worker.verdicts import Worth, sendable
 
 # More than one outcome can carry; parsing them takes some tenths of a second.
