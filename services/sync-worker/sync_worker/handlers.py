@@ -11,7 +11,7 @@ from chassis.bus.connection import Bus
 from chassis.bus.consume import Delivery, RetryLater, consume
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.events import Verified, VerifiedRights, Verify
+from contracts.credentials import Verified, VerifiedRights, Verify
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from contracts.wire.envelope import Malformed, attributes, decode, encode

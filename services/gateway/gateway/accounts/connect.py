@@ -5,7 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import Code
 from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
 from gateway.accounts.credentials import api_key_hint

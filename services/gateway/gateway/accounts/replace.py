@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import FAULTS, Code
 from contracts.remedies import ROUTES, Situation
 from gateway.accounts.connect import connected, set_live

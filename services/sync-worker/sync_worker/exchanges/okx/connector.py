@@ -6,8 +6,7 @@ from typing import Any
 
 import structlog
 
-from contracts.credentials import SignedRead
-from contracts.events import Verified
+from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
