@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
-from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
+from deploy.private_files import kept, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.settings import OPTIONAL as OF_WORKER
 from vault_broker.settings import OPTIONAL as OF_BROKER
