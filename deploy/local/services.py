@@ -31,6 +31,7 @@ from deploy.local.simulator import Simulator
 from deploy.private_files import kept, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.settings import OPTIONAL as OF_WORKER
+from sync_worker.settings import origin_setting
 from vault_broker.settings import OPTIONAL as OF_BROKER
 
 READY_SECONDS = 60
@@ -181,7 +182,7 @@ def _sync_worker(parts: Infrastructure) -> dict[str, str]:
     if parts.simulator is None:
         return {}
     origins = {
-        f"EXCHANGE_{exchange}_{name}_URL".upper(): url
+        origin_setting(exchange, name): url
         for exchange in EXCHANGES
         for name, url in parts.simulator.exchanges[exchange].items()
     }

@@ -18,14 +18,16 @@ PROXY = "EXCHANGE_PROXY_URL"
 LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
 
 
+def origin_setting(*names: str) -> str:
+    """Return the setting that names the origin of an exchange's region, or of a further host there."""
+    return "_".join(("EXCHANGE", *filter(None, names), "URL")).upper()
+
+
 def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
     """Return, by region and host name, the name of the setting and the origin that it may replace."""
     return {
         region.key: {
-            host: (
-                "_".join(filter(None, ("EXCHANGE", exchange.key, region.key, host, "URL"))).upper(),
-                origin,
-            )
+            host: (origin_setting(exchange.key, region.key, host), origin)
             for host, origin in region.hosts.items()
         }
         for region in exchange.regions
