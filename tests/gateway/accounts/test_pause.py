@@ -19,7 +19,7 @@ from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS
 from gateway.accounts.reverify import LOOK_SECONDS
 from gateway.accounts.verify import VERIFY_SECONDS
-from gateway.store import accounts, balances, credentials, pauses, syncs
+from gateway.store import accounts, balances, credentials, pauses, publications, syncs
 from gateway.store.accounts import Account
 from gateway.store.pauses import Pause
 from gateway.store.pool import Pool
@@ -265,9 +265,9 @@ async def test_the_sweeper_publishes_no_request_of_a_paused_account(pool: Pool, 
     later = datetime.now(UTC) + timedelta(minutes=1)
 
     async with pool.transaction() as connection:
-        lost = await syncs.take_lost(connection, "okx", syncs.Held(0, 0, later), later, 10)
+        lost = await publications.take_lost(connection, "okx", syncs.Held(0, 0, later), later, 10)
         await pauses.end(connection, account.id)
-        again = await syncs.take_lost(connection, "okx", syncs.Held(0, 0, later), later, 10)
+        again = await publications.take_lost(connection, "okx", syncs.Held(0, 0, later), later, 10)
 
     assert (len(lost), len(again)) == (0, 1)
 

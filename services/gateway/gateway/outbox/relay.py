@@ -10,7 +10,7 @@ from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
 from contracts.wire.topology import ACCOUNT_EVENTS
 from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.outbox.wake import Wake
-from gateway.store import outbox, syncs
+from gateway.store import outbox, publications
 from gateway.store.outbox import Claimed
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.syncs import Publication
@@ -143,7 +143,7 @@ async def _write(connection: Connection, answers: list[Answer]) -> None:
     }
     # Sync rows before outbox rows, the sweeper's lock order.
     if places:
-        await syncs.set_request_seqs(connection, places)
+        await publications.set_request_seqs(connection, places)
     if confirmed:
         await outbox.delete(connection, [message.id for message, _ in confirmed])
     delays = [(answer.message, answer.delay) for answer in answers if answer.seq is None]

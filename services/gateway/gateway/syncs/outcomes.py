@@ -16,7 +16,7 @@ from contracts.wire.envelope import Malformed, decode
 from contracts.wire.grants import Grant
 from gateway.outbox.relay import Relay
 from gateway.portfolio.verdicts import unknown_wallets
-from gateway.store import accounts, outbox, syncs
+from gateway.store import accounts, outbox, publications, syncs
 from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
 from gateway.store.syncs import Sync
@@ -126,7 +126,7 @@ class Outcomes:
             return
         try:
             async with self._pool.transaction() as connection:
-                sync = await syncs.find_by_request_seq(connection, advisory.stream_seq)
+                sync = await publications.find_by_request_seq(connection, advisory.stream_seq)
                 if sync is not None:
                     await outbox.put(connection, await self._given_up(connection, sync))
         except DatabaseUnavailable as error:
