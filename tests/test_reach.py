@@ -52,6 +52,7 @@ FOLDERS = {
     "gateway.outbox": BUS | SQL,
     "gateway.outbox.lanes": NOTHING,
     "gateway.portfolio": NOTHING,
+    "gateway.quotas": SQL,
     "gateway.store": SQL,
     "gateway.syncs": BUS | SQL,
     "gateway.syncs.bounds": NOTHING,

@@ -14,8 +14,8 @@ from gateway.accounts.names import checked_name
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
-from gateway.identity.throttle import admit
 from gateway.limits import Allowance
+from gateway.quotas import admit
 from gateway.store import accounts, audit, credentials, pauses, users
 from gateway.store.accounts import Account, Duplicate
 from gateway.store.audit import Action

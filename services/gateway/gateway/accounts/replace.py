@@ -11,7 +11,7 @@ from gateway.accounts.pause import resume
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import DifferentAccount, NotFound
-from gateway.identity.throttle import admit
+from gateway.quotas import admit
 from gateway.store import accounts, audit, credentials, syncs
 from gateway.store.accounts import Account
 from gateway.store.audit import Action

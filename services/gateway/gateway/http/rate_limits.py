@@ -12,8 +12,8 @@ from litestar.datastructures import MutableScopeHeaders, ResponseHeader
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
-from gateway.identity.throttle import admit
 from gateway.limits import Allowance, Charge, Limits, Policy, client_network
+from gateway.quotas import admit
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})

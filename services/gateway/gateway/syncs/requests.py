@@ -8,9 +8,9 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
-from gateway.identity.throttle import admit, look_for_room
 from gateway.limits import Allowance, Limits, Policy
 from gateway.outbox.relay import Relay
+from gateway.quotas import admit, look_for_room
 from gateway.store import accounts, batches, limits
 from gateway.store import idempotency as idempotency_keys
 from gateway.store.pool import Connection, Pool
