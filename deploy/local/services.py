@@ -30,6 +30,7 @@ from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
 from deploy.private_files import kept, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
+from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
 from sync_worker.settings import OPTIONAL as OF_WORKER
 from sync_worker.settings import origin_setting
 from vault_broker.settings import OPTIONAL as OF_BROKER
@@ -39,7 +40,7 @@ CALL_SECONDS = 5
 MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gateway": "gateway"}
 # The key of the gateway's operations port among the ports of the services.
 OPERATIONS = "operations"
-OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": OF_WORKER, "vault-broker": OF_BROKER}
+OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": (*OF_WORKER, *OF_EXCHANGES), "vault-broker": OF_BROKER}
 FILES = ("_FILE", "_CACERT")  # suffixes of settings that are paths
 
 
