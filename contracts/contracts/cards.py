@@ -18,8 +18,11 @@ from contracts.credentials import (
     Refused,
     Store,
     Stored,
+    Verified,
+    VerifiedRights,
+    Verify,
 )
-from contracts.events import AccountPaused, AccountResumed, AccountSynced, Verified, VerifiedRights, Verify
+from contracts.events import AccountPaused, AccountResumed, AccountSynced
 from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested
 
 Kind = type[msgspec.Struct]

@@ -1,4 +1,4 @@
-"""The requests to the vault-broker and its replies. No message carries a secret in clear."""
+"""Requests about a credential, to the vault-broker and the worker. No message carries a secret in clear."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,11 +7,17 @@ import msgspec
 
 from contracts.exchanges.types import OWN, Read
 from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
+from contracts.rights import MAX_RIGHTS
+from contracts.syncs import AccountUid, Right
 from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
 # The gateway's timeout for storing a credential.
 STORE_SECONDS = 8.0
+
+MAX_ADDRESSES = 256
+# An IP address or a network that a key is bound to.
+Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
 
@@ -127,6 +133,42 @@ class Authorized(msgspec.Struct, frozen=True, tag="authorized"):
     sealed_reads: bytes
 
 
+class Verify(msgspec.Struct, frozen=True):
+    """Read the owner and the rights of a credential before the gateway accepts it.
+
+    With `rights_only` the gateway knows the account already, and the worker reads only its uid and the
+    rights. A worker of the previous release reads all.
+    """
+
+    credential_id: UUID
+    exchange: str
+    region: str
+    grant: str
+    deadline: AwareTime
+    rights_only: bool = False
+
+
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """The owner, rights and bound addresses of a credential as the exchange reports them.
+
+    `exchange_uid` is the account of the key; `master_uid` is its master, equal for a master account.
+    `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
+    `bound_addresses` are the IP addresses that the key is bound to, empty when it is not bound.
+    """
+
+    exchange_uid: AccountUid
+    master_uid: AccountUid
+    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
+    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
+
+
+class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
+    """The uid and the rights of a credential, in the exchange's own words."""
+
+    exchange_uid: AccountUid
+    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The reason why the service refused a request; `detail` is for people and never holds a credential."""
 
@@ -151,3 +193,5 @@ KeysReply = Keys | Refused
 StoreReply = Stored | Refused
 DestroyReply = Destroyed | Refused
 AuthorizeReply = Authorized | Refused
+VerifyReply = Verified | Refused
+RightsReply = VerifiedRights | Verified | Refused

@@ -1,58 +1,12 @@
-"""Verifying an account's credential, and the public facts about accounts."""
+"""The public facts about accounts."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from contracts.credentials import Refused
 from contracts.faults import CodeText
-from contracts.syncs import AccountUid, Right, Status, TotalCheck, Verdict
+from contracts.syncs import Status, TotalCheck, Verdict
 from contracts.values import AwareTime
-
-MAX_RIGHTS, MAX_ADDRESSES = 32, 256
-# An IP address or a network that a key is bound to.
-Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
-
-
-class Verify(msgspec.Struct, frozen=True):
-    """Read the owner and the rights of a credential before the gateway accepts it.
-
-    With `rights_only` the gateway knows the account already, and the worker reads only its uid and the
-    rights. A worker of the previous release reads all.
-    """
-
-    credential_id: UUID
-    exchange: str
-    region: str
-    grant: str
-    deadline: AwareTime
-    rights_only: bool = False
-
-
-class Verified(msgspec.Struct, frozen=True, tag="verified"):
-    """The owner, rights and bound addresses of a credential as the exchange reports them.
-
-    `exchange_uid` is the account of the key; `master_uid` is its master, equal for a master account.
-    `permissions` are the exchange's own words, for OKX of read_only, trade, withdraw.
-    `bound_addresses` are the IP addresses that the key is bound to, empty when it is not bound.
-    """
-
-    exchange_uid: AccountUid
-    master_uid: AccountUid
-    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
-    bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
-
-
-class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
-    """The uid and the rights of a credential, in the exchange's own words."""
-
-    exchange_uid: AccountUid
-    permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
-
-
-VerifyReply = Verified | Refused
-RightsReply = VerifiedRights | Verified | Refused
 
 
 class WalletFact(msgspec.Struct, frozen=True):

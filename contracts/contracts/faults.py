@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from contracts.remedies import Remedy, Situation, Standing, written
+from contracts.values import MIN_KEY_BYTES
 
 # A code in messages, in the database and in the API. A later version may send one that is not in `Code`: it
 # stays a text and is treated as internal_error.
@@ -191,7 +192,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     Code.CREDENTIAL_MISSING: Fault("The vault does not hold this key.", Actor.USER, Remedy.SUBMIT),
     Code.SECRET_UNUSABLE: Fault(
-        "The vault can not keep this secret: it is shorter than 32 bytes.",
+        f"The vault can not keep this secret: it is shorter than {MIN_KEY_BYTES} bytes.",
         Actor.USER,
         Remedy.CORRECT,
         "Copy the whole secret from the exchange.",

@@ -8,6 +8,8 @@ import msgspec
 
 MAX_AMOUNT_LENGTH = 80
 MAX_AMOUNT_DIGITS = 40
+# The vault refuses to import a shorter signing secret.
+MIN_KEY_BYTES = 32
 
 # A time in a message has a time zone.
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from trustme import CA, Blob
 
-from deploy.local.keys import write_private
+from deploy.private_files import write_private
 
 SERVER_LIFETIME = timedelta(days=365)
 # A certificate that expires within this time is replaced at the start, because a stack may run for weeks.

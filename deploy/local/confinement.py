@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.local import kernel
-from deploy.local.keys import write_private
 from deploy.local.veil import draw, needed_veils, show_as_own
+from deploy.private_files import write_private
 
 # These uids need no user entries. Neither Debian nor systemd assigns them.
 USERS = {

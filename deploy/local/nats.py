@@ -13,10 +13,10 @@ from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
 from deploy.local.confinement import Reach
-from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
 from deploy.local.subscribers import SYSTEM, Registry, public_key
+from deploy.private_files import write_private
 
 READY_SECONDS = 20
 

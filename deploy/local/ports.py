@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local.keys import write_private
+from deploy.private_files import write_private
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 2

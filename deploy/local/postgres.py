@@ -13,9 +13,9 @@ from psycopg import sql
 
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
-from deploy.local.keys import kept, password, write_private
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
+from deploy.private_files import kept, password, write_private
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120

@@ -22,15 +22,17 @@ from cryptography.hazmat.primitives.serialization import (
 from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
-from deploy.local.keys import kept, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
+from deploy.private_files import kept, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
+from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
 from sync_worker.settings import OPTIONAL as OF_WORKER
+from sync_worker.settings import origin_setting
 from vault_broker.settings import OPTIONAL as OF_BROKER
 
 READY_SECONDS = 60
@@ -38,7 +40,7 @@ CALL_SECONDS = 5
 MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gateway": "gateway"}
 # The key of the gateway's operations port among the ports of the services.
 OPERATIONS = "operations"
-OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": OF_WORKER, "vault-broker": OF_BROKER}
+OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": (*OF_WORKER, *OF_EXCHANGES), "vault-broker": OF_BROKER}
 FILES = ("_FILE", "_CACERT")  # suffixes of settings that are paths
 
 
@@ -181,7 +183,7 @@ def _sync_worker(parts: Infrastructure) -> dict[str, str]:
     if parts.simulator is None:
         return {}
     origins = {
-        f"EXCHANGE_{exchange}_{name}_URL".upper(): url
+        origin_setting(exchange, name): url
         for exchange in EXCHANGES
         for name, url in parts.simulator.exchanges[exchange].items()
     }

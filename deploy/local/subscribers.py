@@ -10,7 +10,7 @@ from secrets import token_bytes
 import nkeys
 
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers, write_subscribers
-from deploy.local.keys import kept, write_private
+from deploy.private_files import kept, write_private
 
 SYSTEM = "system"
 

@@ -15,7 +15,7 @@ import httpx
 
 from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
-from deploy.local.keys import write_private
+from deploy.private_files import write_private
 from deploy.vault.policy import broker_policy
 
 Answer = dict[str, Any]

@@ -9,8 +9,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from contracts.credentials import Refused
-from contracts.events import Verified
+from contracts.credentials import Refused, Verified
 from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncOutcome, TotalCheck, Verdict, WalletRead
 from deploy.simulator.okx.accounts import Accounts

@@ -1,5 +1,6 @@
 """The broker signs only reads on the list."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read, ReadNotAllowed
+from contracts.values import MIN_KEY_BYTES
 
 
 def test_every_read_is_a_get() -> None:
@@ -25,6 +27,17 @@ def test_a_read_becomes_the_target_that_is_sent() -> None:
         "/api/v5/account/balance?ccy=BTC,ETH",
         "",
     )
+
+
+def test_the_catalogue_promises_no_secret_that_the_vault_refuses() -> None:
+    """The entry of an exchange gives its signing text at least the bytes of the vault's shortest key."""
+    fields = [
+        msgspec.structs.replace(field, shortest=MIN_KEY_BYTES - 1) if field.signs else field
+        for field in OKX.credential_fields
+    ]
+
+    with pytest.raises(ValueError, match="api_secret"):
+        msgspec.structs.replace(OKX, credential_fields=tuple(fields))
 
 
 @pytest.mark.parametrize(

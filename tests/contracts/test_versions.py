@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from contracts.cards import NAMES, Kind
-from contracts.credentials import Refused, StoreReply
-from contracts.events import AccountSynced, VerifyReply
+from contracts.credentials import Refused, StoreReply, VerifyReply
+from contracts.events import AccountSynced
 from contracts.faults import Code, PermanentError, TransientError, failure, fault_of
 from contracts.syncs import SyncCompleted, SyncOutcome, TotalCheck, Verdict
 from contracts.wire.envelope import Malformed, decode

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy.local.confinement import USERS, best_way
-from deploy.local.keys import write_private
 from deploy.local.ownership import require_own
 from deploy.local.ports import free_ports
 from deploy.local.services import with_own_files
+from deploy.private_files import write_private
 from tests.deploy.test_stack import STOP_SECONDS, command
 
 STRANGER = pwd.getpwnam("nobody").pw_uid

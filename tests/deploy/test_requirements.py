@@ -1,9 +1,11 @@
 """Each service is installed from its own lock: exactly its requirements, pinned as in all locks."""
 
+import json
 import re
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ LOCKS = ROOT / "requirements"
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 SERVICES = {"gateway": "gateway", "sync-worker": "sync_worker", "vault-broker": "vault_broker"}
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?P<rest>.*(?:\n .*)*)", re.MULTILINE)
+# An address, or a path of the machine that wrote the file.
+PLACE = re.compile(r"\w+://|\bfile:|--(extra-)?index|--find-links|(^|[\s\"'=])[~\\]?/\w", re.MULTILINE)
+NPM = LOCKS / "npm"
 US = "crypto-pocket-butler (pyproject.toml)"
 # Litestar's test client brings httpx into the gateway's lock; our own code does not import it there.
 OWNERS = {
@@ -37,6 +42,11 @@ def direct(lock: str) -> set[str]:
     return {
         found["name"] for found in PIN.finditer((LOCKS / f"{lock}.txt").read_text()) if US in found["rest"]
     }
+
+
+def without_funding(packages: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of an npm file without the addresses of sponsors."""
+    return {name: each for name, each in packages.items() if name != "funding"}
 
 
 def named(requirement: str) -> str:
@@ -80,6 +90,27 @@ def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
 
     assert all("--hash=sha256:" in found["rest"] for found in PIN.finditer(text))
     assert not re.search(r"https?://|--(extra-)?index", text)
+
+
+def test_the_lock_of_npm_has_hashes_and_no_addresses() -> None:
+    """Npm would fetch a package from its `resolved` address, also with another registry configured."""
+    lock = json.loads((NPM / "package-lock.json").read_text())
+    locked = {name: each for name, each in lock["packages"].items() if name}
+
+    assert [name for name, each in locked.items() if "resolved" in each] == []
+    assert [name for name, each in locked.items() if not each["integrity"].startswith("sha512-")] == []
+
+
+@pytest.mark.parametrize(
+    "path", [*LOCKS.glob("*.*"), *NPM.glob("*.*")], ids=lambda path: str(path.relative_to(LOCKS))
+)
+def test_a_requirement_names_no_index_and_no_machine(path: Path) -> None:
+    """No file has an address or a path of the machine that wrote it, except sponsors in npm files."""
+    text = path.read_text()
+    if path.suffix == ".json":
+        text = json.dumps(json.loads(text, object_hook=without_funding))
+
+    assert [found[0] for found in PLACE.finditer(text)] == []
 
 
 @pytest.mark.parametrize("service", SERVICES)

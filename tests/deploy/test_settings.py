@@ -20,7 +20,12 @@ NAME = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|PORT")
 ROOT = Path(__file__).parents[2]
 RUNNING = ROOT / "services" / "chassis" / "chassis" / "settings.py"
 READERS = {
-    name: (RUNNING, ROOT / "services" / name / module / "settings.py") for name, module in MODULES.items()
+    name: (
+        RUNNING,
+        ROOT / "services" / name / module / "settings.py",
+        *(ROOT / "services" / name / module).glob("exchanges/*/settings.py"),
+    )
+    for name, module in MODULES.items()
 }
 STRAY = {
     "AWS_SECRET_ACCESS_KEY": "x",

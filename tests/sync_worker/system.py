@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.events import Verify, VerifyReply
+from contracts.credentials import Verify, VerifyReply
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome, SyncRequested

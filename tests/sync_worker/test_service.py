@@ -6,8 +6,7 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from contracts.credentials import Refused
-from contracts.events import Verified
+from contracts.credentials import Refused, Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncCompleted, SyncFailed, TotalCheck, Verdict
 from contracts.wire.envelope import encode

@@ -1,6 +1,5 @@
 """The settings: which are required, which values are refused, and in which words."""
 
-from decimal import Decimal
 from pathlib import Path
 from secrets import token_bytes
 
@@ -30,7 +29,6 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     assert settings.running.operations == Address("127.0.0.1", 3001)
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
-    assert settings.okx_total_tolerance == Decimal("0.001")
     assert settings.exchange_proxy is None
 
 
@@ -42,7 +40,6 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
         "EXCHANGE_OKX_EEA_URL": "https://[::1]:8444",
         "EXCHANGE_CA_FILE": ca,
         "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
-        "OKX_TOTAL_TOLERANCE": "0.02",
         "PORT": "4001",
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - it is only read here
     }
@@ -53,7 +50,6 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.origins["okx"]["eea"][OWN] == "https://[::1]:8444"
     assert settings.origins["okx"]["us"][OWN] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
-    assert settings.okx_total_tolerance == Decimal("0.02")
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
@@ -103,7 +99,6 @@ BAD = {
         "https://eea.okx.com:99999",
     ],
     "EXCHANGE_CA_FILE": ["/nowhere/ca.pem", __file__],
-    "OKX_TOTAL_TOLERANCE": ["0", "0.0009", "0.11", "1", "-0.001", "NaN", "sNaN", "Infinity", "1%", "canary"],
     "EXCHANGE_PROXY_URL": [
         "proxy:3128",
         "socks5://user:canary@proxy:3128",

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import Code
 from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
 from deploy.simulator.okx.accounts import Accounts

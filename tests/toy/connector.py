@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.credentials import SignedRead
-from contracts.events import Verified
+from contracts.credentials import SignedRead, Verified
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, failure

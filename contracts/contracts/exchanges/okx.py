@@ -1,6 +1,7 @@
 """OKX. Source: https://www.okx.com/docs-v5/en/."""
 
 from contracts.exchanges.types import CredentialField, Endpoint, Exchange, Region, UnservedRegion, Wallet
+from contracts.values import MIN_KEY_BYTES
 
 OKX = Exchange(
     key="okx",
@@ -16,7 +17,7 @@ OKX = Exchange(
             "api_secret",
             "Secret key",
             secret=True,
-            shortest=32,
+            shortest=MIN_KEY_BYTES,
             signs=True,
             help="OKX shows it with the key.",
         ),

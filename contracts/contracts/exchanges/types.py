@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from contracts.values import MIN_KEY_BYTES
+
 # The default pattern for the names of assets.
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 # An HTTP library could re-encode any other value after it was signed.
@@ -167,13 +169,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; raises ValueError."""
-        fields = self.credential_fields
-        if len({RESERVED, *(field.key for field in fields)}) != len(fields) + 1:
-            raise ValueError(f"{self.key}: each field needs a name of its own")
-        if sum(field.signs for field in fields) != 1:
-            raise ValueError(f"{self.key}: one field signs")
-        if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
-            raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
+        self._check_fields()
         if not self.verify_reads | self.sync_reads <= self.reads.keys():
             raise ValueError(f"{self.key}: a purpose covers a read that is not on the list")
         for endpoint in self.reads.values():
@@ -244,6 +240,18 @@ class Exchange(msgspec.Struct, frozen=True):
     def covered_wallets(self) -> tuple[str, ...]:
         """Return the keys of the wallets that a sync reads."""
         return tuple(wallet.key for wallet in self.wallets if wallet.covered)
+
+    def _check_fields(self) -> None:
+        fields = self.credential_fields
+        if len({RESERVED, *(field.key for field in fields)}) != len(fields) + 1:
+            raise ValueError(f"{self.key}: each field needs a name of its own")
+        if sum(field.signs for field in fields) != 1:
+            raise ValueError(f"{self.key}: one field signs")
+        if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
+            raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
+        signing = self.signing_field
+        if signing.form is not Form.PEM and signing.shortest < MIN_KEY_BYTES:
+            raise ValueError(f"{self.key}: the vault refuses so short a {signing.key}")
 
     def _without_added(self, pairs: Mapping[str, str]) -> dict[str, str]:
         return {key: value for key, value in pairs.items() if key not in self.signing_keys}

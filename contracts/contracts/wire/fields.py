@@ -17,10 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from contracts.exchanges.types import CredentialField, Curve, Exchange, Form
 from contracts.faults import Code, failure
-from contracts.values import Secret
+from contracts.values import MIN_KEY_BYTES, Secret
 
-# The vault refuses shorter HMAC keys.
-MIN_KEY_BYTES = 32
 # Other programs may turn the line ends of a PEM into spaces, or into the two characters of an escape.
 _PEM = re.compile(r"-----BEGIN ((?:EC )?PRIVATE KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----", re.ASCII)
 
@@ -54,18 +52,13 @@ def wrong_fields(
 def key_bytes(field: CredentialField, value: Secret) -> bytes:
     """Return the bytes that the vault imports: text, decoded base64, or the PKCS #8 DER of a private key.
 
-    Raises Failure(secret_unusable) for a value that is too short or that `wrong_fields` refuses.
+    Raises Failure(secret_unusable) for a value that `wrong_fields` refuses.
     """
     try:
-        text = value.reveal()
-        if field.form is Form.PEM:
-            return _private_key(field, text).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        raw = _decoded(field, text) if field.form is Form.BASE64 else text.encode()
+        _check(field, value)
+        return _imported(field, value.reveal())
     except _Unusable:
         raise failure(Code.SECRET_UNUSABLE) from None
-    if len(raw) < MIN_KEY_BYTES or len(text) < field.shortest:
-        raise failure(Code.SECRET_UNUSABLE)
-    return raw
 
 
 def _check(field: CredentialField, value: Secret | None) -> None:
@@ -82,20 +75,29 @@ def _check(field: CredentialField, value: Secret | None) -> None:
         raise _Unusable(
             f"The {name} holds a character, perhaps an invisible one, that is not ASCII: we can not send it."
         )
-    if field.form is Form.PEM:
-        _private_key(field, text)
-    else:
+    if field.form is not Form.PEM:
         _check_line(field, text)
+    if field.signs:
+        _imported(field, text)
 
 
 def _check_line(field: CredentialField, text: str) -> None:
-    """Check a one-line value; `key_bytes` refuses a signing value that is too short."""
     if not text.isprintable():
         raise _Unusable(f"The {field.key} holds a line break or another control character inside.")
-    if len(text) < field.shortest and not field.signs:
+    if len(text) < field.shortest:
         raise _Unusable(f"The {field.key} is shorter than {field.shortest} characters.")
     if field.form is Form.BASE64:
         _decoded(field, text)
+
+
+def _imported(field: CredentialField, text: str) -> bytes:
+    """Return the bytes of a value that signs; raises _Unusable."""
+    if field.form is Form.PEM:
+        return _private_key(field, text).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    raw = _decoded(field, text) if field.form is Form.BASE64 else text.encode()
+    if len(raw) < MIN_KEY_BYTES:
+        raise _Unusable(f"The {field.key} is shorter than {MIN_KEY_BYTES} bytes.")
+    return raw
 
 
 def _decoded(field: CredentialField, text: str) -> bytes:

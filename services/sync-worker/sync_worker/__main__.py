@@ -4,8 +4,7 @@ import os
 import sys
 
 from chassis.serve import start
-from sync_worker.app import run
-from sync_worker.settings import load
+from sync_worker.app import load, run
 
 if __name__ == "__main__":
     sys.exit(start("sync-worker", os.environ, load, run))

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import structlog
 
 from chassis.bus.connection import Bus
@@ -11,9 +12,11 @@ from chassis.clocks import DISAGREES, NATS, Clocks
 from chassis.health import Checks, health_application, merged, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
+from chassis.settings import Environment
 from contracts.wire.topology import SYNC_WORKER_CONSUMERS
+from sync_worker import exchanges, settings
 from sync_worker.broker import Broker
-from sync_worker.exchanges import connectors
+from sync_worker.exchanges import Connect, connectors
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.signed import Parts
 from sync_worker.handlers import Handlers
@@ -23,29 +26,42 @@ from sync_worker.timing import Timing
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> int:
+class Configuration(msgspec.Struct, frozen=True):
+    """The general settings, and the functions that make the connectors with their own settings."""
+
+    general: Settings
+    connects: tuple[Connect, ...]
+
+
+def load(environ: Environment) -> Configuration:
+    """Read all settings; raises BadSetting."""
+    return Configuration(settings.load(environ), exchanges.load(environ))
+
+
+async def run(configuration: Configuration) -> int:
     """Run until SIGTERM and return the exit code: 1 if the bus is closed for good or a part failed."""
-    for words in settings.renamed:
+    general = configuration.general
+    for words in general.renamed:
         log.warning("setting_renamed", words=words)
     bus = Bus(
         "sync-worker",
         "worker",
-        settings.running.nats_url,
-        settings.running.nats_seed,
-        tls=settings.running.nats_tls,
+        general.running.nats_url,
+        general.running.nats_seed,
+        tls=general.running.nats_tls,
     )
-    https = Https(settings.exchange_ca_file, settings.exchange_proxy)
+    https = Https(general.exchange_ca_file, general.exchange_proxy)
     clocks = Clocks()
-    exchanges = connectors(Parts(https, Broker(bus), clocks, settings))
+    connected = connectors(configuration.connects, Parts(https, Broker(bus), clocks, general))
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
-    Handlers(bus, exchanges, Timing(clocks, server)).declare()
+    Handlers(bus, connected, Timing(clocks, server)).declare()
     stopping = asyncio.Event()
     watch = Watch(bus, SYNC_WORKER_CONSUMERS)
     required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks()}
     checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
     parts = {"metrics": collect(checks, watch.sample), "clocks": clocks.keep({NATS: server})}
     try:
-        operations = Listener(health_application(checks), settings.running.operations)
+        operations = Listener(health_application(checks), general.running.operations)
         return await run_service(bus, [operations], parts, stopping)
     finally:
         await https.close()

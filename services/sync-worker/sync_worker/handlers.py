@@ -12,7 +12,7 @@ from chassis.bus.consume import consume
 from chassis.bus.delivery import Delivery, RetryLater
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.events import Verified, VerifiedRights, Verify
+from contracts.credentials import Verified, VerifiedRights, Verify
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from contracts.wire.envelope import Malformed, attributes, decode, encode

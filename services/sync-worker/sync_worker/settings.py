@@ -1,7 +1,6 @@
-"""The settings of the sync-worker, from its environment and the files it names."""
+"""The general settings of the sync-worker, from its environment and the files it names."""
 
 import ssl
-from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -13,19 +12,19 @@ from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001
-TOLERANCE = "OKX_TOTAL_TOLERANCE"
 PROXY = "EXCHANGE_PROXY_URL"
-LEAST_TOLERANCE, MOST_TOLERANCE = Decimal("0.001"), Decimal("0.1")
+
+
+def origin_setting(*names: str) -> str:
+    """Return the setting that names the origin of an exchange's region, or of a further host there."""
+    return "_".join(("EXCHANGE", *filter(None, names), "URL")).upper()
 
 
 def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
     """Return, by region and host name, the name of the setting and the origin that it may replace."""
     return {
         region.key: {
-            host: (
-                "_".join(filter(None, ("EXCHANGE", exchange.key, region.key, host, "URL"))).upper(),
-                origin,
-            )
+            host: (origin_setting(exchange.key, region.key, host), origin)
             for host, origin in region.hosts.items()
         }
         for region in exchange.regions
@@ -43,7 +42,6 @@ OPTIONAL = (
     *RENAMED.values(),
     "EXCHANGE_CA_FILE",
     "EGRESS_ADDRESSES",
-    TOLERANCE,
     PROXY,
 )
 
@@ -61,7 +59,6 @@ class Settings(msgspec.Struct, frozen=True):
     `origins` maps each host of each region of each exchange to `https://host[:port]`. Without
     `exchange_ca_file` the worker trusts the public CAs, and without `exchange_proxy` it connects to the
     exchange directly.
-    `okx_total_tolerance` is the share by which a list may differ from the total of its own response.
     `renamed` lists the settings that use a name of the previous release, with their new names.
     """
 
@@ -69,7 +66,6 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, dict[str, dict[str, str]]]
     exchange_ca_file: str | None
     egress_addresses: tuple[str, ...]
-    okx_total_tolerance: Decimal = LEAST_TOLERANCE
     exchange_proxy: Proxy | None = None
     renamed: tuple[str, ...] = ()
 
@@ -88,9 +84,6 @@ def load(environ: Environment) -> Settings:
         },
         exchange_ca_file=parsed(environ, "EXCHANGE_CA_FILE", _authorities) if has_authorities else None,
         egress_addresses=listed(environ.get("EGRESS_ADDRESSES", "")),
-        okx_total_tolerance=parsed(
-            {TOLERANCE: environ.get(TOLERANCE) or str(LEAST_TOLERANCE)}, TOLERANCE, _tolerance
-        ),
         exchange_proxy=parsed(environ, PROXY, _proxy) if environ.get(PROXY) else None,
         renamed=tuple(f"{old} is now {new}" for new, old in RENAMED.items() if environ.get(old)),
     )
@@ -125,17 +118,6 @@ def _proxy(text: str) -> Proxy:
     if not plain.isascii() or not plain.isprintable():
         raise ValueError("not a user and a password that can be sent")
     return Proxy(f"{parts.scheme}://{place}", Secret(plain) if login else None)
-
-
-def _tolerance(text: str) -> Decimal:
-    try:
-        share = Decimal(text)
-        usable = LEAST_TOLERANCE <= share <= MOST_TOLERANCE
-    except InvalidOperation:  # not a number, or one that cannot be compared
-        usable = False
-    if not usable:
-        raise ValueError("not a share between a thousandth and a tenth")
-    return share
 
 
 def _authorities(text: str) -> str:

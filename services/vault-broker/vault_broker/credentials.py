@@ -16,7 +16,7 @@ import msgspec
 from contracts.credentials import Fields
 from contracts.exchanges.types import RESERVED
 from contracts.faults import Code, Failure, failure
-from contracts.values import Secret
+from contracts.values import MIN_KEY_BYTES, Secret
 from contracts.wire.sealing import SealingKey
 from vault_broker.approle import Login
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
@@ -31,7 +31,7 @@ _SIGNATURE_PREFIX = "vault:v1:"
 # The vault answers every failed import with status 500, so only its text shows the cause.
 _IMPORT_FAILURES = (
     ("existing key", Code.INVALID_REQUEST, "this credential id is taken"),
-    ("invalid key size", Code.SECRET_UNUSABLE, "the vault takes secrets of 32 to 512 bytes"),
+    ("invalid key size", Code.SECRET_UNUSABLE, f"the vault takes secrets of {MIN_KEY_BYTES} to 512 bytes"),
     ("decryption error", Code.KEYS_CHANGED, "the secret is not wrapped with the vault's key"),
     ("unwrap failed", Code.INVALID_REQUEST, "the wrapped secret is damaged"),
     ("too short", Code.INVALID_REQUEST, "the wrapped secret is damaged"),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.keys import write_private
 from deploy.local.nats import READY_SECONDS, Nats
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program, executable
+from deploy.private_files import write_private
 from tests.waiting import IN_THE_CLEAR
 
 

@@ -120,6 +120,22 @@ def test_base64_is_decoded_for_the_vault() -> None:
         assert caught.value.code == Code.SECRET_UNUSABLE
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "reason"),
+    [
+        (OKX.signing_field, "s" * 31, "The api_secret is shorter than 32 characters."),
+        (OKX.signing_field, "s" * 32, None),
+        (IN_BASE64, b64encode(bytes(31)).decode(), "The api_secret is shorter than 32 bytes."),
+        (IN_BASE64, b64encode(bytes(32)).decode(), None),
+    ],
+)
+def test_a_signing_field_that_the_vault_refuses_is_refused_before(
+    field: CredentialField, text: str, reason: str | None
+) -> None:
+    """The bound is that of the bytes that the vault gets, and of the characters that the exchange issues."""
+    assert words(field, text) == reason
+
+
 @pytest.mark.parametrize("text", ["canary-canary", "YWJj\nZGVm", "YWJ", "YWJj="])
 def test_what_is_not_base64_is_refused(text: str) -> None:
     """Every character counts; none is skipped."""

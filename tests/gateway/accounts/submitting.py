@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.credentials import Refused, Store, Stored
-from contracts.events import Verified, Verify
+from contracts.credentials import Refused, Store, Stored, Verified, Verify
 from contracts.exchanges.okx import OKX
 from contracts.remedies import Situation
 from contracts.values import Secret

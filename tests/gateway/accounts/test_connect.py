@@ -5,8 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.credentials import Refused
-from contracts.events import Verified
+from contracts.credentials import Refused, Verified
 from contracts.faults import Code
 from gateway.accounts.connect import MAX_ACCOUNTS, connect
 from gateway.errors import (

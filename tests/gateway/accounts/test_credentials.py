@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey

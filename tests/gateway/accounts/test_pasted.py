@@ -101,6 +101,19 @@ def test_what_can_not_be_sent_is_refused_with_its_reason(
     assert "canary" not in str(problem.document())
 
 
+@pytest.mark.parametrize("situation", [CONNECT, REPLACE])
+@pytest.mark.parametrize("text", ["canary", "canary" + "s" * 25, f" {'canary' + 's' * 25}\n"])
+def test_a_secret_that_the_vault_could_not_keep_is_refused_by_name(situation: Situation, text: str) -> None:
+    """A secret that is too short is invalid input like that of any other field, and is not stored."""
+    with pytest.raises(InvalidInput) as caught:
+        read_fields(OKX, pasted(api_secret=text), situation)
+
+    message = "The api_secret is shorter than 32 characters."
+    assert caught.value.members["errors"] == [{"field": "credentials.api_secret", "message": message}]
+    assert NOT_STORED[situation] in caught.value.detail
+    assert "canary" not in str(problem_of(caught.value).document())
+
+
 def test_every_field_that_is_wrong_is_named() -> None:
     """A user who pasted two wrong fields reads about both."""
     with pytest.raises(InvalidInput) as caught:

@@ -22,7 +22,7 @@ from gateway.accounts.verify import VERIFY_SECONDS
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Held, Sync
-from gateway.store import accounts, balances, credentials, pauses, syncs
+from gateway.store import accounts, balances, credentials, pauses, publications, syncs
 from gateway.store.pool import Pool
 from gateway.syncs.record import Recorder, record
 from tests.gateway.conftest import opened
@@ -265,9 +265,9 @@ async def test_the_sweeper_publishes_no_request_of_a_paused_account(pool: Pool, 
     later = datetime.now(UTC) + timedelta(minutes=1)
 
     async with pool.transaction() as connection:
-        lost = await syncs.take_lost(connection, "okx", Held(0, 0, later), later, 10)
+        lost = await publications.take_lost(connection, "okx", Held(0, 0, later), later, 10)
         await pauses.end(connection, account.id)
-        again = await syncs.take_lost(connection, "okx", Held(0, 0, later), later, 10)
+        again = await publications.take_lost(connection, "okx", Held(0, 0, later), later, 10)
 
     assert (len(lost), len(again)) == (0, 1)
 

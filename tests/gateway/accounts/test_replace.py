@@ -2,8 +2,7 @@
 
 import pytest
 
-from contracts.credentials import Refused
-from contracts.events import Verified
+from contracts.credentials import Refused, Verified
 from contracts.faults import Code
 from gateway.accounts.replace import replace
 from gateway.errors import DifferentAccount, Faulted, NotFound

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import Code, failure, fault_of
 from contracts.syncs import Rights
 from deploy.local.postgres import SUPERUSER, Postgres

@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from gateway.app import Provided, application
 from gateway.http.authentication import AccessTokens
+from gateway.http.openapi import described
 from gateway.http.shutdown import Ending
 from gateway.identity.login import login
 from gateway.identity.passwords import Passwords
@@ -79,6 +80,24 @@ async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens:
             method, path = name.split()
             answer = await client.request(method, PARAMETER.sub(str(uuid4()), path))
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), name
+
+
+async def test_a_route_is_public_in_the_document_if_it_is_public(pool: Pool, tokens: AccessTokens) -> None:
+    """A client made from the document sends a token exactly to the routes that want one."""
+    app = serving(pool, tokens)
+    document = described(app)
+    told = {
+        f"{method.upper()} {path}": operation.get("security", document["security"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    known = {name for name, handler in routes(app).items() if handler.include_in_schema}
+
+    assert document["security"] == [{"BearerToken": []}]
+    assert {name for name, security in told.items() if security == [{}]} == PUBLIC & known
+    assert len([security for security in told.values() if security == document["security"]]) == len(
+        known - PUBLIC
+    )
 
 
 async def test_no_part_became_a_parameter(pool: Pool, tokens: AccessTokens) -> None:

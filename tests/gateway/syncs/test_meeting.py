@@ -6,7 +6,7 @@ from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.rows.accounts import Account
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Publication
-from gateway.store import accounts, outbox, syncs
+from gateway.store import accounts, outbox, publications
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import outcome, recorded
@@ -59,8 +59,8 @@ async def test_the_place_of_an_earlier_publication_says_nothing(pool: Pool, acco
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await connection.execute("update syncs set publications = 2")
-        await syncs.set_request_seqs(connection, {Publication(sync.id, 2): 20})
-        await syncs.set_request_seqs(connection, {Publication(sync.id, 1): 5})
+        await publications.set_request_seqs(connection, {Publication(sync.id, 2): 20})
+        await publications.set_request_seqs(connection, {Publication(sync.id, 1): 5})
 
         rows = await connection.execute("select request_seq from syncs")
         assert await rows.fetchall() == [(20,)]
@@ -71,8 +71,8 @@ async def test_a_request_of_a_sync_that_ended_is_not_published(pool: Pool, accou
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await outbox.put(connection, Outgoing(f"{sync.id}:1", "s", "SYNC_REQUESTS", {}, b"{}", sync.id))
-        assert await syncs.delete_requests_of_ended(connection, 10) == 0
+        assert await publications.delete_requests_of_ended(connection, 10) == 0
     await recorded(pool, outcome(sync, read("trading", "1"), read("funding", "2")))
 
     async with pool.transaction() as connection:
-        assert await syncs.delete_requests_of_ended(connection, 10) == 1
+        assert await publications.delete_requests_of_ended(connection, 10) == 1

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import Code
 from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
 from gateway.accounts.credentials import api_key_hint
@@ -14,8 +14,8 @@ from gateway.accounts.names import checked_name
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
-from gateway.identity.throttle import admit
 from gateway.limits import Allowance
+from gateway.quotas import admit
 from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, pauses, users
 from gateway.store.accounts import Duplicate

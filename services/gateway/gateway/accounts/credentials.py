@@ -7,8 +7,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
-from contracts.credentials import Fields, Keys
-from contracts.events import Verified
+from contracts.credentials import Fields, Keys, Verified
 from contracts.exchanges.types import Exchange
 from contracts.faults import failure
 from contracts.wire.pinning import (

@@ -8,7 +8,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.bus.connection import Bus
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import Code, Failure, PermanentError
 from contracts.remedies import became
 from gateway.accounts.broker import Broker

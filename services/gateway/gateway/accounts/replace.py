@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.faults import FAULTS, Code
 from contracts.remedies import ROUTES, Situation
 from gateway.accounts.connect import connected, set_live
@@ -11,7 +11,7 @@ from gateway.accounts.pause import resume
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import DifferentAccount, NotFound
-from gateway.identity.throttle import admit
+from gateway.quotas import admit
 from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, syncs
 from gateway.store.audit import Action

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
 from chassis.bus.connection import Bus
-from contracts.events import Verified, VerifiedRights
+from contracts.credentials import Verified, VerifiedRights
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
 from gateway.accounts.destroyer import Destroyer

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.events import Verified, VerifiedRights
+from contracts.credentials import Verified, VerifiedRights
 from contracts.exchanges.types import Exchange
 from contracts.faults import Code, CodeText, fault_of
 from contracts.rights import excess_rights, named_rights

@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.bus.connection import Bus
 from contracts import subjects
-from contracts.credentials import Refused
-from contracts.events import RightsReply, Verified, VerifiedRights, Verify, VerifyReply
+from contracts.credentials import Refused, RightsReply, Verified, VerifiedRights, Verify, VerifyReply
 from contracts.faults import Code
 from contracts.wire.grants import VERIFY, Grant, sign_grant
 from gateway.accounts.broker import in_time

@@ -29,7 +29,7 @@ AUDIENCE = "crypto-pocket-butler-api"
 FAMILY = "family"
 AUTHORIZATION = re.compile(r"(?i:bearer) [\w-]{1,512}\.[\w-]{1,1024}\.[\w-]{86}", re.ASCII)
 
-# The option of a route that needs no user.
+# The option of a route that needs no user; the OpenAPI document follows it.
 PUBLIC = {"exclude_from_auth": True}
 
 Connection = ASGIConnection[Any, Any, Any, Any]

@@ -1,12 +1,14 @@
 """The OpenAPI document: names of operations and groups, and details that Litestar leaves out."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Tag
 
+from gateway.http.authentication import PUBLIC
 from gateway.http.examples import attach_examples
 
 TAGS = [
@@ -36,14 +38,25 @@ def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
 def described(app: Litestar) -> dict[str, Any]:
     """Return the application's OpenAPI document, with examples of every body."""
     document: dict[str, Any] = _portable(app.openapi_schema.to_schema())
+    public = set(_public(app))
     for methods in document["paths"].values():
         for operation in methods.values():
             operation["summary"] = re.split(r"[.:;]", operation["description"], maxsplit=1)[0]
             for parameter in operation.get("parameters", ()):
                 _never_null(parameter["schema"])
             _tell_headers(operation["responses"])
+            if operation["operationId"] in public:
+                operation["security"] = [{}]
     attach_examples(document)
     return document
+
+
+def _public(app: Litestar) -> Iterator[str]:
+    """Yield the names of the operations that need no user."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if handler.opt.items() >= PUBLIC.items():
+                yield operation_id(handler, None, None)
 
 
 def _portable(node: Any) -> Any:

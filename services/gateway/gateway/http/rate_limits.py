@@ -9,8 +9,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
 from gateway.http.allowances import rate_limit_fields
-from gateway.identity.throttle import admit
 from gateway.limits import Charge, Limits, Policy, client_network
+from gateway.quotas import admit
 from gateway.store.pool import Pool
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})

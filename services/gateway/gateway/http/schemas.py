@@ -89,7 +89,7 @@ def _credential(field: CredentialField) -> Schema:
     said = (f"{field.name}.", field.help, f"Form: {field.form}.")
     return Schema(
         type=OpenAPIType.STRING,
-        min_length=1,
+        min_length=field.shortest,
         max_length=field.longest,
         write_only=True,
         description=" ".join(each for each in said if each),

@@ -1,11 +1,10 @@
-"""Counting requests and failed logins per user, email address and client address."""
-
-from collections.abc import Sequence
+"""Counting logins and token refreshes per user, email address and client address."""
 
 import msgspec
 
-from gateway.errors import LoginThrottled, RateLimitExceeded
-from gateway.limits import Allowance, Charge, Limits, Policy, client_network
+from gateway.errors import LoginThrottled
+from gateway.limits import Limits, Policy, client_network
+from gateway.quotas import admit, look_for_room
 from gateway.store import limits, logins, networks, users
 from gateway.store.pool import Connection
 from gateway.store.users import RefreshToken, User
@@ -80,27 +79,6 @@ async def admit_refresh(
     else:
         own = [(allowed.refresh, str(token.family_id)), (allowed.write, str(token.user_id))]
         await admit(connection, own)
-
-
-async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allowance, ...]:
-    """Count one use of each charge; returns the remaining allowances.
-
-    Raises RateLimitExceeded; the caller must then roll back.
-    """
-    allowances = []
-    for policy, subject in charges:
-        allowances.append(await limits.take(connection, policy, subject))
-        if allowances[-1].exceeded:
-            raise RateLimitExceeded(allowances[-1])
-    return tuple(allowances)
-
-
-async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> None:
-    """Raise RateLimitExceeded if one more use would exceed a charge's quota; does not count."""
-    for policy, subject in charges:
-        allowance = await limits.look(connection, policy, subject)
-        if not allowance.left:
-            raise RateLimitExceeded(allowance)
 
 
 async def _own_wait(connection: Connection, allowed: Limits, client: str) -> float:

@@ -12,7 +12,7 @@ from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PL
 from gateway.outbox.wake import Wake
 from gateway.rows.outbox import Claimed
 from gateway.rows.syncs import Publication
-from gateway.store import outbox, syncs
+from gateway.store import outbox, publications
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 
 POLL_SECONDS = 1.0
@@ -143,7 +143,7 @@ async def _write(connection: Connection, answers: list[Answer]) -> None:
     }
     # Sync rows before outbox rows, the sweeper's lock order.
     if places:
-        await syncs.set_request_seqs(connection, places)
+        await publications.set_request_seqs(connection, places)
     if confirmed:
         await outbox.delete(connection, [message.id for message, _ in confirmed])
     delays = [(answer.message, answer.delay) for answer in answers if answer.seq is None]

@@ -65,7 +65,6 @@ class TokenView(msgspec.Struct, frozen=True):
     status_code=201,
     responses=documented(409, 429),
     tags=["auth"],
-    security=[{}],
     opt=PUBLIC | {"limit": "register"},
     situation=Doing.REGISTER,
 )
@@ -82,7 +81,6 @@ async def register(
     status_code=200,
     responses=documented(401, 429),
     tags=["auth"],
-    security=[{}],
     opt=PUBLIC | COUNTED,
 )
 async def login(
@@ -102,7 +100,6 @@ async def login(
     status_code=200,
     responses=documented(401, 429),
     tags=["auth"],
-    security=[{}],
     opt=PUBLIC | COUNTED,
     situation=Doing.REFRESH,
 )

@@ -33,7 +33,7 @@ class ExchangeView(msgspec.Struct, frozen=True):
     unserved_regions: tuple[UnservedRegion, ...]
 
 
-@get("/exchanges", responses=documented(), tags=["exchanges"], security=[{}], opt=PUBLIC)
+@get("/exchanges", responses=documented(), tags=["exchanges"], opt=PUBLIC)
 async def list_exchanges(egress: NamedDependency[tuple[str, ...]]) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
     return tuple(_view(exchange, egress) for exchange in EXCHANGES.values())

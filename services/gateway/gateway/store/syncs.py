@@ -1,7 +1,6 @@
-"""Syncs and their batches."""
+"""Syncs: opened, found, locked and ended."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -9,11 +8,11 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from gateway.rows.accounts import Account
-from gateway.rows.syncs import Ending, Held, Overdue, Publication, Queued, Sync
+from gateway.rows.syncs import Ending, Queued, Sync
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 # The columns of a Sync; a separate table holds whether its rights are unproven.
-_SHOWN: LiteralString = """select syncs.*,
+SHOWN: LiteralString = """select syncs.*,
     exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven from syncs"""
 
 
@@ -81,7 +80,7 @@ async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Syn
     return await fetch_one(
         connection,
         Sync,
-        _SHOWN + " where id = %(id)s and user_id = %(user_id)s",
+        SHOWN + " where id = %(id)s and user_id = %(user_id)s",
         id=sync_id,
         user_id=user_id,
     )
@@ -92,7 +91,7 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
     return await fetch_all(
         connection,
         Sync,
-        _SHOWN  # noqa: S608 - constants
+        SHOWN  # noqa: S608 - constants
         + """ where account_id = %(account_id)s
            and (%(before)s::uuid is null or number < (select number from syncs where id = %(before)s
                                                        and account_id = %(account_id)s))
@@ -141,65 +140,6 @@ async def ended(connection: Connection, sync_ids: list[UUID]) -> set[UUID]:
     return {row[0] for row in await rows.fetchall()}
 
 
-async def take_lost(
-    connection: Connection, exchange: str, held: Held, silent_since: datetime, limit: int
-) -> list[Sync]:
-    """Claim open syncs whose request was published before a time and is lost; count a publication.
-
-    A request is lost if it is neither in the outbox nor in the stream. Syncs of paused accounts, which only a
-    previous gateway version opens, are left out.
-    """
-    return await fetch_all(
-        connection,
-        Sync,
-        """update syncs set publications = publications + 1, published_at = now(), request_seq = null
-           where id in (
-               select id from syncs where status = 'queued' and exchange = %(exchange)s and deadline > now()
-                  and published_at < %(silent_since)s
-                  and not exists (select from account_pauses join accounts on accounts.id = syncs.account_id
-                                      and accounts.credential_id = account_pauses.credential_id
-                                  where account_pauses.account_id = syncs.account_id)
-                  and (request_seq is null or request_seq <= %(above)s or request_seq > %(up_to)s
-                       or published_at < %(since)s)
-                  and not exists (select from outbox
-                                  where message_id = syncs.id::text || ':' || syncs.publications::text)
-               order by published_at limit %(limit)s for update skip locked)
-           returning *""",
-        **msgspec.structs.asdict(held),
-        exchange=exchange,
-        silent_since=silent_since,
-        limit=limit,
-    )
-
-
-async def take_overdue(
-    connection: Connection, exchanges: list[str], over_at: datetime, again_seconds: float, limit: int
-) -> list[Overdue]:
-    """Claim open syncs past their deadline at `over_at`, each once in `again_seconds` for all gateways."""
-    return await fetch_all(
-        connection,
-        Overdue,
-        """with over as (
-               select id, account_id, exchange, publications, deadline from syncs
-               where status = 'queued' and deadline < %(over_at)s and exchange = any(%(exchanges)s)
-                  and not exists (select from sync_settlements where sync_id = syncs.id
-                                  and settled_at > now() - make_interval(secs => %(again)s))
-               order by deadline limit %(limit)s for update skip locked),
-           noted as (
-               insert into sync_settlements as earlier (sync_id) select id from over
-               on conflict (sync_id) do update set settled_at = now(), times = earlier.times + 1
-                  where earlier.settled_at <= now() - make_interval(secs => %(again)s)
-               returning sync_id, times)
-           select over.*, noted.times,
-               (select credential_id from accounts where accounts.id = over.account_id) as credential_id
-           from over join noted on noted.sync_id = over.id""",
-        exchanges=exchanges,
-        over_at=over_at,
-        again=again_seconds,
-        limit=limit,
-    )
-
-
 async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str]:
     """Return the exchanges of open syncs that are not among these."""
     rows = await connection.execute(
@@ -207,89 +147,3 @@ async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str
         [exchanges],
     )
     return [row[0] for row in await rows.fetchall()]
-
-
-async def delete_requests_of_ended(connection: Connection, limit: int) -> int:
-    """Delete requests in the outbox whose syncs have ended; returns how many."""
-    return await execute(
-        connection,
-        """delete from outbox where id in (
-               select outbox.id from outbox join syncs on syncs.id = outbox.sync_id
-               where syncs.status <> 'queued' limit %(limit)s for update of outbox skip locked)""",
-        limit=limit,
-    )
-
-
-async def delete_old_settlements(connection: Connection, limit: int) -> int:
-    """Delete settlements after an hour; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from sync_settlements where sync_id in (
-               select sync_id from sync_settlements where settled_at < now() - interval '1 hour'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
-    )
-
-
-async def set_request_seqs(connection: Connection, places: Mapping[Publication, int]) -> None:
-    """Store the stream sequence of the last request of each sync, as published now.
-
-    The sequences of earlier publications are ignored.
-    """
-    await execute(
-        connection,
-        """with held as materialized (
-               select syncs.id, place.seq
-               from unnest(%(ids)s::uuid[], %(numbers)s::integer[], %(seqs)s::bigint[])
-                   as place (id, number, seq)
-               join syncs on syncs.id = place.id and syncs.publications = place.number
-               order by syncs.id for update of syncs)
-           update syncs set request_seq = held.seq, published_at = clock_timestamp()
-           from held where syncs.id = held.id""",
-        ids=[publication.sync_id for publication in places],
-        numbers=[publication.number for publication in places],
-        seqs=list(places.values()),
-    )
-
-
-async def find_by_request_seq(connection: Connection, request_seq: int) -> Sync | None:
-    """Find the open sync whose last request has a sequence in the stream."""
-    return await fetch_one(
-        connection,
-        Sync,
-        "select * from syncs where request_seq = %(seq)s and status = 'queued'",
-        seq=request_seq,
-    )
-
-
-async def insert_batch(connection: Connection, batch_id: UUID, user_id: UUID, sync_ids: list[UUID]) -> None:
-    """Insert a batch of new and joined syncs."""
-    await execute(
-        connection,
-        "insert into sync_batches (id, user_id) values (%(id)s, %(user_id)s)",
-        id=batch_id,
-        user_id=user_id,
-    )
-    await execute(
-        connection,
-        "insert into sync_batch_members (batch_id, sync_id) select %(id)s, unnest(%(sync_ids)s::uuid[])",
-        id=batch_id,
-        sync_ids=sync_ids,
-    )
-
-
-async def find_batch(connection: Connection, user_id: UUID, batch_id: UUID) -> list[Sync] | None:
-    """Return the syncs of a user's batch, oldest first; None if the batch does not exist."""
-    found = await connection.execute(
-        "select 1 from sync_batches where id = %s and user_id = %s", [batch_id, user_id]
-    )
-    if await found.fetchone() is None:
-        return None
-    return await fetch_all(
-        connection,
-        Sync,
-        _SHOWN
-        + """ join sync_batch_members member on member.sync_id = syncs.id
-           where member.batch_id = %(id)s order by syncs.account_id""",
-        id=batch_id,
-    )

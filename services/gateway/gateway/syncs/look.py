@@ -8,7 +8,7 @@ from gateway.accounts.look import owned
 from gateway.errors import InvalidInput, NotFound
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import Sync
-from gateway.store import pauses, syncs
+from gateway.store import batches, pauses, syncs
 from gateway.store.pool import Pool
 
 
@@ -33,7 +33,7 @@ async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Sta
 async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sync], dict[UUID, Stand]]:
     """Find the syncs of a batch, and the states of their accounts; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
-        found = await syncs.find_batch(connection, user_id, batch_id)
+        found = await batches.find_batch(connection, user_id, batch_id)
         if found is None:
             raise NotFound
         return found, await pauses.find_stands(connection, [sync.account_id for sync in found])

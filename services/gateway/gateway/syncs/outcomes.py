@@ -18,7 +18,7 @@ from gateway.outbox.relay import Relay
 from gateway.portfolio.verdicts import unknown_wallets
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Sync
-from gateway.store import accounts, outbox, syncs
+from gateway.store import accounts, outbox, publications, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool
 from gateway.syncs.announce import Announcer
 from gateway.syncs.granted import Forged, granted
@@ -126,7 +126,7 @@ class Outcomes:
             return
         try:
             async with self._pool.transaction() as connection:
-                sync = await syncs.find_by_request_seq(connection, advisory.stream_seq)
+                sync = await publications.find_by_request_seq(connection, advisory.stream_seq)
                 if sync is not None:
                     await outbox.put(connection, await self._given_up(connection, sync))
         except DatabaseUnavailable as error:

@@ -8,11 +8,11 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
-from gateway.identity.throttle import admit, look_for_room
 from gateway.limits import Allowance, Limits, Policy
 from gateway.outbox.relay import Relay
+from gateway.quotas import admit, look_for_room
 from gateway.rows.syncs import Sync
-from gateway.store import accounts, limits, syncs
+from gateway.store import accounts, batches, limits
 from gateway.store import idempotency as idempotency_keys
 from gateway.store.pool import Connection, Pool
 from gateway.syncs.announce import Announcer
@@ -114,7 +114,7 @@ class Requests:
         if accepted.replayed:
             return accepted, []
         opened = await open_all(connection, self._terms, asking.user_id)
-        await syncs.insert_batch(connection, batch_id, asking.user_id, [sync.id for sync in opened.syncs])
+        await batches.insert_batch(connection, batch_id, asking.user_id, [sync.id for sync in opened.syncs])
         return accepted, opened.refused
 
     async def _accepted(

@@ -15,7 +15,18 @@ from contracts.faults import Code
 from gateway.outbox.relay import Relay
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Held, Overdue, Sync
-from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users
+from gateway.store import (
+    accounts,
+    idempotency,
+    limits,
+    logins,
+    networks,
+    outbox,
+    publications,
+    settlements,
+    syncs,
+    users,
+)
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
@@ -39,8 +50,8 @@ Delete = Callable[[Connection, int], Awaitable[int]]
 FORGET: tuple[Delete, ...] = (
     users.delete_expired_families,
     idempotency.delete_old,
-    syncs.delete_old_settlements,
-    syncs.delete_requests_of_ended,
+    settlements.delete_old_settlements,
+    publications.delete_requests_of_ended,
     limits.delete_over,
     logins.delete_old,
     networks.delete_old,
@@ -134,7 +145,7 @@ class Sweeper:
     async def _republish(self, exchange: str, held: Held, silent_since: datetime) -> None:
         for _ in range(BATCHES):
             async with self._pool.transaction() as connection:
-                lost = await syncs.take_lost(connection, exchange, held, silent_since, LOST_BATCH)
+                lost = await publications.take_lost(connection, exchange, held, silent_since, LOST_BATCH)
                 requests = [await self._request(connection, sync) for sync in lost]
                 await outbox.put_all(connection, [request for request in requests if request is not None])
             if lost:
@@ -161,7 +172,7 @@ class Sweeper:
             return
         for _ in range(OVERDUE_BATCHES):
             async with self._pool.transaction() as connection:
-                overdue = await syncs.take_overdue(
+                overdue = await settlements.take_overdue(
                     connection, list(EXCHANGES), over_at, AGAIN_SECONDS, OVERDUE_BATCH
                 )
                 await outbox.put_all(connection, [self._settlement(sync) for sync in overdue])

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from contracts.events import Verified
+from contracts.credentials import Verified
 from contracts.exchanges.types import Exchange
 from contracts.syncs import Rights
 from sync_worker.broker import Access

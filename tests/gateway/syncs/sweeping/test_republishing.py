@@ -6,7 +6,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from chassis.bus.provision import create_streams
-from gateway.store import syncs
+from gateway.store import publications
 from gateway.store.pool import database_time
 from gateway.syncs.progress import Progress
 from tests.gateway.syncs.sweeping.conftest import Sweeping
@@ -129,5 +129,5 @@ async def test_a_new_consumer_does_not_double_a_backlog_at_once(sweeping: Sweepi
         assert progress.handled is not None
         queue = progress.handled.queues["okx"]
         assert queue is not None
-        assert await syncs.take_lost(connection, "okx", queue.surely, now, 10) == []
-        assert len(await syncs.take_lost(connection, "okx", queue.probably, now, 10)) == 4
+        assert await publications.take_lost(connection, "okx", queue.surely, now, 10) == []
+        assert len(await publications.take_lost(connection, "okx", queue.probably, now, 10)) == 4

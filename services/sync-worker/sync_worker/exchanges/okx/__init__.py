@@ -1,5 +1,6 @@
-"""OKX: connector, payloads, rows, wallets and faults."""
+"""OKX: connector, payloads, rows, wallets, faults and settings."""
 
+from sync_worker.exchanges.okx import settings
 from sync_worker.exchanges.okx.connector import connect
 
-__all__ = ["connect"]
+__all__ = ["connect", "settings"]

@@ -1,13 +1,13 @@
 """The connector of OKX: reads the wallets of an account, and the owner and rights of a key."""
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import structlog
 
-from contracts.credentials import SignedRead
-from contracts.events import Verified
+from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
@@ -36,20 +36,20 @@ OK = 200
 log = structlog.get_logger()
 
 
-def connect(parts: Parts) -> "Okx":
-    """Return the connector of OKX."""
-    return Okx(parts)
+def connect(parts: Parts, own: Decimal) -> "Okx":
+    """Return the connector of OKX; `own` is its setting, the tolerance."""
+    return Okx(parts, own)
 
 
 class Okx:
-    """Reads OKX accounts, with the hosts and the tolerance of the settings."""
+    """Reads OKX accounts, with the hosts of the general settings and the tolerance of its own."""
 
     exchange = OKX
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, tolerance: Decimal) -> None:
         data_of = partial(_data, egress=parts.settings.egress_addresses)
         self._reader = Reader(parts, OKX, Dialect(TIME, parse_time, data_of, _again_in))
-        self._tolerance = parts.settings.okx_total_tolerance
+        self._tolerance = tolerance
 
     async def read_wallets(self, access: Access) -> Reading:
         """Read trading and funding wallet together with the exchange's own totals and the rights of the key.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from contracts.events import MAX_ADDRESSES, Verified
+from contracts.credentials import MAX_ADDRESSES, Verified
 from contracts.exchanges.okx import OKX
 from contracts.rights import named_rights
 from contracts.syncs import Rights
