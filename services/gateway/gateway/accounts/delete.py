@@ -67,10 +67,10 @@ class Deleting:
             )
         await self._empty_or_later(user.id)
 
-    async def run(self) -> None:
+    async def run(self, every: float = SWEEP_SECONDS) -> None:
         """Finish interrupted deletions, for ever; any number of gateways may run this at once."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(every)
             try:
                 await self.finish()
             except DatabaseUnavailable as error:
