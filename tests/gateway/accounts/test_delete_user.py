@@ -237,6 +237,22 @@ async def test_a_user_who_can_not_be_emptied_delays_no_other(
     assert await run(database, UNFINISHED) == [(account.user_id,)]
 
 
+async def test_a_deletion_is_not_finished_while_its_last_step_fails(
+    pool: Pool, deleting: Deleting, account: Account, database: Postgres
+) -> None:
+    """The uids and keys that this step deletes would otherwise stay for ever."""
+    async with denied(database, "delete", "idempotency_keys"):
+        await deleting.delete_user(await person(pool, account), ADDRESS)
+        await run(database, LONG_AGO)
+        await deleting.finish()
+        assert await run(database, UNFINISHED) == [(account.user_id,)]
+
+    await deleting.finish()
+
+    assert await run(database, "select exchange_uid from accounts") == [("",)]
+    assert await run(database, UNFINISHED) == []
+
+
 async def test_deletions_go_on_after_the_database_was_away(
     pool: Pool, deleting: Deleting, account: Account, database: Postgres
 ) -> None:
