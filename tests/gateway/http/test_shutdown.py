@@ -13,7 +13,7 @@ from gateway.http.answers import EXCEPTION_HANDLERS
 from gateway.http.shutdown import RETRY_AFTER, Ending
 from gateway.http.situations import AGAIN, UNSURE, Doing
 from tests.gateway.looping import looping
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 # Forms that Litestar will drop in its next major version.
 pytestmark = pytest.mark.filterwarnings(
@@ -80,6 +80,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client, while the part that waits for the signal runs."""
     transport = httpx.ASGITransport(gateway.application())  # type: ignore[arg-type]  # its scope is a typed dict
     async with (
+        asyncio.timeout(SECONDS),
         looping(gateway.ending.run()),
         httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=LONG) as client,
     ):
