@@ -15,6 +15,7 @@ async def looping(loop: Coroutine[Any, Any, None]) -> AsyncIterator[Events]:
     """Run a loop until the end of the block, and yield the logged events; fails if the loop has ended."""
     with capture_logs() as events:
         task = asyncio.create_task(loop)
+        await asyncio.sleep(0)  # the loop runs to its first wait
         try:
             yield events
             assert not task.done(), "the loop has ended"
