@@ -1,22 +1,30 @@
 """A bus for these tests, on which the test plays the vault-broker and the worker."""
 
 from collections.abc import AsyncIterator
+from secrets import token_bytes
 
+import nkeys
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from chassis.bus.connection import Bus
+from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
 from gateway.accounts.broker import Broker
+from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
+from gateway.outbox.relay import Relay
 from gateway.store.pool import Pool
 from tests.gateway.accounts.submitting import Others, Scene
 from tests.gateway.allowing import allowing
 from tests.vault_broker.conftest import connected
 from tests.vault_broker.test_stolen_broker import pinned
+
+GRACE_SECONDS = 600
 
 
 @pytest_asyncio.fixture(name="nats", scope="session")
@@ -38,5 +46,24 @@ async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Sc
     ):
         vault = Broker(bus, pinned(others.keys), key)
         admission = Admission(allowing(submissions=5), 8)
-        intake = Intake(pool, bus, vault, Destroyer(pool, vault, 600), key, admission=admission)
+        intake = Intake(pool, bus, vault, Destroyer(pool, vault, GRACE_SECONDS), key, admission=admission)
         yield Scene(intake, others, database)
+
+
+@pytest.fixture(name="grant_key")
+def _grant_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture(name="unconnected")
+def _unconnected() -> Bus:
+    """Return a bus that never connects, for parts that only hand it on."""
+    seed = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+    return Bus("gateway", "gateway", "nats://127.0.0.1:1", Secret(seed))
+
+
+@pytest.fixture(name="deleting")
+def _deleting(pool: Pool, unconnected: Bus, grant_key: Ed25519PrivateKey) -> Deleting:
+    """Return the part that deletes; neither its relay nor its destroyer runs."""
+    broker = Broker(unconnected, pinned(), grant_key)
+    return Deleting(pool, Relay(pool, unconnected), Destroyer(pool, broker, GRACE_SECONDS), grant_key)

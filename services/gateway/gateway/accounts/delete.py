@@ -67,10 +67,10 @@ class Deleting:
             )
         await self._empty_or_later(user.id)
 
-    async def run(self) -> None:
+    async def run(self, every: float = SWEEP_SECONDS) -> None:
         """Finish interrupted deletions, for ever; any number of gateways may run this at once."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(every)
             try:
                 await self.finish()
             except DatabaseUnavailable as error:
@@ -82,23 +82,26 @@ class Deleting:
         """Delete the remaining data of deleted users, including rows added by requests in flight."""
         async with self._pool.transaction() as connection:
             user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
-        for user_id in user_ids:
-            await self._empty_or_later(user_id)
+        emptied = [user_id for user_id in user_ids if await self._empty_or_later(user_id)]
         for _ in range(BATCHES if user_ids else 0):
             async with self._pool.transaction() as connection:
                 if await deleted_users.forget_reads(connection, SYNCS_AT_ONCE) < SYNCS_AT_ONCE:
                     break
-        if user_ids:
+        if emptied:
             async with self._pool.transaction() as connection:
-                await deleted_users.set_emptied(connection, USERS_AT_ONCE)
+                await deleted_users.set_emptied(connection, emptied)
 
-    async def _empty_or_later(self, user_id: UUID) -> None:
+    async def _empty_or_later(self, user_id: UUID) -> bool:
+        """Delete the data of a deleted user; False if that failed, and the sweep must try it again."""
         try:
             await self._empty(user_id)
         except DatabaseUnavailable as error:
             log.warning("emptying_waits", user_id=user_id, reason=str(error))
         except Exception:
             log.exception("emptying_failed", user_id=user_id)
+        else:
+            return True
+        return False
 
     async def _empty(self, user_id: UUID) -> None:
         """Delete the accounts of a deleted user, one by one, and all other personal data."""

@@ -53,10 +53,10 @@ class Reverifier:
         self._destroyer = destroyer
         self._key = key
 
-    async def run(self) -> None:
+    async def run(self, every: float = LOOK_SECONDS) -> None:
         """Verify the keys that are due, for ever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(every)
             try:
                 await self._end_replaced()
                 await self.verify_due()

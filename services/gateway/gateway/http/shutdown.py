@@ -20,13 +20,14 @@ class Ending(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, stopping: asyncio.Event) -> None:
+    def __init__(self, stopping: asyncio.Event, grace: float = GRACE_SECONDS) -> None:
         self._stopping = stopping
+        self._grace = grace
         self._limits: set[asyncio.Timeout] = set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Handle one request; raises Problem when its grace is over."""
-        limit = asyncio.timeout(GRACE_SECONDS if self._stopping.is_set() else None)
+        limit = asyncio.timeout(self._grace if self._stopping.is_set() else None)
         self._limits.add(limit)
         try:
             async with limit:
@@ -42,7 +43,7 @@ class Ending(ASGIMiddleware):
     async def run(self) -> None:
         """Wait for the shutdown signal, then set the deadline of requests in flight; runs until cancelled."""
         await self._stopping.wait()
-        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._grace
         for limit in self._limits:
             limit.reschedule(deadline)
         await asyncio.Event().wait()

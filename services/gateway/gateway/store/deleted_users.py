@@ -71,20 +71,21 @@ async def forget_reads(connection: Connection, limit: int) -> int:
     )
 
 
-async def set_emptied(connection: Connection, limit: int) -> int:
-    """Mark deleted users without remaining data; returns how many, at most `limit`."""
+async def set_emptied(connection: Connection, user_ids: list[UUID]) -> int:
+    """Mark those of the deleted users whose last data are deleted; returns how many."""
     return await execute(
         connection,
         """update deleted_users set emptied_at = now() where user_id in (
                select user_id from deleted_users deleted
-               where emptied_at is null and deleted_at < now() - %(time)s::interval
+               where user_id = any(%(ids)s) and emptied_at is null
+                  and deleted_at < now() - %(time)s::interval
                   and not exists (select from accounts where accounts.user_id = deleted.user_id
                                   and accounts.deleted_at is null)
                   and not exists (select from accounts join syncs on syncs.account_id = accounts.id
                                   where accounts.user_id = deleted.user_id and accounts.deleted_at is not null
                                      and (syncs.status = 'queued' or syncs.wallets <> '[]'
                                           or syncs.holdings_count is not null))
-               limit %(limit)s for update skip locked)""",
+               for update skip locked)""",
         time=LOOKED_AT_FOR,
-        limit=limit,
+        ids=user_ids,
     )
