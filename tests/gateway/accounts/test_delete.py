@@ -12,7 +12,7 @@ from contracts.wire.envelope import decode
 from deploy.local.postgres import Postgres
 from gateway.accounts.delete import Deleting
 from gateway.errors import NotFound
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
 from gateway.store.pool import DatabaseUnavailable, Pool
 from gateway.syncs.granted import granted
 from tests.gateway.accounts.test_pause import READ_ONLY, TRADING, events, synced

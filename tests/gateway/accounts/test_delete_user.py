@@ -10,8 +10,8 @@ from uuid_utils.compat import uuid7
 from deploy.local.postgres import Postgres
 from gateway.accounts.delete import Deleting
 from gateway.errors import NotFound, WrongPassword
+from gateway.rows.accounts import Account
 from gateway.store import accounts, credentials, users
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.gateway.accounts.test_pause import READ_ONLY, recorded, synced

@@ -23,8 +23,8 @@ from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import AT_ONCE, PAUSE_SECONDS, SWEEP_SECONDS, Destroyer
 from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
 from gateway.store import credentials
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.accounts.conftest import GRACE_SECONDS
 from tests.gateway.denying import denied

@@ -8,8 +8,8 @@ from contracts.faults import Code
 from contracts.remedies import Standing
 from gateway.accounts.look import find_account, list_accounts
 from gateway.errors import NotFound
+from gateway.rows.accounts import Account
 from gateway.store import accounts
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.accounts.test_pause import TRADING, synced
 from tests.gateway.accounts.test_reverify import said, settled

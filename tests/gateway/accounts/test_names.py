@@ -8,8 +8,8 @@ from contracts.faults import Code
 from deploy.local.postgres import Postgres
 from gateway.accounts.names import MAX_NAME, checked_name, rename
 from gateway.errors import InvalidInput, NotFound
+from gateway.rows.accounts import Account
 from gateway.store import accounts
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.syncs.test_open import pause
 from tests.system.test_sweeper import run

@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chassis.bus.connection import Bus
 from chassis.bus.respond import respond
 from contracts import subjects
-from contracts.credentials import Refused
-from contracts.events import Verified, VerifiedRights, Verify
+from contracts.credentials import Refused, Verified, VerifiedRights, Verify
 from contracts.faults import Code
 from contracts.syncs import Rights
 from contracts.wire.envelope import decode
@@ -30,8 +29,8 @@ from gateway.accounts.reverify import (
     Reverifier,
 )
 from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
 from gateway.store import accounts
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.accounts.conftest import GRACE_SECONDS
 from tests.gateway.accounts.test_pause import TRADING, events, paused, replaced, synced

@@ -12,10 +12,11 @@ from contracts.faults import Code
 from contracts.syncs import TotalCheck, Verdict, WalletRead
 from contracts.values import Balance
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.look import find_balances
 from gateway.errors import NotFound
-from gateway.portfolio.holdings import Holding, Holdings, WalletState, find_balances, summed
+from gateway.portfolio.holdings import Holding, Holdings, WalletState, summed
+from gateway.rows.accounts import Account
 from gateway.store import accounts
-from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import failed, outcome, recorded

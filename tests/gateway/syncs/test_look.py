@@ -8,10 +8,10 @@ from uuid_utils.compat import uuid7
 from contracts.remedies import Standing
 from contracts.syncs import Status
 from gateway.errors import InvalidInput, NotFound
-from gateway.store import accounts, syncs
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
+from gateway.rows.syncs import Sync
+from gateway.store import accounts, batches
 from gateway.store.pool import Pool
-from gateway.store.syncs import Sync
 from gateway.syncs.look import find_batch, find_sync, list_syncs
 from tests.gateway.accounts.test_pause import recorded
 from tests.gateway.conftest import opened
@@ -30,7 +30,7 @@ async def batch_of(pool: Pool, user_id: UUID, *members: Sync) -> UUID:
     """Insert a batch of syncs."""
     batch_id = uuid7()
     async with pool.transaction() as connection:
-        await syncs.insert_batch(connection, batch_id, user_id, [each.id for each in members])
+        await batches.insert_batch(connection, batch_id, user_id, [each.id for each in members])
     return batch_id
 
 

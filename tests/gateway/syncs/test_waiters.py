@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from deploy.local.postgres import Postgres
 from gateway.places import SHARE
-from gateway.store.accounts import Account
+from gateway.rows.accounts import Account
 from gateway.store.pool import MAX_CONNECTIONS, Pool
 from gateway.syncs.waiters import POLL_SECONDS, Waiters
 from tests.gateway.accounts.test_pause import recorded
