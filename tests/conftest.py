@@ -19,6 +19,7 @@ from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.local.stack import Stack
+from tests.forking import ForkingProcesses
 from tests.speeds import needs_whole_system, order
 from tests.waiting import until
 
@@ -55,7 +56,7 @@ def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="processes", scope="session")
 def _processes(directory: Path) -> Processes:
-    return Processes(directory / "logs")
+    return ForkingProcesses(directory / "logs")
 
 
 @pytest_asyncio.fixture(name="nats", scope="session")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
-from typing import NoReturn
+from typing import IO, NoReturn, Protocol
 
 from deploy.local import tether
 from deploy.local.confinement import OutOfReach, Reach, Way, best_way
@@ -49,6 +49,27 @@ class Program:
     death_signal: Signals = SIGKILL
 
 
+class Running(Protocol):
+    """A started process, as asyncio describes its own."""
+
+    @property
+    def pid(self) -> int:
+        """Return its id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Return its exit code, negative for a signal; None while it runs."""
+
+    def send_signal(self, signal: int) -> None:
+        """Send it a signal; raises ProcessLookupError if it has ended."""
+
+    def kill(self) -> None:
+        """Send it SIGKILL; raises ProcessLookupError if it has ended."""
+
+    async def wait(self) -> int:
+        """Wait until it ends, and return its exit code."""
+
+
 class Processes:
     """The running programs of one stack; `<logs>/<name>.log` has their output, `<name>.pid` their ids."""
 
@@ -56,11 +77,11 @@ class Processes:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs = logs
         self.way = way or best_way()
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._running: dict[str, Running] = {}
         self._restarting: set[str] = set()
 
     @asynccontextmanager
-    async def running(self, program: Program) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(self, program: Program) -> AsyncIterator[Running]:
         """Start a program and stop it at exit: by its signal, and by SIGKILL after 30 s."""
         process = await self._start(program)
         self._running[program.name] = process
@@ -112,27 +133,31 @@ class Processes:
             if process.returncode is not None and name not in self._restarting:
                 raise self._failed(name, f"ended with {_words(process.returncode)}")
 
-    async def _start(self, program: Program) -> asyncio.subprocess.Process:
+    async def _start(self, program: Program) -> Running:
         log = self.logs / f"{program.name}.log"
         if log.exists():  # keeps the log of one earlier run
             log.replace(log.with_suffix(".log.old"))
-        prepare = self._preparing(program)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *program.command,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=asyncio.subprocess.STDOUT,
-                    env=program.environment,
-                    start_new_session=True,  # only the starter receives Ctrl-C
-                    preexec_fn=prepare,
-                )
-            except PermissionError:
-                raise PartFailed(CLOSED.format(program.name, program.command[0])) from None
+            process = await self.launch(program, output)
         with suppress(OSError):  # a full disk must not leave an untracked process
             log.with_suffix(".pid").write_text(str(process.pid))
         return process
+
+    async def launch(self, program: Program, output: IO[bytes]) -> Running:
+        """Start a program that writes to `output`; raises PartFailed."""
+        prepare = self._preparing(program)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=program.environment,
+                start_new_session=True,  # only the starter receives Ctrl-C
+                preexec_fn=prepare,
+            )
+        except PermissionError:
+            raise PartFailed(CLOSED.format(program.name, program.command[0])) from None
 
     def _preparing(self, program: Program) -> Callable[[], None]:
         """Return the child's function between fork and exec; raises PartFailed if it can not be confined."""
@@ -162,7 +187,7 @@ class Processes:
         )
 
 
-async def _stop(process: asyncio.subprocess.Process, stop_signal: Signals) -> None:
+async def _stop(process: Running, stop_signal: Signals) -> None:
     with suppress(ProcessLookupError):
         process.send_signal(stop_signal)
     try:

@@ -18,6 +18,7 @@ from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes, Program
 from deploy.local.services import MODULES, Infrastructure, environments, service_ports
 from deploy.local.simulator import Simulator, running_simulator
+from tests.forking import ForkingProcesses
 from tests.processes import process_writing
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import IN_THE_CLEAR, until
@@ -41,7 +42,7 @@ class Part:
         """Start it, with a log folder for each start."""
         logs = self._directory / f"{self.name}-{next(RUNS)}"
         self.log = logs / f"{self.name}.log"
-        return await self._running.enter_async_context(context(Processes(logs)))
+        return await self._running.enter_async_context(context(ForkingProcesses(logs)))
 
     @property
     def process(self) -> psutil.Process:

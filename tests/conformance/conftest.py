@@ -15,13 +15,13 @@ from contracts.wire.grants import load_signing_key
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.postgres import running_postgres
-from deploy.local.processes import Processes
 from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.simulator import running_simulator
 from deploy.local.stack import Stack
 from deploy.simulator.okx.accounts import Accounts, load_accounts
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
+from tests.forking import ForkingProcesses
 from tests.pinning import pinned_in
 from tests.processes import process_writing
 from tests.sync_worker.system import Gateway
@@ -47,7 +47,7 @@ def _accounts(accounts_file: Path) -> Accounts:
 @pytest_asyncio.fixture(name="troubled_stack", scope="module")
 async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator[Stack]:
     """Run everything, with an exchange that has an admin port and an account for each row."""
-    processes = Processes(directory / "logs")
+    processes = ForkingProcesses(directory / "logs")
     options = ("--admin-port", "0", "--accounts", accounts_file)
     async with (
         running_nats(processes, directory) as nats,

@@ -6,12 +6,12 @@ import httpx
 
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Processes
 from deploy.local.services import MODULES, Infrastructure, running_services, service_ports
 from deploy.local.simulator import Simulator
 from deploy.local.stack import Stack
 from tests.chassis.bus.one_account import running_one_account
 from tests.deploy.lives import calling
+from tests.forking import ForkingProcesses
 from tests.system.person import Person
 from tests.waiting import until
 
@@ -34,7 +34,7 @@ async def test_services_outlive_the_change_to_an_account_each(
     tmp_path: Path, vault: OpenBao, clean_database: Postgres, exchange: Simulator
 ) -> None:
     """They connect, verify and sync in the earlier single account, and again when each has its own."""
-    processes = Processes(tmp_path / "logs")
+    processes = ForkingProcesses(tmp_path / "logs")
     async with running_one_account(processes, tmp_path) as bus:
         parts = Infrastructure(tmp_path, bus, vault, clean_database, exchange)
         stack = Stack(processes, parts, service_ports())

@@ -22,6 +22,7 @@ from deploy.local.processes import Processes, Program
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.simulator.app import HOSTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
+from tests.forking import ForkingProcesses
 from tests.pinning import pinned_in
 from tests.sync_worker.scripted import ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
@@ -37,7 +38,7 @@ def _directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="processes", scope="session")
 def _processes(directory: Path) -> Processes:
-    return Processes(directory / "logs")
+    return ForkingProcesses(directory / "logs")
 
 
 @pytest_asyncio.fixture(name="bus_server", scope="session")

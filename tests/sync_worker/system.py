@@ -24,7 +24,7 @@ from contracts.values import Secret
 from contracts.wire.envelope import attributes, decode, encode
 from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import Program
+from deploy.local.processes import Program, Running
 from deploy.simulator.okx.accounts import Account
 from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
@@ -39,11 +39,11 @@ class Service:
     """A running service: its address, its process, and its output."""
 
     address: str
-    process: asyncio.subprocess.Process
+    process: Running
     log: Path
 
     @classmethod
-    def of(cls, program: Program, process: asyncio.subprocess.Process, log: Path) -> Self:
+    def of(cls, program: Program, process: Running, log: Path) -> Self:
         """Describe the process of a program."""
         return cls(f"http://{LOOPBACK}:{program.environment['PORT']}", process, log)
 

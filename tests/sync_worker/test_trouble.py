@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from signal import SIGCONT, SIGSTOP
+from signal import SIGCONT, SIGSTOP, SIGTERM
 from uuid import UUID
 
 import pytest
@@ -317,7 +317,7 @@ async def test_a_stopped_worker_finishes_what_it_has_begun(
     requests = [gateway.request(credential_id, "us") for _ in range(8)]
     await asyncio.gather(*(gateway.publish(request) for request in requests))
     await until(all_asked)
-    worker.process.terminate()
+    worker.process.send_signal(SIGTERM)
     await until(worker.stops_serving)
     released.set()
     outcomes = await asyncio.gather(*(gateway.outcome(request) for request in requests))

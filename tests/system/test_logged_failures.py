@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.processes import Processes
 from deploy.local.stack import Stack
+from tests.forking import ForkingProcesses
 from tests.system.gateways import another_gateway
 from tests.system.test_login_throttling import login, unknown
 from tests.waiting import until
@@ -27,7 +27,7 @@ def failed(log: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("request_id", ["4f1c:abc.DEF-9", f"{CANARY} {{}}"])
 async def test_each_5xx_is_one_line(stack: Stack, tmp_path: Path, request_id: str) -> None:
     """The line has method, template, status, code and the request's valid id; no query and no body."""
-    logs = Processes(tmp_path / "logs")
+    logs = ForkingProcesses(tmp_path / "logs")
     async with (
         another_gateway(
             Stack(logs, stack.parts, stack.ports), ready="/healthz", DATABASE_URL=NO_DATABASE

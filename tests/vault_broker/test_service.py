@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.faults import Code
 from contracts.wire.grants import VERIFY
 from deploy.local.nats import Nats
-from deploy.local.processes import Processes, Program
+from deploy.local.processes import Program, Running
+from tests.forking import ForkingProcesses
 from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import connected, environment
 from tests.vault_broker.vaults import OwnVault
@@ -27,7 +28,7 @@ READY_WITHIN = 10.0
 class Service:
     """A broker process with its health and its output."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: str, log: Path) -> None:
+    def __init__(self, process: Running, port: str, log: Path) -> None:
         self.process = process
         self._url = f"http://127.0.0.1:{port}"
         self._log = log
@@ -62,7 +63,7 @@ class Service:
 async def service(directory: Path, environ: Mapping[str, str]) -> AsyncIterator[Service]:
     """Run a broker process."""
     program = Program("vault-broker", [sys.executable, "-m", "vault_broker"], environ)
-    async with Processes(directory).running(program) as process:
+    async with ForkingProcesses(directory).running(program) as process:
         yield Service(process, environ.get("PORT", "3002"), directory / "vault-broker.log")
 
 
