@@ -78,8 +78,8 @@ async def test_keys_are_asked_for_once(broker: Broker, vault: Vault) -> None:
     assert vault.asked_for_keys == 1
     assert [each.credential_id for each in vault.stores] == ids
     assert len({each.request_id for each in vault.stores}) == 2
-    for stored in vault.stores:  # by the database's clock, not by ours
-        assert abs(stored.deadline - begun - timedelta(seconds=STORE_SECONDS)) < timedelta(seconds=5)
+    for store in vault.stores:  # by the database's clock, not by ours
+        assert abs(store.deadline - begun - timedelta(seconds=STORE_SECONDS)) < timedelta(seconds=5)
 
 
 async def test_after_a_refusal_the_keys_are_asked_for_again(broker: Broker, vault: Vault) -> None:
