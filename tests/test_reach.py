@@ -101,7 +101,6 @@ KNOWN: dict[Edge, str] = {
     ("gateway.syncs.messages", "gateway.store.pauses"): ROWS,
     ("gateway.syncs.messages", "gateway.store.syncs"): ROWS,
     ("sync_worker.timing", "chassis.bus.consume"): "it takes a delivery and says when it comes again",
-    ("sync_worker.timing", "chassis.bus.server_time"): "it asks for the server's time",
 }
 OURS = sorted(name for name in GRAPH.edges if name.partition(".")[0] != "deploy")
 

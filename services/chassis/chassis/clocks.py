@@ -20,6 +20,8 @@ LOOK_EVERY = 1.0
 ASK_SECONDS = 2.0
 
 DISAGREES = "clock_disagrees"
+# The name of the bus's clock; other servers are named where their clocks are read.
+NATS = "nats"
 
 # Returns a server's time in seconds since the epoch.
 Ask = Callable[[], Awaitable[float]]

@@ -15,9 +15,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume, listen
 from chassis.bus.gate import Gate
-from chassis.bus.server_time import NATS, nats_clock
+from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
-from chassis.clocks import DISAGREES, Ask, Clocks
+from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service

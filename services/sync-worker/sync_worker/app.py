@@ -5,9 +5,9 @@ import asyncio
 import structlog
 
 from chassis.bus.connection import Bus
-from chassis.bus.server_time import NATS, nats_clock
+from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
-from chassis.clocks import DISAGREES, Clocks
+from chassis.clocks import DISAGREES, NATS, Clocks
 from chassis.health import Checks, health_application, merged, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service

@@ -8,8 +8,7 @@ import msgspec
 import structlog
 
 from chassis.bus.consume import Delivery, RetryLater
-from chassis.bus.server_time import NATS
-from chassis.clocks import DISAGREES, TOLERANCE, Ask, Clocks
+from chassis.clocks import DISAGREES, NATS, TOLERANCE, Ask, Clocks
 from contracts.syncs import SyncRequested
 from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed
 
