@@ -24,7 +24,8 @@ from gateway.store import (
 )
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.background import attempt, repeat
+from gateway.store.pool import Connection, Pool
 from gateway.store.users import User
 from gateway.syncs.messages import failed_outcome, sync_grant
 
@@ -69,14 +70,7 @@ class Deleting:
 
     async def run(self) -> None:
         """Finish interrupted deletions, for ever; any number of gateways may run this at once."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self.finish()
-            except DatabaseUnavailable as error:
-                log.warning("deleting_waits", reason=str(error))
-            except Exception:
-                log.exception("deleting_failed")
+        await repeat("deleting", self.finish, asyncio.sleep, SWEEP_SECONDS)
 
     async def finish(self) -> None:
         """Delete the remaining data of deleted users, including rows added by requests in flight."""
@@ -93,12 +87,7 @@ class Deleting:
                 await deleted_users.set_emptied(connection, USERS_AT_ONCE)
 
     async def _empty_or_later(self, user_id: UUID) -> None:
-        try:
-            await self._empty(user_id)
-        except DatabaseUnavailable as error:
-            log.warning("emptying_waits", user_id=user_id, reason=str(error))
-        except Exception:
-            log.exception("emptying_failed", user_id=user_id)
+        await attempt("emptying", self._empty(user_id), user_id=user_id)
 
     async def _empty(self, user_id: UUID) -> None:
         """Delete the accounts of a deleted user, one by one, and all other personal data."""

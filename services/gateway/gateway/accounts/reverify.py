@@ -19,6 +19,7 @@ from gateway.outbox.relay import Relay
 from gateway.store import accounts, audit, credentials, limits, pauses
 from gateway.store.accounts import Account
 from gateway.store.audit import Action
+from gateway.store.background import repeat
 from gateway.store.clock import DatabaseTime
 from gateway.store.pauses import Due, Pause
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
@@ -55,15 +56,11 @@ class Reverifier:
 
     async def run(self) -> None:
         """Verify the keys that are due, for ever."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self._end_replaced()
-                await self.verify_due()
-            except DatabaseUnavailable as error:
-                log.warning("reverifier_waits", reason=str(error))
-            except Exception:
-                log.exception("reverifying_failed")
+        await repeat("reverifying", self._look, asyncio.sleep, LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        await self._end_replaced()
+        await self.verify_due()
 
     async def verify_due(self) -> None:
         """Verify the keys that are due, a few at once."""

@@ -17,11 +17,11 @@ from litestar.types import ExceptionHandlersMap, HTTPScope
 from contracts.faults import FAULTS, Code, CodeText, EndpointName, ExchangeCode, Failure
 from gateway.errors import (
     UNAVAILABLE_RETRY_AFTER,
+    Faulted,
     GatewayError,
     InvalidInput,
     NotFound,
     NotSignedIn,
-    faulted,
 )
 from gateway.http.problems import Problem, problem_of, status_of
 from gateway.http.situations import afterwards
@@ -152,7 +152,7 @@ def _on_refusal(request: AnyRequest, error: GatewayError) -> Response[Any]:
 
 
 def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
-    return _on_refusal(request, faulted(failure))
+    return _on_refusal(request, Faulted(failure))
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from functools import partial
 
 import msgspec
 import structlog
@@ -14,8 +13,9 @@ from contracts.exchanges import EXCHANGES
 from contracts.faults import Code
 from gateway.outbox.relay import Relay
 from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users
+from gateway.store.background import attempt, repeat
 from gateway.store.outbox import Outgoing
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
+from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.syncs import Held, Overdue, Sync
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
@@ -85,28 +85,21 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep for ever."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            await self.sweep()
+        await repeat("sweeping", self.sweep, asyncio.sleep, SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Run all parts of a sweep; they are idempotent, and a failed part does not stop the others."""
-        await self._part("look", self._look)
+        await self._part("look", self._look())
         for exchange in EXCHANGES:
-            await self._part("republish", partial(self._republish_lost, exchange))
-        await self._part("settle", self._settle_overdue)
-        await self._part("name_unknown", self._name_unknown)
+            await self._part("republish", self._republish_lost(exchange))
+        await self._part("settle", self._settle_overdue())
+        await self._part("name_unknown", self._name_unknown())
         for delete in FORGET:
-            await self._part("forget", partial(self._forget, delete))
+            await self._part("forget", self._forget(delete))
 
-    async def _part(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await part()
+    async def _part(self, name: str, part: Awaitable[None]) -> None:
+        if await attempt("sweeping", part, part=name):
             self._contact = time.monotonic()
-        except DatabaseUnavailable as error:
-            log.warning("sweeper_waits", part=name, reason=str(error))
-        except Exception:
-            log.exception("sweeping_failed", part=name)
 
     async def _look(self) -> None:
         """Read the progress on the bus, and the start of this gateway's uninterrupted database access."""
