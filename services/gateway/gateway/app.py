@@ -5,10 +5,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import ModuleType
 
 from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -60,44 +62,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-API = Router(
-    "/api/v1",
-    route_handlers=[
-        auth.register,
-        auth.login,
-        auth.refresh,
-        auth.logout,
-        me.show_me,
-        me.change_password,
-        me.list_sessions,
-        me.end_session,
-        me.end_other_sessions,
-        me.delete_me,
-        exchanges.list_exchanges,
-        accounts.connect_account,
-        accounts.list_accounts,
-        accounts.show_account,
-        accounts.rename_account,
-        accounts.delete_account,
-        accounts.replace_credentials,
-        accounts.show_balances,
-        accounts.show_holdings,
-        syncs.sync_account,
-        syncs.sync_all,
-        syncs.show_sync,
-        syncs.show_batch,
-        syncs.list_syncs,
-    ],
-)
-DOCUMENTS = (
-    documents.openapi,
-    documents.asyncapi,
-    documents.swagger_ui,
-    documents.swagger_start,
-    documents.swagger_file,
-    documents.healthz,
-    documents.readyz,
-)
+PART_OF_API = (auth, me, exchanges, accounts, syncs)
 
 
 @dataclass(frozen=True)
@@ -225,7 +190,10 @@ def observation(
 def application(provided: Provided, ending: Ending) -> Litestar:
     """Return the HTTP application."""
     return Litestar(
-        route_handlers=[API, *DOCUMENTS],
+        route_handlers=[
+            Router("/api/v1", route_handlers=[route for noun in PART_OF_API for route in _routes(noun)]),
+            *_routes(documents),
+        ],
         dependencies=provided.dependencies(),
         on_app_init=[provided.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -248,6 +216,11 @@ def application(provided: Provided, ending: Ending) -> Litestar:
         ),
         logging_config=None,
     )
+
+
+def _routes(module: ModuleType) -> list[HTTPRouteHandler]:
+    """Return the handlers that a module defines."""
+    return [each for each in vars(module).values() if isinstance(each, HTTPRouteHandler)]
 
 
 def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:

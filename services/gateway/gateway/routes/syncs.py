@@ -15,8 +15,7 @@ from gateway.http.rate_limits import COUNTED, RATE_LIMIT, rate_limit_fields
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
-from gateway.routes.auth import SignedInRequest, client_address
-from gateway.store.pool import Pool
+from gateway.routes.parameters import Database, Egress, SignedInRequest, client_address
 from gateway.syncs import look
 from gateway.syncs.requests import Accepted, Asking, Idempotency, Requests
 from gateway.syncs.waiters import Waiters
@@ -61,10 +60,10 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 async def sync_account(
     account_id: UUID,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
-    egress: NamedDependency[tuple[str, ...]],
+    egress: Egress,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SyncView]:
@@ -95,10 +94,10 @@ async def sync_account(
 )
 async def sync_all(
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
-    egress: NamedDependency[tuple[str, ...]],
+    egress: Egress,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[BatchView]:
@@ -122,24 +121,14 @@ async def sync_all(
 
 
 @get("/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_sync(
-    sync_id: UUID,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
-) -> SyncView:
+async def show_sync(sync_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> SyncView:
     """Show a sync."""
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     return sync_view(sync, egress, stand)
 
 
 @get("/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_batch(
-    batch_id: UUID,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
-) -> BatchView:
+async def show_batch(batch_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> BatchView:
     """Show the syncs of one sync-all."""
     members, stands = await look.find_batch(pool, request.user.id, batch_id)
     return batch_view(batch_id, members, egress, stands)
@@ -149,8 +138,8 @@ async def show_batch(
 async def list_syncs(
     account_id: UUID,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
+    pool: Database,
+    egress: Egress,
     limit: Limit = 20,
     cursor: UUID | None = None,
 ) -> SyncPage:
