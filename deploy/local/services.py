@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
-from deploy.local.keys import kept, write_private
+from deploy.local.keys import kept, private_folder, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
@@ -132,9 +132,8 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
     Settings with unreadable files stay unchanged, because the service then reports the setting.
     """
     folder = own_folder(directory, service)
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    way.let_pass(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    way.let_pass(private_folder(folder.parent))
+    private_folder(folder)
     named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
     own = {
         name: str(_copied(path, folder / (name.lower() + path.suffix)))

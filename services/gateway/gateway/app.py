@@ -95,14 +95,7 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; returns the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus(
-        "gateway",
-        "gateway",
-        settings.running.nats_url,
-        settings.running.nats_seed,
-        grace=GRACE_SECONDS,
-        tls=settings.running.nats_tls,
-    )
+    bus = Bus.of("gateway", "gateway", settings.running, GRACE_SECONDS)
     ending = Ending(stopping)
     provided, parts = composed(settings, pool, bus, stopping)
     parts["ending"] = ending.run()

@@ -27,13 +27,7 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM and return the exit code: 1 if the bus is closed for good or a part failed."""
     for words in settings.renamed:
         log.warning("setting_renamed", words=words)
-    bus = Bus(
-        "sync-worker",
-        "worker",
-        settings.running.nats_url,
-        settings.running.nats_seed,
-        tls=settings.running.nats_tls,
-    )
+    bus = Bus.of("sync-worker", "worker", settings.running)
     https = Https(settings.exchange_ca_file, settings.exchange_proxy)
     clocks = Clocks()
     exchanges = connectors(Parts(https, Broker(bus), clocks, settings))

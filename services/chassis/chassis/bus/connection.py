@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis import metrics
 from chassis.bus.pull import Pull
 from chassis.health import Check
+from chassis.settings import Running
 from contracts import subjects
 from contracts.faults import Code, TransientError
 from contracts.values import Secret
@@ -120,6 +121,11 @@ class Bus:
             apply_types=False,
             logger=None,
         )
+
+    @classmethod
+    def of(cls, service: str, role: str, running: Running, grace: float = SHUTDOWN_GRACE) -> Self:
+        """Return the connection that the settings of a service name."""
+        return cls(service, role, running.nats_url, running.nats_seed, grace=grace, tls=running.nats_tls)
 
     async def start(self) -> None:
         """Connect and start all declared subscribers and pulls; waits for the server without a timeout."""

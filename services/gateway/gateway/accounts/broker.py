@@ -51,11 +51,7 @@ class Broker:
         self._keys: Keys | None = None
 
     async def store(
-        self,
-        credential_id: UUID,
-        exchange: Exchange,
-        fields: Fields,
-        begun: DatabaseTime | None = None,
+        self, credential_id: UUID, exchange: Exchange, fields: Fields, begun: DatabaseTime | None = None
     ) -> None:
         """Store a new credential, with all fields of its exchange, in the vault.
 

@@ -63,9 +63,7 @@ class Deleting:
             await sessions.delete_all(connection, user.id)
             for counted_as in (user.email, str(user.id)):
                 await logins.forget(connection, counted_as)
-            await audit.record(
-                connection, Action.USER_DELETED, user_id=user.id, subject=user.id, address=address
-            )
+            await audit.record(connection, Action.USER_DELETED, user.id, user.id, address=address)
         await self._empty_or_later(user.id)
 
     async def run(self) -> None:
@@ -128,4 +126,4 @@ async def _take_away(connection: Connection, account: Account, key: Ed25519Priva
         await credentials.delete_stand_in(connection, account.credential_id)
     else:
         await credentials.doom(connection, account.credential_id, "live")
-    await audit.record(connection, Action.ACCOUNT_DELETED, user_id=account.user_id, subject=account.id)
+    await audit.record(connection, Action.ACCOUNT_DELETED, account.user_id, account.id)

@@ -56,7 +56,5 @@ class Destroyer:
             return False
         async with self._pool.transaction() as connection:
             if await credentials.delete_destroyed(connection, credential.id):
-                await audit.record(
-                    connection, Action.SECRET_DESTROYED, user_id=credential.user_id, subject=credential.id
-                )
+                await audit.record(connection, Action.SECRET_DESTROYED, credential.user_id, credential.id)
         return True

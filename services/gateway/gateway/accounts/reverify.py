@@ -150,8 +150,8 @@ async def _give_up_secret(connection: Connection, account: Account, pause: Pause
     await audit.record(
         connection,
         Action.SECRET_GIVEN_UP,
-        user_id=account.user_id,
-        subject=account.id,
+        account.user_id,
+        account.id,
         credential_id=str(pause.credential_id),
         reason=finding.code,
         rights=list(finding.rights),

@@ -31,9 +31,7 @@ async def login(pool: Pool, passwords: Passwords, allowed: Limits, presented: Pr
             await count_success(connection, allowed, attempt, user)
             return await _begun(connection, user, attempt.network, address)
         await count_failure(connection, allowed.login, attempt)
-        await audit.record(
-            connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
-        )
+        await audit.record(connection, Action.LOGIN_FAILED, user.id if user else None, address=address)
     if attempt.refusal:
         raise LoginThrottled(attempt.refusal)
     raise NotSignedIn("The email address or the password is wrong.")
@@ -44,7 +42,5 @@ async def _begun(connection: Connection, user: User, network: str, address: str 
     await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
     await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
     await sessions.insert_network(connection, family_id, network)
-    await audit.record(
-        connection, Action.LOGIN_SUCCEEDED, user_id=user.id, subject=family_id, address=address
-    )
+    await audit.record(connection, Action.LOGIN_SUCCEEDED, user.id, family_id, address=address)
     return Renewed(user.id, family_id, refresh_token, await database_time(connection))

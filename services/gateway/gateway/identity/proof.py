@@ -37,8 +37,6 @@ class Proving:
             if matches:
                 await logins.forget(connection, counted_as)
             else:
-                await audit.record(
-                    connection, Action.PASSWORD_REFUSED, user_id=user.id, subject=user.id, address=address
-                )
+                await audit.record(connection, Action.PASSWORD_REFUSED, user.id, user.id, address=address)
         if not matches:
             raise WrongPassword

@@ -64,12 +64,7 @@ class Sweeper:
     """Runs every five seconds; any number of sweepers may run at once."""
 
     def __init__(
-        self,
-        pool: Pool,
-        relay: Relay,
-        key: Ed25519PrivateKey,
-        patience: Patience,
-        progress: Progress,
+        self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, patience: Patience, progress: Progress
     ) -> None:
         self._pool = pool
         self._relay = relay

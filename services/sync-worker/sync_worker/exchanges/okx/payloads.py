@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -33,8 +33,6 @@ ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
 UNREADABLE_KEY = "We can not read what the answer says of the key."
 SHAPE = "The answer does not have the documented shape."
 
-Shape = TypeVar("Shape")
-
 
 class Envelope(msgspec.Struct, frozen=True):
     """The fields of every response of the API; `data` may contain damage, and refusals often lack it."""
@@ -42,12 +40,6 @@ class Envelope(msgspec.Struct, frozen=True):
     code: str
     msg: str = ""
     data: Any = None
-
-
-class TimeRow(msgspec.Struct, frozen=True):
-    """The exchange's clock, milliseconds since the epoch."""
-
-    ts: str
 
 
 def parse_envelope(body: bytes) -> Envelope | None:
@@ -133,21 +125,13 @@ def parse_rights(data: Any) -> Rights:
 
 def parse_time(data: Any) -> int:
     """Parse the data of /api/v5/public/time; return milliseconds since the epoch."""
-    said = _time(str(_only(data, TimeRow).ts))
+    ts = _one(data).get("ts")
+    if not is_whole(data) or not isinstance(ts, str):
+        raise UnexpectedResponse(SHAPE)
+    said = _time(ts)
     if said is None:
         raise UnexpectedResponse("The time is not a valid time.")
     return (said - EPOCH) // timedelta(milliseconds=1)
-
-
-def _only(data: Any, shape: type[Shape]) -> Shape:
-    """Return the single row of a response; refuse any damage."""
-    if not is_whole(data):
-        raise UnexpectedResponse(SHAPE)
-    try:
-        (row,) = msgspec.convert(data, tuple[shape])  # type: ignore[valid-type]  # a shape is a class
-    except msgspec.ValidationError:
-        raise UnexpectedResponse(SHAPE) from None
-    return row
 
 
 def _account(data: Any) -> dict[str, Any]:
