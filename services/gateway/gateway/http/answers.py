@@ -143,10 +143,6 @@ def _cause(error: Exception) -> dict[str, Any]:
     return {"reason": str(error)} if isinstance(error, DatabaseUnavailable) else {"exc_info": error}
 
 
-def _on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
-    return problem_response(request, problem)
-
-
 def _on_refusal(request: AnyRequest, error: GatewayError) -> Response[Any]:
     return problem_response(request, problem_of(error))
 
@@ -202,7 +198,7 @@ def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
-    Problem: _on_problem,
+    Problem: problem_response,
     GatewayError: _on_refusal,
     Failure: _on_failure,
     DatabaseUnavailable: _on_database,

@@ -4,14 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post
-from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
-from gateway.http.rate_limits import COUNTED, RATE_LIMIT, rate_limit_fields
+from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header, rate_limit_fields
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
@@ -25,11 +24,10 @@ ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_example
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
 ANSWERED = [
     *RATE_LIMIT,
-    ResponseHeader(
-        name="Idempotency-Replayed",
-        value="true",
-        description="true where the Idempotency-Key was used before: this is the answer of that request",
-        documentation_only=True,
+    documented_header(
+        "Idempotency-Replayed",
+        "true",
+        "true where the Idempotency-Key was used before: this is the answer of that request",
     ),
 ]
 

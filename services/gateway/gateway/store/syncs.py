@@ -313,17 +313,6 @@ async def delete_requests_of_ended(connection: Connection, limit: int) -> int:
     )
 
 
-async def delete_old_settlements(connection: Connection, limit: int) -> int:
-    """Delete settlements after an hour; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from sync_settlements where sync_id in (
-               select sync_id from sync_settlements where settled_at < now() - interval '1 hour'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
-    )
-
-
 class Publication(msgspec.Struct, frozen=True):
     """One publication of a sync's request; `number` counts from 1."""
 

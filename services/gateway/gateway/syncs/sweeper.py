@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -12,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code
 from gateway.outbox.relay import Relay
-from gateway.store import accounts, idempotency, limits, logins, networks, outbox, syncs, users
+from gateway.store import accounts, outbox, syncs
 from gateway.store.background import attempt, repeat
+from gateway.store.expiry import EXPIRIES, delete_expired
 from gateway.store.outbox import Outgoing
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.syncs import Held, Overdue, Sync
@@ -37,13 +39,8 @@ AGAIN_SECONDS = 60.0
 
 Delete = Callable[[Connection, int], Awaitable[int]]
 FORGET: tuple[Delete, ...] = (
-    users.delete_expired_families,
-    idempotency.delete_old,
-    syncs.delete_old_settlements,
+    *(partial(delete_expired, table=table) for table in EXPIRIES),
     syncs.delete_requests_of_ended,
-    limits.delete_over,
-    logins.delete_old,
-    networks.delete_old,
 )
 
 log = structlog.get_logger()

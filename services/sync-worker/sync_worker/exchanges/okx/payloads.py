@@ -102,13 +102,9 @@ def parse_config(data: Any) -> Verified:
     if not isinstance(master, str) or not UID.fullmatch(master) or not isinstance(bound, str):
         raise UnexpectedResponse(UNREADABLE_KEY)
     addresses = _listed(bound)
-    if not _are_bound(addresses):
+    if len(addresses) > MAX_ADDRESSES or not all(map(ADDRESS.fullmatch, addresses)):
         raise UnexpectedResponse(UNREADABLE_KEY)
     return Verified(rights.exchange_uid, str(master), rights.permissions, addresses)
-
-
-def _are_bound(addresses: tuple[str, ...]) -> bool:
-    return len(addresses) <= MAX_ADDRESSES and all(map(ADDRESS.fullmatch, addresses))
 
 
 def parse_rights(data: Any) -> Rights:
@@ -120,7 +116,7 @@ def parse_rights(data: Any) -> Rights:
     uid, perm = fields.get("uid"), fields.get("perm")
     if not isinstance(uid, str) or not isinstance(perm, str) or not UID.fullmatch(uid):
         raise UnexpectedResponse("The answer does not say whose key it is and what it may do.")
-    return Rights(str(uid), _rights(perm))
+    return Rights(str(uid), named_rights(OKX, _listed(perm)))
 
 
 def parse_time(data: Any) -> int:
@@ -169,10 +165,6 @@ def _time(value: Any) -> datetime | None:
     if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
         return None
     return EPOCH + timedelta(milliseconds=int(value))
-
-
-def _rights(perm: str) -> tuple[str, ...]:
-    return named_rights(OKX, _listed(perm))
 
 
 def _listed(text: str) -> tuple[str, ...]:
