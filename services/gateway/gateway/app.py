@@ -19,7 +19,7 @@ from chassis.bus.consume import consume, listen
 from chassis.bus.gate import Gate
 from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
-from chassis.clocks import DISAGREES, NATS, Clocks
+from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
@@ -155,10 +155,12 @@ def composed(
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "metrics": collecting,
-        "clocks": clocks.keep(
-            {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
-        ),
+        "clocks": clocks.keep(_others_clocks(pool, bus)),
     }
+
+
+def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:
+    return {NATS: nats_clock(bus, OUTCOMES_CONSUMER), DATABASE: partial(database_clock, pool)}
 
 
 def _why_over(clocks: Clocks) -> Code:
