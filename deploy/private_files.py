@@ -24,6 +24,12 @@ def write_private(path: Path, content: bytes, owner: tuple[int, int] | None = No
     return path
 
 
+def private_folder(path: Path) -> Path:
+    """Return a folder, created with mode 0700 if it is missing."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
 def kept(path: Path, make: Callable[[], bytes]) -> Path:
     """Return the file, created at the first call."""
     return path if path.exists() else write_private(path, make())

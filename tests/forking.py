@@ -16,7 +16,7 @@ from multiprocessing.reduction import DupFd
 from signal import SIGKILL, Signals
 from typing import IO, Protocol
 
-from deploy.local import tether
+from deploy.local import kernel
 from deploy.local.confinement import Reach, Way
 from deploy.local.processes import Processes, Program, Running
 
@@ -24,7 +24,7 @@ FORKED = {"gateway", "sync_worker", "vault_broker", "deploy.simulator"}
 # Libraries and the parts that all services import: those of one service alone would register their metrics
 # with the others.
 LIBRARIES = [
-    *("aiohttp", "contracts.wire.topology", "deploy.local.confinement", "deploy.local.tether"),
+    *("aiohttp", "contracts.wire.topology", "deploy.local.confinement", "deploy.local.kernel"),
     *("faststream.nats", "granian.server.embed", "httpx", "httpx_aiohttp", "hvac", "hvac.adapters"),
     *("litestar", "litestar.openapi.plugins", "litestar.plugins.pydantic", "litestar.security.jwt"),
     *("nats.js", "prometheus_client", "psycopg_pool", "pydantic.v1", "structlog", "zxcvbn"),
@@ -128,6 +128,6 @@ def _run(
     if confined is not None:
         way, reach = confined
         way.confining(reach)()
-    tether.tie_to(os.getppid(), death_signal)
+    kernel.tie_to(os.getppid(), death_signal)
     sys.argv = [*command]
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)

@@ -85,6 +85,16 @@ def _request(subject: str, message: Kind, sender: str, receiver: str, *replies: 
     return Card(subject, message, receiver, (sender,), (receiver,), ANSWERED, replies=(*replies, Refused))
 
 
+def _outcome(subject: str, message: Kind, *senders: str) -> Card:
+    return Card(subject, message, "sync-worker", senders, ("gateway",), SETTLED)
+
+
+def _event(subject: str, message: Kind, repeat: str, newer: str) -> Card:
+    """Return the card of a public fact; `repeat` and `newer` say which fields tell repeats and order."""
+    delivery, ordering = f"{PUBLIC} {repeat}", f"{UNORDERED} {newer}"
+    return Card(subject, message, "gateway", ("gateway",), ("subscribers",), delivery, ordering)
+
+
 CARDS = (
     Card(
         subjects.sync_requested("{exchange}"),
@@ -94,48 +104,25 @@ CARDS = (
         ("sync-worker",),
         "At least once, to one worker, until it acknowledges or the deadline is over.",
     ),
-    Card(
-        subjects.sync_completed("{exchange}"),
-        SyncCompleted,
-        "sync-worker",
-        ("sync-worker",),
-        ("gateway",),
-        SETTLED,
-    ),
-    Card(
-        subjects.sync_failed("{exchange}"),
-        SyncFailed,
-        "sync-worker",
-        ("sync-worker", "gateway"),
-        ("gateway",),
-        SETTLED,
-    ),
-    Card(
-        "butler.account.synced.{user_id}",
+    _outcome(subjects.sync_completed("{exchange}"), SyncCompleted, "sync-worker"),
+    _outcome(subjects.sync_failed("{exchange}"), SyncFailed, "sync-worker", "gateway"),
+    _event(
+        subjects.account_synced("{user_id}"),
         AccountSynced,
-        "gateway",
-        ("gateway",),
-        ("subscribers",),
-        f"{PUBLIC} `sync_id` tells a repeat.",
-        f"{UNORDERED} `recorded_at` tells which sync is newer.",
+        "`sync_id` tells a repeat.",
+        "`recorded_at` tells which sync is newer.",
     ),
-    Card(
-        "butler.account.paused.{user_id}",
+    _event(
+        subjects.account_paused("{user_id}"),
         AccountPaused,
-        "gateway",
-        ("gateway",),
-        ("subscribers",),
-        f"{PUBLIC} `account_id`, `paused_at` and `reason` tell a repeat.",
-        f"{UNORDERED} `paused_at` tells which is newer.",
+        "`account_id`, `paused_at` and `reason` tell a repeat.",
+        "`paused_at` tells which is newer.",
     ),
-    Card(
-        "butler.account.resumed.{user_id}",
+    _event(
+        subjects.account_resumed("{user_id}"),
         AccountResumed,
-        "gateway",
-        ("gateway",),
-        ("subscribers",),
-        f"{PUBLIC} `account_id` and `resumed_at` tell a repeat.",
-        f"{UNORDERED} `resumed_at` tells which is newer.",
+        "`account_id` and `resumed_at` tell a repeat.",
+        "`resumed_at` tells which is newer.",
     ),
     Card(
         subjects.recorded("{sync_id}"),

@@ -181,11 +181,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     def failure(self) -> Failure:
         """Return the exception that the caller raises for this refusal."""
         return failure(
-            self.code,
-            self.detail,
-            self.retry_after,
-            exchange_code=self.exchange_code,
-            endpoint=self.endpoint,
+            self.code, self.detail, self.retry_after, exchange_code=self.exchange_code, endpoint=self.endpoint
         )
 
 

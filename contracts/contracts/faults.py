@@ -110,54 +110,58 @@ class Fault(msgspec.Struct, frozen=True):
 _LOGS = "If the fault lasts, the operator must look at the service logs."
 _ONLY_READ = "Make a key with the Read permission only at the exchange."
 
+
+def _correct(words: str, step: str) -> Fault:
+    return Fault(words, Actor.USER, Remedy.CORRECT, step)
+
+
+def _change(words: str, step: str) -> Fault:
+    return Fault(words, Actor.USER, Remedy.CHANGE, step)
+
+
+def _other_key(words: str, step: str, lasting: str) -> Fault:
+    return Fault(words, Actor.USER, Remedy.OTHER_KEY, step, lasting)
+
+
+def _passing(words: str, actor: Actor, lasting: str = "") -> Fault:
+    return Fault(words, actor, Remedy.WAIT, lasting=lasting, retryable=True)
+
+
+def _of_ours(words: str) -> Fault:
+    return Fault(words, Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS)
+
+
 FAULTS: Mapping[str, Fault] = {
-    Code.KEY_UNKNOWN: Fault(
+    Code.KEY_UNKNOWN: _correct(
         "The exchange does not know this API key.",
-        Actor.USER,
-        Remedy.CORRECT,
         "Copy the API key whole, make a new one if it was deleted at the exchange, or name the region in "
         "which the account was registered.",
     ),
-    Code.KEY_REJECTED: Fault(
-        "The exchange rejects this API key.",
-        Actor.USER,
-        Remedy.CORRECT,
-        "Copy the API key whole, or make a new one at the exchange.",
+    Code.KEY_REJECTED: _correct(
+        "The exchange rejects this API key.", "Copy the API key whole, or make a new one at the exchange."
     ),
-    Code.SIGNATURE_REJECTED: Fault(
+    Code.SIGNATURE_REJECTED: _correct(
         "The exchange rejects the signature: the secret does not belong to this API key.",
-        Actor.USER,
-        Remedy.CORRECT,
         "Copy the API key and its whole secret, or make a new key at the exchange.",
     ),
-    Code.PASSPHRASE_WRONG: Fault(
+    Code.PASSPHRASE_WRONG: _correct(
         "The exchange rejects the passphrase of this API key.",
-        Actor.USER,
-        Remedy.CORRECT,
         "Use the passphrase that was chosen when the key was made; if it is lost, make a new key.",
     ),
-    Code.WRONG_ENVIRONMENT: Fault(
+    Code.WRONG_ENVIRONMENT: _correct(
         "The key belongs to another environment (demo trading or production).",
-        Actor.USER,
-        Remedy.CORRECT,
         "Make a key in the production environment of the exchange.",
     ),
-    Code.IP_NOT_ALLOWED: Fault(
+    Code.IP_NOT_ALLOWED: _change(
         "The key is bound to addresses that do not include ours.",
-        Actor.USER,
-        Remedy.CHANGE,
         "Add our egress address to the key's IP allow-list at the exchange.",
     ),
-    Code.IP_BINDING_REQUIRED: Fault(
+    Code.IP_BINDING_REQUIRED: _change(
         "The exchange wants this key to be bound to an IP address.",
-        Actor.USER,
-        Remedy.CHANGE,
         "Bind the key to our egress address at the exchange.",
     ),
-    Code.PERMISSION_MISSING: Fault(
+    Code.PERMISSION_MISSING: _change(
         "The key does not have the right to read this.",
-        Actor.USER,
-        Remedy.CHANGE,
         "Give the key the Read permission, and no other, at the exchange.",
     ),
     Code.NOT_AVAILABLE: Fault(
@@ -166,22 +170,15 @@ FAULTS: Mapping[str, Fault] = {
         Remedy.CHANGE,
         "If the account should have it, activate it at the exchange.",
     ),
-    Code.ACCOUNT_BLOCKED: Fault(
-        "The exchange has blocked this account or key.",
-        Actor.USER,
-        Remedy.CHANGE,
-        "Ask the support of the exchange to unblock it.",
+    Code.ACCOUNT_BLOCKED: _change(
+        "The exchange has blocked this account or key.", "Ask the support of the exchange to unblock it."
     ),
-    Code.ACCOUNT_RESTRICTED: Fault(
+    Code.ACCOUNT_RESTRICTED: _change(
         "The exchange has restricted this account for now.",
-        Actor.USER,
-        Remedy.CHANGE,
         "Look at the account at the exchange, and wait until the exchange lifts the restriction.",
     ),
-    Code.COMPLIANCE_REQUIRED: Fault(
+    Code.COMPLIANCE_REQUIRED: _change(
         "The exchange wants a compliance or identity step from the owner of the account.",
-        Actor.USER,
-        Remedy.CHANGE,
         "Sign in at the exchange and complete the step that it asks for.",
     ),
     Code.REGION_BLOCKED: Fault(
@@ -191,57 +188,39 @@ FAULTS: Mapping[str, Fault] = {
         "The operator must give the system an egress address in a country that the exchange serves.",
     ),
     Code.CREDENTIAL_MISSING: Fault("The vault does not hold this key.", Actor.USER, Remedy.SUBMIT),
-    Code.SECRET_UNUSABLE: Fault(
+    Code.SECRET_UNUSABLE: _correct(
         f"The vault can not keep this secret: it is shorter than {MIN_KEY_BYTES} bytes.",
-        Actor.USER,
-        Remedy.CORRECT,
         "Copy the whole secret from the exchange.",
     ),
-    Code.OVER_PRIVILEGED_KEY: Fault(
+    Code.OVER_PRIVILEGED_KEY: _other_key(
         "The key may do more than read.",
-        Actor.USER,
-        Remedy.OTHER_KEY,
         f"{_ONLY_READ[:-1]} and delete this one there.",
         "If you take the other rights away at the exchange at once, the pause ends by itself; if a second "
         "check finds them again, we delete the key.",
     ),
-    Code.UNKNOWN_RIGHT: Fault(
+    Code.UNKNOWN_RIGHT: _other_key(
         "The key has a right that we do not know, so we do not use it.",
-        Actor.USER,
-        Remedy.OTHER_KEY,
         _ONLY_READ,
         "If you take the right away at the exchange, the pause ends by itself within the hour.",
     ),
-    Code.OTHER_ACCOUNT: Fault(
+    Code.OTHER_ACCOUNT: _other_key(
         "The exchange says that the key belongs to another of its accounts.",
-        Actor.USER,
-        Remedy.OTHER_KEY,
         "Make a key of the account that is meant, with the Read permission only.",
         "If the exchange names the connected account again, the pause ends by itself within the hour.",
     ),
-    Code.RATE_LIMITED: Fault("The exchange asks us to slow down.", Actor.NOBODY, Remedy.WAIT, retryable=True),
-    Code.EXCHANGE_UNAVAILABLE: Fault(
-        "The exchange is not available.", Actor.EXCHANGE, Remedy.WAIT, retryable=True
-    ),
-    Code.EXCHANGE_UNREACHABLE: Fault(
+    Code.RATE_LIMITED: _passing("The exchange asks us to slow down.", Actor.NOBODY),
+    Code.EXCHANGE_UNAVAILABLE: _passing("The exchange is not available.", Actor.EXCHANGE),
+    Code.EXCHANGE_UNREACHABLE: _passing(
         "We can not reach the exchange.",
         Actor.OPERATOR,
-        Remedy.WAIT,
-        lasting="If the fault lasts, the operator must check the network and the address of the exchange.",
-        retryable=True,
+        "If the fault lasts, the operator must check the network and the address of the exchange.",
     ),
-    Code.EXCHANGE_TIMEOUT: Fault(
-        "The exchange did not answer in time.", Actor.EXCHANGE, Remedy.WAIT, retryable=True
-    ),
-    Code.UNEXPECTED_RESPONSE: Fault(
-        "We can not read the answer of the exchange.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
-    ),
-    Code.EXCHANGE_ERROR: Fault(
+    Code.EXCHANGE_TIMEOUT: _passing("The exchange did not answer in time.", Actor.EXCHANGE),
+    Code.UNEXPECTED_RESPONSE: _of_ours("We can not read the answer of the exchange."),
+    Code.EXCHANGE_ERROR: _passing(
         "The exchange answered with an error code that we do not know.",
         Actor.EXCHANGE,
-        Remedy.WAIT,
-        lasting="If the fault lasts, tell the operator the code.",
-        retryable=True,
+        "If the fault lasts, tell the operator the code.",
     ),
     Code.UNREADABLE_ROWS: Fault(
         "We could not read some assets of the wallet.",
@@ -262,11 +241,8 @@ FAULTS: Mapping[str, Fault] = {
         Remedy.COMPARE,
         "The last confirmed list is shown; a sync in five minutes or later accepts the new one.",
     ),
-    Code.CONTRADICTORY_TOTAL: Fault(
-        "The wallet's list and the exchange's own total for it contradict each other.",
-        Actor.EXCHANGE,
-        Remedy.WAIT,
-        retryable=True,
+    Code.CONTRADICTORY_TOTAL: _passing(
+        "The wallet's list and the exchange's own total for it contradict each other.", Actor.EXCHANGE
     ),
     Code.TOO_MANY_ASSETS: Fault(
         "The account holds more assets than one message can carry.",
@@ -274,48 +250,28 @@ FAULTS: Mapping[str, Fault] = {
         Remedy.CHANGE,
         "The operator must look at the service logs.",
     ),
-    Code.REQUEST_REJECTED: Fault(
-        "The exchange rejects our request as malformed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
-    ),
-    Code.CLOCK_DISAGREES: Fault(
+    Code.REQUEST_REJECTED: _of_ours("The exchange rejects our request as malformed."),
+    Code.CLOCK_DISAGREES: _passing(
         "Clocks disagree: that of the exchange, or one of ours.",
         Actor.OPERATOR,
-        Remedy.WAIT,
-        lasting="If the fault lasts, the operator must check the clocks of the machines (NTP).",
-        retryable=True,
+        "If the fault lasts, the operator must check the clocks of the machines (NTP).",
     ),
-    Code.VAULT_UNAVAILABLE: Fault(
+    Code.VAULT_UNAVAILABLE: _passing(
         "The vault is not available.",
         Actor.OPERATOR,
-        Remedy.WAIT,
-        lasting="If the fault lasts, the operator must unseal or restart the vault.",
-        retryable=True,
+        "If the fault lasts, the operator must unseal or restart the vault.",
     ),
-    Code.SIGNING_UNAVAILABLE: Fault(
+    Code.SIGNING_UNAVAILABLE: _passing(
         "The service that signs requests does not answer.",
         Actor.OPERATOR,
-        Remedy.WAIT,
-        lasting="If the fault lasts, the operator must look at the vault-broker.",
-        retryable=True,
+        "If the fault lasts, the operator must look at the vault-broker.",
     ),
-    Code.GRANT_REFUSED: Fault(
-        "The vault-broker does not accept the grant of this request.",
-        Actor.OPERATOR,
-        Remedy.WAIT,
-        lasting=_LOGS,
+    Code.GRANT_REFUSED: _of_ours("The vault-broker does not accept the grant of this request."),
+    Code.READ_NOT_ALLOWED: _of_ours("The vault-broker does not sign this request."),
+    Code.KEYS_CHANGED: _passing(
+        "The keys of the vault changed while we handed the credential over.", Actor.NOBODY
     ),
-    Code.READ_NOT_ALLOWED: Fault(
-        "The vault-broker does not sign this request.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
-    ),
-    Code.KEYS_CHANGED: Fault(
-        "The keys of the vault changed while we handed the credential over.",
-        Actor.NOBODY,
-        Remedy.WAIT,
-        retryable=True,
-    ),
-    Code.INVALID_REQUEST: Fault(
-        "A message between our services is malformed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS
-    ),
+    Code.INVALID_REQUEST: _of_ours("A message between our services is malformed."),
     Code.DEADLINE_EXCEEDED: Fault(
         "The request did not end before its deadline.",
         Actor.NOBODY,
@@ -323,9 +279,7 @@ FAULTS: Mapping[str, Fault] = {
         lasting="If the fault lasts, tell the operator.",
     ),
     Code.ACCOUNT_DELETED: Fault("The account was deleted meanwhile.", Actor.NOBODY, Remedy.RECONNECT),
-    Code.INTERNAL_ERROR: Fault(
-        "Something of ours failed.", Actor.OPERATOR, Remedy.WAIT, lasting=_LOGS, retryable=True
-    ),
+    Code.INTERNAL_ERROR: _passing("Something of ours failed.", Actor.OPERATOR, _LOGS),
 }
 
 

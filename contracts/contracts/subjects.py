@@ -57,17 +57,17 @@ def recorded_sync(subject: str) -> UUID | None:
         return None
 
 
-def account_synced(user_id: UUID) -> str:
+def account_synced(user_id: UUID | str) -> str:
     """Return the subject of the public fact that an account of one user was synced."""
     return f"butler.account.synced.{user_id}"
 
 
-def account_paused(user_id: UUID) -> str:
+def account_paused(user_id: UUID | str) -> str:
     """Return the subject of the public fact that an account of one user is paused."""
     return f"butler.account.paused.{user_id}"
 
 
-def account_resumed(user_id: UUID) -> str:
+def account_resumed(user_id: UUID | str) -> str:
     """Return the subject of the public fact that the pause of an account of one user has ended."""
     return f"butler.account.resumed.{user_id}"
 

@@ -18,7 +18,7 @@ import httpx
 import psycopg
 
 from contracts.wire.subscribers import Subscriber
-from deploy.local import subscribing, tether
+from deploy.local import kernel, subscribing
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ownership import NotRoots, require_own
@@ -150,7 +150,7 @@ def main() -> int:
     """Run a command; an expected failure is printed and returns exit code 1."""
     options = arguments()
     # `make` may be killed without forwarding the signal.
-    tether.tie_to(os.getppid(), signal.SIGTERM)
+    kernel.tie_to(os.getppid(), signal.SIGTERM)
     try:
         require_loopback(os.environ)
         return asyncio.run(until_signal(options))

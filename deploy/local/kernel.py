@@ -1,4 +1,4 @@
-"""Linux calls with which a process drops rights: private mounts, capabilities, Landlock."""
+"""Linux calls of a process: to end with its parent, and to drop rights (mounts, capabilities, Landlock)."""
 
 import ctypes
 import os
@@ -70,6 +70,18 @@ def prctl(option: int, value: int, more: int = 0) -> None:
     """Call prctl for this process; raises OSError."""
     rest = (ctypes.c_ulong(each) for each in (value, more, 0, 0))
     _call("prctl", ctypes.c_int(option), *rest)
+
+
+def tie_to(parent: int, death_signal: signal.Signals) -> None:
+    """Have the kernel send this process the signal when `parent` ends, also by kill -9.
+
+    Call it after a change of user, which resets it. The kernel watches the thread that forked, so fork in the
+    main thread.
+    """
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, int(death_signal))
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
 
 
 def unshare_mounts() -> None:

@@ -16,7 +16,7 @@ from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
 from deploy.local.subscribers import SYSTEM, Registry, public_key
-from deploy.private_files import write_private
+from deploy.private_files import private_folder, write_private
 
 READY_SECONDS = 20
 
@@ -82,16 +82,13 @@ class Nats:
 @asynccontextmanager
 async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
     """Run NATS on a free port with its data in `directory/nats`; raises PartFailed."""
-    keys, home = directory / "keys", directory / "nats"
-    for folder in (keys, home):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = private_folder(directory / "nats")
+    private_folder(directory / "keys")
     # Subscribers need the same port after a restart.
     bus = Nats.at(directory, kept_port(home / "port"), kept_port(home / "monitoring-port"))
-    bus.streams.mkdir(mode=0o700, exist_ok=True)
-    bus.configuration.parent.mkdir(mode=0o700, exist_ok=True)
     processes.way.let_pass(home)
     for path in (bus.configuration.parent, bus.streams):
-        processes.way.hand_over(path, bus.program.name)
+        processes.way.hand_over(private_folder(path), bus.program.name)
     with bus.registry.held() as subscribers:
         bus.configure(subscribers)
     async with processes.running(bus.program):

@@ -17,7 +17,7 @@ from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
-from deploy.private_files import kept, write_private
+from deploy.private_files import kept, private_folder, write_private
 from deploy.vault.provision import Handover, Terms, call, pinned_fingerprints, provision, state
 
 READY_SECONDS = 30
@@ -27,41 +27,31 @@ TERMS = Terms((f"{LOOPBACK}/32",), renewed=True, alone=True)
 
 
 @dataclass(frozen=True, slots=True)
-class OpenBao:
+class OpenBao(Handover):
     """The vault's address, the authority of its certificate, and its files for broker and gateway."""
 
     url: str
     ca: Path
-    role_id_file: Path
-    secret_id_file: Path
-    fingerprints_file: Path
 
     @property
     def fingerprints(self) -> Mapping[str, str]:
         """Return the gateway's settings with the fingerprints of trusted keys."""
         return pinned_fingerprints(self.fingerprints_file)
 
-    @property
-    def files(self) -> Handover:
-        """Return the files that provisioning writes."""
-        return Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
-
 
 @asynccontextmanager
 async def running_openbao(processes: Processes, directory: Path) -> AsyncIterator[OpenBao]:
     """Run OpenBao on free ports, its data in `directory/openbao`; raises PartFailed and httpx.HTTPError."""
-    home, keys = directory / "openbao", directory / "keys"
-    for folder in (home, keys):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home, keys = private_folder(directory / "openbao"), private_folder(directory / "keys")
     ports = free_ports(2)
     authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault")
     server = authority.issue([LOOPBACK, "localhost"])
     vault = OpenBao(
-        f"https://{LOOPBACK}:{ports[0]}",
-        authority.certificate_path,
-        keys / "broker.role_id",
-        keys / "broker.secret_id",
-        home / "fingerprints.env",
+        role_id_file=keys / "broker.role_id",
+        secret_id_file=keys / "broker.secret_id",
+        fingerprints_file=home / "fingerprints.env",
+        url=f"https://{LOOPBACK}:{ports[0]}",
+        ca=authority.certificate_path,
     )
     _forget_unfinished(home)
     due, anew = _due(home, vault), (home / "provisioned").exists()
@@ -107,7 +97,7 @@ def _forget_unfinished(home: Path) -> None:
 def _due(home: Path, vault: OpenBao) -> bool:
     """Return whether the vault must be provisioned: for the first time, or because the terms changed."""
     done = home / "provisioned"
-    return not done.exists() or done.read_bytes() != state(TERMS) or not vault.files.complete
+    return not done.exists() or done.read_bytes() != state(TERMS) or not vault.complete
 
 
 def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
@@ -164,7 +154,7 @@ async def _bring_up_to_date(
         token = await _initialise(client, recovery_key)
         await processes.until("openbao", lambda: _active(client), READY_SECONDS)
     async with as_root(client, token):
-        await provision(client, vault.files, TERMS)
+        await provision(client, vault, TERMS)
     write_private(done, state(TERMS))
 
 

@@ -15,7 +15,7 @@ from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
-from deploy.private_files import kept, password, write_private
+from deploy.private_files import kept, password, private_folder, write_private
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120
@@ -58,9 +58,7 @@ class Postgres:
 @asynccontextmanager
 async def running_postgres(processes: Processes, directory: Path) -> AsyncIterator[Postgres]:
     """Run PostgreSQL on a free port, data in `directory/postgres`; raises PartFailed and psycopg.Error."""
-    keys, home = directory / "keys", directory / "postgres"
-    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.mkdir(mode=0o700, exist_ok=True)
+    keys, home = private_folder(directory / "keys"), private_folder(directory / "postgres")
     for path in (home, home / "port"):  # earlier versions handed the whole folder over
         processes.way.take_back(path)
     processes.way.let_pass(home)
@@ -117,12 +115,8 @@ async def _initialise(processes: Processes, home: Path, server: Postgres) -> Non
 
 def _program(data: Path, port: int) -> Program:
     settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
-    command: list[str | Path] = [
-        _binary("postgres"),
-        "-D",
-        data,
-        *(f"--{name}={value}" for name, value in settings.items()),
-    ]
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
     # A fast shutdown on stop; an immediate one, which frees shared memory, if the starter dies.
     return Program("postgres", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)
 
@@ -149,17 +143,11 @@ async def _prepare(server: Postgres) -> None:
 
 
 async def _migrate(processes: Processes, server: Postgres) -> None:
-    secret = server.password_file(OWNER).read_text()
+    dbmate, secret = executable("dbmate"), server.password_file(OWNER).read_text()
     url = f"postgres://{OWNER}:{secret}@{LOOPBACK}:{server.port}/{DATABASE}?sslmode=disable"
-    command: list[str | Path] = [
-        executable("dbmate"),
-        "--no-dump-schema",
-        "--migrations-dir",
-        MIGRATIONS,
-        "up",
-    ]
+    command: list[str | Path] = [dbmate, "--no-dump-schema", "--migrations-dir", MIGRATIONS, "up"]
     environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
-    reach = Reach("dbmate", (executable("dbmate"), MIGRATIONS))
+    reach = Reach("dbmate", (dbmate, MIGRATIONS))
     await processes.run(Program("dbmate", command, environment, reach), MIGRATION_SECONDS)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import IO, NoReturn, Protocol
 
-from deploy.local import tether
+from deploy.local import kernel
 from deploy.local.confinement import OutOfReach, Reach, Way, best_way
 
 STOP_SECONDS = 30.0
@@ -171,7 +171,7 @@ class Processes:
             try:
                 if confine is not None:
                     confine()
-                tether.tie_to(parent, program.death_signal)
+                kernel.tie_to(parent, program.death_signal)
             except OSError as error:
                 os.write(2, f"it could not be confined: {error}\n".encode())
                 os._exit(1)

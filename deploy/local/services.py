@@ -28,7 +28,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
-from deploy.private_files import kept, write_private
+from deploy.private_files import kept, private_folder, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
 from sync_worker.settings import OPTIONAL as OF_WORKER
@@ -134,9 +134,8 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
     Settings with unreadable files stay unchanged, because the service then reports the setting.
     """
     folder = own_folder(directory, service)
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    way.let_pass(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    way.let_pass(private_folder(folder.parent))
+    private_folder(folder)
     named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
     own = {
         name: str(_copied(path, folder / (name.lower() + path.suffix)))

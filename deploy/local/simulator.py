@@ -9,6 +9,7 @@ import msgspec
 
 from deploy.local.confinement import ROOT, Reach, python
 from deploy.local.processes import Processes, Program
+from deploy.private_files import private_folder
 
 READY_SECONDS = 30
 
@@ -36,9 +37,7 @@ async def running_simulator(
     processes: Processes, directory: Path, options: Sequence[str | Path] = ()
 ) -> AsyncIterator[Simulator]:
     """Run the simulated exchanges on free ports, with keys in `directory/exchange`; raises PartFailed."""
-    home = directory / "exchange"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    processes.way.hand_over(home, "exchange")
+    home = processes.way.hand_over(private_folder(directory / "exchange"), "exchange")
     address = home / "address.json"
     address.unlink(missing_ok=True)
 

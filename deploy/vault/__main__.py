@@ -41,16 +41,8 @@ def arguments() -> argparse.Namespace:
         default=[],
         help="CIDR where the broker's login works; repeatable",
     )
-    add(
-        "--renew-login",
-        action="store_true",
-        help="end the broker's tokens and secret id",
-    )
-    add(
-        "--alone",
-        action="store_true",
-        help="with a new login, end all tokens but the caller's",
-    )
+    add("--renew-login", action="store_true", help="end the broker's tokens and secret id")
+    add("--alone", action="store_true", help="with a new login, end all tokens but the caller's")
     return parser.parse_args()
 
 

@@ -75,14 +75,14 @@ class Terms:
 class Handover:
     """The files that provisioning writes for the services: the broker's login, the gateway's fingerprints."""
 
-    role_id: Path
-    secret_id: Path
-    fingerprints: Path
+    role_id_file: Path
+    secret_id_file: Path
+    fingerprints_file: Path
 
     @property
     def complete(self) -> bool:
         """Return whether all files exist."""
-        return all(path.exists() for path in (self.role_id, self.secret_id, self.fingerprints))
+        return all(path.exists() for path in (self.role_id_file, self.secret_id_file, self.fingerprints_file))
 
 
 def state(terms: Terms) -> bytes:
@@ -105,7 +105,7 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
     sealing_key = await _settle_sealing_key(client)
     pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
     lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
-    write_private(files.fingerprints, lines.encode())
+    write_private(files.fingerprints_file, lines.encode())
     if terms.renewed or not await _login_is_good(client, files, terms):
         await _renew_login(client, files, terms)
         await _revoke_tokens(client, alone=terms.alone)
@@ -173,15 +173,16 @@ async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
 
 async def _login_is_good(client: httpx.AsyncClient, files: Handover, terms: Terms) -> bool:
     """Return whether the login in the files belongs to the role and works in its networks."""
-    if not files.role_id.exists() or not files.secret_id.exists():
+    if not files.role_id_file.exists() or not files.secret_id_file.exists():
         return False
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
     # The vault answers 204 for an unknown secret id.
-    found = await call(client, "POST", f"{role}/secret-id/lookup", {"secret_id": files.secret_id.read_text()})
+    secret_id = files.secret_id_file.read_text()
+    found = await call(client, "POST", f"{role}/secret-id/lookup", {"secret_id": secret_id})
     known = found.get("data", {})
     there = {key: known.get(key) or [] for key in terms.secret_id}
-    return files.role_id.read_text() == role_id and bool(known) and there == terms.secret_id
+    return files.role_id_file.read_text() == role_id and bool(known) and there == terms.secret_id
 
 
 async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
@@ -189,8 +190,8 @@ async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms)
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
     login = (await call(client, "POST", f"{role}/secret-id", terms.secret_id))["data"]
-    write_private(files.role_id, role_id.encode())
-    write_private(files.secret_id, login["secret_id"].encode())
+    write_private(files.role_id_file, role_id.encode())
+    write_private(files.secret_id_file, login["secret_id"].encode())
     known = (await call(client, "LIST", f"{role}/secret-id"))["data"]["keys"]
     for accessor in set(known) - {login["secret_id_accessor"]}:
         await call(client, "POST", f"{role}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
@@ -204,10 +205,7 @@ async def _revoke_tokens(client: httpx.AsyncClient, *, alone: bool) -> None:
         if not alone and not await _is_brokers(client, accessor):
             continue
         response = await client.post("auth/token/revoke-accessor", json={"accessor": accessor})
-        if response.status_code not in (
-            httpx.codes.BAD_REQUEST,
-            httpx.codes.NOT_FOUND,
-        ):  # expired meanwhile
+        if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND):  # expired meanwhile
             response.raise_for_status()
 
 

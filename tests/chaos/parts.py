@@ -148,7 +148,7 @@ class World:
         shop = await exchange.enter(lambda processes: running_simulator(processes, directory, options))
         assert isinstance(database, Postgres)
         assert isinstance(shop, Simulator)
-        kept = OpenBao(vault.url, vault.ca, vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
+        kept = OpenBao(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file, vault.url, vault.ca)
         world = cls(
             directory, nats, postgres, exchange, vault, Infrastructure(directory, bus, kept, database, shop)
         )

@@ -7,7 +7,7 @@ from contracts.exchanges.okx import OKX
 from contracts.faults import Failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
-from gateway.errors import faulted
+from gateway.errors import Faulted
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 
 CONFIG = Asked("account_config", "global")
@@ -29,7 +29,7 @@ def test_whatever_okx_answers_the_words_are_true_of_the_key(name: str, situation
     crossed = Refused(answer.code, answer.detail, answer.retry_after, answer.exchange_code, answer.endpoint)
     advice = Advice(situation, OKX, "global", ("192.0.2.1",))
 
-    detail = faulted(crossed.failure(), advice).detail
+    detail = Faulted(crossed.failure(), advice).detail
 
     assert DELETED[situation] in detail
     assert ROUTES[situation] in detail

@@ -10,7 +10,7 @@ from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
-from gateway.errors import faulted
+from gateway.errors import Faulted
 from gateway.http.situations import afterwards
 from gateway.routes import accounts, auth, me
 
@@ -39,7 +39,7 @@ def test_an_unknown_key_of_a_sync_names_the_other_regions() -> None:
 @pytest.mark.parametrize("code", [*Code, "a_code_of_tomorrow"])
 def test_a_problem_has_the_words_of_its_situation(code: str, situation: Situation) -> None:
     """Every code, an unknown one included, says what happened to the submitted key."""
-    detail = faulted(failure(code, "said by a service"), advice(situation)).detail
+    detail = Faulted(failure(code, "said by a service"), advice(situation)).detail
 
     assert "Said by a service. " in detail
     assert code == Code.ACCOUNT_DELETED or DELETED[situation] in detail

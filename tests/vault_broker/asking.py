@@ -32,7 +32,7 @@ from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.values import Secret
 from contracts.wire.envelope import decode, encode
-from contracts.wire.grants import Grant, sign_destroy, sign_grant, sign_store, sync_purpose
+from contracts.wire.grants import Grant, sign_grant, sign_request, sync_purpose
 from contracts.wire.sealing import SealingKey, seal
 
 SECONDS = 10.0
@@ -90,7 +90,7 @@ class Gateway:
         wrapped = wrap(secret, keys.wrapping_key)
         deadline = self._now() + timedelta(seconds=8)
         request = Store(request_id, credential_id, "okx", keys.sealing_key_id, wrapped, sealed, deadline)
-        return sign_store(request, self._grant_key)
+        return sign_request(request, self._grant_key)
 
     async def store(self, request: Store) -> StoreReply:
         """Send a request to store."""
@@ -99,7 +99,7 @@ class Gateway:
 
     async def destroy(self, credential_id: UUID) -> DestroyReply:
         """Ask to destroy a credential."""
-        return await self.send_destroy(sign_destroy(Destroy(credential_id, uuid7()), self._grant_key))
+        return await self.send_destroy(sign_request(Destroy(credential_id, uuid7()), self._grant_key))
 
     async def send_destroy(self, request: Destroy) -> DestroyReply:
         """Send a request to destroy."""

@@ -17,7 +17,7 @@ from contracts.credentials import Destroy, Destroyed, Keys, Refused, Store, Stor
 from contracts.faults import Code
 from contracts.values import Secret
 from contracts.wire.envelope import encode
-from contracts.wire.grants import sign_destroy
+from contracts.wire.grants import sign_request
 from tests.vault_broker.asking import code, wrap
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
@@ -268,7 +268,7 @@ async def test_a_destroy_that_the_gateway_did_not_sign_is_refused(
     """Outcomes and grants name credentials: knowing an id gives no right."""
     assert isinstance(await callers.gateway.store(request_), Stored)
     others = {
-        "another's": sign_destroy(
+        "another's": sign_request(
             Destroy(uuid7(), request_.request_id), Ed25519PrivateKey.generate()
         ).signature
     }

@@ -22,7 +22,7 @@ from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from contracts.wire.envelope import decode
-from contracts.wire.grants import check_store
+from contracts.wire.grants import check_request
 from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.local.nats import Nats
@@ -165,7 +165,7 @@ async def test_either_of_two_pinned_keys_is_used_and_what_is_handed_over_is_sign
 
     (stored,) = thief.stored
     assert stored.sealing_key_id == answer.sealing_key_id
-    check_store(stored, grant_key.public_key())
+    check_request(stored, grant_key.public_key())
 
 
 async def test_keys_that_change_later_are_checked_again(thief: Thief, gateway: Broker) -> None:

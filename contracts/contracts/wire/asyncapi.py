@@ -20,6 +20,8 @@ from contracts.wire.topology import STREAMS
 
 CONTRACTS = Path(__file__).parents[2]
 DOCUMENT = CONTRACTS / "asyncapi.json"
+# The fields of a card that the document shows.
+TOLD = ("version", "owner", "senders", "receivers", "delivery", "ordering")
 PARAMETER = re.compile(r"\{(\w+)\}")
 PARAMETERS = {
     "exchange": "The key of an exchange, for example `okx`.",
@@ -80,15 +82,8 @@ def document() -> dict[str, Any]:
 
 def described(card: Card) -> dict[str, Any]:
     """Return a card with the retention that the topology sets for its subject."""
-    return {
-        "version": card.version,
-        "owner": card.owner,
-        "senders": card.senders,
-        "receivers": card.receivers,
-        "delivery": card.delivery,
-        "ordering": card.ordering,
-        "retention": _retention(card),
-    }
+    told = {name: getattr(card, name) for name in TOLD}
+    return {**told, "retention": _retention(card)}
 
 
 def example(kind: Kind) -> bytes:

@@ -4,6 +4,7 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,8 @@ _CONTEXT = b"butler/grant/1\0"
 # A signature of one kind is not valid for another kind.
 _STORE_CONTEXT = b"butler/store/1\0"
 _DESTROY_CONTEXT = b"butler/destroy/1\0"
+
+Signable = TypeVar("Signable", Store, Destroy)
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -107,24 +110,22 @@ def read_signed(text: str, key: Ed25519PublicKey) -> Grant:
     return grant
 
 
-def sign_store(request: Store, key: Ed25519PrivateKey) -> Store:
-    """Return a request to store with the gateway's signature (Ed25519, base64url) over all its fields."""
-    return msgspec.structs.replace(request, signature=_signature(_storing(request), key))
+def sign_request(request: Signable, key: Ed25519PrivateKey) -> Signable:
+    """Return a request with the gateway's signature (Ed25519, base64url) over all its fields."""
+    signature = urlsafe_b64encode(key.sign(_content(request))).decode()
+    return msgspec.structs.replace(request, signature=signature)
 
 
-def check_store(request: Store, key: Ed25519PublicKey) -> None:
-    """Check the signature of a request to store; raises GrantRefused for a wrong or missing one."""
-    _check_signature(request.signature, _storing(request), key)
-
-
-def sign_destroy(request: Destroy, key: Ed25519PrivateKey) -> Destroy:
-    """Return a request to destroy with the gateway's signature (Ed25519, base64url) over all its fields."""
-    return msgspec.structs.replace(request, signature=_signature(_destroying(request), key))
-
-
-def check_destroy(request: Destroy, key: Ed25519PublicKey) -> None:
-    """Check the signature of a request to destroy; raises GrantRefused for a wrong or missing one."""
-    _check_signature(request.signature, _destroying(request), key)
+def check_request(request: Store | Destroy, key: Ed25519PublicKey) -> None:
+    """Check the signature of a request; raises GrantRefused for a wrong or missing one."""
+    written = (request.signature or "").encode()
+    try:
+        raw = urlsafe_b64decode(written)
+        if urlsafe_b64encode(raw) != written:
+            raise GrantRefused("the signature is not written as the gateway writes it")
+        key.verify(raw, _content(request))
+    except (ValueError, InvalidSignature):
+        raise GrantRefused("the request is not signed by the gateway") from None
 
 
 def granted_credential(text: str) -> UUID:
@@ -153,23 +154,10 @@ def load_verifying_key(pem: bytes) -> Ed25519PublicKey:
     return key
 
 
-def _signature(signed: bytes, key: Ed25519PrivateKey) -> str:
-    return urlsafe_b64encode(key.sign(signed)).decode()
-
-
-def _check_signature(signature: str | None, signed: bytes, key: Ed25519PublicKey) -> None:
-    written = (signature or "").encode()
-    try:
-        raw = urlsafe_b64decode(written)
-        if urlsafe_b64encode(raw) != written:
-            raise GrantRefused("the signature is not written as the gateway writes it")
-        key.verify(raw, signed)
-    except (ValueError, InvalidSignature):
-        raise GrantRefused("the request is not signed by the gateway") from None
-
-
-def _storing(request: Store) -> bytes:
-    """Return the signed bytes of a request to store: without the secret, and equal for equal requests."""
+def _content(request: Store | Destroy) -> bytes:
+    """Return the signed bytes of a request: without the secret, and equal for equal requests."""
+    if isinstance(request, Destroy):
+        return _DESTROY_CONTEXT + encode(_Destroying(request.request_id, request.credential_id))
     return _STORE_CONTEXT + encode(
         _Storing(
             request.request_id,
@@ -181,11 +169,6 @@ def _storing(request: Store) -> bytes:
             request.deadline.astimezone(UTC),
         )
     )
-
-
-def _destroying(request: Destroy) -> bytes:
-    """Return the signed bytes of a request to destroy."""
-    return _DESTROY_CONTEXT + encode(_Destroying(request.request_id, request.credential_id))
 
 
 def _written(payload: bytes, signature: bytes) -> str:

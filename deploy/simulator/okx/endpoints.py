@@ -7,7 +7,7 @@ from datetime import datetime
 from deploy.simulator.limits import Limit
 from deploy.simulator.okx import payloads
 from deploy.simulator.okx.accounts import Permission
-from deploy.simulator.okx.payloads import Question
+from deploy.simulator.okx.payloads import Question, feature_unavailable
 from deploy.simulator.okx.rows import Row
 
 
@@ -44,14 +44,10 @@ PRIVATE = {
     ("GET", "/api/v5/asset/balances"): PrivateEndpoint(Limit(6, 1), payloads.asset_balances),
     ("GET", "/api/v5/asset/asset-valuation"): PrivateEndpoint(Limit(1, 1), payloads.asset_valuation),
     ("GET", "/api/v5/asset/currencies"): PrivateEndpoint(Limit(6, 1), payloads.nothing),
-    ("POST", "/api/v5/trade/order"): PrivateEndpoint(
-        Limit(60, 2), payloads.feature_unavailable, Permission.TRADE
-    ),
-    ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(
-        Limit(2, 1), payloads.feature_unavailable, Permission.TRADE
-    ),
+    ("POST", "/api/v5/trade/order"): PrivateEndpoint(Limit(60, 2), feature_unavailable, Permission.TRADE),
+    ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(Limit(2, 1), feature_unavailable, Permission.TRADE),
     ("POST", "/api/v5/asset/withdrawal"): PrivateEndpoint(
-        Limit(6, 1), payloads.feature_unavailable, Permission.WITHDRAW
+        Limit(6, 1), feature_unavailable, Permission.WITHDRAW
     ),
 }
 

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -79,7 +78,7 @@ def configure(service: str, level: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(default=_text),
+            structlog.processors.JSONRenderer(default=str),
         ],
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -93,7 +92,3 @@ def configure(service: str, level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-
-
-def _text(value: Any) -> str:
-    return str(value)

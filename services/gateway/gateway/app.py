@@ -5,17 +5,19 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import ModuleType
 
 from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume, listen
 from chassis.bus.gate import Gate
-from chassis.bus.server_time import nats_clock
+from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
@@ -60,44 +62,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-API = Router(
-    "/api/v1",
-    route_handlers=[
-        auth.register,
-        auth.login,
-        auth.refresh,
-        auth.logout,
-        me.show_me,
-        me.change_password,
-        me.list_sessions,
-        me.end_session,
-        me.end_other_sessions,
-        me.delete_me,
-        exchanges.list_exchanges,
-        accounts.connect_account,
-        accounts.list_accounts,
-        accounts.show_account,
-        accounts.rename_account,
-        accounts.delete_account,
-        accounts.replace_credentials,
-        accounts.show_balances,
-        accounts.show_holdings,
-        syncs.sync_account,
-        syncs.sync_all,
-        syncs.show_sync,
-        syncs.show_batch,
-        syncs.list_syncs,
-    ],
-)
-DOCUMENTS = (
-    documents.openapi,
-    documents.asyncapi,
-    documents.swagger_ui,
-    documents.swagger_start,
-    documents.swagger_file,
-    documents.healthz,
-    documents.readyz,
-)
+PART_OF_API = (auth, me, exchanges, accounts, syncs)
 
 
 @dataclass(frozen=True)
@@ -130,14 +95,7 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; returns the exit code."""
     stopping = asyncio.Event()
     pool = Pool(settings.database_url, settings.database_password.reveal())
-    bus = Bus(
-        "gateway",
-        "gateway",
-        settings.running.nats_url,
-        settings.running.nats_seed,
-        grace=GRACE_SECONDS,
-        tls=settings.running.nats_tls,
-    )
+    bus = Bus.of("gateway", "gateway", settings.running, GRACE_SECONDS)
     ending = Ending(stopping)
     provided, parts = composed(settings, pool, bus, stopping)
     parts["ending"] = ending.run()
@@ -225,7 +183,10 @@ def observation(
 def application(provided: Provided, ending: Ending) -> Litestar:
     """Return the HTTP application."""
     return Litestar(
-        route_handlers=[API, *DOCUMENTS],
+        route_handlers=[
+            Router("/api/v1", route_handlers=[route for noun in PART_OF_API for route in _routes(noun)]),
+            *_routes(documents),
+        ],
         dependencies=provided.dependencies(),
         on_app_init=[provided.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -248,6 +209,11 @@ def application(provided: Provided, ending: Ending) -> Litestar:
         ),
         logging_config=None,
     )
+
+
+def _routes(module: ModuleType) -> list[HTTPRouteHandler]:
+    """Return the handlers that a module defines."""
+    return [each for each in vars(module).values() if isinstance(each, HTTPRouteHandler)]
 
 
 def declare_subscribers(bus: Bus, outcomes: Outcomes, waiters: Waiters, gate: Gate) -> None:

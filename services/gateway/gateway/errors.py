@@ -6,7 +6,7 @@ Each has a stable code and a text for users. `gateway.http.problems` maps each t
 import math
 from typing import Any, ClassVar
 
-from contracts.faults import Actor, Failure, fault_of
+from contracts.faults import Failure, fault_of
 from gateway.advice import Advice
 from gateway.limits import WINDOWS, Allowance
 
@@ -173,10 +173,13 @@ class TooBusy(Unavailable):
 
 
 class Faulted(GatewayError):
-    """A fault of another service or of an exchange, worded for the user's situation."""
+    """A fault of another service or of an exchange, worded for the user's situation.
+
+    `advice` says what to do about it; its HTTP status follows from the table of faults.
+    """
 
     def __init__(self, failure: Failure, advice: Advice | None = None, **members: Any) -> None:
-        fault = fault_of(failure.code)
+        self.fault = fault = fault_of(failure.code)
         self.code = failure.code
         next_action = REPEAT if advice is None else advice.next_action(failure.code)
         said = {"exchange_code": failure.exchange_code, "endpoint": failure.endpoint}
@@ -184,24 +187,3 @@ class Faulted(GatewayError):
         super().__init__(f"{fault.told(failure.detail)} {next_action}", **known, **members)
         if fault.retryable:
             self.retry_after = round(failure.retry_after or UNAVAILABLE_RETRY_AFTER)
-
-
-class FaultedForNow(Faulted):
-    """A fault that a retry may resolve."""
-
-
-class FaultedByKey(Faulted):
-    """A fault that the user must resolve, or that can not be resolved."""
-
-
-class FaultedInside(Faulted):
-    """A fault that the operator or the exchange must resolve."""
-
-
-def faulted(failure: Failure, advice: Advice | None = None, **members: Any) -> Faulted:
-    """Return the error of a fault; `advice` says what to do about it."""
-    fault = fault_of(failure.code)
-    if fault.retryable:
-        return FaultedForNow(failure, advice, **members)
-    by_key = fault.actor in (Actor.USER, Actor.NOBODY)
-    return (FaultedByKey if by_key else FaultedInside)(failure, advice, **members)

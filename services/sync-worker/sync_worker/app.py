@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from chassis.bus.connection import Bus
-from chassis.bus.server_time import nats_clock
+from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.clocks import DISAGREES, NATS, Clocks
 from chassis.health import Checks, health_application, merged, running
@@ -43,13 +43,7 @@ async def run(configuration: Configuration) -> int:
     general = configuration.general
     for words in general.renamed:
         log.warning("setting_renamed", words=words)
-    bus = Bus(
-        "sync-worker",
-        "worker",
-        general.running.nats_url,
-        general.running.nats_seed,
-        tls=general.running.nats_tls,
-    )
+    bus = Bus.of("sync-worker", "worker", general.running)
     https = Https(general.exchange_ca_file, general.exchange_proxy)
     clocks = Clocks()
     connected = connectors(configuration.connects, Parts(https, Broker(bus), clocks, general))

@@ -25,13 +25,7 @@ async def run(settings: Settings) -> int:
     clocks = Clocks()
     vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
     login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
-    bus = Bus(
-        "vault-broker",
-        "broker",
-        settings.running.nats_url,
-        settings.running.nats_seed,
-        tls=settings.running.nats_tls,
-    )
+    bus = Bus.of("vault-broker", "broker", settings.running)
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     stopping = asyncio.Event()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -33,7 +33,7 @@ from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.fields import wrong_fields
-from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_destroy, check_store, read_grant
+from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_request, read_grant
 from contracts.wire.sealing import SealBroken, SealingKey, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
@@ -52,9 +52,6 @@ UNSIGNED = {"store": "store_unsigned", "destroy": "destroy_unsigned"}
 CLOCK_WORDS = "the broker's clock and the vault's disagree"
 
 log = structlog.get_logger()
-
-Signable = TypeVar("Signable", Store, Destroy)
-Check = Callable[[Signable, Ed25519PublicKey], None]
 
 
 class _Claim(msgspec.Struct, frozen=True):
@@ -109,7 +106,7 @@ class Handlers:
             if request.exchange not in EXCHANGES:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
-            self._check_signature("store", request, check_store)
+            self._check_signature("store", request)
             fields = _open_fields(request, await self._credentials.sealing_key())
             credential, key = Credential(request.exchange, fields), scheme_of(request.exchange).key
             await self._credentials.store(request.credential_id, key, request.wrapped_secret, credential)
@@ -120,7 +117,7 @@ class Handlers:
         async with _audited("destroy", body) as entry:
             request: Destroy = decode(body, Destroy)
             entry.update(credential_id=request.credential_id)
-            self._check_signature("destroy", request, check_destroy)
+            self._check_signature("destroy", request)
             await self._credentials.destroy(request.credential_id)
             return Destroyed()
 
@@ -171,14 +168,14 @@ class Handlers:
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
-    def _check_signature(self, action: str, request: Signable, check: Check[Signable]) -> None:
+    def _check_signature(self, action: str, request: Store | Destroy) -> None:
         """Refuse a wrong signature; a gateway of the previous release sends none."""
         if request.signature is None:
             log.warning(UNSIGNED[action], credential_id=request.credential_id)
             metrics.UNSIGNED.labels(action).inc()
             return
         try:
-            check(request, self._gateway_key)
+            check_request(request, self._gateway_key)
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 

@@ -16,13 +16,11 @@ from contracts.wire.grants import (
     VERIFY,
     Grant,
     GrantRefused,
-    check_destroy,
-    check_store,
+    check_request,
     granted_sync,
     read_grant,
-    sign_destroy,
     sign_grant,
-    sign_store,
+    sign_request,
     sync_purpose,
 )
 
@@ -30,10 +28,10 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.generate()
 GRANT = Grant(uuid4(), "okx", VERIFY, NOW + timedelta(seconds=120))
 TEXT = sign_grant(GRANT, KEY)
-STORE = sign_store(
+STORE = sign_request(
     Store(uuid4(), uuid4(), "okx", "0" * 16, b"wrapped", b"sealed", NOW + timedelta(seconds=8)), KEY
 )
-DESTROY = sign_destroy(Destroy(STORE.credential_id, STORE.request_id), KEY)
+DESTROY = sign_request(Destroy(STORE.credential_id, STORE.request_id), KEY)
 
 
 def test_a_grant_says_what_was_signed() -> None:
@@ -72,9 +70,9 @@ def test_garbage_is_refused(text: str) -> None:
 
 def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
     """The signature holds after the message crossed the bus, in any time zone of its deadline."""
-    check_store(decode(encode(STORE), Store), KEY.public_key())
+    check_request(decode(encode(STORE), Store), KEY.public_key())
     zone = timezone(timedelta(hours=2))
-    check_store(msgspec.structs.replace(STORE, deadline=STORE.deadline.astimezone(zone)), KEY.public_key())
+    check_request(msgspec.structs.replace(STORE, deadline=STORE.deadline.astimezone(zone)), KEY.public_key())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +101,7 @@ def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
 def test_an_altered_request_to_store_is_refused(altered: dict[str, Any]) -> None:
     """No part of it can be changed, and no other signature of the gateway fits."""
     with pytest.raises(GrantRefused):
-        check_store(msgspec.structs.replace(STORE, **altered), KEY.public_key())
+        check_request(msgspec.structs.replace(STORE, **altered), KEY.public_key())
 
 
 def test_every_field_of_a_request_to_store_is_signed() -> None:
@@ -117,9 +115,9 @@ def test_every_field_of_a_request_to_store_is_signed() -> None:
 @pytest.mark.parametrize("request_id", [uuid4(), None])
 def test_a_signed_request_to_destroy_is_read_as_it_was_sent(request_id: UUID | None) -> None:
     """The signature holds after the message crossed the bus."""
-    request = sign_destroy(Destroy(uuid4(), request_id), KEY)
+    request = sign_request(Destroy(uuid4(), request_id), KEY)
 
-    check_destroy(decode(encode(request), Destroy), KEY.public_key())
+    check_request(decode(encode(request), Destroy), KEY.public_key())
 
 
 @pytest.mark.parametrize(
@@ -133,20 +131,20 @@ def test_a_signed_request_to_destroy_is_read_as_it_was_sent(request_id: UUID | N
         {"signature": f"{DESTROY.signature}\n"},
         {"signature": STORE.signature},
         {"signature": TEXT.split(".")[1]},
-        {"signature": sign_destroy(DESTROY, Ed25519PrivateKey.generate()).signature},
+        {"signature": sign_request(DESTROY, Ed25519PrivateKey.generate()).signature},
     ],
     ids=str.split("request no-request credential none empty longer a-store's a-grant's another-key's"),
 )
 def test_an_altered_request_to_destroy_is_refused(altered: dict[str, Any]) -> None:
     """No part of it can be changed, and no other signature of the gateway fits."""
     with pytest.raises(GrantRefused):
-        check_destroy(msgspec.structs.replace(DESTROY, **altered), KEY.public_key())
+        check_request(msgspec.structs.replace(DESTROY, **altered), KEY.public_key())
 
 
 def test_a_signature_to_destroy_stores_nothing() -> None:
     """The signatures of Store and Destroy for the same ids never match each other."""
     with pytest.raises(GrantRefused):
-        check_store(msgspec.structs.replace(STORE, signature=DESTROY.signature), KEY.public_key())
+        check_request(msgspec.structs.replace(STORE, signature=DESTROY.signature), KEY.public_key())
 
 
 def test_every_field_of_a_request_to_destroy_is_signed() -> None:

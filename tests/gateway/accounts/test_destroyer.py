@@ -16,7 +16,7 @@ from contracts import subjects
 from contracts.credentials import Destroy, Destroyed, Refused
 from contracts.faults import Code
 from contracts.wire.envelope import decode
-from contracts.wire.grants import check_destroy
+from contracts.wire.grants import check_request
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.broker import Broker
@@ -56,7 +56,7 @@ class Vault:
 
         async def destroy(body: bytes) -> Any:
             request: Destroy = decode(body, Destroy)
-            check_destroy(request, self._key)
+            check_request(request, self._key)
             self.asked.append(request.credential_id)
             return Refused(Code.VAULT_UNAVAILABLE) if request.credential_id in self.refused else Destroyed()
 

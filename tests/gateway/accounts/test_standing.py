@@ -14,7 +14,7 @@ from contracts.values import Secret
 from gateway.accounts.paused import account_paused, next_action
 from gateway.accounts.submission import check_region, read_fields
 from gateway.advice import Advice
-from gateway.errors import GatewayError, faulted
+from gateway.errors import Faulted, GatewayError
 from gateway.http.replays import REPEATED, replayed_sync
 from gateway.http.views import sync_view
 from gateway.rows.pauses import Pause, Stand
@@ -121,7 +121,7 @@ def test_a_repeated_answer_tells_what_helps_now(standing: Standing) -> None:
 @pytest.mark.parametrize(("code", "standing"), list(itertools.product(FOUND, Standing)))
 def test_a_refused_replacement_tells_how_the_account_stands(code: str, standing: Standing) -> None:
     """The words promise no old key where there is none, or where it is not used."""
-    detail = faulted(failure(code), Advice(Situation.REPLACE, OKX, "eea", (), standing)).detail
+    detail = Faulted(failure(code), Advice(Situation.REPLACE, OKX, "eea", (), standing)).detail
 
     in_use = standing is Standing.ACTIVE and code != Code.ACCOUNT_DELETED
     assert ("The old key stays in use" in detail) == in_use

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.faults import FAULTS, Actor, failure
 from gateway import errors
-from gateway.errors import Faulted, GatewayError, RateLimitExceeded, faulted
+from gateway.errors import Faulted, GatewayError, RateLimitExceeded
 from gateway.http.problems import STATUSES, problem_of, status_of
 from gateway.limits import Allowance, Policy
 
@@ -45,7 +45,7 @@ def test_an_error_without_a_row_is_a_mistake() -> None:
 @pytest.mark.parametrize("code", FAULTS)
 def test_a_fault_has_the_status_of_who_must_act(code: str) -> None:
     """503 with Retry-After if a retry may help, 422 if the user must act, 502 for the rest."""
-    problem, fault = problem_of(faulted(failure(code))), FAULTS[code]
+    problem, fault = problem_of(Faulted(failure(code))), FAULTS[code]
 
     by_user = fault.actor in (Actor.USER, Actor.NOBODY)
     expected = 503 if fault.retryable else 422 if by_user else 502
@@ -78,7 +78,7 @@ def test_a_limit_is_told_in_header_fields() -> None:
 
 def test_the_code_and_the_endpoint_of_an_exchange_are_members() -> None:
     """A fault without them has no such members."""
-    error: Faulted = faulted(failure("exchange_error", exchange_code="51000", endpoint="balance"))
+    error: Faulted = Faulted(failure("exchange_error", exchange_code="51000", endpoint="balance"))
 
     assert error.members == {"exchange_code": "51000", "endpoint": "balance"}
-    assert faulted(failure("exchange_error")).members == {}
+    assert Faulted(failure("exchange_error")).members == {}

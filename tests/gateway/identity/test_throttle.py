@@ -11,6 +11,7 @@ from deploy.local.postgres import GATEWAY, Postgres
 from gateway.errors import GatewayError, RateLimitExceeded
 from gateway.limits import LOGIN_DELAYS, LONGEST_DELAY, Allowance, Policy
 from gateway.store import limits, logins
+from gateway.store.expiry import delete_expired
 from gateway.store.pool import Pool
 from tests.system.test_sweeper import run
 
@@ -114,8 +115,8 @@ async def test_counts_that_are_over_are_swept(pool: Pool, database: Postgres) ->
         )
 
     async with pool.transaction() as connection:
-        await limits.delete_over(connection, 100)
-        await logins.delete_old(connection, 100)
+        await delete_expired(connection, 100, "rate_limits")
+        await delete_expired(connection, 100, "login_failures")
 
     assert await run(database, "select subject from rate_limits") == [("running",)]
     kept = await run(database, "select failures, attempted_at > now() - interval '1 h' from login_failures")

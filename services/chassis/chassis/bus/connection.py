@@ -5,9 +5,10 @@ import random
 import re
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from chassis import metrics
 from chassis.bus.delivery import MESSAGE_ID
 from chassis.bus.pull import Pull
 from chassis.health import Check
+from chassis.settings import Running
 from contracts import subjects
 from contracts.faults import Code, TransientError
 from contracts.values import Secret
@@ -36,6 +38,8 @@ SHUTDOWN_GRACE = 25.0
 REPLY_GRACE = 13.0
 DRAIN_SECONDS = 5
 CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
+# A server with older rights does not answer a request; we ask it less often.
+DENIED_SECONDS = 60.0
 # The client reports a refused subject in lower case.
 REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
 
@@ -75,8 +79,7 @@ class Bus:
     Subscribers are declared on `broker`. `pulls` are the consumers of streams, which fetch no messages while
     one of `gates` is shut. `closed` is set when the connection is closed for good: the process must end.
     With `tls` it sends no data before the handshake; without it, it does not encrypt.
-    `grace` are the seconds that handlers have to finish during shutdown. `refused` are the subjects, in lower
-    case, on which the server denied a request.
+    `grace` are the seconds that handlers have to finish during shutdown.
     """
 
     def __init__(  # noqa: PLR0913 - address, identity and options
@@ -95,7 +98,7 @@ class Bus:
         self.closed = asyncio.Event()
         self.pulls: list[Pull] = []
         self.gates: list[Callable[[], bool]] = []
-        self.refused: set[str] = set()
+        self._denied: dict[str, float] = {}
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
         self.broker = _Broker(
@@ -118,6 +121,11 @@ class Bus:
             apply_types=False,
             logger=None,
         )
+
+    @classmethod
+    def of(cls, service: str, role: str, running: Running, grace: float = SHUTDOWN_GRACE) -> Self:
+        """Return the connection that the settings of a service name."""
+        return cls(service, role, running.nats_url, running.nats_seed, grace=grace, tls=running.nats_tls)
 
     async def start(self) -> None:
         """Connect and start all declared subscribers and pulls; waits for the server without a timeout."""
@@ -162,6 +170,11 @@ class Bus:
     def takes(self) -> bool:
         """Return whether pulls may fetch messages: every gate is open."""
         return all(is_open() for is_open in self.gates)
+
+    def denies(self, subject: str) -> bool:
+        """Return whether the server denied a request on this subject within the last minute."""
+        denied_at = self._denied.get(subject.lower())
+        return denied_at is not None and time.monotonic() - denied_at < DENIED_SECONDS
 
     def checks(self) -> dict[str, Check]:
         """Return a check for the connection, and one for each pulled consumer."""
@@ -262,7 +275,7 @@ class Bus:
     async def _on_error(self, error: Exception) -> None:
         metrics.BUS_ERRORS.labels(type(error).__name__).inc()
         if refusal := REFUSED_QUESTION.search(str(error)):
-            self.refused.add(refusal[1])
+            self._denied[refusal[1]] = time.monotonic()
         log.warning("bus_error", error=str(error)[:200])
 
     async def _on_reconnected(self) -> None:

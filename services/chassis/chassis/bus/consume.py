@@ -12,19 +12,18 @@ from faststream import AckPolicy
 from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.js.errors import APIError
 
 from chassis import metrics
 from chassis.bus.brake import HOLD_SECONDS, Brake
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.delivery import Delivery, RetryLater
+from chassis.bus.inspection import consumer_standing
 from chassis.bus.pull import Pull
 from contracts import subjects
 from contracts.wire.envelope import Malformed
 from contracts.wire.topology import Consumer
 
 ACK_TIMEOUT = 2.0
-INFO_SECONDS = 2.0
 UNBURIED_DELAY = 10.0
 BUS_AWAY_DELAY = 5.0
 # An unexpected error is a bug of ours: the message is retried after 1, 2, 4, 8 and 16 seconds.
@@ -169,11 +168,9 @@ class _Consuming:
     async def _unacknowledged(self) -> int | None:
         """Return the number of messages that wait for their ack; None if the server does not answer."""
         try:
-            jetstream = self._bus.client.jetstream(timeout=INFO_SECONDS)
-            info = await jetstream.consumer_info(self._consumer.stream, self._consumer.name)
-        except (Error, APIError, BusUnavailable):
+            return (await consumer_standing(self._bus, self._consumer)).num_ack_pending
+        except BusUnavailable:
             return None
-        return info.num_ack_pending or 0
 
 
 def _delivery(raw: Msg) -> Delivery:

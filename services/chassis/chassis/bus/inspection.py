@@ -7,18 +7,19 @@ import msgspec
 from nats.errors import Error
 
 from chassis.bus.connection import Bus, BusUnavailable
+from chassis.clocks import Ask
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.topology import Consumer
 
-INFO_SECONDS = 1.0
+INFO_SECONDS = 1.5
 
 
-class NotGranted(Exception):
+class NotGranted(BusUnavailable):
     """The server denies this request, for example because its configuration was not updated yet."""
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """The fields of every reply: times by the server's clock."""
+    """The fields of every reply: times by the server's clock, which it tells since NATS 2.10."""
 
     created: datetime
     ts: datetime
@@ -30,10 +31,14 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """The first and last sequence number of a stream; if it is empty, the last is below the first, or 0."""
+    """The messages of a stream, by first and last sequence number and in number.
+
+    If it is empty, the last sequence number is below the first, or 0.
+    """
 
     first_seq: int
     last_seq: int
+    messages: int
 
 
 class StreamStanding(_Told, frozen=True):
@@ -56,9 +61,9 @@ class ConsumerStanding(_Told, frozen=True):
     num_ack_pending: int
 
     @property
-    def drained(self) -> bool:
-        """Return whether every message of the stream has been settled."""
-        return self.num_pending == self.num_ack_pending == 0
+    def waiting(self) -> int:
+        """Return how many messages of the stream have not been settled."""
+        return self.num_pending + self.num_ack_pending
 
 
 Standing = TypeVar("Standing", StreamStanding, ConsumerStanding)
@@ -74,16 +79,26 @@ async def consumer_standing(bus: Bus, consumer: Consumer) -> ConsumerStanding:
     return await _ask(bus, f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}", ConsumerStanding)
 
 
+def nats_clock(bus: Bus, consumer: Consumer) -> Ask:
+    """Return a function that asks the server for its time, which is in its replies about a consumer."""
+
+    async def ask() -> float:
+        return (await consumer_standing(bus, consumer)).ts.timestamp()
+
+    return ask
+
+
 async def _ask(bus: Bus, subject: str, kind: type[Standing]) -> Standing:
+    """Ask the server, unless it denied the same request within the last minute."""
     if not await bus.ready():
         raise BusUnavailable("The bus is not connected.")
-    bus.refused.discard(subject.lower())
     try:
-        answer = await bus.client.request(subject, timeout=INFO_SECONDS)
-        standing: Standing = decode(answer.data, kind)
+        if not bus.denies(subject):
+            standing: Standing = decode((await bus.client.request(subject, timeout=INFO_SECONDS)).data, kind)
+            return standing
     except (Error, AssertionError, Malformed) as error:
         # The server denies a request without a reply: it sends a separate error, and the request times out.
-        if subject.lower() in bus.refused:
-            raise NotGranted(subject) from None
-        raise BusUnavailable(f"The server did not say how {subject} is ({type(error).__name__}).") from None
-    return standing
+        if not bus.denies(subject):
+            trouble = f"The server did not say how {subject} is ({type(error).__name__})."
+            raise BusUnavailable(trouble) from None
+    raise NotGranted(f"The server denies {subject}.")

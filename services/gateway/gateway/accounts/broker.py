@@ -26,7 +26,7 @@ from contracts.exchanges.types import Exchange
 from contracts.faults import Code
 from contracts.wire.envelope import encode
 from contracts.wire.fields import key_bytes
-from contracts.wire.grants import sign_destroy, sign_store
+from contracts.wire.grants import sign_request
 from contracts.wire.sealing import seal
 from gateway.accounts.credentials import KeysRefused, Pinned, wrap_secret
 from gateway.errors import VaultNotTrusted
@@ -51,11 +51,7 @@ class Broker:
         self._keys: Keys | None = None
 
     async def store(
-        self,
-        credential_id: UUID,
-        exchange: Exchange,
-        fields: Fields,
-        begun: DatabaseTime | None = None,
+        self, credential_id: UUID, exchange: Exchange, fields: Fields, begun: DatabaseTime | None = None
     ) -> None:
         """Store a new credential, with all fields of its exchange, in the vault.
 
@@ -78,7 +74,7 @@ class Broker:
             deadline=(begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
         )
         reply: StoreReply = await self._bus.request(
-            subjects.STORE, sign_store(request, self._key), StoreReply, STORE_SECONDS, UNANSWERED
+            subjects.STORE, sign_request(request, self._key), StoreReply, STORE_SECONDS, UNANSWERED
         )
         if isinstance(reply, Refused):
             self._keys = None
@@ -86,7 +82,7 @@ class Broker:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Destroy a credential; raises Failure when its destruction is not certain."""
-        request = sign_destroy(Destroy(credential_id, uuid7()), self._key)
+        request = sign_request(Destroy(credential_id, uuid7()), self._key)
         reply: DestroyReply = await self._bus.request(
             subjects.DESTROY, request, DestroyReply, STORE_SECONDS, UNANSWERED
         )

@@ -62,11 +62,7 @@ async def _insert(connection: Connection, account: Account, credential_id: UUID,
         raise await _duplicate(connection, account) from None
     await set_live(connection, credential_id, advice)
     await audit.record(
-        connection,
-        Action.ACCOUNT_CONNECTED,
-        user_id=account.user_id,
-        subject=account.id,
-        credential_id=str(credential_id),
+        connection, Action.ACCOUNT_CONNECTED, account.user_id, account.id, credential_id=str(credential_id)
     )
     return stored
 

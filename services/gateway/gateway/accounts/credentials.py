@@ -18,7 +18,7 @@ from contracts.wire.pinning import (
 )
 from gateway.accounts.rights import judge_key
 from gateway.advice import Advice
-from gateway.errors import faulted
+from gateway.errors import Faulted
 
 HINT_LENGTH = 4
 
@@ -61,7 +61,7 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
     finding = judge_key(exchange, verified.permissions)
     if finding is not None:
         rights = {"rights": list(finding.rights)} if finding.rights else {}
-        raise faulted(failure(finding.code, finding.detail), advice, **rights)
+        raise Faulted(failure(finding.code, finding.detail), advice, **rights)
 
 
 def api_key_hint(exchange: Exchange, fields: Fields) -> str:

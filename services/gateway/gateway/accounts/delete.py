@@ -24,7 +24,8 @@ from gateway.store import (
     syncs,
 )
 from gateway.store.audit import Action
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.background import attempt, repeat
+from gateway.store.pool import Connection, Pool
 from gateway.store.users import User
 from gateway.syncs.messages import failed_outcome, sync_grant
 
@@ -62,21 +63,12 @@ class Deleting:
             await sessions.delete_all(connection, user.id)
             for counted_as in (user.email, str(user.id)):
                 await logins.forget(connection, counted_as)
-            await audit.record(
-                connection, Action.USER_DELETED, user_id=user.id, subject=user.id, address=address
-            )
+            await audit.record(connection, Action.USER_DELETED, user.id, user.id, address=address)
         await self._empty_or_later(user.id)
 
     async def run(self, every: float = SWEEP_SECONDS) -> None:
         """Finish interrupted deletions, for ever; any number of gateways may run this at once."""
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await self.finish()
-            except DatabaseUnavailable as error:
-                log.warning("deleting_waits", reason=str(error))
-            except Exception:
-                log.exception("deleting_failed")
+        await repeat("deleting", self.finish, asyncio.sleep, every)
 
     async def finish(self) -> None:
         """Delete the remaining data of deleted users, including rows added by requests in flight."""
@@ -93,15 +85,7 @@ class Deleting:
 
     async def _empty_or_later(self, user_id: UUID) -> bool:
         """Delete the data of a deleted user; False if that failed, and the sweep must try it again."""
-        try:
-            await self._empty(user_id)
-        except DatabaseUnavailable as error:
-            log.warning("emptying_waits", user_id=user_id, reason=str(error))
-        except Exception:
-            log.exception("emptying_failed", user_id=user_id)
-        else:
-            return True
-        return False
+        return await attempt("emptying", self._empty(user_id), user_id=user_id)
 
     async def _empty(self, user_id: UUID) -> None:
         """Delete the accounts of a deleted user, one by one, and all other personal data."""
@@ -142,4 +126,4 @@ async def _take_away(connection: Connection, account: Account, key: Ed25519Priva
         await credentials.delete_stand_in(connection, account.credential_id)
     else:
         await credentials.doom(connection, account.credential_id, "live")
-    await audit.record(connection, Action.ACCOUNT_DELETED, user_id=account.user_id, subject=account.id)
+    await audit.record(connection, Action.ACCOUNT_DELETED, account.user_id, account.id)

@@ -9,8 +9,9 @@ from gateway.accounts.broker import Broker
 from gateway.outbox.wake import Wake
 from gateway.store import audit, credentials
 from gateway.store.audit import Action
+from gateway.store.background import repeat
 from gateway.store.credentials import Doomed
-from gateway.store.pool import DatabaseUnavailable, Pool
+from gateway.store.pool import Pool
 
 AT_ONCE = 8
 SWEEP_SECONDS = 5.0
@@ -34,15 +35,11 @@ class Destroyer:
 
     async def run(self) -> None:
         """Destroy the credentials that are due, for ever."""
-        while True:
-            await self._bell.wait(SWEEP_SECONDS)
-            try:
-                while await self._destroy_some() == AT_ONCE:
-                    pass
-            except DatabaseUnavailable as error:
-                log.warning("destroyer_waits", reason=str(error))
-            except Exception:
-                log.exception("destroying_failed")
+        await repeat("destroying", self._destroy_due, self._bell.wait, SWEEP_SECONDS)
+
+    async def _destroy_due(self) -> None:
+        while await self._destroy_some() == AT_ONCE:
+            pass
 
     async def _destroy_some(self) -> int:
         """Destroy a few at once; returns how many were destroyed."""
@@ -59,7 +56,5 @@ class Destroyer:
             return False
         async with self._pool.transaction() as connection:
             if await credentials.delete_destroyed(connection, credential.id):
-                await audit.record(
-                    connection, Action.SECRET_DESTROYED, user_id=credential.user_id, subject=credential.id
-                )
+                await audit.record(connection, Action.SECRET_DESTROYED, credential.user_id, credential.id)
         return True

@@ -17,7 +17,7 @@ from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pending import DOOM_SECONDS, Pending, Submission, pending
 from gateway.accounts.verify import Asked, verify
 from gateway.advice import Advice
-from gateway.errors import VaultNotTrusted, faulted
+from gateway.errors import Faulted, VaultNotTrusted
 from gateway.limits import Allowance, Charge, Limits, client_network
 from gateway.places import Places
 from gateway.rows.accounts import Account
@@ -113,7 +113,7 @@ class Intake:
         try:
             yield
         except Failure as failure:
-            raise faulted(failure, await self.advice(submission)) from None
+            raise Faulted(failure, await self.advice(submission)) from None
         except VaultNotTrusted as error:
             advice = await self.advice(submission)
             happened = became(advice.situation, advice.standing, stored=False)

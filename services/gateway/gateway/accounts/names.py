@@ -29,5 +29,5 @@ async def rename(pool: Pool, user_id: UUID, account_id: UUID, name: str) -> tupl
         if account is None:
             raise NotFound
         paused = await pauses.find(connection, [account_id])
-        await audit.record(connection, Action.ACCOUNT_RENAMED, user_id=user_id, subject=account_id)
+        await audit.record(connection, Action.ACCOUNT_RENAMED, user_id, account_id)
     return account, paused.get(account_id)

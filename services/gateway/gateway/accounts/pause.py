@@ -102,7 +102,7 @@ async def tell_resumed(connection: Connection, ended: Ended) -> None:
     await outbox.put(
         connection, account_resumed(ended.account_id, ended.user_id, ended.exchange, ended.paused_at, now)
     )
-    await audit.record(connection, Action.ACCOUNT_RESUMED, user_id=ended.user_id, subject=ended.account_id)
+    await audit.record(connection, Action.ACCOUNT_RESUMED, ended.user_id, ended.account_id)
 
 
 async def _tell_paused(connection: Connection, user_id: UUID, exchange: str, pause: Pause) -> None:
@@ -110,8 +110,8 @@ async def _tell_paused(connection: Connection, user_id: UUID, exchange: str, pau
     await audit.record(
         connection,
         Action.ACCOUNT_PAUSED,
-        user_id=user_id,
-        subject=pause.account_id,
+        user_id,
+        pause.account_id,
         credential_id=str(pause.credential_id),
         reason=pause.reason,
         rights=list(pause.rights),

@@ -81,8 +81,8 @@ async def _announced(pool: Pool, submission: Submission) -> Pending:
         await audit.record(
             connection,
             Action.CREDENTIAL_SUBMITTED,
-            user_id=submission.user_id,
-            subject=credential_id,
+            submission.user_id,
+            credential_id,
             address=submission.address,
             exchange=submission.exchange.key,
         )
@@ -104,8 +104,8 @@ async def _doom(pool: Pool, credential: Pending, submission: Submission) -> None
             await audit.record(
                 connection,
                 Action.CREDENTIAL_REFUSED,
-                user_id=submission.user_id,
-                subject=credential.id,
+                submission.user_id,
+                credential.id,
                 address=submission.address,
                 error_code=credential.code,
             )

@@ -49,11 +49,7 @@ async def _swap(
     stored = await accounts.replace_credential(connection, replaced)
     await _let_go(connection, current, current.credential_id)
     await audit.record(
-        connection,
-        Action.CREDENTIAL_REPLACED,
-        user_id=account.user_id,
-        subject=account.id,
-        credential_id=str(credential_id),
+        connection, Action.CREDENTIAL_REPLACED, account.user_id, account.id, credential_id=str(credential_id)
     )
     return stored
 

@@ -20,6 +20,7 @@ from gateway.rows.accounts import Account
 from gateway.rows.pauses import Due, Pause
 from gateway.store import accounts, audit, credentials, limits, pauses
 from gateway.store.audit import Action
+from gateway.store.background import repeat
 from gateway.store.clock import DatabaseTime
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
 
@@ -55,15 +56,11 @@ class Reverifier:
 
     async def run(self, every: float = LOOK_SECONDS) -> None:
         """Verify the keys that are due, for ever."""
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await self._end_replaced()
-                await self.verify_due()
-            except DatabaseUnavailable as error:
-                log.warning("reverifier_waits", reason=str(error))
-            except Exception:
-                log.exception("reverifying_failed")
+        await repeat("reverifying", self._look, asyncio.sleep, every)
+
+    async def _look(self) -> None:
+        await self._end_replaced()
+        await self.verify_due()
 
     async def verify_due(self) -> None:
         """Verify the keys that are due, a few at once."""
@@ -153,8 +150,8 @@ async def _give_up_secret(connection: Connection, account: Account, pause: Pause
     await audit.record(
         connection,
         Action.SECRET_GIVEN_UP,
-        user_id=account.user_id,
-        subject=account.id,
+        account.user_id,
+        account.id,
         credential_id=str(pause.credential_id),
         reason=finding.code,
         rights=list(finding.rights),

@@ -17,11 +17,11 @@ from litestar.types import ExceptionHandlersMap, HTTPScope
 from contracts.faults import FAULTS, Code, CodeText, EndpointName, ExchangeCode, Failure
 from gateway.errors import (
     UNAVAILABLE_RETRY_AFTER,
+    Faulted,
     GatewayError,
     InvalidInput,
     NotFound,
     NotSignedIn,
-    faulted,
 )
 from gateway.http.problems import Problem, problem_of, status_of
 from gateway.http.situations import afterwards
@@ -143,16 +143,12 @@ def _cause(error: Exception) -> dict[str, Any]:
     return {"reason": str(error)} if isinstance(error, DatabaseUnavailable) else {"exc_info": error}
 
 
-def _on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
-    return problem_response(request, problem)
-
-
 def _on_refusal(request: AnyRequest, error: GatewayError) -> Response[Any]:
     return problem_response(request, problem_of(error))
 
 
 def _on_failure(request: AnyRequest, failure: Failure) -> Response[Any]:
-    return _on_refusal(request, faulted(failure))
+    return _on_refusal(request, Faulted(failure))
 
 
 def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[Any]:
@@ -202,7 +198,7 @@ def _on_unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
-    Problem: _on_problem,
+    Problem: problem_response,
     GatewayError: _on_refusal,
     Failure: _on_failure,
     DatabaseUnavailable: _on_database,

@@ -43,13 +43,9 @@ def _examples(groups: Groups, own: str, status: str, content: dict[str, Any]) ->
     """Return the examples of one body by their names among the components."""
     if status >= "4" and status.isdecimal():
         return {
-            f"{group}.{code}": _problem(int(status), code, said)
+            f"{group}.{code}": Problem(HTTPStatus(int(status)), code, **said).document()
             for group in (f"problem.{status}", own)
             for code, said in groups.get(group, {}).items()
         }
     group = own if own in groups else content["schema"].get("$ref", "").rpartition("/")[2]
     return {f"{group}.{name}": value for name, value in groups.get(group, {}).items()}
-
-
-def _problem(status: int, code: str, said: dict[str, Any]) -> dict[str, Any]:
-    return Problem(HTTPStatus(status), code, **said).document()

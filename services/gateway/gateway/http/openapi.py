@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Tag
 
+from contracts.schemas import rewritten
 from gateway.http.authentication import PUBLIC
 from gateway.http.examples import attach_examples
 
@@ -37,7 +38,7 @@ def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
 
 def described(app: Litestar) -> dict[str, Any]:
     """Return the application's OpenAPI document, with examples of every body."""
-    document: dict[str, Any] = _portable(app.openapi_schema.to_schema())
+    document: dict[str, Any] = rewritten(app.openapi_schema.to_schema(), _plain_choice)
     public = set(_public(app))
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -59,19 +60,8 @@ def _public(app: Litestar) -> Iterator[str]:
                 yield operation_id(handler, None, None)
 
 
-def _portable(node: Any) -> Any:
-    r"""Write patterns as ECMA-262 does, and a choice between one type and null as a list of types.
-
-    Our patterns are Python's, where `$` also matches before a final newline. Python's `\A` and `\Z` are the
-    `^` and `$` of ECMA-262.
-    """
-    if isinstance(node, list):
-        return [_portable(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    node = {key: _portable(value) for key, value in node.items()}
-    if isinstance(pattern := node.get("pattern"), str):
-        node["pattern"] = re.sub(r"^\\A(.*)\\Z$", r"^\1$", pattern)
+def _plain_choice(node: dict[str, Any]) -> dict[str, Any]:
+    """Write a choice between one type and null as a list of types."""
     kinds = node.get("oneOf", [])
     some = [kind for kind in kinds if kind != NULL]
     if len(some) == 1 and "type" in some[0]:

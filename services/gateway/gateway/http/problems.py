@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from contracts.faults import Actor, Fault
 from gateway import errors
-from gateway.errors import GatewayError, RateLimitExceeded
+from gateway.errors import Faulted, GatewayError, RateLimitExceeded
 from gateway.http.allowances import rate_limit_fields
 from gateway.store.pool import DatabaseUnavailable, Overloaded
 
@@ -24,11 +25,9 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.RegionNotServed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DifferentAccount: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.FaultedByKey: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RateLimitExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.LoginThrottled: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.FaultedInside: HTTPStatus.BAD_GATEWAY,
-    errors.FaultedForNow: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Faulted: HTTPStatus.BAD_GATEWAY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -79,6 +78,13 @@ def status_of(kind: type[Exception]) -> HTTPStatus:
 def problem_of(error: GatewayError) -> Problem:
     """Convert a domain error to a Problem."""
     headers = rate_limit_fields([error.allowance]) if isinstance(error, RateLimitExceeded) else None
-    return Problem(
-        status_of(type(error)), error.code, error.detail, error.retry_after, headers, **error.members
-    )
+    status = _status_of_fault(error.fault) if isinstance(error, Faulted) else status_of(type(error))
+    return Problem(status, error.code, error.detail, error.retry_after, headers, **error.members)
+
+
+def _status_of_fault(fault: Fault) -> HTTPStatus:
+    """Return 503 if a retry may resolve a fault, 422 if the user must or no party can, else 502."""
+    if fault.retryable:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    by_key = fault.actor in (Actor.USER, Actor.NOBODY)
+    return HTTPStatus.UNPROCESSABLE_ENTITY if by_key else status_of(Faulted)

@@ -22,23 +22,18 @@ COUNTED = {OPTION: BY_ITSELF}
 SHARED = "shared"
 USER_ALONE = {SHARED: False}
 TOLD = "rate_limit"
-RATE_LIMIT = [
-    # The values are examples: they give the headers their schema.
-    ResponseHeader(
-        name="RateLimit-Policy",
-        value='"sync";q=60;w=60',
-        description="How often you may ask",
-        documentation_only=True,
-    ),
-    ResponseHeader(
-        name="RateLimit",
-        value='"sync";r=59;t=60',
-        description="How many requests are left, and for how long",
-        documentation_only=True,
-    ),
-]
-
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+def documented_header(name: str, example: str, words: str) -> ResponseHeader:
+    """Describe a header of a response; the example gives it its schema."""
+    return ResponseHeader(name=name, value=example, description=words, documentation_only=True)
+
+
+RATE_LIMIT = [
+    documented_header("RateLimit-Policy", '"sync";q=60;w=60', "How often you may ask"),
+    documented_header("RateLimit", '"sync";r=59;t=60', "How many requests are left, and for how long"),
+]
 
 
 class Limiting:

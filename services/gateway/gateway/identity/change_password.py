@@ -42,8 +42,8 @@ async def change_password(
         await audit.record(
             connection,
             Action.PASSWORD_CHANGED,
-            user_id=user.id,
-            subject=user.id,
+            user.id,
+            user.id,
             address=change.address,
             sessions_ended=ended,
         )

@@ -2,11 +2,10 @@
 
 from uuid_utils.compat import uuid7
 
-from contracts.values import Secret
-from gateway.errors import LoginThrottled, NotSignedIn, TooBusy
+from gateway.errors import LoginThrottled, NotSignedIn
 from gateway.identity.passwords import Passwords
 from gateway.identity.presented import Presented, checked_email
-from gateway.identity.throttle import Attempt, admit_login, count_failure, count_success, forgive
+from gateway.identity.throttle import admit_login, count_failure, count_success, forgiving
 from gateway.identity.tokens import REFRESH_LIFE, Renewed, new_refresh_token, refresh_hash
 from gateway.limits import Limits
 from gateway.store import audit, sessions, users
@@ -23,15 +22,16 @@ async def login(pool: Pool, passwords: Passwords, allowed: Limits, presented: Pr
     email, address = checked_email(presented.email), presented.address
     async with pool.transaction() as connection:
         attempt = await admit_login(connection, allowed, email, address)
-    user, matches = attempt.user, await _matches(pool, passwords, attempt, presented.password)
+    user, known = attempt.user, attempt.known
+    async with forgiving(pool, attempt.counted):
+        password_hash = user.password_hash if user else None
+        matches = await passwords.matches(password_hash, presented.password, attempt.client, known=known)
     async with pool.transaction() as connection:
         if user is not None and matches and await users.hold_password(connection, user):
             await count_success(connection, allowed, attempt, user)
             return await _begun(connection, user, attempt.network, address)
         await count_failure(connection, allowed.login, attempt)
-        await audit.record(
-            connection, Action.LOGIN_FAILED, user_id=user.id if user else None, address=address
-        )
+        await audit.record(connection, Action.LOGIN_FAILED, user.id if user else None, address=address)
     if attempt.refusal:
         raise LoginThrottled(attempt.refusal)
     raise NotSignedIn("The email address or the password is wrong.")
@@ -42,18 +42,5 @@ async def _begun(connection: Connection, user: User, network: str, address: str 
     await users.insert_family(connection, family_id, user.id, REFRESH_LIFE)
     await users.insert_refresh_token(connection, refresh_hash(refresh_token), family_id)
     await sessions.insert_network(connection, family_id, network)
-    await audit.record(
-        connection, Action.LOGIN_SUCCEEDED, user_id=user.id, subject=family_id, address=address
-    )
+    await audit.record(connection, Action.LOGIN_SUCCEEDED, user.id, family_id, address=address)
     return Renewed(user.id, family_id, refresh_token, await database_time(connection))
-
-
-async def _matches(pool: Pool, passwords: Passwords, attempt: Attempt, password: Secret) -> bool:
-    """Check a password; if the check can not run, the login does not count as failed. Raises TooBusy."""
-    password_hash = attempt.user.password_hash if attempt.user else None
-    try:
-        return await passwords.matches(password_hash, password, attempt.client, known=attempt.known)
-    except TooBusy:
-        async with pool.transaction() as connection:
-            await forgive(connection, attempt)
-        raise

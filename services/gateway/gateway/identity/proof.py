@@ -1,8 +1,9 @@
 """Checking the password of a signed-in user before a change that a stolen token must not make."""
 
 from contracts.values import Secret
-from gateway.errors import LoginThrottled, TooBusy, WrongPassword
+from gateway.errors import LoginThrottled, WrongPassword
 from gateway.identity.passwords import Passwords
+from gateway.identity.throttle import forgiving
 from gateway.store import audit, logins
 from gateway.store.audit import Action
 from gateway.store.pool import Pool
@@ -30,22 +31,12 @@ class Proving:
             seconds = await logins.begin(connection, counted_as)
         if seconds:
             raise LoginThrottled(seconds)
-        matches = await self._matches(user, password, counted_as)
+        async with forgiving(self._pool, [counted_as]):
+            matches = await self._passwords.matches(user.password_hash, password, counted_as, known=True)
         async with self._pool.transaction() as connection:
             if matches:
                 await logins.forget(connection, counted_as)
             else:
-                await audit.record(
-                    connection, Action.PASSWORD_REFUSED, user_id=user.id, subject=user.id, address=address
-                )
+                await audit.record(connection, Action.PASSWORD_REFUSED, user.id, user.id, address=address)
         if not matches:
             raise WrongPassword
-
-    async def _matches(self, user: User, password: Secret, counted_as: str) -> bool:
-        """Check a password; if the check can not run, it does not count as failed. Raises TooBusy."""
-        try:
-            return await self._passwords.matches(user.password_hash, password, counted_as, known=True)
-        except TooBusy:
-            async with self._pool.transaction() as connection:
-                await logins.forgive(connection, counted_as)
-            raise

@@ -66,8 +66,8 @@ async def _end(connection: Connection, token: RefreshToken, address: str | None)
     await audit.record(
         connection,
         Action.REFRESH_REUSED,
-        user_id=token.user_id,
-        subject=token.family_id,
+        token.user_id,
+        token.family_id,
         address=address,
         ended="the login, with all of its tokens",
     )

@@ -21,5 +21,5 @@ async def register(pool: Pool, passwords: Passwords, presented: Presented) -> Us
         user = await users.insert_user(connection, uuid7(), email, password_hash)
         if user is None:
             raise EmailTaken
-        await audit.record(connection, Action.USER_REGISTERED, user_id=user.id, address=address)
+        await audit.record(connection, Action.USER_REGISTERED, user.id, address=address)
     return user

@@ -32,7 +32,7 @@ async def logout(pool: Pool, user: SignedIn, address: str | None) -> None:
     """End this session."""
     async with pool.transaction() as connection:
         await users.revoke_family(connection, user.family_id)
-        await audit.record(connection, Action.LOGGED_OUT, user_id=user.id, address=address)
+        await audit.record(connection, Action.LOGGED_OUT, user.id, address=address)
 
 
 async def end(pool: Pool, user: SignedIn, session_id: UUID, address: str | None) -> None:
@@ -40,9 +40,7 @@ async def end(pool: Pool, user: SignedIn, session_id: UUID, address: str | None)
     async with pool.transaction() as connection:
         if not await sessions.end(connection, user.id, session_id):
             raise NotFound
-        await audit.record(
-            connection, Action.SESSION_ENDED, user_id=user.id, subject=session_id, address=address
-        )
+        await audit.record(connection, Action.SESSION_ENDED, user.id, session_id, address=address)
 
 
 async def end_others(pool: Pool, user: SignedIn, address: str | None) -> None:
@@ -52,8 +50,8 @@ async def end_others(pool: Pool, user: SignedIn, address: str | None) -> None:
         await audit.record(
             connection,
             Action.OTHER_SESSIONS_ENDED,
-            user_id=user.id,
-            subject=user.family_id,
+            user.id,
+            user.family_id,
             address=address,
             sessions_ended=ended,
         )

@@ -1,12 +1,15 @@
 """Counting logins and token refreshes per user, email address and client address."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 import msgspec
 
-from gateway.errors import LoginThrottled
+from gateway.errors import LoginThrottled, TooBusy
 from gateway.limits import Limits, Policy, client_network
 from gateway.quotas import admit, look_for_room
 from gateway.store import limits, logins, networks, users
-from gateway.store.pool import Connection
+from gateway.store.pool import Connection, Pool
 from gateway.store.users import RefreshToken, User
 
 
@@ -60,10 +63,16 @@ async def count_success(connection: Connection, allowed: Limits, attempt: Attemp
     await networks.remember(connection, user.id, attempt.network)
 
 
-async def forgive(connection: Connection, attempt: Attempt) -> None:
-    """Undo the count of a login whose password was not checked."""
-    for subject in attempt.counted:
-        await logins.forgive(connection, subject)
+@asynccontextmanager
+async def forgiving(pool: Pool, counted: Sequence[str]) -> AsyncIterator[None]:
+    """Check a password that counts as wrong; if the check can not run, undo the counts. Raises TooBusy."""
+    try:
+        yield
+    except TooBusy:
+        async with pool.transaction() as connection:
+            for subject in counted:
+                await logins.forgive(connection, subject)
+        raise
 
 
 async def admit_refresh(

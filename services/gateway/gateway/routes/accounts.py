@@ -31,8 +31,7 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
-from gateway.routes.auth import SignedInRequest, client_address
-from gateway.store.pool import Pool
+from gateway.routes.parameters import Database, Egress, SignedInRequest, client_address
 
 CONNECTING = documented(401, 409, 422, 429, 502)
 REPLACING = documented(401, 404, 422, 429, 502)
@@ -62,17 +61,13 @@ class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 @post(
     "/accounts",
-    status_code=201,
     response_headers=RATE_LIMIT,
     responses=CONNECTING,
     tags=["accounts"],
     situation=Situation.CONNECT,
 )
 async def connect_account(
-    data: Connect,
-    request: SignedInRequest,
-    intake: NamedDependency[Intake],
-    egress: NamedDependency[tuple[str, ...]],
+    data: Connect, request: SignedInRequest, intake: NamedDependency[Intake], egress: Egress
 ) -> Response[AccountView]:
     """Connect an account after verifying that its key is read-only; a refused key is destroyed."""
     advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, egress)
@@ -81,9 +76,7 @@ async def connect_account(
 
 
 @get("/accounts", responses=documented(401), tags=["accounts"])
-async def list_accounts(
-    request: SignedInRequest, pool: NamedDependency[Pool], egress: NamedDependency[tuple[str, ...]]
-) -> tuple[AccountView, ...]:
+async def list_accounts(request: SignedInRequest, pool: Database, egress: Egress) -> tuple[AccountView, ...]:
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
     return tuple(account_view(account, egress, pause) for account, pause in listed)
@@ -91,10 +84,7 @@ async def list_accounts(
 
 @get("/accounts/{account_id:uuid}", responses=documented(401, 404), tags=["accounts"])
 async def show_account(
-    account_id: UUID,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
+    account_id: UUID, request: SignedInRequest, pool: Database, egress: Egress
 ) -> AccountView:
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
@@ -108,11 +98,7 @@ async def show_account(
     situation=Doing.RENAME,
 )
 async def rename_account(
-    account_id: UUID,
-    data: Rename,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
+    account_id: UUID, data: Rename, request: SignedInRequest, pool: Database, egress: Egress
 ) -> AccountView:
     """Rename an account."""
     account, pause = await names.rename(pool, request.user.id, account_id, data.name)
@@ -121,7 +107,6 @@ async def rename_account(
 
 @delete(
     "/accounts/{account_id:uuid}",
-    status_code=204,
     responses=documented(401, 404, 429),
     tags=["accounts"],
     situation=Doing.DELETE_ACCOUNT,
@@ -145,9 +130,9 @@ async def replace_credentials(
     account_id: UUID,
     data: ReplaceCredentials,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     intake: NamedDependency[Intake],
-    egress: NamedDependency[tuple[str, ...]],
+    egress: Egress,
 ) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old key works until the new one is verified."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
@@ -158,17 +143,13 @@ async def replace_credentials(
 
 
 @get("/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
-async def show_balances(
-    account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
-) -> BalancesView:
+async def show_balances(account_id: UUID, request: SignedInRequest, pool: Database) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
     return balances_view(*await look.find_balances(pool, request.user.id, account_id))
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
-async def show_holdings(
-    account_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]
-) -> HoldingsView:
+async def show_holdings(account_id: UUID, request: SignedInRequest, pool: Database) -> HoldingsView:
     """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
     return holdings_view(*await look.find_balances(pool, request.user.id, account_id))
 

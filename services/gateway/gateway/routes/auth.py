@@ -1,11 +1,10 @@
 """Routes to register, sign in, refresh tokens and sign out."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, post
+from litestar import post
 from litestar.di import NamedDependency
 
 from contracts.values import Secret
@@ -19,12 +18,9 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.presented import Presented
 from gateway.identity.refresh import Refreshing
 from gateway.identity.register import register as add_user
-from gateway.identity.tokens import ACCESS_LIFE, Renewed, SignedIn
+from gateway.identity.tokens import ACCESS_LIFE, Renewed
 from gateway.limits import Limits
-from gateway.store.pool import Pool
-
-SignedInRequest = Request[SignedIn, Any, Any]
-AnyRequest = Request[Any, Any, Any]
+from gateway.routes.parameters import AnyRequest, Database, SignedInRequest, client_address
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,14 +58,13 @@ class TokenView(msgspec.Struct, frozen=True):
 
 @post(
     "/auth/register",
-    status_code=201,
     responses=documented(409, 429),
     tags=["auth"],
     opt=PUBLIC | {"limit": "register"},
     situation=Doing.REGISTER,
 )
 async def register(
-    data: Login, request: AnyRequest, pool: NamedDependency[Pool], passwords: NamedDependency[Passwords]
+    data: Login, request: AnyRequest, pool: Database, passwords: NamedDependency[Passwords]
 ) -> UserView:
     """Register a user."""
     user = await add_user(pool, passwords, _presented(data, request))
@@ -86,7 +81,7 @@ async def register(
 async def login(
     data: Login,
     request: AnyRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     passwords: NamedDependency[Passwords],
     allowed: NamedDependency[Limits],
     tokens: NamedDependency[AccessTokens],
@@ -118,20 +113,11 @@ async def refresh(
 
 
 @post(
-    "/auth/logout",
-    status_code=204,
-    responses=documented(401, 429),
-    tags=["auth"],
-    situation=Doing.SIGN_OUT,
+    "/auth/logout", status_code=204, responses=documented(401, 429), tags=["auth"], situation=Doing.SIGN_OUT
 )
-async def logout(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
+async def logout(request: SignedInRequest, pool: Database) -> None:
     """Sign out: the access tokens and refresh tokens of this login stop working at once."""
     await sessions.logout(pool, request.user, client_address(request))
-
-
-def client_address(request: AnyRequest) -> str | None:
-    """Return the client's network address."""
-    return request.client.host if request.client else None
 
 
 def _presented(data: Login, request: AnyRequest) -> Presented:

@@ -2,12 +2,12 @@
 
 import msgspec
 from litestar import get
-from litestar.di import NamedDependency
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.http.answers import documented
 from gateway.http.authentication import PUBLIC
+from gateway.routes.parameters import Egress
 
 
 class RegionView(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class ExchangeView(msgspec.Struct, frozen=True):
 
 
 @get("/exchanges", responses=documented(), tags=["exchanges"], opt=PUBLIC)
-async def list_exchanges(egress: NamedDependency[tuple[str, ...]]) -> tuple[ExchangeView, ...]:
+async def list_exchanges(egress: Egress) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
     return tuple(_view(exchange, egress) for exchange in EXCHANGES.values())
 

@@ -16,8 +16,8 @@ from gateway.identity.change_password import Change
 from gateway.identity.change_password import change_password as replace_password
 from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
-from gateway.routes.auth import SignedInRequest, UserView, client_address
-from gateway.store.pool import Pool
+from gateway.routes.auth import UserView
+from gateway.routes.parameters import Database, SignedInRequest, client_address
 from gateway.store.sessions import Session
 
 TAG = ["me"]
@@ -71,7 +71,7 @@ async def show_me(request: SignedInRequest) -> UserView:
 async def change_password(
     data: ChangePassword,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     passwords: NamedDependency[Passwords],
     proving: NamedDependency[Proving],
 ) -> None:
@@ -81,7 +81,7 @@ async def change_password(
 
 
 @get("/me/sessions", responses=documented(401), tags=TAG)
-async def list_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> tuple[SessionView, ...]:
+async def list_sessions(request: SignedInRequest, pool: Database) -> tuple[SessionView, ...]:
     """List the active sessions, at most 100: this one first, then the most recently used."""
     listed = await sessions.list_sessions(pool, request.user)
     return tuple(_view(session, request.user.family_id) for session in listed)
@@ -89,35 +89,23 @@ async def list_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -
 
 @delete(
     "/me/sessions/{session_id:uuid}",
-    status_code=204,
     responses=documented(401, 404, 429),
     tags=TAG,
     situation=Doing.END_SESSION,
 )
-async def end_session(session_id: UUID, request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
+async def end_session(session_id: UUID, request: SignedInRequest, pool: Database) -> None:
     """End a session; its tokens stop working at once."""
     await sessions.end(pool, request.user, session_id, client_address(request))
 
 
-@delete(
-    "/me/sessions",
-    status_code=204,
-    responses=documented(401, 429),
-    tags=TAG,
-    situation=Doing.END_SESSION,
-)
-async def end_other_sessions(request: SignedInRequest, pool: NamedDependency[Pool]) -> None:
+@delete("/me/sessions", responses=documented(401, 429), tags=TAG, situation=Doing.END_SESSION)
+async def end_other_sessions(request: SignedInRequest, pool: Database) -> None:
     """End all sessions except this one."""
     await sessions.end_others(pool, request.user, client_address(request))
 
 
 @post(
-    "/me/deletion",
-    status_code=204,
-    responses=PROVING,
-    tags=TAG,
-    opt=BY_PASSWORD,
-    situation=Doing.DELETE_USER,
+    "/me/deletion", status_code=204, responses=PROVING, tags=TAG, opt=BY_PASSWORD, situation=Doing.DELETE_USER
 )
 async def delete_me(
     data: DeleteMe,

@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post
-from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
@@ -12,12 +11,11 @@ from litestar.params import HeaderParameter, QueryParameter
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
-from gateway.http.rate_limits import COUNTED, RATE_LIMIT
+from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
-from gateway.routes.auth import SignedInRequest, client_address
-from gateway.store.pool import Pool
+from gateway.routes.parameters import Database, Egress, SignedInRequest, client_address
 from gateway.syncs import look
 from gateway.syncs.requests import Accepted, Asking, Idempotency, Requests
 from gateway.syncs.waiters import Waiters
@@ -27,11 +25,10 @@ ACCEPTED_SYNC = {202: ResponseSpec(SyncView, description=LATER, generate_example
 ACCEPTED_BATCH = {202: ResponseSpec(BatchView, description=LATER, generate_examples=False)}
 ANSWERED = [
     *RATE_LIMIT,
-    ResponseHeader(
-        name="Idempotency-Replayed",
-        value="true",
-        description="true where the Idempotency-Key was used before: this is the answer of that request",
-        documentation_only=True,
+    documented_header(
+        "Idempotency-Replayed",
+        "true",
+        "true where the Idempotency-Key was used before: this is the answer of that request",
     ),
 ]
 
@@ -62,10 +59,10 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 async def sync_account(
     account_id: UUID,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
-    egress: NamedDependency[tuple[str, ...]],
+    egress: Egress,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SyncView]:
@@ -96,10 +93,10 @@ async def sync_account(
 )
 async def sync_all(
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
+    pool: Database,
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
-    egress: NamedDependency[tuple[str, ...]],
+    egress: Egress,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[BatchView]:
@@ -123,24 +120,14 @@ async def sync_all(
 
 
 @get("/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_sync(
-    sync_id: UUID,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
-) -> SyncView:
+async def show_sync(sync_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> SyncView:
     """Show a sync."""
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     return sync_view(sync, egress, stand)
 
 
 @get("/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_batch(
-    batch_id: UUID,
-    request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
-) -> BatchView:
+async def show_batch(batch_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> BatchView:
     """Show the syncs of one sync-all."""
     members, stands = await look.find_batch(pool, request.user.id, batch_id)
     return batch_view(batch_id, members, egress, stands)
@@ -150,8 +137,8 @@ async def show_batch(
 async def list_syncs(
     account_id: UUID,
     request: SignedInRequest,
-    pool: NamedDependency[Pool],
-    egress: NamedDependency[tuple[str, ...]],
+    pool: Database,
+    egress: Egress,
     limit: Limit = 20,
     cursor: UUID | None = None,
 ) -> SyncPage:

@@ -41,13 +41,16 @@ class Action(StrEnum):
 async def record(
     connection: Connection,
     action: Action,
-    *,
     user_id: UUID | None,
     subject: UUID | None = None,
+    *,
     address: str | None = None,
     **detail: Any,
 ) -> None:
-    """Write one event in the transaction of its change; `detail` never holds a credential or a balance."""
+    """Write one event in the transaction of its change: the action of a user on a subject.
+
+    `detail` never holds a credential or a balance.
+    """
     await execute(
         connection,
         """insert into audit (user_id, action, subject, address, detail)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.store.pool import Connection, fetch_all, fetch_one
+from gateway.store.pool import Connection, fetch_all, fetch_value
 
 
 class Oldest(msgspec.Struct, frozen=True):
@@ -10,12 +10,6 @@ class Oldest(msgspec.Struct, frozen=True):
 
     stream: str
     seconds: float
-
-
-class OldestSync(msgspec.Struct, frozen=True):
-    """The age in seconds of the oldest sync without an outcome; None without such a sync."""
-
-    seconds: float | None
 
 
 async def oldest_messages(connection: Connection) -> list[Oldest]:
@@ -29,11 +23,9 @@ async def oldest_messages(connection: Connection) -> list[Oldest]:
 
 
 async def oldest_sync(connection: Connection) -> float | None:
-    """Return the age of the oldest sync without an outcome."""
-    found = await fetch_one(
+    """Return the age in seconds of the oldest sync without an outcome; None without such a sync."""
+    age: float | None = await fetch_value(
         connection,
-        OldestSync,
-        """select extract(epoch from now() - min(requested_at))::float as seconds
-           from syncs where status = 'queued'""",
+        "select extract(epoch from now() - min(requested_at))::float from syncs where status = 'queued'",
     )
-    return found.seconds if found else None
+    return age

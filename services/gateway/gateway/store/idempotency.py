@@ -1,6 +1,5 @@
 """Idempotency keys and their first use, kept for 24 hours."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -22,17 +21,14 @@ async def claim(
 
     A second request with the key waits until the first one's transaction has ended.
     """
-    claimed: dict[str, Any] = {
-        "user_id": user_id,
-        "key": key,
-        "fingerprint": fingerprint,
-        "target_id": target_id,
-    }
     inserted = await execute(
         connection,
         """insert into idempotency_keys (user_id, key, fingerprint, target_id)
            values (%(user_id)s, %(key)s, %(fingerprint)s, %(target_id)s) on conflict do nothing""",
-        **claimed,
+        user_id=user_id,
+        key=key,
+        fingerprint=fingerprint,
+        target_id=target_id,
     )
     if inserted:
         return None
@@ -53,15 +49,4 @@ async def point(connection: Connection, user_id: UUID, key: str, target_id: UUID
         target_id=target_id,
         user_id=user_id,
         key=key,
-    )
-
-
-async def delete_old(connection: Connection, limit: int) -> int:
-    """Delete keys after 24 hours; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from idempotency_keys where (user_id, key) in (
-               select user_id, key from idempotency_keys where created_at < now() - interval '24 hours'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
     )

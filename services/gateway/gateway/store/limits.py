@@ -3,7 +3,7 @@
 import msgspec
 
 from gateway.limits import Allowance, Policy
-from gateway.store.pool import Connection, execute, fetch_one
+from gateway.store.pool import Connection, fetch_one
 
 
 class Counter(msgspec.Struct, frozen=True):
@@ -51,14 +51,3 @@ async def look(connection: Connection, policy: Policy, subject: str) -> Allowanc
         subject=subject,
     )
     return Allowance(policy, counter.used, counter.seconds) if counter else Allowance(policy, 0, 0.0)
-
-
-async def delete_over(connection: Connection, limit: int) -> int:
-    """Delete windows that have ended; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from rate_limits where (policy, subject) in (
-               select policy, subject from rate_limits where ends_at < now()
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
-    )

@@ -5,16 +5,8 @@ They are counted per email address, and per user and network for networks of ear
 
 import hashlib
 
-import msgspec
-
-from gateway.limits import FREE_FAILURES, LOGIN_DELAYS
-from gateway.store.pool import Connection, execute, fetch_one
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """The seconds until the next password check is allowed."""
-
-    seconds: float
+from gateway.limits import LOGIN_DELAYS
+from gateway.store.pool import Connection, execute, fetch_value
 
 
 async def begin(connection: Connection, subject: str) -> float:
@@ -35,14 +27,13 @@ async def begin(connection: Connection, subject: str) -> float:
     )
     if begun:
         return 0.0
-    wait = await fetch_one(
+    seconds: float | None = await fetch_value(
         connection,
-        Wait,
-        """select extract(epoch from blocked_until - statement_timestamp())::float8 as seconds
+        """select extract(epoch from blocked_until - statement_timestamp())::float8
            from login_failures where email_hash = %(hash)s""",
         hash=_hash(subject),
     )
-    return max(wait.seconds, 1.0) if wait else 1.0
+    return max(seconds or 0.0, 1.0)
 
 
 async def forgive(connection: Connection, subject: str) -> None:
@@ -58,22 +49,6 @@ async def forgive(connection: Connection, subject: str) -> None:
 async def forget(connection: Connection, subject: str) -> None:
     """Delete the failures before a successful login."""
     await execute(connection, "delete from login_failures where email_hash = %(hash)s", hash=_hash(subject))
-
-
-async def delete_old(connection: Connection, limit: int) -> int:
-    """Delete old failures, at most `limit`; returns how many.
-
-    Failures without a delay are deleted an hour after the last one, others after a day.
-    """
-    return await execute(
-        connection,
-        """delete from login_failures where email_hash in (
-               select email_hash from login_failures where attempted_at < now() - interval '1 hour'
-                  and (failures <= %(free)s or attempted_at < now() - interval '1 day')
-               limit %(limit)s for update skip locked)""",
-        free=FREE_FAILURES,
-        limit=limit,
-    )
 
 
 def _hash(subject: str) -> bytes:

@@ -53,17 +53,5 @@ async def forget_all(connection: Connection, user_id: UUID) -> None:
     await execute(connection, "delete from known_networks where user_id = %(user_id)s", user_id=user_id)
 
 
-async def delete_old(connection: Connection, limit: int) -> int:
-    """Delete networks that were not used for 90 days; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from known_networks where (user_id, network_hash) in (
-               select user_id, network_hash from known_networks
-               where signed_in_at < now() - interval '90 days'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
-    )
-
-
 def _hash(user_id: UUID, network: str) -> bytes:
     return hashlib.sha256(f"{user_id}{network}".encode()).digest()

@@ -203,11 +203,15 @@ async def fetch_all(
         return msgspec.convert(await cursor.fetchall(), list[kind])  # type: ignore[valid-type]  # a type at run time
 
 
+async def fetch_value(connection: Connection, query: LiteralString, **values: Any) -> Any:
+    """Run a query with at most one row of one column and return the value; None without a row."""
+    row = await (await connection.execute(query, values)).fetchone()
+    return row[0] if row else None
+
+
 async def database_time(connection: Connection) -> datetime:
     """Return the time of the database, which is the same for every gateway."""
-    rows = await connection.execute("select clock_timestamp()")
-    ((now,),) = await rows.fetchall()
-    assert isinstance(now, datetime)  # noqa: S101 - a timestamptz
+    now: datetime = await fetch_value(connection, "select clock_timestamp()")
     return now
 
 

@@ -1,6 +1,7 @@
 """Syncs: opened, found, locked and ended."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from gateway.rows.accounts import Account
-from gateway.rows.syncs import Ending, Queued, Sync
+from gateway.rows.syncs import Ending, Overdue, Queued, Sync
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 # The columns of a Sync; a separate table holds whether its rights are unproven.
@@ -147,3 +148,31 @@ async def find_unknown(connection: Connection, exchanges: list[str]) -> list[str
         [exchanges],
     )
     return [row[0] for row in await rows.fetchall()]
+
+
+async def take_overdue(
+    connection: Connection, exchanges: list[str], over_at: datetime, again_seconds: float, limit: int
+) -> list[Overdue]:
+    """Claim open syncs past their deadline at `over_at`, each once in `again_seconds` for all gateways."""
+    return await fetch_all(
+        connection,
+        Overdue,
+        """with over as (
+               select id, account_id, exchange, publications, deadline from syncs
+               where status = 'queued' and deadline < %(over_at)s and exchange = any(%(exchanges)s)
+                  and not exists (select from sync_settlements where sync_id = syncs.id
+                                  and settled_at > now() - make_interval(secs => %(again)s))
+               order by deadline limit %(limit)s for update skip locked),
+           noted as (
+               insert into sync_settlements as earlier (sync_id) select id from over
+               on conflict (sync_id) do update set settled_at = now(), times = earlier.times + 1
+                  where earlier.settled_at <= now() - make_interval(secs => %(again)s)
+               returning sync_id, times)
+           select over.*, noted.times,
+               (select credential_id from accounts where accounts.id = over.account_id) as credential_id
+           from over join noted on noted.sync_id = over.id""",
+        exchanges=exchanges,
+        over_at=over_at,
+        again=again_seconds,
+        limit=limit,
+    )

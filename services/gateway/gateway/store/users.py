@@ -165,14 +165,3 @@ async def revoke_family(connection: Connection, family_id: UUID) -> None:
         "update refresh_families set revoked_at = coalesce(revoked_at, now()) where id = %(id)s",
         id=family_id,
     )
-
-
-async def delete_expired_families(connection: Connection, limit: int) -> int:
-    """Delete families whose last token has expired; returns how many, at most `limit`."""
-    return await execute(
-        connection,
-        """delete from refresh_families where id in (
-               select id from refresh_families where expires_at < now() - interval '1 day'
-               limit %(limit)s for update skip locked)""",
-        limit=limit,
-    )

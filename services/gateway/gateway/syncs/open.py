@@ -76,10 +76,6 @@ async def _open_or_join(connection: Connection, terms: Terms, account: Account, 
         raise NotFound
     await outbox.put(connection, request)
     await audit.record(
-        connection,
-        Action.SYNC_REQUESTED,
-        user_id=account.user_id,
-        subject=sync.id,
-        account_id=str(account.id),
+        connection, Action.SYNC_REQUESTED, account.user_id, sync.id, account_id=str(account.id)
     )
     return sync

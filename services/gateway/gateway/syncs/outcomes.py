@@ -42,12 +42,7 @@ class Outcomes:
     """Handles outcomes, and the server's advisories about requests that it stopped delivering."""
 
     def __init__(
-        self,
-        pool: Pool,
-        announcer: Announcer,
-        relay: Relay,
-        recorder: Recorder,
-        key: Ed25519PrivateKey,
+        self, pool: Pool, announcer: Announcer, relay: Relay, recorder: Recorder, key: Ed25519PrivateKey
     ) -> None:
         self._key = key
         self._pool = pool

@@ -1,12 +1,9 @@
 """The progress of workers and gateways in the sync streams, to find lost requests and late outcomes."""
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +11,7 @@ from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.inspection import (
     ConsumerStanding,
     NotGranted,
+    Standing,
     StreamStanding,
     consumer_standing,
     stream_standing,
@@ -23,12 +21,9 @@ from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from gateway.rows.syncs import Held
 
 SYNC_REQUESTS = "SYNC_REQUESTS"
-REFUSED_SECONDS = 60.0
 # Five minutes of sweeps: an outcome not handled by then waits behind a stuck consumer.
 LOOKS = 60
 LONG_AGO = timedelta(days=365)
-
-Standing = TypeVar("Standing", StreamStanding, ConsumerStanding)
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -62,7 +57,6 @@ class Progress:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._waiting: deque[Look] = deque(maxlen=LOOKS)
-        self._refused: dict[str, tuple[float, NotGranted]] = {}
         self.latest: Look | None = None
         self.handled: Look | None = None
 
@@ -70,8 +64,8 @@ class Progress:
         """Read the state once, in two seconds at most; states without an answer are left out."""
         queues = await self._queues(moment)
         outcomes, recorded = await asyncio.gather(
-            self._seen("outcomes", partial(stream_standing, self._bus, OUTCOMES_CONSUMER.stream)),
-            self._seen("recorded", partial(consumer_standing, self._bus, OUTCOMES_CONSUMER)),
+            _seen(stream_standing(self._bus, OUTCOMES_CONSUMER.stream)),
+            _seen(consumer_standing(self._bus, OUTCOMES_CONSUMER)),
         )
         seq = outcomes.state.last_seq if isinstance(outcomes, StreamStanding) else None
         self.latest = Look(moment, queues, seq)
@@ -82,11 +76,8 @@ class Progress:
     async def _queues(self, moment: datetime) -> dict[str, Queue | None]:
         workers = {exchange: sync_worker_consumer(exchange) for exchange in EXCHANGES}
         stream, *consumers = await asyncio.gather(
-            self._seen("requests", partial(stream_standing, self._bus, SYNC_REQUESTS)),
-            *(
-                self._seen(each.name, partial(consumer_standing, self._bus, each))
-                for each in workers.values()
-            ),
+            _seen(stream_standing(self._bus, SYNC_REQUESTS)),
+            *(_seen(consumer_standing(self._bus, each)) for each in workers.values()),
         )
         queues: dict[str, Queue | None] = {}
         for exchange, consumer in zip(workers, consumers, strict=True):
@@ -104,23 +95,19 @@ class Progress:
         self._waiting = deque([*known, look], maxlen=LOOKS)
 
     def _advance(self, look: Look, recorded: ConsumerStanding) -> None:
-        if recorded.drained:
+        if not recorded.waiting:
             self.handled = look
             self._waiting.clear()
         while self._waiting and (self._waiting[0].outcomes_seq or 0) <= recorded.ack_floor.stream_seq:
             self.handled = self._waiting.popleft()
 
-    async def _seen(self, name: str, ask: Callable[[], Awaitable[Standing]]) -> Standing | NotGranted | None:
-        """Return the server's answer, None without one; a denied request is not repeated for a minute."""
-        if (refusal := self._refused.get(name)) is not None and time.monotonic() < refusal[0]:
-            return refusal[1]
-        try:
-            return await ask()
-        except NotGranted as refused:
-            self._refused[name] = (time.monotonic() + REFUSED_SECONDS, refused)
-            return refused
-        except BusUnavailable:
-            return None
+
+async def _seen(asking: Awaitable[Standing]) -> Standing | BusUnavailable:
+    """Return the server's answer, or the reason why there is none."""
+    try:
+        return await asking
+    except BusUnavailable as unavailable:
+        return unavailable
 
 
 def _queue(moment: datetime, stream: StreamStanding, consumer: ConsumerStanding) -> Queue:

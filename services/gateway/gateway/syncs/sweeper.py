@@ -15,19 +15,10 @@ from contracts.faults import Code
 from gateway.outbox.relay import Relay
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Held, Overdue, Sync
-from gateway.store import (
-    accounts,
-    idempotency,
-    limits,
-    logins,
-    networks,
-    outbox,
-    publications,
-    settlements,
-    syncs,
-    users,
-)
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool, database_time
+from gateway.store import accounts, outbox, publications, syncs
+from gateway.store.background import attempt, repeat
+from gateway.store.expiry import EXPIRIES, delete_expired
+from gateway.store.pool import Connection, Pool, database_time
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
 
@@ -48,13 +39,8 @@ AGAIN_SECONDS = 60.0
 
 Delete = Callable[[Connection, int], Awaitable[int]]
 FORGET: tuple[Delete, ...] = (
-    users.delete_expired_families,
-    idempotency.delete_old,
-    settlements.delete_old_settlements,
+    *(partial(delete_expired, table=table) for table in EXPIRIES),
     publications.delete_requests_of_ended,
-    limits.delete_over,
-    logins.delete_old,
-    networks.delete_old,
 )
 
 log = structlog.get_logger()
@@ -75,12 +61,7 @@ class Sweeper:
     """Runs every five seconds; any number of sweepers may run at once."""
 
     def __init__(
-        self,
-        pool: Pool,
-        relay: Relay,
-        key: Ed25519PrivateKey,
-        patience: Patience,
-        progress: Progress,
+        self, pool: Pool, relay: Relay, key: Ed25519PrivateKey, patience: Patience, progress: Progress
     ) -> None:
         self._pool = pool
         self._relay = relay
@@ -96,28 +77,21 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep for ever."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            await self.sweep()
+        await repeat("sweeping", self.sweep, asyncio.sleep, SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Run all parts of a sweep; they are idempotent, and a failed part does not stop the others."""
-        await self._part("look", self._look)
+        await self._part("look", self._look())
         for exchange in EXCHANGES:
-            await self._part("republish", partial(self._republish_lost, exchange))
-        await self._part("settle", self._settle_overdue)
-        await self._part("name_unknown", self._name_unknown)
+            await self._part("republish", self._republish_lost(exchange))
+        await self._part("settle", self._settle_overdue())
+        await self._part("name_unknown", self._name_unknown())
         for delete in FORGET:
-            await self._part("forget", partial(self._forget, delete))
+            await self._part("forget", self._forget(delete))
 
-    async def _part(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await part()
+    async def _part(self, name: str, part: Awaitable[None]) -> None:
+        if await attempt("sweeping", part, part=name):
             self._contact = time.monotonic()
-        except DatabaseUnavailable as error:
-            log.warning("sweeper_waits", part=name, reason=str(error))
-        except Exception:
-            log.exception("sweeping_failed", part=name)
 
     async def _look(self) -> None:
         """Read the progress on the bus, and the start of this gateway's uninterrupted database access."""
@@ -172,7 +146,7 @@ class Sweeper:
             return
         for _ in range(OVERDUE_BATCHES):
             async with self._pool.transaction() as connection:
-                overdue = await settlements.take_overdue(
+                overdue = await syncs.take_overdue(
                     connection, list(EXCHANGES), over_at, AGAIN_SECONDS, OVERDUE_BATCH
                 )
                 await outbox.put_all(connection, [self._settlement(sync) for sync in overdue])

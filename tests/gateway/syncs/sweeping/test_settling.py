@@ -8,7 +8,7 @@ from chassis.bus.inspection import INFO_SECONDS
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
 from contracts.wire.envelope import encode
-from gateway.store.idempotency import delete_old
+from gateway.store.expiry import delete_expired
 from gateway.syncs.sweeper import LATEST_SECONDS, SWEEP_SECONDS
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.waiting import until
@@ -184,7 +184,7 @@ async def test_what_is_over_is_forgotten_in_batches(sweeping: Sweeping) -> None:
            from accounts, generate_series(1, 1200) n"""
     )
     async with sweeping.pool.transaction() as connection:
-        assert await delete_old(connection, 500) == 500
+        assert await delete_expired(connection, 500, "idempotency_keys") == 500
 
     await sweeping.sweeper().sweep()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -33,8 +33,6 @@ ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
 UNREADABLE_KEY = "We can not read what the answer says of the key."
 SHAPE = "The answer does not have the documented shape."
 
-Shape = TypeVar("Shape")
-
 
 class Envelope(msgspec.Struct, frozen=True):
     """The fields of every response of the API; `data` may contain damage, and refusals often lack it."""
@@ -42,12 +40,6 @@ class Envelope(msgspec.Struct, frozen=True):
     code: str
     msg: str = ""
     data: Any = None
-
-
-class TimeRow(msgspec.Struct, frozen=True):
-    """The exchange's clock, milliseconds since the epoch."""
-
-    ts: str
 
 
 def parse_envelope(body: bytes) -> Envelope | None:
@@ -110,13 +102,9 @@ def parse_config(data: Any) -> Verified:
     if not isinstance(master, str) or not UID.fullmatch(master) or not isinstance(bound, str):
         raise UnexpectedResponse(UNREADABLE_KEY)
     addresses = _listed(bound)
-    if not _are_bound(addresses):
+    if len(addresses) > MAX_ADDRESSES or not all(map(ADDRESS.fullmatch, addresses)):
         raise UnexpectedResponse(UNREADABLE_KEY)
     return Verified(rights.exchange_uid, str(master), rights.permissions, addresses)
-
-
-def _are_bound(addresses: tuple[str, ...]) -> bool:
-    return len(addresses) <= MAX_ADDRESSES and all(map(ADDRESS.fullmatch, addresses))
 
 
 def parse_rights(data: Any) -> Rights:
@@ -128,26 +116,18 @@ def parse_rights(data: Any) -> Rights:
     uid, perm = fields.get("uid"), fields.get("perm")
     if not isinstance(uid, str) or not isinstance(perm, str) or not UID.fullmatch(uid):
         raise UnexpectedResponse("The answer does not say whose key it is and what it may do.")
-    return Rights(str(uid), _rights(perm))
+    return Rights(str(uid), named_rights(OKX, _listed(perm)))
 
 
 def parse_time(data: Any) -> int:
     """Parse the data of /api/v5/public/time; return milliseconds since the epoch."""
-    said = _time(str(_only(data, TimeRow).ts))
+    ts = _one(data).get("ts")
+    if not is_whole(data) or not isinstance(ts, str):
+        raise UnexpectedResponse(SHAPE)
+    said = _time(ts)
     if said is None:
         raise UnexpectedResponse("The time is not a valid time.")
     return (said - EPOCH) // timedelta(milliseconds=1)
-
-
-def _only(data: Any, shape: type[Shape]) -> Shape:
-    """Return the single row of a response; refuse any damage."""
-    if not is_whole(data):
-        raise UnexpectedResponse(SHAPE)
-    try:
-        (row,) = msgspec.convert(data, tuple[shape])  # type: ignore[valid-type]  # a shape is a class
-    except msgspec.ValidationError:
-        raise UnexpectedResponse(SHAPE) from None
-    return row
 
 
 def _account(data: Any) -> dict[str, Any]:
@@ -185,10 +165,6 @@ def _time(value: Any) -> datetime | None:
     if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
         return None
     return EPOCH + timedelta(milliseconds=int(value))
-
-
-def _rights(perm: str) -> tuple[str, ...]:
-    return named_rights(OKX, _listed(perm))
 
 
 def _listed(text: str) -> tuple[str, ...]:

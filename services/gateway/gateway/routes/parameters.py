@@ -1,0 +1,20 @@
+"""The parameters that several handlers share: the request, and parts of the gateway by name."""
+
+from typing import Any
+
+from litestar import Request
+from litestar.di import NamedDependency
+
+from gateway.identity.tokens import SignedIn
+from gateway.store.pool import Pool
+
+SignedInRequest = Request[SignedIn, Any, Any]
+AnyRequest = Request[Any, Any, Any]
+Database = NamedDependency[Pool]
+# Our source addresses of calls to exchanges.
+Egress = NamedDependency[tuple[str, ...]]
+
+
+def client_address(request: AnyRequest) -> str | None:
+    """Return the client's network address."""
+    return request.client.host if request.client else None
