@@ -1,6 +1,6 @@
-"""Print the CycloneDX 1.6 SBOM of the image in which this runs: `python - NAME VERSION IMAGE_ID TIME < sbom.py`.
+"""Print the CycloneDX SBOM of the image in which this runs: `python - NAME VERSION IMAGE_ID TIME < sbom.py`.
 
-It lists the distributions of Python and the packages of Debian that are installed; it uses the standard library.
+It lists the installed distributions of Python and packages of Debian, and uses only the standard library.
 """
 
 import json

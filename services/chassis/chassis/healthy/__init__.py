@@ -13,7 +13,7 @@ LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 
 def healthy(environ: Mapping[str, str]) -> bool:
     """Ask `/readyz` on OPERATIONS_PORT, which must be set; raises KeyError and ValueError.
 
-    It reads the two settings itself, because the imports of `chassis.settings` would cost it most of its time.
+    It reads its two settings itself, because the imports of `chassis.settings` would take most of its time.
     """
     host = environ.get("LISTEN_HOST", "")
     connection = HTTPConnection(LOOPBACK.get(host, host), int(environ["OPERATIONS_PORT"]), timeout=SECONDS)
