@@ -1,7 +1,6 @@
 """The container engine and the built images."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
 from deploy.local.services import Infrastructure
-from tests.containers.engine import DOCKER, IMAGES, Container, docker, settings_of
+from tests.containers.engine import IMAGES, Container, docker, settings_of
 
 MISSING = "No container engine answers `docker version`: start dockerd, or set WITHOUT_CONTAINERS=1 to skip"
 
@@ -19,7 +18,7 @@ MISSING = "No container engine answers `docker version`: start dockerd, or set W
 @pytest.fixture(autouse=True, scope="session")
 def _engine() -> None:
     """End the run in one line without an engine or an image; WITHOUT_CONTAINERS=1 skips instead."""
-    if shutil.which(DOCKER) is None or not docker("version").worked:
+    if not docker("version").worked:
         if os.environ.get("WITHOUT_CONTAINERS") == "1":
             pytest.skip(MISSING)
         pytest.exit(MISSING, returncode=1)

@@ -34,7 +34,9 @@ class Ended:
 
 
 def docker(*words: str, told: str = "") -> Ended:
-    """Run the engine's client and return how it ended."""
+    """Run the engine's client and return how it ended; without a client nothing works."""
+    if shutil.which(DOCKER) is None:
+        return Ended(worked=False, output="", errors=f"{DOCKER} is not installed")
     run = subprocess.run(
         [DOCKER, *words], input=told, capture_output=True, text=True, timeout=SECONDS, check=False
     )
