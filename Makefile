@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SERVICES := gateway sync-worker vault-broker
+# Each has a lock and an image; the first three are the services.
+PARTS := gateway sync-worker vault-broker provisioning exchange
 ROOTS := contracts services/chassis services/gateway services/sync-worker services/vault-broker .
 RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
@@ -18,13 +19,13 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check test lint contracts publish lock clean
+.PHONY: help demo up check test lint contracts publish lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this help
 	@printf 'Crypto Pocket Butler. Needs Python 3.11 or newer and make.\n\n'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end)
 	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once)
@@ -33,10 +34,10 @@ up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: withou
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
 
 check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
-	$(PYTEST) -m 'not stack' $(ARGS)
+	$(PYTEST) -m 'not stack and not containers' $(ARGS)
 
 test: $(TEST) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -m 'not containers' $(ARGS)
 
 lint: $(TEST) ## Check style and types
 	$(BIN)/ruff check .
@@ -52,14 +53,22 @@ publish: $(TEST) ## Keep the schemas as those of a release, where every reader o
 
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
-		--extra contracts --extra chassis --extra gateway --extra sync-worker --extra vault-broker --extra local
+		--extra contracts --extra chassis $(PARTS:%=--extra %) --extra local
 	$(COMPILE) $(ARGS) --output-file requirements/test.txt --all-extras --constraints requirements/run.txt
-	for service in $(SERVICES); do $(COMPILE) --output-file requirements/$$service.txt \
-		--constraints requirements/run.txt --extra contracts --extra chassis --extra $$service || exit; done
+	for part in $(PARTS); do case $$part in exchange) more= ;; provisioning) more='--extra contracts' ;; \
+		*) more='--extra contracts --extra chassis' ;; esac; $(COMPILE) --output-file requirements/$$part.txt \
+		--constraints requirements/run.txt $$more --extra $$part || exit; done
+	$(COMPILE) --output-file requirements/build.txt --constraints requirements/test.txt --extra build
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
+images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=, VERSION=)
+	PYTHON=$(PYTHON) bash deploy/containers/build.sh $(PARTS)
+
+test-containers: $(TEST) ## Run the tests inside the built images (WITHOUT_CONTAINERS=1: skip them without an engine)
+	$(BIN)/python -m pytest -n0 -m containers $(ARGS)
+
 clean: ## Remove the virtual environment and caches, not the data in .butler/
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -20,7 +20,7 @@ from deploy.local.services import Infrastructure, running_services, service_port
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.local.stack import Stack
 from tests.forking import ForkingProcesses
-from tests.speeds import needs_whole_system, order
+from tests.speeds import needs_engine, needs_whole_system, order
 from tests.waiting import until
 
 MIGRATIONS_TABLE = "schema_migrations"
@@ -31,8 +31,10 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the whole system, and order the files, which may run in parallel."""
+    """Mark tests that need the whole system or an engine, and order the files, which may run in parallel."""
     for item in items:
+        if needs_engine(item):
+            item.add_marker("containers")
         if needs_whole_system(item):
             item.add_marker("stack")
     order(items)

@@ -1,4 +1,4 @@
-"""The tests that need the whole system, and the best order of the files of tests."""
+"""The tests that need the whole system or a container engine, and the best order of the files of tests."""
 
 from pathlib import Path
 
@@ -23,6 +23,11 @@ def needs_whole_system(item: pytest.Item) -> bool:
     }
     starts = STARTERS & at_hand or STARTING & {module for module, _ in at_hand}
     return bool(starts or WHOLE_SYSTEMS & {*item.fixturenames})
+
+
+def needs_engine(item: pytest.Item) -> bool:
+    """Return whether a test runs containers."""
+    return item.path.is_relative_to(ROOT / "containers")
 
 
 def order(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Each service is installed from its own lock: exactly its requirements, pinned as in all locks."""
+"""Each image is installed from its own lock: exactly its requirements, pinned as in all locks."""
 
 import json
 import re
@@ -15,6 +15,12 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "requirements"
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 SERVICES = {"gateway": "gateway", "sync-worker": "sync_worker", "vault-broker": "vault_broker"}
+# The extras of each image's lock.
+ASKED = {
+    **{service: ("contracts", "chassis", service) for service in SERVICES},
+    "provisioning": ("contracts", "provisioning"),
+    "exchange": ("exchange",),
+}
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?P<rest>.*(?:\n .*)*)", re.MULTILINE)
 # An address, or a path of the machine that wrote the file.
 PLACE = re.compile(r"\w+://|\bfile:|--(extra-)?index|--find-links|(^|[\s\"'=])[~\\]?/\w", re.MULTILINE)
@@ -54,12 +60,10 @@ def named(requirement: str) -> str:
     return re.split(r"[^a-z0-9-]", requirement, maxsplit=1)[0]
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_lock_has_what_its_service_asks_for(service: str) -> None:
-    """Its own requirements and those of contracts and chassis, without those of another service."""
-    asked = {named(each) for extra in ("contracts", "chassis", service) for each in EXTRAS[extra]}
-
-    assert direct(service) == asked
+@pytest.mark.parametrize(("part", "extras"), ASKED.items())
+def test_a_lock_has_what_its_part_asks_for(part: str, extras: tuple[str, ...]) -> None:
+    """Its own requirements and those of the code that it shares, without those of another part."""
+    assert direct(part) == {named(each) for extra in extras for each in EXTRAS[extra]}
 
 
 @pytest.mark.parametrize(("package", "owners"), OWNERS.items())
@@ -74,7 +78,7 @@ def test_only_the_worker_asks_for_httpx() -> None:
     assert "httpx" not in pins("vault-broker")
 
 
-@pytest.mark.parametrize("lock", [*SERVICES, "test"])
+@pytest.mark.parametrize("lock", [*ASKED, "test"])
 def test_all_locks_agree_on_versions(lock: str) -> None:
     """A package has the same version in each lock as in the local stack."""
     run = pins("run")
@@ -83,7 +87,7 @@ def test_all_locks_agree_on_versions(lock: str) -> None:
     assert lock == "test" or pins(lock).keys() <= run.keys()
 
 
-@pytest.mark.parametrize("lock", ["run", "test", *SERVICES])
+@pytest.mark.parametrize("lock", ["run", "test", "build", *ASKED])
 def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
     """A replaced package is refused, and everyone uses their own index."""
     text = (LOCKS / f"{lock}.txt").read_text()

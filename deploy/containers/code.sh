@@ -1,0 +1,34 @@
+#!/bin/sh
+# Copies the code of one part: code.sh SOURCE SERVICE TARGET. What is not named here is in no image.
+set -eu
+source=$1 service=$2 target=$3
+
+put() { # put FOLDER FILE...: into a folder of the target
+	mkdir -p "$target/$1"
+	(folder=$1 && shift && cd "$source" && cp -R "$@" "$target/$folder")
+}
+
+case "$service" in
+gateway | sync-worker | vault-broker | provisioning) put . contracts/contracts ;;
+esac
+case "$service" in
+gateway) put . services/chassis/chassis services/gateway/gateway contracts/asyncapi.json ;;
+sync-worker) put . services/chassis/chassis services/sync-worker/sync_worker ;;
+vault-broker) put . services/chassis/chassis services/vault-broker/vault_broker ;;
+provisioning)
+	put chassis services/chassis/chassis/__init__.py services/chassis/chassis/tls.py
+	put chassis/bus services/chassis/chassis/bus/__init__.py services/chassis/chassis/bus/provision.py \
+		services/chassis/chassis/bus/transport.py
+	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/schemes
+	put deploy deploy/vault
+	[ ! -d "$source/deploy/database" ] || put deploy deploy/database
+	put deploy/local deploy/local/keys.py
+	put services/gateway services/gateway/migrations
+	;;
+exchange)
+	put deploy deploy/simulator
+	put deploy/local deploy/local/certificates.py deploy/local/keys.py deploy/local/ports.py
+	;;
+*) echo "code.sh: there is no part $service" >&2 && exit 1 ;;
+esac
+find "$target" -name __pycache__ -prune -exec rm -rf {} +
