@@ -22,12 +22,13 @@ provisioning)
 	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/schemes
 	put deploy deploy/vault
 	[ ! -d "$source/deploy/database" ] || put deploy deploy/database
-	put deploy/local deploy/local/keys.py
+	put deploy deploy/private_files.py
 	put services/gateway services/gateway/migrations
 	;;
 exchange)
 	put deploy deploy/simulator
-	put deploy/local deploy/local/certificates.py deploy/local/keys.py deploy/local/ports.py
+	put deploy/local deploy/local/certificates.py deploy/local/ports.py
+	put deploy deploy/private_files.py
 	;;
 *) echo "code.sh: there is no part $service" >&2 && exit 1 ;;
 esac
