@@ -196,6 +196,7 @@ def _vault_broker(parts: Infrastructure) -> dict[str, str]:
         "VAULT_CACERT": str(parts.vault.ca),
         "VAULT_ROLE_ID_FILE": str(parts.vault.role_id_file),
         "VAULT_SECRET_ID_FILE": str(parts.vault.secret_id_file),
+        "VAULT_KUBERNETES_TOKEN_FILE": "",  # no cluster admits the local broker
         "GRANT_PUBLIC_KEY_FILE": str(public),
     }
 

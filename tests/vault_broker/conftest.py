@@ -101,7 +101,7 @@ def environment(
 async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
     """Yield a separate login, kept alive as the service does it."""
     connection = Vault(own_vault.url, str(own_vault.ca))
-    login = Login(connection, own_vault.role_id_file, own_vault.secret_id_file, time.monotonic)
+    login = Login(connection, own_vault.method, time.monotonic)
     keeping = asyncio.create_task(login.keep())
     await until(login.ready)
     yield login

@@ -24,7 +24,7 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM and return the exit code: 1 if a part ended unexpectedly."""
     clocks = Clocks()
     vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
-    login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
+    login = Login(vault, settings.login, time.monotonic)
     bus = Bus(
         "vault-broker",
         "broker",
