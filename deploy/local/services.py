@@ -10,19 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
-from deploy.local.keys import kept, write_private
+from deploy.local.keys import kept, new_key, public_pem, write_private
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.ports import LOOPBACK, free_ports
@@ -170,8 +162,8 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
     return {
         "DATABASE_URL": parts.database.url(GATEWAY),
         "DATABASE_PASSWORD_FILE": str(parts.database.password_file(GATEWAY)),
-        "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", _new_key)),
-        "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", _new_key)),
+        "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", new_key)),
+        "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", new_key)),
         **parts.vault.fingerprints,
     }
 
@@ -189,8 +181,8 @@ def _sync_worker(parts: Infrastructure) -> dict[str, str]:
 
 
 def _vault_broker(parts: Infrastructure) -> dict[str, str]:
-    private = kept(parts.directory / "keys" / "grant.pem", _new_key)
-    public = write_private(private.with_name("grant-public.pem"), _public_pem(private.read_bytes()))
+    private = kept(parts.directory / "keys" / "grant.pem", new_key)
+    public = write_private(private.with_name("grant-public.pem"), public_pem(private.read_bytes()))
     return {
         "VAULT_ADDR": parts.vault.url,
         "VAULT_CACERT": str(parts.vault.ca),
@@ -199,12 +191,3 @@ def _vault_broker(parts: Infrastructure) -> dict[str, str]:
         "VAULT_KUBERNETES_TOKEN_FILE": "",  # no cluster admits the local broker
         "GRANT_PUBLIC_KEY_FILE": str(public),
     }
-
-
-def _new_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _public_pem(private: bytes) -> bytes:
-    public = load_pem_private_key(private, password=None).public_key()
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
