@@ -1,4 +1,4 @@
-"""`python -m deploy.database` migrates a database that others run, repeatedly, and lets the gateway log in."""
+"""`python -m deploy.database` migrates a database that others run, and lets the gateway log in."""
 
 import subprocess
 import sys
@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.keys import write_private
-from deploy.local.postgres import GATEWAY, LOOPBACK, OWNER, SUPERUSER, Postgres, running_postgres
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
 
 SECONDS = 60

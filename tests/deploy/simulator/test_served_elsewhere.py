@@ -1,8 +1,8 @@
 """In a pod the simulator listens on all addresses, with a certificate that others issued."""
 
+import asyncio
 import json
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,19 +27,20 @@ async def test_it_shows_the_certificate_that_it_was_given(tmp_path: Path) -> Non
         f"--certificate={tmp_path / 'tls.crt'}",
         f"--key={tmp_path / 'tls.key'}",
     ]
-    with subprocess.Popen([sys.executable, "-m", "deploy.simulator", *options]) as process:
-        try:
 
-            async def listens() -> bool:
-                return (home / "address.json").exists()
+    async def listens() -> bool:
+        return (home / "address.json").exists()
 
-            await until(listens, SECONDS)
-            url = json.loads((home / "address.json").read_text())["exchanges"]["okx"]["global"]
-            context = ssl.create_default_context()
-            authority.configure_trust(context)
-            async with httpx.AsyncClient(verify=context, trust_env=False) as client:
-                answer = await client.get(f"{url.replace('127.0.0.1', 'localhost')}/api/v5/public/time")
-        finally:
-            process.terminate()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "deploy.simulator", *options)
+    try:
+        await until(listens, SECONDS)
+        url = json.loads((home / "address.json").read_text())["exchanges"]["okx"]["global"]
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+            answer = await client.get(f"{url.replace('127.0.0.1', 'localhost')}/api/v5/public/time")
+    finally:
+        process.terminate()
+        await process.wait()
 
     assert answer.status_code == httpx.codes.OK
