@@ -83,7 +83,7 @@ def golden(overlay: str) -> Path:
 @cache
 def objects(overlay: str) -> tuple[Object, ...]:
     """Return the rendered objects of an overlay, which need no program."""
-    return tuple(yaml.safe_load_all(golden(overlay).read_text()))
+    return tuple(yaml.load_all(golden(overlay).read_text(), yaml.CSafeLoader))
 
 
 def of_kind(overlay: str, *kinds: str) -> list[Object]:
