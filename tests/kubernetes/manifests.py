@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,6 +84,19 @@ def golden(overlay: str) -> Path:
 def objects(overlay: str) -> tuple[Object, ...]:
     """Return the rendered objects of an overlay, which need no program."""
     return tuple(yaml.load_all(golden(overlay).read_text(), yaml.CSafeLoader))
+
+
+class _Plain(yaml.CSafeDumper):
+    """Writes an object that occurs twice twice, because not every reader knows YAML's references."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature of PyYAML
+        """Use no reference."""
+        return True
+
+
+def dumped(found: Iterable[Object]) -> str:
+    """Return objects as YAML documents."""
+    return str(yaml.dump_all(found, Dumper=_Plain))
 
 
 def of_kind(overlay: str, *kinds: str) -> list[Object]:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-import yaml
-
-from tests.kubernetes.manifests import TOOLS, Object, tool
+from tests.kubernetes.manifests import TOOLS, Object, dumped, tool
 from tests.kubernetes.network import ADDRESSES, NAMESPACE, OTHERS, Pod
 
 LINE = re.compile(r"(?P<source>\S+) => (?P<target>\S+) : (?P<what>.+)")
@@ -59,9 +57,7 @@ def _write(policies: Iterable[Object], pods: Iterable[Pod], directory: Path) -> 
         for pod in pods
     ]
     for name, content in (("policies", policies), ("namespaces", spaces), ("pods", written)):
-        dumper = yaml.SafeDumper
-        dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
-        (directory / f"{name}.yaml").write_text(yaml.dump_all(content, Dumper=dumper))
+        (directory / f"{name}.yaml").write_text(dumped(content))
 
 
 def _read(line: str, ports: list[int]) -> Iterator[Flow]:

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.kubernetes.manifests import MANIFESTS, TOOLS, Object, every, objects, of_kind, tool
+from tests.kubernetes.manifests import MANIFESTS, TOOLS, Object, dumped, every, objects, of_kind, tool
 
 SECONDS = 60
 # CloudNativePG 1.30 supports these.
@@ -39,7 +39,7 @@ def key(each: Object) -> str:
 def refused(found: list[Object], version: str, directory: Path) -> str:
     """Return what kubernetes-validate says of objects that are not valid."""
     path = directory / "objects.yaml"
-    path.write_text(yaml.safe_dump_all(found))
+    path.write_text(dumped(found))
     command: list[str | Path] = [
         tool(TOOLS / "kubernetes-validate"),
         "--strict",
