@@ -8,6 +8,10 @@ ROOTS := contracts services/chassis services/gateway services/sync-worker servic
 RUN := $(VENV)/run.stamp
 TEST := $(VENV)/test.stamp
 NPM := $(VENV)/npm
+# Programs that check the manifests, each group in a virtual environment of its own.
+GROUPS := manifests checkov
+TOOLS := $(GROUPS:%=$(VENV)/%/ready.stamp)
+OVERLAYS := single-node production demo
 PORT ?= 3000
 # Processes of tests beside each other; 0 runs them in one, in order. More than one for each processor makes waits time out.
 JOBS ?= 2
@@ -19,7 +23,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check test lint contracts publish lock images test-containers clean
+.PHONY: help demo up check test lint contracts publish tools manifests lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -51,6 +55,12 @@ publish: $(TEST) ## Keep the schemas as those of a release, where every reader o
 	$(BIN)/python -m pytest -q tests/contracts/test_cards.py tests/contracts/test_published.py
 	cp contracts/schemas/*.json contracts/published/
 
+tools: $(TOOLS) ## Install the programs that check the manifests; without them these tests are skipped
+
+manifests: $(TOOLS) ## Write the rendered manifests of each overlay
+	for overlay in $(OVERLAYS); do $(VENV)/manifests/bin/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
+		--output deploy/kubernetes/overlays/$$overlay/rendered.yaml || exit; done
+
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
 		--extra contracts --extra chassis $(PARTS:%=--extra %) --extra local
@@ -59,6 +69,7 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 		*) more='--extra contracts --extra chassis' ;; esac; $(COMPILE) --output-file requirements/$$part.txt \
 		--constraints requirements/run.txt $$more --extra $$part || exit; done
 	$(COMPILE) --output-file requirements/build.txt --constraints requirements/test.txt --extra build
+	for group in $(GROUPS); do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=, VERSION=)
@@ -89,4 +100,10 @@ $(TEST): requirements/test.txt requirements/npm/package-lock.json $(RUN)
 	@rm -rf $(NPM) && cp -R requirements/npm $(NPM)
 	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --silent || { rm -rf $(NPM); \
 		echo 'WARNING: npm could not install: THE TESTS WITH FOREIGN READERS OF OUR CONTRACTS ARE SKIPPED' >&2; }
+	@touch $@
+
+$(TOOLS): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
+	@echo 'Installing the programs of requirements/$*.txt'
+	@$(PYTHON) -m venv $(VENV)/$*
+	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

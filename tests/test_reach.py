@@ -73,7 +73,7 @@ FOLDERS = {
     "vault_broker.app": BUS | VAULT | {"granian"},
     "vault_broker.handlers": BUS | VAULT,
     "vault_broker.credentials": VAULT,
-    "vault_broker.approle": VAULT,
+    "vault_broker.vault_login": VAULT,
     "vault_broker.vault": VAULT,
 }
 # In the folder of an exchange only its connector may call it.

@@ -11,6 +11,7 @@ from signal import SIGINT, SIGQUIT
 import psycopg
 from psycopg import sql
 
+from deploy.database.roles import set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, kept_port
@@ -152,9 +153,6 @@ async def _migrate(processes: Processes, server: Postgres) -> None:
 
 
 async def _set_password(server: Postgres, role: str) -> None:
-    """Set a role's password to that of its file; only its scram verifier is sent to the server."""
-    secret = server.password_file(role).read_bytes()
+    """Set a role's password to that of its file."""
     async with await server.connect(SUPERUSER, DATABASE) as connection:
-        verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()
-        statement = sql.SQL("alter role {} login password {}")
-        await connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
+        await set_password(connection, role, server.password_file(role).read_bytes())

@@ -10,14 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
@@ -28,7 +20,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
-from deploy.private_files import kept, private_folder, write_private
+from deploy.private_files import kept, new_key, private_folder, public_pem, write_private
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
 from sync_worker.settings import OPTIONAL as OF_WORKER
@@ -171,8 +163,8 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
     return {
         "DATABASE_URL": parts.database.url(GATEWAY),
         "DATABASE_PASSWORD_FILE": str(parts.database.password_file(GATEWAY)),
-        "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", _new_key)),
-        "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", _new_key)),
+        "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", new_key)),
+        "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", new_key)),
         **parts.vault.fingerprints,
     }
 
@@ -190,21 +182,13 @@ def _sync_worker(parts: Infrastructure) -> dict[str, str]:
 
 
 def _vault_broker(parts: Infrastructure) -> dict[str, str]:
-    private = kept(parts.directory / "keys" / "grant.pem", _new_key)
-    public = write_private(private.with_name("grant-public.pem"), _public_pem(private.read_bytes()))
+    private = kept(parts.directory / "keys" / "grant.pem", new_key)
+    public = write_private(private.with_name("grant-public.pem"), public_pem(private.read_bytes()))
     return {
         "VAULT_ADDR": parts.vault.url,
         "VAULT_CACERT": str(parts.vault.ca),
         "VAULT_ROLE_ID_FILE": str(parts.vault.role_id_file),
         "VAULT_SECRET_ID_FILE": str(parts.vault.secret_id_file),
+        "VAULT_KUBERNETES_TOKEN_FILE": "",  # no cluster admits the local broker
         "GRANT_PUBLIC_KEY_FILE": str(public),
     }
-
-
-def _new_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _public_pem(private: bytes) -> bytes:
-    public = load_pem_private_key(private, password=None).public_key()
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.local.certificates import make_authority
+from deploy.local.certificates import Identity, make_authority
 from deploy.local.ports import LOOPBACK
 from deploy.simulator import simulated
 from deploy.simulator.app import HOSTS, listening
@@ -34,16 +34,20 @@ def arguments() -> argparse.Namespace:
         help="a TOML file with the accounts of the exchange that it names, in place of the exchange's own",
     )
     parser.add_argument("--strict-limits", action="store_true", help="spread the rate limits: no bursts")
+    parser.add_argument("--listen", default=LOOPBACK, metavar="HOST", help="address of the origins")
+    parser.add_argument("--certificate", type=Path, help="of the origins, in place of one made in DIR")
+    parser.add_argument("--key", type=Path, help="of that certificate")
     parser.add_argument("--admin-port", type=int, help="plain HTTP to switch faults on; 0: a free one")
     return parser.parse_args()
 
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT; `address.json` exists only while the servers listen."""
+    options.directory.mkdir(parents=True, exist_ok=True)
     address = options.directory / "address.json"
     address.unlink(missing_ok=True)
-    authority = make_authority(options.directory, "Simulated exchange CA")
     exchanges = simulated(options.accounts, strict=options.strict_limits)
+    identity, authority = identified(options)
     origins = [
         Origin(exchange.key, region, host)
         for exchange in exchanges
@@ -56,12 +60,20 @@ async def serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     switches = Switches(exchanges)
     async with (
-        listening(switches, authority.issue(HOSTS), ports) as bound,
+        listening(switches, identity, ports, options.listen) as bound,
         administered(switches, options.admin_port) as admin,
     ):
-        announce(address, authority.certificate_path, bound, admin)
+        announce(address, authority, bound, admin)
         await stopping.wait()
         address.unlink(missing_ok=True)
+
+
+def identified(options: argparse.Namespace) -> tuple[Identity, Path]:
+    """Return the identity of the origins, and the certificate that clients trust."""
+    if options.certificate and options.key:
+        return Identity(options.certificate, options.key), options.certificate
+    authority = make_authority(options.directory, "Simulated exchange CA")
+    return authority.issue(HOSTS), authority.certificate_path
 
 
 def announce(address: Path, ca: Path, ports: Mapping[Origin, int], admin: str | None) -> None:

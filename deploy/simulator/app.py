@@ -20,7 +20,7 @@ SHUTDOWN_SECONDS = 2.0
 
 @asynccontextmanager
 async def listening(
-    switches: Switches, identity: Identity, ports: Mapping[Origin, int]
+    switches: Switches, identity: Identity, ports: Mapping[Origin, int], host: str = LOOPBACK
 ) -> AsyncIterator[dict[Origin, int]]:
     """Serve each origin on its port, 0 for a free one, and yield the ports; raises OSError for one in use."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -31,7 +31,7 @@ async def listening(
             runner = web.ServerRunner(web.Server(_handler(switches, origin), access_log=None))
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
-            site = web.TCPSite(runner, LOOPBACK, port, ssl_context=context, shutdown_timeout=SHUTDOWN_SECONDS)
+            site = web.TCPSite(runner, host, port, ssl_context=context, shutdown_timeout=SHUTDOWN_SECONDS)
             await site.start()
             bound[origin] = runner.addresses[0][1]
         yield bound

@@ -3,7 +3,8 @@
 It sets up the engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its
 sealing key. It can run again at any time, because correct parts stay unchanged. It writes `broker.role_id`,
 `broker.secret_id` and `fingerprints.env` to DIR, for broker and gateway, and keeps a login that still works.
-VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
+With --kubernetes-namespace the broker logs in with the token of its pod instead, and there is no secret id.
+It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
 """
 
 import argparse
@@ -12,19 +13,20 @@ import os
 import re
 import ssl
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
-from deploy.vault.provision import Handover, Refused, Terms, provision
+from deploy.vault.provision import Cluster, Handover, Refused, Terms, provision
 
 CALL_SECONDS = 30
 # The characters of a token that can stand in a header.
 TOKEN = re.compile(r"[!-~]+")
 
 
-def arguments() -> argparse.Namespace:
-    """Read the command line and the environment."""
+def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, by default that of the process, and the environment."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.vault",
         description=__doc__,
@@ -41,9 +43,35 @@ def arguments() -> argparse.Namespace:
         default=[],
         help="CIDR where the broker's login works; repeatable",
     )
-    add("--renew-login", action="store_true", help="end the broker's tokens and secret id")
-    add("--alone", action="store_true", help="with a new login, end all tokens but the caller's")
-    return parser.parse_args()
+    add(
+        "--renew-login",
+        action="store_true",
+        help="end the broker's tokens and secret id",
+    )
+    add(
+        "--alone",
+        action="store_true",
+        help="with a new login, end all tokens but the caller's",
+    )
+    of_pods = parser.add_argument_group("the broker's login with the token of its pod")
+    of_pods.add_argument("--kubernetes-namespace", help="namespace of the service account vault-broker")
+    of_pods.add_argument(
+        "--kubernetes-host", default="https://kubernetes.default.svc", help="address of the API server"
+    )
+    of_pods.add_argument("--kubernetes-ca-file", type=Path, help="its authority, for a vault elsewhere")
+    of_pods.add_argument(
+        "--reviewer-token-file", type=Path, help="token that may review others, for a vault elsewhere"
+    )
+    return parser.parse_args(line)
+
+
+def cluster_of(options: argparse.Namespace) -> Cluster | None:
+    """Return the cluster of the broker, None without one; raises OSError for an unreadable file."""
+    if not options.kubernetes_namespace:
+        return None
+    files = (options.kubernetes_ca_file, options.reviewer_token_file)
+    authority, reviewer = (file.read_text().strip() if file else "" for file in files)
+    return Cluster(options.kubernetes_namespace, options.kubernetes_host, authority, reviewer)
 
 
 def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
@@ -70,10 +98,11 @@ async def run(options: argparse.Namespace) -> None:
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = ("broker.role_id", "broker.secret_id", "fingerprints.env")
     files = Handover(*(options.directory / name for name in names))
-    terms = Terms(tuple(options.broker_network), options.renew_login, options.alone)
+    terms = Terms(tuple(options.broker_network), options.renew_login, options.alone, cluster_of(options))
     async with client_of(options) as client:
         await provision(client, files, terms)
     print(f"{options.address} is provisioned; login and fingerprints are in {options.directory}")
+    print(files.fingerprints_file.read_text(), end="")
 
 
 def text(error: Exception) -> str:

@@ -29,6 +29,9 @@ ENGINES: dict[str, Answer] = {
     "sys/mounts/transit": {"type": "transit"},
     "sys/auth/approle": {"type": "approle"},
 }
+PODS: dict[str, Answer] = {"sys/auth/kubernetes": {"type": "kubernetes"}}
+# The audience of the broker's token: the API server accepts no token that is meant for the vault.
+AUDIENCE = "vault"
 SEALING_KEY = "secret/data/sealing-key"
 # The path where brokers of the previous release created it; brokers read it there until the next release.
 EARLIER_SEALING_KEY = "secret/data/credentials/sealing-key"
@@ -42,17 +45,33 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """The Kubernetes cluster whose broker logs in with a token of its pod, and the namespace of the broker.
+
+    Without `ca` (PEM) and `reviewer` (a token that may review others) the vault runs in the cluster itself,
+    and uses those of its own pod.
+    """
+
+    namespace: str
+    host: str
+    ca: str = ""
+    reviewer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of provisioning a vault.
 
     A login or token of a broker works only in the networks `brokers`, everywhere if it is empty. `renewed`
     gives the broker a new secret id, even if the old one works, and revokes its tokens. `alone` means that
     only this system uses the vault: then all other tokens are revoked, including a remaining root token.
+    With `cluster` the broker logs in by Kubernetes auth, and gets no secret id.
     """
 
     brokers: tuple[str, ...] = ()
     renewed: bool = False
     alone: bool = False
+    cluster: Cluster | None = None
 
     @property
     def role(self) -> Answer:
@@ -63,6 +82,15 @@ class Terms:
             "token_period": "15m",
             "token_bound_cidrs": [*self.brokers],
             "secret_id_bound_cidrs": [*self.brokers],
+        }
+
+    def pod_role(self, cluster: Cluster) -> Answer:
+        """Return the role for the token of one service account in one namespace, and for one audience."""
+        return {
+            "bound_service_account_names": [BROKER],
+            "bound_service_account_namespaces": [cluster.namespace],
+            "audience": AUDIENCE,
+            **{key: value for key, value in self.role.items() if key.startswith("token_")},
         }
 
     @property
@@ -96,18 +124,22 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
 
     If the login is renewed, earlier tokens are revoked, because they may have excess rights.
     """
-    await _mount_engines(client)
+    await _mount_engines(client, ENGINES | PODS if terms.cluster else ENGINES)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
     await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
-    await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
+    if terms.cluster:
+        await _admit_pods(client, terms, terms.cluster)
+    else:
+        await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
     # The first read creates the key, which takes up to a second.
     wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]
     sealing_key = await _settle_sealing_key(client)
     pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
     lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
     write_private(files.fingerprints_file, lines.encode())
-    if terms.renewed or not await _login_is_good(client, files, terms):
-        await _renew_login(client, files, terms)
+    if terms.renewed or not (terms.cluster or await _login_is_good(client, files, terms)):
+        if not terms.cluster:
+            await _renew_login(client, files, terms)
         await _revoke_tokens(client, alone=terms.alone)
 
 
@@ -126,9 +158,9 @@ async def call(client: httpx.AsyncClient, method: str, path: str, body: Answer |
     return answer
 
 
-async def _mount_engines(client: httpx.AsyncClient) -> None:
+async def _mount_engines(client: httpx.AsyncClient, engines: Mapping[str, Answer]) -> None:
     mounted = {kind: (await call(client, "GET", kind))["data"] for kind in ("sys/mounts", "sys/auth")}
-    for path, engine in ENGINES.items():
+    for path, engine in engines.items():
         kind, _, name = path.rpartition("/")
         found = mounted[kind].get(f"{name}/")
         if found is None:
@@ -137,6 +169,17 @@ async def _mount_engines(client: httpx.AsyncClient) -> None:
             raise Refused(
                 f"{path} is another engine than {engine}: it is {found['type']}, {found['options']}"
             )
+
+
+async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster) -> None:
+    """Set up the login with the token of the broker's pod."""
+    reviewing = {
+        "kubernetes_host": cluster.host,
+        "kubernetes_ca_cert": cluster.ca,
+        "token_reviewer_jwt": cluster.reviewer,
+    }
+    await call(client, "POST", "auth/kubernetes/config", reviewing)
+    await call(client, "POST", f"auth/kubernetes/role/{BROKER}", terms.pod_role(cluster))
 
 
 async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:

@@ -27,9 +27,10 @@ from tests.deploy.earlier import TODAY, Tree, tree_of
 from tests.deploy.test_broker_policy import login_of
 from tests.deploy.test_upgrade import BEFORE
 from tests.waiting import until
-from vault_broker.approle import Login
+from vault_broker.auth_methods import approle
 from vault_broker.credentials import Credentials
 from vault_broker.vault import Vault
+from vault_broker.vault_login import Login
 
 PLACES = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
 STARTED_SECONDS = 60.0
@@ -260,7 +261,7 @@ async def test_todays_broker_reads_the_same_key_before_the_update(
         address = configuration["listener"][0]["tcp"]["address"]
         connection = Vault(f"https://{address}", str(directory / "openbao" / "tls" / "ca.pem"))
         role_id, secret_id = (directory / "keys" / f"broker.{name}" for name in ("role_id", "secret_id"))
-        login = Login(connection, role_id, secret_id, time.monotonic)
+        login = Login(connection, approle(role_id, secret_id), time.monotonic)
         await login.check()
         key = await Credentials(login).sealing_key()
         connection.close()

@@ -87,7 +87,7 @@ def test_all_locks_agree_on_versions(lock: str) -> None:
     assert lock == "test" or pins(lock).keys() <= run.keys()
 
 
-@pytest.mark.parametrize("lock", ["run", "test", "build", *ASKED])
+@pytest.mark.parametrize("lock", ["run", "test", "build", "manifests", "checkov", *ASKED])
 def test_a_lock_has_hashes_and_no_addresses(lock: str) -> None:
     """A replaced package is refused, and everyone uses their own index."""
     text = (LOCKS / f"{lock}.txt").read_text()

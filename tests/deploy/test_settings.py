@@ -50,6 +50,15 @@ def own_settings(stack: Stack, service: str) -> set[str]:
         return set(told(stack)[service])
 
 
+def names_in(path: Path) -> set[str]:
+    """Return the names of settings that a module mentions."""
+    return {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME.fullmatch(node.value)
+    }
+
+
 @pytest.mark.parametrize("service", MODULES)
 def test_every_setting_that_load_reads_passes_through_and_no_other(
     shared_stack: Stack, monkeypatch: pytest.MonkeyPatch, service: str
@@ -67,12 +76,7 @@ def test_every_setting_that_load_reads_passes_through_and_no_other(
 @pytest.mark.parametrize("service", MODULES)
 def test_what_a_service_reads_is_told_or_optional_and_explained(shared_stack: Stack, service: str) -> None:
     """The stack sets each name, or the caller may set it; the docs say which."""
-    mentioned = {
-        node.value
-        for path in READERS[service]
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME.fullmatch(node.value)
-    }
+    mentioned = set().union(*map(names_in, READERS[service]))
     explained = (ROOT / "docs" / "architecture.md").read_text()
 
     assert mentioned - own_settings(shared_stack, service) <= {*OPTIONAL[service]}

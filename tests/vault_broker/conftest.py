@@ -20,10 +20,10 @@ from deploy.local.processes import Processes
 from tests.vault_broker.asking import Clock, Gateway, Worker
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
-from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.vault import Vault
+from vault_broker.vault_login import Login
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def environment(
 async def logged_in(own_vault: OwnVault) -> AsyncIterator[Login]:
     """Yield a separate login, kept alive as the service does it."""
     connection = Vault(own_vault.url, str(own_vault.ca))
-    login = Login(connection, own_vault.role_id_file, own_vault.secret_id_file, time.monotonic)
+    login = Login(connection, own_vault.method, time.monotonic)
     keeping = asyncio.create_task(login.keep())
     await until(login.ready)
     yield login

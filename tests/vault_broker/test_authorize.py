@@ -16,9 +16,9 @@ from contracts.wire.grants import VERIFY
 from tests.vault_broker.asking import ALL_READS, code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
-from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.schemes.types import HMAC_SHA256
+from vault_broker.vault_login import Login
 
 VECTORS = Path(__file__).parents[3] / "shared/exchanges/data/test-vectors.json"
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"

@@ -16,10 +16,10 @@ from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import Callers, connected
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.app import STORE_LATENESS
-from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.vault import Vault
+from vault_broker.vault_login import Login
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 

@@ -23,11 +23,11 @@ from contracts.wire.fields import key_bytes
 from deploy.vault.policy import broker_policy
 from tests.vault_broker.asking import wrap
 from tests.vault_broker.vaults import OwnVault
-from vault_broker.approle import Login
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import Denied
 from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import ED25519, ES256, HMAC_SHA256, HMAC_SHA512, TransitKey
+from vault_broker.vault_login import Login
 
 VECTORS = Path(__file__).parents[3] / "shared/exchanges/data/test-vectors.json"
 POLICY = "sys/policies/acl/vault-broker"

@@ -73,3 +73,15 @@ def test_key_file_with_another_content_is_named(environ: dict[str, str], name: s
         with pytest.raises(BadSetting, match=f"^{name} can not be used") as refused:
             load({**environ, name: str(tmp_path / "bad")})
         assert not bad or bad.decode() not in str(refused.value)
+
+
+def test_the_token_of_a_pod_replaces_the_two_files(environ: dict[str, str], tmp_path: Path) -> None:
+    """In a cluster there is neither role id nor secret id."""
+    (tmp_path / "token").write_text("a token")
+    del environ["VAULT_ROLE_ID_FILE"], environ["VAULT_SECRET_ID_FILE"]
+
+    settings = load({**environ, "VAULT_KUBERNETES_TOKEN_FILE": str(tmp_path / "token")})
+
+    assert settings.login.files == {"jwt": tmp_path / "token"}
+    with pytest.raises(BadSetting, match=r"^VAULT_KUBERNETES_TOKEN_FILE can not be used"):
+        load({**environ, "VAULT_KUBERNETES_TOKEN_FILE": "/nowhere"})

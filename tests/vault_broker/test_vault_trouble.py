@@ -17,9 +17,10 @@ from tests.vault_broker.asking import code
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
-from vault_broker.approle import PAUSE_AFTER_REFUSAL, Login
+from vault_broker.auth_methods import PAUSE_AFTER_REFUSAL, approle
 from vault_broker.errors import VaultUnavailable
 from vault_broker.vault import Vault
+from vault_broker.vault_login import Login
 
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 # The broker's timeout is 2.2 s and a worker's 3; a machine that is busy with other tests adds to that.
@@ -153,9 +154,7 @@ async def test_denial_by_the_policy_leads_to_no_login(
 async def test_token_is_renewed_at_two_thirds_of_its_life(own_vault: OwnVault) -> None:
     """A token of 15 minutes is not touched for 9 minutes and renewed before 10.5."""
     before, seconds = await tokens(own_vault), Seconds()
-    login = Login(
-        Vault(own_vault.url, str(own_vault.ca)), own_vault.role_id_file, own_vault.secret_id_file, seconds
-    )
+    login = Login(Vault(own_vault.url, str(own_vault.ca)), own_vault.method, seconds)
     await login.check()
     (accessor,) = await tokens(own_vault) - before
 
@@ -176,7 +175,9 @@ async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, t
     """Bad credentials are tried so rarely that the vault never locks the role, other ones at once."""
     seconds, secret_id = Seconds(), tmp_path / "secret_id"
     secret_id.write_text("wrong")
-    login = Login(Vault(own_vault.url, str(own_vault.ca)), own_vault.role_id_file, secret_id, seconds)
+    login = Login(
+        Vault(own_vault.url, str(own_vault.ca)), approle(own_vault.role_id_file, secret_id), seconds
+    )
     for moment, words in ((0.0, "refuses"), (5.0, "waits"), (PAUSE_AFTER_REFUSAL, "refuses"), (5.0, "waits")):
         seconds.value += moment
         with pytest.raises(VaultUnavailable, match=words):
@@ -190,9 +191,8 @@ async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, t
 
 async def test_missing_login_file_is_not_the_end(own_vault: OwnVault, tmp_path: Path) -> None:
     """The broker waits for a file that does not exist yet."""
-    login = Login(
-        Vault(own_vault.url, str(own_vault.ca)), tmp_path / "missing", own_vault.secret_id_file, Seconds()
-    )
+    method = approle(tmp_path / "missing", own_vault.secret_id_file)
+    login = Login(Vault(own_vault.url, str(own_vault.ca)), method, Seconds())
     with pytest.raises(VaultUnavailable, match="can not be read"):
         await login.check()
 
@@ -200,8 +200,6 @@ async def test_missing_login_file_is_not_the_end(own_vault: OwnVault, tmp_path: 
 async def test_vault_under_another_authority_is_not_spoken_to(own_vault: OwnVault, directory: Path) -> None:
     """A server whose certificate the CA file does not vouch for gets no token and no log-in."""
     stranger = make_authority(directory / "stranger", "stranger").certificate_path
-    login = Login(
-        Vault(own_vault.url, str(stranger)), own_vault.role_id_file, own_vault.secret_id_file, Seconds()
-    )
+    login = Login(Vault(own_vault.url, str(stranger)), own_vault.method, Seconds())
     with pytest.raises(VaultUnavailable, match="SSLError"):
         await login.check()

@@ -18,6 +18,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.private_files import write_private
 from deploy.vault.provision import Handover, provision
+from vault_broker.auth_methods import Method, approle
 
 SECONDS = 30
 
@@ -60,6 +61,11 @@ class OwnVault:
             files = Handover(self.role_id_file, self.secret_id_file, self.fingerprints_file)
             if provisioned:
                 await provision(self.client, files, TERMS)
+
+    @property
+    def method(self) -> Method:
+        """Return the login of its broker."""
+        return approle(self.role_id_file, self.secret_id_file)
 
     async def stop(self) -> None:
         """Stop the server."""

@@ -9,11 +9,11 @@ from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
-from vault_broker.approle import Login
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
+from vault_broker.vault_login import Login
 
 VAULT = "vault"
 # Clocks under NTP differ by less. The gateway's STORED_WITHIN_SECONDS depends on it.
@@ -24,7 +24,7 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM and return the exit code: 1 if a part ended unexpectedly."""
     clocks = Clocks()
     vault = Vault(settings.vault_address, settings.vault_ca_file, partial(clocks.note, VAULT))
-    login = Login(vault, settings.role_id_file, settings.secret_id_file, time.monotonic)
+    login = Login(vault, settings.login, time.monotonic)
     bus = Bus.of("vault-broker", "broker", settings.running)
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)

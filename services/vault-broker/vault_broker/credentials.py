@@ -18,10 +18,10 @@ from contracts.exchanges.types import RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import MIN_KEY_BYTES, Secret
 from contracts.wire.sealing import SealingKey
-from vault_broker.approle import Login
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
 from vault_broker.schemes.types import TransitKey
 from vault_broker.vault import Answer, Part, read_answer
+from vault_broker.vault_login import Login
 
 UNDO_TIMEOUT = 2.0
 # Brokers of the previous release made it at the second; a vault not provisioned since then has only that.

@@ -1,30 +1,29 @@
 """The settings of the vault-broker, from its environment and the files it names."""
 
-from pathlib import Path
-
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, content, parsed, readable, running
 from contracts.wire.grants import load_verifying_key
+from vault_broker.auth_methods import Method, approle, kubernetes
 
 DEFAULT_PORT = 3002
+KUBERNETES = "VAULT_KUBERNETES_TOKEN_FILE"
 # The optional settings of `load`; a starter passes on only these from its own environment.
-OPTIONAL = RUNNING
+OPTIONAL = (*RUNNING, KUBERNETES)
 
 
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one vault-broker.
 
-    The broker reads the two AppRole files at each login, so the operator may replace them while it runs.
+    The broker reads the files of `login` at each login, so they may be replaced while it runs.
     """
 
     running: Running
     vault_address: str
     vault_ca_file: str
-    role_id_file: Path
-    secret_id_file: Path
+    login: Method
     gateway_key: Ed25519PublicKey
 
 
@@ -34,10 +33,17 @@ def load(environ: Environment) -> Settings:
         running=running(environ, DEFAULT_PORT, also=["PORT"]),
         vault_address=parsed(environ, "VAULT_ADDR", _https),
         vault_ca_file=str(parsed(environ, "VAULT_CACERT", readable)),
-        role_id_file=parsed(environ, "VAULT_ROLE_ID_FILE", readable),
-        secret_id_file=parsed(environ, "VAULT_SECRET_ID_FILE", readable),
+        login=_login(environ),
         gateway_key=parsed(environ, "GRANT_PUBLIC_KEY_FILE", lambda text: load_verifying_key(content(text))),
     )
+
+
+def _login(environ: Environment) -> Method:
+    """Read the login: Kubernetes where its setting names a token, else AppRole; raises BadSetting."""
+    if environ.get(KUBERNETES):
+        return kubernetes(parsed(environ, KUBERNETES, readable))
+    names = ("VAULT_ROLE_ID_FILE", "VAULT_SECRET_ID_FILE")
+    return approle(*(parsed(environ, name, readable) for name in names))
 
 
 def _https(text: str) -> str:

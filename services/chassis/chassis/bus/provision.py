@@ -9,7 +9,7 @@ one has one. `--ca-file FILE` turns on TLS; add `--cert-file` and `--key-file` i
 import argparse
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -157,8 +157,8 @@ async def _first_start(jetstream: JetStreamContext, consumer: Consumer) -> dict[
     return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": now - NEW_CONSUMER_READS}
 
 
-def main() -> None:
-    """Read the command line and provision."""
+def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, by default that of the process."""
     parser = argparse.ArgumentParser(prog="chassis.bus.provision", description=__doc__)
     parser.add_argument("--url", required=True, help="nats://HOST:PORT")
     parser.add_argument("--nkey-file", required=True, help="file with the admin's nkey seed")
@@ -169,10 +169,16 @@ def main() -> None:
     )
     parser.add_argument("--cert-file", default="", help="certificate to show to the server")
     parser.add_argument("--key-file", default="", help="key of that certificate")
-    options = parser.parse_args()
-    listed = options.subscribers and read_subscribers(options.subscribers.read_bytes())
+    options = parser.parse_args(line)
     if (options.cert_file or options.key_file) and not options.ca_file:
         parser.error("--cert-file and --key-file need --ca-file: without it the connection is in clear text")
+    return options
+
+
+def main() -> None:
+    """Read the command line and provision."""
+    options = arguments()
+    listed = options.subscribers and read_subscribers(options.subscribers.read_bytes())
     tls = tls_context(options.ca_file, options.cert_file, options.key_file) if options.ca_file else None
     asyncio.run(provision(options.url, options.nkey_file, listed, replicas=options.replicas, tls=tls))
 

@@ -1,21 +1,18 @@
-"""The broker's login at the vault: AppRole, renewal of the token, and one new login if it is refused."""
+"""The broker's login at the vault: renewal of the token, and one new login if it is refused."""
 
 import asyncio
 import random
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
 
 from contracts.values import Secret
+from vault_broker.auth_methods import Method
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 from vault_broker.vault import Answer, Vault, read_answer
 
 CHECK_EVERY = 2.0
-# Unless our provisioning configured it otherwise, a vault locks a role out after five failed logins, and
-# resets the count only after 15 minutes without any.
-PAUSE_AFTER_REFUSAL = 16 * 60.0
 MAX_CREDENTIAL = 4096
 
 log = structlog.get_logger()
@@ -33,16 +30,14 @@ class _Authenticated(msgspec.Struct):
 class Login:
     """A token for the vault, held only by this process; `monotonic` is a clock in seconds."""
 
-    def __init__(
-        self, vault: Vault, role_id_file: Path, secret_id_file: Path, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, vault: Vault, method: Method, monotonic: Callable[[], float]) -> None:
         self._vault = vault
-        self._files = (role_id_file, secret_id_file)
+        self._method = method
         self._monotonic = monotonic
         self._token: Secret | None = None
         self._renew_at = 0.0
         self._changing = asyncio.Lock()
-        self._refused: tuple[str, ...] = ()
+        self._refused: Mapping[str, str] | None = None
         self._refused_until = 0.0
         self._trouble = "not logged in yet"
 
@@ -109,15 +104,15 @@ class Login:
 
     async def _log_in(self) -> None:
         """Get a new token; raises VaultUnavailable, also if the same credentials were refused recently."""
-        role_id, secret_id = credentials = await asyncio.to_thread(self._read_files)
+        credentials = await asyncio.to_thread(self._read_files)
         if credentials == self._refused and self._monotonic() < self._refused_until:
             raise VaultUnavailable("the vault refused the broker's log-in; the next try waits")
         try:
-            body = {"role_id": role_id, "secret_id": secret_id}
-            answer = await self._vault.request("POST", "auth/approle/login", body=body)
+            body = {**self._method.fields, **credentials}
+            answer = await self._vault.request("POST", self._method.path, body=body)
         except (Absent, Denied, Rejected):
             self._token = None
-            self._refused, self._refused_until = credentials, self._monotonic() + PAUSE_AFTER_REFUSAL
+            self._refused, self._refused_until = credentials, self._monotonic() + self._method.pause
             raise VaultUnavailable("the vault refuses the broker's log-in") from None
         token = read_answer(answer, _Authenticated).auth
         self._token = token.client_token
@@ -128,10 +123,12 @@ class Login:
         """Schedule the renewal of the token at about two thirds of its life."""
         self._renew_at = self._monotonic() + token.lease_duration * random.uniform(0.6, 0.7)  # noqa: S311 - jitter
 
-    def _read_files(self) -> tuple[str, ...]:
-        """Read role id and secret id each time, because the operator may have replaced them."""
+    def _read_files(self) -> Mapping[str, str]:
+        """Read the files each time, because the operator or the kubelet may have replaced them."""
         try:
-            return tuple(path.read_text()[:MAX_CREDENTIAL].strip() for path in self._files)
+            return {
+                name: path.read_text()[:MAX_CREDENTIAL].strip() for name, path in self._method.files.items()
+            }
         except (OSError, UnicodeDecodeError) as error:
             raise VaultUnavailable(f"the log-in files can not be read: {type(error).__name__}") from None
 

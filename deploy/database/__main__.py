@@ -1,0 +1,76 @@
+"""Migrate a database that others run: `python -m deploy.database --url URL --password-file FILE`.
+
+The role in the URL owns the database and may create roles (CREATEROLE). The first migration creates the
+gateway's role; with --gateway-password-file the command sets its password. Repeating it changes nothing.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import psycopg
+
+from deploy.database.roles import set_password
+
+MIGRATIONS = Path(__file__).parents[2] / "services" / "gateway" / "migrations"
+GATEWAY = "butler_gateway"
+MIGRATION_SECONDS = 900
+CONNECT_SECONDS = 10
+
+
+def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, by default that of the process."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.database", description=__doc__)
+    parser.add_argument("--url", required=True, help="postgresql://OWNER@HOST:PORT/DATABASE?sslmode=...")
+    parser.add_argument("--password-file", type=Path, required=True, help="file with the owner's password")
+    parser.add_argument("--gateway-password-file", type=Path, help="file with the gateway's password")
+    return parser.parse_args(line)
+
+
+def with_password(url: str, password: str) -> str:
+    """Return the address with the password of its role; raises ValueError without a role."""
+    parts = urlsplit(url)
+    if not parts.username or parts.password:
+        raise ValueError("the URL must name a role, and hold no password")
+    _, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{place}").geturl()
+
+
+def migrate(url: str) -> None:
+    """Run the migrations that are due; raises subprocess.SubprocessError."""
+    program = Path(sys.executable).with_name("dbmate")
+    command: list[str | Path] = [program, "--no-dump-schema", "--migrations-dir", MIGRATIONS, "migrate"]
+    environment = {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url}
+    subprocess.run(command, env=environment, check=True, timeout=MIGRATION_SECONDS)
+
+
+async def admit_gateway(url: str, password: bytes) -> None:
+    """Set the password of the gateway's role; raises psycopg.Error."""
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, connect_timeout=CONNECT_SECONDS
+    ) as connection:
+        await set_password(connection, GATEWAY, password)
+
+
+def main() -> None:
+    """Run the command; a failure is reported in one line, without a password."""
+    options = arguments()
+    try:
+        url = with_password(options.url, options.password_file.read_text().strip())
+        migrate(url)
+        if options.gateway_password_file:
+            asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().strip()))
+    except subprocess.SubprocessError:
+        sys.exit("the database is not migrated: dbmate failed")  # its command line has no password
+    except (OSError, ValueError, psycopg.Error) as error:
+        sys.exit(f"the database is not migrated: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    print("the database is migrated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`python -m deploy.database` migrates a database that others run, and lets the gateway log in."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
+from deploy.local.processes import Processes
+from deploy.private_files import write_private
+
+SECONDS = 60
+
+
+@pytest_asyncio.fixture(name="server", scope="module")
+async def _server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    directory = tmp_path_factory.mktemp("database")
+    async with running_postgres(Processes(directory / "logs"), directory) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(name="empty")
+async def _empty(server: Postgres) -> AsyncIterator[str]:
+    """Yield the name of an empty database of the owner."""
+    async with await server.connect(SUPERUSER, "postgres") as connection:
+        await connection.execute("create database another owner butler_owner")
+        yield "another"
+        await connection.execute("drop database another with (force)")
+
+
+def ran(server: Postgres, database: str, **changed: str) -> subprocess.CompletedProcess[str]:
+    """Run the command on a database as its owner."""
+    options = {
+        "url": f"postgresql://{OWNER}@{LOOPBACK}:{server.port}/{database}?sslmode=disable",
+        "password-file": str(server.password_file(OWNER)),
+        **changed,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "deploy.database",
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+async def test_an_empty_database_gets_the_schema_and_the_gateways_login(
+    server: Postgres, empty: str, tmp_path: Path
+) -> None:
+    """The owner, who is no superuser, does both, and again."""
+    password = write_private(tmp_path / "password", b"another password\n")
+    for _ in range(2):
+        finished = ran(server, empty, **{"gateway-password-file": str(password)})
+        assert finished.returncode == 0, finished.stderr
+
+    async with await psycopg.AsyncConnection.connect(
+        host=LOOPBACK, port=server.port, user=GATEWAY, password="another password", dbname=empty
+    ) as connection:
+        found = await (await connection.execute("select count(*) from users")).fetchone()
+    assert found == (0,)
+
+
+async def test_a_failure_is_told_in_one_line_without_the_password(
+    server: Postgres, empty: str, tmp_path: Path
+) -> None:
+    """The log of a Job shows neither the password nor a traceback."""
+    wrong = write_private(tmp_path / "wrong", b"a wrong password of the owner")
+    for changed in (
+        {"password-file": str(wrong)},
+        {"password-file": "/nowhere"},
+        {"url": "postgresql://h/d"},
+    ):
+        finished = ran(server, empty, **changed)
+
+        assert finished.returncode == 1
+        assert finished.stderr.splitlines()[-1].startswith("the database is not migrated: ")
+        assert "Traceback" not in finished.stderr
+        assert "a wrong password" not in finished.stdout + finished.stderr

@@ -1,0 +1,150 @@
+"""Manifests and programs agree: a pod starts with its variables, arguments and files, and has no other."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gateway.settings
+import sync_worker.settings
+import vault_broker.settings
+from chassis.settings import BadSetting
+from deploy.vault.provision import AUDIENCE, BROKER
+from tests.deploy.test_settings import READERS, names_in
+from tests.kubernetes.manifests import Workload, environment, every, of_kind, workload
+from tests.kubernetes.providing import contents, files
+
+LOAD: dict[str, Callable[[Mapping[str, str]], Any]] = {
+    "gateway": gateway.settings.load,
+    "sync-worker": sync_worker.settings.load,
+    "vault-broker": vault_broker.settings.load,
+}
+OPTIONAL = {
+    "gateway": gateway.settings.OPTIONAL,
+    "sync-worker": sync_worker.settings.OPTIONAL,
+    "vault-broker": vault_broker.settings.OPTIONAL,
+}
+FILE = re.compile(r"/run/secrets/butler/[\w.-]+")
+
+
+def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
+    """Return the variables of a pod, with its files in a directory of the test."""
+    existing = contents(overlay)
+    for place, content in files(pod, existing).items():
+        path = directory / place.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    variables = {}
+    for each in pod.container["env"]:
+        reference = each.get("valueFrom", {}).get("configMapKeyRef")
+        variables[each["name"]] = (
+            existing["ConfigMap", reference["name"]][reference["key"]].decode()
+            if reference
+            else FILE.sub(lambda found: f"{directory}{found[0]}", each["value"])
+        )
+    return variables
+
+
+@every()
+@pytest.mark.parametrize("service", LOAD)
+def test_a_service_starts_with_its_manifest(overlay: str, service: str, tmp_path: Path) -> None:
+    """Its settings module reads every required variable and file, and listens where the manifest says."""
+    pod = workload(overlay, service)
+    settings = LOAD[service](told(overlay, pod, tmp_path))
+    ports = {each["name"]: each["containerPort"] for each in pod.container["ports"]}
+
+    assert settings.running.nats_tls is not None
+    assert not ip_address(settings.running.operations.host).is_loopback
+    assert settings.running.operations.port == ports["operations"]
+    assert service != "gateway" or settings.address.port == ports["api"]
+
+
+@every()
+@pytest.mark.parametrize("service", LOAD)
+def test_each_variable_of_a_manifest_is_read(overlay: str, service: str) -> None:
+    """A misspelt or forgotten variable fails here."""
+    read = {*OPTIONAL[service]}.union(*(names_in(path) for path in READERS[service]))
+    stated = {each["name"] for each in workload(overlay, service).container["env"]}
+
+    assert stated - read - {"LISTEN_HOST"} == set()
+
+
+@every()
+@pytest.mark.parametrize("service", LOAD)
+def test_no_variable_is_there_for_nothing(overlay: str, service: str, tmp_path: Path) -> None:
+    """Without a variable that has no default the service does not start."""
+    variables = told(overlay, workload(overlay, service), tmp_path)
+    for name in variables.keys() - {*OPTIONAL[service]} - {"LISTEN_HOST", "PORT", "OPERATIONS_PORT"}:
+        with pytest.raises(BadSetting, match=name):
+            LOAD[service]({key: value for key, value in variables.items() if key != name})
+
+
+@every()
+def test_the_vault_admits_the_pod_of_the_broker(overlay: str) -> None:
+    """Service account, namespace and audience are those of the role."""
+    pod = workload(overlay, "vault-broker")
+    sources = next(each["projected"]["sources"] for each in pod.spec["volumes"] if "projected" in each)
+    (token,) = (each["serviceAccountToken"] for each in sources if "serviceAccountToken" in each)
+
+    assert (pod.spec["serviceAccountName"], token["audience"]) == (BROKER, AUDIENCE)
+
+
+@every()
+def test_only_the_vaults_job_has_its_namespace_from_the_pod(overlay: str) -> None:
+    """The role is bound to the namespace in which the pods are."""
+    container = workload(overlay, "provision-vault").container
+
+    assert "--kubernetes-namespace=$(POD_NAMESPACE)" in container["args"]
+    (variable,) = container["env"]
+    assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace"
+
+
+@pytest.mark.parametrize("job", ["provision-bus", "provision-database", "provision-vault"])
+@every()
+def test_a_job_is_understood_by_its_command(overlay: str, job: str, tmp_path: Path) -> None:
+    """Each option exists, and each file that it names is mounted."""
+    pod = workload(overlay, job)
+    line = [FILE.sub(lambda found: f"{tmp_path}{found[0]}", each) for each in pod.container["args"]]
+    for place, content in files(pod, contents(overlay)).items():
+        path = tmp_path / place.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    assert pod.container["command"][:2] == ["python", "-m"]
+
+    options = parsed(pod.container["command"][2], line)
+
+    for name, value in vars(options).items():
+        if name.endswith("_file") and value:
+            assert os.access(value, os.R_OK), name
+
+
+def parsed(module: str, line: list[str]) -> Any:
+    """Return the options that a command reads from its line; fails if it refuses them."""
+    if module == "chassis.bus.provision":
+        from chassis.bus.provision import arguments  # noqa: PLC0415 - three of one name
+    elif module == "deploy.database":
+        from deploy.database.__main__ import arguments  # noqa: PLC0415
+    else:
+        assert module == "deploy.vault"
+        from deploy.vault.__main__ import arguments  # noqa: PLC0415
+    return arguments(line)
+
+
+@every()
+def test_the_database_has_the_same_name_for_all(overlay: str) -> None:
+    """The gateway and the Job reach the primary, with the roles of the Secrets."""
+    urls = [environment(workload(overlay, "gateway").container)["DATABASE_URL"]]
+    urls += [each.partition("=")[2] for each in workload(overlay, "provision-database").container["args"][:1]]
+
+    assert [url.partition("?")[0] for url in urls] == [
+        "postgresql://butler_gateway@database-rw:5432/butler",
+        "postgresql://butler_owner@database-rw:5432/butler",
+    ]
+    assert len({url.partition("?")[2] for url in urls}) == 1
+    for cluster in of_kind(overlay, "Cluster"):
+        assert cluster["metadata"]["name"] == "database"
+        assert cluster["spec"]["bootstrap"]["initdb"]["owner"] == "butler_owner"
