@@ -152,7 +152,7 @@ async def test_a_bad_page_is_none(victim: Victim) -> None:
     for name, values in (("limit", BAD_LIMITS), ("cursor", BAD_CURSORS)):
         for value in values:
             wrong[f"{name}={value}"] = off(await victim.send(route, params={name: value}), route, 400)
-    for name, value in (("limit", "20"), ("cursor", "null"), ("cursor", str(victim.account["id"]))):
+    for name, value in (("limit", "20"), ("cursor", str(victim.account["id"]))):
         answer = await victim.send(route, params=[(name, value), (name, value)])
         wrong[f"{name}={value} twice"] = off(answer, route, 400)
 
