@@ -11,7 +11,8 @@ import pytest
 
 from deploy.local.confinement import best_way
 from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.services import MODULES, OPTIONAL, environments, with_own_files
+from deploy.local.processes import Processes
+from deploy.local.services import MODULES, OPTIONAL, environments, programs, service_ports, with_own_files
 from deploy.local.stack import Stack
 from tests.deploy.robbing import ids
 from tests.deploy.test_stack import STOP_SECONDS, command
@@ -83,15 +84,14 @@ def test_what_a_service_reads_is_told_or_optional_and_explained(shared_stack: St
     assert [name for name in OPTIONAL[service] if f"`{name}`" not in explained] == []
 
 
-async def test_a_running_service_has_no_other_environment(shared_stack: Stack) -> None:
+async def test_a_running_service_has_no_other_environment(shared_stack: Stack, tmp_path: Path) -> None:
     """The kernel shows exactly the settings passed to each service."""
     if os.geteuid() != 0:
         pytest.skip("a service hides its environment from its own user")
-    expected = told(shared_stack)
-    for service in MODULES:
-        found = psutil.Process(ids(shared_stack)[service]).environ()
-
-        assert found.keys() - {"LOG_LEVEL"} == expected[service].keys() - {"LOG_LEVEL"}
+    way = shared_stack.processes.way
+    for program in programs(shared_stack.parts, service_ports(), way):
+        async with Processes(tmp_path, way).running(program) as process:
+            assert psutil.Process(process.pid).environ() == program.environment
 
 
 def test_a_file_that_the_caller_names_is_the_services_own(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ WRONG_TYPES: tuple[Any, ...] = (None, True, 1, 1.5, [], {}, ["x"])
 WRONG_TEXTS = ("\0", "\ud800", "x" * 70_000)
 BAD_IDS = ("x", "1", "null", "%00", "%FF", "%2E%2E", "*", "0" * 400, f"{uuid4()}0", str(uuid4())[:-1])
 BAD_LIMITS = ("0", "-1", "101", "1.5", "x", "", "1" * 30, "NaN", "\0")
-BAD_CURSORS = ("x", "", "\0", str(uuid4()), f"{uuid4()}0")
+BAD_CURSORS = ("x", "", "null", "None", f"{{{uuid4()}}}", uuid4().hex, "\0", str(uuid4()), f"{uuid4()}0")
 BAD_KEYS = ("", "x" * 129, "\xe4", "a\tb")
 
 

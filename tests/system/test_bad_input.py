@@ -152,6 +152,9 @@ async def test_a_bad_page_is_none(victim: Victim) -> None:
     for name, values in (("limit", BAD_LIMITS), ("cursor", BAD_CURSORS)):
         for value in values:
             wrong[f"{name}={value}"] = off(await victim.send(route, params={name: value}), route, 400)
+    for name, value in (("limit", "20"), ("cursor", str(victim.account["id"]))):
+        answer = await victim.send(route, params=[(name, value), (name, value)])
+        wrong[f"{name}={value} twice"] = off(answer, route, 400)
 
     assert {name: answer for name, answer in wrong.items() if answer} == {}
     assert await victim.state() == before
@@ -165,6 +168,10 @@ async def test_a_bad_idempotency_key_requests_nothing(victim: Victim) -> None:
             for key in BAD_KEYS:
                 answer = await victim.send(route, headers=[(b"Idempotency-Key", key.encode("latin-1"))])
                 wrong[f"{route}: {key[:20]!r}"] = off(answer, route, 400)
+            answer = await victim.send(
+                route, headers=[(b"Idempotency-Key", b"1"), (b"Idempotency-Key", b"2")]
+            )
+            wrong[f"{route}: two keys"] = off(answer, route, 400)
 
     assert {name: answer for name, answer in wrong.items() if answer} == {}
-    assert (len(wrong), await victim.state()) == (2 * len(BAD_KEYS), before)
+    assert (len(wrong), await victim.state()) == (2 * len(BAD_KEYS) + 2, before)

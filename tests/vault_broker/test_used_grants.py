@@ -80,11 +80,10 @@ async def test_what_the_vault_did_not_sign_does_not_count(callers: Callers, own_
     """However often the vault is away during a sync, its grant is valid when the vault is back."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential)
-    await own_vault.root("PUT", "sys/seal")
+    await own_vault.stop()
     for _ in range(MAX_BATCHES + 4):
         reply = await callers.worker.authorize(callers.worker.request(credential, grant))
         assert code(reply) == Code.VAULT_UNAVAILABLE
-    await own_vault.stop()
     await own_vault.start()
 
     assert (await callers.worker.signed(callers.worker.request(credential, grant))).reads

@@ -96,7 +96,7 @@ async def test_sealed_vault_is_unavailable(
     callers: Callers, login: Login, request_: Authorize, restarting: OwnVault
 ) -> None:
     """A sealed vault counts as unavailable."""
-    await restarting.root("PUT", "sys/seal")
+    await restarting.seal()
     await all_unavailable(callers, request_)
     with pytest.raises(VaultUnavailable):
         await login.check()

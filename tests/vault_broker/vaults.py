@@ -71,6 +71,12 @@ class OwnVault:
         """Stop the server."""
         await self._running.aclose()
 
+    async def seal(self) -> None:
+        """Seal it; a server that was started without data would try for five seconds to unseal itself."""
+        await self.stop()
+        await self.start()
+        await self.root("PUT", "sys/seal")
+
     async def root(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request with root's rights; raises httpx.HTTPStatusError."""
         response = (await self.client.request(method, path, json=body)).raise_for_status()

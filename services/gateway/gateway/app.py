@@ -33,7 +33,7 @@ from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
 from gateway.accounts.reverify import Reverifier
-from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
+from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json, said_once
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
 from gateway.http.openapi import TAGS, operation_id
@@ -190,7 +190,7 @@ def application(provided: Provided, ending: Ending) -> Litestar:
         dependencies=provided.dependencies(),
         on_app_init=[provided.tokens.auth.on_app_init],
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[Limiting(provided.pool, provided.allowed).guard, only_json],
+        guards=[Limiting(provided.pool, provided.allowed).guard, only_json, said_once],
         before_send=[tell_limits],
         middleware=[ending],
         plugins=PLUGINS,

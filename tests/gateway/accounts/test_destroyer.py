@@ -243,7 +243,7 @@ async def test_a_destruction_that_could_not_be_noted_is_asked_for_again(
     async with looping(destroyer.run()) as events:
         async with denied(database, "delete", "credentials"):
             destroyer.wake()
-            await until(told(events, "destroyer_waits"))
+            await until(told(events, "destroying_waits"))
             assert await run(database, AUDIT) == []
         await run(database, DUE)
         destroyer.wake()
@@ -261,7 +261,7 @@ async def test_nothing_is_asked_of_the_vault_while_the_database_is_away(
     async with looping(destroyer.run()) as events:
         async with denied(database, "update", "credentials"):
             destroyer.wake()
-            await until(told(events, "destroyer_waits"))
+            await until(told(events, "destroying_waits"))
             assert vault.asked == []
         destroyer.wake()
         await until(destroyed(database, credential))

@@ -203,7 +203,7 @@ async def test_what_could_not_be_settled_is_verified_again_after_its_claim(
 ) -> None:
     """The database went away after the worker's answer: no second question until the claim is over."""
     async with looping(reverifier.run(EVERY)) as logged, denied(database, "delete", "account_pauses"):
-        await until(told(logged, "reverifier_waits", 2))
+        await until(told(logged, "reverifying_waits", 2))
     assert worker.asked == []
 
     async with denied(database, "insert", "outbox"):
@@ -228,7 +228,7 @@ async def test_verifying_goes_on_after_the_database_was_away(
 
     async with looping(reverifier.run(EVERY)) as logged:
         async with denied(database, "update", "account_pauses"):
-            await until(told(logged, "reverifier_waits", 2))
+            await until(told(logged, "reverifying_waits", 2))
             assert worker.asked == []
         await until(resumed)
 

@@ -11,7 +11,7 @@ from chassis.clocks import Ask
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.topology import Consumer
 
-INFO_SECONDS = 1.5
+INFO_SECONDS = 1.0
 
 
 class NotGranted(BusUnavailable):

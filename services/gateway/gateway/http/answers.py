@@ -91,6 +91,10 @@ class ProblemDocument(msgspec.Struct, frozen=True):
     secret_destroyed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+# A client or proxy may repeat other header fields.
+REPEATED_HEADERS = ("idempotency-key",)
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe the problems of a route for the OpenAPI document, including those of every route."""
     return {
@@ -113,6 +117,16 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
             "unsupported_media_type",
             "The Content-Type is not application/json: send the body as JSON, with that Content-Type.",
         )
+
+
+def said_once(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Raise InvalidInput for a repeated parameter or Idempotency-Key, of which Litestar would use one."""
+    named = [*connection.query_params.keys(), *REPEATED_HEADERS]
+    values = connection.query_params.getall, connection.headers.getall
+    twice = [name for name in named if any(len(get(name, [])) > 1 for get in values)]
+    if twice:
+        errors = [{"field": name, "message": "It was sent more than once"} for name in sorted({*twice})]
+        raise InvalidInput("The request is not valid: `errors` names the fields.", errors=errors)
 
 
 def problem_fields(problem: Problem) -> dict[str, str]:

@@ -45,6 +45,11 @@ IdempotencyKey = Annotated[
     ),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+# Text, because Litestar reads the value `null` of an optional UUID as no value.
+Cursor = Annotated[
+    str | None,
+    QueryParameter(pattern=r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", format="uuid"),
+]
 
 
 @post(
@@ -140,10 +145,10 @@ async def list_syncs(
     pool: Database,
     egress: Egress,
     limit: Limit = 20,
-    cursor: UUID | None = None,
+    cursor: Cursor = None,
 ) -> SyncPage:
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the previous page."""
-    page = await look.list_syncs(pool, request.user.id, account_id, cursor, limit)
+    page = await look.list_syncs(pool, request.user.id, account_id, UUID(cursor) if cursor else None, limit)
     items = tuple(sync_view(sync, egress, page.stand) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)
 
