@@ -32,6 +32,8 @@ OVERLAY = "demo"
 SERVERS = ("nats", "database", "openbao", "exchange")
 JOBS = ("provision-bus", "provision-database", "provision-vault")
 SERVICES = ("vault-broker", "sync-worker", "gateway")
+# One user of a test that kills parts requests syncs all the time.
+GENEROUS = {"SYNC_LIMIT_PER_MINUTE": "1000"}
 JOB_SECONDS = 120.0
 INIT = ("bao", "operator", "init", "-recovery-shares=1", "-recovery-threshold=1", "-format=json")
 # The engine publishes on the loopback interface only.
@@ -91,7 +93,8 @@ class ContainerSystem:
 
     def _pod(self, settings: Settings, name: str) -> Pod:
         """Return a pod with what tests add: the caller's limits, and the accounts of a module of tests."""
-        told = {each: os.environ[each] for each in OPTIONAL.get(name, ()) if each in os.environ}
+        environ = GENEROUS | os.environ
+        told = {each: environ[each] for each in OPTIONAL.get(name, ()) if each in environ}
         added = {each: value for each, value in told.items() if each not in settings.environment}
         if name == "openbao" and os.environ.get(IMAGE):
             return DevVault(in_development(settings), self._network)
