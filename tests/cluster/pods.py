@@ -211,11 +211,21 @@ class Pod:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Suspend all of its processes."""
-        await asyncio.to_thread(self.container.pause)
+        await until(self._paused)
         try:
             yield
         finally:
             await asyncio.to_thread(self._release)
+
+    async def _paused(self) -> bool:
+        """Suspend it, and return whether that worked: the engine gives up where threads are too busy."""
+        try:
+            await asyncio.to_thread(self.container.pause)
+        except APIError as error:
+            if "unable to freeze" not in str(error):
+                raise
+            return False
+        return True
 
     def _release(self) -> None:
         self.container.reload()
