@@ -77,6 +77,7 @@ images: ## Build the images of the parts, each with its SBOM in build/images/ (B
 
 test-containers: $(TEST) ## Run the tests inside the built images (WITHOUT_CONTAINERS=1: skip them without an engine)
 	$(BIN)/python -m pytest -n0 -m containers $(ARGS)
+	$(BIN)/python -m pytest -n0 --cluster $(ARGS)
 
 clean: ## Remove the virtual environment and caches, not the data in .butler/
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,6 +25,12 @@ def needs_whole_system(item: pytest.Item) -> bool:
     return bool(starts or WHOLE_SYSTEMS & {*item.fixturenames})
 
 
+def chosen(item: pytest.Item, *, in_cluster: bool) -> bool:
+    """Return whether a test runs with `--cluster`, or without it; those marked `cluster` run both ways."""
+    only = "whole_cluster" in getattr(item, "fixturenames", ())
+    return only or item.get_closest_marker("cluster") is not None if in_cluster else not only
+
+
 def needs_engine(item: pytest.Item) -> bool:
     """Return whether a test runs containers."""
     return item.path.is_relative_to(ROOT / "containers")

@@ -1,26 +1,35 @@
 """The whole system, started for each test module; every test finds it complete and must leave it so."""
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import httpx
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
-from tests.conformance.simulated import Admin, administering, write_accounts
+from tests.conformance.simulated import NUMBERED, Admin, administering, write_accounts
+from tests.joining import joined
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import IN_THE_CLEAR, until
 
-ACCOUNTS = [f"account-{number}" for number in range(80)]
+if TYPE_CHECKING:
+    from tests.cluster.system import ContainerSystem
 
 
 @pytest_asyncio.fixture(name="one_world", scope="module")
-async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def _one_world(
+    cluster: "ContainerSystem | None", tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    if cluster:
+        from tests.cluster.world import ContainerWorld  # noqa: PLC0415 - see the fixture `cluster`
+
+        yield ContainerWorld(cluster, cluster.directory)
+        return
     directory = tmp_path_factory.mktemp("chaos")
-    write_accounts(directory / "accounts.toml", ACCOUNTS)
+    write_accounts(directory / "accounts.toml", NUMBERED)
     world = await World.start(directory, directory / "accounts.toml")
     yield world
     await world.stop()
@@ -56,8 +65,6 @@ async def _admin(world: World) -> AsyncIterator[Admin]:
 @pytest_asyncio.fixture(name="bus")
 async def _bus(world: World) -> AsyncIterator[Client]:
     """Yield the administrator's connection to the bus."""
-    seed = str(world.parts.nats.seed_file("admin"))
-    async with await nats_client.connect(
-        world.parts.nats.url, nkeys_seed=seed, max_reconnect_attempts=-1, reconnect_time_wait=0.2
-    ) as client:
+    bus = world.parts.nats
+    async with await joined(bus, "admin", max_reconnect_attempts=-1, reconnect_time_wait=0.2) as client:
         yield client

@@ -1,12 +1,12 @@
 """The whole system with every process controlled by the test: to stop, kill, suspend and restart."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
 import httpx
 import psutil
@@ -19,7 +19,7 @@ from deploy.local.processes import Processes, Program
 from deploy.local.services import MODULES, Infrastructure, environments, service_ports
 from deploy.local.simulator import Simulator, running_simulator
 from tests.forking import ForkingProcesses
-from tests.processes import process_writing
+from tests.processes import process_writing, suspended
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import IN_THE_CLEAR, until
 
@@ -65,35 +65,20 @@ class Part:
         await until(gone, STOP_SECONDS)
         await self._running.aclose()
 
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    def held(self) -> AbstractAsyncContextManager[None]:
         """Suspend the process."""
-        process = self.process
-        process.send_signal(SIGSTOP)
-        try:
-            yield
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(SIGCONT)
+        return suspended(self.process)
 
     async def close(self) -> None:
         """Stop it if it runs."""
         await self._running.aclose()
 
 
-class Service(Part):
-    """One process of a service, with its settings and its own ports."""
+class Reporting:
+    """A service that says by HTTP how it is."""
 
-    def __init__(self, directory: Path, name: str, environment: dict[str, str]) -> None:
-        super().__init__(directory, name)
-        self._environment = environment
-        self.url = f"http://{LOOPBACK}:{environment['PORT']}"
-        self.operations = f"http://{LOOPBACK}:{environment['OPERATIONS_PORT']}"
-
-    async def start(self) -> None:
-        """Start it without waiting until it is ready."""
-        program = Program(self.name, [sys.executable, "-m", MODULES[self.name]], self._environment)
-        await self.enter(lambda processes: processes.running(program))
+    name: str
+    operations: str
 
     async def not_ready(self) -> list[str]:
         """Return the required parts that are missing; itself if it does not respond."""
@@ -121,6 +106,21 @@ class Service(Part):
         async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
             lines = (await client.get(f"{self.operations}/metrics")).text.splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
+
+
+class Service(Part, Reporting):
+    """One process of a service, with its settings and its own ports."""
+
+    def __init__(self, directory: Path, name: str, environment: dict[str, str]) -> None:
+        super().__init__(directory, name)
+        self._environment = environment
+        self.url = f"http://{LOOPBACK}:{environment['PORT']}"
+        self.operations = f"http://{LOOPBACK}:{environment['OPERATIONS_PORT']}"
+
+    async def start(self) -> None:
+        """Start it without waiting until it is ready."""
+        program = Program(self.name, [sys.executable, "-m", MODULES[self.name]], self._environment)
+        await self.enter(lambda processes: processes.running(program))
 
 
 @dataclass

@@ -85,7 +85,10 @@ async def _impatient(bus: Client) -> None:
         await bus.jetstream().add_consumer(stream, config)
 
 
-@pytest.mark.parametrize("signal", [SIGKILL, SIGTERM], ids=lambda signal: signal.name)
+@pytest.mark.parametrize(
+    "signal",
+    [pytest.param(SIGKILL, marks=pytest.mark.cluster, id="SIGKILL"), pytest.param(SIGTERM, id="SIGTERM")],
+)
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_sync_ends_once_whoever_dies(

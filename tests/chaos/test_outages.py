@@ -53,6 +53,7 @@ async def _path(person: Person) -> str:
     return f"/accounts/{(await person.connect('account-1'))['id']}"
 
 
+@pytest.mark.cluster
 async def test_a_bus_that_dies_is_waited_for(world: World, person: Person, path: str) -> None:
     """Requests accepted while it was away are published when it is back; services recover by themselves."""
     await world.nats.end(SIGKILL)
@@ -180,6 +181,7 @@ async def test_a_revoked_token_is_replaced(world: World, person: Person, path: s
     assert (sync["success"], sync["status"]) == (True, "completed")
 
 
+@pytest.mark.cluster
 async def test_a_database_that_dies_is_waited_for(world: World, person: Person, path: str) -> None:
     """Meanwhile callers get Retry-After; an outcome waits on the bus until it can be recorded."""
     async with world.exchange.held():
@@ -194,6 +196,7 @@ async def test_a_database_that_dies_is_waited_for(world: World, person: Person, 
     await ends_well(world, person, sync_id)
 
 
+@pytest.mark.cluster
 async def test_a_caller_is_told_where_the_outcome_will_be(world: World, person: Person, path: str) -> None:
     """A gateway in shutdown ends all waits: 202 and Location, where the outcome appears later."""
     async with world.exchange.held():

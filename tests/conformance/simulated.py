@@ -24,6 +24,8 @@ KEEPER = "keeper"
 # Two users' accounts with different amounts, as multiples of those of the rows.
 NEIGHBOURS = {"alice": Decimal(2), "bob": Decimal(3)}
 ONE = Decimal(1)
+# For tests that kill parts, each with an account of its own.
+NUMBERED = [f"account-{number}" for number in range(80)]
 
 
 def write_accounts(file: Path, names: Iterable[str]) -> None:

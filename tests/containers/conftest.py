@@ -1,6 +1,5 @@
 """The container engine and the built images."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,18 +9,13 @@ from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
 from deploy.local.services import Infrastructure
-from tests.containers.engine import IMAGES, Container, docker, settings_of
-
-MISSING = "No container engine answers `docker version`: start dockerd, or set WITHOUT_CONTAINERS=1 to skip"
+from tests.containers.engine import IMAGES, Container, docker, require_engine, settings_of
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _engine() -> None:
     """End the run in one line without an engine or an image; WITHOUT_CONTAINERS=1 skips instead."""
-    if not docker("version").worked:
-        if os.environ.get("WITHOUT_CONTAINERS") == "1":
-            pytest.skip(MISSING)
-        pytest.exit(MISSING, returncode=1)
+    require_engine()
     missing = [image for image in IMAGES.values() if not docker("image", "inspect", image).worked]
     if missing:
         pytest.exit(f"Images are missing, `make images` builds them: {', '.join(missing)}", returncode=1)

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from deploy.local.processes import PLAIN_ENVIRONMENT
 from deploy.local.services import FILES, Infrastructure, environments, service_ports
 
+MISSING = "No container engine answers `docker version`: start dockerd, or set WITHOUT_CONTAINERS=1 to skip"
 DOCKER = os.environ.get("DOCKER", "docker")
 SECONDS = 120
 USER = 10001
@@ -41,6 +44,15 @@ def docker(*words: str, told: str = "") -> Ended:
         [DOCKER, *words], input=told, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     return Ended(run.returncode == 0, run.stdout, run.stderr)
+
+
+def require_engine() -> None:
+    """End the run in one line without an engine; WITHOUT_CONTAINERS=1 skips instead."""
+    if docker("version").worked:
+        return
+    if os.environ.get("WITHOUT_CONTAINERS") == "1":
+        pytest.skip(MISSING)
+    pytest.exit(MISSING, returncode=1)
 
 
 def inspected(image: str) -> dict[str, Any]:

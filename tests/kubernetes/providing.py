@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,8 @@ HEX = "0" * 64
 LOG = f"https://openbao:8200 is provisioned\nWRAPPING_KEY_FINGERPRINT={HEX}\nSEALING_KEY_FINGERPRINT={HEX}\n"
 
 Contents = dict[tuple[str, str], dict[str, bytes]]
+# Returns the token of a pod for an audience; without one it is meant for the API server.
+Issue = Callable[[str | None], bytes]
 
 
 @cache
@@ -28,29 +31,46 @@ def written() -> tuple[Object, ...]:
     with TemporaryDirectory() as directory:
         (Path(directory) / "vault.token").write_text("a token\n")
         (Path(directory) / "fingerprints.env").write_text(LOG)
-        command = [sys.executable, "-m", "deploy.kubernetes.secrets", "--directory", directory]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+        found = printed(Path(directory))
         kept = {path.name: path.stat().st_mode & 0o777 for path in Path(directory).iterdir()}
     assert {mode for name, mode in kept.items() if name not in {"vault.token", "fingerprints.env"}} <= {0o600}
+    return found
+
+
+def printed(directory: Path) -> tuple[Object, ...]:
+    """Return what the documented command prints with a folder of keys."""
+    command = [sys.executable, "-m", "deploy.kubernetes.secrets", "--directory", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     return tuple(json.loads(done.stdout)["items"])
 
 
 @cache
-def identity() -> dict[str, bytes]:
-    """Return what cert-manager puts into the Secret of a Certificate."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("nats")
+def authority() -> trustme.CA:
+    """Return the authority of cert-manager, the same for all tests of this process."""
+    return trustme.CA()
+
+
+def identity(certificate: Object, *names: str) -> dict[str, bytes]:
+    """Return what cert-manager puts into the Secret of a Certificate, valid also for `names`."""
+    told, signer = certificate["spec"], authority()
+    if told.get("isCA"):
+        return {"tls.crt": signer.cert_pem.bytes(), "tls.key": signer.private_key_pem.bytes()}
+    issued = signer.issue_cert(*told["dnsNames"], *told.get("ipAddresses", ()), *names)
     return {
-        "ca.crt": authority.cert_pem.bytes(),
+        "ca.crt": signer.cert_pem.bytes(),
         "tls.crt": issued.cert_chain_pems[0].bytes(),
         "tls.key": issued.private_key_pem.bytes(),
     }
 
 
-def contents(overlay: str) -> Contents:
-    """Return the keys of all Secrets and ConfigMaps that exist in a cluster, by kind and name."""
+def contents(overlay: str, made: Iterable[Object] | None = None, *names: str) -> Contents:
+    """Return the keys of all Secrets and ConfigMaps that exist in a cluster, by kind and name.
+
+    `made` are the objects of the documented command, by default those of a cluster of its own. `names` are
+    further names of all certificates.
+    """
     found: Contents = {("ConfigMap", name): dict(data) for name, data in OF_THE_CLUSTER.items()}
-    for each in (*of_kind(overlay, "ConfigMap", "Secret"), *written()):
+    for each in (*of_kind(overlay, "ConfigMap", "Secret"), *(written() if made is None else made)):
         key = (each["kind"], each["metadata"]["name"])
         assert key not in found
         encoded = each["kind"] == "Secret"
@@ -58,27 +78,34 @@ def contents(overlay: str) -> Contents:
             name: b64decode(value) if encoded else value.encode() for name, value in each["data"].items()
         }
     for each in of_kind(overlay, "Certificate"):
-        found["Secret", each["spec"]["secretName"]] = identity()
+        found["Secret", each["spec"]["secretName"]] = identity(each, *names)
     return found
 
 
 def files(pod: Workload, existing: Contents) -> dict[str, bytes]:
     """Return the files that a pod finds by their paths; raises KeyError for one that does not exist."""
     mounts = {each["name"]: each["mountPath"] for each in pod.container["volumeMounts"]}
+    return {
+        f"{mounts[volume['name']]}/{path}": content
+        for volume in pod.spec.get("volumes", ())
+        for path, content in of_volume(volume, existing, lambda _: b"a token").items()
+    }
+
+
+def of_volume(volume: Object, existing: Contents, token: Issue) -> dict[str, bytes]:
+    """Return the files of a volume of a pod; raises KeyError for one that does not exist."""
     found: dict[str, bytes] = {}
-    for volume in pod.spec.get("volumes", ()):
-        sources = volume.get("projected", {}).get("sources", [volume])
-        for source in sources:
-            for path, content in _of_source(source, existing).items():
-                place = f"{mounts[volume['name']]}/{path}"
-                assert place not in found, place
-                found[place] = content
+    for source in volume.get("projected", {}).get("sources", [volume]):
+        for path, content in _of_source(source, existing, token).items():
+            assert path not in found, path
+            found[path] = content
     return found
 
 
-def _of_source(source: Object, existing: Contents) -> dict[str, bytes]:
+def _of_source(source: Object, existing: Contents, token: Issue) -> Mapping[str, bytes]:
     if "serviceAccountToken" in source:
-        return {source["serviceAccountToken"]["path"]: b"a token"}
+        told = source["serviceAccountToken"]
+        return {told["path"]: token(told.get("audience"))}
     for kind, field, name in (("Secret", "secret", "name"), ("ConfigMap", "configMap", "name")):
         if field in source:
             told = source[field]

@@ -2,10 +2,11 @@
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING
 
 import httpx
-import nats as nats_client
+import pytest
 import pytest_asyncio
 
 from chassis.bus.connection import Bus
@@ -15,13 +16,21 @@ from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering
+from tests.joining import joined, tls_of
+from tests.processes import process_writing, suspended
 from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, Person
 from tests.system.vault import Vault
 from tests.system.watching import CONFIG, Watched
 from tests.waiting import IN_THE_CLEAR
+from vault_broker.auth_methods import Method, approle
+
+if TYPE_CHECKING:
+    from tests.cluster.system import ContainerSystem
 
 NewPerson = Callable[[], Awaitable[Person]]
+# Suspends a service until the end of the block.
+Hold = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 @pytest_asyncio.fixture(name="new_person")
@@ -53,15 +62,33 @@ async def _second_api(stack: Stack) -> AsyncIterator[str]:
         yield f"{address}/api/v1"
 
 
+@pytest.fixture(name="hold")
+def _hold(stack: Stack, cluster: "ContainerSystem | None") -> Hold:
+    """Return a function that suspends a service."""
+    if cluster:
+        pods = cluster.pods
+        return lambda service: pods[service].held()
+    return lambda service: suspended(process_writing(stack.processes.logs / f"{service}.log"))
+
+
+@pytest.fixture(name="login")
+def _login(vault: OpenBao, cluster: "ContainerSystem | None") -> Method:
+    """Return the broker's login at the vault."""
+    return cluster.login if cluster else approle(vault.role_id_file, vault.secret_id_file)
+
+
 @pytest_asyncio.fixture(name="vault_admin")
-async def _vault_admin(stack: Stack, vault: OpenBao, database: Postgres, nats: Nats) -> AsyncIterator[Vault]:
+async def _vault_admin(
+    stack: Stack, vault: OpenBao, login: Method, database: Postgres, nats: Nats
+) -> AsyncIterator[Vault]:
     """Yield a view of the contents of the vault."""
-    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    seed = Secret(nats.seed_file("gateway").read_text())
+    bus = Bus("gateway", "gateway", nats.url, seed, tls=tls_of(nats))
     await bus.start()
     trust = ssl.create_default_context(cafile=vault.ca)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=15) as client:
-        login = {"role_id": vault.role_id_file.read_text(), "secret_id": vault.secret_id_file.read_text()}
-        answer = (await client.post("auth/approle/login", json=login)).raise_for_status().json()
+        told = {**login.fields, **{name: file.read_text() for name, file in login.files.items()}}
+        answer = (await client.post(login.path, json=told)).raise_for_status().json()
         client.headers["X-Vault-Token"] = answer["auth"]["client_token"]
         yield Vault(client, database, bus)
     await bus.stop()
@@ -78,8 +105,7 @@ async def _admin(stack: Stack) -> AsyncIterator[Admin]:
 async def _watched(person: Person, database: Postgres, nats: Nats, admin: Admin) -> AsyncIterator[Watched]:
     """Yield a synced account, and reset the exchange afterwards."""
     user = await person.get("/me")
-    seed = str(nats.seed_file("subscriber"))
-    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+    async with await joined(nats, "subscriber") as client:
         events = await client.subscribe(f"butler.account.*.{user['id']}")
         await client.flush()
         watched = Watched(person, database, await person.connect("plain"), events)

@@ -5,22 +5,24 @@ import json
 from typing import Any
 
 import jsonschema_rs
-import nats as nats_client
+import pytest
 from faststream.nats import NatsBroker, NatsMessage
 from faststream.nats.security import NatsNKey
 
 from contracts.wire.asyncapi import CONTRACTS
 from deploy.local.nats import Nats
+from tests.joining import joined, tls_of
 from tests.system.person import Person
 from tests.tapping import taken
+
+pytestmark = pytest.mark.cluster
 
 
 async def test_a_subscriber_hears_every_outcome_without_amounts(person: Person, nats: Nats) -> None:
     """One event per sync, on the user's subject, with CloudEvents attributes."""
     user = await person.get("/me")
     account = await person.connect("plain")
-    seed = str(nats.seed_file("subscriber"))
-    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+    async with await joined(nats, "subscriber") as client:
         events = await client.subscribe(f"butler.account.synced.{user['id']}")
         await taken(client)
 
@@ -47,8 +49,7 @@ async def test_a_failed_sync_is_an_event_as_well(person: Person, nats: Nats) -> 
     """A sync publishes an event even if it failed or its account was deleted meanwhile."""
     account = await person.connect("plain")
     user = await person.get("/me")
-    seed = str(nats.seed_file("subscriber"))
-    async with await nats_client.connect(nats.url, nkeys_seed=seed) as client:
+    async with await joined(nats, "subscriber") as client:
         events = await client.subscribe(f"butler.account.*.{user['id']}")
         await taken(client)
 
@@ -63,7 +64,10 @@ async def test_a_program_with_stock_faststream_reads_the_events(person: Person, 
     """A plain subscriber with a subscriber's key decodes AccountSynced, which fits the published schema."""
     published = json.loads((CONTRACTS / "published" / "AccountSynced.json").read_text())
     heard = asyncio.Queue[tuple[dict[str, Any], dict[str, str]]]()
-    broker = NatsBroker(nats.url, security=NatsNKey.from_seed(nats.seed_file("subscriber").read_text()))
+    seed, tls = nats.seed_file("subscriber").read_text(), tls_of(nats)
+    secured = tls is not None
+    key = NatsNKey.from_seed(seed, ssl_context=tls, use_ssl=secured, tls_handshake_first=secured)
+    broker = NatsBroker(nats.url, security=key)
 
     @broker.subscriber("butler.account.synced.>")
     async def on_synced(event: dict[str, Any], message: NatsMessage) -> None:

@@ -10,6 +10,8 @@ from tests.system.person import SIMULATED, Person, credentials
 from tests.system.vault import Vault
 from tests.waiting import until
 
+pytestmark = pytest.mark.cluster
+
 
 def by_asset(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return rows by their asset."""

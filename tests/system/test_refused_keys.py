@@ -1,15 +1,13 @@
 """A refused key gets its reason, and leaves no data."""
 
-import signal
-
 import pytest
 
-from deploy.local.stack import Stack
-from tests.processes import process_writing
-from tests.system.conftest import NewPerson
+from tests.system.conftest import Hold, NewPerson
 from tests.system.person import Person
 from tests.system.vault import Vault
 from tests.waiting import until
+
+pytestmark = pytest.mark.cluster
 
 
 @pytest.mark.parametrize(
@@ -119,15 +117,11 @@ async def test_what_belongs_to_others_looks_like_what_is_not_there(new_person: N
 
 
 async def test_a_store_that_arrives_late_leaves_nothing(
-    person: Person, vault_admin: Vault, stack: Stack
+    person: Person, vault_admin: Vault, hold: Hold
 ) -> None:
     """A request that the broker handles after the gateway's timeout is not kept."""
-    broker = process_writing(stack.processes.logs / "vault-broker.log")
-    broker.send_signal(signal.SIGSTOP)
-    try:
+    async with hold("vault-broker"):
         problem = await person.connect("sub-account", 503)
-    finally:
-        broker.send_signal(signal.SIGCONT)
 
     assert problem["code"] == "signing_unavailable"
     await until(vault_admin.holds_exactly, seconds=40)

@@ -9,6 +9,8 @@ import pytest
 from deploy.local.stack import Stack
 from tests.system.person import PASSWORD, Person
 
+pytestmark = pytest.mark.cluster
+
 UNREADABLE = [b"", b"{", b"[" * 30_000, b'{"email": "\xff"}', rb'"\ud800"', b"null"]
 NO_ADDRESSES = ["", "a", "a@", "@b", "a b@c", "\u1c89@example.com", "a@b\x00", "a@" + "b" * 191]
 PUBLIC = ("/register", "/login", "/refresh", "/exchanges")
