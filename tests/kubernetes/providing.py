@@ -1,21 +1,25 @@
 """Where the files of pods come from: the overlay, the command for secrets, cert-manager, the cluster."""
 
 import json
+import re
 import subprocess
 import sys
 from base64 import b64decode
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import trustme
 
-from tests.kubernetes.manifests import Object, Workload, of_kind
+from tests.kubernetes.manifests import Object, Workload, of_kind, workload
 
 SECONDS = 60
 # Made by the cluster: the authority of the API server.
 OF_THE_CLUSTER = {"kube-root-ca.crt": {"ca.crt": b"an authority"}}
 HEX = "0" * 64
+# A path in the configuration of a server.
+PLACE = re.compile(r'"(/(?:run|data|var)[^"]*)"')
 # As the Job provision-vault writes it to its log.
 LOG = f"https://openbao:8200 is provisioned\nWRAPPING_KEY_FINGERPRINT={HEX}\nSEALING_KEY_FINGERPRINT={HEX}\n"
 
@@ -47,10 +51,13 @@ def identity() -> dict[str, bytes]:
     }
 
 
-def contents(overlay: str) -> Contents:
-    """Return the keys of all Secrets and ConfigMaps that exist in a cluster, by kind and name."""
+def contents(overlay: str, made: Iterable[Object] = ()) -> Contents:
+    """Return the keys of all Secrets and ConfigMaps that exist in a cluster, by kind and name.
+
+    `made` are the objects of the command for secrets, by default those of a new cluster.
+    """
     found: Contents = {("ConfigMap", name): dict(data) for name, data in OF_THE_CLUSTER.items()}
-    for each in (*of_kind(overlay, "ConfigMap", "Secret"), *written()):
+    for each in (*of_kind(overlay, "ConfigMap", "Secret"), *(made or written())):
         key = (each["kind"], each["metadata"]["name"])
         assert key not in found
         encoded = each["kind"] == "Secret"
@@ -74,6 +81,15 @@ def files(pod: Workload, existing: Contents) -> dict[str, bytes]:
                 assert place not in found, place
                 found[place] = content
     return found
+
+
+def write_server(overlay: str, directory: Path, existing: Contents) -> Path:
+    """Write the files of a NATS server as its pod finds them, under a directory; return the main one."""
+    for place, content in files(workload(overlay, "nats"), existing).items():
+        path = directory / place.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PLACE.sub(lambda found: f'"{directory}{found[1]}"', content.decode()))
+    return directory / "etc" / "nats" / "nats.conf"
 
 
 def _of_source(source: Object, existing: Contents) -> dict[str, bytes]:
