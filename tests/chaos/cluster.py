@@ -1,7 +1,6 @@
 """NATS as a cluster, configured by the manifests of production: each server can be killed or cut off."""
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -31,6 +30,8 @@ from tests.waiting import IN_THE_CLEAR, until
 OVERLAY = "production"
 START_SECONDS = 30
 SIGNAL_SECONDS = 10
+# How long a server that leaves keeps its clients; the rules do not depend on it.
+GRACE, SHORT_GRACE = 'lame_duck_grace_period: "10s"', 'lame_duck_grace_period: "2s"'
 # Where nothing listens. The servers would tell each other their addresses, and so go around the ways that a
 # test cuts.
 NOWHERE = f"{LOOPBACK}:1"
@@ -63,6 +64,7 @@ class Server(Part):
         changed = {f'"0.0.0.0:{port}"': f'"{LOOPBACK}:{here}"' for port, here in own.items()}
         for name, port in ({self.name: self.routes} | routes).items():
             changed[f"{name}.nats-servers:6222"] = f"{LOOPBACK}:{port}"
+        changed[GRACE] = SHORT_GRACE
         changed["cluster {"] = f'cluster {{\n  advertise: "{NOWHERE}"'
         for path in configuration.parent.glob("*.conf"):
             text = path.read_text()
@@ -94,8 +96,9 @@ class Server(Part):
         """End it as the kubelet ends its pod: first preStop, then SIGTERM."""
         server, option = pod().container["lifecycle"]["preStop"]["exec"]["command"]
         signal, _, path = option.partition("=ldm=")
-        command = [executable(server), f"{signal}=ldm={self._place(path)}"]
-        await asyncio.to_thread(subprocess.run, command, timeout=SIGNAL_SECONDS, check=True)
+        command = (executable(server), f"{signal}=ldm={self._place(path)}")
+        asked = await asyncio.create_subprocess_exec(*command)
+        assert await asyncio.wait_for(asked.wait(), SIGNAL_SECONDS) == 0
         await self.end(SIGTERM)
 
     def _place(self, path: str) -> Path:

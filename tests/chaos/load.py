@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
+from uuid import uuid4
 
 from nats.aio.client import Client
 
@@ -15,6 +16,7 @@ from tests.waiting import passed, until
 
 PER_SECOND = 5
 END_SECONDS = 60
+SLOW = {"database_unavailable", "overloaded"}
 
 
 class Load:
@@ -26,8 +28,21 @@ class Load:
         self.refused: list[str] = []
 
     async def request(self, person: Person, path: str) -> None:
-        """Request a sync and note the answer; an open sync of the account is the answer a second time."""
-        answer = await person.client.post(f"{path}/sync", headers={"Prefer": "respond-async"})
+        """Request a sync and note the answer; an open sync of the account is the answer a second time.
+
+        A machine with too much to do makes the database slow, so this answer is followed by another try.
+        """
+        headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid4())}
+        answer = await person.client.post(f"{path}/sync", headers=headers)
+
+        async def in_time() -> bool:
+            nonlocal answer
+            if answer.status_code == 503 and answer.json()["code"] in SLOW:
+                answer = await person.client.post(f"{path}/sync", headers=headers)
+                return False
+            return True
+
+        await until(in_time)
         if answer.is_success:
             self.accepted[answer.json()["sync_id"]] = None
         else:
@@ -66,7 +81,7 @@ async def each_ended_once(world: World, bus: Client, load: Load) -> None:
 
     A sync that was lost and published again would end as well, so that its end alone proves nothing.
     """
-    assert load.refused == []
+    assert not load.refused, load.refused
     accepted = [*load.accepted]
     query = """select id::text, status, publications, (select count(*) from audit
                    where action = 'sync_recorded' and subject = syncs.id)
@@ -80,10 +95,16 @@ async def each_ended_once(world: World, bus: Client, load: Load) -> None:
 
     await until(settled, END_SECONDS)
     rows = await world.rows(query, accepted)
-    assert {row[0]: row[1:] for row in rows} == dict.fromkeys(accepted, ("completed", 1, 1))
+    ends = {str(sync_id): (status, published, recorded) for sync_id, status, published, recorded in rows}
+    _all_are(ends, accepted, ("completed", 1, 1), "status, publications and records")
     for stream in ("SYNC_OUTCOMES", "ACCOUNT_EVENTS"):
-        messages = await _messages_per_sync(bus, stream)
-        assert {sync_id: messages[sync_id] for sync_id in accepted} == dict.fromkeys(accepted, 1), stream
+        _all_are(await _messages_per_sync(bus, stream), accepted, 1, f"messages in {stream}")
+
+
+def _all_are(found: Mapping[str, object], accepted: Sequence[str], expected: object, meaning: str) -> None:
+    """Fail with the syncs for which something else was found."""
+    wrong = {sync_id: found.get(sync_id) for sync_id in accepted if found.get(sync_id) != expected}
+    assert not wrong, f"{meaning} of {len(wrong)} in {len(accepted)} syncs: {wrong}"
 
 
 async def _messages_per_sync(bus: Client, stream: str) -> Counter[str]:

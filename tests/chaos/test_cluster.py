@@ -11,6 +11,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.tls import tls_context
+from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.cluster import START_SECONDS, Cluster
 from tests.chaos.load import each_ended_once, under_load
@@ -23,6 +24,8 @@ ACCOUNTS = [f"account-{number}" for number in range(20)]
 # The servers elect a leader in 4 to 9 s; a client notices that packets are dropped after 6 s.
 RESUME_SECONDS = 20
 FEW_SECONDS = 5
+# More than the ten seconds after which a living process reports progress.
+ACK_WAIT_SECONDS = 12.0
 
 
 @pytest_asyncio.fixture(name="cluster", scope="module")
@@ -61,18 +64,32 @@ async def _paths(person: Person) -> list[str]:
     return [f"/accounts/{account['id']}" for account in await asyncio.gather(*map(person.connect, ACCOUNTS))]
 
 
-@pytest_asyncio.fixture(name="bus")
-async def _bus(one_world: World, cluster: Cluster) -> AsyncIterator[Client]:
-    """Yield the administrator's connection to the cluster, which is complete before and after the test."""
-    async with await nats_client.connect(
+@pytest_asyncio.fixture(autouse=True, scope="module")
+async def _impatient(one_world: World, cluster: Cluster) -> None:
+    """Shorten the wait for the ack of a message whose delivery was lost; the rules do not depend on it."""
+    async with await administering(one_world, cluster) as client:
+        for consumer in (OUTCOMES_CONSUMER, sync_worker_consumer("okx")):
+            config = (await client.jetstream().consumer_info(consumer.stream, consumer.name)).config
+            await client.jetstream().add_consumer(consumer.stream, config.evolve(ack_wait=ACK_WAIT_SECONDS))
+
+
+async def administering(world: World, cluster: Cluster) -> Client:
+    """Connect as the administrator."""
+    return await nats_client.connect(
         cluster.urls,
-        nkeys_seed=str(one_world.parts.nats.seed_file("admin")),
+        nkeys_seed=str(world.parts.nats.seed_file("admin")),
         tls=tls_context(str(cluster.ca)),
         tls_handshake_first=True,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.2,
         ping_interval=2,
-    ) as client:
+    )
+
+
+@pytest_asyncio.fixture(name="bus")
+async def _bus(one_world: World, cluster: Cluster) -> AsyncIterator[Client]:
+    """Yield the administrator's connection to the cluster, which is complete before and after the test."""
+    async with await administering(one_world, cluster) as client:
         await until(lambda: cluster.complete(client), START_SECONDS)
         yield client
         await until(cluster.healthy, START_SECONDS)
