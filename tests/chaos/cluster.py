@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import httpx
+import psutil
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -176,7 +177,7 @@ class Cluster:
     async def stop(self) -> None:
         """Stop all servers at once, and the relays."""
         for server in self.servers.values():
-            with suppress(FileNotFoundError):  # it was not started
+            with suppress(FileNotFoundError, psutil.NoSuchProcess):  # it was not started, or has ended
                 server.process.send_signal(SIGKILL)
         for server in self.servers.values():
             await server.close()
