@@ -110,7 +110,7 @@ def _all_are(found: Mapping[str, object], accepted: Sequence[str], expected: obj
 async def _messages_per_sync(bus: Client, stream: str) -> Counter[str]:
     """Count the messages of a stream for each sync."""
     state = (await bus.jetstream().stream_info(stream)).state
-    messages = [
-        await bus.jetstream().get_msg(stream, seq) for seq in range(state.first_seq, state.last_seq + 1)
-    ]
+    messages = await asyncio.gather(
+        *(bus.jetstream().get_msg(stream, seq) for seq in range(state.first_seq, state.last_seq + 1))
+    )
     return Counter(json.loads(message.data or b"{}").get("sync_id", "") for message in messages)
