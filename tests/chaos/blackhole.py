@@ -94,7 +94,12 @@ class Blackhole:
                 continue
             server = socket.socket()
             server.setblocking(False)  # noqa: FBT003 - the name is the standard library's
-            await loop.sock_connect(server, (LOOPBACK, self._target))
+            try:
+                await loop.sock_connect(server, (LOOPBACK, self._target))
+            except OSError:  # it does not run
+                client.close()
+                server.close()
+                continue
             self._clients.append(client)
             self._servers.append(server)
             self._start(self._relay(client, server))

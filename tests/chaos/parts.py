@@ -133,25 +133,30 @@ class World:
     exchange: Part
     vault: OwnVault
     parts: Infrastructure
+    settings: dict[str, str] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
 
     @classmethod
-    async def start(cls, directory: Path, accounts: Path) -> "World":
-        """Start everything and wait until it is ready."""
+    async def start(
+        cls, directory: Path, accounts: Path, bus: Nats | None = None, **settings: str
+    ) -> "World":
+        """Start everything and wait until it is ready; `bus` is one that runs already.
+
+        All services have these `settings`.
+        """
         nats, postgres, exchange = (Part(directory, name) for name in ("nats", "postgres", "exchange"))
         vault = OwnVault(Processes(directory / "vault-logs"), directory / "vault")
         (directory / "vault").mkdir(exist_ok=True)
         await vault.start()
-        bus = await start_nats(nats, directory)
+        bus = bus or await start_nats(nats, directory)
         database = await postgres.enter(lambda processes: running_postgres(processes, directory))
         options = ("--admin-port", "0", "--accounts", accounts)
         shop = await exchange.enter(lambda processes: running_simulator(processes, directory, options))
         assert isinstance(database, Postgres)
         assert isinstance(shop, Simulator)
         kept = OpenBao(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file, vault.url, vault.ca)
-        world = cls(
-            directory, nats, postgres, exchange, vault, Infrastructure(directory, bus, kept, database, shop)
-        )
+        parts = Infrastructure(directory, bus, kept, database, shop)
+        world = cls(directory, nats, postgres, exchange, vault, parts, settings)
         for name in MODULES:
             world.services[name] = world.replica(name)
             await world.services[name].start()
@@ -160,7 +165,8 @@ class World:
 
     def replica(self, name: str, **settings: str) -> Service:
         """Describe another process of a service."""
-        return Service(self.directory, name, environments(self.parts, service_ports())[name] | settings)
+        own = environments(self.parts, service_ports())[name]
+        return Service(self.directory, name, own | self.settings | settings)
 
     async def ready(self) -> bool:
         """Return whether all services are ready."""

@@ -1,6 +1,7 @@
 """Where the files of pods come from: the overlay, the command for secrets, cert-manager, the cluster."""
 
 import json
+import re
 import subprocess
 import sys
 from base64 import b64decode
@@ -11,12 +12,14 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
-from tests.kubernetes.manifests import Object, Workload, of_kind
+from tests.kubernetes.manifests import Object, Workload, of_kind, workload
 
 SECONDS = 60
 # Made by the cluster: the authority of the API server.
 OF_THE_CLUSTER = {"kube-root-ca.crt": {"ca.crt": b"an authority"}}
 HEX = "0" * 64
+# A path in the configuration of a server.
+PLACE = re.compile(r'"(/(?:run|data|var)[^"]*)"')
 # As the Job provision-vault writes it to its log.
 LOG = f"https://openbao:8200 is provisioned\nWRAPPING_KEY_FINGERPRINT={HEX}\nSEALING_KEY_FINGERPRINT={HEX}\n"
 
@@ -100,6 +103,15 @@ def of_volume(volume: Object, existing: Contents, token: Issue) -> dict[str, byt
             assert path not in found, path
             found[path] = content
     return found
+
+
+def write_server(overlay: str, directory: Path, existing: Contents) -> Path:
+    """Write the files of a NATS server as its pod finds them, under a directory; return the main one."""
+    for place, content in files(workload(overlay, "nats"), existing).items():
+        path = directory / place.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PLACE.sub(lambda found: f'"{directory}{found[1]}"', content.decode()))
+    return directory / "etc" / "nats" / "nats.conf"
 
 
 def _of_source(source: Object, existing: Contents, token: Issue) -> Mapping[str, bytes]:

@@ -1,28 +1,26 @@
 """The configuration of NATS in a cluster is that of the topology, and a real server takes it."""
 
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
+from chassis.settings import listed
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
-from tests.kubernetes.manifests import every, of_kind, workload
-from tests.kubernetes.providing import contents, files
+from tests.kubernetes.manifests import environment, every, of_kind, workload
+from tests.kubernetes.providing import contents, write_server
 
 SECONDS = 30
 
 
 def configuration(overlay: str, directory: Path) -> Path:
-    """Write the files of a server as its pod finds them, under a directory, and return the main one."""
-    pod = workload(overlay, "nats")
-    for place, content in files(pod, contents(overlay)).items():
-        path = directory / place.removeprefix("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = re.sub(r'"(/(run|data|var)[^"]*)"', lambda found: f'"{directory}{found[1]}"', content.decode())
-        path.write_text(text)
-    return directory / "etc" / "nats" / "nats.conf"
+    """Write the files of a server of a new cluster, and return the main one."""
+    return write_server(overlay, directory, contents(overlay))
 
 
 @every()
@@ -68,3 +66,59 @@ def test_each_stream_is_on_all_servers(overlay: str, servers: int, tmp_path: Pat
     assert re.findall(r"nats-route://(\S+):6222", routes) == (
         [f"nats-{number}.nats-servers" for number in range(servers)] if servers > 1 else []
     )
+
+
+def clients(overlay: str) -> dict[str, list[str]]:
+    """Return the hosts of the bus that each client of ours is told."""
+    urls = {
+        service: listed(environment(workload(overlay, service).container)["NATS_URL"])
+        for service in ("gateway", "sync-worker", "vault-broker")
+    }
+    (url,) = (each for each in workload(overlay, "provision-bus").container["args"] if "://" in each)
+    urls["provision-bus"] = (url.partition("=")[2],)
+    assert {urlsplit(each).port for each in sum(urls.values(), ())} == {4222}
+    return {name: [str(urlsplit(each).hostname) for each in own] for name, own in urls.items()}
+
+
+@pytest.mark.parametrize(("overlay", "servers"), [("single-node", 1), ("demo", 1), ("production", 3)])
+def test_a_service_knows_every_server(overlay: str, servers: int) -> None:
+    """One that loses its server connects to another, whatever the cluster thinks of the lost one."""
+    every_one = [f"nats-{number}.nats-servers" for number in range(servers)] if servers > 1 else ["nats"]
+
+    assert clients(overlay) == {
+        **dict.fromkeys(("gateway", "sync-worker", "vault-broker"), every_one),
+        "provision-bus": ["nats"],
+    }
+
+
+def verifies(issued: trustme.LeafCert, authority: trustme.CA, host: str) -> bool:
+    """Return whether a client of ours trusts a server with this certificate under a name."""
+    client, server = ssl.create_default_context(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.configure_trust(client)
+    issued.configure_cert(server)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(back, there, server_hostname=host),
+        server.wrap_bio(there, back, server_side=True),
+    ]
+    try:
+        for end in ends * 2:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    except ssl.SSLCertVerificationError:
+        return False
+    return ends[0].version() is not None
+
+
+@every()
+def test_the_certificate_has_the_name_of_each_server(overlay: str) -> None:
+    """Clients verify by the rules of OpenSSL, which takes fewer wildcards than the servers themselves."""
+    (certificate,) = (each for each in of_kind(overlay, "Certificate") if each["metadata"]["name"] == "nats")
+    authority = trustme.CA()
+    issued = authority.issue_cert(*certificate["spec"]["dnsNames"])
+
+    assert not verifies(issued, authority, "database-rw")
+    for host in {host for hosts in clients(overlay).values() for host in hosts}:
+        assert verifies(issued, authority, host), host

@@ -172,7 +172,7 @@ def test_a_certificate_names_the_servers_that_show_it(overlay: str) -> None:
             name, name
         )
         if f"{owner}-tls" in shown:
-            assert {name, f"*.{name}"} & {*shown[f"{owner}-tls"]}, name
+            assert {name, f"*.{name}", f"{owner}-0.{name}"} & {*shown[f"{owner}-tls"]}, name
 
 
 @every()

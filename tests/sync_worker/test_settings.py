@@ -87,7 +87,7 @@ def test_the_seed_is_masked(environment: dict[str, str]) -> None:
 
 
 BAD = {
-    "NATS_URL": [""],
+    "NATS_URL": ["", " , "],
     "NATS_NKEY_FILE": ["", "/nowhere/seed", __file__],
     "EXCHANGE_OKX_EEA_URL": [
         "http://eea.okx.com",

@@ -38,10 +38,10 @@ class Address(msgspec.Struct, frozen=True):
 class Running(msgspec.Struct, frozen=True):
     """The settings of every service: access to the bus, address of the operations port, and log level.
 
-    Without `nats_tls` the connection to the bus is not encrypted.
+    `nats_urls` are the servers of the bus. Without `nats_tls` the connection to it is not encrypted.
     """
 
-    nats_url: str
+    nats_urls: tuple[str, ...]
     nats_seed: Secret
     operations: Address
     log_level: str
@@ -54,7 +54,7 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
     `also` are other settings that may name that port.
     """
     return Running(
-        nats_url=parsed(environ, "NATS_URL", str),
+        nats_urls=parsed(environ, "NATS_URL", _servers),
         nats_seed=parsed(environ, "NATS_NKEY_FILE", _seed),
         operations=listening(environ, ("OPERATIONS_PORT", *also), port),
         log_level=environ.get("LOG_LEVEL") or "info",
@@ -125,6 +125,13 @@ def _nats_tls(environ: Environment) -> ssl.SSLContext | None:
         return tls_context(environ[ca])
     parsed(environ, key, readable)
     return parsed(environ, certificate, lambda text: tls_context(environ[ca], text, environ[key]))
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    urls = listed(text)
+    if not urls:
+        raise ValueError("not a list of servers")
+    return urls
 
 
 def _seed(text: str) -> Secret:

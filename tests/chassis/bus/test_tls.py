@@ -60,7 +60,7 @@ def _told(secured: tuple[Nats, Path]) -> dict[str, str]:
 async def connected(told: dict[str, str]) -> str:
     """Return how a service with these settings connects within a few seconds: by TLS, in clear, or not."""
     settings: Running = running(told, 3000)
-    bus = Bus("gateway", "gateway", settings.nats_url, settings.nats_seed, tls=settings.nats_tls)
+    bus = Bus("gateway", "gateway", settings.nats_urls, settings.nats_seed, tls=settings.nats_tls)
     try:
         with suppress(TimeoutError, OSError, Error):
             await asyncio.wait_for(bus.start(), CONNECT_SECONDS)

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -78,6 +78,7 @@ class Bus:
 
     Subscribers are declared on `broker`. `pulls` are the consumers of streams, which fetch no messages while
     one of `gates` is shut. `closed` is set when the connection is closed for good: the process must end.
+    `url` is its server, or the servers of a cluster; when one is lost it connects to another.
     With `tls` it sends no data before the handshake; without it, it does not encrypt.
     `grace` are the seconds that handlers have to finish during shutdown.
     """
@@ -86,7 +87,7 @@ class Bus:
         self,
         service: str,
         role: str,
-        url: str,
+        url: str | Sequence[str],
         seed: Secret,
         *,
         grace: float = SHUTDOWN_GRACE,
@@ -125,7 +126,7 @@ class Bus:
     @classmethod
     def of(cls, service: str, role: str, running: Running, grace: float = SHUTDOWN_GRACE) -> Self:
         """Return the connection that the settings of a service name."""
-        return cls(service, role, running.nats_url, running.nats_seed, grace=grace, tls=running.nats_tls)
+        return cls(service, role, running.nats_urls, running.nats_seed, grace=grace, tls=running.nats_tls)
 
     async def start(self) -> None:
         """Connect and start all declared subscribers and pulls; waits for the server without a timeout."""

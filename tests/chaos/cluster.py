@@ -1,0 +1,193 @@
+"""NATS as a cluster, configured by the manifests of production: each server can be killed or cut off."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cache
+from itertools import permutations
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import httpx
+import psutil
+from nats.aio.client import Client
+from nats.errors import Error
+
+from chassis.bus.provision import arguments, provision
+from chassis.tls import tls_context
+from contracts.wire.topology import STREAMS
+from deploy.kubernetes.secrets import objects
+from deploy.local.certificates import make_authority
+from deploy.local.nats import Nats
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import PLAIN_ENVIRONMENT, Program, executable
+from tests.chaos.blackhole import Blackhole
+from tests.chaos.parts import Part
+from tests.kubernetes.manifests import Workload, of_kind, workload
+from tests.kubernetes.providing import Contents, contents, write_server
+from tests.waiting import IN_THE_CLEAR, until
+
+OVERLAY = "production"
+START_SECONDS = 30
+SIGNAL_SECONDS = 10
+# How long a server that leaves keeps its clients; the rules do not depend on it.
+GRACE, SHORT_GRACE = 'lame_duck_grace_period: "10s"', 'lame_duck_grace_period: "2s"'
+# Where nothing listens. The servers would tell each other their addresses, and so go around the ways that a
+# test cuts.
+NOWHERE = f"{LOOPBACK}:1"
+
+
+@cache
+def pod() -> Workload:
+    """Return the pod of a server."""
+    return workload(OVERLAY, "nats")
+
+
+def names() -> list[str]:
+    """Return the names of the pods."""
+    (nats,) = (each for each in of_kind(OVERLAY, "StatefulSet") if each["metadata"]["name"] == "nats")
+    return [f"nats-{number}" for number in range(nats["spec"]["replicas"])]
+
+
+class Server(Part):
+    """One server, with its files in a folder of its own."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        super().__init__(directory, name)
+        self._folder = directory / name
+        self.client, self.routes, self._monitoring = free_ports(3)
+
+    def configure(self, existing: Contents, routes: dict[str, int]) -> None:
+        """Write the pod's files, with the ports of this machine; `routes` are those that lead to others."""
+        configuration = write_server(OVERLAY, self._folder, existing)
+        own = {"4222": self.client, "6222": self.routes, "8222": self._monitoring}
+        changed = {f'"0.0.0.0:{port}"': f'"{LOOPBACK}:{here}"' for port, here in own.items()}
+        for name, port in ({self.name: self.routes} | routes).items():
+            changed[f"{name}.nats-servers:6222"] = f"{LOOPBACK}:{port}"
+        changed[GRACE] = SHORT_GRACE
+        changed["cluster {"] = f'cluster {{\n  advertise: "{NOWHERE}"'
+        for path in configuration.parent.glob("*.conf"):
+            text = path.read_text()
+            for before, after in changed.items():
+                text = text.replace(before, after)
+            assert "0.0.0.0:" not in text
+            assert "nats-servers" not in text
+            path.write_text(text)
+        self._place("/var/run/nats").mkdir(parents=True)
+
+    async def start(self) -> None:
+        """Start it on its data, without waiting until it is healthy."""
+        program = Program(
+            self.name,
+            [executable("nats-server"), "--config", self._place("/etc/nats/nats.conf")],
+            PLAIN_ENVIRONMENT | {"POD_NAME": self.name},
+        )
+        await self.enter(lambda processes: processes.running(program))
+
+    async def healthy(self) -> bool:
+        """Return whether it passes the probe of its start: all its streams are up to date."""
+        path = pod().container["startupProbe"]["httpGet"]["path"]
+        async with httpx.AsyncClient(verify=IN_THE_CLEAR, timeout=5, trust_env=False) as client:
+            with suppress(httpx.TransportError):
+                return (await client.get(f"http://{LOOPBACK}:{self._monitoring}{path}")).is_success
+        return False
+
+    async def leave(self) -> None:
+        """End it as the kubelet ends its pod: first preStop, then SIGTERM."""
+        server, option = pod().container["lifecycle"]["preStop"]["exec"]["command"]
+        signal, _, path = option.partition("=ldm=")
+        command = (executable(server), f"{signal}=ldm={self._place(path)}")
+        asked = await asyncio.create_subprocess_exec(*command)
+        assert await asyncio.wait_for(asked.wait(), SIGNAL_SECONDS) == 0
+        await self.end(SIGTERM)
+
+    def _place(self, path: str) -> Path:
+        return self._folder / path.removeprefix("/")
+
+
+class Cluster:
+    """The servers, a relay to each for its clients, and one for each way from a server to another."""
+
+    def __init__(self, directory: Path) -> None:
+        self.servers = {name: Server(directory, name) for name in names()}
+        self._directory = directory
+        self._doors = {name: Blackhole(server.client) for name, server in self.servers.items()}
+        self._ways = {
+            (one, other): Blackhole(self.servers[other].routes)
+            for one, other in permutations(self.servers, 2)
+        }
+        self._relays = AsyncExitStack()
+        authority = make_authority(directory / "tls", "tests")
+        self._identity = authority.issue([LOOPBACK])
+        self.ca = authority.certificate_path
+        self.urls = [f"nats://{LOOPBACK}:{door.port}" for door in self._doors.values()]
+
+    async def start(self) -> Nats:
+        """Start all servers and provision them as the Job does; return the bus with its users' keys."""
+        keys = self._directory / "keys"
+        existing = contents(OVERLAY, objects(keys, "butler")) | {("Secret", "nats-tls"): self._certificate()}
+        for relay in (*self._doors.values(), *self._ways.values()):
+            await self._relays.enter_async_context(relay)
+        for name, server in self.servers.items():
+            ways = {other: way.port for (one, other), way in self._ways.items() if one == name}
+            server.configure(existing, ways)
+            await server.start()
+        await until(self.healthy, START_SECONDS)
+        told = arguments(workload(OVERLAY, "provision-bus").container["args"])
+        admin = str(keys / "admin.nk")
+        await provision(self.urls[0], admin, replicas=told.replicas, tls=tls_context(str(self.ca)))
+        return replace(Nats.at(self._directory, 0, 0), url=",".join(self.urls))
+
+    async def healthy(self) -> bool:
+        """Return whether all servers are."""
+        return all([await server.healthy() for server in self.servers.values()])
+
+    async def leader(self, bus: Client, stream: str) -> Server:
+        """Return the server that leads a stream."""
+        cluster = (await bus.jetstream().stream_info(stream)).cluster
+        assert cluster is not None
+        assert cluster.leader is not None
+        return self.servers[cluster.leader]
+
+    async def complete(self, bus: Client) -> bool:
+        """Return whether each stream is up to date on all servers."""
+        with suppress(Error, TimeoutError):  # a stream without a leader does not answer
+            infos = [await bus.jetstream().stream_info(str(stream.name)) for stream in STREAMS]
+            followers = [(info.cluster and info.cluster.replicas) or [] for info in infos]
+            return all(
+                len(peers) == len(self.servers) - 1 and all(peer.current for peer in peers)
+                for peers in followers
+            )
+        return False
+
+    @contextmanager
+    def cut_off(self, server: Server) -> Iterator[None]:
+        """Drop all packets between a server and the others, and its clients; no end is notified."""
+        ways = [way for ends, way in self._ways.items() if server.name in ends]
+        relays = [self._doors[server.name], *ways]
+        for relay in relays:
+            relay.shut()
+        try:
+            yield
+        finally:
+            for relay in relays:
+                relay.open()
+
+    async def stop(self) -> None:
+        """Stop all servers at once, and the relays."""
+        for server in self.servers.values():
+            with suppress(FileNotFoundError, psutil.NoSuchProcess):  # it was not started, or has ended
+                server.process.send_signal(SIGKILL)
+        for server in self.servers.values():
+            await server.close()
+        await self._relays.aclose()
+
+    def _certificate(self) -> dict[str, bytes]:
+        """Return the Secret of the servers' certificate."""
+        paths = {
+            "tls.crt": self._identity.certificate_path,
+            "tls.key": self._identity.key_path,
+            "ca.crt": self.ca,
+        }
+        return {key: path.read_bytes() for key, path in paths.items()}
