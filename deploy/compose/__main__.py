@@ -18,7 +18,7 @@ from deploy.private_files import private_folder, write_private
 MANIFESTS = Path(__file__).parents[1] / "kubernetes"
 NATS_FILES = ("nats.conf", "cluster.conf")
 # The names by which the servers' clients reach them.
-SERVERS = ("nats", "database", "openbao", "exchange")
+SERVERS = ("nats", "openbao", "exchange")
 # Folders into which their containers, or those of the provisioning, write.
 WRITABLE = ("gateway", "vault-broker", "provisioning", "nats-data", "database-data", "openbao-data")
 AUTHORITY = "ca.crt"
@@ -68,7 +68,7 @@ def files(kept: Path) -> Mapping[str, Files]:
         "sync-worker": {**secrets["sync-worker"], **trust},
         "vault-broker": {**secrets["vault-broker"], **trust},
         "nats": {**servers["nats"], "accounts.conf": bus["accounts.conf"], **_nats()},
-        "database": {**servers["database"], **owner, **superuser, **_roles()},
+        "database": {**owner, **superuser, **_roles()},
         "openbao": {**servers["openbao"], **secrets["openbao-seal"], "openbao.json": OPENBAO_FILE},
         "exchange": servers["exchange"],
         "provisioning": {

@@ -67,6 +67,8 @@ class Project:
         known = json.loads(docker("inspect", *found).output) if found else []
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in known}
 
-    def inside(self, service: str, code: str) -> bool:
-        """Return whether a program of Python succeeds in a running container."""
-        return docker("exec", self.containers()[service]["Id"], "python", "-c", code).worked
+    def inside(self, service: str, code: str) -> str:
+        """Run a program of Python in a running container, and return its output."""
+        ended = docker("exec", self.containers()[service]["Id"], "python", "-c", code)
+        assert ended.worked, ended.errors
+        return ended.output
