@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds images: build.sh PART..., each as butler-PART:VERSION and :latest, with its SBOM in build/images/butler-PART.cdx.json.
 # BASE_IMAGE and BUILD_IMAGE replace python:3.11-slim; where base.sh has made the base, that is the default. DOCKER names
-# the engine's client. pip's configuration (index, authority) goes into the build as a secret and into no layer.
+# the engine's client. TAG names a trial: butler-PART:TAG alone, without an SBOM. pip's configuration (index, authority) goes into the build as a secret and into no layer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/containers/engine.sh
@@ -30,11 +30,14 @@ authority=$(set_to cert) && told+=(--secret "id=pip.ca,src=$authority")
 
 mkdir -p build/images
 for part; do
-	echo "Building butler-$part:$version"
+	tags=(--tag "butler-$part:${TAG:-$version}")
+	[ -n "${TAG:-}" ] || tags+=(--tag "butler-$part:latest")
+	echo "Building butler-$part:${TAG:-$version}"
 	build_image --file deploy/containers/Dockerfile \
 		${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} ${BUILD_IMAGE:+--build-arg "BUILD_IMAGE=$BUILD_IMAGE"} \
 		--build-arg "SERVICE=$part" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
-		--build-arg "CREATED=$created" "${told[@]}" --tag "butler-$part:$version" --tag "butler-$part:latest" .
+		--build-arg "CREATED=$created" "${told[@]}" "${tags[@]}" .
+	[ -z "${TAG:-}" ] || continue
 	id=$("$docker" image inspect --format '{{.Id}}' "butler-$part:latest")
 	"$docker" run --rm --interactive --network none --read-only "butler-$part:latest" python - \
 		"butler-$part" "$version" "$id" "$created" <deploy/containers/sbom.py >"build/images/butler-$part.cdx.json.new"

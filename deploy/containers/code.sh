@@ -22,7 +22,10 @@ provisioning)
 	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/schemes
 	put deploy deploy/vault
 	[ ! -d "$source/deploy/database" ] || put deploy deploy/database
-	put deploy deploy/private_files.py
+	put deploy deploy/private_files.py deploy/keys.py deploy/compose
+	put deploy/local deploy/local/certificates.py deploy/local/subscribers.py
+	put deploy/kubernetes/base/nats deploy/kubernetes/base/nats/nats.conf deploy/kubernetes/base/nats/cluster.conf
+	put deploy/kubernetes/components/postgres-single deploy/kubernetes/components/postgres-single/roles.sh
 	put services/gateway services/gateway/migrations
 	;;
 exchange)

@@ -14,29 +14,21 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
-from contracts.wire.bus_accounts import server_accounts
-from contracts.wire.bus_users import USERS
-from contracts.wire.subscribers import write_subscribers
-from deploy.local.subscribers import SYSTEM, Registry, public_key
-from deploy.private_files import kept, new_key, password, public_pem
+from deploy.keys import accounts, keys
 from deploy.vault.provision import FINGERPRINTS
 
 Object = dict[str, Any]
 
-SEAL_BYTES = 32
-SERVICES = ("gateway", "sync-worker", "vault-broker")
-OWNER, GATEWAY, SUPERUSER = "butler_owner", "butler_gateway", "postgres"
 PINNED = re.compile(rf"^({'|'.join(FINGERPRINTS)})=([0-9a-f,]+)$", re.MULTILINE)
 
 
 def objects(directory: Path, namespace: str) -> list[Object]:
     """Return the objects; creates the files that are missing. Raises OSError."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    maps = {"nats-accounts": _accounts(directory)}
-    secrets = {**_of_services(directory), **_of_database(directory), **_of_vault(directory)}
+    maps = {"nats-accounts": accounts(directory)}
+    secrets = keys(directory)
     fingerprints = directory / "fingerprints.env"
     if fingerprints.exists():
         maps["vault-fingerprints"] = dict(PINNED.findall(fingerprints.read_text()))
@@ -60,43 +52,6 @@ def _object(kind: str, name: str, namespace: str, **content: object) -> Object:
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         **content,
     }
-
-
-def _accounts(directory: Path) -> Mapping[str, str]:
-    """Return the accounts of the bus, with public keys only, and the list of subscribers."""
-    subscribers = Registry(directory / "subscribers.json", directory).subscribers()
-    keys = {name: public_key(directory / f"{name}.nk") for name in (*(user.name for user in USERS), SYSTEM)}
-    return {
-        "accounts.conf": server_accounts(keys, subscribers),
-        "subscribers.json": write_subscribers(subscribers).decode(),
-    }
-
-
-def _of_services(directory: Path) -> dict[str, dict[str, bytes]]:
-    """Return the Secrets of the services: each its nkey, and the gateway's keys where they belong."""
-    secrets = {name: {"nats.nk": (directory / f"{name}.nk").read_bytes()} for name in SERVICES}
-    grant = kept(directory / "grant.pem", new_key).read_bytes()
-    secrets["gateway"] |= {"jwt.pem": kept(directory / "jwt.pem", new_key).read_bytes(), "grant.pem": grant}
-    secrets["vault-broker"]["grant-public.pem"] = public_pem(grant)
-    return {**secrets, "provision-bus": {"admin.nk": (directory / "admin.nk").read_bytes()}}
-
-
-def _of_database(directory: Path) -> dict[str, dict[str, bytes]]:
-    roles = {"database-owner": OWNER, "gateway-database": GATEWAY, "database-superuser": SUPERUSER}
-    return {
-        name: {
-            "username": role.encode(),
-            "password": kept(directory / f"{role}.password", password).read_bytes(),
-        }
-        for name, role in roles.items()
-    }
-
-
-def _of_vault(directory: Path) -> dict[str, dict[str, bytes]]:
-    seal = kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()
-    token = directory / "vault.token"
-    provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
-    return {"openbao-seal": {"seal.key": seal}, **provisioning}
 
 
 def main() -> None:

@@ -34,12 +34,13 @@ class Identity:
 class Authority(Identity):
     """A certificate authority; clients of its servers must trust its certificate."""
 
-    def issue(self, hosts: Sequence[str]) -> Identity:
-        """Return the server identity for these host names and IP addresses, stored beside the authority.
+    def issue(self, hosts: Sequence[str], folder: Path | None = None) -> Identity:
+        """Return the server identity for these host names and IP addresses.
 
-        It is reused while it is valid, issued by this authority and for the same hosts.
+        It is stored in a folder, by default beside the authority, and reused while it is valid, issued by
+        this authority and for the same hosts.
         """
-        folder = self.certificate_path.parent
+        folder = folder or self.certificate_path.parent
         server = Identity(folder / "server.pem", folder / "server-key.pem")
         if not (_usable(server) and _issued_for(server, self, hosts)):
             authority = CA.from_pem(self.certificate_path.read_bytes(), self.key_path.read_bytes())

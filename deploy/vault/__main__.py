@@ -4,6 +4,8 @@ It sets up the engines `secret/` (KV version 2) and `transit/`, AppRole, the bro
 sealing key. It can run again at any time, because correct parts stay unchanged. It writes `broker.role_id`,
 `broker.secret_id` and `fingerprints.env` to DIR, for broker and gateway, and keeps a login that still works.
 With --kubernetes-namespace the broker logs in with the token of its pod instead, and there is no secret id.
+With --recovery-key-file it needs no token: it initialises a new vault that unseals itself, keeps the recovery
+key in that file, and makes a root token of it that ends with the command.
 It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
 """
 
@@ -13,14 +15,20 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 
-from deploy.vault.provision import Cluster, Handover, Refused, Terms, provision
+from deploy.vault.provision import Cluster, Handover, Refused, Terms, call, provision
+from deploy.vault.root_token import as_root, first_root_token, recovered_root_token
 
 CALL_SECONDS = 30
+# For a vault that starts at the same time, or elects its leader.
+PATIENCE_SECONDS = 60
+POLL_SECONDS = 0.2
 # The characters of a token that can stand in a header.
 TOKEN = re.compile(r"[!-~]+")
 
@@ -36,6 +44,8 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     add("--directory", type=Path, required=True, help="for the broker's login and the fingerprints")
     add("--address", default=told("VAULT_ADDR"), help="https://HOST:PORT (VAULT_ADDR)")
     add("--token-file", type=Path, help="file with a token that may do all of this (VAULT_TOKEN)")
+    add("--recovery-key-file", type=Path, help="file of the recovery key, in place of a token")
+    add("--fingerprints-file", type=Path, help="for the fingerprints (DIR/fingerprints.env)")
     add("--ca-file", default=told("VAULT_CACERT"), help="authority of its certificate (VAULT_CACERT)")
     add(
         "--broker-network",
@@ -80,26 +90,65 @@ def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
         raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
     given = options.token_file.read_text() if options.token_file else os.environ.get("VAULT_TOKEN", "")
     token = given.strip()
-    if not token:
+    if not token and not options.recovery_key_file:
         raise ValueError("the token is missing: set VAULT_TOKEN or give --token-file")
-    if not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
+    if token and not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
         raise ValueError("the token is not valid: it must be one line of ASCII without spaces")
     return httpx.AsyncClient(
         base_url=f"{options.address.rstrip('/')}/v1/",
-        headers={"X-Vault-Token": token},
+        headers={"X-Vault-Token": token} if token else {},
         verify=ssl.create_default_context(cafile=options.ca_file or None),
         timeout=CALL_SECONDS,
         trust_env=False,
     )
 
 
+async def status(client: httpx.AsyncClient, path: str) -> int | None:
+    """Return the status of an unauthenticated request, None without an answer."""
+    try:
+        return (await client.get(path)).status_code
+    except httpx.TransportError:
+        return None
+
+
+async def until_ok(client: httpx.AsyncClient, path: str) -> None:
+    """Wait until the vault answers 200; raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := await status(client, path)) != httpx.codes.OK:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path} answered {found or 'nothing'} for {PATIENCE_SECONDS} seconds")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@asynccontextmanager
+async def authorized(client: httpx.AsyncClient, recovery_key: Path | None) -> AsyncIterator[None]:
+    """Use the client's token, or a root token of the recovery key, which is revoked at exit.
+
+    Raises httpx.HTTPError, TimeoutError, and OSError without the file of an initialised vault.
+    """
+    if recovery_key is None:
+        yield
+        return
+    await until_ok(client, "sys/init")
+    if (await call(client, "GET", "sys/init"))["initialized"]:
+        await until_ok(client, "sys/health")
+        token = await recovered_root_token(client, recovery_key)
+    else:
+        token = await first_root_token(client, recovery_key)
+        await until_ok(client, "sys/health")
+    async with as_root(client, token):
+        yield
+
+
 async def run(options: argparse.Namespace) -> None:
-    """Provision; raises the errors of `client_of` and `provision`."""
+    """Provision; raises the errors of `client_of`, `authorized` and `provision`."""
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    names = ("broker.role_id", "broker.secret_id", "fingerprints.env")
-    files = Handover(*(options.directory / name for name in names))
+    role_id, secret_id, fingerprints = (
+        options.directory / name for name in ("broker.role_id", "broker.secret_id", "fingerprints.env")
+    )
+    files = Handover(role_id, secret_id, options.fingerprints_file or fingerprints)
     terms = Terms(tuple(options.broker_network), options.renew_login, options.alone, cluster_of(options))
-    async with client_of(options) as client:
+    async with client_of(options) as client, authorized(client, options.recovery_key_file):
         await provision(client, files, terms)
     print(f"{options.address} is provisioned; login and fingerprints are in {options.directory}")
     print(files.fingerprints_file.read_text(), end="")

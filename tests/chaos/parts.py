@@ -109,17 +109,20 @@ class Reporting:
 
 
 class Service(Part, Reporting):
-    """One process of a service, with its settings and its own ports."""
+    """One process of a service, with its settings and its own ports; `python` runs another version of it."""
 
-    def __init__(self, directory: Path, name: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, directory: Path, name: str, environment: dict[str, str], python: str = sys.executable
+    ) -> None:
         super().__init__(directory, name)
         self._environment = environment
+        self._python = python
         self.url = f"http://{LOOPBACK}:{environment['PORT']}"
         self.operations = f"http://{LOOPBACK}:{environment['OPERATIONS_PORT']}"
 
     async def start(self) -> None:
         """Start it without waiting until it is ready."""
-        program = Program(self.name, [sys.executable, "-m", MODULES[self.name]], self._environment)
+        program = Program(self.name, [self._python, "-m", MODULES[self.name]], self._environment)
         await self.enter(lambda processes: processes.running(program))
 
 

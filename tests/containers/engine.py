@@ -17,9 +17,12 @@ from deploy.local.services import FILES, Infrastructure, environments, service_p
 MISSING = "No container engine answers `docker version`: start dockerd, or set WITHOUT_CONTAINERS=1 to skip"
 DOCKER = os.environ.get("DOCKER", "docker")
 SECONDS = 120
+STOP_SECONDS = 60
 USER = 10001
 SERVICES = ("gateway", "sync-worker", "vault-broker")
-IMAGES = {part: f"butler-{part}:latest" for part in (*SERVICES, "provisioning", "exchange")}
+# TAG names those of a trial (`TAG=mine bash deploy/containers/build.sh PART...`).
+TAG = os.environ.get("TAG", "latest")
+IMAGES = {part: f"butler-{part}:{TAG}" for part in (*SERVICES, "provisioning", "exchange")}
 SECRETS = "/run/secrets/butler"
 # All that a container must not need: writing, capabilities, new rights.
 CONFINED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -101,13 +104,13 @@ class Container:
     operations: str
 
     @classmethod
-    def start(cls, service: str, settings: Mapping[str, str], secrets: Path) -> Self:
-        """Start a service, confined and without a shell; the image says all but settings and secrets."""
+    def start(cls, service: str, settings: Mapping[str, str], secrets: Path, image: str = "") -> Self:
+        """Start a service, confined and without a shell; its image says all but settings and secrets."""
         told = [word for name, text in settings.items() for word in ("--env", f"{name}={text}")]
         health = ("--health-interval", "1s", "--health-start-period", "0s", "--health-retries", "2")
         mounts = ("--volume", f"{secrets}:{SECRETS}:ro", *WITHOUT_SHELL)
-        words = ("run", "--detach", "--network", "host", *CONFINED, *mounts, *health, *told, IMAGES[service])
-        ended = docker(*words)
+        named = image or IMAGES[service]
+        ended = docker("run", "--detach", "--network", "host", *CONFINED, *mounts, *health, *told, named)
         assert ended.worked, ended.errors
         return cls(ended.output.strip(), f"http://127.0.0.1:{settings['OPERATIONS_PORT']}")
 
@@ -128,6 +131,11 @@ class Container:
     def signal(self, name: str) -> None:
         """Send a signal to its process."""
         assert docker("kill", "--signal", name, self.id).worked
+
+    def stop(self) -> None:
+        """End it as an update does, with time for what it has begun; fails if that does not suffice."""
+        assert docker("stop", "--time", str(STOP_SECONDS), self.id).worked
+        assert self.state()["ExitCode"] == 0, self.logs()
 
     def logs(self) -> str:
         """Return all that it has written."""

@@ -20,6 +20,8 @@ from deploy.local.ports import LOOPBACK, free_ports
 from tests.deploy.test_stack import STOP_SECONDS, Up, command, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
+# The commit of the last release, from which users update.
+BEFORE = (ROOT / "deploy" / "upgrade-from").read_text().strip()
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ from contracts.wire.pinning import sealing_key_fingerprint, wrapping_key_fingerp
 from contracts.wire.sealing import SealingKey
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.processes import PartFailed, Processes
-from deploy.local.root_token import ATTEMPT
-from tests.deploy.earlier import TODAY, Tree, tree_of
+from deploy.vault.root_token import ATTEMPT
+from tests.deploy.earlier import BEFORE, TODAY, Tree, tree_of
 from tests.deploy.test_broker_policy import login_of
-from tests.deploy.test_upgrade import BEFORE
 from tests.waiting import until
 from vault_broker.auth_methods import approle
 from vault_broker.credentials import Credentials

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.processes import Processes
-from deploy.local.root_token import as_root
+from deploy.vault.root_token import as_root
 from tests.vault_broker.vaults import OwnVault
 
 

@@ -16,7 +16,7 @@ from deploy.local.openbao import TERMS
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints, state
-from tests.deploy.earlier import TODAY, Tree, stopped, tree_of
+from tests.deploy.earlier import BEFORE, TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
 from tests.system.person import PASSWORD, Person
@@ -25,7 +25,6 @@ from tests.waiting import until
 
 # The last commit before the second review's changes to numbers, outcomes, attacks and texts.
 EARLIEST = "4056124fcf218c158b28729316611ad777aa9867"
-BEFORE = "5933b8d292aa0783fc14bdaabbf6937f98c684f0"
 # The message of a killed process is redelivered after 30 s.
 END_SECONDS = 100.0
 

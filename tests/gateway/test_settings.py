@@ -74,6 +74,27 @@ def test_a_network_of_proxies_that_is_too_wide_is_refused_in_words(environment: 
         load(environment | {"TRUSTED_PROXIES": "10.0.0.0/8,::ffff:0:0/96"})
 
 
+def test_fingerprints_come_from_their_file_where_no_variable_has_them(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The file is as the vault's provisioning writes it; no other variable is read from it."""
+    names = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
+    written = {name: environment.pop(name) for name in names}
+    lines = [f"{name}={text}" for name, text in {**written, "PORT": "1"}.items()]
+    (tmp_path / "fingerprints.env").write_text("\n".join(lines))
+    named = environment | {"VAULT_FINGERPRINTS_FILE": str(tmp_path / "fingerprints.env")}
+    other = token_hex(32)
+
+    settings = load(named)
+
+    assert settings.pinned == load(environment | written).pinned
+    assert settings.address.port == 3000
+    assert load(named | {names[0]: other}).pinned.wrapping == {other}
+    (tmp_path / "fingerprints.env").write_text(lines[0])
+    with pytest.raises(BadSetting, match=names[1]):
+        load(named)
+
+
 def test_the_two_ports_are_not_one(environment: dict[str, str]) -> None:
     """The server would share a port silently, and half of the requests would reach the wrong one."""
     with pytest.raises(BadSetting, match="OPERATIONS_PORT"):

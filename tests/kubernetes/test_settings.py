@@ -1,34 +1,15 @@
 """Manifests and programs agree: a pod starts with its variables, arguments and files, and has no other."""
 
 import os
-import re
-from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import gateway.settings
-import sync_worker.settings
-import vault_broker.settings
-from chassis.settings import BadSetting
 from deploy.vault.provision import AUDIENCE, BROKER
-from tests.deploy.test_settings import READERS, names_in
+from tests.deploy.loading import LOAD, parsed, rooted, unneeded, unread
 from tests.kubernetes.manifests import Workload, environment, every, of_kind, workload
 from tests.kubernetes.providing import contents, files
-
-LOAD: dict[str, Callable[[Mapping[str, str]], Any]] = {
-    "gateway": gateway.settings.load,
-    "sync-worker": sync_worker.settings.load,
-    "vault-broker": vault_broker.settings.load,
-}
-OPTIONAL = {
-    "gateway": gateway.settings.OPTIONAL,
-    "sync-worker": sync_worker.settings.OPTIONAL,
-    "vault-broker": vault_broker.settings.OPTIONAL,
-}
-FILE = re.compile(r"/run/secrets/butler/[\w.-]+")
 
 
 def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
@@ -44,7 +25,7 @@ def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
         variables[each["name"]] = (
             existing["ConfigMap", reference["name"]][reference["key"]].decode()
             if reference
-            else FILE.sub(lambda found: f"{directory}{found[0]}", each["value"])
+            else rooted(each["value"], directory)
         )
     return variables
 
@@ -67,20 +48,14 @@ def test_a_service_starts_with_its_manifest(overlay: str, service: str, tmp_path
 @pytest.mark.parametrize("service", LOAD)
 def test_each_variable_of_a_manifest_is_read(overlay: str, service: str) -> None:
     """A misspelt or forgotten variable fails here."""
-    read = {*OPTIONAL[service]}.union(*(names_in(path) for path in READERS[service]))
-    stated = {each["name"] for each in workload(overlay, service).container["env"]}
-
-    assert stated - read - {"LISTEN_HOST"} == set()
+    assert unread(service, {each["name"] for each in workload(overlay, service).container["env"]}) == set()
 
 
 @every()
 @pytest.mark.parametrize("service", LOAD)
 def test_no_variable_is_there_for_nothing(overlay: str, service: str, tmp_path: Path) -> None:
     """Without a variable that has no default the service does not start."""
-    variables = told(overlay, workload(overlay, service), tmp_path)
-    for name in variables.keys() - {*OPTIONAL[service]} - {"LISTEN_HOST", "PORT", "OPERATIONS_PORT"}:
-        with pytest.raises(BadSetting, match=name):
-            LOAD[service]({key: value for key, value in variables.items() if key != name})
+    assert unneeded(service, told(overlay, workload(overlay, service), tmp_path)) == set()
 
 
 @every()
@@ -108,7 +83,7 @@ def test_only_the_vaults_job_has_its_namespace_from_the_pod(overlay: str) -> Non
 def test_a_job_is_understood_by_its_command(overlay: str, job: str, tmp_path: Path) -> None:
     """Each option exists, and each file that it names is mounted."""
     pod = workload(overlay, job)
-    line = [FILE.sub(lambda found: f"{tmp_path}{found[0]}", each) for each in pod.container["args"]]
+    line = [rooted(each, tmp_path) for each in pod.container["args"]]
     for place, content in files(pod, contents(overlay)).items():
         path = tmp_path / place.removeprefix("/")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,18 +95,6 @@ def test_a_job_is_understood_by_its_command(overlay: str, job: str, tmp_path: Pa
     for name, value in vars(options).items():
         if name.endswith("_file") and value:
             assert os.access(value, os.R_OK), name
-
-
-def parsed(module: str, line: list[str]) -> Any:
-    """Return the options that a command reads from its line; fails if it refuses them."""
-    if module == "chassis.bus.provision":
-        from chassis.bus.provision import arguments  # noqa: PLC0415 - three of one name
-    elif module == "deploy.database":
-        from deploy.database.__main__ import arguments  # noqa: PLC0415
-    else:
-        assert module == "deploy.vault"
-        from deploy.vault.__main__ import arguments  # noqa: PLC0415
-    return arguments(line)
 
 
 @every()

@@ -18,8 +18,7 @@ from contracts.wire.grants import sync_purpose
 from deploy.local.nats import Nats
 from deploy.local.processes import Program
 from sync_worker.sync import MAX_TRIES
-from tests.deploy.earlier import tree_of
-from tests.deploy.test_upgrade import BEFORE
+from tests.deploy.earlier import BEFORE, tree_of
 from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import Callers, connected
 from tests.vault_broker.vaults import OwnVault

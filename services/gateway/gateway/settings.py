@@ -27,6 +27,9 @@ from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
 DEFAULT_OPERATIONS_PORT = 3010
+# A file with both fingerprints, as the vault's provisioning writes it; the variables of these names go first.
+FINGERPRINTS_FILE = "VAULT_FINGERPRINTS_FILE"
+FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
 WHERE_FINGERPRINTS_ARE = (
     "set it to the SHA-256 (hex) that the vault's provisioning writes into openbao/fingerprints.env, "
     "or to two with a comma while a key is rotated"
@@ -56,7 +59,7 @@ DEFAULTS = {
     "WAITS_AT_ONCE": "2048",
 }
 # The optional variables of `load`; a starter passes on only these from its caller.
-OPTIONAL = (*RUNNING, *DEFAULTS, "EGRESS_ADDRESSES", "TRUSTED_PROXIES")
+OPTIONAL = (*RUNNING, *DEFAULTS, "EGRESS_ADDRESSES", "TRUSTED_PROXIES", FINGERPRINTS_FILE)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""
-    environ = {**DEFAULTS, **environ}
+    environ = {**DEFAULTS, **_written_fingerprints(environ), **environ}
     operations = running(environ, DEFAULT_OPERATIONS_PORT)
     address = listening(environ, ["PORT"], DEFAULT_PORT)
     if operations.operations == address:
@@ -98,10 +101,7 @@ def load(environ: Environment) -> Settings:
         jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
         grant_key=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_key),
         egress=listed(environ.get("EGRESS_ADDRESSES", "")),
-        pinned=Pinned(
-            _fingerprints(environ, "WRAPPING_KEY_FINGERPRINT"),
-            _fingerprints(environ, "SEALING_KEY_FINGERPRINT"),
-        ),
+        pinned=Pinned(*(_fingerprints(environ, name) for name in FINGERPRINTS)),
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
@@ -145,6 +145,15 @@ def limits(environ: Environment) -> Limits:
         address=of_address(write),
         address_submissions=of_address(submissions[0]),
     )
+
+
+def _written_fingerprints(environ: Environment) -> Environment:
+    """Return the two settings of the file that FINGERPRINTS_FILE names; raises BadSetting."""
+    if not environ.get(FINGERPRINTS_FILE):
+        return {}
+    lines = parsed(environ, FINGERPRINTS_FILE, lambda text: content(text).decode()).splitlines()
+    found = dict(line.partition("=")[::2] for line in lines)
+    return {name: found[name] for name in FINGERPRINTS if name in found}
 
 
 def _fingerprints(environ: Environment, name: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.processes import PartFailed
+from deploy.private_files import write_private
 from deploy.vault.provision import call
 
 ATTEMPT = "sys/generate-root/attempt"
@@ -34,19 +34,23 @@ async def as_root(client: httpx.AsyncClient, token: str) -> AsyncIterator[None]:
             del client.headers["X-Vault-Token"]
 
 
+async def first_root_token(client: httpx.AsyncClient, recovery_key: Path) -> str:
+    """Initialise the vault and return its root token; the recovery key is stored for later versions."""
+    answer = await call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+    write_private(recovery_key, answer["recovery_keys_base64"][0].encode())
+    token: str = answer["root_token"]
+    return token
+
+
 async def recovered_root_token(client: httpx.AsyncClient, recovery_key: Path) -> str:
-    """Create a root token with the stored recovery key; raises PartFailed if the key file is missing.
+    """Create a root token with the stored recovery key; raises OSError if its file is missing.
 
     An attempt that an interrupted start has begun is cancelled.
     """
-    if not recovery_key.exists():
-        raise PartFailed(
-            f"This version needs other rights in the vault, and the file that gives them is missing: "
-            f"{recovery_key}. Put it back, or start with another directory."
-        )
+    key = recovery_key.read_text().strip()
     await call(client, "DELETE", ATTEMPT)
     begun = await call(client, "PUT", ATTEMPT, {})
-    answer = {"key": recovery_key.read_text().strip(), "nonce": begun["nonce"]}
+    answer = {"key": key, "nonce": begun["nonce"]}
     done = await call(client, "PUT", "sys/generate-root/update", answer)
     return _decoded(done["encoded_token"], begun["otp"])
 

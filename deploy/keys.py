@@ -1,0 +1,62 @@
+"""The keys of a system, created once in a folder that its operator keeps, by the part that needs them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_bytes
+
+from contracts.wire.bus_accounts import server_accounts
+from contracts.wire.bus_users import USERS
+from contracts.wire.subscribers import write_subscribers
+from deploy.local.subscribers import SYSTEM, Registry, public_key
+from deploy.private_files import kept, new_key, password, public_pem
+
+SEAL_BYTES = 32
+SERVICES = ("gateway", "sync-worker", "vault-broker")
+OWNER, GATEWAY, SUPERUSER = "butler_owner", "butler_gateway", "postgres"
+
+Files = dict[str, bytes]
+
+
+def keys(directory: Path) -> dict[str, Files]:
+    """Return the files of each secret; creates the keys that are missing. Raises OSError.
+
+    The nkeys exist since `accounts`.
+    """
+    return {**_of_services(directory), **_of_database(directory), **_of_vault(directory)}
+
+
+def accounts(directory: Path) -> Mapping[str, str]:
+    """Return the accounts of the bus, with public keys only, and the list of subscribers."""
+    subscribers = Registry(directory / "subscribers.json", directory).subscribers()
+    public = {name: public_key(directory / f"{name}.nk") for name in (*(user.name for user in USERS), SYSTEM)}
+    return {
+        "accounts.conf": server_accounts(public, subscribers),
+        "subscribers.json": write_subscribers(subscribers).decode(),
+    }
+
+
+def _of_services(directory: Path) -> dict[str, Files]:
+    """Return the secrets of the services: each its nkey, and the gateway's keys where they belong."""
+    secrets = {name: {"nats.nk": (directory / f"{name}.nk").read_bytes()} for name in SERVICES}
+    grant = kept(directory / "grant.pem", new_key).read_bytes()
+    secrets["gateway"] |= {"jwt.pem": kept(directory / "jwt.pem", new_key).read_bytes(), "grant.pem": grant}
+    secrets["vault-broker"]["grant-public.pem"] = public_pem(grant)
+    return {**secrets, "provision-bus": {"admin.nk": (directory / "admin.nk").read_bytes()}}
+
+
+def _of_database(directory: Path) -> dict[str, Files]:
+    roles = {"database-owner": OWNER, "gateway-database": GATEWAY, "database-superuser": SUPERUSER}
+    return {
+        name: {
+            "username": role.encode(),
+            "password": kept(directory / f"{role}.password", password).read_bytes(),
+        }
+        for name, role in roles.items()
+    }
+
+
+def _of_vault(directory: Path) -> dict[str, Files]:
+    seal = kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()
+    token = directory / "vault.token"
+    provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
+    return {"openbao-seal": {"seal.key": seal}, **provisioning}
