@@ -1,11 +1,11 @@
 """Write the Secrets and ConfigMaps of a cluster: `python -m deploy.kubernetes.secrets --directory DIR`.
 
-It creates what is missing in DIR, which its owner keeps, and prints the objects for `kubectl apply -f -`:
-the nkeys of the services and the accounts of NATS, the passwords of the database, the two keys of the
-gateway, and the key that unseals OpenBao. No object ever holds a credential of an exchange.
+It makes the missing keys in DIR, and prints the objects for `kubectl apply -f -`: the nkeys of the services,
+the accounts of NATS, the passwords of the database, the two keys of the gateway, and the key that unseals
+OpenBao. Keep DIR and back it up. No object ever holds a credential of an exchange.
 
-When the file exists, it also prints: from DIR/vault.token the token for provisioning the vault, and from
-DIR/fingerprints.env, for example the log of the Job provision-vault, the fingerprints of the vault's keys.
+Two files of DIR come from you, when you have them: `vault.token`, the token for provisioning the vault, and
+`fingerprints.env`, the fingerprints of the vault's keys, for example the log of the Job provision-vault.
 """
 
 import argparse

@@ -3,8 +3,8 @@
 It sets up the engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its
 sealing key. It can run again at any time, because correct parts stay unchanged. It writes `broker.role_id`,
 `broker.secret_id` and `fingerprints.env` to DIR, for broker and gateway, and keeps a login that still works.
-With --kubernetes-namespace the broker logs in with the token of its pod instead, and there is no secret id.
-It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
+With --kubernetes-namespace it sets up the login with the token of the broker's pod instead, and writes no
+secret id. It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are defaults of its options.
 """
 
 import argparse

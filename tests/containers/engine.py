@@ -44,7 +44,7 @@ def docker(*words: str, told: str = "") -> Ended:
 
 
 def inspected(image: str) -> dict[str, Any]:
-    """Return what the engine knows of an image."""
+    """Return the properties of an image."""
     known: dict[str, Any] = json.loads(docker("image", "inspect", image).output)[0]
     return known
 

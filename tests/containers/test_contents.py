@@ -93,7 +93,7 @@ server.terminate()
 
 
 def locked(part: str) -> set[str]:
-    """Return what the lock of a part pins for this platform."""
+    """Return the versions that the lock of a part pins for this platform."""
     found = map(Requirement, PIN.findall((ROOT / "requirements" / f"{part}.txt").read_text()))
     return {f"{each.name}{each.specifier}" for each in found if not each.marker or each.marker.evaluate()}
 

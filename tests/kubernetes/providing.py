@@ -24,7 +24,7 @@ Contents = dict[tuple[str, str], dict[str, bytes]]
 
 @cache
 def written() -> tuple[Object, ...]:
-    """Return what the documented command prints for a new cluster, its vault provisioned."""
+    """Return the objects that the documented command prints for a new cluster with a provisioned vault."""
     with TemporaryDirectory() as directory:
         (Path(directory) / "vault.token").write_text("a token\n")
         (Path(directory) / "fingerprints.env").write_text(LOG)

@@ -38,7 +38,7 @@ def test_secrets_are_made_once_and_grow_with_the_cluster(tmp_path: Path) -> None
 
 
 def test_each_service_has_a_key_of_its_own(tmp_path: Path) -> None:
-    """And the ConfigMap has none of them, only what is public."""
+    """The ConfigMap has no private key, only public ones."""
     made = secrets(tmp_path)
     seeds = {path.read_text() for path in tmp_path.glob("*.nk")}
 

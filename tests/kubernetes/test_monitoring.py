@@ -10,7 +10,7 @@ from tests.imports import ROOT
 from tests.kubernetes.manifests import Object, every, of_kind, workloads
 
 NAME = re.compile(r"butler_[a-z_]+")
-# What Prometheus adds to a series by its PodMonitor.
+# The labels that Prometheus adds to a series of a PodMonitor.
 OF_THE_TARGET = {"namespace", "pod"}
 BY = re.compile(r"by \(([^)]*)\)|\{(\w+)=")
 
@@ -36,7 +36,7 @@ def rules() -> list[Object]:
 
 
 def queries() -> list[str]:
-    """Return what is asked of Prometheus."""
+    """Return the queries of alerts and of the scaler."""
     asked = [rule["expr"] for rule in rules()]
     return asked + [
         trigger["metadata"]["query"]

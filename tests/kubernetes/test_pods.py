@@ -49,7 +49,7 @@ def test_the_namespace_admits_restricted_pods_only(overlay: str) -> None:
 
 @every()
 def test_every_pod_is_restricted(overlay: str) -> None:
-    """No root, no rights, no writable root file system, the default seccomp profile, nothing of the host."""
+    """A container runs without root, capabilities, a writable root file system and access to the host."""
     for pod in workloads(overlay):
         security = pod.spec["securityContext"]
         assert security["runAsNonRoot"] is True, pod.name

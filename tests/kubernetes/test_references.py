@@ -1,4 +1,4 @@
-"""What an object names exists: Secrets, ConfigMaps and their keys, accounts, classes, pods and ports."""
+"""Every object that another one names exists: Secrets, ConfigMaps, keys, accounts, classes, pods, ports."""
 
 import pytest
 
@@ -154,7 +154,7 @@ def test_what_points_to_an_object_finds_it(overlay: str) -> None:
 
 @every()
 def test_everything_is_in_the_namespace(overlay: str) -> None:
-    """But for what a cluster has once."""
+    """Objects that a cluster has once have no namespace; all others have ours."""
     for each in objects(overlay):
         assert (each["metadata"].get("namespace") == "butler") != (each["kind"] in OF_A_CLUSTER), each["kind"]
 

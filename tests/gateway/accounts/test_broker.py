@@ -1,4 +1,4 @@
-"""The client of the vault-broker sends secrets under pinned keys only, and reads what a refusal means."""
+"""The vault-broker's client sends secrets under pinned keys only, and raises each refusal with its code."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ async def _broker(nats: Nats, grant_key: Ed25519PrivateKey) -> AsyncIterator[Bro
 
 
 async def test_keys_are_asked_for_once(broker: Broker, vault: Vault) -> None:
-    """Every store after the first uses them, each with an id and a deadline of its own."""
+    """Later stores use the same keys, each with a new request id and deadline."""
     ids = [uuid7(), uuid7()]
     begun = datetime.now(UTC) + timedelta(hours=1)
 
@@ -96,7 +96,7 @@ async def test_after_a_refusal_the_keys_are_asked_for_again(broker: Broker, vaul
 
 
 async def test_nothing_is_sent_to_a_vault_that_is_not_pinned(broker: Broker, vault: Vault) -> None:
-    """The secret stays here, and a later store asks for the keys anew."""
+    """The client sends no secret, and asks for the keys again at the next store."""
     vault.keys = OTHER
     with pytest.raises(VaultNotTrusted):
         await broker.store(uuid7(), OKX, FIELDS)
