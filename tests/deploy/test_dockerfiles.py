@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,10 +33,25 @@ def test_hadolint_finds_nothing(file: Path) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+@pytest.fixture(name="context", scope="module")
+def _context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what `.dockerignore` lets the engine see."""
+    context = tmp_path_factory.mktemp("context")
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    for found in (path for line in lines if line.startswith("!") for path in ROOT.glob(line[1:])):
+        place = context / found.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if found.is_dir():
+            shutil.copytree(found, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(found, place)
+    return context
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_an_image_gets_the_code_of_its_part_alone(part: str, tmp_path: Path) -> None:
+def test_an_image_gets_the_code_of_its_part_alone(part: str, context: Path, tmp_path: Path) -> None:
     """No tests, no caches and no code of another part, and for the exchange none of ours but its own."""
-    done = run("sh", CONTAINERS / "code.sh", ROOT, part, tmp_path / "code")
+    done = run("sh", CONTAINERS / "code.sh", context, part, tmp_path / "code")
     assert done.returncode == 0, done.stderr
     copied = {
         path.relative_to(tmp_path / "code") for path in (tmp_path / "code").rglob("*") if path.is_file()
