@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
+from deploy.private_files import write_private
 from tests.kubernetes.manifests import Object, Workload, of_kind
 
 SECONDS = 60
@@ -26,12 +27,12 @@ Contents = dict[tuple[str, str], dict[str, bytes]]
 def written() -> tuple[Object, ...]:
     """Return the objects that the documented command prints for a new cluster with a provisioned vault."""
     with TemporaryDirectory() as directory:
-        (Path(directory) / "vault.token").write_text("a token\n")
-        (Path(directory) / "fingerprints.env").write_text(LOG)
+        write_private(Path(directory) / "vault.token", b"a token\n")
+        write_private(Path(directory) / "fingerprints.env", LOG.encode())
         command = [sys.executable, "-m", "deploy.kubernetes.secrets", "--directory", directory]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
         kept = {path.name: path.stat().st_mode & 0o777 for path in Path(directory).iterdir()}
-    assert {mode for name, mode in kept.items() if name not in {"vault.token", "fingerprints.env"}} <= {0o600}
+    assert {*kept.values()} == {0o600}
     return tuple(json.loads(done.stdout)["items"])
 
 

@@ -133,7 +133,13 @@ def test_what_points_to_an_object_finds_it(overlay: str) -> None:
     for each in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject"):
         assert each["spec"]["scaleTargetRef"]["name"] in names(overlay, "Deployment")
     for each in of_kind(overlay, "HTTPRoute"):
-        assert {parent["name"] for parent in each["spec"]["parentRefs"]} <= names(overlay, "Gateway")
+        listeners = {
+            (gateway["metadata"]["name"], listener["name"])
+            for gateway in of_kind(overlay, "Gateway")
+            for listener in gateway["spec"]["listeners"]
+            if listener["protocol"] == "HTTPS"
+        }
+        assert {(told["name"], told["sectionName"]) for told in each["spec"]["parentRefs"]} <= listeners
         backends = {(to["name"], to["port"]) for rule in each["spec"]["rules"] for to in rule["backendRefs"]}
         assert backends == {("gateway", 80)}
     for each in of_kind(overlay, "Certificate"):
@@ -150,6 +156,39 @@ def test_what_points_to_an_object_finds_it(overlay: str) -> None:
     for each in of_kind(overlay, "ObjectStore"):
         keys = each["spec"]["configuration"]["s3Credentials"].values()
         assert {key["name"] for key in keys} == {OF_THE_BUCKET}
+
+
+@every()
+def test_the_entry_leads_to_the_gateway_and_its_certificate_is_requested(overlay: str) -> None:
+    """A Certificate makes the Secret of the entry, or an annotation asks cert-manager for one."""
+    existing = {secret for kind, secret in contents(overlay) if kind == "Secret"}
+    services = {each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(overlay, "Service")}
+    entries = of_kind(overlay, "Ingress", "Gateway")
+    assert len(entries) == 1
+    for each in entries:
+        for service in backends(each):
+            assert service["port"]["name"] in {port["name"] for port in services[service["name"]]}
+        requested = "cert-manager.io/cluster-issuer" in each["metadata"].get("annotations", {})
+        assert certificates(each)
+        assert requested or certificates(each) <= existing
+
+
+def backends(entry: Object) -> list[Object]:
+    """Return the services of an Ingress."""
+    return [
+        path["backend"]["service"]
+        for rule in entry["spec"].get("rules", ())
+        for path in rule["http"]["paths"]
+    ]
+
+
+def certificates(entry: Object) -> set[str]:
+    """Return the Secrets with which an Ingress or a Gateway ends TLS."""
+    listeners = [each.get("tls", {}) for each in entry["spec"].get("listeners", ())]
+    references = [told for tls in listeners for told in tls.get("certificateRefs", ())]
+    return {told["name"] for told in references} | {
+        told["secretName"] for told in entry["spec"].get("tls", ())
+    }
 
 
 @every()

@@ -3,16 +3,17 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gateway.settings
-import sync_worker.settings
+import sync_worker.app
 import vault_broker.settings
 from chassis.settings import BadSetting
+from deploy.local.services import OPTIONAL
 from deploy.vault.provision import AUDIENCE, BROKER
 from tests.deploy.test_settings import READERS, names_in
 from tests.kubernetes.manifests import Workload, environment, every, of_kind, workload
@@ -20,14 +21,11 @@ from tests.kubernetes.providing import contents, files
 
 LOAD: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "gateway": gateway.settings.load,
-    "sync-worker": sync_worker.settings.load,
+    "sync-worker": sync_worker.app.load,
     "vault-broker": vault_broker.settings.load,
 }
-OPTIONAL = {
-    "gateway": gateway.settings.OPTIONAL,
-    "sync-worker": sync_worker.settings.OPTIONAL,
-    "vault-broker": vault_broker.settings.OPTIONAL,
-}
+# For documentation (RFC 5737): no address of a cluster is in there.
+NO_PROXY = ip_network("192.0.2.0/24")
 FILE = re.compile(r"/run/secrets/butler/[\w.-]+")
 
 
@@ -54,13 +52,23 @@ def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
 def test_a_service_starts_with_its_manifest(overlay: str, service: str, tmp_path: Path) -> None:
     """Its settings module reads every required variable and file, and listens where the manifest says."""
     pod = workload(overlay, service)
-    settings = LOAD[service](told(overlay, pod, tmp_path))
+    loaded = LOAD[service](told(overlay, pod, tmp_path))
+    settings = loaded.general if service == "sync-worker" else loaded
     ports = {each["name"]: each["containerPort"] for each in pod.container["ports"]}
 
     assert settings.running.nats_tls is not None
     assert not ip_address(settings.running.operations.host).is_loopback
     assert settings.running.operations.port == ports["operations"]
     assert service != "gateway" or settings.address.port == ports["api"]
+
+
+@every()
+def test_the_gateway_trusts_no_network_of_pods(overlay: str, tmp_path: Path) -> None:
+    """Until the operator names the proxy's own addresses, the gateway believes no X-Forwarded-For."""
+    settings = LOAD["gateway"](told(overlay, workload(overlay, "gateway"), tmp_path))
+
+    assert settings.trusted_proxies
+    assert all(network.subnet_of(NO_PROXY) for network in settings.trusted_proxies)
 
 
 @every()
