@@ -1,4 +1,4 @@
-"""`python -m deploy.database` migrates a database that others run, and lets the gateway log in."""
+"""`python -m deploy.database` migrates a database of an existing server, and lets the gateway log in."""
 
 import subprocess
 import sys

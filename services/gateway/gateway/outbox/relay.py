@@ -83,7 +83,7 @@ class Relay:
             settling = self._settle(lane)
             try:
                 self._tasks.create_task(settling)
-            except RuntimeError:  # the relay is ending, and gives its claims back
+            except RuntimeError:  # the relay is shutting down and releases its claims
                 settling.close()
 
     async def _tried(self, message: Claimed) -> Answer:
