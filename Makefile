@@ -23,13 +23,15 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check test lint contracts publish tools manifests lock images test-containers clean
+.PHONY: help install demo up check test lint contracts publish tools manifests lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this help
 	@printf 'Crypto Pocket Butler. Needs Python 3.11 or newer and make.\n\n'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
+
+install: $(RUN) ## Make the virtual environment with the run-time requirements
 
 demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end)
 	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once)

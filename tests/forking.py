@@ -1,7 +1,8 @@
 """Starts our services as forks of one process that has imported their libraries.
 
-A start then costs a tenth of the CPU. Each fork is a process of its own with its own settings, user and log,
-as one that `python -m` starts; the tests of `make demo` and `make up` start them that way.
+A start then costs a tenth of the CPU. Each fork is a process of its own with its own settings, user and log.
+Decision 26 lists what only a program that `python -m` starts can show; the tests of `make demo` and `make up`
+start them that way.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ LIBRARIES = [
 ]
 # A loader or interpreter reads these only when a program is executed.
 AT_EXECUTION = ("LD_", "PYTHON", "MALLOC")
+# They change how Python writes, and a service flushes its log lines itself.
+ABOUT_WRITING = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 POLL_SECONDS = 0.01
 
 
@@ -106,8 +109,9 @@ class Fork:
 
 
 def _needs_execution(environment: Mapping[str, str]) -> bool:
-    """Return whether a variable works only at the execution of a program."""
-    changed = (name for name, value in environment.items() if os.environ.get(name) != value)
+    """Return whether a variable that differs from ours works only at the execution of a program."""
+    names = {*environment, *os.environ} - ABOUT_WRITING
+    changed = (name for name in names if os.environ.get(name) != environment.get(name))
     return any(name.startswith(AT_EXECUTION) for name in changed)
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copies the code of one part: code.sh SOURCE SERVICE TARGET. What is not named here is in no image.
+# Copies the code of one part: code.sh SOURCE SERVICE TARGET. The images contain only the files named here.
 set -eu
 source=$1 service=$2 target=$3
 
@@ -21,7 +21,7 @@ provisioning)
 		services/chassis/chassis/bus/transport.py
 	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/schemes
 	put deploy deploy/vault
-	[ ! -d "$source/deploy/database" ] || put deploy deploy/database
+	put deploy deploy/database
 	put deploy deploy/private_files.py deploy/keys.py deploy/compose
 	put deploy/local deploy/local/certificates.py deploy/local/subscribers.py
 	put deploy/kubernetes/base/nats deploy/kubernetes/base/nats/nats.conf deploy/kubernetes/base/nats/cluster.conf

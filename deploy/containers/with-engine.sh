@@ -3,7 +3,9 @@
 # root, and stops it at the end. Without one it fails, or with WITHOUT_CONTAINERS=1 does nothing.
 set -euo pipefail
 
-answers() { docker version >/dev/null 2>&1; }
+docker=${DOCKER:-docker}
+
+answers() { "$docker" version >/dev/null 2>&1; }
 
 if ! answers; then
 	log=$(mktemp)

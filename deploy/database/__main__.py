@@ -1,4 +1,4 @@
-"""Migrate a database that others run: `python -m deploy.database --url URL --password-file FILE`.
+"""Migrate a database of an existing server: `python -m deploy.database --url URL --password-file FILE`.
 
 The role in the URL owns the database and may create roles (CREATEROLE). The first migration creates the
 gateway's role; with --gateway-password-file the command sets its password. Repeating it changes nothing.
@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 
+from deploy.database.migrations import migrating
 from deploy.database.roles import set_password
 
-MIGRATIONS = Path(__file__).parents[2] / "services" / "gateway" / "migrations"
 GATEWAY = "butler_gateway"
 MIGRATION_SECONDS = 900
 CONNECT_SECONDS = 10
@@ -44,9 +44,8 @@ def with_password(url: str, password: str) -> str:
 def migrate(url: str) -> None:
     """Run the migrations that are due; raises subprocess.SubprocessError."""
     program = Path(sys.executable).with_name("dbmate")
-    command: list[str | Path] = [program, "--no-dump-schema", "--migrations-dir", MIGRATIONS, "migrate"]
     environment = {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url}
-    subprocess.run(command, env=environment, check=True, timeout=MIGRATION_SECONDS)
+    subprocess.run(migrating(program), env=environment, check=True, timeout=MIGRATION_SECONDS)
 
 
 async def admit_gateway(url: str, password: bytes) -> None:

@@ -11,6 +11,7 @@ from signal import SIGINT, SIGQUIT
 import psycopg
 from psycopg import sql
 
+from deploy.database.migrations import MIGRATIONS, migrating
 from deploy.database.roles import set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
@@ -22,7 +23,6 @@ READY_SECONDS = 60
 INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
-MIGRATIONS = Path(__file__).parents[2] / "services" / "gateway" / "migrations"
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
 
 
@@ -146,10 +146,9 @@ async def _prepare(server: Postgres) -> None:
 async def _migrate(processes: Processes, server: Postgres) -> None:
     dbmate, secret = executable("dbmate"), server.password_file(OWNER).read_text()
     url = f"postgres://{OWNER}:{secret}@{LOOPBACK}:{server.port}/{DATABASE}?sslmode=disable"
-    command: list[str | Path] = [dbmate, "--no-dump-schema", "--migrations-dir", MIGRATIONS, "up"]
     environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
     reach = Reach("dbmate", (dbmate, MIGRATIONS))
-    await processes.run(Program("dbmate", command, environment, reach), MIGRATION_SECONDS)
+    await processes.run(Program("dbmate", migrating(dbmate), environment, reach), MIGRATION_SECONDS)
 
 
 async def _set_password(server: Postgres, role: str) -> None:

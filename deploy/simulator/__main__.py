@@ -38,7 +38,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--certificate", type=Path, help="of the origins, in place of one made in DIR")
     parser.add_argument("--key", type=Path, help="of that certificate")
     parser.add_argument("--admin-port", type=int, help="plain HTTP to switch faults on; 0: a free one")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if bool(options.certificate) != bool(options.key):
+        parser.error("--certificate and --key are given together")
+    return options
 
 
 async def serve(options: argparse.Namespace) -> None:

@@ -3,10 +3,11 @@
 It sets up the engines `secret/` (KV version 2) and `transit/`, AppRole, the broker's policy and role, and its
 sealing key. It can run again at any time, because correct parts stay unchanged. It writes `broker.role_id`,
 `broker.secret_id` and `fingerprints.env` to DIR, for broker and gateway, and keeps a login that still works.
-With --kubernetes-namespace the broker logs in with the token of its pod instead, and there is no secret id.
+With --kubernetes-namespace it sets up the login with the token of the broker's pod instead, and deletes the
+AppRole with its secret ids.
 With --recovery-key-file it needs no token: it initialises a new vault that unseals itself, keeps the recovery
 key in that file, and makes a root token of it that ends with the command.
-It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are the defaults of the options.
+It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are defaults of its options.
 """
 
 import argparse
@@ -56,12 +57,12 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--renew-login",
         action="store_true",
-        help="end the broker's tokens and secret id",
+        help="end the broker's tokens and, with AppRole, its earlier secret ids",
     )
     add(
         "--alone",
         action="store_true",
-        help="with a new login, end all tokens but the caller's",
+        help="where the broker's tokens end, end all others but the caller's, too",
     )
     of_pods = parser.add_argument_group("the broker's login with the token of its pod")
     of_pods.add_argument("--kubernetes-namespace", help="namespace of the service account vault-broker")

@@ -63,9 +63,9 @@ class Terms:
     """The terms of provisioning a vault.
 
     A login or token of a broker works only in the networks `brokers`, everywhere if it is empty. `renewed`
-    gives the broker a new secret id, even if the old one works, and revokes its tokens. `alone` means that
-    only this system uses the vault: then all other tokens are revoked, including a remaining root token.
-    With `cluster` the broker logs in by Kubernetes auth, and gets no secret id.
+    revokes the broker's tokens and gives it a new secret id, even if the old one works. `alone` means that
+    only this system uses the vault: then all other tokens are revoked, too, with a remaining root token.
+    With `cluster` the broker logs in by Kubernetes auth: it gets no secret id, and its AppRole is deleted.
     """
 
     brokers: tuple[str, ...] = ()
@@ -144,10 +144,16 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
 
 
 def pinned_fingerprints(path: Path) -> Mapping[str, str]:
-    """Read the gateway's two settings from the file of provisioning; raises ValueError for another file."""
-    pinned = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    """Read the gateway's two settings from the file or the output of provisioning.
+
+    Raises ValueError if one is missing or not valid.
+    """
+    pinned = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
     for name in FINGERPRINTS:
-        read_fingerprints(pinned.get(name, ""))
+        try:
+            read_fingerprints(pinned.get(name, ""))
+        except ValueError as error:
+            raise ValueError(f"{path} has no valid {name}: {error}") from None
     return {name: pinned[name] for name in FINGERPRINTS}
 
 
@@ -172,7 +178,7 @@ async def _mount_engines(client: httpx.AsyncClient, engines: Mapping[str, Answer
 
 
 async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster) -> None:
-    """Set up the login with the token of the broker's pod."""
+    """Set up the login with the token of the broker's pod, and delete the AppRole with its secret ids."""
     reviewing = {
         "kubernetes_host": cluster.host,
         "kubernetes_ca_cert": cluster.ca,
@@ -180,6 +186,7 @@ async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster)
     }
     await call(client, "POST", "auth/kubernetes/config", reviewing)
     await call(client, "POST", f"auth/kubernetes/role/{BROKER}", terms.pod_role(cluster))
+    await call(client, "DELETE", f"auth/approle/role/{BROKER}")
 
 
 async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:

@@ -30,7 +30,7 @@ from tests.waiting import passed, until
 
 MEBIBYTE = 1024 * 1024
 # So few that no try has to wait long for this machine, because the number of tries depends on it.
-AT_ONCE = 48
+AT_ONCE = 16
 # No second try fits.
 ONE_TRY = 3.0
 ALL_ROWS = ROWS + VALUATION_ROWS

@@ -59,7 +59,7 @@ def require_engine() -> None:
 
 
 def inspected(image: str) -> dict[str, Any]:
-    """Return what the engine knows of an image."""
+    """Return the properties of an image."""
     known: dict[str, Any] = json.loads(docker("image", "inspect", image).output)[0]
     return known
 

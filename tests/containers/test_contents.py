@@ -93,7 +93,7 @@ server.terminate()
 
 
 def locked(part: str) -> set[str]:
-    """Return what the lock of a part pins for this platform."""
+    """Return the versions that the lock of a part pins for this platform."""
     found = map(Requirement, PIN.findall((ROOT / "requirements" / f"{part}.txt").read_text()))
     return {f"{each.name}{each.specifier}" for each in found if not each.marker or each.marker.evaluate()}
 
@@ -207,7 +207,7 @@ def test_an_image_is_small(part: str) -> None:
 
 def test_the_programs_of_provisioning_start() -> None:
     """Each of its commands finds all of its code, and the migrations are there."""
-    for module in ("chassis.bus.provision", "deploy.vault"):
+    for module in ("chassis.bus.provision", "deploy.database", "deploy.vault"):
         ended = docker("run", "--rm", *CONFINED, IMAGES["provisioning"], "python", "-m", module, "--help")
         assert ended.worked, ended.errors
     migrations = {path.name for path in (ROOT / "services" / "gateway" / "migrations").glob("*.sql")}

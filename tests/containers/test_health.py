@@ -41,7 +41,7 @@ async def test_a_service_is_healthy_while_it_is_ready(service: str, started: Sta
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_without_a_required_server_is_unhealthy(service: str, started: Start) -> None:
-    """It runs, and the engine says that it cannot work."""
+    """It runs, and the engine holds it for unhealthy; tests of the chassis show that a 503 is the cause."""
     await until(started(service, **unreachable(service)).unhealthy, HEALTH_SECONDS)
 
 

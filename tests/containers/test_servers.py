@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.containers.engine import CONFINED, IMAGES, docker
+from tests.containers.engine import CONFINED, IMAGES, SECRETS, docker
 from tests.waiting import until
 
 SERVERS = {name: f"butler-{name}:local" for name in ("nats", "openbao", "postgres")}
@@ -67,8 +67,9 @@ async def test_nats_and_openbao_answer_by_name(network: str) -> None:
 
 
 async def test_postgresql_begins_with_roles_and_is_migrated(network: str, tmp_path: Path) -> None:
-    """It runs the scripts of its first start, and provisioning migrates its database."""
-    (tmp_path / "password").write_text("test")
+    """It runs the scripts of its first start, and the command of the Job migrates its database."""
+    for name in ("password", "gateway-password"):
+        (tmp_path / name).write_text("test")
     (tmp_path / "roles.sh").write_text(ROLES)
     for path in tmp_path.iterdir():
         path.chmod(0o755)
@@ -77,14 +78,20 @@ async def test_postgresql_begins_with_roles_and_is_migrated(network: str, tmp_pa
     sockets = ("--tmpfs", "/var/run/postgresql:uid=10001")
     password = ("--env", "POSTGRES_PASSWORD_FILE=/docker-entrypoint-initdb.d/password")
     start(network, "postgres", *mount, *sockets, *password, "--")
-    url = "DATABASE_URL=postgres://butler_owner:test@postgres/butler?sslmode=disable"
-    told = ("env", url, "dbmate", "--no-dump-schema", "--migrations-dir", "services/gateway/migrations")
-    provisioning = ("--workdir", "/app/code", IMAGES["provisioning"])
+    place = "postgres:5432/butler?sslmode=disable"
+    options = (
+        f"--url=postgresql://butler_owner@{place}",
+        f"--password-file={SECRETS}/password",
+        f"--gateway-password-file={SECRETS}/gateway-password",
+    )
+    head = ("run", "--rm", "--network", network, *CONFINED, "--volume", f"{tmp_path}:{SECRETS}:ro")
+    job = (*head, IMAGES["provisioning"], "python", "-m", "deploy.database", *options)
 
     async def migrated() -> bool:
-        ended = docker("run", "--rm", "--network", network, *CONFINED, *provisioning, *told, "up")
-        return ended.worked
+        return docker(*job).worked
 
     await until(migrated, SECONDS)
-    ended = docker("run", "--rm", "--network", network, *CONFINED, *provisioning, *told, "status")
+    url = f"DATABASE_URL=postgres://butler_owner:test@{place}"
+    status = ("env", url, "dbmate", "--migrations-dir", "services/gateway/migrations", "status")
+    ended = docker(*head, "--workdir", "/app/code", IMAGES["provisioning"], *status)
     assert "Pending: 0" in ended.output

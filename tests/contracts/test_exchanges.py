@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import Read, ReadNotAllowed
-from contracts.values import MIN_KEY_BYTES
+from contracts.exchanges.types import Exchange, Form, Read, ReadNotAllowed
 
 
 def test_every_read_is_a_get() -> None:
@@ -29,15 +28,20 @@ def test_a_read_becomes_the_target_that_is_sent() -> None:
     )
 
 
-def test_the_catalogue_promises_no_secret_that_the_vault_refuses() -> None:
-    """The entry of an exchange gives its signing text at least the bytes of the vault's shortest key."""
-    fields = [
-        msgspec.structs.replace(field, shortest=MIN_KEY_BYTES - 1) if field.signs else field
-        for field in OKX.credential_fields
-    ]
+@pytest.mark.parametrize(("form", "enough"), [(Form.TEXT, 32), (Form.BASE64, 43)])
+def test_the_catalogue_promises_no_secret_that_the_vault_refuses(form: Form, enough: int) -> None:
+    """An entry requires the characters that hold the bytes of the vault's shortest key."""
 
-    with pytest.raises(ValueError, match="api_secret"):
-        msgspec.structs.replace(OKX, credential_fields=tuple(fields))
+    def entry(shortest: int) -> Exchange:
+        fields = (
+            msgspec.structs.replace(field, form=form, shortest=shortest) if field.signs else field
+            for field in OKX.credential_fields
+        )
+        return msgspec.structs.replace(OKX, credential_fields=tuple(fields))
+
+    assert entry(enough).signing_field.shortest == enough
+    with pytest.raises(ValueError, match="okx: the entry must require at least 32 bytes for api_secret"):
+        entry(enough - 1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`python -m deploy.database` migrates a database that others run, and lets the gateway log in."""
+"""`python -m deploy.database` migrates a database of an existing server, and lets the gateway log in."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ def ran(server: Postgres, database: str, **changed: str) -> subprocess.Completed
 async def test_an_empty_database_gets_the_schema_and_the_gateways_login(
     server: Postgres, empty: str, tmp_path: Path
 ) -> None:
-    """The owner, who is no superuser, does both, and again."""
+    """The owner of the database, without superuser rights, creates both; a second run changes nothing."""
     password = write_private(tmp_path / "password", b"another password\n")
     for _ in range(2):
         finished = ran(server, empty, **{"gateway-password-file": str(password)})

@@ -79,14 +79,29 @@ def test_without_an_engine_containers_are_refused_in_one_line(tmp_path: Path) ->
     for program in ("docker", "dockerd"):
         (tmp_path / program).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    ended = run("bash", CONTAINERS / "with-engine.sh", "false", PATH=path, WITHOUT_CONTAINERS="")
-    allowed = run("bash", CONTAINERS / "with-engine.sh", "false", PATH=path, WITHOUT_CONTAINERS="1")
+    ended = run("bash", CONTAINERS / "with-engine.sh", "false", PATH=path, DOCKER="", WITHOUT_CONTAINERS="")
+    allowed = run(
+        "bash", CONTAINERS / "with-engine.sh", "false", PATH=path, DOCKER="", WITHOUT_CONTAINERS="1"
+    )
 
     assert (ended.returncode, allowed.returncode) == (1, 0)
     assert ended.stderr.splitlines() == ["No container engine can start here: no cgroups here"]
     refused = run("bash", CONTAINERS / "build.sh", "gateway", DOCKER=shlex.quote(str(tmp_path / "docker")))
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_an_engine_that_answers_another_client_is_used(tmp_path: Path) -> None:
+    """DOCKER names the client; no engine is started beside its own."""
+    for program, words in (("client", "exit 0"), ("docker", "exit 1"), ("dockerd", "echo started")):
+        (tmp_path / program).write_text(f"#!/bin/sh\n{words}\n")
+        (tmp_path / program).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ended = run(
+        "bash", CONTAINERS / "with-engine.sh", "echo", "done", PATH=path, DOCKER=str(tmp_path / "client")
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
 
 
 def test_the_tests_of_containers_end_without_an_engine(tmp_path: Path) -> None:

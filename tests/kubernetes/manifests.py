@@ -23,6 +23,7 @@ CHECKOV = Path(sys.prefix) / "checkov" / "bin" / "checkov"
 # Not part of an overlay, or in place of another component: each stands on this one.
 ALTERNATIVES = {
     "external-vault": ("tls", "postgres-single", "ingress"),
+    "zones": ("tls", "nats-cluster", "postgres-cnpg", "openbao", "gateway-api"),
     "image-verification": ("tls", "postgres-single", "openbao", "ingress"),
 }
 SECONDS = 120

@@ -55,7 +55,7 @@ ADDRESSES = (
 
 
 def pods(overlay: str) -> list[Pod]:
-    """Return two pods of each workload, the operator's PostgreSQL among them, and one of each other."""
+    """Return two pods of each workload, those of operators among them, and one of each other namespace."""
     own = {"kubernetes.io/metadata.name": NAMESPACE}
     found = [
         Pod(
@@ -71,6 +71,8 @@ def pods(overlay: str) -> list[Pod]:
     for cluster in of_kind(overlay, "Cluster"):
         name = cluster["metadata"]["name"]
         found += [Pod(f"{name}-{number}", NAMESPACE, {"cnpg.io/cluster": name}, own) for number in range(2)]
+    solver = {"acme.cert-manager.io/http01-solver": "true"}
+    found += [Pod(f"acme-solver-{number}", NAMESPACE, solver, own) for number in range(2)]
     return found + [
         Pod(f"{name}-0", name, labels, {"kubernetes.io/metadata.name": name, **further})
         for name, (further, labels) in OTHERS.items()

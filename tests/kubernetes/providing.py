@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
+from deploy.private_files import write_private
 from tests.kubernetes.manifests import Object, Workload, of_kind, workload
 
 SECONDS = 60
@@ -30,13 +31,13 @@ Issue = Callable[[str | None], bytes]
 
 @cache
 def written() -> tuple[Object, ...]:
-    """Return what the documented command prints for a new cluster, its vault provisioned."""
+    """Return the objects that the documented command prints for a new cluster with a provisioned vault."""
     with TemporaryDirectory() as directory:
-        (Path(directory) / "vault.token").write_text("a token\n")
-        (Path(directory) / "fingerprints.env").write_text(LOG)
+        write_private(Path(directory) / "vault.token", b"a token\n")
+        write_private(Path(directory) / "fingerprints.env", LOG.encode())
         found = printed(Path(directory))
         kept = {path.name: path.stat().st_mode & 0o777 for path in Path(directory).iterdir()}
-    assert {mode for name, mode in kept.items() if name not in {"vault.token", "fingerprints.env"}} <= {0o600}
+    assert {*kept.values()} == {0o600}
     return found
 
 

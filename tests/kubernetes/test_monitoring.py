@@ -10,7 +10,7 @@ from tests.imports import ROOT
 from tests.kubernetes.manifests import Object, every, of_kind, workloads
 
 NAME = re.compile(r"butler_[a-z_]+")
-# What Prometheus adds to a series by its PodMonitor.
+# The labels that Prometheus adds to a series of a PodMonitor.
 OF_THE_TARGET = {"namespace", "pod"}
 BY = re.compile(r"by \(([^)]*)\)|\{(\w+)=")
 
@@ -36,7 +36,7 @@ def rules() -> list[Object]:
 
 
 def queries() -> list[str]:
-    """Return what is asked of Prometheus."""
+    """Return the queries of alerts and of the scaler."""
     asked = [rule["expr"] for rule in rules()]
     return asked + [
         trigger["metadata"]["query"]
@@ -60,9 +60,10 @@ def test_a_query_asks_for_a_metric_with_its_labels(query: str) -> None:
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_has_a_runbook(rule: Object) -> None:
-    """Its section exists, by the name of the alert."""
+    """Its address is one that a browser opens, and its section exists, by the name of the alert."""
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    headings = re.findall(r"^## (\w+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert page.startswith("https://")
+    headings = re.findall(r"^## (\w+)$", (ROOT / "docs" / page.rpartition("/")[2]).read_text(), re.MULTILINE)
 
     assert anchor == rule["alert"].lower()
     assert rule["alert"] in headings

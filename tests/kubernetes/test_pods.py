@@ -1,4 +1,4 @@
-"""Every pod has no more rights than it needs, ends in time, and stands in no one's way."""
+"""Every pod has no more rights than it needs, ends in time, and does not block a drain."""
 
 import re
 from typing import Any
@@ -49,7 +49,7 @@ def test_the_namespace_admits_restricted_pods_only(overlay: str) -> None:
 
 @every()
 def test_every_pod_is_restricted(overlay: str) -> None:
-    """No root, no rights, no writable root file system, the default seccomp profile, nothing of the host."""
+    """A container runs without root, capabilities, a writable root file system and access to the host."""
     for pod in workloads(overlay):
         security = pod.spec["securityContext"]
         assert security["runAsNonRoot"] is True, pod.name
@@ -171,6 +171,22 @@ def test_what_holds_data_stays_and_stands_apart(overlay: str) -> None:
         assert "priorityClassName" not in pod.spec
 
 
+@every()
+def test_a_node_without_a_zone_takes_every_pod(overlay: str) -> None:
+    """DoNotSchedule would exclude the nodes of k3s, kind and bare metal, which lack the label of a zone."""
+    specs = [(each.name, each.spec) for each in workloads(overlay)]
+    specs += [(each["metadata"]["name"], each["spec"]) for each in of_kind(overlay, "Cluster")]
+    by_zone = {
+        name: rule["whenUnsatisfiable"]
+        for name, spec in specs
+        for rule in spec.get("topologySpreadConstraints", ())
+        if rule["topologyKey"] == "topology.kubernetes.io/zone"
+    }
+
+    assert {*by_zone} >= {"nats", "openbao", *names(overlay, "Cluster")}
+    assert {*by_zone.values()} == {"ScheduleAnyway"}
+
+
 def test_the_autoscalers_keep_two_and_go_down_slower_than_a_redelivery() -> None:
     """They never scale to zero, and own the numbers of replicas."""
     (gateway,) = of_kind("production", "HorizontalPodAutoscaler")
@@ -187,7 +203,7 @@ def test_the_autoscalers_keep_two_and_go_down_slower_than_a_redelivery() -> None
 
 
 def test_production_has_three_of_what_holds_data() -> None:
-    """In three zones, where there are three."""
+    """Each on a node of its own; NATS, PostgreSQL and OpenBao."""
     by_name = {
         each["metadata"]["name"]: each["spec"]
         for each in objects("production")

@@ -1,4 +1,4 @@
-"""What an object names exists: Secrets, ConfigMaps and their keys, accounts, classes, pods and ports."""
+"""Every object that another one names exists: Secrets, ConfigMaps, keys, accounts, classes, pods, ports."""
 
 import pytest
 
@@ -133,7 +133,13 @@ def test_what_points_to_an_object_finds_it(overlay: str) -> None:
     for each in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject"):
         assert each["spec"]["scaleTargetRef"]["name"] in names(overlay, "Deployment")
     for each in of_kind(overlay, "HTTPRoute"):
-        assert {parent["name"] for parent in each["spec"]["parentRefs"]} <= names(overlay, "Gateway")
+        listeners = {
+            (gateway["metadata"]["name"], listener["name"])
+            for gateway in of_kind(overlay, "Gateway")
+            for listener in gateway["spec"]["listeners"]
+            if listener["protocol"] == "HTTPS"
+        }
+        assert {(told["name"], told["sectionName"]) for told in each["spec"]["parentRefs"]} <= listeners
         backends = {(to["name"], to["port"]) for rule in each["spec"]["rules"] for to in rule["backendRefs"]}
         assert backends == {("gateway", 80)}
     for each in of_kind(overlay, "Certificate"):
@@ -153,8 +159,41 @@ def test_what_points_to_an_object_finds_it(overlay: str) -> None:
 
 
 @every()
+def test_the_entry_leads_to_the_gateway_and_its_certificate_is_requested(overlay: str) -> None:
+    """A Certificate makes the Secret of the entry, or an annotation asks cert-manager for one."""
+    existing = {secret for kind, secret in contents(overlay) if kind == "Secret"}
+    services = {each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(overlay, "Service")}
+    entries = of_kind(overlay, "Ingress", "Gateway")
+    assert len(entries) == 1
+    for each in entries:
+        for service in backends(each):
+            assert service["port"]["name"] in {port["name"] for port in services[service["name"]]}
+        requested = "cert-manager.io/cluster-issuer" in each["metadata"].get("annotations", {})
+        assert certificates(each)
+        assert requested or certificates(each) <= existing
+
+
+def backends(entry: Object) -> list[Object]:
+    """Return the services of an Ingress."""
+    return [
+        path["backend"]["service"]
+        for rule in entry["spec"].get("rules", ())
+        for path in rule["http"]["paths"]
+    ]
+
+
+def certificates(entry: Object) -> set[str]:
+    """Return the Secrets with which an Ingress or a Gateway ends TLS."""
+    listeners = [each.get("tls", {}) for each in entry["spec"].get("listeners", ())]
+    references = [told for tls in listeners for told in tls.get("certificateRefs", ())]
+    return {told["name"] for told in references} | {
+        told["secretName"] for told in entry["spec"].get("tls", ())
+    }
+
+
+@every()
 def test_everything_is_in_the_namespace(overlay: str) -> None:
-    """But for what a cluster has once."""
+    """Objects that a cluster has once have no namespace; all others have ours."""
     for each in objects(overlay):
         assert (each["metadata"].get("namespace") == "butler") != (each["kind"] in OF_A_CLUSTER), each["kind"]
 

@@ -53,7 +53,7 @@ def refused(found: list[Object], version: str, directory: Path) -> str:
 
 
 def refused_by_operators(found: list[Object]) -> list[str]:
-    """Return what the schemas of the operators' projects do not allow."""
+    """Return the errors by the schemas of the operators' projects."""
     node = shutil.which("node")
     if node is None or not (MODULES / "@kubernetes-models").exists():
         pytest.skip("needs Node with npm, and `make test`, which installs the schemas")

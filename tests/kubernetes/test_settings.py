@@ -1,7 +1,7 @@
 """Manifests and programs agree: a pod starts with its variables, arguments and files, and has no other."""
 
 import os
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,9 @@ from deploy.vault.provision import AUDIENCE, BROKER
 from tests.deploy.loading import LOAD, parsed, rooted, unneeded, unread
 from tests.kubernetes.manifests import Workload, environment, every, of_kind, workload
 from tests.kubernetes.providing import contents, files
+
+# For documentation (RFC 5737): no address of a cluster is in there.
+NO_PROXY = ip_network("192.0.2.0/24")
 
 
 def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
@@ -35,13 +38,23 @@ def told(overlay: str, pod: Workload, directory: Path) -> dict[str, str]:
 def test_a_service_starts_with_its_manifest(overlay: str, service: str, tmp_path: Path) -> None:
     """Its settings module reads every required variable and file, and listens where the manifest says."""
     pod = workload(overlay, service)
-    settings = LOAD[service](told(overlay, pod, tmp_path))
+    loaded = LOAD[service](told(overlay, pod, tmp_path))
+    settings = loaded.general if service == "sync-worker" else loaded
     ports = {each["name"]: each["containerPort"] for each in pod.container["ports"]}
 
     assert settings.running.nats_tls is not None
     assert not ip_address(settings.running.operations.host).is_loopback
     assert settings.running.operations.port == ports["operations"]
     assert service != "gateway" or settings.address.port == ports["api"]
+
+
+@every()
+def test_the_gateway_trusts_no_network_of_pods(overlay: str, tmp_path: Path) -> None:
+    """Until the operator names the proxy's own addresses, the gateway believes no X-Forwarded-For."""
+    settings = LOAD["gateway"](told(overlay, workload(overlay, "gateway"), tmp_path))
+
+    assert settings.trusted_proxies
+    assert all(network.subnet_of(NO_PROXY) for network in settings.trusted_proxies)
 
 
 @every()

@@ -64,6 +64,35 @@ async def test_the_broker_logs_in_with_the_token_of_its_pod(
     assert await vault.status("GET", "auth/approle/role/vault-broker") == 404
 
 
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_a_cluster_ends_the_app_role_of_before(vault: OwnVault, api: ApiServer, renewed: bool) -> None:  # noqa: FBT001
+    """A secret id of before opens nothing; its tokens end with --renew-login, or when they expire."""
+    files = Handover(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file)
+    await provision(vault.client, files, Terms())
+    login = {
+        "role_id": vault.role_id_file.read_text(),
+        "secret_id": vault.secret_id_file.read_text(),
+    }
+    token = (await vault.root("POST", "auth/approle/login", login))["auth"]["client_token"]
+
+    cluster = Cluster("butler", api.url, ca=vault.ca.read_text(), reviewer=api.reviewer)
+    await provision(vault.client, files, Terms(cluster=cluster, renewed=renewed))
+
+    assert await vault.status("GET", "auth/approle/role/vault-broker") == 404
+    refused = await vault.client.post("auth/approle/login", json=login)
+    assert refused.status_code == 400
+    headers = {"X-Vault-Token": token}
+    assert (await vault.client.post("auth/token/renew-self", headers=headers)).is_error
+    opened = await vault.client.get("transit/wrapping_key", headers=headers)
+    assert opened.is_success != renewed
+    # With a role of the same name again the secret id stays without use.
+    await provision(vault.client, files, Terms())
+    assert (await vault.client.post("auth/approle/login", json=login)).status_code == 400
+    await provision(vault.client, files, Terms(cluster=cluster))
+    for path in (files.role_id_file, files.secret_id_file):
+        path.unlink()
+
+
 @pytest.mark.parametrize(
     ("account", "namespace", "audience"),
     [

@@ -54,6 +54,10 @@ class Form(StrEnum):
     PEM = "pem"
 
 
+# The characters of a value that holds MIN_KEY_BYTES; each character of base64 holds 6 bits.
+SHORTEST_SIGNING = {Form.TEXT: MIN_KEY_BYTES, Form.BASE64: -(-MIN_KEY_BYTES * 8 // 6), Form.PEM: 0}
+
+
 class Curve(StrEnum):
     """The curve of a private key."""
 
@@ -248,10 +252,12 @@ class Exchange(msgspec.Struct, frozen=True):
         if sum(field.signs for field in fields) != 1:
             raise ValueError(f"{self.key}: one field signs")
         if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
-            raise ValueError(f"{self.key}: a PEM is what signs, and has a curve")
+            raise ValueError(f"{self.key}: only the signing field may be a PEM, and only a PEM has a curve")
         signing = self.signing_field
-        if signing.form is not Form.PEM and signing.shortest < MIN_KEY_BYTES:
-            raise ValueError(f"{self.key}: the vault refuses so short a {signing.key}")
+        if signing.shortest < SHORTEST_SIGNING[signing.form]:
+            raise ValueError(
+                f"{self.key}: the entry must require at least {MIN_KEY_BYTES} bytes for {signing.key}"
+            )
 
     def _without_added(self, pairs: Mapping[str, str]) -> dict[str, str]:
         return {key: value for key, value in pairs.items() if key not in self.signing_keys}

@@ -48,5 +48,5 @@ def _login(environ: Environment) -> Method:
 
 def _https(text: str) -> str:
     if not text.startswith("https://"):
-        raise ValueError("the vault is spoken to over https only")
+        raise ValueError("VAULT_ADDR must begin with https://")
     return text

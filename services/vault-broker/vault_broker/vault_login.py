@@ -106,7 +106,9 @@ class Login:
         """Get a new token; raises VaultUnavailable, also if the same credentials were refused recently."""
         credentials = await asyncio.to_thread(self._read_files)
         if credentials == self._refused and self._monotonic() < self._refused_until:
-            raise VaultUnavailable("the vault refused the broker's log-in; the next try waits")
+            raise VaultUnavailable(
+                "the vault refused the broker's log-in; the broker tries again after a pause"
+            )
         try:
             body = {**self._method.fields, **credentials}
             answer = await self._vault.request("POST", self._method.path, body=body)

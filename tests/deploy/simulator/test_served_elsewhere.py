@@ -3,10 +3,12 @@
 import asyncio
 import json
 import ssl
+import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import pytest
 import trustme
 
 from tests.waiting import until
@@ -44,3 +46,15 @@ async def test_it_shows_the_certificate_that_it_was_given(tmp_path: Path) -> Non
         await process.wait()
 
     assert answer.status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize("given", ["certificate", "key"])
+def test_a_certificate_without_its_key_is_an_error(given: str, tmp_path: Path) -> None:
+    """The simulator makes no authority in its place, which clients would not trust."""
+    options = [f"--directory={tmp_path / 'exchange'}", f"--{given}={tmp_path / 'given.pem'}"]
+    command = [sys.executable, "-m", "deploy.simulator", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("error: --certificate and --key are given together\n")
+    assert not (tmp_path / "exchange").exists()

@@ -127,7 +127,7 @@ async def test_the_pause_of_a_deleted_account_ends_silently(
 async def test_a_stand_in_is_deleted_not_doomed(
     pool: Pool, deleting: Deleting, account: Account, database: Postgres
 ) -> None:
-    """The vault holds nothing of it, so only the secret that was given up waits for its destruction."""
+    """The vault does not hold the stand-in, so only the earlier credential is doomed."""
     await synced(pool, account, TRADING)
     await settled(pool, account, said("1", "trade"))
     assert len(await run(database, CREDENTIALS)) == 2

@@ -8,7 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from deploy.local.postgres import Postgres
-from gateway.accounts.delete import Deleting
+from gateway.accounts.delete import USERS_AT_ONCE, Deleting
 from gateway.errors import NotFound, WrongPassword
 from gateway.rows.accounts import Account
 from gateway.store import accounts, credentials, users
@@ -29,9 +29,9 @@ AUDIT = """select action, address from audit where user_id = %s
 KEPT = "select count(*) from accounts where deleted_at is null"
 UNFINISHED = "select user_id from deleted_users where emptied_at is null"
 READS = "select count(*) from syncs where wallets <> '[]' or holdings_count is not null"
-LONG_AGO = "update deleted_users set deleted_at = now() - interval '11 minutes'"
-DENY_ONE = """create trigger spoiled before update on accounts for each row when (old.user_id = '{}')
-              execute function audit_is_append_only()"""
+LONG_AGO = "update deleted_users set deleted_at = deleted_at - interval '11 minutes'"
+DENY = """create trigger spoiled before update on accounts for each row when (old.user_id {})
+          execute function audit_is_append_only()"""
 
 
 async def person(pool: Pool, account: Account) -> User:
@@ -43,12 +43,12 @@ async def person(pool: Pool, account: Account) -> User:
     return found
 
 
-async def neighbour(pool: Pool, account: Account) -> tuple[User, Account]:
+async def neighbour(pool: Pool, account: Account, email: str = "you@example.com") -> tuple[User, Account]:
     """Connect the same account of the exchange as another user."""
     user_id, credential = uuid7(), uuid7()
     theirs = msgspec.structs.replace(account, id=uuid7(), user_id=user_id, credential_id=credential)
     async with pool.transaction() as connection:
-        user = await users.insert_user(connection, user_id, "you@example.com", "hash of theirs")
+        user = await users.insert_user(connection, user_id, email, "hash of theirs")
         await credentials.insert_pending(connection, credential, user_id, "okx")
         await credentials.set_live(connection, credential)
         await accounts.insert_account(connection, theirs)
@@ -222,7 +222,7 @@ async def test_a_user_who_can_not_be_emptied_delays_no_other(
 ) -> None:
     """The one stays unfinished, and the other's accounts are deleted."""
     theirs, _ = await neighbour(pool, account)
-    await run(database, DENY_ONE.format(account.user_id))
+    await run(database, DENY.format(f"= '{account.user_id}'"))
     try:
         for each in (await person(pool, account), theirs):
             await deleting.delete_user(each, ADDRESS)
@@ -235,6 +235,30 @@ async def test_a_user_who_can_not_be_emptied_delays_no_other(
         (account.user_id,)
     ]
     assert await run(database, UNFINISHED) == [(account.user_id,)]
+
+
+async def test_many_users_who_can_not_be_emptied_delay_no_other(
+    pool: Pool, deleting: Deleting, account: Account, database: Postgres
+) -> None:
+    """Each turn continues after the users of the last one; then the failed ones are tried again."""
+    failing = [await neighbour(pool, account, f"{number}@example.com") for number in range(USERS_AT_ONCE + 1)]
+    theirs, _ = await neighbour(pool, account)
+    async with denied(database, "update", "accounts"):
+        for user in (*(user for user, _ in failing), theirs):
+            await deleting.delete_user(user, ADDRESS)
+    await run(database, LONG_AGO)
+    await run(database, DENY.format(f"<> '{theirs.id}'"))
+    try:
+        for _ in range(2):
+            await deleting.finish()
+    finally:
+        await run(database, "drop trigger spoiled on accounts")
+    left = await run(database, UNFINISHED)
+    assert sorted(left) == sorted((user.id,) for user, _ in failing)
+
+    for _ in range(2):
+        await deleting.finish()
+    assert await run(database, UNFINISHED) == []
 
 
 async def test_a_deletion_is_not_finished_while_its_last_step_fails(

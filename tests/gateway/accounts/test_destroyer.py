@@ -1,4 +1,4 @@
-"""Doomed credentials are destroyed in the vault, then deleted and audited once, whatever is away."""
+"""The destroyer destroys doomed credentials, then deletes and audits each once, also after outages."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack

@@ -52,7 +52,7 @@ async def test_a_user_without_accounts_sees_an_empty_list(pool: Pool, account: A
 async def test_an_account_that_is_not_the_user_s_is_not_found(
     pool: Pool, account: Account, whose: str
 ) -> None:
-    """All three answers are the same, so nothing tells that the id exists."""
+    """All three answers are the same, so they do not reveal whether the id exists."""
     if whose == "deleted":
         async with pool.transaction() as connection:
             await accounts.delete_account(connection, account.id)

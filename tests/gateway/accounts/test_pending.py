@@ -1,4 +1,4 @@
-"""A credential without an account is doomed, however the request ends."""
+"""A credential that the request does not keep is doomed, however the request ends."""
 
 from collections.abc import Awaitable, Callable
 

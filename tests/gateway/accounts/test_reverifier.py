@@ -1,4 +1,4 @@
-"""The loop that verifies paused keys: each in its time, none held up by another, whatever is away."""
+"""The reverifier verifies each paused key when it is due, also after outages and failures of others."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -238,7 +238,7 @@ async def test_verifying_goes_on_after_the_database_was_away(
 async def test_a_replaced_key_ends_its_pause_and_a_deleted_account_ends_silently(
     reverifier: Reverifier, worker: Worker, account: Account, pool: Pool, database: Postgres
 ) -> None:
-    """A gateway of the version before replaced or deleted them; one event tells that one syncs again."""
+    """An earlier gateway replaced or deleted the keys; one event says that the account syncs again."""
     gone = await another(pool, account, 1)
     for each in (account, gone):
         await synced(pool, each, Rights(each.exchange_uid, ("read_only", "trade")))

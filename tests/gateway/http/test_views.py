@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.faults import Code
 from contracts.syncs import Status
+from gateway.http import views
 from gateway.http.views import balances_view, batch_view, holdings_view, sync_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
@@ -179,3 +180,12 @@ def test_a_batch_counts_every_sync_once() -> None:
     view = batch_view(uuid4(), ended, (), {each.account_id: Stand() for each in ended})
 
     assert (view.total, view.successful, view.failed, view.pending) == (4, 1, 2, 1)
+
+
+def test_no_view_is_a_row() -> None:
+    """A column that a row gets does not appear in the API by itself."""
+    shown = [each for each in vars(views).values() if getattr(each, "__module__", "") == views.__name__]
+    modules = {base.__module__ for each in shown if isinstance(each, type) for base in each.__mro__}
+
+    assert views.__name__ in modules
+    assert not [module for module in modules if module.startswith("gateway.rows")]

@@ -1,4 +1,4 @@
-"""Holdings are the exact sums of what was read last, and say which wallets they lack."""
+"""Holdings are the exact sums of the balances read last, and name the missing wallets."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ async def test_an_asset_is_summed_over_its_wallets_without_rounding(pool: Pool, 
 
 
 async def test_a_debt_without_a_total_is_shown(pool: Pool, account: Account) -> None:
-    """What is owed is no zero."""
+    """An asset of which the user holds nothing and owes five stays in the holdings, with its debt."""
     await synced(
         pool, account, read("trading", Balance("USDT", Decimal(0), borrowed=Decimal(5))), read("funding")
     )

@@ -48,7 +48,7 @@ async def _polling(waiters: Waiters) -> AsyncIterator[Waiters]:
 async def begun(
     waiters: Waiters, sync_ids: Iterable[UUID], client: UUID | None = None, seconds: float = LONG
 ) -> asyncio.Task[None]:
-    """Begin to wait, of a client of its own unless one is given."""
+    """Begin to wait, for a new client unless one is given."""
     task = asyncio.create_task(waiters.wait(client or uuid4(), sync_ids, seconds))
     await asyncio.sleep(0)
     return task
@@ -99,14 +99,14 @@ async def test_a_batch_without_syncs_does_not_wait(waiters: Waiters) -> None:
 
 
 async def test_a_wait_ends_with_its_time(waiters: Waiters) -> None:
-    """The request then tells that the sync is still open."""
+    """The response says that the sync is still open."""
     assert await over(await begun(waiters, [uuid7()], seconds=0.05))
 
 
 async def test_an_end_before_the_wait_is_found_at_once(
     pool: Pool, polling: Waiters, account: Account
 ) -> None:
-    """It was announced while nobody waited: the beginning of a wait starts a query."""
+    """A wait that begins after the announcement finds the outcome, because it starts with a query."""
     sync = await opened(pool, account)
     await recorded(pool, failed(sync))
 

@@ -19,7 +19,7 @@ class NotGranted(BusUnavailable):
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """The fields of every reply: times by the server's clock, which it tells since NATS 2.10."""
+    """The fields of every reply: times by the server's clock; NATS sends `ts` since 2.10."""
 
     created: datetime
     ts: datetime

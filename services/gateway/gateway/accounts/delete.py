@@ -33,6 +33,7 @@ SWEEP_SECONDS = 5.0
 USERS_AT_ONCE = 20
 SYNCS_AT_ONCE = 500
 BATCHES = 40
+FIRST = UUID(int=0)
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ class Deleting:
         self._relay = relay
         self._destroyer = destroyer
         self._key = key
+        self._emptied_to = FIRST
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
         """Delete an account; raises NotFound if the user has no account with this id."""
@@ -71,9 +73,13 @@ class Deleting:
         await repeat("deleting", self.finish, asyncio.sleep, every)
 
     async def finish(self) -> None:
-        """Delete the remaining data of deleted users, including rows added by requests in flight."""
+        """Delete the remaining data of deleted users, including rows added by requests in flight.
+
+        Each call continues after the users of the last one: a deletion that fails delays no other.
+        """
         async with self._pool.transaction() as connection:
-            user_ids = await deleted_users.list_to_empty(connection, USERS_AT_ONCE)
+            user_ids = await deleted_users.list_to_empty(connection, self._emptied_to, USERS_AT_ONCE)
+        self._emptied_to = user_ids[-1] if len(user_ids) == USERS_AT_ONCE else FIRST
         emptied = [user_id for user_id in user_ids if await self._empty_or_later(user_id)]
         for _ in range(BATCHES if user_ids else 0):
             async with self._pool.transaction() as connection:

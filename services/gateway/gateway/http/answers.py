@@ -120,12 +120,15 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
 
 
 def said_once(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Raise InvalidInput for a repeated parameter or Idempotency-Key, of which Litestar would use one."""
+    """Raise InvalidInput for a repeated parameter or key, because Litestar uses only one of the values."""
     named = [*connection.query_params.keys(), *REPEATED_HEADERS]
     values = connection.query_params.getall, connection.headers.getall
     twice = [name for name in named if any(len(get(name, [])) > 1 for get in values)]
     if twice:
-        errors = [{"field": name, "message": "It was sent more than once"} for name in sorted({*twice})]
+        errors = [
+            {"field": name, "message": "The request contains this field more than once"}
+            for name in sorted({*twice})
+        ]
         raise InvalidInput("The request is not valid: `errors` names the fields.", errors=errors)
 
 

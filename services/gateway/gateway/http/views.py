@@ -9,7 +9,7 @@ import msgspec
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Wallet
-from contracts.faults import CodeText
+from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
@@ -19,7 +19,7 @@ from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_stat
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
-from gateway.rows.syncs import ReadDetail, Sync, WalletVerdict
+from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 
@@ -128,7 +128,7 @@ class UnconfirmedView(msgspec.Struct, frozen=True):
     unreadable_rows: int
 
 
-class WalletView(ReadDetail, frozen=True):
+class WalletView(msgspec.Struct, frozen=True):
     """One wallet: its state, when it was read, and its balances, null if it was never read.
 
     `unreadable_rows` counts rows that could not be read and `unreadable` says why. `difference_usd` is the
@@ -145,6 +145,12 @@ class WalletView(ReadDetail, frozen=True):
     error: str | None
     balances: tuple[AmountView, ...] | None
     unconfirmed: UnconfirmedView | None
+    unreadable_rows: int = 0
+    unreadable: tuple[str, ...] = ()
+    difference_usd: AmountText | None = None
+    reported_at: datetime | None = None
+    exchange_code: ExchangeCode | None = None
+    endpoint: EndpointName | None = None
 
 
 class BalancesView(msgspec.Struct, frozen=True):

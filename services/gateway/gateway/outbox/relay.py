@@ -80,7 +80,11 @@ class Relay:
             log.warning("stream_silent" if lane.silent else "stream_answers", stream=message.stream)
         if not lane.settling:
             lane.settling = True
-            self._tasks.create_task(self._settle(lane))
+            settling = self._settle(lane)
+            try:
+                self._tasks.create_task(settling)
+            except RuntimeError:  # the relay is shutting down and releases its claims
+                settling.close()
 
     async def _tried(self, message: Claimed) -> Answer:
         """Publish a message once; returns the result, also after any exception."""

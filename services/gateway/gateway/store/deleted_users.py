@@ -6,7 +6,7 @@ from gateway.store.pool import Connection, execute
 from gateway.store.users import NO_PASSWORD, User
 
 # Requests admitted before the deletion may run for a minute, also at gateways of the previous version.
-LOOKED_AT_FOR = "10 minutes"
+RECHECKED_FOR = "10 minutes"
 
 
 async def delete_user(connection: Connection, user: User) -> bool:
@@ -28,10 +28,12 @@ async def delete_user(connection: Connection, user: User) -> bool:
     return deleted == 1
 
 
-async def list_to_empty(connection: Connection, limit: int) -> list[UUID]:
-    """List deleted users who may have remaining data, the earliest deleted first."""
+async def list_to_empty(connection: Connection, after: UUID, limit: int) -> list[UUID]:
+    """List deleted users who may have remaining data, by id, from the first one after `after`."""
     rows = await connection.execute(
-        "select user_id from deleted_users where emptied_at is null order by deleted_at limit %s", [limit]
+        """select user_id from deleted_users where emptied_at is null and user_id > %s
+           order by user_id limit %s""",
+        [after, limit],
     )
     return [row[0] for row in await rows.fetchall()]
 
@@ -66,7 +68,7 @@ async def forget_reads(connection: Connection, limit: int) -> int:
                where deleted.emptied_at is null and deleted.deleted_at < now() - %(time)s::interval
                   and syncs.status <> 'queued' and (syncs.wallets <> '[]' or syncs.holdings_count is not null)
                limit %(limit)s for update of syncs skip locked)""",
-        time=LOOKED_AT_FOR,
+        time=RECHECKED_FOR,
         limit=limit,
     )
 
@@ -86,6 +88,6 @@ async def set_emptied(connection: Connection, user_ids: list[UUID]) -> int:
                                      and (syncs.status = 'queued' or syncs.wallets <> '[]'
                                           or syncs.holdings_count is not null))
                for update skip locked)""",
-        time=LOOKED_AT_FOR,
+        time=RECHECKED_FOR,
         ids=user_ids,
     )

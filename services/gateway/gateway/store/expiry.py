@@ -12,7 +12,7 @@ class Expiry(msgspec.Struct, frozen=True):
     """The key columns of a table, and the condition for an expired row; `%(free)s` is FREE_FAILURES."""
 
     key: LiteralString
-    over: LiteralString
+    expired: LiteralString
 
 
 EXPIRIES: dict[LiteralString, Expiry] = {
@@ -34,9 +34,9 @@ EXPIRIES: dict[LiteralString, Expiry] = {
 
 async def delete_expired(connection: Connection, limit: int, table: LiteralString) -> int:
     """Delete the expired rows of a table; returns how many, at most `limit`."""
-    key, over = EXPIRIES[table].key, EXPIRIES[table].over
+    key, expired = EXPIRIES[table].key, EXPIRIES[table].expired
     query: LiteralString = (
         f"delete from {table} where ({key}) in "  # noqa: S608 - constants of this module
-        f"(select {key} from {table} where {over} limit %(limit)s for update skip locked)"
+        f"(select {key} from {table} where {expired} limit %(limit)s for update skip locked)"
     )
     return await execute(connection, query, limit=limit, free=FREE_FAILURES)

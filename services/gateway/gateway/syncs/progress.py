@@ -103,7 +103,7 @@ class Progress:
 
 
 async def _seen(asking: Awaitable[Standing]) -> Standing | BusUnavailable:
-    """Return the server's answer, or the reason why there is none."""
+    """Return the state that the server reports, or the error that prevented it."""
     try:
         return await asking
     except BusUnavailable as unavailable:

@@ -1,0 +1,42 @@
+"""A relay that ends while the bus confirms a message loses no confirmation."""
+
+import asyncio
+from contextlib import suppress
+
+from chassis.bus.connection import Bus
+from contracts.values import Secret
+from deploy.local.nats import Nats
+from gateway.store.pool import Pool
+from tests.gateway.outbox.test_relay import EVENTS, gone, message, put, relaying
+
+
+class Deaf(Bus):
+    """A bus whose publication ends well although it was cancelled, as `asyncio.wait_for` may let it."""
+
+    def __init__(self, nats: Nats) -> None:
+        super().__init__("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+        self.published = asyncio.Event()
+
+    async def publish_once(
+        self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
+    ) -> int:
+        """Publish, and return only after a cancellation."""
+        seq = await super().publish_once(subject, stream, body, message_id, headers)
+        self.published.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return seq
+
+
+async def test_a_confirmation_during_the_shutdown_is_stored(pool: Pool, clean_bus: Nats) -> None:
+    """The relay writes the confirmation itself, so no relay publishes the message again."""
+    deaf = Deaf(clean_bus)
+    await deaf.start()
+    try:
+        await put(pool, [message(EVENTS)])
+        async with relaying(pool, deaf):
+            await asyncio.wait_for(deaf.published.wait(), 10)
+    finally:
+        await deaf.stop()
+
+    assert await gone(pool, EVENTS)()
