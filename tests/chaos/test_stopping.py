@@ -87,7 +87,7 @@ async def test_what_was_not_begun_stays_in_the_queue(world: World, bus: Client) 
     account = load_accounts(world.directory / "accounts.toml")["account-6"]
     credential_id, worker = await gateway.store(account), world.services["sync-worker"]
     async with world.exchange.held():
-        # The worker gets them all at once, because after ten seconds its calls end and it takes the next ones.
+        # It gets them all at once: after ten seconds its calls end, and it takes the next ones.
         async with worker.held():
             for _ in range(SYNCS_AT_ONCE + LEFT):
                 await gateway.publish(gateway.request(credential_id, seconds=60))

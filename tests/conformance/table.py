@@ -13,8 +13,8 @@ BALANCE, FUNDING_LIST = "account/balance", "asset/balances"
 SECOND = 2
 VALUATION, CONFIG = "asset/asset-valuation", "account/config"
 WALLETS = {BALANCE: "trading", FUNDING_LIST: "funding"}
-# Time for a second try, about 2 s after the first, and perhaps for a third, about 4 s after that; too little for a
-# second one after a call that took its ten seconds.
+# Time for a second try, about 2 s after the first, and perhaps for a third, about 4 s after that; too little
+# for a second one after a call that took its ten seconds.
 SEVERAL_TRIES = 11.5
 
 # From the facts about the exchange: the meaning of each of its codes for a client that only reads.

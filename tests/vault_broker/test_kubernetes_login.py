@@ -120,7 +120,7 @@ async def test_a_refused_token_is_tried_again_and_a_new_one_at_once(
     file.write_text(api.token("vault-broker"))
     api.forget(file.read_text())
     login = login_of(vault, file, seconds)
-    for moment, words in ((0.0, "refuses"), (1.0, "waits"), (KUBERNETES_PAUSE, "refuses")):
+    for moment, words in ((0.0, "refuses"), (1.0, "after a pause"), (KUBERNETES_PAUSE, "refuses")):
         seconds.value += moment
         with pytest.raises(VaultUnavailable, match=words):
             await login.check()

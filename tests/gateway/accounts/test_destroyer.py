@@ -21,7 +21,7 @@ from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
-from gateway.accounts.destroyer import AT_ONCE, PAUSE_SECONDS, SWEEP_SECONDS, Destroyer
+from gateway.accounts.destroyer import AT_ONCE, PAUSE_SECONDS, Destroyer
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store import credentials
@@ -40,7 +40,8 @@ AGE = """update credentials set created_at = created_at - make_interval(secs => 
          destroy_at = destroy_at - make_interval(secs => %s) where id = %s"""
 DUE = "update credentials set destroy_at = now() where state = 'doomed'"
 # Sooner than the sweep that would find it anyway.
-SOON = SWEEP_SECONDS / 2
+# No sweep within the time of a test.
+NEVER = 600.0
 
 
 class Vault:
@@ -115,9 +116,9 @@ async def test_a_deleted_account_s_key_is_destroyed_at_once(
     deleting = Deleting(pool, Relay(pool, unconnected), destroyer, Ed25519PrivateKey.generate())
     assert account.credential_id is not None
 
-    async with looping(destroyer.run()):
+    async with looping(destroyer.run(NEVER)):
         await deleting.delete(account.user_id, account.id)
-        await until(destroyed(database, account.credential_id), SOON)
+        await until(destroyed(database, account.credential_id))
 
     assert vault.asked == [account.credential_id]
     assert dict(await run(database, STATES)) == {used: "live", pending: "pending"}
@@ -129,9 +130,9 @@ async def test_a_full_house_is_destroyed_without_a_pause(
     """More than the destroyer takes at once, each asked for once."""
     ids = await doomed(pool, account, 2 * AT_ONCE + 1)
 
-    async with looping(destroyer.run()):
+    async with looping(destroyer.run(NEVER)):
         destroyer.wake()
-        await until(destroyed(database, *ids), SOON)
+        await until(destroyed(database, *ids))
 
     assert sorted(vault.asked) == sorted(ids)
 

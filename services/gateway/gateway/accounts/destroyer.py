@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Destroyer:
-    """Runs every five seconds and when woken; any number of destroyers may run at once."""
+    """Runs every few seconds and when woken; any number of destroyers may run at once."""
 
     def __init__(self, pool: Pool, broker: Broker, credential_grace: float) -> None:
         self._pool = pool
@@ -33,9 +33,9 @@ class Destroyer:
         """Wake the destroyer after a credential was doomed."""
         self._bell.ring()
 
-    async def run(self) -> None:
+    async def run(self, every: float = SWEEP_SECONDS) -> None:
         """Destroy the credentials that are due, for ever."""
-        await repeat("destroying", self._destroy_due, self._bell.wait, SWEEP_SECONDS)
+        await repeat("destroying", self._destroy_due, self._bell.wait, every)
 
     async def _destroy_due(self) -> None:
         while await self._destroy_some() == AT_ONCE:
