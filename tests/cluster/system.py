@@ -18,6 +18,7 @@ from deploy.local.processes import Processes
 from deploy.local.services import OPERATIONS, OPTIONAL, Infrastructure
 from deploy.local.simulator import Simulator
 from deploy.local.stack import Stack
+from deploy.private_files import write_private
 from tests.cluster.dev_vault import IMAGE, ROOT_TOKEN, DevVault, in_development
 from tests.cluster.images import WITHOUT_TLS, image_of
 from tests.cluster.pods import Pod
@@ -60,12 +61,12 @@ class ContainerSystem:
         await until(lambda: vault.probed("startupProbe"), JOB_SECONDS)
         made = isinstance(vault, DevVault)  # it comes with a root token, and knows no `bao`
         token = ROOT_TOKEN if made else json.loads(await vault.run(*INIT))["root_token"]
-        (self.keys / "vault.token").write_text(token)
+        write_private(self.keys / "vault.token", token.encode())
         await asyncio.gather(*(self.pods[name].until_ready() for name in SERVERS))
         await self._start(JOBS)
         for name in JOBS:
             await until(self.pods[name].succeeded, JOB_SECONDS)
-        (self.keys / "fingerprints.env").write_text(self.pods["provision-vault"].logs())
+        write_private(self.keys / "fingerprints.env", self.pods["provision-vault"].logs().encode())
         await self._start(SERVICES)
         await asyncio.gather(*(self.pods[name].until_ready() for name in SERVICES))
         (self.directory / "broker.token").write_bytes(self._stand_in.issue("vault-broker", "vault"))
