@@ -26,7 +26,7 @@ class Load:
         self._accounts = cycle(accounts)
         self._pause = 1 / per_second
         self.failed: Counter[str] = Counter()
-        self.accepted: list[str] = []
+        self.accepted: dict[str, None] = {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,6 +53,6 @@ class Load:
             self.failed[repr(error)] += 1
             return
         if answer.is_success:  # 200 if the sync ended before the response was written
-            self.accepted.append(answer.json()["sync_id"])
+            self.accepted[answer.json()["sync_id"]] = None  # that of an open sync of the account is known
         else:
             self.failed[f"{answer.status_code} {answer.text}"] += 1

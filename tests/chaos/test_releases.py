@@ -98,11 +98,11 @@ async def test_an_update_and_the_way_back_lose_nothing(world: World, before: Tre
     outcomes = """select status, count(*), count(audit.id) from syncs
                   left join audit on audit.subject = syncs.id and action = 'sync_recorded'
                   where syncs.id = any(%s::uuid[]) group by status"""
-    assert await world.rows(outcomes, load.accepted) == [
+    assert await world.rows(outcomes, [*load.accepted]) == [
         ("completed", len(load.accepted), len(load.accepted))
     ]
 
 
 async def settled(world: World) -> bool:
     """Return whether no sync is queued."""
-    return await world.rows("select from syncs where status = 'queued' limit 1") == []
+    return await world.rows("select 1 from syncs where status = 'queued' limit 1") == []

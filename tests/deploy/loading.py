@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import gateway.settings
-import sync_worker.settings
+import sync_worker.app
 import vault_broker.settings
 from chassis.settings import BadSetting
+from deploy.local.services import OPTIONAL
 from tests.deploy.test_settings import READERS, names_in
 
 LOAD: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "gateway": gateway.settings.load,
-    "sync-worker": sync_worker.settings.load,
+    "sync-worker": sync_worker.app.load,
     "vault-broker": vault_broker.settings.load,
-}
-OPTIONAL = {
-    "gateway": gateway.settings.OPTIONAL,
-    "sync-worker": sync_worker.settings.OPTIONAL,
-    "vault-broker": vault_broker.settings.OPTIONAL,
 }
 LISTENING = {"LISTEN_HOST", "PORT", "OPERATIONS_PORT"}
 FILE = re.compile(r"/run/secrets/[\w-]+/[\w.-]+")
