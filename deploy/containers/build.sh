@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds images: build.sh PART..., each as butler-PART:VERSION and :latest, with its SBOM in build/images/butler-PART.cdx.json.
+# Builds images: build.sh PART..., each with the version of the project and `latest` as tags, and with its SBOM in
+# build/images/butler-PART.cdx.json. TAG names a trial: butler-PART:TAG alone, without an SBOM.
 # BASE_IMAGE and BUILD_IMAGE replace python:3.11-slim; where base.sh has made the base, that is the default. DOCKER names
-# the engine's client. TAG names a trial: butler-PART:TAG alone, without an SBOM. pip's configuration (index, authority) goes into the build as a secret and into no layer.
+# the engine's client. pip's configuration (index, authority) goes into the build as a secret and into no layer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/containers/engine.sh
@@ -10,7 +11,7 @@ if [ -z "${BASE_IMAGE:-}" ] && "$docker" image inspect butler-base:local butler-
 	BASE_IMAGE=butler-base:local BUILD_IMAGE=butler-build:local
 fi
 
-version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 revision=$(git rev-parse HEAD 2>/dev/null || true)
 created=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || true)
 

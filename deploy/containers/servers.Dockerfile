@@ -10,6 +10,8 @@ USER 10001:10001
 
 FROM server AS nats
 COPY bin/nats-server /usr/local/bin/nats-server
+# Under this name it is the program that the image of the project has.
+COPY bin/busybox /usr/local/bin/wget
 EXPOSE 4222 6222 8222
 VOLUME /data
 ENTRYPOINT ["nats-server"]

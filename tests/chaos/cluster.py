@@ -1,8 +1,8 @@
 """NATS as a cluster, configured by the manifests of production: each server can be killed or cut off."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from itertools import permutations
@@ -106,6 +106,18 @@ class Server(Part):
         return self._folder / path.removeprefix("/")
 
 
+@contextmanager
+def _closed(relays: Sequence[Blackhole], how: Callable[[Blackhole], None]) -> Iterator[None]:
+    """Close relays, and open them again."""
+    for relay in relays:
+        how(relay)
+    try:
+        yield
+    finally:
+        for relay in relays:
+            relay.open()
+
+
 class Cluster:
     """The servers, a relay to each for its clients, and one for each way from a server to another."""
 
@@ -161,18 +173,22 @@ class Cluster:
             )
         return False
 
-    @contextmanager
-    def cut_off(self, server: Server) -> Iterator[None]:
+    def cut_off(self, server: Server) -> AbstractContextManager[None]:
         """Drop all packets between a server and the others, and its clients; no end is notified."""
-        ways = [way for ends, way in self._ways.items() if server.name in ends]
-        relays = [self._doors[server.name], *ways]
-        for relay in relays:
-            relay.shut()
-        try:
-            yield
-        finally:
-            for relay in relays:
-                relay.open()
+        return _closed([self._doors[server.name], *self._routes(server)], Blackhole.shut)
+
+    def without_routes(
+        self, server: Server, how: Callable[[Blackhole], None]
+    ) -> AbstractContextManager[None]:
+        """Cut the routes between a server and the others, but not its clients, by `shut` or `cut`."""
+        return _closed(self._routes(server), how)
+
+    def only_to(self, server: Server) -> AbstractContextManager[None]:
+        """End all connections of clients to other servers, and refuse new ones."""
+        return _closed([door for name, door in self._doors.items() if name != server.name], Blackhole.cut)
+
+    def _routes(self, server: Server) -> list[Blackhole]:
+        return [way for ends, way in self._ways.items() if server.name in ends]
 
     async def stop(self) -> None:
         """Stop all servers at once, and the relays."""

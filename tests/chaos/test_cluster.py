@@ -1,7 +1,7 @@
 """Of three NATS servers one dies, or all: no sync that the API accepted is lost or done twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from signal import SIGKILL
 
 import httpx
@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from chassis.tls import tls_context
 from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from deploy.simulator.okx.accounts import load_accounts
+from tests.chaos.blackhole import Blackhole
 from tests.chaos.cluster import START_SECONDS, Cluster
 from tests.chaos.load import each_ended_once, under_load
 from tests.chaos.parts import World
@@ -23,6 +24,10 @@ from tests.waiting import IN_THE_CLEAR, until
 ACCOUNTS = [f"account-{number}" for number in range(20)]
 # The servers elect a leader in 4 to 9 s; a client notices that packets are dropped after 6 s.
 RESUME_SECONDS = 20
+# A leader stays one for 10 s without followers. Then each service waits for 15 to 19 s until it leaves.
+LEAVE_SECONDS = 50
+# After half a minute without packets, TCP sends what is unacknowledged only every half minute.
+HEAL_SECONDS = 90
 # Less than an election takes after the death of a leader.
 FEW_SECONDS = 5
 # More than the ten seconds after which a living process reports progress.
@@ -132,6 +137,29 @@ async def test_a_server_that_is_cut_off_is_done_without(
             await until(world.ready, RESUME_SECONDS)
         await until(cluster.healthy, START_SECONDS)
         await load.flows(RESUME_SECONDS)
+
+    await each_ended_once(world, bus, load)
+
+
+@pytest.mark.parametrize("how", [Blackhole.cut, Blackhole.shut])
+async def test_a_server_without_routes_loses_its_clients(
+    world: World,
+    person: Person,
+    paths: list[str],
+    bus: Client,
+    cluster: Cluster,
+    how: Callable[[Blackhole], None],
+) -> None:
+    """It keeps their connections, but they leave it, whether its routes end or drop packets."""
+    alone = await cluster.leader(bus, "SYNC_REQUESTS")
+    with cluster.only_to(alone):
+        await until(world.ready, RESUME_SECONDS)
+    async with under_load(world, person, paths) as load:
+        await load.flows(RESUME_SECONDS)
+        with cluster.without_routes(alone, how):
+            await load.flows(LEAVE_SECONDS)
+            await until(world.ready, RESUME_SECONDS)
+        await until(cluster.healthy, HEAL_SECONDS)
 
     await each_ended_once(world, bus, load)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from itertools import product
 from signal import SIGKILL, SIGTERM, Signals
 
 import pytest
@@ -63,6 +64,27 @@ STEPS: dict[str, Step] = {
 }
 
 
+# The service that holds the sync at each step.
+HOLDERS = {
+    "accepted": "gateway",
+    "handed_over": "sync-worker",
+    "authorizing": "vault-broker",
+    "reading": "sync-worker",
+    "recording": "gateway",
+}
+
+
+# In containers each is killed at each step, and terminated where it holds the sync.
+CASES = [
+    pytest.param(
+        *(step, victim, signal),
+        id=f"{step}-{victim}-{signal.name}",
+        marks=[pytest.mark.cluster] if signal is SIGKILL or HOLDERS[step] == victim else [],
+    )
+    for step, victim, signal in product(STEPS, VICTIMS, (SIGKILL, SIGTERM))
+]
+
+
 async def reached(world: World, bus: Client, step: str) -> bool:
     """Return whether the sync has reached the step at which it is held."""
     if step == "accepted":
@@ -85,12 +107,7 @@ async def _impatient(bus: Client) -> None:
         await bus.jetstream().add_consumer(stream, config)
 
 
-@pytest.mark.parametrize(
-    "signal",
-    [pytest.param(SIGKILL, marks=pytest.mark.cluster, id="SIGKILL"), pytest.param(SIGTERM, id="SIGTERM")],
-)
-@pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "victim", "signal"), CASES)
 async def test_a_sync_ends_once_whoever_dies(
     world: World, person: Person, bus: Client, step: str, victim: str, signal: Signals
 ) -> None:

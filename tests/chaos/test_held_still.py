@@ -8,6 +8,7 @@ from signal import SIGCONT, SIGSTOP, SIGTERM
 
 import httpx
 import psutil
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
@@ -126,6 +127,7 @@ async def test_a_database_that_hangs_is_said_in_time(world: World, person: Perso
     await until(served, READY_SECONDS)
 
 
+@pytest.mark.cluster
 async def test_a_bus_that_hangs_does_not_hold_readiness(world: World, person: Person) -> None:
     """Each check has its own timeout, and all run concurrently."""
     async with world.nats.held(), httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
@@ -185,6 +187,7 @@ async def test_a_gateway_ends_in_time_though_its_bus_hangs(world: World, other: 
         assert await seconds_to_end(other) < END_SECONDS
 
 
+@pytest.mark.cluster
 async def test_a_missing_stream_of_events_slows_no_sync(world: World, person: Person, bus: Client) -> None:
     """Syncs are published once and recorded though sixty older events are stuck; these are sent later."""
     path = f"/accounts/{(await person.connect('account-65'))['id']}"

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from signal import SIGKILL
 
+import pytest
 from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
@@ -25,6 +26,7 @@ def above(service: Service, sample: str, limit: float = 0.0) -> Callable[[], Awa
     return moved
 
 
+@pytest.mark.cluster
 async def test_a_lost_database(world: World) -> None:
     """The gateway's check `database` fails."""
     gateway = world.services["gateway"]

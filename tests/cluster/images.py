@@ -15,10 +15,10 @@ WITHOUT_TLS = "butler-postgres:"
 
 
 def image_of(named: str) -> str:
-    """Return the image to run in place of the one that a manifest names; VERSION replaces the tag of ours."""
+    """Return the image to run in place of the one that a manifest names; TAG replaces the tag of ours."""
     name, _, tag = named.partition(":")
     if name not in SERVERS:
-        return f"{name}:{os.environ.get('VERSION') or tag}"
+        return f"{name}:{os.environ.get('TAG') or tag}"
     setting, local = SERVERS[name]
     made = local if docker("image", "inspect", local).worked else named
     return os.environ.get(setting) or made

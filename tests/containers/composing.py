@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.ports import LOOPBACK
-from tests.containers.engine import DOCKER, IMAGES, docker
+from tests.containers.engine import DOCKER, TAG, docker
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SECONDS = 300
@@ -29,7 +29,7 @@ def images() -> dict[str, str]:
     """Return the variables for the tested images, and for those of servers that were made on this machine."""
     made = {variable: f"butler-{name}:local" for variable, name in LOCAL.items()}
     found = {name: image for name, image in made.items() if docker("image", "inspect", image).worked}
-    return found | {f"{part.replace('-', '_').upper()}_IMAGE": image for part, image in IMAGES.items()}
+    return found | {"TAG": TAG}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ SECONDS = 120
 STOP_SECONDS = 60
 USER = 10001
 SERVICES = ("gateway", "sync-worker", "vault-broker")
-# TAG names those of a trial (`TAG=mine bash deploy/containers/build.sh PART...`).
-TAG = os.environ.get("TAG", "latest")
+# TAG names those of a trial (`TAG=mine make images`).
+TAG = os.environ.get("TAG") or "latest"
 IMAGES = {part: f"butler-{part}:{TAG}" for part in (*SERVICES, "provisioning", "exchange")}
 SECRETS = "/run/secrets/butler"
 # All that a container must not need: writing, capabilities, new rights.

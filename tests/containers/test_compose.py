@@ -95,6 +95,8 @@ async def test_containers_are_what_the_file_says(project: Project) -> None:
         assert host["Memory"] == int(COMPOSED[name]["mem_limit"].removesuffix("m")) * 2**20
         again = COMPOSED[name]["restart"] != "no"
         assert (each["State"]["Running"], each["State"]["ExitCode"]) == (again, 0), name
+        if again:
+            assert each["State"]["Health"]["Status"] == "healthy", name
 
 
 async def test_a_service_reaches_only_what_it_needs(project: Project) -> None:

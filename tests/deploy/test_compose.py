@@ -153,15 +153,27 @@ def test_networks_join_only_what_belongs_together() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_container_starts_after_what_it_needs(name: str) -> None:
-    """It waits for the end of a command, and for the health of a service that says it."""
+    """It waits for the end of a command, and for the health of a service that says it.
+
+    The vault is healthy only after its provisioning.
+    """
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         if needed in COMMANDS:
             wanted = "service_completed_successfully"
         else:
-            wanted = "service_healthy" if "healthcheck" in SERVICES[needed] else "service_started"
+            wanted = "service_started" if name == "provision-vault" else "service_healthy"
         assert how == {"condition": wanted}
     assert name == "files" or "files" in needs(name)
     assert name not in LOAD or "provision-bus" in needs(name)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - COMMANDS))
+def test_what_runs_says_whether_it_is_healthy(name: str) -> None:
+    """By a check in the file; a service waits for the health of each server on its networks."""
+    assert SERVICES[name]["healthcheck"]
+    reached = {each for each in SERVERS if {*SERVICES[each]["networks"]} & {*SERVICES[name]["networks"]}}
+    if name in LOAD:
+        assert reached <= SERVICES[name]["depends_on"].keys()
 
 
 def needs(name: str) -> set[str]:

@@ -116,9 +116,13 @@ SYNC_WORKER = User(
     subscribe=(subjects.inbox_prefix("worker") + ">", subjects.verify("*") + " sync-worker"),
     replies_within=ANSWER_SECONDS,
 )
+# The broker uses no stream. It asks whether JetStream answers, and leaves a server that lost the others.
+BROKER_ASKS = SYNC_WORKER_CONSUMERS[0]
 VAULT_BROKER = User(
     "vault-broker",
+    publish=_watching((), BROKER_ASKS),
     subscribe=(
+        subjects.inbox_prefix("broker") + ">",
         *(
             f"{subject} vault-broker"
             for subject in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.AUTHORIZE)

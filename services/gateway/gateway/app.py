@@ -16,6 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume, listen
+from chassis.bus.contact import Contact
 from chassis.bus.gate import Gate
 from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
@@ -131,7 +132,7 @@ def composed(
     passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
-    checks, collecting = observation(pool, bus, deadline, clocks, stopping)
+    checks, observing = observation(pool, bus, deadline, clocks, stopping)
     provided = Provided(
         pool=pool,
         passwords=passwords,
@@ -154,8 +155,8 @@ def composed(
         "deleting": provided.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
-        "metrics": collecting,
         "clocks": clocks.keep(_others_clocks(pool, bus)),
+        **observing,
     }
 
 
@@ -170,14 +171,16 @@ def _why_over(clocks: Clocks) -> Code:
 
 def observation(
     pool: Pool, bus: Bus, sync_deadline: float, clocks: Clocks, stopping: asyncio.Event
-) -> tuple[Checks, Coroutine[None, None, None]]:
-    """Return the health checks of the gateway, and the task that updates its metrics."""
+) -> tuple[Checks, dict[str, Coroutine[None, None, None]]]:
+    """Return the health checks of the gateway, and the tasks that update its metrics and watch the bus."""
     watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
+    contact = Contact(bus, OUTCOMES_CONSUMER, ADVISORIES_CONSUMER)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
     # Only degrading, because balances can be read without the bus.
-    degrading = merged(bus.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
-    checks = Checks(required, degrading)
-    return checks, collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
+    told = (bus.checks(), contact.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
+    checks = Checks(required, merged(*told))
+    sampling = collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
+    return checks, {"metrics": sampling, "contact": contact.keep()}
 
 
 def application(provided: Provided, ending: Ending) -> Litestar:

@@ -6,6 +6,7 @@ import msgspec
 import structlog
 
 from chassis.bus.connection import Bus
+from chassis.bus.contact import Contact
 from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.clocks import DISAGREES, NATS, Clocks
@@ -50,10 +51,14 @@ async def run(configuration: Configuration) -> int:
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
     Handlers(bus, connected, Timing(clocks, server)).declare()
     stopping = asyncio.Event()
-    watch = Watch(bus, SYNC_WORKER_CONSUMERS)
-    required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks()}
+    watch, contact = Watch(bus, SYNC_WORKER_CONSUMERS), Contact(bus, *SYNC_WORKER_CONSUMERS)
+    required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks(), **contact.checks()}
     checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
-    parts = {"metrics": collect(checks, watch.sample), "clocks": clocks.keep({NATS: server})}
+    parts = {
+        "metrics": collect(checks, watch.sample),
+        "clocks": clocks.keep({NATS: server}),
+        "contact": contact.keep(),
+    }
     try:
         operations = Listener(health_application(checks), general.running.operations)
         return await run_service(bus, [operations], parts, stopping)

@@ -5,10 +5,12 @@ import time
 from functools import partial
 
 from chassis.bus.connection import Bus
+from chassis.bus.contact import Contact
 from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
+from contracts.wire.bus_users import BROKER_ASKS
 from vault_broker.credentials import Credentials
 from vault_broker.handlers import Handlers
 from vault_broker.settings import Settings
@@ -29,12 +31,17 @@ async def run(settings: Settings) -> int:
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     stopping = asyncio.Event()
+    contact = Contact(bus, BROKER_ASKS)
+    required = {"running": running(stopping), **bus.checks(), **contact.checks(), "vault": login.ready}
     # A single other clock cannot prove which of the two is wrong.
-    checks = Checks(
-        {"running": running(stopping), **bus.checks(), "vault": login.ready}, {DISAGREES: clocks.agree}
-    )
+    checks = Checks(required, {DISAGREES: clocks.agree})
     # Each response of the vault has its time, so no clock needs a request of its own.
-    parts = {"vault": login.keep(), "metrics": collect(checks), "clocks": clocks.keep({})}
+    parts = {
+        "vault": login.keep(),
+        "metrics": collect(checks),
+        "clocks": clocks.keep({}),
+        "contact": contact.keep(),
+    }
     try:
         operations = Listener(health_application(checks), settings.running.operations)
         return await run_service(bus, [operations], parts, stopping)

@@ -126,7 +126,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     """Of the server's API a service may request its own consumers' state and next message.
 
     The gateway may also read the state of the streams of syncs and dead letters and of the consumers of
-    requests; it may not take their messages.
+    requests, and the broker that of one of these; they may not take their messages.
     """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
@@ -139,19 +139,20 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     }
     streams = {("gateway", f"$JS.API.STREAM.INFO.{name}") for name in STREAMS_WATCHED}
     watched = {
-        ("gateway", f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}")
+        (name, f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}")
+        for name in ("gateway", "vault-broker")
         for each, owner in owners.items()
         if owner == "sync-worker"
     }
 
-    assert watched == {("gateway", "$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-okx")}
+    assert {subject for _, subject in watched} == {"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-okx"}
     assert api == own | streams | watched
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_reads_the_inbox_of_another(role: str) -> None:
     """Only the sender of a request receives the reply, whatever pattern another user tries."""
-    owner = {"worker": "sync-worker"}.get(role, role)
+    owner = {"worker": "sync-worker", "broker": "vault-broker"}.get(role, role)
     inbox = subjects.inbox_prefix(role)
     for pattern in (f"{inbox}x", f"{inbox}*", f"{inbox}>", "*.x", ">"):
         heard_by = {user.name for user in TRIED if may_subscribe(user, Ear(pattern))}

@@ -16,7 +16,14 @@ from faststream.nats import NatsBroker
 from faststream.nats.message import NatsMessage
 from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
-from nats.errors import BadHeaderError, BadSubjectError, Error, MaxPayloadError, NoRespondersError
+from nats.errors import (
+    BadHeaderError,
+    BadSubjectError,
+    ConnectionClosedError,
+    Error,
+    MaxPayloadError,
+    NoRespondersError,
+)
 from nats.js.errors import BadRequestError
 
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
@@ -40,6 +47,8 @@ DRAIN_SECONDS = 5
 CLOSE_SECONDS = REPLY_GRACE + DRAIN_SECONDS + PUBLISH_TIMEOUT
 # A server with older rights does not answer a request; we ask it less often.
 DENIED_SECONDS = 60.0
+# Longer than one attempt to connect and its TLS handshake.
+LEAVE_SECONDS = 12.0
 # The client reports a refused subject in lower case.
 REFUSED_QUESTION = re.compile(r'permissions violation for publish to "(\$js\.api\.[^"]+)"')
 
@@ -102,6 +111,7 @@ class Bus:
         self._denied: dict[str, float] = {}
         self._pulling: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._reconnected = asyncio.Event()
         self.broker = _Broker(
             url,
             name=service,
@@ -163,6 +173,26 @@ class Bus:
         await asyncio.wait({closing}, timeout=min(CLOSE_SECONDS, self._grace / 2))
         if not closing.cancel() and (error := closing.exception()) is not None:
             log.warning("bus_not_drained", reason=type(error).__name__)
+
+    async def leave(self) -> None:
+        """Connect to another server of the list, if there is one that can be reached.
+
+        nats-py's `force_reconnect` alone chooses any server, also the same one again.
+        """
+        here, servers = self.client.connected_url, self.client.servers
+        others = [url.geturl() for url in servers if here is not None and url.netloc != here.netloc]
+        if here is None or not others:
+            return
+        log.warning("bus_server_left", host=here.hostname, port=here.port)
+        self._reconnected.clear()
+        self.client.set_server_pool(others)
+        try:
+            await self.client.force_reconnect()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._reconnected.wait(), LEAVE_SECONDS)
+        finally:
+            with suppress(ConnectionClosedError):
+                self.client.set_server_pool([url.geturl() for url in servers])
 
     async def ready(self) -> bool:
         """Return whether the bus is connected."""
@@ -280,6 +310,7 @@ class Bus:
         log.warning("bus_error", error=str(error)[:200])
 
     async def _on_reconnected(self) -> None:
+        self._reconnected.set()
         self._limit_unsent_data()
         log.info("bus_reconnected")
 

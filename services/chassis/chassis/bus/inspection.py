@@ -12,6 +12,8 @@ from contracts.wire.envelope import Malformed, decode
 from contracts.wire.topology import Consumer
 
 INFO_SECONDS = 1.0
+# The code of an error while the stream, or the cluster, has no leader.
+UNAVAILABLE = 503
 
 
 class NotGranted(BusUnavailable):
@@ -66,7 +68,19 @@ class ConsumerStanding(_Told, frozen=True):
         return self.num_pending + self.num_ack_pending
 
 
-Standing = TypeVar("Standing", StreamStanding, ConsumerStanding)
+class _Error(msgspec.Struct, frozen=True):
+    """The error in a reply; its code is like that of HTTP."""
+
+    code: int
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """Any reply of JetStream."""
+
+    error: _Error | None = None
+
+
+Standing = TypeVar("Standing", StreamStanding, ConsumerStanding, _Reply)
 
 
 async def stream_standing(bus: Bus, stream: str) -> StreamStanding:
@@ -74,9 +88,15 @@ async def stream_standing(bus: Bus, stream: str) -> StreamStanding:
     return await _ask(bus, f"$JS.API.STREAM.INFO.{stream}", StreamStanding)
 
 
+async def answers(bus: Bus, consumer: Consumer) -> bool:
+    """Return whether JetStream answers for a consumer, even that it is unknown; raises as the others."""
+    reply = await _ask(bus, _consumer_info(consumer), _Reply)
+    return reply.error is None or reply.error.code != UNAVAILABLE
+
+
 async def consumer_standing(bus: Bus, consumer: Consumer) -> ConsumerStanding:
     """Return the state of a consumer; raises NotGranted, and BusUnavailable also for an unknown consumer."""
-    return await _ask(bus, f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}", ConsumerStanding)
+    return await _ask(bus, _consumer_info(consumer), ConsumerStanding)
 
 
 def nats_clock(bus: Bus, consumer: Consumer) -> Ask:
@@ -86,6 +106,10 @@ def nats_clock(bus: Bus, consumer: Consumer) -> Ask:
         return (await consumer_standing(bus, consumer)).ts.timestamp()
 
     return ask
+
+
+def _consumer_info(consumer: Consumer) -> str:
+    return f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
 
 
 async def _ask(bus: Bus, subject: str, kind: type[Standing]) -> Standing:
