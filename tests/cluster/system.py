@@ -47,7 +47,6 @@ class ContainerSystem:
     def __init__(self, directory: Path, network: Network, accounts: bytes | None = None) -> None:
         self.directory, self.keys = directory, directory / "keys"
         self.pods: dict[str, Pod] = {}
-        self._others: list[Pod] = []
         self._network, self._accounts = network, accounts
         self._stand_in = StandIn()
 
@@ -93,11 +92,9 @@ class ContainerSystem:
         return replace(told, image=image_of(told.image))
 
     async def another(self, name: str, image: str) -> Pod:
-        """Return a further pod of a service, with an image of its own; it was not started."""
+        """Return a further pod of a service, with an image of its own; the caller starts and removes it."""
         told = self._settings(name, await asyncio.to_thread(self._existing))
-        pod = self._pod(replace(told, image=image, pod=f"{name}-{len(self._others)}"), name)
-        self._others.append(pod)
-        return pod
+        return self._pod(replace(told, image=image, pod=f"{name}-next"), name)
 
     def _existing(self) -> Contents:
         """Return the objects of the cluster; its certificates are valid for the published ports, too."""
@@ -164,7 +161,7 @@ class ContainerSystem:
 
     def remove(self) -> None:
         """Delete all containers and volumes."""
-        for pod in (*self.pods.values(), *self._others):
+        for pod in self.pods.values():
             pod.remove()
 
 
