@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,9 @@ ORDER = ("vault-broker", "sync-worker", "gateway")
 SYNCS_PER_SECOND = 5.0
 # So many that each account's sync has ended before the next one is requested.
 ACCOUNTS = [f"account-{number}" for number in range(40)]
-CONNECTED_AT_ONCE = 8
+# The requests of one user wait for each other at the count of their limit.
+USERS = 8
+BASE = "http://gateway/api/v1"
 # Proxies still send requests to a pod for so long after it was told to end; the manifest allows them 5 s.
 PROXY_SECONDS = 4.0
 log = logging.getLogger(__name__)
@@ -78,14 +81,16 @@ def _endpoints(whole_cluster: "ContainerSystem") -> Endpoints:
     return endpoints
 
 
-@pytest_asyncio.fixture(name="person")
-async def _person(world: World, endpoints: Endpoints) -> AsyncIterator[Person]:
-    async with httpx.AsyncClient(
-        transport=endpoints, base_url="http://gateway/api/v1", timeout=CALL_SECONDS
-    ) as client:
-        person = Person(client, load_accounts(world.directory / "accounts.toml"))
-        await person.sign_up()
-        yield person
+@pytest_asyncio.fixture(name="people")
+async def _people(world: World, endpoints: Endpoints) -> AsyncIterator[list[Person]]:
+    simulated = load_accounts(world.directory / "accounts.toml")
+    async with AsyncExitStack() as stack:
+        people = []
+        for _ in range(USERS):
+            client = httpx.AsyncClient(transport=endpoints, base_url=BASE, timeout=CALL_SECONDS)
+            people.append(Person(await stack.enter_async_context(client), simulated))
+            await people[-1].sign_up()
+        yield people
 
 
 async def replace(before: "Pod", after: "Pod", endpoints: Endpoints) -> None:
@@ -101,15 +106,14 @@ async def replace(before: "Pod", after: "Pod", endpoints: Endpoints) -> None:
     assert await ending == 0, before.logs()[-4000:]
 
 
-async def connected(person: Person) -> list[str]:
-    """Connect the accounts of the load."""
-    places = asyncio.Semaphore(CONNECTED_AT_ONCE)
+async def connected(people: list[Person]) -> list[tuple[Person, str]]:
+    """Connect the accounts of the load, those of different users at once."""
 
-    async def connect(name: str) -> str:
-        async with places:
-            return str((await person.connect(name))["id"])
+    async def connect(person: Person, names: list[str]) -> list[tuple[Person, str]]:
+        return [(person, (await person.connect(name))["id"]) for name in names]
 
-    return await asyncio.gather(*map(connect, ACCOUNTS))
+    own = [connect(person, ACCOUNTS[number::USERS]) for number, person in enumerate(people)]
+    return [each for turn in zip(*await asyncio.gather(*own), strict=True) for each in turn]
 
 
 async def shown(person: Person, account: str) -> dict[str, str | None]:
@@ -123,7 +127,7 @@ async def test_an_update_and_the_way_back_lose_nothing(
     world: World,
     whole_cluster: "ContainerSystem",
     bus: Client,
-    person: Person,
+    people: list[Person],
     endpoints: Endpoints,
     following: dict[str, "Pod"],
 ) -> None:
@@ -131,10 +135,11 @@ async def test_an_update_and_the_way_back_lose_nothing(
 
     The old gateway shows the new code, and leaves the new wallet out; the new one shows both.
     """
-    accounts, empty = await connected(person), (await person.connect("empty"))["id"]
+    accounts, person = await connected(people), people[0]
+    empty = (await person.connect("empty"))["id"]
     known = {"trading": None, "funding": None, "earn": None}
     today = {name: whole_cluster.pods[name] for name in ORDER}
-    load, faults = Load(person, accounts, SYNCS_PER_SECOND), []
+    load, faults = Load(accounts, SYNCS_PER_SECOND), []
     async with load.running():
         for old, new in ((today, following), (following, today)):
             for name in ORDER:
