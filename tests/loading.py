@@ -19,10 +19,9 @@ UNLIMITED = {
 
 
 class Load:
-    """Requests syncs of accounts in turn, and keeps what failed and the ids of what was accepted."""
+    """Requests syncs of users' accounts in turn, and keeps what failed and the ids of what was accepted."""
 
-    def __init__(self, person: Person, accounts: Sequence[str], per_second: float) -> None:
-        self._person = person
+    def __init__(self, accounts: Sequence[tuple[Person, str]], per_second: float) -> None:
         self._accounts = cycle(accounts)
         self._pause = 1 / per_second
         self.failed: Counter[str] = Counter()
@@ -40,13 +39,13 @@ class Load:
         clock = asyncio.get_running_loop()
         due = clock.time()
         while True:
-            requests.create_task(self._request(next(self._accounts)))
+            requests.create_task(self._request(*next(self._accounts)))
             due += self._pause
             await asyncio.sleep(due - clock.time())
 
-    async def _request(self, account: str) -> None:
+    async def _request(self, person: Person, account: str) -> None:
         try:
-            answer = await self._person.client.post(
+            answer = await person.client.post(
                 f"/accounts/{account}/sync", headers={"Prefer": "respond-async"}
             )
         except httpx.TransportError as error:

@@ -82,8 +82,8 @@ async def test_the_release_before_runs_on_this_schema(world: World, before: Tree
 
 async def test_an_update_and_the_way_back_lose_nothing(world: World, before: Tree, person: Person) -> None:
     """Service by service under load, there and back: no request fails, and each sync is recorded once."""
-    accounts = [(await person.connect(name))["id"] for name in LOADED]
-    load = Load(person, accounts, SYNCS_PER_SECOND)
+    accounts = [(person, (await person.connect(name))["id"]) for name in LOADED]
+    load = Load(accounts, SYNCS_PER_SECOND)
     fresh = (f"account-{number}" for number in range(41, 60))
     async with load.running():
         for name in ORDER:

@@ -27,9 +27,6 @@ TLS = {
 class DevVault(Pod):
     """The pod of a Vault that forgets all when it ends."""
 
-    def _image(self) -> str:
-        return os.environ[IMAGE]
-
     def _confined(self) -> dict[str, Any]:
         return {**super()._confined(), "cap_add": ["IPC_LOCK"]}
 
@@ -45,6 +42,7 @@ def in_development(openbao: Settings) -> Settings:
     address = f"0.0.0.0:{PORT}"
     return replace(
         openbao,
+        image=os.environ[IMAGE],
         entrypoint=None,
         arguments=["server", "-dev", "-dev-no-store-token", f"-config={FOLDER}/listener.json"],
         environment={

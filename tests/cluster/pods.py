@@ -17,7 +17,6 @@ from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.network import Network
 
 from deploy.local.ports import LOOPBACK, free_ports
-from tests.cluster.images import image_of
 from tests.cluster.translating import Settings, Volume
 from tests.kubernetes.manifests import Object
 from tests.waiting import passed, until
@@ -88,7 +87,7 @@ class Pod:
         self.container.start()
 
     def _first(self) -> None:
-        told, image = self.settings, self._image()
+        told, image = self.settings, self.settings.image
         self._fill(image)
         run = DockerContainer(image).with_network(self._network).with_network_aliases(*told.names)
         run.with_envs(**{**told.environment, **self._added}).with_kwargs(**self._confined())
@@ -102,9 +101,6 @@ class Pod:
             run.with_tmpfs_mount(path, options)
         self._run = run
         run.start()
-
-    def _image(self) -> str:
-        return image_of(self.settings.image)
 
     def _confined(self) -> dict[str, Any]:
         told = self.settings

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from testcontainers.core.network import Network
@@ -26,6 +27,7 @@ from tests.cluster.stand_in import HOST, StandIn, with_tls, without_tls
 from tests.cluster.translating import File, Settings, Volume, translated
 from tests.joining import SecuredNats
 from tests.kubernetes.providing import Contents, authority, contents, printed
+from tests.loading import UNLIMITED
 from tests.waiting import until
 from vault_broker.auth_methods import Method, kubernetes
 
@@ -33,8 +35,6 @@ OVERLAY = "demo"
 SERVERS = ("nats", "database", "openbao", "exchange")
 JOBS = ("provision-bus", "provision-database", "provision-vault")
 SERVICES = ("vault-broker", "sync-worker", "gateway")
-# One user of a test that kills parts requests syncs all the time.
-GENEROUS = {"SYNC_LIMIT_PER_MINUTE": "1000"}
 JOB_SECONDS = 120.0
 INIT = ("bao", "operator", "init", "-recovery-shares=1", "-recovery-threshold=1", "-format=json")
 # The engine publishes on the loopback interface only.
@@ -54,7 +54,7 @@ class ContainerSystem:
         """Start everything in the order of the README, and wait until it is ready."""
         authority().cert_pem.write_to_path(str(self.directory / "ca.pem"))
         await asyncio.to_thread(printed, self.keys)
-        exchange = translated(OVERLAY, "exchange", contents(OVERLAY))
+        exchange = self._settings("exchange", contents(OVERLAY))
         self.pods[HOST] = Pod(self._stand_in.settings(exchange), self._network)
         await asyncio.gather(self.pods[HOST].start(), self._start(SERVERS))
         vault = self.pods["openbao"]
@@ -75,9 +75,9 @@ class ContainerSystem:
         """Start workloads with the objects that exist now."""
         existing = await asyncio.to_thread(self._existing)
         for name in names:
-            settings = translated(OVERLAY, name, existing, self._stand_in.issue)
-            if image_of(settings.image).startswith(WITHOUT_TLS):
-                exchange = translated(OVERLAY, "exchange", existing)
+            settings = self._settings(name, existing)
+            if settings.image.startswith(WITHOUT_TLS):
+                exchange = self._settings("exchange", existing)
                 self.pods["database-tls"] = Pod(with_tls(settings, exchange), self._network)
                 await self.pods["database-tls"].start()
                 settings = without_tls(settings)
@@ -85,6 +85,16 @@ class ContainerSystem:
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(self.pods[name].start())
+
+    def _settings(self, name: str, existing: Contents) -> Settings:
+        """Return the settings of a workload's pod, with the image that runs here."""
+        told = translated(OVERLAY, name, existing, self._stand_in.issue)
+        return replace(told, image=image_of(told.image))
+
+    async def another(self, name: str, image: str) -> Pod:
+        """Return a further pod of a service, with an image of its own; the caller starts and removes it."""
+        told = self._settings(name, await asyncio.to_thread(self._existing))
+        return self._pod(replace(told, image=image, pod=f"{name}-next"), name)
 
     def _existing(self) -> Contents:
         """Return the objects of the cluster; its certificates are valid for the published ports, too."""
@@ -94,7 +104,7 @@ class ContainerSystem:
 
     def _pod(self, settings: Settings, name: str) -> Pod:
         """Return a pod with what tests add: the caller's limits, and the accounts of a module of tests."""
-        environ = GENEROUS | os.environ
+        environ = UNLIMITED | os.environ
         told = {each: environ[each] for each in OPTIONAL.get(name, ()) if each in environ}
         added = {each: value for each, value in told.items() if each not in settings.environment}
         if name == "openbao" and os.environ.get(IMAGE):
