@@ -178,7 +178,12 @@ async def test_refused_login_waits_until_the_files_change(own_vault: OwnVault, t
     login = Login(
         Vault(own_vault.url, str(own_vault.ca)), approle(own_vault.role_id_file, secret_id), seconds
     )
-    for moment, words in ((0.0, "refuses"), (5.0, "waits"), (PAUSE_AFTER_REFUSAL, "refuses"), (5.0, "waits")):
+    for moment, words in (
+        (0.0, "refuses"),
+        (5.0, "after a pause"),
+        (PAUSE_AFTER_REFUSAL, "refuses"),
+        (5.0, "after a pause"),
+    ):
         seconds.value += moment
         with pytest.raises(VaultUnavailable, match=words):
             await login.check()
