@@ -84,6 +84,13 @@ async def test_a_user_connects_and_syncs_also_after_another_start(project: Proje
 async def test_containers_are_what_the_file_says(project: Project) -> None:
     """Each runs as a user without rights on a read-only system with a limit; commands have ended well."""
     await answers(project)
+    lasting = {name for name, service in COMPOSED.items() if service["restart"] != "no"}
+
+    async def healthy() -> bool:
+        states = {name: each["State"] for name, each in project.containers().items()}
+        return {name for name in lasting if states[name]["Health"]["Status"] == "healthy"} == lasting
+
+    await until(healthy, UP_SECONDS)
     containers = project.containers()
 
     assert containers.keys() == COMPOSED.keys()
@@ -93,10 +100,7 @@ async def test_containers_are_what_the_file_says(project: Project) -> None:
         assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], None)
         assert host["SecurityOpt"] == ["no-new-privileges:true"]
         assert host["Memory"] == int(COMPOSED[name]["mem_limit"].removesuffix("m")) * 2**20
-        again = COMPOSED[name]["restart"] != "no"
-        assert (each["State"]["Running"], each["State"]["ExitCode"]) == (again, 0), name
-        if again:
-            assert each["State"]["Health"]["Status"] == "healthy", name
+        assert (each["State"]["Running"], each["State"]["ExitCode"]) == (name in lasting, 0), name
 
 
 async def test_a_service_reaches_only_what_it_needs(project: Project) -> None:
