@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
+from uuid import uuid4
 
 import httpx
 
 from tests.system.person import Person
+from tests.waiting import until
 
 # Settings of a gateway for one user with a load.
 UNLIMITED = {
@@ -16,14 +18,22 @@ UNLIMITED = {
     "WRITE_LIMIT_PER_MINUTE": "100000",
     "SIGN_IN_LIMIT_PER_MINUTE": "100000",
 }
+# Where servers are killed, a refusal with one of these codes is followed by another try of the same request.
+WHILE_DYING = ("database_unavailable", "overloaded")
 
 
 class Load:
-    """Requests syncs of users' accounts in turn, and keeps what failed and the ids of what was accepted."""
+    """Requests syncs of users' accounts in turn, and keeps what failed and the ids of what was accepted.
 
-    def __init__(self, accounts: Sequence[tuple[Person, str]], per_second: float) -> None:
+    It repeats a request that is refused with a code of `repeated`, with the same Idempotency-Key.
+    """
+
+    def __init__(
+        self, accounts: Sequence[tuple[Person, str]], per_second: float, repeated: Collection[str] = ()
+    ) -> None:
         self._accounts = cycle(accounts)
         self._pause = 1 / per_second
+        self._repeated = repeated
         self.failed: Counter[str] = Counter()
         self.accepted: dict[str, None] = {}
 
@@ -44,10 +54,16 @@ class Load:
             await asyncio.sleep(due - clock.time())
 
     async def _request(self, person: Person, account: str) -> None:
+        headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid4())}
+        answer = httpx.Response(0)
+
+        async def final() -> bool:
+            nonlocal answer
+            answer = await person.client.post(f"/accounts/{account}/sync", headers=headers)
+            return answer.is_success or answer.json()["code"] not in self._repeated
+
         try:
-            answer = await person.client.post(
-                f"/accounts/{account}/sync", headers={"Prefer": "respond-async"}
-            )
+            await until(final)
         except httpx.TransportError as error:
             self.failed[repr(error)] += 1
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -31,6 +31,8 @@ from tests.waiting import IN_THE_CLEAR, until
 OVERLAY = "production"
 START_SECONDS = 30
 SIGNAL_SECONDS = 10
+# How long the Job of the bus is repeated, as Kubernetes does: healthy servers may have no leader yet.
+PROVISION_SECONDS = 90
 # How long a server that leaves keeps its clients; the rules do not depend on it.
 GRACE, SHORT_GRACE = 'lame_duck_grace_period: "10s"', 'lame_duck_grace_period: "2s"'
 # Where nothing listens. The servers would tell each other their addresses, and so go around the ways that a
@@ -146,10 +148,16 @@ class Cluster:
             server.configure(existing, ways)
             await server.start()
         await until(self.healthy, START_SECONDS)
-        told = arguments(workload(OVERLAY, "provision-bus").container["args"])
-        admin = str(keys / "admin.nk")
-        await provision(self.urls[0], admin, replicas=told.replicas, tls=tls_context(str(self.ca)))
+        await until(partial(self._provisioned, str(keys / "admin.nk")), PROVISION_SECONDS)
         return replace(Nats.at(self._directory, 0, 0), url=",".join(self.urls))
+
+    async def _provisioned(self, admin: str) -> bool:
+        """Run the command of the Job once, and return whether it succeeded."""
+        told = arguments(workload(OVERLAY, "provision-bus").container["args"])
+        with suppress(Error, TimeoutError):
+            await provision(self.urls[0], admin, replicas=told.replicas, tls=tls_context(str(self.ca)))
+            return True
+        return False
 
     async def healthy(self) -> bool:
         """Return whether all servers are."""

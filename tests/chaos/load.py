@@ -1,84 +1,43 @@
-"""A constant load of syncs, and the proof that each that was accepted ended once."""
+"""The syncs of a load go on, and each that was accepted ends once."""
 
 import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import cycle
-from uuid import uuid4
 
 from nats.aio.client import Client
 
 from tests.chaos.parts import World
+from tests.loading import WHILE_DYING, Load
 from tests.system.person import Person
-from tests.waiting import passed, until
+from tests.waiting import until
 
 PER_SECOND = 5
 END_SECONDS = 60
-SLOW = {"database_unavailable", "overloaded"}
 
 
-class Load:
-    """The syncs that the API accepted so far, in order, and the answers that refused one."""
+async def flows(world: World, load: Load, seconds: float) -> None:
+    """Wait until a sync that is accepted from now on has its outcome."""
+    before = {*load.accepted}
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.accepted: dict[str, None] = {}
-        self.refused: list[str] = []
+    async def ended() -> bool:
+        later = [sync_id for sync_id in load.accepted if sync_id not in before]
+        over = "select 1 from syncs where id = any(%s) and status <> 'queued' limit 1"
+        return bool(await world.rows(over, later))
 
-    async def request(self, person: Person, path: str) -> None:
-        """Request a sync and note the answer; an open sync of the account is the answer a second time.
-
-        A machine with too much to do makes the database slow, so this answer is followed by another try.
-        """
-        headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid4())}
-        answer = await person.client.post(f"{path}/sync", headers=headers)
-
-        async def in_time() -> bool:
-            nonlocal answer
-            if answer.status_code == 503 and answer.json()["code"] in SLOW:
-                answer = await person.client.post(f"{path}/sync", headers=headers)
-                return False
-            return True
-
-        await until(in_time)
-        if answer.is_success:
-            self.accepted[answer.json()["sync_id"]] = None
-        else:
-            self.refused.append(answer.text)
-
-    async def flows(self, seconds: float) -> None:
-        """Wait until a sync that is accepted from now on has its outcome."""
-        before = {*self.accepted}
-
-        async def ended() -> bool:
-            later = [sync_id for sync_id in self.accepted if sync_id not in before]
-            over = "select 1 from syncs where id = any(%s) and status <> 'queued' limit 1"
-            return bool(await self._world.rows(over, later))
-
-        await until(ended, seconds)
+    await until(ended, seconds)
 
 
 @asynccontextmanager
-async def under_load(world: World, person: Person, paths: Sequence[str]) -> AsyncIterator[Load]:
-    """Request syncs of these accounts in turn, at a steady pace, whatever the answers are."""
-    load = Load(world)
-
-    async def go_on(tasks: asyncio.TaskGroup) -> None:
-        for path in cycle(paths):
-            tasks.create_task(load.request(person, path))
-            await until(passed(1 / PER_SECOND))
-
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(go_on(tasks))
+async def under_load(
+    world: World, bus: Client, accounts: Sequence[tuple[Person, str]]
+) -> AsyncIterator[Load]:
+    """Request syncs of these accounts while servers die; at the end, none was refused and all ended once."""
+    load = Load(accounts, PER_SECOND, WHILE_DYING)
+    async with load.running():
         yield load
-        running.cancel()
-
-
-async def each_ended_once(world: World, bus: Client, load: Load) -> None:
-    """Check that no sync was refused, and that all ended once."""
-    assert not load.refused, load.refused
+    assert load.failed == {}
     await all_ended_once(world, bus, [*load.accepted])
 
 

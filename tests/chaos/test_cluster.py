@@ -15,12 +15,13 @@ from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.cluster import START_SECONDS, Cluster
-from tests.chaos.load import each_ended_once, under_load
+from tests.chaos.load import flows, under_load
 from tests.chaos.parts import World
 from tests.conformance.simulated import write_accounts
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import IN_THE_CLEAR, until
 
+Accounts = list[tuple[Person, str]]
 ACCOUNTS = [f"account-{number}" for number in range(20)]
 # The servers elect a leader in 4 to 9 s; a client notices that packets are dropped after 6 s.
 RESUME_SECONDS = 20
@@ -67,18 +68,20 @@ async def _person(one_world: World) -> AsyncIterator[Person]:
         yield person
 
 
-@pytest_asyncio.fixture(name="paths", scope="module")
-async def _paths(person: Person) -> list[str]:
-    return [f"/accounts/{account['id']}" for account in await asyncio.gather(*map(person.connect, ACCOUNTS))]
+@pytest_asyncio.fixture(name="accounts", scope="module")
+async def _accounts(person: Person) -> Accounts:
+    return [(person, account["id"]) for account in await asyncio.gather(*map(person.connect, ACCOUNTS))]
 
 
 @pytest_asyncio.fixture(autouse=True, scope="module")
 async def _impatient(one_world: World, cluster: Cluster) -> None:
     """Shorten the wait for the ack of a message whose delivery was lost; the rules do not depend on it."""
     async with await administering(one_world, cluster) as client:
+        await until(lambda: cluster.complete(client), START_SECONDS)
+        stream = client.jetstream(timeout=START_SECONDS)
         for consumer in (OUTCOMES_CONSUMER, sync_worker_consumer("okx")):
-            config = (await client.jetstream().consumer_info(consumer.stream, consumer.name)).config
-            await client.jetstream().add_consumer(consumer.stream, config.evolve(ack_wait=ACK_WAIT_SECONDS))
+            config = (await stream.consumer_info(consumer.stream, consumer.name)).config
+            await stream.add_consumer(consumer.stream, config.evolve(ack_wait=ACK_WAIT_SECONDS))
 
 
 async def administering(world: World, cluster: Cluster) -> Client:
@@ -106,46 +109,41 @@ async def _bus(one_world: World, cluster: Cluster) -> AsyncIterator[Client]:
 
 @pytest.mark.parametrize("stream", ["SYNC_REQUESTS", "SYNC_OUTCOMES"])
 async def test_a_leader_that_dies_is_replaced(
-    world: World, person: Person, paths: list[str], bus: Client, cluster: Cluster, stream: str
+    world: World, accounts: Accounts, bus: Client, cluster: Cluster, stream: str
 ) -> None:
     """The other two servers go on without it, and take it back."""
-    async with under_load(world, person, paths) as load:
-        await load.flows(RESUME_SECONDS)
+    async with under_load(world, bus, accounts) as load:
+        await flows(world, load, RESUME_SECONDS)
         leader = await cluster.leader(bus, stream)
         await leader.end(SIGKILL)
-        await load.flows(RESUME_SECONDS)
+        await flows(world, load, RESUME_SECONDS)
         assert await cluster.leader(bus, stream) is not leader
         await leader.start()
         await until(leader.healthy, START_SECONDS)
-        await load.flows(RESUME_SECONDS)
-
-    await each_ended_once(world, bus, load)
+        await flows(world, load, RESUME_SECONDS)
 
 
 async def test_a_server_that_is_cut_off_is_done_without(
-    world: World, person: Person, paths: list[str], bus: Client, cluster: Cluster
+    world: World, accounts: Accounts, bus: Client, cluster: Cluster
 ) -> None:
     """Its clients go to the others, which elect a leader; when it is back it takes what it has missed.
 
     Clients know no addresses but those that they were told.
     """
     assert bus.discovered_servers == []
-    async with under_load(world, person, paths) as load:
-        await load.flows(RESUME_SECONDS)
+    async with under_load(world, bus, accounts) as load:
+        await flows(world, load, RESUME_SECONDS)
         with cluster.cut_off(await cluster.leader(bus, "SYNC_REQUESTS")):
-            await load.flows(RESUME_SECONDS)
+            await flows(world, load, RESUME_SECONDS)
             await until(world.ready, RESUME_SECONDS)
         await until(cluster.healthy, START_SECONDS)
-        await load.flows(RESUME_SECONDS)
-
-    await each_ended_once(world, bus, load)
+        await flows(world, load, RESUME_SECONDS)
 
 
 @pytest.mark.parametrize("how", [Blackhole.cut, Blackhole.shut])
 async def test_a_server_without_routes_loses_its_clients(
     world: World,
-    person: Person,
-    paths: list[str],
+    accounts: Accounts,
     bus: Client,
     cluster: Cluster,
     how: Callable[[Blackhole], None],
@@ -154,22 +152,20 @@ async def test_a_server_without_routes_loses_its_clients(
     alone = await cluster.leader(bus, "SYNC_REQUESTS")
     with cluster.only_to(alone):
         await until(world.ready, RESUME_SECONDS)
-    async with under_load(world, person, paths) as load:
-        await load.flows(RESUME_SECONDS)
+    async with under_load(world, bus, accounts) as load:
+        await flows(world, load, RESUME_SECONDS)
         with cluster.without_routes(alone, how):
-            await load.flows(LEAVE_SECONDS)
+            await flows(world, load, LEAVE_SECONDS)
             await until(world.ready, RESUME_SECONDS)
         await until(cluster.healthy, HEAL_SECONDS)
 
-    await each_ended_once(world, bus, load)
-
 
 async def test_all_servers_may_die_at_once(
-    world: World, person: Person, paths: list[str], bus: Client, cluster: Cluster
+    world: World, accounts: Accounts, bus: Client, cluster: Cluster
 ) -> None:
     """The API accepts syncs meanwhile; on their data the servers go on where they were."""
-    async with under_load(world, person, paths) as load:
-        await load.flows(RESUME_SECONDS)
+    async with under_load(world, bus, accounts) as load:
+        await flows(world, load, RESUME_SECONDS)
         await asyncio.gather(*(server.end(SIGKILL) for server in cluster.servers.values()))
         seen = len(load.accepted)
 
@@ -178,21 +174,17 @@ async def test_all_servers_may_die_at_once(
 
         await until(accepts)
         await asyncio.gather(*(server.start() for server in cluster.servers.values()))
-        await load.flows(RESUME_SECONDS)
-
-    await each_ended_once(world, bus, load)
+        await flows(world, load, RESUME_SECONDS)
 
 
 async def test_servers_may_leave_one_after_the_other(
-    world: World, person: Person, paths: list[str], bus: Client, cluster: Cluster
+    world: World, accounts: Accounts, bus: Client, cluster: Cluster
 ) -> None:
     """As in an update of the StatefulSet: each ends by lame-duck mode, and is back before the next one."""
-    async with under_load(world, person, paths) as load:
+    async with under_load(world, bus, accounts) as load:
         for server in cluster.servers.values():
-            await load.flows(RESUME_SECONDS)
+            await flows(world, load, RESUME_SECONDS)
             await server.leave()
-            await load.flows(FEW_SECONDS)
+            await flows(world, load, FEW_SECONDS)
             await server.start()
             await until(server.healthy, START_SECONDS)
-
-    await each_ended_once(world, bus, load)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 # In this order each version of a service meets both versions of the others, there and back.
 ORDER = ("vault-broker", "sync-worker", "gateway")
-SYNCS_PER_SECOND = 5.0
+SYNCS_PER_SECOND = 20.0
 # So many that each account's sync has ended before the next one is requested.
-ACCOUNTS = [f"account-{number}" for number in range(40)]
+ACCOUNTS = [f"account-{number}" for number in range(80)]
 # The requests of one user wait for each other at the count of their limit.
 USERS = 8
 BASE = "http://gateway/api/v1"

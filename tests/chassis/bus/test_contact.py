@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from chassis.bus.connection import Bus
-from chassis.bus.contact import MOST_PATIENCE_SECONDS, PATIENCE_SECONDS, SPREAD, Silence
+from chassis.bus.contact import MOST_PATIENCE_SECONDS, PATIENCE_SECONDS, SPREAD, Contact, Silence
 from chassis.bus.inspection import answers
 from contracts.values import Secret
 from contracts.wire.topology import OUTCOMES_CONSUMER
@@ -19,6 +19,17 @@ from tests.waiting import until
 ASK_SECONDS = 1.0
 TURNS = 6
 BACK_SECONDS = 25.0
+
+
+class Clock:
+    """A monotonic clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return its time."""
+        return self.now
 
 
 class Questions:
@@ -117,4 +128,53 @@ async def test_an_error_is_an_answer_too(nats: Nats, name: str) -> None:
     await bus.start()
 
     assert await answers(bus, replace(OUTCOMES_CONSUMER, name=name)) is True
+    await bus.stop()
+
+
+async def test_a_silent_server_makes_the_service_not_ready_until_an_answer(tmp_path: Path) -> None:
+    """The service leaves a server without JetStream after its patience, and only then says so."""
+    async with serving(tmp_path, ["jetstream: disabled\n", "jetstream: disabled\n"]) as servers:
+        bus = connection(servers[0], "gateway", *(server.url for server in servers))
+        await bus.start()
+        clock = Clock()
+        contact = Contact(bus, OUTCOMES_CONSUMER, monotonic=clock)
+        (check,) = contact.checks().values()
+
+        await contact.look()
+        assert await check()
+        clock.now += PATIENCE_SECONDS * SPREAD
+        here = port_of(bus)
+        await contact.look()
+
+        assert not await check()
+        assert port_of(bus) not in {here, None}
+        await bus.stop()
+
+
+async def test_one_server_is_asked_nothing(nats: Nats) -> None:
+    """However long it is silent, a service stays at its only server, and is ready."""
+    bus = connection(nats, "gateway", nats.url)
+    await bus.start()
+    clock = Clock()
+    contact = Contact(bus, monotonic=clock)  # a question about no consumer would fail
+    await contact.look()
+    clock.now += MOST_PATIENCE_SECONDS
+    await contact.look()
+
+    assert all([await check() for check in contact.checks().values()])
+    await bus.stop()
+
+
+async def test_a_denied_question_is_an_answer(nats: Nats) -> None:
+    """A server with rights of an earlier release denies the question: it is there, and keeps its clients."""
+    bus = connection(nats, "vault-broker", nats.url, f"nats://{LOOPBACK}:{free_ports(1)[0]}")
+    await bus.start()
+    clock = Clock()
+    contact = Contact(bus, OUTCOMES_CONSUMER, monotonic=clock)  # that of the gateway
+    for _ in range(TURNS):
+        await contact.look()
+        clock.now += PATIENCE_SECONDS * SPREAD
+
+    assert all([await check() for check in contact.checks().values()])
+    assert bus.client.stats["reconnects"] == 0
     await bus.stop()

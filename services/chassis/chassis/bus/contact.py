@@ -63,9 +63,11 @@ class Contact:
     consumers in turn. With only one server to connect to it asks nothing.
     """
 
-    def __init__(self, bus: Bus, *consumers: Consumer) -> None:
+    def __init__(
+        self, bus: Bus, *consumers: Consumer, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bus = bus
-        self._silence = Silence()
+        self._silence = Silence(monotonic)
         self._asked = cycle(consumers)
 
     async def keep(self) -> None:
