@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from argon2 import extract_parameters
 
 from contracts.values import Secret
 from gateway.errors import TooBusy
-from gateway.identity.passwords import Passwords
+from gateway.identity.passwords import OF_NOBODY, Passwords
 
 RIGHT, WRONG = Secret("correct horse battery"), Secret("wrong horse battery")
 PLACES = 24
@@ -55,3 +56,12 @@ async def test_one_known_client_holds_a_quarter_at_most(passwords: Passwords) ->
 
     assert await passwords.matches(password_hash, RIGHT, "alice", known=True)
     assert not any(await asyncio.gather(*own))
+
+
+async def test_an_unknown_user_costs_the_same_hash(passwords: Passwords) -> None:
+    """The hash of nobody has the parameters and lengths of a stored one, and matches no password."""
+    stored = await passwords.hash(RIGHT, "client")
+
+    assert extract_parameters(OF_NOBODY) == extract_parameters(stored)
+    assert len(OF_NOBODY) == len(stored)
+    assert not await passwords.matches(None, RIGHT, "client")

@@ -1,7 +1,7 @@
 """The documents that describe the service, Swagger UI, and the health checks."""
 
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from gateway.errors import NotFound
 from gateway.http.authentication import PUBLIC
 from gateway.http.openapi import described
 
-FILES = {path.name: path for path in (Path(str(files("swagger_ui"))) / "static").iterdir() if path.is_file()}
+
+def _swagger_files() -> dict[str, Path]:
+    """Find the files of the package without importing it, because it would import Jinja."""
+    package = find_spec("swagger_ui")
+    places = package.submodule_search_locations if package else None
+    return {path.name: path for place in places or () for path in (Path(place) / "static").glob("*.*")}
+
+
+FILES = _swagger_files()
 OPENAPI = "/openapi.json"
 SWAGGER = "/swagger-ui"
 PAGE = f"""<!doctype html>
