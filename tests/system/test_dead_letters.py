@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 
+import msgspec
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -11,6 +13,7 @@ from uuid_utils.compat import uuid7
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
+from gateway.operators.letters import replayed
 from tests.joining import joined
 from tests.system.operating import Operating, acts, operations_client, token_of
 from tests.system.person import Person
@@ -105,10 +108,14 @@ async def test_a_replayed_letter_is_handled_and_gone(
 async def test_a_replay_that_was_cut_off_is_published_once(operator: Operating, bus: Client) -> None:
     """A letter that is still there after its message was published does not bring a second message."""
     number = await bury(bus, SUBJECT, message(str(uuid7()), str(uuid7())), ce_id="a:outcome")
-    stored = await bus.jetstream().get_msg("DEAD_LETTERS", number)
-    assert stored.time is not None
-    mark = f"a:outcome:replay:{number}:{int(stored.time.timestamp() * 1000)}"
-    await bus.jetstream().publish(SUBJECT, b"{}", headers={"Nats-Msg-Id": mark})
+    question = json.dumps({"seq": number}).encode()
+    told = json.loads((await bus.request("$JS.API.STREAM.MSG.GET.DEAD_LETTERS", question)).data)["message"]
+    stored_at = msgspec.convert(told["time"], datetime)
+    first = replayed(number, f"butler.dead.{SUBJECT}", {"ce-id": "a:outcome"}, stored_at)
+    assert first is not None
+    assert first.message_id.startswith("a:outcome:")
+    body = message(str(uuid7()), str(uuid7()))
+    await bus.jetstream().publish(SUBJECT, body, headers={"Nats-Msg-Id": first.message_id})
     before = await in_stream(bus, "SYNC_OUTCOMES")
 
     await operator.call("POST", f"{PATH}/{number}/replay", 204)
