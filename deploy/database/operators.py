@@ -34,8 +34,8 @@ class Listed:
         return f"{self.name}  {state}  added {_minute(self.created_at)}  last used {used}"
 
 
-def operator_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line: add, list and revoke."""
+def operator_arguments(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Describe the command line, and return the parsers of its actions: add, revoke and list."""
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="make an operator, and show the token once")
     add.add_argument("--name", required=True, help="a-z, 0-9, - and .; the audit of acts names it")
@@ -48,7 +48,7 @@ def operator_arguments(parser: argparse.ArgumentParser) -> None:
     )
     revoke = actions.add_parser("revoke", help="refuse the token of an operator from now on")
     revoke.add_argument("name", help="as `list` shows it")
-    actions.add_parser("list", help="show all operators, revoked ones too")
+    return [add, revoke, actions.add_parser("list", help="show all operators, revoked ones too")]
 
 
 async def act(connection: Connection, options: argparse.Namespace) -> None:

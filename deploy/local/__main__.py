@@ -49,8 +49,10 @@ def arguments() -> argparse.Namespace:
     )
     _subscriber_arguments(commands.add_parser("subscriber", help="programs that hear account events"))
     operator = commands.add_parser("operator", help="people who use the API on the operations port")
-    operator.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack, which runs")
-    operator_arguments(operator)
+    for action in operator_arguments(operator):
+        action.add_argument(
+            "--directory", type=Path, default=Path(".butler"), help="of the stack, which runs"
+        )
     return parser.parse_args()
 
 
