@@ -41,6 +41,7 @@ from gateway.http.openapi import TAGS, operation_id
 from gateway.http.rate_limits import Limiting, tell_limits
 from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
+from gateway.http.traces import Traced
 from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
@@ -112,7 +113,8 @@ def listeners(settings: Settings, provided: Provided, ending: Ending) -> list[Li
     """Return the listeners of the API and of the operations port."""
     return [
         Listener(
-            Entering(application(provided, ending), Proxies(settings.trusted_proxies)), settings.address
+            Traced(Entering(application(provided, ending), Proxies(settings.trusted_proxies))),
+            settings.address,
         ),
         Listener(health_application(provided.ready.checks), settings.running.operations),
     ]
