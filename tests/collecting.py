@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from deploy.local.ports import LOOPBACK, free_ports
 from tests.waiting import until
@@ -35,16 +36,29 @@ class Seen:
 class Collector:
     """The spans that came so far; while `hangs` is set it answers no request."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self.url = f"http://{LOOPBACK}:{port}"
         self.spans: list[Seen] = []
         self.hangs = asyncio.Event()
-        self.asked = 0
 
-    async def receive(self, request: web.Request) -> web.Response:
+    async def start(self) -> None:
+        """Listen on its port."""
+        application = web.Application()
+        application.router.add_post("/v1/traces", self._receive)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening, and close its connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _receive(self, request: web.Request) -> web.Response:
         """Keep the spans of a request."""
         body = await request.read()
-        self.asked += 1
         if self.hangs.is_set():
             await asyncio.Event().wait()
         for of_service in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -56,7 +70,7 @@ class Collector:
         )
 
     def found(self, *, name: str, **facts: str | int) -> list[Seen]:
-        """Return the spans with a name and with these attributes, whose dots are written as two underscores."""
+        """Return the spans with a name and attributes, whose dots are written as two underscores."""
         wanted = {key.replace("__", "."): value for key, value in facts.items()}
         return [each for each in self.spans if each.name == name and wanted.items() <= each.facts.items()]
 
@@ -82,11 +96,8 @@ def _seen(service: str, span: Sent) -> Seen:
         span.span_id.hex(),
         span.parent_span_id.hex(),
         tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
-        {
-            each.key: each.value.string_value or each.value.int_value
-            for each in span.attributes
-        },
-        span.status.code == 2,
+        {each.key: each.value.string_value or each.value.int_value for each in span.attributes},
+        span.status.code == Status.STATUS_CODE_ERROR,
         span.SerializeToString(),
     )
 
@@ -95,13 +106,9 @@ def _seen(service: str, span: Sent) -> Seen:
 async def collecting() -> AsyncIterator[Collector]:
     """Run a collector."""
     (port,) = free_ports(1)
-    collector = Collector(f"http://{LOOPBACK}:{port}")
-    application = web.Application()
-    application.router.add_post("/v1/traces", collector.receive)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, port).start()
+    collector = Collector(port)
+    await collector.start()
     try:
         yield collector
     finally:
-        await runner.cleanup()
+        await collector.stop()
