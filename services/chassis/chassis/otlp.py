@@ -83,11 +83,14 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
         export_timeout_millis=EXPORT_SECONDS * 1000,
     )
     provider.add_span_processor(batches)
-    with tracing.begin_with(Beginning(provider.get_tracer("butler")).begin):
-        yield
-    flushing = threading.Thread(target=provider.shutdown, daemon=True)
-    flushing.start()
-    flushing.join(FLUSH_SECONDS)
+    try:
+        with tracing.begin_with(Beginning(provider.get_tracer("butler")).begin):
+            yield
+    finally:
+        # The SDK has no timeout for this that bounds a request in flight.
+        flushing = threading.Thread(target=provider.shutdown, daemon=True)
+        flushing.start()
+        flushing.join(FLUSH_SECONDS)
 
 
 def _exporter(collector: Collector) -> OTLPSpanExporter:
