@@ -75,7 +75,7 @@ class Collector:
         return [each for each in self.spans if each.name == name and wanted.items() <= each.facts.items()]
 
     async def until(self, come: Callable[[], bool]) -> None:
-        """Wait for spans, which services send every two seconds."""
+        """Wait for spans, which services send after a while."""
 
         async def has_come() -> bool:
             return come()

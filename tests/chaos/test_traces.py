@@ -57,9 +57,8 @@ async def _one_world(tmp_path_factory: pytest.TempPathFactory, collector: Collec
     """Run a system whose services send traces."""
     directory = tmp_path_factory.mktemp("traces")
     write_accounts(directory / "accounts.toml", NUMBERED)
-    world = await World.start(
-        directory, directory / "accounts.toml", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url
-    )
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "300"}
+    world = await World.start(directory, directory / "accounts.toml", **settings)
     yield world
     await world.stop()
 

@@ -37,7 +37,6 @@ from chassis.tracing import Facts, Place, Start
 # A full queue drops spans; no service waits for the collector.
 MAX_QUEUE = 2048
 MAX_BATCH = 512
-EVERY_MS = 2000
 EXPORT_SECONDS = 5.0
 FLUSH_SECONDS = 2.0
 LONGEST_TEXT = 100
@@ -79,7 +78,6 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
         _Counted(_exporter(collector)),
         max_queue_size=MAX_QUEUE,
         max_export_batch_size=MAX_BATCH,
-        schedule_delay_millis=EVERY_MS,
         export_timeout_millis=EXPORT_SECONDS * 1000,
     )
     provider.add_span_processor(batches)

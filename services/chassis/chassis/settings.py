@@ -18,11 +18,11 @@ MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
 MAX_NUMBER = 1_000_000
 NATS_TLS = ("NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE")
-# `chassis.otlp` exports traces to a collector; the SDK itself reads the sampler.
+# `chassis.otlp` exports traces to a collector; the SDK itself reads the others.
 TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_CERTIFICATE")
-SAMPLER = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
+SDK = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_SCHEDULE_DELAY")
 # The optional settings of every service, besides the address on which it listens.
-OPTIONAL = ("LOG_LEVEL", *NATS_TLS, *TRACES, *SAMPLER)
+OPTIONAL = ("LOG_LEVEL", *NATS_TLS, *TRACES, *SDK)
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
