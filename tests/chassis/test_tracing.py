@@ -80,7 +80,9 @@ def test_a_place_is_what_its_header_says() -> None:
     """A header that is written is read as the same place, with its flag."""
     assert place_of(HEADER) == PLACE
     assert PLACE.header() == HEADER
-    assert place_of(f"{HEADER[:-1]}0") == Place(PLACE.trace_id, PLACE.span_id, sampled=False)
+    unsampled = Place(PLACE.trace_id, PLACE.span_id, sampled=False)
+    assert place_of(f"{HEADER[:-1]}0") == unsampled
+    assert unsampled.header() == f"{HEADER[:-1]}0"
 
 
 @pytest.mark.parametrize("text", MALFORMED)
