@@ -37,6 +37,11 @@ TREE = {
     ("gateway", "record outcome"): "process SYNC_OUTCOMES/gateway",
     ("gateway", "publish ACCOUNT_EVENTS"): "record outcome",
 }
+ANSWERS = {
+    ("vault-broker", "answer butler.vault.gateway.store"),
+    ("sync-worker", "answer butler.exchange.gateway.verify.okx"),
+    ("vault-broker", "answer butler.vault.worker.authorize"),
+}
 # The clock is read once a minute, so not by every sync.
 SOMETIMES = {"read public_time"}
 ME = "GET /api/v1/me"
@@ -54,8 +59,12 @@ async def _one_world(tmp_path_factory: pytest.TempPathFactory, collector: Collec
     """Run a system whose services send traces."""
     directory = tmp_path_factory.mktemp("traces")
     write_accounts(directory / "accounts.toml", NUMBERED)
-    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "300"}
-    world = await World.start(directory, directory / "accounts.toml", **settings)
+    world = await World.start(
+        directory,
+        directory / "accounts.toml",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="300",
+    )
     yield world
     await world.stop()
 
@@ -94,6 +103,19 @@ async def test_a_sync_is_one_trace(world: World, person: Person, collector: Coll
     assert line["trace_id"] == root.trace_id
     assert names[line["span_id"]] == PROCESS
     _say_nothing_of_the_user(world, person, collector)
+
+
+async def test_a_connection_is_one_trace(person: Person, collector: Collector) -> None:
+    """The gateway's requests to broker and worker, and the worker's to the broker, continue its trace."""
+    await person.connect("account-5")
+    seen: set[tuple[str, str]] = set()
+
+    def has_come() -> bool:
+        traces = {each.trace_id for each in collector.found(name="POST /api/v1/accounts")}
+        seen.update((each.service, each.name) for each in collector.spans if each.trace_id in traces)
+        return seen >= ANSWERS
+
+    await collector.until(has_come)
 
 
 def _say_nothing_of_the_user(world: World, person: Person, collector: Collector) -> None:
