@@ -22,7 +22,9 @@ MAY_KNOW = {
 }
 HTTP, BUS, SQL = {"litestar", "granian"}, {"faststream", "nats"}, {"psycopg", "psycopg_pool"}
 EXCHANGE, VAULT = {"httpx", "httpx_aiohttp", "aiohttp"}, {"hvac"}
-EDGES = HTTP | BUS | SQL | EXCHANGE | VAULT
+# Spans are made through `chassis.tracing`, which knows no library.
+TRACES = {"opentelemetry"}
+EDGES = HTTP | BUS | SQL | EXCHANGE | VAULT | TRACES
 OTHERS = (
     {each for found in GRAPH.edges.values() for each in found} - GRAPH.edges.keys() - sys.stdlib_module_names
 )
@@ -35,10 +37,11 @@ FOLDERS = {
     "contracts.wire": {"nats"},
     "chassis": NOTHING,
     "chassis.bus": BUS,
-    "chassis.serve": BUS | {"granian"},
+    "chassis.otlp": TRACES,
+    "chassis.serve": BUS | TRACES | {"granian"},
     "gateway": NOTHING,
-    "gateway.__main__": HTTP | BUS | SQL,
-    "gateway.app": HTTP | BUS | SQL,
+    "gateway.__main__": HTTP | BUS | SQL | TRACES,
+    "gateway.app": HTTP | BUS | SQL | TRACES,
     "gateway.routes": {"litestar"} | BUS | SQL,
     "gateway.http": {"litestar"} | SQL,
     "gateway.http.prefer": NOTHING,
@@ -64,15 +67,15 @@ FOLDERS = {
     "gateway.syncs.granted": NOTHING,
     "gateway.syncs.messages": NOTHING,
     "sync_worker": NOTHING,
-    "sync_worker.__main__": BUS | EXCHANGE | {"granian"},
-    "sync_worker.app": BUS | EXCHANGE | {"granian"},
+    "sync_worker.__main__": BUS | EXCHANGE | TRACES | {"granian"},
+    "sync_worker.app": BUS | EXCHANGE | TRACES | {"granian"},
     "sync_worker.handlers": BUS | EXCHANGE,
     "sync_worker.broker": BUS,
     "sync_worker.exchanges": BUS | EXCHANGE,
     "sync_worker.exchanges.lenient_json": NOTHING,
     "vault_broker": NOTHING,
-    "vault_broker.__main__": BUS | VAULT | {"granian"},
-    "vault_broker.app": BUS | VAULT | {"granian"},
+    "vault_broker.__main__": BUS | VAULT | TRACES | {"granian"},
+    "vault_broker.app": BUS | VAULT | TRACES | {"granian"},
     "vault_broker.handlers": BUS | VAULT,
     "vault_broker.credentials": VAULT,
     "vault_broker.vault_login": VAULT,

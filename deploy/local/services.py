@@ -33,7 +33,7 @@ MODULES = {"vault-broker": "vault_broker", "sync-worker": "sync_worker", "gatewa
 # The key of the gateway's operations port among the ports of the services.
 OPERATIONS = "operations"
 OPTIONAL = {"gateway": OF_GATEWAY, "sync-worker": (*OF_WORKER, *OF_EXCHANGES), "vault-broker": OF_BROKER}
-FILES = ("_FILE", "_CACERT")  # suffixes of settings that are paths
+FILES = ("_FILE", "_CACERT", "_CERTIFICATE")  # suffixes of settings that are paths
 
 
 @dataclass(frozen=True, slots=True)

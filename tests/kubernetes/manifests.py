@@ -24,6 +24,7 @@ CHECKOV = Path(sys.prefix) / "checkov" / "bin" / "checkov"
 ALTERNATIVES = {
     "external-vault": ("tls", "postgres-single", "ingress"),
     "zones": ("tls", "nats-cluster", "postgres-cnpg", "openbao", "gateway-api"),
+    "tracing": ("tls", "postgres-single", "openbao", "ingress"),
     "image-verification": ("tls", "postgres-single", "openbao", "ingress"),
 }
 SECONDS = 120

@@ -17,6 +17,7 @@ OTHERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "kube-system": ({}, {"k8s-app": "kube-dns"}),
     "entry": ({"pocketbutler.io/entry": "true"}, {}),
     "monitoring": ({"pocketbutler.io/monitoring": "true"}, {}),
+    "tracing": ({"pocketbutler.io/tracing": "true"}, {}),
     "subscribers": ({"pocketbutler.io/subscribers": "true"}, {}),
     "cnpg-system": ({}, {}),
     "elsewhere": ({}, {"app.kubernetes.io/name": "gateway"}),

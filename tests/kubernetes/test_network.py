@@ -5,9 +5,10 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.kubernetes import second_engine
-from tests.kubernetes.manifests import Object, every, of_kind, workloads
+from tests.kubernetes.manifests import MANIFESTS, Object, every, of_kind, workloads
 from tests.kubernetes.network import ADDRESSES, NAMESPACE, Place, pods, reaches
 
 INTERNET = ("internet", "internet-6")
@@ -62,7 +63,7 @@ def owner(name: str) -> str:
 def ports(overlay: str) -> tuple[int, ...]:
     """Return every port of a pod, and those that a program might try."""
     own = {port["containerPort"] for each in workloads(overlay) for port in each.container.get("ports", ())}
-    return tuple(sorted(own | {22, 53, 80, 443, 5432, 6443, 8000, 8089, 8222, 9187, 10250}))
+    return tuple(sorted(own | {22, 53, 80, 443, 4318, 5432, 6443, 8000, 8089, 8222, 9187, 10250}))
 
 
 def matrix(policies: list[Object], overlay: str) -> frozenset[Flow]:
@@ -136,6 +137,18 @@ def test_of_the_services_each_reaches_only_its_own(overlay: str) -> None:
     assert out == (set() if overlay == "demo" else {("sync-worker", 443)})
     assert not {
         flow for flow in found if flow[1] in {"private", "private-6", "metadata"} and flow[0] in services
+    }
+
+
+def test_the_component_of_traces_opens_only_the_collector() -> None:
+    """The three services, and no other pod, reach one port of its namespace."""
+    path = MANIFESTS / "components" / "tracing" / "network-policy.yaml"
+    policy = yaml.safe_load(path.read_text())
+    policy["metadata"]["namespace"] = NAMESPACE
+    found = by_workload(matrix([*of_kind("single-node", "NetworkPolicy"), policy], "single-node"))
+
+    assert found - by_workload(first("single-node")) == {
+        (service, "tracing", "TCP", 4318) for service in ("gateway", "sync-worker", "vault-broker")
     }
 
 

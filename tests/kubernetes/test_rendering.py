@@ -62,5 +62,7 @@ def test_an_alternative_renders(component: str, others: tuple[str, ...], tmp_pat
         assert "provision-vault" not in text
     elif component == "zones":
         assert text.count("DoNotSchedule") == 3
+    elif component == "tracing":
+        assert text.count("name: OTEL_EXPORTER_OTLP_ENDPOINT") == 3
     else:
         assert "policy.sigstore.dev/include" in text

@@ -46,6 +46,10 @@ HEADERS = {
         "ce-dataschema": {"type": "string", "format": "uri", "description": "The `$id` of its schema."},
         "ce-datacontenttype": {"const": JSON},
         "content-type": {"const": JSON},
+        "traceparent": {
+            "type": "string",
+            "description": "The span that sent it (W3C Trace Context), where the services trace.",
+        },
     },
 }
 

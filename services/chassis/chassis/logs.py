@@ -6,6 +6,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from chassis import tracing
 from chassis.settings import BadSetting
 
 MASKED = frozenset(
@@ -55,6 +56,14 @@ def without_locals(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     return event
 
 
+def with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the span in which the line is written."""
+    place = tracing.here()
+    if place is not None:
+        event["trace_id"], event["span_id"] = place.trace_id, place.span_id
+    return event
+
+
 def _place(error: BaseException) -> str:
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -71,6 +80,7 @@ def configure(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {**event, "service": service},
+        with_trace,
         without_locals,
         mask,
     ]

@@ -32,6 +32,9 @@ EXCHANGE_CALLS = _histogram(
     "Seconds of calls to an exchange, by read and outcome",
     ["exchange", "read", "outcome"],
 )
+SPANS = _counter(
+    "butler_spans", "Spans of traces: ended, and of those sent to the collector or failed", ["result"]
+)
 SIGNATURES = _counter("butler_signatures", "Reads signed or refused", ["exchange", "outcome"])
 SIGNING_MEMORY_FULL = _counter(
     "butler_signing_memory_full",

@@ -16,7 +16,7 @@ from granian.server.embed import Server
 from chassis import logs
 from chassis.bus.connection import Bus
 from chassis.hardening import harden
-from chassis.settings import Address, BadSetting, Environment
+from chassis.settings import Address, BadSetting, Environment, collector
 
 BACKLOG = 1024
 BACKPRESSURE = 4096
@@ -48,11 +48,16 @@ def start(
     harden()  # before the settings, because they read keys into memory
     try:
         logs.configure(service, environ.get("LOG_LEVEL") or "info")
-        settings = load(environ)
+        settings, traces = load(environ), collector(environ)
     except BadSetting as error:
         sys.stderr.write(f"{service}: {error}\n")
         return 2
-    return asyncio.run(run(settings))
+    if traces is None:
+        return asyncio.run(run(settings))
+    from chassis.otlp import exporting  # noqa: PLC0415 - without a collector no service imports the SDK
+
+    with exporting(service, traces):
+        return asyncio.run(run(settings))
 
 
 async def run_service(

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import nkeys
@@ -17,8 +18,11 @@ MAX_FILE = 64 * 1024
 MAX_SECONDS = 86400
 MAX_NUMBER = 1_000_000
 NATS_TLS = ("NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE")
-# The optional settings of `running`, besides the address on which the service listens.
-OPTIONAL = ("LOG_LEVEL", *NATS_TLS)
+# `chassis.otlp` exports traces to a collector; the SDK itself reads the others.
+TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_CERTIFICATE")
+SDK = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_SCHEDULE_DELAY")
+# The optional settings of every service, besides the address on which it listens.
+OPTIONAL = ("LOG_LEVEL", *NATS_TLS, *TRACES, *SDK)
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
@@ -46,6 +50,22 @@ class Running(msgspec.Struct, frozen=True):
     operations: Address
     log_level: str
     nats_tls: ssl.SSLContext | None = None
+
+
+class Collector(msgspec.Struct, frozen=True):
+    """A collector of traces, `http(s)://host[:port][/path]`; without `ca_file` the public CAs count."""
+
+    url: str
+    ca_file: str | None = None
+
+
+def collector(environ: Environment) -> Collector | None:
+    """Read the collector of traces; None if none is set, and then nothing is traced; raises BadSetting."""
+    endpoint, certificate = TRACES
+    if not environ.get(endpoint):
+        return None
+    ca_file = parsed(environ, certificate, _authorities) if environ.get(certificate) else None
+    return Collector(parsed(environ, endpoint, _collector), ca_file)
 
 
 def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Running:
@@ -125,6 +145,19 @@ def _nats_tls(environ: Environment) -> ssl.SSLContext | None:
         return tls_context(environ[ca])
     parsed(environ, key, readable)
     return parsed(environ, certificate, lambda text: tls_context(environ[ca], text, environ[key]))
+
+
+def _collector(text: str) -> str:
+    parts = urlsplit(text)
+    usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    if not usable or parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("not http://HOST:PORT or https://HOST:PORT")
+    return text.rstrip("/")
+
+
+def _authorities(text: str) -> str:
+    tls_context(text)
+    return text
 
 
 def _servers(text: str) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ from gateway.http.operating import COMPONENTS, SECURITY, Guarding, operations_ap
 from gateway.http.rate_limits import Limiting, tell_limits
 from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
+from gateway.http.traces import Traced
 from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
@@ -120,7 +121,8 @@ def listeners(settings: Settings, provided: Provided, ending: Ending, bus: Bus) 
     admin = Entering(operating(provided, ending, bus), Proxies(()))
     return [
         Listener(
-            Entering(application(provided, ending), Proxies(settings.trusted_proxies)), settings.address
+            Traced(Entering(application(provided, ending), Proxies(settings.trusted_proxies))),
+            settings.address,
         ),
         Listener(
             operations_application(health_application(provided.ready.checks), admin),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from chassis import tracing
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume
 from chassis.bus.delivery import Delivery, RetryLater
@@ -57,12 +58,20 @@ class Handlers:
         started = time.monotonic()
         request: SyncRequested = decode(delivery.body, SyncRequested)
         exchange = self._exchange(request.exchange)
-        left = await self._timing.left(request, delivery)
-        ends = started + left.seconds
-        reading = await self._try(exchange, request, left)
-        self._try_later(request, reading, delivery, ends - time.monotonic())
-        said = outcome(request, exchange.exchange, reading, delivery.attempt)
-        await self._publish(said)
+        with tracing.span(
+            "sync account",
+            sync_id=request.sync_id,
+            account_id=request.account_id,
+            exchange=exchange.exchange.key,
+            attempt=delivery.attempt,
+        ) as span:
+            left = await self._timing.left(request, delivery)
+            ends = started + left.seconds
+            reading = await self._try(exchange, request, left)
+            self._try_later(request, reading, delivery, ends - time.monotonic())
+            said = outcome(request, exchange.exchange, reading, delivery.attempt)
+            span.say(status=said.status)
+            await self._publish(said)
         self._outages.forget(delivery.message_id)
         _report(said, reading.rights_code, time.monotonic() - started)
 

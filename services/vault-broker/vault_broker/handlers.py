@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.bus.connection import Bus
 from chassis.bus.consume import listen
 from chassis.bus.respond import respond
@@ -136,7 +136,8 @@ class Handlers:
             self._ended.check(grant)
             drafts = draft_reads(request, grant, self._now())
             with self._signed.signing(grant, request.request_id, self._now()):
-                reads = await self._sign(request, drafts)
+                with tracing.span("sign reads", exchange=request.exchange, count=len(drafts)):
+                    reads = await self._sign(request, drafts)
                 self._ended.check(grant)  # its end may have been announced meanwhile
             return _sealed(SignedReads(reads), request)
 

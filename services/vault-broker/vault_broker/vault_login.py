@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import structlog
 
+from chassis import tracing
 from contracts.values import Secret
 from vault_broker.auth_methods import Method
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
@@ -53,12 +54,13 @@ class Login:
         token = self._token
         if token is None:
             raise VaultUnavailable("the broker is not logged in")
-        try:
-            return await self._vault.request(method, path, token, body)
-        except Denied:
-            if not await self._replaced(token):
-                raise
-        return await self._vault.request(method, path, self._token, body)
+        with tracing.span(_named(method, path), tracing.Kind.CLIENT):
+            try:
+                return await self._vault.request(method, path, token, body)
+            except Denied:
+                if not await self._replaced(token):
+                    raise
+            return await self._vault.request(method, path, self._token, body)
 
     async def keep(self) -> None:
         """Log in, check the vault and renew the token, for as long as the process runs."""
@@ -139,3 +141,8 @@ class Login:
         if trouble != self._trouble:
             log.info("vault_ready") if not trouble else log.warning("vault_not_ready", reason=trouble)
         self._trouble = trouble
+
+
+def _named(method: str, path: str) -> str:
+    """Return the name of a request without the id of its credential."""
+    return f"vault {method} {'/'.join(path.split('/')[:2])}"

@@ -27,7 +27,7 @@ from nats.errors import (
 from nats.js.errors import BadRequestError
 
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.bus.delivery import MESSAGE_ID
 from chassis.bus.pull import Pull
 from chassis.health import Check
@@ -235,13 +235,15 @@ class Bus:
         not confirmed it after five tries.
         """
         trouble = ""
-        for attempt in range(PUBLISH_TRIES):
-            try:
-                return await self.publish_once(subject, stream, body, message_id, headers)
-            except BusUnavailable as error:
-                trouble = str(error)
-            await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-        raise BusUnavailable(trouble)
+        with tracing.span(f"publish {stream}", tracing.Kind.PRODUCER, stream=stream):
+            headers = {**headers, **tracing.headers()}
+            for attempt in range(PUBLISH_TRIES):
+                try:
+                    return await self.publish_once(subject, stream, body, message_id, headers)
+                except BusUnavailable as error:
+                    trouble = str(error)
+                await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+            raise BusUnavailable(trouble)
 
     async def publish_once(
         self, subject: str, stream: str, body: bytes, message_id: str, headers: dict[str, str]
@@ -283,18 +285,19 @@ class Bus:
         Raises BusUnavailable with the code `unanswered` if no service listens, no reply comes in time, or the
         reply is unreadable.
         """
-        headers = attributes(message, self.service)
-        try:
-            answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
-        except NoRespondersError:
-            raise BusUnavailable("No service is there to answer.", unanswered) from None
-        except (Error, AssertionError) as error:
-            raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
-        try:
-            decoded: Message = decode(answer.data, reply)
-        except Malformed as error:
-            raise BusUnavailable(f"The answer can not be read ({error}).", unanswered) from None
-        return decoded
+        with tracing.span(f"ask {subject}", tracing.Kind.CLIENT, subject=subject):
+            headers = {**attributes(message, self.service), **tracing.headers()}
+            try:
+                answer = await self.client.request(subject, encode(message), timeout=seconds, headers=headers)
+            except NoRespondersError:
+                raise BusUnavailable("No service is there to answer.", unanswered) from None
+            except (Error, AssertionError) as error:
+                raise BusUnavailable(f"No answer came ({type(error).__name__}).", unanswered) from None
+            try:
+                decoded: Message = decode(answer.data, reply)
+            except Malformed as error:
+                raise BusUnavailable(f"The answer can not be read ({error}).", unanswered) from None
+            return decoded
 
     def _limit_unsent_data(self) -> None:
         """Have the kernel close a connection whose peer acknowledges no data; nats-py would wait a minute."""

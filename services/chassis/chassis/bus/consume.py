@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.bus.brake import HOLD_SECONDS, Brake
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.delivery import Delivery, RetryLater
@@ -78,7 +78,9 @@ class _Consuming:
         outcome = "unsettled"
         try:
             async with _in_progress(raw, self._consumer.ack_wait):
-                outcome = await self._settle(raw)
+                with _span(raw, self._consumer) as span:
+                    outcome = await self._settle(raw)
+                    span.say(outcome=outcome)
         except Error as error:
             log.warning("settling_failed", consumer=self._consumer.name, error=type(error).__name__)
         except Exception:
@@ -176,6 +178,24 @@ class _Consuming:
 def _delivery(raw: Msg) -> Delivery:
     metadata = raw.metadata
     return Delivery(raw.subject, raw.data, metadata.num_delivered, raw.headers or {}, metadata.timestamp)
+
+
+def _span(raw: Msg, consumer: Consumer) -> AbstractContextManager[tracing.Span]:
+    """Trace a delivery: the first one as a child of the span that sent the message, a later one with a link.
+
+    As children, the deliveries of one message would look like one piece of work in the trace.
+    """
+    sent_by, attempt = tracing.sender(raw.headers), raw.metadata.num_delivered
+    first = attempt == 1
+    return tracing.span(
+        f"process {consumer.path}",
+        tracing.Kind.CONSUMER,
+        parent=sent_by if first else None,
+        link=None if first else sent_by,
+        consumer=consumer.name,
+        stream=consumer.stream,
+        attempt=attempt,
+    )
 
 
 def _letter_headers(raw: Msg, reason: str) -> dict[str, str]:

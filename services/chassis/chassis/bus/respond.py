@@ -9,7 +9,7 @@ import structlog
 from faststream import AckPolicy
 from faststream.nats.message import NatsMessage
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.credentials import Refused
@@ -39,7 +39,11 @@ def respond(bus: Bus, subject: str, queue: str, responder: Responder, concurrenc
             log.error("reply_outside_inbox", subject=subject)
             return
         started = time.monotonic()
-        reply = await _answer(responder, raw.data)
+        caller = tracing.sender(raw.headers)
+        with tracing.span(f"answer {subject}", tracing.Kind.SERVER, parent=caller, subject=subject) as span:
+            reply = await _answer(responder, raw.data)
+            if isinstance(reply, Refused):
+                span.fail(tracing.known_code(reply.code))
         await bus.client.publish(raw.reply, encode(reply), headers=attributes(reply, bus.service))
         kind = type(reply).__name__.lower()
         metrics.REPLIES.labels(subject, kind).inc()

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from chassis import tracing
 from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
 from contracts.streams import ACCOUNT_EVENTS
 from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
@@ -89,9 +90,7 @@ class Relay:
     async def _tried(self, message: Claimed) -> Answer:
         """Publish a message once; returns the result, also after any exception."""
         try:
-            seq = await self._bus.publish_once(
-                message.subject, message.stream, message.body, message.message_id, message.stamped()
-            )
+            seq = await self._publish_traced(message)
         except MessageRefused as error:
             reason = str(error)
         except BusUnavailable:
@@ -103,6 +102,16 @@ class Relay:
         else:
             return Answer(message, seq)
         return Answer(message, delay=delay(message.attempts, LONGEST_DELAY_REFUSED), reason=reason)
+
+    async def _publish_traced(self, message: Claimed) -> int:
+        """Publish a message as a part of the trace that its row names."""
+        caused_by = tracing.place_of(message.traceparent)
+        name, stream = f"publish {message.stream}", message.stream
+        with tracing.span(name, tracing.Kind.PRODUCER, parent=caused_by, stream=stream):
+            headers = {**message.stamped(), **tracing.headers()}
+            return await self._bus.publish_once(
+                message.subject, stream, message.body, message.message_id, headers
+            )
 
     async def _settle(self, lane: Lane) -> None:
         """Store results in batches until all are stored."""

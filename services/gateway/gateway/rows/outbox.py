@@ -4,11 +4,15 @@ from uuid import UUID
 
 import msgspec
 
+from chassis.tracing import TRACEPARENT
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A message to publish once; the stream drops duplicates of its `message_id`."""
+    """A message to publish once; the stream drops duplicates of its `message_id`.
+
+    `traceparent` is the span that caused it; None for that of the insert.
+    """
 
     message_id: str
     subject: str
@@ -16,6 +20,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     sync_id: UUID | None = None
+    traceparent: str | None = None
 
 
 class Claimed(Outgoing, frozen=True, kw_only=True):
@@ -30,6 +35,9 @@ class Claimed(Outgoing, frozen=True, kw_only=True):
 
     def stamped(self) -> dict[str, str]:
         """Return the headers with the time left until the deadline, because the message may have waited."""
-        if self.seconds_left is None:
-            return self.headers
-        return {**self.headers, SECONDS_LEFT_HEADER: f"{self.seconds_left:.3f}"}
+        headers = dict(self.headers)
+        if self.seconds_left is not None:
+            headers[SECONDS_LEFT_HEADER] = f"{self.seconds_left:.3f}"
+        if self.traceparent is not None:
+            headers[TRACEPARENT] = self.traceparent
+        return headers

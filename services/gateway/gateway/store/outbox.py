@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
+from chassis.tracing import traceparent
 from contracts.wire.envelope import DEADLINE_HEADER
 from gateway.rows.outbox import Claimed, Outgoing
 from gateway.store.pool import Connection, execute, fetch_all
@@ -13,11 +14,16 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 async def put(connection: Connection, message: Outgoing) -> None:
     """Write a message, unless it is already in the outbox."""
-    values: dict[str, Any] = {**msgspec.structs.asdict(message), "headers": Jsonb(message.headers)}
+    values: dict[str, Any] = {
+        **msgspec.structs.asdict(message),
+        "headers": Jsonb(message.headers),
+        "traceparent": message.traceparent or traceparent(),
+    }
     await execute(
         connection,
-        """insert into outbox (message_id, subject, stream, headers, body, sync_id)
-           values (%(message_id)s, %(subject)s, %(stream)s, %(headers)s, %(body)s, %(sync_id)s)
+        """insert into outbox (message_id, subject, stream, headers, body, sync_id, traceparent)
+           values (%(message_id)s, %(subject)s, %(stream)s, %(headers)s, %(body)s, %(sync_id)s,
+                   %(traceparent)s)
            on conflict (message_id) do nothing""",
         **values,
     )
@@ -27,9 +33,10 @@ async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
     """Write many messages with one statement, except those already in the outbox."""
     await execute(
         connection,
-        """insert into outbox (message_id, subject, stream, headers, body, sync_id)
+        """insert into outbox (message_id, subject, stream, headers, body, sync_id, traceparent)
            select * from unnest(%(message_id)s::text[], %(subject)s::text[], %(stream)s::text[],
-                                %(headers)s::jsonb[], %(body)s::bytea[], %(sync_id)s::uuid[])
+                                %(headers)s::jsonb[], %(body)s::bytea[], %(sync_id)s::uuid[],
+                                %(traceparent)s::text[])
            on conflict (message_id) do nothing""",
         message_id=[each.message_id for each in messages],
         subject=[each.subject for each in messages],
@@ -37,6 +44,7 @@ async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
         headers=[Jsonb(each.headers) for each in messages],
         body=[each.body for each in messages],
         sync_id=[each.sync_id for each in messages],
+        traceparent=[each.traceparent or traceparent() for each in messages],
     )
 
 
@@ -69,7 +77,7 @@ async def claim(
            )
            update outbox set next_at = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
            from unsynced where id in (select id from due)
-           returning id, attempts, message_id, subject, stream, headers, body, sync_id,
+           returning id, attempts, message_id, subject, stream, headers, body, sync_id, traceparent,
                extract(epoch from (headers->>%(deadline)s)::timestamptz - clock_timestamp())::float8
                    as seconds_left""",
         deadline=DEADLINE_HEADER,

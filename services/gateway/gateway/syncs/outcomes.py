@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.bus.delivery import Delivery, RetryLater
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome
@@ -57,7 +57,9 @@ class Outcomes:
         grant = claim.grant if claim is not None else None
         metrics.OUTCOMES.labels("valid" if grant else "absent").inc()
         try:
-            sync = await self._recorder.record(outcome, grant)
+            with tracing.span("record outcome", sync_id=outcome.sync_id) as span:
+                sync = await self._recorder.record(outcome, grant)
+                span.say(status=sync.status if sync is not None else "ended before")
         except DatabaseUnavailable as error:
             raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
         except NotStorable as error:

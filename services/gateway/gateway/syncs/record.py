@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
 from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
@@ -17,6 +18,7 @@ from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.rows.accounts import Attempt
+from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Queued, Sync
 from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
@@ -35,11 +37,12 @@ log = structlog.get_logger()
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """An outcome with the reads of each known wallet, and its grant if it has one."""
+    """An outcome with the reads of each known wallet, and its grant and span if it has them."""
 
     outcome: SyncOutcome
     reads: tuple[WalletRead, ...]
     grant: Grant | None = None
+    traceparent: str | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -68,11 +71,11 @@ class Recorder:
         Raises Malformed for an outcome that is unreadable or not that of its sync; NotStorable,
         DatabaseUnavailable.
         """
-        understood = Understood(outcome, wallet_reads(outcome), grant)
+        understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
         answer: asyncio.Future[Recorded | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((understood, answer))
         if len(self._flushing) < AT_ONCE:
-            flush = asyncio.create_task(self._flush())
+            flush = asyncio.create_task(self._flush(), context=tracing.outside())
             self._flushing.add(flush)
             flush.add_done_callback(self._flushing.discard)
         recorded = await answer
@@ -120,7 +123,7 @@ async def record(
     An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
     an outcome that is unreadable or not that of its sync.
     """
-    understood = Understood(outcome, wallet_reads(outcome), grant)
+    understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
     recorded = await record_all(connection, [understood], patience, wait=True)
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
@@ -259,6 +262,7 @@ async def _end(
 
     A sync whose key must not be used fails, whatever it read.
     """
+    traces = {sync.id: understood.traceparent for understood, sync in together}
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     refused = await find_refused(connection, judged)
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
@@ -281,7 +285,7 @@ async def _end(
         for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
     ]
     await accounts.set_attempts(connection, attempts)
-    await outbox.put_all(connection, [account_synced(sync, ended_at(sync)) for sync in ended])
+    await outbox.put_all(connection, [_fact(sync, traces[sync.id]) for sync in ended])
     await audit.record_all(connection, Action.SYNC_RECORDED, [_audited(sync) for sync in ended])
     return ended
 
@@ -297,6 +301,10 @@ def _refused(understood: Understood, finding: Finding | None) -> Understood:
 
 def _is_unproven(understood: Understood) -> bool:
     return understood.outcome.rights is None and any(read.verdict in READ for read in understood.reads)
+
+
+def _fact(sync: Sync, traceparent: str | None) -> Outgoing:
+    return msgspec.structs.replace(account_synced(sync, ended_at(sync)), traceparent=traceparent)
 
 
 def ended_at(sync: Sync) -> datetime:

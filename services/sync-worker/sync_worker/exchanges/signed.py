@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.clocks import Clocks
 from contracts.credentials import SignedRead
 from contracts.exchanges.types import OWN, Exchange, Read
@@ -121,8 +123,10 @@ class Reader:
         """Send a read and return its data; raises Failure."""
         as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
         try:
-            answer = await self._parts.https.send(origin, read, seconds)
-            data = self._dialect.data_of(answer, read.name, region, read.sent)
+            with self._span(read, origin) as span:
+                answer = await self._parts.https.send(origin, read, seconds)
+                span.say(http_status=answer.status)
+                data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"
             return Fetched(as_of, data, answer.age)
         except Failure as fault:
@@ -131,6 +135,12 @@ class Reader:
         finally:
             took = time.monotonic() - started
             metrics.EXCHANGE_CALLS.labels(self._exchange.key, read.name, str(result)).observe(took)
+
+    def _span(self, read: SignedRead, origin: str) -> AbstractContextManager[tracing.Span]:
+        """Trace a read by its name and host; target and headers hold values of the account."""
+        host = urlsplit(origin).hostname or ""
+        name, exchange = f"read {read.name}", self._exchange.key
+        return tracing.span(name, tracing.Kind.CLIENT, exchange=exchange, read=read.name, host=host)
 
 
 def echoes(code: str, sent: Collection[Secret]) -> bool:
