@@ -51,6 +51,7 @@ from gateway.routes import accounts, auth, documents, exchanges, me, syncs
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
+from gateway.store.restores import Restores
 from gateway.syncs.announce import Announcer
 from gateway.syncs.backlog import Backlog
 from gateway.syncs.open import Terms
@@ -82,10 +83,12 @@ class Provided:
     allowed: Limits
     ready: Ready
     egress: tuple[str, ...]
+    restores: Restores
 
     def dependencies(self) -> dict[str, Provide]:
         """Return Litestar's providers by parameter name."""
-        return {name: _provide(getattr(self, name)) for name in self.__match_args__}
+        parts = {name: _provide(getattr(self, name)) for name in self.__match_args__}
+        return {**parts, "restored": Provide(self.restores.last)}
 
 
 def _provide(part: object) -> Provide:
@@ -146,6 +149,7 @@ def composed(
         allowed=allowed,
         ready=Ready(checks),
         egress=settings.egress,
+        restores=Restores(pool),
     )
     return provided, {
         "relay": relay.run(),
