@@ -5,7 +5,7 @@ import shutil
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_bytes
 
@@ -19,6 +19,7 @@ from deploy.local.processes import PartFailed, Processes, Program
 from deploy.private_files import kept, private_folder, write_private
 from deploy.vault.provision import Handover, Terms, pinned_fingerprints, provision, state
 from deploy.vault.root_token import LISTENER_OPTION, as_root, first_root_token, recovered_root_token
+from deploy.vault.snapshots import admit_backups
 
 READY_SECONDS = 30
 CALL_SECONDS = 15
@@ -97,7 +98,13 @@ def _forget_unfinished(home: Path) -> None:
 def _due(home: Path, vault: OpenBao) -> bool:
     """Return whether the vault must be provisioned: for the first time, or because the terms changed."""
     done = home / "provisioned"
-    return not done.exists() or done.read_bytes() != state(TERMS) or not vault.complete
+    files = vault.complete and backup_login(home.parent).exists()
+    return not done.exists() or done.read_bytes() != state(TERMS) or not files
+
+
+def backup_login(directory: Path) -> Path:
+    """Return the path of the login that takes snapshots."""
+    return directory / "keys" / "backup.login"
 
 
 def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
@@ -160,4 +167,33 @@ async def _bring_up_to_date(
         await processes.until("openbao", lambda: _active(client), READY_SECONDS)
     async with as_root(client, token):
         await provision(client, vault, TERMS)
+        await admit_backups(client, backup_login(home.parent), TERMS.brokers)
     write_private(done, state(TERMS))
+
+
+@asynccontextmanager
+async def openbao_of_restore(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Run OpenBao where no service looks for it; its recovery key, or an empty vault, gives a root token.
+
+    Yields a client without a token; raises PartFailed.
+    """
+    home, ports = private_folder(directory / "openbao"), free_ports(2)
+    (home / "raft").mkdir(mode=0o700, exist_ok=True)
+    authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault")
+    server, keys = authority.issue([LOOPBACK, "localhost"]), directory / "keys"
+    url = f"https://{LOOPBACK}:{ports[0]}"
+    vault = OpenBao(keys / "broker.role_id", keys / "broker.secret_id", home / "fingerprints.env", url,
+                    authority.certificate_path)  # fmt: skip
+    settings = _configuration(home, server, ports, by_recovery=True)
+    configuration = write_private(home / "openbao.json", settings)
+    program = _program(processes, home, server, configuration)
+    # The server writes a snapshot to a temporary file, and its user may write only here.
+    program = replace(program, environment={**program.environment, "TMPDIR": str(home / "raft")})
+    async with processes.running(program), _client(vault) as client:
+        await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
+        yield client
+
+
+async def until_active(processes: Processes, client: httpx.AsyncClient) -> None:
+    """Wait until the vault is unsealed and works; raises PartFailed."""
+    await processes.until("openbao", lambda: _active(client), READY_SECONDS)

@@ -2,7 +2,7 @@
 
 import importlib.util
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,3 +161,15 @@ async def _set_password(server: Postgres, role: str) -> None:
     """Set a role's password to that of its file."""
     async with await server.connect(SUPERUSER, DATABASE) as connection:
         await set_password(connection, role, server.password_file(role).read_bytes())
+
+
+def tool(name: str) -> Path:
+    """Return a program of PostgreSQL, which backups run."""
+    return _binary(name)
+
+
+def recovering_postgres(data: Path, settings: Mapping[str, str | Path]) -> Program:
+    """Return the program that recovers restored data; it reads and changes only these."""
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
+    return Program("recovery", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)

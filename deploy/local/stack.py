@@ -18,6 +18,7 @@ from deploy.local.ownership import require_own
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
+from deploy.local.restoring import require_restored
 from deploy.local.services import Infrastructure, operations_port, running_services, service_ports
 from deploy.local.simulator import running_simulator
 
@@ -73,6 +74,7 @@ async def running_stack(
     require_own(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone(directory):
+        require_restored(directory)
         processes = Processes(directory / "logs", best_way(directory))
         processes.way.let_pass(directory)
         processes.way.take_all_back(directory)

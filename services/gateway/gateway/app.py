@@ -58,6 +58,7 @@ from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
+from gateway.store.restores import Restores
 from gateway.syncs.announce import Announcer
 from gateway.syncs.backlog import Backlog
 from gateway.syncs.open import Terms
@@ -90,10 +91,12 @@ class Provided:
     allowed: Limits
     ready: Ready
     egress: tuple[str, ...]
+    restores: Restores
 
     def dependencies(self) -> dict[str, Provide]:
         """Return Litestar's providers by parameter name."""
-        return {name: _provide(getattr(self, name)) for name in self.__match_args__}
+        parts = {name: _provide(getattr(self, name)) for name in self.__match_args__}
+        return {**parts, "restored": Provide(self.restores.last)}
 
 
 def _provide(part: object) -> Provide:
@@ -159,6 +162,7 @@ def composed(
         allowed=allowed,
         ready=Ready(checks),
         egress=settings.egress,
+        restores=Restores(pool),
     )
     return provided, {
         "relay": relay.run(),

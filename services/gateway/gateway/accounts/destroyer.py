@@ -54,6 +54,7 @@ class Destroyer:
         except Failure as failure:
             log.warning("destroy_postponed", credential_id=credential.id, code=failure.code)
             return False
+        log.info("secret_destroyed", credential_id=credential.id)
         async with self._pool.transaction() as connection:
             if await credentials.delete_destroyed(connection, credential.id):
                 await audit.record(connection, Action.SECRET_DESTROYED, credential.user_id, credential.id)

@@ -19,6 +19,7 @@ from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_stat
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
+from gateway.rows.restores import Restore
 from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
@@ -40,7 +41,8 @@ class PausedView(msgspec.Struct, frozen=True):
 class AccountView(msgspec.Struct, frozen=True):
     """A connected account; while `paused` is not null, its key is not used.
 
-    `notes` lists the changes that the gateway made to the submitted values.
+    `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
+    database was restored from a backup, until the next sync: later changes of the account may be lost.
     """
 
     id: UUID
@@ -59,12 +61,14 @@ class AccountView(msgspec.Struct, frozen=True):
     next_action: str | None
     paused: PausedView | None
     notes: tuple[str, ...] = ()
+    restored_at: datetime | None = None
 
 
 class SyncView(msgspec.Struct, frozen=True):
     """A sync and its outcome; `success` is null while the sync is queued and true only if it is complete.
 
-    `rights_unproven` is true if wallets were read but the rights of the key could not be read.
+    `rights_unproven` is true if wallets were read but the rights of the key could not be read. `restored_at`
+    is when the database was restored from a backup in which the sync was open: another outcome may be lost.
     """
 
     account_id: UUID
@@ -79,6 +83,7 @@ class SyncView(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     wallets: tuple[WalletVerdict, ...]
     rights_unproven: bool
+    restored_at: datetime | None = None
 
 
 class BatchView(msgspec.Struct, frozen=True):
@@ -133,7 +138,8 @@ class WalletView(msgspec.Struct, frozen=True):
 
     `unreadable_rows` counts rows that could not be read and `unreadable` says why. `difference_usd` is the
     total of the exchange's response minus the sum of the list: negative if the list has too much.
-    `reported_at` is set only if the exchange's data are more than a day older than `as_of`.
+    `reported_at` is set only if the exchange's data are more than a day older than `as_of`. `restored_at` is
+    when the database was restored from a backup, if it was not read since: a newer list may be lost.
     """
 
     wallet: str
@@ -151,6 +157,7 @@ class WalletView(msgspec.Struct, frozen=True):
     reported_at: datetime | None = None
     exchange_code: ExchangeCode | None = None
     endpoint: EndpointName | None = None
+    restored_at: datetime | None = None
 
 
 class BalancesView(msgspec.Struct, frozen=True):
@@ -200,7 +207,11 @@ def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
 
 
 def account_view(
-    account: Account, egress: tuple[str, ...], pause: Pause | None = None, notes: tuple[str, ...] = ()
+    account: Account,
+    egress: tuple[str, ...],
+    pause: Pause | None = None,
+    notes: tuple[str, ...] = (),
+    restored: Restore | None = None,
 ) -> AccountView:
     """Return the view of an account."""
     advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
@@ -222,10 +233,11 @@ def account_view(
         next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
         paused=paused,
         notes=notes,
+        restored_at=restored and restored.older(account.last_attempt_at or account.created_at),
     )
 
 
-def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
+def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand, restored: Restore | None = None) -> SyncView:
     """Return the view of a sync; `next_action` depends on the account's present state."""
     advice = Advice(Situation.SYNC, EXCHANGES[sync.exchange], None, egress)
     queued = sync.status is Status.QUEUED
@@ -243,14 +255,19 @@ def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand) -> SyncView:
         finished_at=sync.finished_at,
         wallets=sync.wallets,
         rights_unproven=sync.rights_unproven,
+        restored_at=restored and restored.open(sync.requested_at, sync.finished_at),
     )
 
 
 def batch_view(
-    batch_id: UUID, syncs: list[Sync], egress: tuple[str, ...], stands: Mapping[UUID, Stand]
+    batch_id: UUID,
+    syncs: list[Sync],
+    egress: tuple[str, ...],
+    stands: Mapping[UUID, Stand],
+    restored: Restore | None = None,
 ) -> BatchView:
     """Return the view of a batch; a partial sync counts as failed."""
-    results = tuple(sync_view(sync, egress, stands[sync.account_id]) for sync in syncs)
+    results = tuple(sync_view(sync, egress, stands[sync.account_id], restored) for sync in syncs)
     return BatchView(
         batch_id=batch_id,
         total=len(results),
@@ -262,18 +279,23 @@ def batch_view(
 
 
 def balances_view(
-    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+    account: Account,
+    stored: list[StoredWallet],
+    balances: list[StoredBalance],
+    restored: Restore | None = None,
 ) -> BalancesView:
     """Return the view of every wallet of the exchange's catalogue entry with its stored balances."""
     kept = {wallet.wallet: wallet for wallet in stored}
     wallets = tuple(
-        _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key])
+        _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key], restored)
         for entry in EXCHANGES[account.exchange].wallets
     )
     return BalancesView(account.id, account.exchange, account.last_synced_at, wallets)
 
 
-def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance]) -> WalletView:
+def _wallet(
+    entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance], restored: Restore | None
+) -> WalletView:
     wallet = kept or StoredWallet(entry.key, None, None, None, None)
     known = wallet.known
     return WalletView(
@@ -286,6 +308,7 @@ def _wallet(entry: Wallet, kept: StoredWallet | None, inside: list[StoredBalance
         error=wallet.error,
         balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
         unconfirmed=_unconfirmed(known),
+        restored_at=restored and restored.older(wallet.as_of),
         **known.shared(),
     )
 

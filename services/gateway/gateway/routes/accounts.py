@@ -31,7 +31,7 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
-from gateway.routes.parameters import Database, Egress, SignedInRequest, client_address
+from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 
 CONNECTING = documented(401, 409, 422, 429, 502)
 REPLACING = documented(401, 404, 422, 429, 502)
@@ -76,19 +76,21 @@ async def connect_account(
 
 
 @get("/accounts", responses=documented(401), tags=["accounts"])
-async def list_accounts(request: SignedInRequest, pool: Database, egress: Egress) -> tuple[AccountView, ...]:
+async def list_accounts(
+    request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
+) -> tuple[AccountView, ...]:
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
-    return tuple(account_view(account, egress, pause) for account, pause in listed)
+    return tuple(account_view(account, egress, pause, restored=restored) for account, pause in listed)
 
 
 @get("/accounts/{account_id:uuid}", responses=documented(401, 404), tags=["accounts"])
 async def show_account(
-    account_id: UUID, request: SignedInRequest, pool: Database, egress: Egress
+    account_id: UUID, request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
 ) -> AccountView:
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
-    return account_view(account, egress, stand.pause)
+    return account_view(account, egress, stand.pause, restored=restored)
 
 
 @patch(
@@ -143,9 +145,11 @@ async def replace_credentials(
 
 
 @get("/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
-async def show_balances(account_id: UUID, request: SignedInRequest, pool: Database) -> BalancesView:
+async def show_balances(
+    account_id: UUID, request: SignedInRequest, pool: Database, restored: Restored
+) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
-    return balances_view(*await look.find_balances(pool, request.user.id, account_id))
+    return balances_view(*await look.find_balances(pool, request.user.id, account_id), restored)
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])

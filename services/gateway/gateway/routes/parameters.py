@@ -6,6 +6,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from gateway.identity.tokens import SignedIn
+from gateway.rows.restores import Restore
 from gateway.store.pool import Pool
 
 SignedInRequest = Request[SignedIn, Any, Any]
@@ -13,6 +14,8 @@ AnyRequest = Request[Any, Any, Any]
 Database = NamedDependency[Pool]
 # Our source addresses of calls to exchanges.
 Egress = NamedDependency[tuple[str, ...]]
+# The last restore of the database from a backup; the parameter's name is `restored`.
+Restored = NamedDependency[Restore | None]
 
 
 def client_address(request: AnyRequest) -> str | None:

@@ -15,7 +15,7 @@ from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
-from gateway.routes.parameters import Database, Egress, SignedInRequest, client_address
+from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 from gateway.syncs import look
 from gateway.syncs.requests import Accepted, Asking, Idempotency, Requests
 from gateway.syncs.waiters import Waiters
@@ -125,17 +125,21 @@ async def sync_all(
 
 
 @get("/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_sync(sync_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> SyncView:
+async def show_sync(
+    sync_id: UUID, request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
+) -> SyncView:
     """Show a sync."""
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
-    return sync_view(sync, egress, stand)
+    return sync_view(sync, egress, stand, restored)
 
 
 @get("/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
-async def show_batch(batch_id: UUID, request: SignedInRequest, pool: Database, egress: Egress) -> BatchView:
+async def show_batch(
+    batch_id: UUID, request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
+) -> BatchView:
     """Show the syncs of one sync-all."""
     members, stands = await look.find_batch(pool, request.user.id, batch_id)
-    return batch_view(batch_id, members, egress, stands)
+    return batch_view(batch_id, members, egress, stands, restored)
 
 
 @get("/accounts/{account_id:uuid}/syncs", responses=documented(400, 401, 404), tags=["syncs"])
@@ -144,12 +148,13 @@ async def list_syncs(
     request: SignedInRequest,
     pool: Database,
     egress: Egress,
+    restored: Restored,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> SyncPage:
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the previous page."""
     page = await look.list_syncs(pool, request.user.id, account_id, UUID(cursor) if cursor else None, limit)
-    items = tuple(sync_view(sync, egress, page.stand) for sync in page.syncs)
+    items = tuple(sync_view(sync, egress, page.stand, restored) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)
 
 

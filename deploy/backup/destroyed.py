@@ -1,0 +1,67 @@
+"""The list of credentials that may never sign again, in a file that lies outside every backup.
+
+A credential stands on it a second after the gateway doomed it, at the latest. A restore destroys all of them
+again, because an earlier snapshot of the vault brings them back.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+# A whole id: the end of a line that a crash has cut off is not one, and other words of a line do no harm.
+ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+# Transactions commit in another order than they took their audit numbers.
+OVERLAP = 10_000
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+def listed(file: Path) -> frozenset[UUID]:
+    """Return the ids in a file; raises OSError if it is missing."""
+    return frozenset(map(UUID, ID.findall(file.read_text(errors="replace"))))
+
+
+class Destroyed:
+    """A list that grows by what the database says."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known = set(listed(file)) if file.exists() else set()
+        self._up_to = 0
+
+    async def note(self, connection: Connection) -> None:
+        """Add the credentials that are doomed or destroyed since the last call; raises psycopg.Error."""
+        found = await connection.execute(
+            """select subject, id from audit where action = 'secret_destroyed' and id > %s
+               union all select id, 0 from credentials where state = 'doomed'""",
+            [self._up_to - OVERLAP],
+        )
+        rows = [(UUID(str(credential)), int(str(number))) for credential, number in await found.fetchall()]
+        self._add(credential for credential, _ in rows)
+        self._up_to = max([self._up_to, *(number for _, number in rows)])
+
+    def _add(self, credentials: Iterable[UUID]) -> None:
+        """Append ids to the file, and return when they are on the disk."""
+        new = sorted({*credentials} - self._known)
+        if not new and self._file.exists():
+            return
+        # A line break goes first, because a crash may have cut off the last line.
+        text = "".join(f"\n{each}" for each in new) + "\n"
+        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._known.update(new)
+
+
+async def destroyed_in(connection: Connection) -> frozenset[UUID]:
+    """Return the credentials that a database itself knows as doomed or destroyed."""
+    found = await connection.execute(
+        """select subject from audit where action = 'secret_destroyed'
+           union select id from credentials where state = 'doomed'"""
+    )
+    return frozenset(UUID(str(credential)) for (credential,) in await found.fetchall())

@@ -1,0 +1,52 @@
+"""What a restored database needs before services use it."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+class Restored(NamedTuple):
+    """The moments to which the database and the vault went back; None for one that stayed."""
+
+    database_at: datetime | None
+    vault_at: datetime | None
+
+
+async def credentials_of(connection: Connection) -> frozenset[UUID]:
+    """Return the ids of all credentials that the database knows."""
+    found = await connection.execute("select id from credentials")
+    return frozenset(UUID(str(credential)) for (credential,) in await found.fetchall())
+
+
+async def settle(connection: Connection, restored: Restored, in_vault: Collection[UUID]) -> int:
+    """Record the restore, and adapt the database to it in one transaction.
+
+    - Accounts whose key the vault does not hold say so. Returns how many.
+    - After the database went back, all logins end: it would accept refresh tokens that were used, sessions
+      that were ended and passwords that were changed since.
+    - The places of open requests are forgotten, because new streams count from 1.
+    """
+    async with connection.transaction():
+        await connection.execute("insert into restores (database_at, vault_at) values (%s, %s)", [*restored])
+        moments = {name: at and at.isoformat() for name, at in restored._asdict().items()}
+        await connection.execute(
+            "insert into audit (action, detail) values ('system_restored', %s)", [Jsonb(moments)]
+        )
+        if restored.database_at is not None:
+            await connection.execute(
+                "update refresh_families set revoked_at = now() where revoked_at is null"
+            )
+        await connection.execute("update syncs set request_seq = null where status = 'queued'")
+        missing = await connection.execute(
+            """update accounts set last_error_code = 'credential_missing'
+               where deleted_at is null and credential_id <> all(%s) and credential_id not in
+                   (select credential_id from account_pauses where destroyed_at is not null)""",
+            [list(in_vault)],
+        )
+    return missing.rowcount

@@ -1,0 +1,52 @@
+"""Backing up the local stack while it runs."""
+
+import asyncio
+import json
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+
+from deploy.backup.database import database_of, receiving_wal, take_base
+from deploy.backup.destroyed import Destroyed
+from deploy.backup.files import Backups, stamp
+from deploy.local.openbao import backup_login
+from deploy.local.postgres import SUPERUSER
+from deploy.local.processes import Processes
+from deploy.private_files import write_private
+from deploy.vault.snapshots import take_snapshot
+
+FOLLOW_SECONDS = 1.0
+CALL_SECONDS = 60
+
+
+async def take(processes: Processes, directory: Path, backups: Backups) -> None:
+    """Take a snapshot of the vault, and then a base backup of the database.
+
+    In this order a credential that the snapshot lacks is more likely unknown to the database, too. Raises
+    PartFailed, OSError and httpx.HTTPError.
+    """
+    home = directory / "openbao"
+    url = json.loads((home / "openbao.json").read_text())["api_addr"]
+    trust = ssl.create_default_context(cafile=home / "tls" / "ca.pem")
+    async with httpx.AsyncClient(
+        base_url=f"{url}/v1/", verify=trust, timeout=CALL_SECONDS, trust_env=False
+    ) as client:
+        snapshot = await take_snapshot(client, backup_login(directory))
+    write_private(backups.snapshots / stamp(datetime.now(UTC)), snapshot)
+    await take_base(processes, database_of(directory), backups)
+
+
+async def follow(processes: Processes, directory: Path, backups: Backups, destroyed: Path) -> NoReturn:
+    """Write the WAL and the list of destroyed credentials until cancelled.
+
+    Raises PartFailed and psycopg.Error when the database goes away.
+    """
+    server, notes = database_of(directory), Destroyed(destroyed)
+    async with receiving_wal(processes, server, backups), await server.connect(SUPERUSER) as connection:
+        while True:
+            await notes.note(connection)
+            processes.missing()
+            await asyncio.sleep(FOLLOW_SECONDS)

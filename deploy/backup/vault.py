@@ -1,0 +1,74 @@
+"""Restoring the vault of the local stack while no service reaches it."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+
+from deploy.backup.destroyed import ID
+from deploy.local.openbao import openbao_of_restore, until_active
+from deploy.local.processes import Processes
+from deploy.local.restoring import set_aside
+from deploy.vault.provision import call
+from deploy.vault.root_token import as_root, recovered_root_token
+from deploy.vault.snapshots import put_snapshot
+
+KEYS, RECORDS = "transit/keys", "secret/metadata/credentials"
+# Writing another text than the state of a provisioning makes the next start of the stack provision again.
+UNPROVISIONED = b"restored"
+
+
+@asynccontextmanager
+async def vault_as_root(
+    processes: Processes, directory: Path, snapshot: Path | None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the vault with root's rights, first restored from a snapshot if one is given.
+
+    Raises PartFailed, OSError and httpx.HTTPError.
+    """
+    home = directory / "openbao"
+    if snapshot is not None:
+        set_aside(home / "raft")
+    (home / "provisioned").write_bytes(UNPROVISIONED)
+    async with openbao_of_restore(processes, directory) as client:
+        if snapshot is not None:
+            await _restore(processes, client, snapshot.read_bytes())
+        await until_active(processes, client)
+        token = await recovered_root_token(client, home / "recovery.key")
+        async with as_root(client, token):
+            yield client
+
+
+async def _restore(processes: Processes, client: httpx.AsyncClient, snapshot: bytes) -> None:
+    made = await call(client, "PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+    await until_active(processes, client)
+    client.headers["X-Vault-Token"] = made["root_token"]
+    try:
+        await put_snapshot(client, snapshot)
+    finally:
+        del client.headers["X-Vault-Token"]
+
+
+async def credentials_in(client: httpx.AsyncClient) -> frozenset[UUID]:
+    """Return the ids of all credentials of which the vault holds a part."""
+    names = {*await _names(client, KEYS), *await _names(client, RECORDS)}
+    return frozenset(UUID(name) for name in names if ID.fullmatch(name))  # not the brokers' own key
+
+
+async def destroy(client: httpx.AsyncClient, credentials: Collection[UUID]) -> None:
+    """Delete all parts of credentials."""
+    for each in credentials:
+        if (await client.get(f"{KEYS}/{each}")).is_success:
+            await call(client, "POST", f"{KEYS}/{each}/config", {"deletion_allowed": True})
+            await call(client, "DELETE", f"{KEYS}/{each}")
+        await call(client, "DELETE", f"{RECORDS}/{each}")
+
+
+async def _names(client: httpx.AsyncClient, path: str) -> list[str]:
+    response = await client.request("LIST", path)
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return []
+    names: list[str] = response.raise_for_status().json()["data"]["keys"]
+    return names

@@ -1,0 +1,23 @@
+"""Restores of the database from a backup."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Restore(msgspec.Struct, frozen=True):
+    """The database went back to `database_at`, and services used it again from `restored_at` on."""
+
+    restored_at: datetime
+    database_at: datetime
+
+    def older(self, state_at: datetime | None) -> datetime | None:
+        """Return `restored_at` for a state of before it: the lost time may have had a newer one."""
+        return self.restored_at if state_at is not None and state_at < self.restored_at else None
+
+    def open(self, requested_at: datetime, finished_at: datetime | None) -> datetime | None:
+        """Return `restored_at` for a sync that was open then: it may have had an outcome that is lost."""
+        was_open = requested_at <= self.database_at and (
+            finished_at is None or finished_at > self.database_at
+        )
+        return self.restored_at if was_open else None
