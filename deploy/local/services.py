@@ -86,13 +86,11 @@ def environments(
 def programs(parts: Infrastructure, ports: Mapping[str, int], way: Way) -> list[Program]:
     """Return the programs of the three services, each with access to its code and its own files."""
     settings = environments(parts, ports, way)
+    reached = {name: [*python(), own_folder(parts.directory, name)] for name in MODULES}
+    if parts.database.sockets:
+        reached["gateway"].append(Path(parts.database.host("gateway")))
     return [
-        Program(
-            name,
-            [sys.executable, "-m", module],
-            settings[name],
-            Reach(name, (*python(), own_folder(parts.directory, name))),
-        )
+        Program(name, [sys.executable, "-m", module], settings[name], Reach(name, tuple(reached[name])))
         for name, module in MODULES.items()
     ]
 
@@ -118,6 +116,12 @@ def nats_files(bus: Nats, service: str) -> dict[str, str]:
     """Return the settings of a service for TLS to the bus."""
     own = str(bus.certificate(service))
     return {"NATS_CA_FILE": str(bus.ca), "NATS_CERT_FILE": own, "NATS_KEY_FILE": own}
+
+
+def renew_files(parts: Infrastructure, way: Way) -> None:
+    """Give the services their certificates for the bus again, which they read for each connection."""
+    for name in MODULES:
+        with_own_files(parts.directory, name, nats_files(parts.nats, name), way)
 
 
 def own_folder(directory: Path, service: str) -> Path:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.postgres import PORT, SUPERUSER, Postgres
 from tests.deploy.earlier import Tree, stopped
 from tests.deploy.test_stack import Up
 from tests.joining import secured
@@ -66,7 +66,10 @@ async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
 
 def database(directory: Path) -> Postgres:
     """Return the database of a stack."""
-    return Postgres(int((directory / "postgres" / "port").read_text()), directory / "keys")
+    port, sockets = directory / "postgres" / "port", directory / "postgres" / "sockets"
+    if port.exists():  # an earlier version
+        return Postgres(int(port.read_text()), directory / "keys")
+    return Postgres(PORT, directory / "keys", sockets)
 
 
 async def rows(directory: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

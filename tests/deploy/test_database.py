@@ -9,8 +9,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
+from deploy.local.postgres import DATABASE, GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
 from deploy.private_files import write_private
 
@@ -36,7 +35,7 @@ async def _empty(server: Postgres) -> AsyncIterator[str]:
 def ran(server: Postgres, database: str, **changed: str) -> subprocess.CompletedProcess[str]:
     """Run the command on a database as its owner."""
     options = {
-        "url": f"postgresql://{OWNER}@{LOOPBACK}:{server.port}/{database}?sslmode=disable",
+        "url": server.url(OWNER).replace(f"/{DATABASE}?", f"/{database}?"),
         "password-file": str(server.password_file(OWNER)),
         **changed,
     }
@@ -59,7 +58,7 @@ async def test_an_empty_database_gets_the_schema_and_the_gateways_login(
         assert finished.returncode == 0, finished.stderr
 
     async with await psycopg.AsyncConnection.connect(
-        host=LOOPBACK, port=server.port, user=GATEWAY, password="another password", dbname=empty
+        host=server.host(), port=server.port, user=GATEWAY, password="another password", dbname=empty
     ) as connection:
         found = await (await connection.execute("select count(*) from users")).fetchone()
     assert found == (0,)
