@@ -90,9 +90,9 @@ class Nats:
         """Return the context of a user's connections; raises OSError if the bus was never configured."""
         return tls_context(str(self.ca), str(self.certificate(user)), str(self.certificate(user)))
 
-    def configure(self, subscribers: tuple[Subscriber, ...]) -> None:
-        """Write the server's configuration with these subscribers."""
-        self.identify(subscribers)
+    def configure(self, subscribers: tuple[Subscriber, ...], validity: Validity = RENEWED) -> None:
+        """Write the server's configuration with these subscribers, and their certificates."""
+        self.identify(subscribers, validity)
         self.write(_configuration(self, subscribers))
 
     def identify(self, subscribers: tuple[Subscriber, ...], validity: Validity = RENEWED) -> bool:
@@ -130,8 +130,7 @@ async def running_nats(
     for path in (bus.configuration.parent, bus.streams):
         processes.way.hand_over(private_folder(path), bus.program.name)
     with bus.registry.held() as subscribers:
-        bus.identify(subscribers, validity)
-        bus.configure(subscribers)
+        bus.configure(subscribers, validity)
     async with processes.running(bus.program):
         await until_it_accepts(processes, bus)
         admin = str(bus.seed_file("admin"))

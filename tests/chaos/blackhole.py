@@ -32,7 +32,7 @@ DROP_ALL = (Instruction * 1)(Instruction(6, 0, 0, 0))
 
 
 class Blackhole:
-    """A relay to a port or socket of this machine that can drop packets: sent data is not even acknowledged."""
+    """A relay to a port or socket of this machine that drops packets: sent data is not even acknowledged."""
 
     def __init__(self, target: int | Path) -> None:
         self._target = target
