@@ -164,7 +164,7 @@ async def refuses(bus: Nats, seed: str) -> bool:
     """Return whether the server refuses a key."""
     client = Client()
     try:
-        options = secured(bus, "subscriber")  # any certificate: its own was deleted with the key
+        options = secured(bus, "admin")  # any certificate: its own was deleted with the key
         await client.connect(bus.url, nkeys_seed_str=seed, allow_reconnect=False, **options)
     except Error:
         return True
