@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from deploy.local.nats import Nats
 from deploy.local.subscribing import reload_server
+from tests.joining import secured
 from tests.waiting import until
 
 MARK = "mark"
@@ -77,7 +78,8 @@ async def tapped(bus: Nats) -> AsyncIterator[Tap]:
     tap = Tap()
     async with AsyncExitStack() as clients:
         for account, seed in keys.items():
-            client = await nats_client.connect(bus.url, nkeys_seed_str=seed.decode(), allow_reconnect=False)
+            options = secured(bus, "admin") | {"nkeys_seed_str": seed.decode(), "allow_reconnect": False}
+            client = await nats_client.connect(bus.url, **options)
             await tap.connect(account, await clients.enter_async_context(client))
         yield tap
     bus.write(before)

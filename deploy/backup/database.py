@@ -11,7 +11,6 @@ import psycopg
 from deploy.backup.files import Backups, moment_of, newest, stamp
 from deploy.database.roles import set_password
 from deploy.local.confinement import DATABASE as ROLE
-from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import SUPERUSER, Postgres, recovering_postgres, tool
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.restoring import set_aside
@@ -22,11 +21,6 @@ SLOT, KEPT_FOR_SLOT = "backup", "1GB"
 PARTIAL = ".partial"
 # The recovering server has a socket in its data folder, which only its user and root can enter.
 HBA, SOCKET_PORT = "local all all trust\n", 5432
-
-
-def database_of(directory: Path) -> Postgres:
-    """Return the database of a stack that runs; raises OSError if the stack never ran."""
-    return Postgres(int((directory / "postgres" / "port").read_text()), directory / "keys")
 
 
 async def take_base(processes: Processes, server: Postgres, backups: Backups) -> Path:
@@ -136,7 +130,7 @@ async def _connect(data: Path) -> psycopg.AsyncConnection[tuple[object, ...]]:
 def _client(server: Postgres, name: str, *options: str | Path) -> Program:
     """Return a program that connects to the server as its superuser."""
     connection = {
-        "PGHOST": LOOPBACK,
+        "PGHOST": server.host(),
         "PGPORT": str(server.port),
         "PGUSER": SUPERUSER,
         "PGPASSWORD": server.password_file(SUPERUSER).read_text(),

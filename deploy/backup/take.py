@@ -9,11 +9,11 @@ from typing import NoReturn
 
 import httpx
 
-from deploy.backup.database import database_of, receiving_wal, take_base
+from deploy.backup.database import receiving_wal, take_base
 from deploy.backup.destroyed import Destroyed
 from deploy.backup.files import Backups, stamp
 from deploy.local.openbao import backup_login
-from deploy.local.postgres import SUPERUSER
+from deploy.local.postgres import SUPERUSER, Postgres
 from deploy.local.processes import Processes
 from deploy.private_files import write_private
 from deploy.vault.snapshots import take_snapshot
@@ -36,7 +36,7 @@ async def take(processes: Processes, directory: Path, backups: Backups) -> None:
     ) as client:
         snapshot = await take_snapshot(client, backup_login(directory))
     write_private(backups.snapshots / stamp(datetime.now(UTC)), snapshot)
-    await take_base(processes, database_of(directory), backups)
+    await take_base(processes, Postgres.of(directory), backups)
 
 
 async def follow(processes: Processes, directory: Path, backups: Backups, destroyed: Path) -> NoReturn:
@@ -44,7 +44,7 @@ async def follow(processes: Processes, directory: Path, backups: Backups, destro
 
     Raises PartFailed and psycopg.Error when the database goes away.
     """
-    server, notes = database_of(directory), Destroyed(destroyed)
+    server, notes = Postgres.of(directory), Destroyed(destroyed)
     async with receiving_wal(processes, server, backups), await server.connect(SUPERUSER) as connection:
         while True:
             await notes.note(connection)

@@ -1,8 +1,8 @@
 """Write the files of the containers of deploy/compose.yaml: `python -m deploy.compose --directory DIR`.
 
 DIR has a folder for each volume. `keys` keeps what is made once: nkeys, passwords, keys, and the authority of
-the certificates of servers, which are replaced in time. Each other folder gets the files of its container,
-which the group of the command may read. Repeating the command changes nothing else.
+the certificates of servers and clients, which are replaced in time. Each other folder gets the files of its
+container, which the group of the command may read. Repeating the command changes nothing else.
 """
 
 import argparse
@@ -19,6 +19,8 @@ MANIFESTS = Path(__file__).parents[1] / "kubernetes"
 NATS_FILES = ("nats.conf", "cluster.conf")
 # The names by which the servers' clients reach them.
 SERVERS = ("nats", "openbao", "exchange")
+# NATS verifies a certificate of each.
+CLIENTS = ("gateway", "sync-worker", "vault-broker", "provisioning")
 # Folders into which their containers, or those of the provisioning, write.
 WRITABLE = ("gateway", "vault-broker", "provisioning", "nats-data", "database-data", "openbao-data")
 AUTHORITY = "ca.crt"
@@ -63,11 +65,12 @@ def files(kept: Path) -> Mapping[str, Files]:
     authority = make_authority(private_folder(kept / "tls"), "Crypto Pocket Butler")
     trust = {AUTHORITY: authority.certificate_path.read_bytes()}
     servers = {name: _identity(authority, kept, name) for name in SERVERS}
+    clients = {name: _client(authority, kept, name) for name in CLIENTS}
     return {
-        "gateway": {**secrets["gateway"], **of_gateway, **trust},
-        "sync-worker": {**secrets["sync-worker"], **trust},
-        "vault-broker": {**secrets["vault-broker"], **trust},
-        "nats": {**servers["nats"], "accounts.conf": bus["accounts.conf"], **_nats()},
+        "gateway": {**secrets["gateway"], **of_gateway, **trust, **clients["gateway"]},
+        "sync-worker": {**secrets["sync-worker"], **trust, **clients["sync-worker"]},
+        "vault-broker": {**secrets["vault-broker"], **trust, **clients["vault-broker"]},
+        "nats": {**servers["nats"], **trust, "accounts.conf": bus["accounts.conf"], **_nats()},
         "database": {**owner, **superuser, **_roles()},
         "openbao": {**servers["openbao"], **trust, **secrets["openbao-seal"], "openbao.json": OPENBAO_FILE},
         "exchange": servers["exchange"],
@@ -76,6 +79,7 @@ def files(kept: Path) -> Mapping[str, Files]:
             **owner,
             **of_gateway,
             **trust,
+            **clients["provisioning"],
             "subscribers.json": bus["subscribers.json"],
         },
     }
@@ -94,6 +98,12 @@ def _passwords(secrets: Mapping[str, Files]) -> list[Files]:
 def _identity(authority: Authority, kept: Path, name: str) -> Files:
     server = authority.issue([name], private_folder(kept / "tls" / name))
     return {"tls.crt": server.certificate_path.read_bytes(), "tls.key": server.key_path.read_bytes()}
+
+
+def _client(authority: Authority, kept: Path, name: str) -> Files:
+    """Return the certificate and key that a client shows to NATS, in one file."""
+    path = authority.issue_file([name], private_folder(kept / "tls" / "clients") / f"{name}.pem")
+    return {"nats.pem": path.read_bytes()}
 
 
 def _nats() -> Files:

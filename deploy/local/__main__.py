@@ -128,6 +128,7 @@ def show_subscriber(directory: Path, added: Subscriber) -> None:
     bus = Nats.of(directory)
     print(f"Subscriber    {added.name}, hears {added.user_id or 'all users'}")
     print(f"NATS          {bus.url}, nkey in {bus.seed_file(added.name)}")
+    print(f"TLS           trust {bus.ca}, certificate in {bus.certificate(added.name)}")
     print(f"Live          {added.events}")
     print(f"Missed        consumer {added.name} of the stream {added.consumer.stream}")
 

@@ -1,4 +1,4 @@
-"""A private certificate authority for the servers of the local stack, and its server certificates.
+"""A private certificate authority of the local stack, and the certificates of its servers and their clients.
 
 trustme makes both. They are kept in files, so that clients that trust the authority still do after a restart.
 """
@@ -16,15 +16,30 @@ from trustme import CA, Blob
 
 from deploy.private_files import write_private
 
-SERVER_LIFETIME = timedelta(days=365)
-# A certificate that expires within this time is replaced at the start, because a stack may run for weeks.
-RENEWED_BEFORE_END = timedelta(days=60)
 BACKDATED = timedelta(hours=1)
+AUTHORITY_RENEWED_BEFORE_END = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How long a certificate is valid from now on, and how long it has left when it is replaced."""
+
+    lifetime: timedelta
+    renewed_before_end: timedelta
+
+
+# Of a server whose certificate is replaced only at a start, because it may run for months.
+A_YEAR = Validity(timedelta(days=365), timedelta(days=60))
+# Of certificates that the running stack replaces.
+RENEWED = Validity(timedelta(days=90), timedelta(days=30))
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate and its P-256 key, both PEM files; the key is readable by its owner only."""
+    """A certificate and its P-256 key, both PEM files; the key is readable by its owner only.
+
+    Both paths may be those of one file, whose replacement changes both at once.
+    """
 
     certificate_path: Path
     key_path: Path
@@ -34,6 +49,8 @@ class Identity:
 class Authority(Identity):
     """A certificate authority; clients of its servers must trust its certificate."""
 
+    validity: Validity = A_YEAR
+
     def issue(self, hosts: Sequence[str], folder: Path | None = None) -> Identity:
         """Return the server identity for these host names and IP addresses.
 
@@ -41,22 +58,27 @@ class Authority(Identity):
         this authority and for the same hosts.
         """
         folder = folder or self.certificate_path.parent
-        server = Identity(folder / "server.pem", folder / "server-key.pem")
-        if not (_usable(server) and _issued_for(server, self, hosts)):
+        return self._issued(Identity(folder / "server.pem", folder / "server-key.pem"), hosts)
+
+    def issue_file(self, hosts: Sequence[str], path: Path) -> Path:
+        """Return a private file with the certificate for these names and its key, reused alike."""
+        return self._issued(Identity(path, path), hosts).certificate_path
+
+    def _issued(self, identity: Identity, hosts: Sequence[str]) -> Identity:
+        left = self.validity.renewed_before_end
+        if not (_usable(identity, left) and _issued_for(identity, self, hosts)):
             authority = CA.from_pem(self.certificate_path.read_bytes(), self.key_path.read_bytes())
-            now = datetime.now(UTC)
-            issued = authority.issue_cert(
-                *hosts, common_name=hosts[0], not_before=now - BACKDATED, not_after=now + SERVER_LIFETIME
-            )
-            _save(server, issued.cert_chain_pems[0], issued.private_key_pem)
-        return server
+            start, end = datetime.now(UTC) - BACKDATED, datetime.now(UTC) + self.validity.lifetime
+            issued = authority.issue_cert(*hosts, common_name=hosts[0], not_before=start, not_after=end)
+            _save(identity, issued.cert_chain_pems[0], issued.private_key_pem)
+        return identity
 
 
-def make_authority(directory: Path, name: str) -> Authority:
+def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> Authority:
     """Return the authority of this directory (`ca.pem`, `ca-key.pem`); the first call creates it."""
     directory.mkdir(parents=True, exist_ok=True)
-    authority = Authority(directory / "ca.pem", directory / "ca-key.pem")
-    if not _usable(authority):
+    authority = Authority(directory / "ca.pem", directory / "ca-key.pem", validity)
+    if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
         made = CA(path_length=0, organization_unit_name=name)
         _save(authority, made.cert_pem, made.private_key_pem)
     return authority
@@ -66,14 +88,14 @@ def _certificate(identity: Identity) -> x509.Certificate:
     return x509.load_pem_x509_certificate(identity.certificate_path.read_bytes())
 
 
-def _usable(identity: Identity) -> bool:
-    """Return whether the files are readable, match and do not expire soon."""
+def _usable(identity: Identity, left: timedelta) -> bool:
+    """Return whether the files are readable, match and have more than this time left."""
     try:
         certificate = _certificate(identity)
         key = load_pem_private_key(identity.key_path.read_bytes(), password=None)
     except (FileNotFoundError, TypeError, ValueError):
         return False
-    lasting = certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED_BEFORE_END
+    lasting = certificate.not_valid_after_utc - datetime.now(UTC) > left
     return lasting and certificate.public_key() == key.public_key()
 
 
@@ -96,5 +118,8 @@ def _general_name(host: str) -> x509.GeneralName:
 
 def _save(identity: Identity, certificate: Blob, key: Blob) -> None:
     """Write the key first, so that a crash in between leaves a pair that does not match."""
+    if identity.key_path == identity.certificate_path:
+        write_private(identity.key_path, key.bytes() + certificate.bytes())
+        return
     write_private(identity.key_path, key.bytes())
     write_private(identity.certificate_path, certificate.bytes()).chmod(0o644)

@@ -1,6 +1,10 @@
-"""The bus: a NATS server with JetStream, one nkey user per service, streams and consumers provisioned."""
+"""The bus: a NATS server with JetStream and TLS, one user per service, streams and consumers provisioned.
+
+Server and clients verify each other's certificate; a client's nkey says which user it is.
+"""
 
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,10 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from chassis.bus.provision import provision
+from chassis.tls import tls_context
 from contracts.wire.bus_accounts import server_accounts
 from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
+from deploy.local.certificates import RENEWED, Validity, make_authority
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
@@ -19,6 +25,9 @@ from deploy.local.subscribers import SYSTEM, Registry, public_key
 from deploy.private_files import private_folder, write_private
 
 READY_SECONDS = 20
+SERVER = "server"
+MAX_LABEL = 63  # of a DNS name
+TLS_SECONDS = 5  # of a handshake, on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +77,50 @@ class Nats:
         """Return the path of the seed of a user of the topology."""
         return self.keys / f"{user}.nk"
 
-    def configure(self, subscribers: tuple[Subscriber, ...]) -> None:
-        """Write the server's configuration with these subscribers."""
+    @property
+    def ca(self) -> Path:
+        """Return the path of the authority of all certificates of the bus."""
+        return self.keys / "nats" / "ca.pem"
+
+    def certificate(self, user: str) -> Path:
+        """Return the path of a user's certificate and key, in one file."""
+        return self.ca.with_name(f"{user}.pem")
+
+    def context(self, user: str) -> ssl.SSLContext:
+        """Return the context of a user's connections; raises OSError if the bus was never configured."""
+        return tls_context(str(self.ca), str(self.certificate(user)), str(self.certificate(user)))
+
+    def configure(self, subscribers: tuple[Subscriber, ...], validity: Validity = RENEWED) -> None:
+        """Write the server's configuration with these subscribers, and their certificates."""
+        self.identify(subscribers, validity)
         self.write(_configuration(self, subscribers))
+
+    def identify(self, subscribers: tuple[Subscriber, ...], validity: Validity = RENEWED) -> bool:
+        """Replace certificates that end soon; returns whether the server must read its own again."""
+        authority = make_authority(private_folder(self.ca.parent), "Crypto Pocket Butler, bus", validity)
+        for user in (*(each.name for each in USERS), SYSTEM, *(each.name for each in subscribers)):
+            authority.issue_file([user[:MAX_LABEL]], self.certificate(user))
+        server = authority.issue_file([LOOPBACK], self.certificate(SERVER))
+        read = {"ca.pem": self.ca.read_bytes(), "server.pem": server.read_bytes()}
+        folder = self.configuration.parent
+        new = {name: text for name, text in read.items() if _content(folder / name) != text}
+        for name, text in new.items():
+            write_private(folder / name, text, self._server_user())
+        return bool(new)
 
     def write(self, configuration: str) -> None:
         """Write a configuration; the server reads it at the next start or reload."""
+        write_private(self.configuration, configuration.encode(), self._server_user())
+
+    def _server_user(self) -> tuple[int, int] | None:
         folder = self.configuration.parent.stat()  # the server runs as the folder's owner
-        owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
-        write_private(self.configuration, configuration.encode(), owner)
+        return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
 
 
 @asynccontextmanager
-async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[Nats]:
+async def running_nats(
+    processes: Processes, directory: Path, validity: Validity = RENEWED
+) -> AsyncIterator[Nats]:
     """Run NATS on a free port with its data in `directory/nats`; raises PartFailed."""
     home = private_folder(directory / "nats")
     private_folder(directory / "keys")
@@ -90,10 +130,11 @@ async def running_nats(processes: Processes, directory: Path) -> AsyncIterator[N
     for path in (bus.configuration.parent, bus.streams):
         processes.way.hand_over(private_folder(path), bus.program.name)
     with bus.registry.held() as subscribers:
-        bus.configure(subscribers)
+        bus.configure(subscribers, validity)
     async with processes.running(bus.program):
         await until_it_accepts(processes, bus)
-        await provision(bus.url, str(bus.seed_file("admin")), bus.registry.subscribers())
+        admin = str(bus.seed_file("admin"))
+        await provision(bus.url, admin, bus.registry.subscribers(), tls=bus.context("admin"))
         bus.registry.settle()
         yield bus
 
@@ -108,11 +149,18 @@ def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
     public_keys = {name: public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), SYSTEM)}
     # Otherwise the server limits storage to three quarters of the space that is free at its start.
     space = sum(stream.max_bytes or 0 for stream in STREAMS)
+    folder = bus.configuration.parent
     # `always`: confirmed messages survive a power failure.
     return (
         f'server_name: butler\nlisten: "{bus.url.removeprefix("nats://")}"\n'
         f'http: "{bus.health.removeprefix("http://").removesuffix("/healthz")}"\n'
         f'max_payload: {MAX_PAYLOAD}\nwrite_deadline: "10s"\n'
         f'jetstream {{ store_dir: "{bus.home}", max_file_store: {space}, sync_interval: always }}\n'
+        f'tls {{ cert_file: "{folder / "server.pem"}", key_file: "{folder / "server.pem"}", '
+        f'ca_file: "{folder / "ca.pem"}", verify: true, handshake_first: true, timeout: {TLS_SECONDS} }}\n'
         f"{server_accounts(public_keys, subscribers)}"
     )
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None

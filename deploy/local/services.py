@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 
-from chassis.settings import NATS_TLS
 from contracts.exchanges import EXCHANGES
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.nats import Nats
@@ -71,12 +70,12 @@ def environments(
         name: {
             **PLAIN_ENVIRONMENT,
             **{each: os.environ[each] for each in OPTIONAL[name] if each in os.environ},
-            **dict.fromkeys(NATS_TLS, ""),  # the local bus has no TLS, only loopback
             "LISTEN_HOST": LOOPBACK,
             "PORT": str(ports[name]),
             "OPERATIONS_PORT": str(operations_port(ports, name)),
             "NATS_URL": parts.nats.url,
             "NATS_NKEY_FILE": str(parts.nats.seed_file(name)),
+            **nats_files(parts.nats, name),
             **settings,
         }
         for name, settings in own.items()
@@ -87,13 +86,11 @@ def environments(
 def programs(parts: Infrastructure, ports: Mapping[str, int], way: Way) -> list[Program]:
     """Return the programs of the three services, each with access to its code and its own files."""
     settings = environments(parts, ports, way)
+    reached = {name: [*python(), own_folder(parts.directory, name)] for name in MODULES}
+    if parts.database.sockets:
+        reached["gateway"].append(Path(parts.database.host("gateway")))
     return [
-        Program(
-            name,
-            [sys.executable, "-m", module],
-            settings[name],
-            Reach(name, (*python(), own_folder(parts.directory, name))),
-        )
+        Program(name, [sys.executable, "-m", module], settings[name], Reach(name, tuple(reached[name])))
         for name, module in MODULES.items()
     ]
 
@@ -115,6 +112,18 @@ async def running_services(
         yield
 
 
+def nats_files(bus: Nats, service: str) -> dict[str, str]:
+    """Return the settings of a service for TLS to the bus."""
+    own = str(bus.certificate(service))
+    return {"NATS_CA_FILE": str(bus.ca), "NATS_CERT_FILE": own, "NATS_KEY_FILE": own}
+
+
+def renew_files(parts: Infrastructure, way: Way) -> None:
+    """Give the services their certificates for the bus again, which they read for each connection."""
+    for name in MODULES:
+        with_own_files(parts.directory, name, nats_files(parts.nats, name), way)
+
+
 def own_folder(directory: Path, service: str) -> Path:
     """Return the folder with the files of a service."""
     return directory / "services" / service
@@ -129,11 +138,9 @@ def with_own_files(directory: Path, service: str, settings: Mapping[str, str], w
     way.let_pass(private_folder(folder.parent))
     private_folder(folder)
     named = {name: Path(text) for name, text in settings.items() if name.endswith(FILES) and text}
-    own = {
-        name: str(_copied(path, folder / (name.lower() + path.suffix)))
-        for name, path in named.items()
-        if os.access(path, os.R_OK)
-    }
+    # A file that two settings name stays one file, which is replaced at once.
+    copies = {path: folder / (name.lower() + path.suffix) for name, path in reversed(named.items())}
+    own = {name: str(_copied(path, copies[path])) for name, path in named.items() if os.access(path, os.R_OK)}
     way.hand_over(folder, service)
     return {**settings, **own}
 

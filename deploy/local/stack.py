@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from deploy.local.bus_health import watched
+from deploy.local.certificates import RENEWED, Validity
 from deploy.local.confinement import best_way
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
@@ -18,6 +19,7 @@ from deploy.local.ownership import require_own
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import running_postgres
 from deploy.local.processes import Processes
+from deploy.local.renewal import renewing
 from deploy.local.restoring import require_restored
 from deploy.local.services import Infrastructure, operations_port, running_services, service_ports
 from deploy.local.simulator import running_simulator
@@ -65,7 +67,12 @@ class Progress:
 
 @asynccontextmanager
 async def running_stack(
-    directory: Path, tell: Tell, *, port: int | None = None, simulated: bool
+    directory: Path,
+    tell: Tell,
+    *,
+    port: int | None = None,
+    simulated: bool,
+    validity: Validity = RENEWED,
 ) -> AsyncIterator[Stack]:
     """Run the system with its data in `directory`, the gateway on `port` or on a free one.
 
@@ -79,8 +86,9 @@ async def running_stack(
         processes.way.let_pass(directory)
         processes.way.take_all_back(directory)
         async with AsyncExitStack() as stack:
-            parts = await _infrastructure(stack, processes, directory, tell, simulated=simulated)
+            parts = await _infrastructure(stack, processes, tell, validity, simulated=simulated)
             await stack.enter_async_context(watched(processes, parts.nats, tell))
+            await stack.enter_async_context(renewing(processes, parts, tell, validity))
             ports = service_ports(port)
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
@@ -91,9 +99,10 @@ async def running_stack(
 
 
 async def _infrastructure(
-    stack: AsyncExitStack, processes: Processes, directory: Path, tell: Tell, *, simulated: bool
+    stack: AsyncExitStack, processes: Processes, tell: Tell, validity: Validity, *, simulated: bool
 ) -> Infrastructure:
     """Start the servers concurrently; if one fails, stop the others and raise its exception."""
+    directory = processes.logs.parent
     tell(f"starting NATS, OpenBao and PostgreSQL; logs in {processes.logs}")
 
     async def enter(name: str, part: AbstractAsyncContextManager[Part]) -> Part:
@@ -103,8 +112,10 @@ async def _infrastructure(
 
     try:
         async with asyncio.TaskGroup() as group:
-            nats = group.create_task(enter("NATS with JetStream", running_nats(processes, directory)))
-            vault = group.create_task(enter("OpenBao", running_openbao(processes, directory)))
+            nats = group.create_task(
+                enter("NATS with JetStream", running_nats(processes, directory, validity))
+            )
+            vault = group.create_task(enter("OpenBao", running_openbao(processes, directory, validity)))
             database = group.create_task(enter("PostgreSQL", running_postgres(processes, directory)))
             simulator = (
                 group.create_task(enter("the simulated exchange", running_simulator(processes, directory)))

@@ -62,7 +62,8 @@ def revoke(directory: Path, name: str) -> None:
             raise SubscriberFailed(f"there is no subscriber {name}: `list` shows all")
         bus.registry.revoke(name)
         bus.registry.write(left)
-        bus.seed_file(name).unlink(missing_ok=True)
+        for path in (bus.seed_file(name), bus.certificate(name)):
+            path.unlink(missing_ok=True)
 
 
 def listed(directory: Path) -> tuple[Subscriber, ...]:
@@ -91,12 +92,12 @@ async def take_effect(directory: Path) -> None:
 
 async def _taken_over(bus: Nats, subscribers: tuple[Subscriber, ...]) -> None:
     """Apply the locked list to server and consumers; raises nats.errors.Error, OSError."""
-    admin = str(bus.seed_file("admin"))
+    admin, tls = str(bus.seed_file("admin")), bus.context("admin")
     bus.configure(subscribers)
     # A new subscriber with an old name must not get the events of the earlier user.
-    await delete_consumers_of_others(bus.url, admin, subscribers)
+    await delete_consumers_of_others(bus.url, admin, subscribers, tls=tls)
     await reload_server(bus)
-    await provision(bus.url, admin, subscribers)
+    await provision(bus.url, admin, subscribers, tls=tls)
     bus.registry.settle()
 
 
@@ -124,6 +125,8 @@ async def _system(bus: Nats) -> Client:
             return await nats.connect(
                 bus.url,
                 nkeys_seed=str(bus.seed_file(SYSTEM)),
+                tls=bus.context(SYSTEM),
+                tls_handshake_first=True,
                 connect_timeout=CALL_SECONDS,
                 allow_reconnect=False,
                 error_cb=_unsaid,

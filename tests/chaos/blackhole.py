@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Coroutine
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -31,9 +32,9 @@ DROP_ALL = (Instruction * 1)(Instruction(6, 0, 0, 0))
 
 
 class Blackhole:
-    """A relay to a port of this machine that can drop packets: sent data is not even acknowledged."""
+    """A relay to a port or socket of this machine that drops packets: sent data is not even acknowledged."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int | Path) -> None:
         self._target = target
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -92,10 +93,11 @@ class Blackhole:
             if self._refusing:
                 client.close()
                 continue
-            server = socket.socket()
+            by_path = isinstance(self._target, Path)
+            server = socket.socket(socket.AF_UNIX if by_path else socket.AF_INET)
             server.setblocking(False)  # noqa: FBT003 - the name is the standard library's
             try:
-                await loop.sock_connect(server, (LOOPBACK, self._target))
+                await loop.sock_connect(server, str(self._target) if by_path else (LOOPBACK, self._target))
             except OSError:  # it does not run
                 client.close()
                 server.close()

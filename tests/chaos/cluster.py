@@ -15,13 +15,14 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from chassis.bus.provision import arguments, provision
-from chassis.tls import tls_context
+from contracts.wire.bus_users import USERS
 from contracts.wire.topology import STREAMS
 from deploy.kubernetes.secrets import objects
 from deploy.local.certificates import make_authority
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import PLAIN_ENVIRONMENT, Program, executable
+from deploy.private_files import private_folder
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import Part
 from tests.kubernetes.manifests import Workload, of_kind, workload
@@ -132,14 +133,12 @@ class Cluster:
             for one, other in permutations(self.servers, 2)
         }
         self._relays = AsyncExitStack()
-        authority = make_authority(directory / "tls", "tests")
-        self._identity = authority.issue([LOOPBACK])
-        self.ca = authority.certificate_path
+        self._bus = Nats.at(directory, 0, 0)
         self.urls = [f"nats://{LOOPBACK}:{door.port}" for door in self._doors.values()]
 
     async def start(self) -> Nats:
         """Start all servers and provision them as the Job does; return the bus with its users' keys."""
-        keys = self._directory / "keys"
+        keys = private_folder(self._directory / "keys")
         existing = contents(OVERLAY, objects(keys, "butler")) | {("Secret", "nats-tls"): self._certificate()}
         for relay in (*self._doors.values(), *self._ways.values()):
             await self._relays.enter_async_context(relay)
@@ -149,13 +148,13 @@ class Cluster:
             await server.start()
         await until(self.healthy, START_SECONDS)
         await until(partial(self._provisioned, str(keys / "admin.nk")), PROVISION_SECONDS)
-        return replace(Nats.at(self._directory, 0, 0), url=",".join(self.urls))
+        return replace(self._bus, url=",".join(self.urls))
 
     async def _provisioned(self, admin: str) -> bool:
         """Run the command of the Job once, and return whether it succeeded."""
         told = arguments(workload(OVERLAY, "provision-bus").container["args"])
         with suppress(Error, TimeoutError):
-            await provision(self.urls[0], admin, replicas=told.replicas, tls=tls_context(str(self.ca)))
+            await provision(self.urls[0], admin, replicas=told.replicas, tls=self._bus.context("admin"))
             return True
         return False
 
@@ -208,10 +207,10 @@ class Cluster:
         await self._relays.aclose()
 
     def _certificate(self) -> dict[str, bytes]:
-        """Return the Secret of the servers' certificate."""
-        paths = {
-            "tls.crt": self._identity.certificate_path,
-            "tls.key": self._identity.key_path,
-            "ca.crt": self.ca,
-        }
+        """Return the Secret of the servers' certificate; makes those of its clients, too."""
+        authority = make_authority(private_folder(self._bus.ca.parent), "tests")
+        for user in (each.name for each in USERS):
+            authority.issue_file([user], self._bus.certificate(user))
+        server = authority.issue([LOOPBACK])
+        paths = {"tls.crt": server.certificate_path, "tls.key": server.key_path, "ca.crt": self._bus.ca}
         return {key: path.read_bytes() for key, path in paths.items()}

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from chassis.tls import tls_context
 from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.blackhole import Blackhole
@@ -50,8 +49,7 @@ async def _one_world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
     directory = tmp_path_factory.mktemp("world")
     write_accounts(directory / "accounts.toml", ACCOUNTS)
     bus = await cluster.start()
-    limits = {"SYNC_LIMIT_PER_MINUTE": "10000", "SUBMISSIONS_AT_ONCE": "100"}
-    settings = limits | {"NATS_CA_FILE": str(cluster.ca)}
+    settings = {"SYNC_LIMIT_PER_MINUTE": "10000", "SUBMISSIONS_AT_ONCE": "100"}
     world = await World.start(directory, directory / "accounts.toml", bus, **settings)
     yield world
     await world.stop()
@@ -86,10 +84,11 @@ async def _impatient(one_world: World, cluster: Cluster) -> None:
 
 async def administering(world: World, cluster: Cluster) -> Client:
     """Connect as the administrator."""
+    bus = world.parts.nats
     return await nats_client.connect(
         cluster.urls,
-        nkeys_seed=str(world.parts.nats.seed_file("admin")),
-        tls=tls_context(str(cluster.ca)),
+        nkeys_seed=str(bus.seed_file("admin")),
+        tls=bus.context("admin"),
         tls_handshake_first=True,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.2,

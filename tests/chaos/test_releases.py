@@ -1,6 +1,7 @@
 """The services of the release before run on this commit's schema, and an update under load loses nothing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from signal import SIGTERM
 
 import pytest
@@ -11,6 +12,7 @@ from sync_worker.settings import RENAMED
 from tests.chaos.parts import Service, World
 from tests.chassis.bus.one_account import running_one_account
 from tests.deploy.earlier import BEFORE, Tree, tree_of
+from tests.in_clear import in_clear
 from tests.loading import UNLIMITED, Load
 from tests.system.person import Person
 from tests.waiting import until
@@ -23,13 +25,21 @@ START_SECONDS = 60.0
 END_SECONDS = 110.0
 
 
+@dataclass
+class Release:
+    """The tree of a release whose services know no TLS, and their address of the bus."""
+
+    tree: Tree
+    bus: str = ""
+
+
 @pytest.fixture(name="before", scope="module")
-def _before(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    return tree_of(BEFORE, tmp_path_factory.mktemp("before"))
+def _before(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return Release(tree_of(BEFORE, tmp_path_factory.mktemp("before")))
 
 
 @pytest_asyncio.fixture(name="one_world", scope="module")
-async def _one_world(one_world: World, before: Tree) -> AsyncIterator[World]:
+async def _one_world(one_world: World, before: Release) -> AsyncIterator[World]:
     """Replace today's services by those of the release before, and the bus by its one account for all.
 
     Today's services work with both configurations of the bus, and so are replaced before it
@@ -39,19 +49,20 @@ async def _one_world(one_world: World, before: Tree) -> AsyncIterator[World]:
         await one_world.services[name].close()
     await one_world.nats.end()
     await one_world.nats.enter(lambda processes: running_one_account(processes, one_world.directory))
-    for name in ORDER:
-        one_world.services[name] = of_release(one_world, before, name)
-        await one_world.services[name].start()
-    await until(one_world.ready, START_SECONDS)
-    yield one_world
+    async with in_clear(one_world.parts.nats, "gateway") as before.bus:
+        for name in ORDER:
+            one_world.services[name] = of_release(one_world, before, name)
+            await one_world.services[name].start()
+        await until(one_world.ready, START_SECONDS)
+        yield one_world
 
 
-def of_release(world: World, tree: Tree, name: str) -> Service:
+def of_release(world: World, release: Release, name: str) -> Service:
     """Describe a process of the release before, which has one port for everything, and earlier settings."""
     told = environments(world.parts, service_ports())[name] | UNLIMITED
     named_before = {old: told[new] for new, old in RENAMED.items() if new in told}
-    one_port = {"OPERATIONS_PORT": told["PORT"]}
-    return Service(world.directory, name, told | named_before | one_port, str(tree.python))
+    other = {"OPERATIONS_PORT": told["PORT"], "NATS_URL": release.bus}
+    return Service(world.directory, name, told | named_before | other, str(release.tree.python))
 
 
 async def replace(world: World, successor: Service, person: Person) -> None:
@@ -72,15 +83,15 @@ async def connects_and_syncs(person: Person, name: str) -> None:
     assert any(wallet["balances"] for wallet in wallets)
 
 
-async def test_the_release_before_runs_on_this_schema(world: World, before: Tree, person: Person) -> None:
+async def test_the_release_before_runs_on_this_schema(world: World, before: Release, person: Person) -> None:
     """Its three services sign in, connect, sync and read with this commit's database, bus and vault."""
     for service in world.services.values():
-        assert str(before.python) in service.process.cmdline()
+        assert str(before.tree.python) in service.process.cmdline()
 
     await connects_and_syncs(person, "account-40")
 
 
-async def test_an_update_and_the_way_back_lose_nothing(world: World, before: Tree, person: Person) -> None:
+async def test_an_update_and_the_way_back_lose_nothing(world: World, before: Release, person: Person) -> None:
     """Service by service under load, there and back: no request fails, and each sync is recorded once."""
     accounts = [(person, (await person.connect(name))["id"]) for name in LOADED]
     load = Load(accounts, SYNCS_PER_SECOND)

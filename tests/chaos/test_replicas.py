@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from signal import SIGKILL
 
 import httpx
@@ -12,6 +14,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from deploy.local.postgres import GATEWAY
+from deploy.local.sockets import NAME
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import Service, World
@@ -114,8 +117,9 @@ async def test_a_gateway_without_its_database_takes_no_work(
         paths = [f"/accounts/{account['id']}/sync" for account in accounts]
         return {sync["status"] for sync in await asyncio.gather(*map(person.post, paths))}
 
-    async with Blackhole(world.parts.database.port) as way, AsyncExitStack() as stack:
-        url = world.parts.database.url(GATEWAY).replace(str(world.parts.database.port), str(way.port))
+    target = Path(world.parts.database.host("gateway")) / NAME
+    async with Blackhole(target) as way, AsyncExitStack() as stack:
+        url = replace(world.parts.database, port=way.port, sockets=None).url(GATEWAY)
         sick = world.replica("gateway", DATABASE_URL=url)
         stack.push_async_callback(sick.close)
         await sick.start()

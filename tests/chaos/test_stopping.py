@@ -6,8 +6,6 @@ from signal import SIGCONT, SIGTERM
 
 from nats.aio.client import Client
 
-from chassis.bus.connection import Bus
-from contracts.values import Secret
 from contracts.wire.grants import load_signing_key
 from deploy.simulator.okx.accounts import load_accounts
 from sync_worker.handlers import SYNCS_AT_ONCE
@@ -15,6 +13,7 @@ from tests.chaos.parts import World
 from tests.chaos.test_outages import over, requested
 from tests.conformance.simulated import Admin
 from tests.conformance.table import BALANCE
+from tests.joining import bus_of
 from tests.pinning import pinned_in
 from tests.sync_worker.system import Gateway
 from tests.system.person import Person
@@ -80,7 +79,7 @@ async def test_a_call_that_hangs_does_not_hold_a_request(
 async def test_what_was_not_begun_stays_in_the_queue(world: World, bus: Client) -> None:
     """A worker takes only as many requests as it handles at once, so that its shutdown drops none (B9)."""
     nats, key = world.parts.nats, (world.directory / "keys" / "grant.pem").read_bytes()
-    own = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    own = bus_of(nats, "gateway")
     await own.start()
     pinned = pinned_in(world.parts.vault.fingerprints_file)
     gateway = Gateway(own, load_signing_key(key), pinned)

@@ -119,6 +119,7 @@ class ContainerSystem:
     def nats(self) -> Nats:
         """Return the bus, as clients on this machine reach it."""
         tls = ssl.create_default_context(cafile=self.directory / "ca.pem")
+        authority().issue_cert("tests").configure_cert(tls)
         pod = self.pods["nats"]
         health = f"http://{LOOPBACK}:{pod.ports['monitor']}/healthz"
         url = f"nats://{LOOPBACK}:{pod.ports['nats']}"

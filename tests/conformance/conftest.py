@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import nats as nats_client
 import psutil
 import pytest
 import pytest_asyncio
 
-from chassis.bus.connection import Bus
-from contracts.values import Secret
 from contracts.wire.grants import load_signing_key
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
@@ -22,6 +19,7 @@ from deploy.simulator.okx.accounts import Accounts, load_accounts
 from tests.conformance.simulated import Admin, administering, write_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.forking import ForkingProcesses
+from tests.joining import bus_of, joined
 from tests.pinning import pinned_in
 from tests.processes import process_writing
 from tests.sync_worker.system import Gateway
@@ -75,9 +73,9 @@ async def _gateway(troubled_stack: Stack) -> AsyncIterator[Gateway]:
     """Yield a gateway that calls the worker directly, with grants of the running gateway's key."""
     nats = troubled_stack.parts.nats
     key = load_signing_key((troubled_stack.parts.directory / "keys" / "grant.pem").read_bytes())
-    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    bus = bus_of(nats, "gateway")
     await bus.start()
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         gateway = Gateway(bus, key, pinned_in(troubled_stack.parts.vault.fingerprints_file))
         await gateway.listen(client)
         yield gateway

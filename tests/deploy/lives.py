@@ -12,10 +12,12 @@ import nats as nats_client
 import psutil
 from nats.aio.client import Client
 
+from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.postgres import PORT, SUPERUSER, Postgres
 from tests.deploy.earlier import Tree, stopped
 from tests.deploy.test_stack import Up
+from tests.joining import secured
 from tests.system.person import CALL_SECONDS, PASSWORD, Person
 from tests.waiting import passed, until
 
@@ -55,13 +57,19 @@ async def calling(api: str, email: str | None = None) -> AsyncIterator[Person]:
 async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
     """Connect to the bus of a stack as a user of it."""
     url = f"nats://{LOOPBACK}:{(directory / 'nats' / 'port').read_text()}"
-    async with await nats_client.connect(url, nkeys_seed=str(directory / "keys" / f"{user}.nk")) as client:
+    keys = directory / "keys"
+    # A stack of before has no certificates.
+    options = secured(Nats.of(directory), user) if (keys / "nats").exists() else {}
+    async with await nats_client.connect(url, nkeys_seed=str(keys / f"{user}.nk"), **options) as client:
         yield client
 
 
 def database(directory: Path) -> Postgres:
     """Return the database of a stack."""
-    return Postgres(int((directory / "postgres" / "port").read_text()), directory / "keys")
+    port, sockets = directory / "postgres" / "port", directory / "postgres" / "sockets"
+    if port.exists():  # an earlier version
+        return Postgres(int(port.read_text()), directory / "keys")
+    return Postgres(PORT, directory / "keys", sockets)
 
 
 async def rows(directory: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

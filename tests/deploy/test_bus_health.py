@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from secrets import token_bytes
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -18,6 +17,7 @@ from deploy.local.bus_health import CHECK_SECONDS, MAX_WORDS, watched
 from deploy.local.nats import READY_SECONDS, Nats, running_nats
 from deploy.local.ports import LOOPBACK, accepts, free_ports
 from deploy.local.processes import Processes, Program
+from tests.joining import joined
 from tests.processes import process_writing
 from tests.waiting import passed, until
 
@@ -64,9 +64,8 @@ async def _bus(disk: Path, tmp_path: Path, said: list[str]) -> AsyncIterator[Nat
 
 @pytest_asyncio.fixture(name="client")
 async def _client(bus: Nats) -> AsyncIterator[Client]:
-    seed = str(bus.seed_file("admin"))
-    async with await nats_client.connect(
-        bus.url, nkeys_seed=seed, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=ignored
+    async with await joined(
+        bus, "admin", max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=ignored
     ) as client:
         yield client
 

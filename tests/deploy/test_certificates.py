@@ -10,7 +10,8 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 from trustme import CA
 
-from deploy.local.certificates import RENEWED_BEFORE_END, make_authority
+from chassis.tls import tls_context
+from deploy.local.certificates import A_YEAR, RENEWED, Validity, make_authority
 from tests.deploy.verifying import verified
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +50,24 @@ def test_a_server_is_valid_for_a_year_from_an_hour_ago(tmp_path: Path) -> None:
     assert abs(now + timedelta(days=365) - certificate.not_valid_after_utc) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(("days", "kept"), [(-1, False), (59, False), (61, True)])
-def test_a_certificate_that_ends_soon_is_made_anew(tmp_path: Path, days: int, kept: bool) -> None:  # noqa: FBT001
-    """It is reused only while it has more than two months."""
-    assert timedelta(days=60) == RENEWED_BEFORE_END
-    authority = make_authority(tmp_path, "Test CA")
+SOON = [
+    (A_YEAR, -1, False),
+    (A_YEAR, 59, False),
+    (A_YEAR, 61, True),
+    (RENEWED, 29, False),
+    (RENEWED, 31, True),
+]
+
+
+@pytest.mark.parametrize(("validity", "days", "kept"), SOON)
+def test_a_certificate_that_ends_soon_is_made_anew(
+    tmp_path: Path,
+    validity: Validity,
+    days: int,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    """It is reused only while it has more than two months, or one where the stack renews it."""
+    authority = make_authority(tmp_path, "Test CA", validity)
     issuer = CA.from_pem(authority.certificate_path.read_bytes(), authority.key_path.read_bytes())
     end = datetime.now(UTC) + timedelta(days=days)
     old = issuer.issue_cert(*HOSTS, not_before=end - timedelta(days=365), not_after=end)
@@ -64,6 +78,18 @@ def test_a_certificate_that_ends_soon_is_made_anew(tmp_path: Path, days: int, ke
 
     assert (server.certificate_path.read_bytes() == old.cert_chain_pems[0].bytes()) is kept
     assert verified(authority, server)
+
+
+def test_a_client_has_one_file_that_is_replaced_at_once(tmp_path: Path) -> None:
+    """Certificate and key in it always match; the file is private, reused, and replaced for another name."""
+    authority = make_authority(tmp_path, "Test CA", RENEWED)
+    path = authority.issue_file(["gateway"], tmp_path / "gateway.pem")
+    first = path.read_bytes()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    tls_context(str(authority.certificate_path), str(path), str(path))
+    assert authority.issue_file(["gateway"], path).read_bytes() == first
+    assert authority.issue_file(["another"], path).read_bytes() != first
 
 
 def test_certificates_of_earlier_commits_are_used_on(tmp_path: Path) -> None:

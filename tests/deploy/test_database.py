@@ -5,13 +5,16 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import pytest_asyncio
 
-from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
+from deploy.local.confinement import USERS, best_way
+from deploy.local.postgres import DATABASE, GATEWAY, OWNER, SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
+from deploy.local.sockets import CLIENTS, MAX_PATH, NAME, remove_short, socket_folders
+from deploy.local.veil import _may_enter
 from deploy.private_files import write_private
 
 SECONDS = 60
@@ -36,7 +39,7 @@ async def _empty(server: Postgres) -> AsyncIterator[str]:
 def ran(server: Postgres, database: str, **changed: str) -> subprocess.CompletedProcess[str]:
     """Run the command on a database as its owner."""
     options = {
-        "url": f"postgresql://{OWNER}@{LOOPBACK}:{server.port}/{database}?sslmode=disable",
+        "url": server.url(OWNER).replace(f"/{DATABASE}?", f"/{database}?"),
         "password-file": str(server.password_file(OWNER)),
         **changed,
     }
@@ -59,7 +62,7 @@ async def test_an_empty_database_gets_the_schema_and_the_gateways_login(
         assert finished.returncode == 0, finished.stderr
 
     async with await psycopg.AsyncConnection.connect(
-        host=LOOPBACK, port=server.port, user=GATEWAY, password="another password", dbname=empty
+        host=server.host(), port=server.port, user=GATEWAY, password="another password", dbname=empty
     ) as connection:
         found = await (await connection.execute("select count(*) from users")).fetchone()
     assert found == (0,)
@@ -81,3 +84,31 @@ async def test_a_failure_is_told_in_one_line_without_the_password(
         assert finished.stderr.splitlines()[-1].startswith("the database is not migrated: ")
         assert "Traceback" not in finished.stderr
         assert "a wrong password" not in finished.stdout + finished.stderr
+
+
+def test_the_database_has_no_port(server: Postgres) -> None:
+    """No plain connection reaches it: it listens in folders that only their clients may enter."""
+    process = psutil.Process(int((server.keys.parent / "logs" / "postgres.pid").read_text()))
+    assert server.sockets is not None
+
+    for each in (process, *process.children()):
+        assert each.net_connections("inet") == []
+    assert {path.name for path in server.sockets.iterdir()} == {*CLIENTS}
+    for client in CLIENTS:
+        assert (server.sockets / client / NAME).is_socket()
+        folder = (server.sockets / client).stat()
+        entering = {role for role, user in USERS.items() if _may_enter(folder, user, user)}
+        assert entering <= {client}
+
+
+def test_the_path_of_a_socket_is_short_enough_for_the_kernel(tmp_path: Path) -> None:
+    """In a deep folder the sockets are in the system's one for temporary files, and are removed there."""
+    home = tmp_path / ("deep" * 20)
+    home.mkdir()
+
+    base = socket_folders(best_way(), home)
+
+    assert len(str(base / "gateway" / NAME)) <= MAX_PATH
+    assert base == socket_folders(best_way(), home)
+    remove_short(base, home)
+    assert not base.exists()

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -22,6 +21,7 @@ from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes
 from deploy.local.stack import alone
 from deploy.local.subscribing import SubscriberFailed
+from tests.joining import joined, secured
 from tests.tapping import taken
 from tests.waiting import until
 
@@ -50,8 +50,7 @@ def _directory(bus: Nats) -> Path:
 @asynccontextmanager
 async def connected(bus: Nats, name: str) -> AsyncIterator[Client]:
     """Connect as any program does."""
-    seed = str(bus.seed_file(name))
-    async with await nats_client.connect(bus.url, nkeys_seed=seed, allow_reconnect=False) as client:
+    async with await joined(bus, name, allow_reconnect=False) as client:
         yield client
 
 
@@ -65,8 +64,7 @@ async def added(directory: Path, user_id: UUID | None, name: str = "") -> Subscr
 async def publish(bus: Nats, *users: UUID) -> list[bytes]:
     """Publish a sync of each user, as the gateway does, and return the published events."""
     told = [uuid4().bytes for _ in users]
-    seed = str(bus.seed_file("gateway"))
-    async with await nats_client.connect(bus.url, nkeys_seed=seed, inbox_prefix=b"_INBOX_gateway") as gateway:
+    async with await joined(bus, "gateway", inbox_prefix=b"_INBOX_gateway") as gateway:
         for user, body in zip(users, told, strict=True):
             await gateway.jetstream().publish(subjects.account_synced(user), body, stream=STREAM)
     return told
@@ -166,7 +164,8 @@ async def refuses(bus: Nats, seed: str) -> bool:
     """Return whether the server refuses a key."""
     client = Client()
     try:
-        await client.connect(bus.url, nkeys_seed_str=seed, allow_reconnect=False)
+        options = secured(bus, "admin")  # any certificate: its own was deleted with the key
+        await client.connect(bus.url, nkeys_seed_str=seed, allow_reconnect=False, **options)
     except Error:
         return True
     finally:
@@ -183,9 +182,8 @@ async def closed(client: Client) -> bool:
 
 async def test_services_work_on_while_the_list_changes(bus: Nats, directory: Path) -> None:
     """A pull in progress gets its message, and the connections stay open."""
-    seed = str(bus.seed_file("sync-worker"))
-    async with await nats_client.connect(
-        bus.url, nkeys_seed=seed, inbox_prefix=b"_INBOX_worker", allow_reconnect=False
+    async with await joined(
+        bus, "sync-worker", inbox_prefix=b"_INBOX_worker", allow_reconnect=False
     ) as worker:
         pulling = await worker.jetstream().pull_subscribe_bind("sync-worker-okx", stream="SYNC_REQUESTS")
         asked = asyncio.create_task(pulling.fetch(1, timeout=20))

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from deploy.local.nats import Nats
 from deploy.local.openbao import TERMS
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
@@ -19,6 +20,7 @@ from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints, state
 from tests.deploy.earlier import BEFORE, TODAY, Tree, stopped, tree_of
 from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
+from tests.in_clear import in_clear
 from tests.system.person import PASSWORD, Person
 from tests.tapping import taken
 from tests.waiting import until
@@ -133,10 +135,15 @@ async def gateway_before(updated: Updated) -> AsyncIterator[str]:
         settings = part(updated.running, "gateway").environ() | {"PORT": str(port)}
     except psutil.AccessDenied:
         pytest.skip("a service hides its environment from its own user: only root can copy it")
-    program = Program("gateway-before", [updated.before.python, "-m", "gateway"], settings)
     processes = Processes(updated.directory.with_name("logs-before"))
     address = f"http://{LOOPBACK}:{port}"
-    async with processes.running(program), httpx.AsyncClient(timeout=5, trust_env=False) as client:
+    async with (
+        in_clear(Nats.of(updated.directory), "gateway") as settings["NATS_URL"],  # it knows no TLS
+        processes.running(
+            program := Program("gateway-before", [updated.before.python, "-m", "gateway"], settings)
+        ),
+        httpx.AsyncClient(timeout=5, trust_env=False) as client,
+    ):
 
         async def ready() -> bool:
             try:

@@ -5,24 +5,23 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import nats
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from chassis.bus.connection import Bus
-from contracts.values import Secret
 from deploy.local.certificates import Authority
 from deploy.local.demo import ACCOUNTS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes, Program
+from deploy.local.services import nats_files
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.simulator.app import HOSTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
 from tests.forking import ForkingProcesses
+from tests.joining import bus_of, joined
 from tests.pinning import pinned_in
 from tests.sync_worker.scripted import ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
@@ -133,8 +132,8 @@ async def _worker(
 async def _gateway(
     bus_server: Nats, vault: OpenBao, broker: Service, grant_key: Ed25519PrivateKey
 ) -> AsyncIterator[Gateway]:
-    bus = Bus("gateway", "gateway", bus_server.url, Secret(bus_server.seed_file("gateway").read_text()))
-    admin = await nats.connect(bus_server.url, nkeys_seed=str(bus_server.seed_file("admin")))
+    bus = bus_of(bus_server, "gateway")
+    admin = await joined(bus_server, "admin")
     await bus.start()
     gateway = Gateway(bus, grant_key, pinned_in(vault.fingerprints_file))
     await gateway.listen(admin)
@@ -154,4 +153,5 @@ def service(name: str, module: str, bus_server: Nats, settings: dict[str, str]) 
     """Describe a service on a free port."""
     (port,) = free_ports(1)
     own = {"NATS_URL": bus_server.url, "NATS_NKEY_FILE": str(bus_server.seed_file(name)), "PORT": str(port)}
+    own |= nats_files(bus_server, name)
     return Program(name, [sys.executable, "-m", module], {**os.environ, **own, **settings})

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -14,6 +13,7 @@ from contracts.wire.envelope import decode
 from contracts.wire.topology import SYNC_OUTCOMES, SYNC_REQUESTS
 from deploy.local.nats import Nats
 from deploy.simulator.okx.accounts import Accounts
+from tests.joining import joined
 from tests.sync_worker.system import Gateway, Worker
 from tests.waiting import until
 
@@ -36,8 +36,7 @@ async def vanish(admin: Client) -> None:
 @pytest_asyncio.fixture(name="admin")
 async def _admin(bus_server: Nats) -> AsyncIterator[Client]:
     """Yield the administrator's connection, and restore the streams after the test."""
-    seed = str(bus_server.seed_file("admin"))
-    async with await nats_client.connect(bus_server.url, nkeys_seed=seed) as client:
+    async with await joined(bus_server, "admin") as client:
         yield client
         await create_streams(client.jetstream())
 

@@ -9,14 +9,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from chassis.bus.connection import Bus
-from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
 from tests.conformance.simulated import Admin, administering
-from tests.joining import joined, tls_of
+from tests.joining import bus_of, joined
 from tests.processes import process_writing, suspended
 from tests.system.gateways import another_gateway
 from tests.system.person import CALL_SECONDS, Person
@@ -82,8 +80,7 @@ async def _vault_admin(
     stack: Stack, vault: OpenBao, login: Method, database: Postgres, nats: Nats
 ) -> AsyncIterator[Vault]:
     """Yield a view of the contents of the vault."""
-    seed = Secret(nats.seed_file("gateway").read_text())
-    bus = Bus("gateway", "gateway", nats.url, seed, tls=tls_of(nats))
+    bus = bus_of(nats, "gateway")
     await bus.start()
     trust = ssl.create_default_context(cafile=vault.ca)
     async with httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=15) as client:

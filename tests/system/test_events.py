@@ -64,7 +64,7 @@ async def test_a_program_with_stock_faststream_reads_the_events(person: Person, 
     """A plain subscriber with a subscriber's key decodes AccountSynced, which fits the published schema."""
     published = json.loads((CONTRACTS / "published" / "AccountSynced.json").read_text())
     heard = asyncio.Queue[tuple[dict[str, Any], dict[str, str]]]()
-    seed, tls = nats.seed_file("subscriber").read_text(), tls_of(nats)
+    seed, tls = nats.seed_file("subscriber").read_text(), tls_of(nats, "subscriber")
     secured = tls is not None
     key = NatsNKey.from_seed(seed, ssl_context=tls, use_ssl=secured, tls_handshake_first=secured)
     broker = NatsBroker(nats.url, security=key)

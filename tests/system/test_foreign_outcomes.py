@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import nats as nats_client
 import pytest
 from nats.aio.client import Client
 
@@ -13,6 +12,7 @@ from contracts import subjects
 from contracts.wire.topology import OUTCOMES_CONSUMER
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
+from tests.joining import joined
 from tests.system.conftest import NewPerson
 from tests.system.person import Person
 from tests.system.test_sweeper import queued, run
@@ -85,7 +85,7 @@ async def test_a_foreign_outcome_changes_no_account(
         if synced:
             await owner.post(f"/accounts/{named}/sync")
         before = await shown(owner, named)
-        async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+        async with await joined(nats, "admin") as client:
             await said(client, outcome, sync_id, named)
 
         assert await shown(owner, named) == before
@@ -103,7 +103,7 @@ async def test_a_sync_still_gets_its_own_outcome(person: Person, database: Postg
     account_id = (await person.get(path))["account_id"]
     other = (await person.connect("margin"))["id"]
     other_sync = (await person.post(f"/accounts/{other}/sync"))["sync_id"]
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         # Its sync has ended, and the account that it names waits for its own.
         await said(client, READ_ALL, other_sync, account_id)
         assert (await person.get(path))["status"] == "queued"

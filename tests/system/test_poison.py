@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-import nats as nats_client
 import pytest
 from nats.aio.client import Client
 from uuid_utils.compat import uuid7
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
+from tests.joining import joined
 from tests.system.person import Person
 from tests.system.test_sweeper import queued
 from tests.waiting import until
@@ -70,7 +70,7 @@ async def test_an_outcome_that_can_not_be_recorded_is_buried_and_its_sync_settle
     """The user does not wait for the deadline, an hour later, and no part of the outcome is stored."""
     path, sync_id = await queued(database, person)
     account = (await person.get(path))["account_id"]
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         await readable(client, account)
         body = message(sync_id, account, **POISON[poison])
         await client.jetstream().publish(SUBJECT, body, headers={"Nats-Msg-Id": f"{sync_id}:outcome"})
@@ -89,7 +89,7 @@ async def test_an_outcome_with_a_hostile_header_is_buried(
     """A header that the stream of dead letters would refuse is not copied."""
     path, sync_id = await queued(database, person)
     account = (await person.get(path))["account_id"]
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         headers = {"Nats-Expected-Stream": "SYNC_OUTCOMES", "ce-id": "1"}
         await readable(client, account)
         await client.publish(SUBJECT, message(sync_id, account, exchange="moon"), headers=headers)
@@ -105,7 +105,7 @@ async def test_more_poison_than_the_server_hands_out_holds_up_no_outcome(
 ) -> None:
     """However many outcomes cannot be recorded, a sync requested among them completes, and all end."""
     account = await person.connect("plain")
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         stream = client.jetstream()
         for _ in range(FLOOD):
             await stream.publish_async(SUBJECT, message(str(uuid7()), account["id"], exchange="moon"))

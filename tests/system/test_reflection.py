@@ -3,12 +3,12 @@
 from uuid import uuid4
 
 import httpx
-import nats as nats_client
 import pytest
 
 from contracts import subjects
 from contracts.wire.bus_users import GATEWAY, SYNC_WORKER
 from deploy.local.stack import Stack
+from tests.joining import joined
 from tests.tapping import names, taken, tapped
 from tests.waiting import until
 
@@ -35,8 +35,7 @@ async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
     asker, service = ASKED[subject]
     replies = [reply.format(uuid4()) for reply in REPLY_TO]
     bus = stack.parts.nats
-    seed = str(bus.seed_file(asker.name))
-    async with tapped(bus) as tap, await nats_client.connect(bus.url, nkeys_seed=seed) as thief:
+    async with tapped(bus) as tap, await joined(bus, asker.name) as thief:
         before = await answers(stack.operations(service), subject)
         for reply in replies:
             await thief.publish(subject, b"{}", reply=reply)
@@ -50,7 +49,7 @@ async def test_no_service_is_a_mirror(stack: Stack, subject: str) -> None:
         assert {*replies} <= names(heard[asker.account])
         others = [messages for account, messages in heard.items() if account != asker.account]
         assert not set().union(*map(names, others)) & {*replies}
-    async with await nats_client.connect(bus.url, nkeys_seed=str(bus.seed_file("admin"))) as admin:
+    async with await joined(bus, "admin") as admin:
         assert (await admin.jetstream().stream_info("DEAD_LETTERS")).config.name == "DEAD_LETTERS"
 
 

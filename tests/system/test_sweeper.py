@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
-import nats as nats_client
 from uuid_utils.compat import uuid7
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
+from tests.joining import joined
 from tests.system.person import Person
 from tests.system.vault import Vault
 from tests.waiting import until
@@ -89,7 +89,7 @@ async def test_a_request_that_the_bus_gave_up_ends_its_sync(
     advisory = (
         b'{"type":"io.nats.jetstream.advisory.v1.max_deliver","stream":"SYNC_REQUESTS","stream_seq":987654}'
     )
-    async with await nats_client.connect(nats.url, nkeys_seed=str(nats.seed_file("admin"))) as client:
+    async with await joined(nats, "admin") as client:
         subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SYNC_REQUESTS.sync-worker-okx"
         await client.jetstream().publish(subject, advisory)
 

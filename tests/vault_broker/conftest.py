@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chassis.bus.connection import Bus
-from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.ports import free_ports
 from deploy.local.processes import Processes
+from deploy.local.services import nats_files
+from tests.joining import bus_of
 from tests.vault_broker.asking import Clock, Gateway, Worker
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
@@ -87,6 +88,7 @@ def environment(
     return {
         "NATS_URL": nats.url,
         "NATS_NKEY_FILE": str(nats.seed_file("vault-broker")),
+        **nats_files(nats, "vault-broker"),
         "VAULT_ADDR": own_vault.url,
         "VAULT_CACERT": str(own_vault.ca),
         "VAULT_ROLE_ID_FILE": str(own_vault.role_id_file),
@@ -116,7 +118,7 @@ async def connected(
     nats: Nats, user: str, role: str, declare: Callable[[Bus], None] | None = None
 ) -> AsyncIterator[Bus]:
     """Connect to the bus as one user of the topology, with its declared responders, if any."""
-    bus = Bus(user, role, nats.url, Secret(nats.seed_file(user).read_text()))
+    bus = bus_of(nats, user, role)
     if declare is not None:
         declare(bus)
     await bus.start()

@@ -15,10 +15,10 @@ from contracts.credentials import Authorize, Refused
 from contracts.faults import Code, Failure
 from contracts.wire.envelope import encode
 from contracts.wire.grants import sync_purpose
-from deploy.local.nats import Nats
 from deploy.local.processes import Program
 from sync_worker.sync import MAX_TRIES
 from tests.deploy.earlier import BEFORE, tree_of
+from tests.joining import PlainNats
 from tests.vault_broker.asking import Clock, Gateway, Worker, code
 from tests.vault_broker.conftest import Callers, connected
 from tests.vault_broker.vaults import OwnVault
@@ -151,7 +151,7 @@ async def test_a_bus_of_the_release_before_costs_only_the_ends_of_syncs(
     )
     assert server.stdout is not None
     url, keys = json.loads(await server.stdout.readline())
-    nats, clock = Nats(url, Path(keys), Path(keys), "", Program("earlier-bus", [])), Clock()
+    nats, clock = PlainNats(url, Path(keys), Path(keys), "", Program("earlier-bus", [])), Clock()
     handlers = Handlers(Credentials(login), grant_key.public_key(), clock)
     with capture_logs() as logs:
         async with (

@@ -4,18 +4,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
-from contracts.values import Secret
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import STREAMS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes
 from deploy.local.subscribers import public_key
+from tests.joining import bus_of, joined
 from tests.tapping import Tap, tapped
 
 NewBus = Callable[[str], Bus]
@@ -60,12 +59,7 @@ async def connecting(bus: Nats) -> AsyncIterator[NewClient]:
                 errors.append(str(error))
 
             inbox = f"_INBOX_{ROLES[user]}" if user in ROLES else "_INBOX"
-            client = await nats_client.connect(
-                bus.url,
-                nkeys_seed=str(bus.seed_file(user)),
-                error_cb=on_error,
-                inbox_prefix=inbox.encode(),
-            )
+            client = await joined(bus, user, error_cb=on_error, inbox_prefix=inbox.encode())
             clients.push_async_callback(client.close)
             return client, errors
 
@@ -90,4 +84,4 @@ async def _admin(new_client: NewClient) -> Client:
 @pytest.fixture(name="new_bus")
 def _new_bus(nats: Nats) -> Callable[[str], Bus]:
     """Return a function that makes a service's connection, not yet started."""
-    return lambda user: Bus(user, ROLES[user], nats.url, Secret(nats.seed_file(user).read_text()))
+    return lambda user: bus_of(nats, user, ROLES[user])

@@ -14,6 +14,7 @@ from contracts.wire.subscribers import LIMITS
 from contracts.wire.topology import OUTCOMES_CONSUMER
 from deploy.local.nats import Nats
 from tests.chassis.bus.conftest import NewClient
+from tests.joining import joined, secured
 from tests.tapping import Tap, names, taken
 from tests.waiting import passed, until
 
@@ -104,8 +105,7 @@ async def test_no_user_names_a_reply_as_the_server_does(new_client: NewClient) -
 
 async def test_a_subscriber_sends_nothing_large(nats: Nats) -> None:
     """The server closes a connection that sends more than any request or acknowledgement needs."""
-    client, seed = Client(), str(nats.seed_file("subscriber-one"))
-    await client.connect(nats.url, nkeys_seed=seed, allow_reconnect=False)
+    client = await joined(nats, "subscriber-one", allow_reconnect=False)
     subject = "$JS.API.CONSUMER.MSG.NEXT.ACCOUNT_EVENTS.subscriber-one"
     await client.publish(subject, bytes(LIMITS.payload))
     await taken(client)
@@ -124,8 +124,9 @@ async def test_a_subscriber_has_a_bounded_number_of_connections(nats: Nats, new_
         await new_client("subscriber-other")
     one_more = Client()
     seed = str(nats.seed_file("subscriber-other"))
+    options = secured(nats, "subscriber-other")
     with closing(one_more), pytest.raises(Error):
-        await one_more.connect(nats.url, nkeys_seed=seed, allow_reconnect=False)
+        await one_more.connect(nats.url, nkeys_seed=seed, allow_reconnect=False, **options)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from chassis.bus.connection import Bus
 from chassis.bus.contact import MOST_PATIENCE_SECONDS, PATIENCE_SECONDS, SPREAD, Contact, Silence
 from chassis.bus.inspection import answers
-from contracts.values import Secret
 from contracts.wire.topology import OUTCOMES_CONSUMER
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK, free_ports
 from tests.chassis.bus.servers import serving
+from tests.joining import bus_of
 from tests.waiting import until
 
 ASK_SECONDS = 1.0
@@ -49,7 +49,7 @@ class Questions:
 
 def connection(server: Nats, user: str, *urls: str) -> Bus:
     """Return a connection as a user that knows these servers."""
-    return Bus(user, user, urls, Secret(server.seed_file(user).read_text()))
+    return bus_of(server, user, url=urls)
 
 
 def port_of(bus: Bus) -> int | None:

@@ -6,7 +6,6 @@ from signal import SIGKILL
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 
@@ -15,11 +14,11 @@ from chassis.bus.consume import consume
 from chassis.bus.delivery import Delivery
 from chassis.bus.pull import FETCH_SECONDS
 from contracts import subjects
-from contracts.values import Secret
 from contracts.wire.topology import sync_worker_consumer
 from deploy.local.nats import Nats
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import Part, start_nats
+from tests.joining import bus_of, joined
 from tests.waiting import passed, until
 
 SUBJECT, CONSUMER = subjects.sync_requested("okx"), sync_worker_consumer("okx")
@@ -49,7 +48,7 @@ async def _server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 def _new_bus(server: Server) -> NewBus:
     def make(user: str, role: str, port: int | None = None) -> Bus:
         url = f"nats://127.0.0.1:{port or urlsplit(server.nats.url).port}"
-        return Bus(user, role, url, Secret(server.nats.seed_file(user).read_text()))
+        return bus_of(server.nats, user, role, url)
 
     return make
 
@@ -65,9 +64,7 @@ async def test_a_message_is_confirmed_when_the_bus_is_back(server: Server, new_b
 
     assert await publishing == 1
     await bus.stop()
-    async with await nats_client.connect(
-        server.nats.url, nkeys_seed=str(server.nats.seed_file("admin"))
-    ) as admin:
+    async with await joined(server.nats, "admin") as admin:
         assert (await admin.jetstream().stream_info("SYNC_REQUESTS")).state.messages == 1
         await admin.jetstream().purge_stream("SYNC_REQUESTS")
 
@@ -86,9 +83,7 @@ async def test_an_outage_piles_up_nothing(server: Server, new_bus: NewBus) -> No
     await server.end(SIGKILL)
     await until(passed(5 * FETCH_SECONDS))
     await server.start()
-    async with await nats_client.connect(
-        server.nats.url, nkeys_seed=str(server.nats.seed_file("admin"))
-    ) as admin:
+    async with await joined(server.nats, "admin") as admin:
         for _ in range(5):
             await admin.jetstream().publish(SUBJECT, b"{}")
         await asyncio.wait_for(begun.get(), 10)

@@ -151,7 +151,8 @@ async def test_several_at_once_do_not_fail(jetstream: JetStreamContext, nats: Na
         for stream in STREAMS:
             await jetstream.delete_stream(str(stream.name))
 
-        await asyncio.gather(*(provision(nats.url, seed) for _ in range(4)))
+        tls = nats.context("admin")
+        await asyncio.gather(*(provision(nats.url, seed, tls=tls) for _ in range(4)))
 
         assert (await made(jetstream, OUTCOMES_CONSUMER)).opt_start_time is not None
 

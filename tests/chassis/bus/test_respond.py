@@ -13,12 +13,12 @@ from chassis.bus.respond import respond
 from contracts import subjects
 from contracts.credentials import AskKeys, Destroyed, Keys, KeysReply, Refused
 from contracts.faults import Code, PermanentError
-from contracts.values import Secret
 from contracts.wire.envelope import Malformed, decode
 from deploy.local.nats import Nats
 from deploy.local.processes import Processes
 from tests.chassis.bus.conftest import ROLES, NewBus, NewClient, connecting
 from tests.chassis.bus.one_account import running_one_account
+from tests.joining import bus_of
 from tests.tapping import taken
 
 ANSWERS: dict[bytes, Exception] = {
@@ -54,7 +54,7 @@ def _server(request: pytest.FixtureRequest, nats: Nats, one: Nats) -> Nats:
 
 @pytest.fixture(name="new_bus")
 def _new_bus(server: Nats) -> NewBus:
-    return lambda user: Bus(user, ROLES[user], server.url, Secret(server.seed_file(user).read_text()))
+    return lambda user: bus_of(server, user, ROLES[user])
 
 
 @pytest_asyncio.fixture(name="connect")

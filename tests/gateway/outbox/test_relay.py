@@ -16,7 +16,6 @@ from nats.js.api import DiscardPolicy, StreamConfig
 from chassis.bus.connection import Bus
 from chassis.bus.provision import create_streams
 from contracts import subjects
-from contracts.values import Secret
 from contracts.wire.topology import STREAMS
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
@@ -26,6 +25,7 @@ from gateway.rows.outbox import Outgoing
 from gateway.store import outbox
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
+from tests.joining import bus_of, joined
 from tests.waiting import passed, until
 
 EVENTS, OUTCOMES, REQUESTS = "ACCOUNT_EVENTS", "SYNC_OUTCOMES", "SYNC_REQUESTS"
@@ -41,9 +41,7 @@ STUCK = 5000
 @pytest_asyncio.fixture(name="admin")
 async def _admin(clean_bus: Nats) -> AsyncIterator[Client]:
     """Yield the administrator's connection, and restore the streams afterwards."""
-    async with await nats_client.connect(
-        clean_bus.url, nkeys_seed=str(clean_bus.seed_file("admin"))
-    ) as client:
+    async with await joined(clean_bus, "admin") as client:
         yield client
         for stream in STREAMS:
             with suppress(nats_client.js.errors.NotFoundError):
@@ -53,7 +51,7 @@ async def _admin(clean_bus: Nats) -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(name="bus")
 async def _bus(clean_bus: Nats) -> AsyncIterator[Bus]:
-    bus = Bus("gateway", "gateway", clean_bus.url, Secret(clean_bus.seed_file("gateway").read_text()))
+    bus = bus_of(clean_bus, "gateway")
     await bus.start()
     yield bus
     await bus.stop()

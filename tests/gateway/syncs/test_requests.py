@@ -5,8 +5,6 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis.bus.connection import Bus
-from contracts.values import Secret
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
@@ -19,6 +17,7 @@ from gateway.syncs.requests import Asking, Idempotency, Requests
 from tests.gateway.allowing import allowing
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.test_open import pause
+from tests.joining import bus_of
 from tests.system.test_sweeper import run
 
 pytestmark = pytest.mark.usefixtures("unpublished")
@@ -29,7 +28,7 @@ USED = "select policy, used from rate_limits order by policy"
 
 def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
     """Return the part that accepts requests; its relay does not run."""
-    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    bus = bus_of(nats, "gateway")
     relay = Relay(pool, bus)
     return Requests(pool, relay, Announcer(bus, relay), Terms(KEY, 120), allowing(**quotas))
 

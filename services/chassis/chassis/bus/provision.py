@@ -54,12 +54,14 @@ async def provision(
             await create_subscribers(jetstream, subscribers)
 
 
-async def delete_consumers_of_others(url: str, nkey_file: str, subscribers: Iterable[Subscriber]) -> None:
+async def delete_consumers_of_others(
+    url: str, nkey_file: str, subscribers: Iterable[Subscriber], *, tls: ssl.SSLContext | None = None
+) -> None:
     """Delete the consumers of all other subscribers, before the server admits new ones.
 
     Raises nats.errors.Error.
     """
-    async with _administering(url, nkey_file) as jetstream:
+    async with _administering(url, nkey_file, tls) as jetstream:
         await _delete_others(jetstream, {subscriber.name: subscriber.consumer for subscriber in subscribers})
 
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-import nats as nats_client
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +16,6 @@ from nats.js.errors import NotFoundError
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume
 from chassis.bus.provision import create_streams
-from contracts.values import Secret
 from contracts.wire.topology import OUTCOMES_CONSUMER, STREAMS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres, running_postgres
@@ -31,6 +29,7 @@ from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
 from gateway.syncs.record import Recorder
 from gateway.syncs.sweeper import LATEST_SECONDS, Patience, Sweeper
+from tests.joining import bus_of, joined
 from tests.system.test_sweeper import run
 from tests.waiting import until
 
@@ -137,8 +136,7 @@ class Sweeping:
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
         """Let a gateway record outcomes."""
-        seed = Secret(self.nats.seed_file("gateway").read_text())
-        bus = Bus("gateway", "gateway", self.nats.url, seed)
+        bus = bus_of(self.nats, "gateway")
         announcer = Announcer(bus, self.relay)
         outcomes = Outcomes(self.pool, announcer, self.relay, Recorder(self.pool), self.key)
         consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
@@ -152,10 +150,9 @@ class Sweeping:
 @asynccontextmanager
 async def sweeping_on(database: Postgres, pool: Pool, nats: Nats) -> AsyncIterator[Sweeping]:
     """Yield the parts on recreated streams, with a running relay."""
-    bus = Bus("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+    bus = bus_of(nats, "gateway")
     await bus.start()
-    seed = str(nats.seed_file("admin"))
-    async with await nats_client.connect(nats.url, nkeys_seed=seed, reconnect_time_wait=0.2) as admin:
+    async with await joined(nats, "admin", reconnect_time_wait=0.2) as admin:
         for stream in STREAMS:
             with suppress(NotFoundError):
                 await admin.jetstream().delete_stream(str(stream.name))

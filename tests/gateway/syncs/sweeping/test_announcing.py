@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
-import nats as nats_client
 import pytest
 
 from chassis.bus.delivery import Delivery
@@ -22,6 +21,7 @@ from gateway.syncs.requests import Asking, Requests
 from tests.gateway.allowing import allowing
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.gateway.syncs.sweeping.test_forged_outcomes import Scene, opened, said
+from tests.joining import joined
 from tests.tapping import taken
 from tests.waiting import until
 
@@ -126,8 +126,7 @@ async def test_a_broker_hears_of_every_end(
 ) -> None:
     """The end is announced after it is in the database, whatever its cause."""
     scene = await opened(sweeping)
-    seed = str(sweeping.nats.seed_file("vault-broker"))
-    async with await nats_client.connect(sweeping.nats.url, nkeys_seed=seed) as broker:
+    async with await joined(sweeping.nats, "vault-broker") as broker:
         heard = await broker.subscribe(subjects.recorded(scene.sync_id))
         await taken(broker)
         async with sweeping.recording():
@@ -142,9 +141,8 @@ async def test_a_broker_hears_of_every_end(
 async def test_an_outcome_that_ends_nothing_is_not_announced(sweeping: Sweeping) -> None:
     """A sync stays open, and brokers sign for it, despite a forged outcome."""
     scene = await opened(sweeping)
-    seed = str(sweeping.nats.seed_file("vault-broker"))
     forged = scene.outcome(scene.grant(credential_id=uuid4()))
-    async with await nats_client.connect(sweeping.nats.url, nkeys_seed=seed) as broker:
+    async with await joined(sweeping.nats, "vault-broker") as broker:
         heard = await broker.subscribe(subjects.RECORDED_ALL)
         await taken(broker)
         async with sweeping.recording():
