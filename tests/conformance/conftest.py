@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from chassis.bus.connection import Bus
 from contracts.values import Secret
-from contracts.wire.grants import load_signing_key
+from contracts.wire.key_files import load_signing_key
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.postgres import running_postgres
