@@ -8,7 +8,8 @@ from contracts.wire.bus_accounts import server_accounts
 from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import write_subscribers
 from deploy.local.subscribers import SYSTEM, Registry, public_key
-from deploy.private_files import kept, new_key, password, public_pem
+from deploy.private_files import kept, password
+from deploy.signing_keys import new_key, public_pem
 
 SEAL_BYTES = 32
 SERVICES = ("gateway", "sync-worker", "vault-broker")

@@ -5,15 +5,6 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-
 PASSWORD_BYTES = 32
 
 
@@ -47,14 +38,3 @@ def kept(path: Path, make: Callable[[], bytes]) -> Path:
 def password() -> bytes:
     """Return a new password of letters, digits, `-` and `_`."""
     return secrets.token_urlsafe(PASSWORD_BYTES).encode()
-
-
-def new_key() -> bytes:
-    """Return a new Ed25519 key as PEM."""
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def public_pem(private: bytes) -> bytes:
-    """Return the public part of a key as PEM."""
-    public = load_pem_private_key(private, password=None).public_key()
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

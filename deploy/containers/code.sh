@@ -19,10 +19,11 @@ provisioning)
 	put chassis services/chassis/chassis/__init__.py services/chassis/chassis/tls.py
 	put chassis/bus services/chassis/chassis/bus/__init__.py services/chassis/chassis/bus/provision.py \
 		services/chassis/chassis/bus/transport.py
-	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/schemes
+	put vault_broker services/vault-broker/vault_broker/__init__.py services/vault-broker/vault_broker/paths.py \
+		services/vault-broker/vault_broker/schemes
 	put deploy deploy/vault
 	put deploy deploy/database
-	put deploy deploy/private_files.py deploy/keys.py deploy/compose
+	put deploy deploy/private_files.py deploy/signing_keys.py deploy/keys.py deploy/compose
 	put deploy/local deploy/local/certificates.py deploy/local/subscribers.py
 	put deploy/kubernetes/base/nats deploy/kubernetes/base/nats/nats.conf deploy/kubernetes/base/nats/cluster.conf
 	put deploy/kubernetes/components/postgres-single deploy/kubernetes/components/postgres-single/roles.sh

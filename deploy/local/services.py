@@ -19,7 +19,8 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
-from deploy.private_files import kept, new_key, private_folder, public_pem, write_private
+from deploy.private_files import kept, private_folder, write_private
+from deploy.signing_keys import new_key, public_pem
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
 from sync_worker.settings import OPTIONAL as OF_WORKER

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from contracts.exchanges import EXCHANGES
+from vault_broker.paths import TRANSIT
 from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import TransitKey
 
@@ -16,7 +17,11 @@ def broker_policy(keys: Collection[TransitKey] = KEYS) -> str:
     """Return the policy of a broker that imports keys of these kinds and signs with them."""
     types, paths = sorted({key.type for key in keys}), sorted({key.path("+") for key in keys})
     signing = (_signing(path, [key for key in keys if key.path("+") == path]) for path in paths)
-    return "\n".join([REST.read_text(), _importing(types), *signing])
+    return "\n".join([_rest(), _importing(types), *signing])
+
+
+def _rest() -> str:
+    return REST.read_text().replace('path "transit/', f'path "{TRANSIT}/')
 
 
 def _importing(types: Sequence[str]) -> str:
@@ -27,7 +32,7 @@ def _importing(types: Sequence[str]) -> str:
         "exportable": [False],
         "ciphertext": [],
     }
-    return _rule("transit/keys/+/import", allowed)
+    return _rule(f"{TRANSIT}/keys/+/import", allowed)
 
 
 def _signing(path: str, keys: Collection[TransitKey]) -> str:

@@ -8,6 +8,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, w
 from contracts.wire.sealing import SealingKey
 from deploy.private_files import write_private
 from deploy.vault.policy import broker_policy
+from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY, TRANSIT
 
 Answer = dict[str, Any]
 
@@ -26,15 +28,14 @@ BROKER = "vault-broker"
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
 ENGINES: dict[str, Answer] = {
     "sys/mounts/secret": {"type": "kv", "options": {"version": "2"}},
-    "sys/mounts/transit": {"type": "transit"},
+    f"sys/mounts/{TRANSIT}": {"type": "transit"},
     "sys/auth/approle": {"type": "approle"},
 }
 PODS: dict[str, Answer] = {"sys/auth/kubernetes": {"type": "kubernetes"}}
 # The audience of the broker's token: the API server accepts no token that is meant for the vault.
 AUDIENCE = "vault"
-SEALING_KEY = "secret/data/sealing-key"
-# The path where brokers of the previous release created it; brokers read it there until the next release.
-EARLIER_SEALING_KEY = "secret/data/credentials/sealing-key"
+# The fields of the record of sealing keys, as vault_broker/sealing_keys.py reads them.
+PRIVATE, OTHER, MADE = "private_key", "other_private_key", "created"
 FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
 # Increment it when a step below changes but no input of `state` does.
 STEPS = 1
@@ -132,9 +133,10 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) ->
     else:
         await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
     # The first read creates the key, which takes up to a second.
-    wrapping_key = (await call(client, "GET", "transit/wrapping_key"))["data"]["public_key"]
-    sealing_key = await _settle_sealing_key(client)
-    pinned = (wrapping_key_fingerprint(wrapping_key), sealing_key_fingerprint(sealing_key.public))
+    wrapping_key = (await call(client, "GET", f"{TRANSIT}/wrapping_key"))["data"]["public_key"]
+    sealing_keys = await _settle_sealing_keys(client)
+    sealing = ",".join(sealing_key_fingerprint(key.public) for key in sealing_keys)
+    pinned = (wrapping_key_fingerprint(wrapping_key), sealing)
     lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
     write_private(files.fingerprints_file, lines.encode())
     if terms.renewed or not (terms.cluster or await _login_is_good(client, files, terms)):
@@ -189,33 +191,38 @@ async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster)
     await call(client, "DELETE", f"auth/approle/role/{BROKER}")
 
 
-async def _settle_sealing_key(client: httpx.AsyncClient) -> SealingKey:
-    """Return the key pair of all brokers, equal at both paths; creates it if it does not exist.
+async def _settle_sealing_keys(client: httpx.AsyncClient) -> list[SealingKey]:
+    """Return the key pairs of all brokers: the one to which gateways seal, and in a rotation the other.
 
-    A broker of the previous release may create one at the earlier path at the same time: the first one stays.
+    Creates the first if it does not exist, equal at both paths. A broker of the previous release may create
+    one at the earlier path at the same time: the first one stays.
     """
-    if await _value(client, SEALING_KEY) is None:
-        made = b64encode(SealingKey.generate().private_bytes()).decode()
-        await _create(client, EARLIER_SEALING_KEY, made)
-        await _create(client, SEALING_KEY, await _value(client, EARLIER_SEALING_KEY) or made)
-    settled = await _value(client, SEALING_KEY)
-    assert settled is not None  # noqa: S101 - existed or was just created
-    if await _value(client, EARLIER_SEALING_KEY) != settled:
-        await call(client, "POST", EARLIER_SEALING_KEY, {"data": {"private_key": settled}})
-    return SealingKey.from_bytes(b64decode(settled))
+    if not await _record(client, SEALING_KEY):
+        record = {PRIVATE: b64encode(SealingKey.generate().private_bytes()).decode(), MADE: _now()}
+        await _create(client, EARLIER_SEALING_KEY, record)
+        await _create(client, SEALING_KEY, await _record(client, EARLIER_SEALING_KEY) or record)
+    settled = await _record(client, SEALING_KEY)
+    if (await _record(client, EARLIER_SEALING_KEY)).get(PRIVATE) != settled[PRIVATE]:
+        await call(client, "POST", EARLIER_SEALING_KEY, {"data": settled})
+    return [SealingKey.from_bytes(b64decode(settled[name])) for name in (PRIVATE, OTHER) if name in settled]
 
 
-async def _value(client: httpx.AsyncClient, path: str) -> str | None:
+def _now() -> str:
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
+
+
+async def _record(client: httpx.AsyncClient, path: str) -> dict[str, str]:
+    """Return a record of sealing keys, empty if there is none."""
     response = await client.get(path)
     if response.status_code == httpx.codes.NOT_FOUND:
-        return None
-    value: str = response.raise_for_status().json()["data"]["data"]["private_key"]
-    return value
+        return {}
+    record: dict[str, str] = response.raise_for_status().json()["data"]["data"]
+    return record
 
 
-async def _create(client: httpx.AsyncClient, path: str, value: str) -> None:
-    """Write a key unless one exists."""
-    body = {"options": {"cas": 0}, "data": {"private_key": value}}
+async def _create(client: httpx.AsyncClient, path: str, record: Mapping[str, str]) -> None:
+    """Write a record unless one exists."""
+    body = {"options": {"cas": 0}, "data": dict(record)}
     response = await client.post(path, json=body)
     if response.status_code != httpx.codes.BAD_REQUEST or "check-and-set" not in response.text:
         response.raise_for_status()

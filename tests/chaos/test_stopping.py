@@ -6,7 +6,7 @@ from signal import SIGCONT, SIGTERM
 
 from nats.aio.client import Client
 
-from contracts.wire.grants import load_signing_key
+from contracts.wire.key_files import load_signing_key
 from deploy.simulator.okx.accounts import load_accounts
 from sync_worker.handlers import SYNCS_AT_ONCE
 from tests.chaos.parts import World

@@ -8,7 +8,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from contracts.wire.grants import load_signing_key
+from contracts.wire.key_files import load_signing_key
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.postgres import running_postgres

@@ -48,7 +48,7 @@ async def main(directory):
         connection = Vault(vault.url, str(vault.ca))
         login = Login(connection, vault.role_id_file, vault.secret_id_file, time.monotonic)
         await login.check()
-        print((await Credentials(login).sealing_key()).public.hex(), flush=True)
+        print((await Credentials(login).sealing_keys()).newest.public.hex(), flush=True)
         if sys.argv[2:]:
             await asyncio.to_thread(sys.stdin.readline)
 
@@ -262,7 +262,7 @@ async def test_todays_broker_reads_the_same_key_before_the_update(
         role_id, secret_id = (directory / "keys" / f"broker.{name}" for name in ("role_id", "secret_id"))
         login = Login(connection, approle(role_id, secret_id), time.monotonic)
         await login.check()
-        key = await Credentials(login).sealing_key()
+        key = (await Credentials(login).sealing_keys()).newest
         connection.close()
 
     assert key.public == earlier.public

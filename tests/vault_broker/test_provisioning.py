@@ -10,17 +10,11 @@ import pytest_asyncio
 from contracts.wire.pinning import sealing_key_fingerprint
 from deploy.local.openbao import TERMS
 from deploy.local.processes import Processes
-from deploy.vault.provision import (
-    EARLIER_SEALING_KEY,
-    FINGERPRINTS,
-    SEALING_KEY,
-    Handover,
-    pinned_fingerprints,
-    provision,
-)
+from deploy.vault.provision import FINGERPRINTS, Handover, pinned_fingerprints, provision
 from tests.vault_broker.conftest import logged_in
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
+from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
 
 METADATA = [path.replace("/data/", "/metadata/") for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
 ENOUGH = 60
@@ -68,7 +62,7 @@ async def keys(vault: OwnVault) -> list[str]:
 async def check(vault: OwnVault) -> None:
     """Fail unless a broker can log in and finds the one key that is pinned."""
     async with logged_in(vault) as login:
-        key = await Credentials(login).sealing_key()
+        key = (await Credentials(login).sealing_keys()).newest
     pinned = pinned_fingerprints(vault.fingerprints_file)
     assert pinned[FINGERPRINTS[1]] == sealing_key_fingerprint(key.public)
     assert len(set(await keys(vault))) == 1

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.credentials import Destroy, Store
 from contracts.wire.envelope import Malformed, decode, encode
+from contracts.wire.key_files import Verifier
 
 VERIFY = "verify"
 _SYNC = "sync "
@@ -88,7 +88,7 @@ def grant_mark(text: str | None) -> str:
     return hashlib.sha256((text or "").encode()).hexdigest()[:16]
 
 
-def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
+def read_grant(text: str, key: Verifier, now: datetime) -> Grant:
     """Return a grant after a check of its signature and time; raises GrantRefused, GrantOver if expired."""
     grant = read_signed(text, key)
     if grant.exp.tzinfo is None or now >= grant.exp:
@@ -96,7 +96,7 @@ def read_grant(text: str, key: Ed25519PublicKey, now: datetime) -> Grant:
     return grant
 
 
-def read_signed(text: str, key: Ed25519PublicKey) -> Grant:
+def read_signed(text: str, key: Verifier) -> Grant:
     """Return a grant after a check of its signature, even if it has expired; raises GrantRefused."""
     try:
         payload, signature = (urlsafe_b64decode(part) for part in text.split("."))
@@ -116,7 +116,7 @@ def sign_request(request: Signable, key: Ed25519PrivateKey) -> Signable:
     return msgspec.structs.replace(request, signature=signature)
 
 
-def check_request(request: Store | Destroy, key: Ed25519PublicKey) -> None:
+def check_request(request: Store | Destroy, key: Verifier) -> None:
     """Check the signature of a request; raises GrantRefused for a wrong or missing one."""
     written = (request.signature or "").encode()
     try:
@@ -136,22 +136,6 @@ def granted_credential(text: str) -> UUID:
         raise Malformed("the grant can not be read") from None
     grant: Grant = decode(payload, Grant)
     return grant.credential_id
-
-
-def load_signing_key(pem: bytes) -> Ed25519PrivateKey:
-    """Read an Ed25519 private key; raises ValueError for any other key."""
-    key = load_pem_private_key(pem, password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("not an Ed25519 private key")
-    return key
-
-
-def load_verifying_key(pem: bytes) -> Ed25519PublicKey:
-    """Read an Ed25519 public key; raises ValueError for any other key."""
-    key = load_pem_public_key(pem)
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("not an Ed25519 public key")
-    return key
 
 
 def _content(request: Store | Destroy) -> bytes:

@@ -1,5 +1,7 @@
 """The metrics of all services, a closed list with the same names everywhere."""
 
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -80,6 +82,23 @@ CLOCK_OFFSET = _gauge(
     "Seconds by which another server's clock is ahead of this machine's",
     ["clock"],
 )
+KEY_CREATED = _gauge(
+    "butler_key_created_seconds",
+    "Unix time when a key in use was made; absent for a key of which the service does not know it",
+    ["key"],
+)
+KEYS_LIVE = _gauge(
+    "butler_keys_live", "Keys of a kind that are accepted, more than one in a rotation", ["key"]
+)
+
+
+def note_key(key: str, made: datetime | None, live: int = 1) -> None:
+    """Show when a key was made, if that is known, and how many of its kind are accepted."""
+    KEYS_LIVE.labels(key).set(live)
+    with suppress(KeyError):
+        KEY_CREATED.remove(key)
+    if made is not None:
+        KEY_CREATED.labels(key).set(made.timestamp())
 
 
 def exposition() -> bytes:

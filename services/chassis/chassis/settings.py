@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from chassis.tls import tls_context
 from contracts.values import Secret
+from contracts.wire.key_files import created
 
 MAX_PORT = 65535
 MAX_FILE = 64 * 1024
@@ -43,6 +45,7 @@ class Running(msgspec.Struct, frozen=True):
     """The settings of every service: access to the bus, address of the operations port, and log level.
 
     `nats_urls` are the servers of the bus. Without `nats_tls` the connection to it is not encrypted.
+    `nkey_made` is the time when the seed was made, None if its file does not say it.
     """
 
     nats_urls: tuple[str, ...]
@@ -50,6 +53,7 @@ class Running(msgspec.Struct, frozen=True):
     operations: Address
     log_level: str
     nats_tls: ssl.SSLContext | None = None
+    nkey_made: datetime | None = None
 
 
 class Collector(msgspec.Struct, frozen=True):
@@ -73,12 +77,14 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
 
     `also` are other settings that may name that port.
     """
+    seed, nkey_made = parsed(environ, "NATS_NKEY_FILE", _seed)
     return Running(
         nats_urls=parsed(environ, "NATS_URL", _servers),
-        nats_seed=parsed(environ, "NATS_NKEY_FILE", _seed),
+        nats_seed=seed,
         operations=listening(environ, ("OPERATIONS_PORT", *also), port),
         log_level=environ.get("LOG_LEVEL") or "info",
         nats_tls=_nats_tls(environ),
+        nkey_made=nkey_made,
     )
 
 
@@ -167,10 +173,12 @@ def _servers(text: str) -> tuple[str, ...]:
     return urls
 
 
-def _seed(text: str) -> Secret:
-    seed = content(text)
+def _seed(text: str) -> tuple[Secret, datetime | None]:
+    """Read a seed, which is the last line of its file, and the time of a line before it."""
+    whole = content(text)
+    seed = whole.rpartition(b"\n")[2]
     nkeys.from_seed(bytearray(seed)).wipe()
-    return Secret(seed.decode("ascii"))
+    return Secret(seed.decode("ascii")), created(whole)
 
 
 def _port(text: str) -> int:

@@ -22,6 +22,7 @@ from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
+from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from contracts import subjects
@@ -106,6 +107,7 @@ def _provide(part: object) -> Provide:
 async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; returns the exit code."""
     stopping = asyncio.Event()
+    note_keys(settings)
     pool = Pool(settings.database_url, settings.database_password.reveal())
     bus = Bus.of("gateway", "gateway", settings.running, GRACE_SECONDS)
     ending = Ending(stopping)
@@ -138,13 +140,13 @@ def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
     """Create the dependencies of the routes, and the background tasks by name."""
-    key, deadline = settings.grant_key, settings.sync_deadline_seconds
+    key, deadline = settings.grant_keys.current, settings.sync_deadline_seconds
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
     announcer = Announcer(bus, relay)
     recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
-    declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, key), waiters, gate)
+    declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
@@ -153,8 +155,8 @@ def composed(
         pool=pool,
         passwords=passwords,
         proving=Proving(pool, passwords),
-        tokens=AccessTokens(settings.jwt_key, pool),
-        refreshing=Refreshing(pool, settings.jwt_key, allowed),
+        tokens=AccessTokens(settings.jwt_keys, pool),
+        refreshing=Refreshing(pool, settings.jwt_keys, allowed),
         intake=Intake(pool, bus, broker, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, Terms(key, deadline), allowed),
@@ -175,6 +177,13 @@ def composed(
         "clocks": clocks.keep(_others_clocks(pool, bus)),
         **observing,
     }
+
+
+def note_keys(settings: Settings) -> None:
+    """Show the ages of the keys of the gateway's files."""
+    note_key("nkey", settings.running.nkey_made)
+    for name, keys in (("jwt", settings.jwt_keys), ("grant", settings.grant_keys)):
+        note_key(name, keys.made, len(keys.all))
 
 
 def _others_clocks(pool: Pool, bus: Bus) -> dict[str, Ask]:

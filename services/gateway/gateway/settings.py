@@ -1,7 +1,6 @@
 """The gateway's settings, from its environment and the files that it names."""
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.settings import (
     MAX_NUMBER,
@@ -19,7 +18,7 @@ from chassis.settings import (
 )
 from chassis.settings import OPTIONAL as RUNNING
 from contracts.values import Secret
-from contracts.wire.grants import load_signing_key
+from contracts.wire.key_files import SigningKeys, read_signing_keys
 from contracts.wire.pinning import read_fingerprints
 from gateway.accounts.credentials import Pinned
 from gateway.limits import DAY, MINUTE, Limits, Policy
@@ -72,8 +71,8 @@ class Settings(msgspec.Struct, frozen=True):
     address: Address
     database_url: str
     database_password: Secret
-    jwt_key: Ed25519PrivateKey
-    grant_key: Ed25519PrivateKey
+    jwt_keys: SigningKeys
+    grant_keys: SigningKeys
     egress: tuple[str, ...]
     pinned: Pinned
     sync_deadline_seconds: float
@@ -98,8 +97,8 @@ def load(environ: Environment) -> Settings:
         address=address,
         database_url=parsed(environ, "DATABASE_URL", str),
         database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
-        jwt_key=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_key),
-        grant_key=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_key),
+        jwt_keys=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_keys),
+        grant_keys=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_keys),
         egress=listed(environ.get("EGRESS_ADDRESSES", "")),
         pinned=Pinned(*(_fingerprints(environ, name) for name in FINGERPRINTS)),
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
@@ -177,5 +176,5 @@ def _password(text: str) -> Secret:
     return Secret(content(text).decode())
 
 
-def _signing_key(text: str) -> Ed25519PrivateKey:
-    return load_signing_key(content(text))
+def _signing_keys(text: str) -> SigningKeys:
+    return read_signing_keys(content(text))

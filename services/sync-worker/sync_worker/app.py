@@ -11,6 +11,7 @@ from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.clocks import DISAGREES, NATS, Clocks
 from chassis.health import Checks, health_application, merged, running
+from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from chassis.settings import Environment
@@ -45,6 +46,7 @@ async def run(configuration: Configuration) -> int:
     for words in general.renamed:
         log.warning("setting_renamed", words=words)
     bus = Bus.of("sync-worker", "worker", general.running)
+    note_key("nkey", general.running.nkey_made)
     https = Https(general.exchange_ca_file, general.exchange_proxy)
     clocks = Clocks()
     connected = connectors(configuration.connects, Parts(https, Broker(bus), clocks, general))

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 
 from chassis.bus.connection import Bus
 from chassis.bus.contact import Contact
 from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
+from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from contracts.wire.bus_users import BROKER_ASKS
 from vault_broker.credentials import Credentials
+from vault_broker.errors import VaultUnavailable
 from vault_broker.handlers import Handlers
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
@@ -29,7 +32,9 @@ async def run(settings: Settings) -> int:
     login = Login(vault, settings.login, time.monotonic)
     bus = Bus.of("vault-broker", "broker", settings.running)
     credentials = Credentials(login)
-    Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
+    Handlers(credentials, settings.gateway_keys, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
+    note_key("nkey", settings.running.nkey_made)
+    note_key("grant", settings.gateway_keys.made, len(settings.gateway_keys.keys))
     stopping = asyncio.Event()
     contact = Contact(bus, BROKER_ASKS)
     required = {"running": running(stopping), **bus.checks(), **contact.checks(), "vault": login.ready}
@@ -38,7 +43,7 @@ async def run(settings: Settings) -> int:
     # Each response of the vault has its time, so no clock needs a request of its own.
     parts = {
         "vault": login.keep(),
-        "metrics": collect(checks),
+        "metrics": collect(checks, partial(_note_sealing_key, credentials)),
         "clocks": clocks.keep({}),
         "contact": contact.keep(),
     }
@@ -47,3 +52,10 @@ async def run(settings: Settings) -> int:
         return await run_service(bus, [operations], parts, stopping)
     finally:
         vault.close()
+
+
+async def _note_sealing_key(credentials: Credentials) -> None:
+    """Show the age of the sealing key; its last known age stays while the vault is not available."""
+    with suppress(VaultUnavailable):
+        keys = await credentials.sealing_keys()
+        note_key("sealing", keys.made, keys.live)

@@ -2,11 +2,11 @@
 
 transit/keys/<credential_id>             the signing field, a key that cannot be exported
 secret/data/credentials/<credential_id>  exchange and the other fields; a credential exists when this does
-secret/data/sealing-key                  the key pair that all brokers share, made by provisioning
+secret/data/sealing-key                  the key pairs that all brokers share, made by provisioning
 """
 
 import asyncio
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
@@ -17,15 +17,14 @@ from contracts.credentials import Fields
 from contracts.exchanges.types import RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import MIN_KEY_BYTES, Secret
-from contracts.wire.sealing import SealingKey
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
+from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY, TRANSIT
 from vault_broker.schemes.types import TransitKey
+from vault_broker.sealing_keys import SealingKeys, SealingRecord
 from vault_broker.vault import Answer, Part, read_answer
 from vault_broker.vault_login import Login
 
 UNDO_TIMEOUT = 2.0
-# Brokers of the previous release made it at the second; a vault not provisioned since then has only that.
-SEALING_KEY_PATHS = ("secret/data/sealing-key", "secret/data/credentials/sealing-key")
 _SIGNATURE_PREFIX = "vault:v1:"
 
 # The vault answers every failed import with status 500, so only its text shows the cause.
@@ -50,10 +49,6 @@ class _WrappingKey(msgspec.Struct):
     public_key: str
 
 
-class _KeyPair(msgspec.Struct):
-    private_key: Secret
-
-
 class _Signature(msgspec.Struct):
     hmac: str = ""
     signature: str = ""
@@ -72,15 +67,14 @@ class Credentials:
 
     async def wrapping_key(self) -> str:
         """Return the public key (PEM, RSA-4096) with which gateways wrap secrets for import."""
-        answer = await self._login.request("GET", "transit/wrapping_key")
+        answer = await self._login.request("GET", f"{TRANSIT}/wrapping_key")
         return _data(answer, _WrappingKey).public_key
 
-    async def sealing_key(self) -> SealingKey:
-        """Return the key pair that all brokers share; raises VaultUnavailable if it does not exist."""
-        for path in SEALING_KEY_PATHS:
+    async def sealing_keys(self) -> SealingKeys:
+        """Return the key pairs that all brokers share; raises VaultUnavailable if there is none."""
+        for path in (SEALING_KEY, EARLIER_SEALING_KEY):
             with suppress(Absent, Denied):
-                pair = await self._read(path, _KeyPair)
-                return SealingKey.from_bytes(b64decode(pair.private_key.reveal()))
+                return SealingKeys.of(await self._read(path, SealingRecord))
         raise VaultUnavailable("the vault holds no sealing key: it must be provisioned")
 
     async def store(
@@ -127,7 +121,7 @@ class Credentials:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Delete all parts of a credential from the vault; already deleted counts as success."""
-        key = f"transit/keys/{credential_id}"
+        key = f"{TRANSIT}/keys/{credential_id}"
         try:
             await self._login.request("POST", f"{key}/config", {"deletion_allowed": True})
             await self._login.request("DELETE", key)
@@ -144,7 +138,7 @@ class Credentials:
             "ciphertext": b64encode(wrapped_secret).decode(),
         }
         try:
-            await self._login.request("POST", f"transit/keys/{credential_id}/import", body)
+            await self._login.request("POST", f"{TRANSIT}/keys/{credential_id}/import", body)
         except Rejected as error:
             for text, code, detail in _IMPORT_FAILURES:
                 if text in error.reason:

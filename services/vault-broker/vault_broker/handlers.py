@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chassis import metrics, tracing
 from chassis.bus.connection import Bus
@@ -34,12 +33,14 @@ from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.fields import wrong_fields
 from contracts.wire.grants import Grant, GrantOver, GrantRefused, check_request, read_grant
-from contracts.wire.sealing import SealBroken, SealingKey, seal
+from contracts.wire.key_files import Verifier
+from contracts.wire.sealing import SealBroken, seal
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import VaultAnswer, VaultUnavailable
 from vault_broker.grant_use import Ended, Signed
 from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import Draft
+from vault_broker.sealing_keys import SealingKeys
 from vault_broker.signing import draft_reads, messages, sign_reads
 
 QUEUE = "vault-broker"
@@ -70,13 +71,13 @@ class Handlers:
     def __init__(
         self,
         credentials: Credentials,
-        gateway_key: Ed25519PublicKey,
+        gateway_keys: Verifier,
         now: Callable[[], datetime],
         disagrees: Callable[[], bool] = lambda: False,
         lateness: float = 0.0,
     ) -> None:
         self._credentials = credentials
-        self._gateway_key = gateway_key
+        self._gateway_keys = gateway_keys
         self._now = now
         self._disagrees = disagrees
         self._lateness = lateness
@@ -95,7 +96,7 @@ class Handlers:
         """Return the current public keys with which a gateway sends a credential."""
         async with _audited("keys"):
             wrapping_key = await self._credentials.wrapping_key()
-            sealing_key = await self._credentials.sealing_key()
+            sealing_key = (await self._credentials.sealing_keys()).newest
             return Keys(wrapping_key, sealing_key.public, sealing_key.key_id)
 
     async def store(self, body: bytes) -> Stored:
@@ -107,7 +108,7 @@ class Handlers:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
             self._check_signature("store", request)
-            fields = _open_fields(request, await self._credentials.sealing_key())
+            fields = _open_fields(request, await self._credentials.sealing_keys())
             credential, key = Credential(request.exchange, fields), scheme_of(request.exchange).key
             await self._credentials.store(request.credential_id, key, request.wrapped_secret, credential)
             return Stored()
@@ -163,7 +164,7 @@ class Handlers:
 
     def _read_grant(self, text: str) -> Grant:
         try:
-            return read_grant(text, self._gateway_key, self._now())
+            return read_grant(text, self._gateway_keys, self._now())
         except GrantOver as error:
             raise self._late(Code.GRANT_REFUSED, str(error)) from None
         except GrantRefused as error:
@@ -176,7 +177,7 @@ class Handlers:
             metrics.UNSIGNED.labels(action).inc()
             return
         try:
-            check_request(request, self._gateway_key)
+            check_request(request, self._gateway_keys)
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
@@ -195,13 +196,14 @@ class Handlers:
         return failure(Code.CLOCK_DISAGREES, CLOCK_WORDS) if self._disagrees() else failure(code, detail)
 
 
-def _open_fields(request: Store, key: SealingKey) -> Fields:
+def _open_fields(request: Store, keys: SealingKeys) -> Fields:
     """Open the fields that the gateway sealed.
 
-    Raises Failure: keys_changed if it used another key, invalid_request for fields that are not valid for the
-    exchange.
+    Raises Failure: keys_changed if it used a key that is not live, invalid_request for fields that are not
+    valid for the exchange.
     """
-    if request.sealing_key_id != key.key_id:
+    key = keys.find(request.sealing_key_id)
+    if key is None:
         raise failure(Code.KEYS_CHANGED, "the credential is sealed to another key")
     try:
         plain = key.open(request.sealed_parts, subjects.STORE, request.credential_id, request.request_id)

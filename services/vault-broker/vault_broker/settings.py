@@ -1,11 +1,10 @@
 """The settings of the vault-broker, from its environment and the files it names."""
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chassis.settings import OPTIONAL as RUNNING
 from chassis.settings import Environment, Running, content, parsed, readable, running
-from contracts.wire.grants import load_verifying_key
+from contracts.wire.key_files import VerifyingKeys, read_verifying_keys
 from vault_broker.auth_methods import Method, approle, kubernetes
 
 DEFAULT_PORT = 3002
@@ -24,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True):
     vault_address: str
     vault_ca_file: str
     login: Method
-    gateway_key: Ed25519PublicKey
+    gateway_keys: VerifyingKeys
 
 
 def load(environ: Environment) -> Settings:
@@ -34,7 +33,7 @@ def load(environ: Environment) -> Settings:
         vault_address=parsed(environ, "VAULT_ADDR", _https),
         vault_ca_file=str(parsed(environ, "VAULT_CACERT", readable)),
         login=_login(environ),
-        gateway_key=parsed(environ, "GRANT_PUBLIC_KEY_FILE", lambda text: load_verifying_key(content(text))),
+        gateway_keys=parsed(environ, "GRANT_PUBLIC_KEY_FILE", _verifying_keys),
     )
 
 
@@ -44,6 +43,10 @@ def _login(environ: Environment) -> Method:
         return kubernetes(parsed(environ, KUBERNETES, readable))
     names = ("VAULT_ROLE_ID_FILE", "VAULT_SECRET_ID_FILE")
     return approle(*(parsed(environ, name, readable) for name in names))
+
+
+def _verifying_keys(text: str) -> VerifyingKeys:
+    return read_verifying_keys(content(text))
 
 
 def _https(text: str) -> str:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
+from contracts.wire.key_files import SigningKeys
 from gateway.app import Provided, application
 from gateway.http.authentication import AccessTokens
 from gateway.http.openapi import described
@@ -33,6 +34,7 @@ PUBLIC = {
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "GET /api/v1/exchanges",
+    "GET /.well-known/jwks.json",
     "GET /asyncapi.json",
     "GET /openapi.json",
     "GET /swagger-ui",
@@ -69,7 +71,7 @@ def routes(app: Litestar) -> dict[str, HTTPRouteHandler]:
 
 @pytest.fixture(name="tokens")
 def _tokens(pool: Pool) -> AccessTokens:
-    return AccessTokens(Ed25519PrivateKey.generate(), pool)
+    return AccessTokens(SigningKeys(Ed25519PrivateKey.generate()), pool)
 
 
 async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens: AccessTokens) -> None:

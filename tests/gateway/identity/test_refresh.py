@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.values import Secret
+from contracts.wire.key_files import SigningKeys
 from deploy.local.postgres import Postgres
 from gateway.errors import NotSignedIn, RateLimitExceeded, RefreshTokenReused
 from gateway.identity.login import login
@@ -23,7 +24,7 @@ OVER = "select revoked_at is not null from refresh_families"
 
 def refreshing(pool: Pool, **quotas: int) -> Refreshing:
     """Return the part of a gateway that exchanges refresh tokens."""
-    return Refreshing(pool, KEY, allowing(**quotas))
+    return Refreshing(pool, SigningKeys(KEY), allowing(**quotas))
 
 
 async def begun(pool: Pool, passwords: Passwords) -> Renewed:

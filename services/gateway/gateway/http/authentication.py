@@ -1,14 +1,18 @@
 """Access tokens (JWT, EdDSA), required by every route that is not marked public."""
 
 import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 from litestar.middleware.authentication import AuthenticationResult
@@ -18,6 +22,8 @@ from litestar.security.jwt.middleware import JWTAuthenticationMiddleware
 from uuid_utils.compat import uuid7
 
 from contracts.values import Secret
+from contracts.wire.key_files import SigningKeys, read_verifying_keys
+from gateway.identity.key_set import key_id, key_set
 from gateway.identity.sessions import find_signed_in
 from gateway.identity.tokens import ACCESS_LIFE, SignedIn
 from gateway.store.pool import Pool
@@ -59,15 +65,23 @@ class _AccessToken(Token):
         self.exp, self.iat = self.exp.replace(microsecond=0), self.iat.replace(microsecond=0)
 
     @classmethod
-    def decode_payload(cls, *args: Any, **named: Any) -> Any:
+    def decode_payload(cls, *_: Any, **named: Any) -> Any:
         """Decode and verify; raises InvalidTokenError, also for claims that Litestar can not process."""
         named["options"] = {**named["options"], "verify_exp": False, "verify_iat": False}
-        payload = super().decode_payload(*args, **named)
+        payload = cls._verified(_keys_of(named["encoded_token"], named.pop("secret")), named)
         try:
             msgspec.convert(payload, _Claims)
         except msgspec.ValidationError as error:
             raise jwt.InvalidTokenError(str(error)) from None
         return payload
+
+    @classmethod
+    def _verified(cls, keys: Iterable[Ed25519PublicKey], named: Mapping[str, Any]) -> Any:
+        """Return the payload of a token that one of the keys signed; raises InvalidTokenError."""
+        for key in keys:
+            with suppress(jwt.InvalidSignatureError):
+                return super().decode_payload(secret=key, **named)  # type: ignore[arg-type]  # a key, not its text
+        raise jwt.InvalidTokenError("no key of this gateway signed the token")
 
 
 class _Bearer(JWTAuthenticationMiddleware):
@@ -95,12 +109,13 @@ class _Authentication(JWTAuth[SignedIn]):
 class AccessTokens:
     """Issues access tokens and checks them on every request that needs a user."""
 
-    def __init__(self, key: Ed25519PrivateKey, pool: Pool) -> None:
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    def __init__(self, keys: SigningKeys, pool: Pool) -> None:
+        accepted = keys.accepted.keys
         self._pool = pool
-        self._pem = pem.decode()
+        self._key, self._key_id = keys.current, key_id(accepted[0])
+        self.key_set = key_set(accepted)
         self.auth = _Authentication(
-            token_secret=self._pem,
+            token_secret="".join(map(_pem, accepted)),
             retrieve_user_handler=self._signed_in,
             algorithm=ALGORITHM,
             accepted_audiences=[AUDIENCE],
@@ -122,9 +137,33 @@ class AccessTokens:
             jti=str(uuid7()),
             extras={FAMILY: str(family_id)},
         )
-        return Secret(token.encode(self._pem, ALGORITHM))
+        claims = {name: value for name, value in asdict(token).items() if value is not None}
+        return Secret(jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._key_id}))
 
     async def _signed_in(self, token: Token, _connection: Connection) -> SignedIn | None:
         """Return the user of a token; None if the user is unknown or the token expired or was revoked."""
         times = Times(token.iat, token.exp)
         return await find_signed_in(self._pool, UUID(token.sub), UUID(token.extras[FAMILY]), times)
+
+
+def _keys_of(token: str, pems: str) -> Iterable[Ed25519PublicKey]:
+    """Return the keys that may have signed a token: the one that it names, or all if it names none.
+
+    Tokens of the previous release name none. Raises InvalidTokenError for a key that is not known.
+    """
+    known = _known(pems)
+    header = jwt.get_unverified_header(token)
+    if "kid" not in header:
+        return known.values()
+    if header["kid"] not in known:
+        raise jwt.InvalidTokenError("the token names a key that is not known")
+    return (known[header["kid"]],)
+
+
+@cache
+def _known(pems: str) -> Mapping[str, Ed25519PublicKey]:
+    return {key_id(key): key for key in read_verifying_keys(pems.encode()).keys}
+
+
+def _pem(key: Ed25519PublicKey) -> str:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

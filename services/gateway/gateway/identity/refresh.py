@@ -2,6 +2,7 @@
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from contracts.values import Secret
+from contracts.wire.key_files import SigningKeys
 from gateway.errors import NotSignedIn, RefreshTokenReused, UserDisabled
 from gateway.identity.throttle import admit_refresh
 from gateway.identity.tokens import Renewed, refresh_hash
@@ -28,13 +30,14 @@ class Refreshing:
     """Derives the successor of a refresh token from the token and a key that all gateways share.
 
     So a repeat gets the same successor, although the database holds only hashes. Deriving a successor needs
-    both the key and the token.
+    both the key and the token. While keys are rotated, a gateway with another current key may have derived
+    it: a repeat gets the successor that the database knows.
     """
 
-    def __init__(self, pool: Pool, key: Ed25519PrivateKey, allowed: Limits) -> None:
+    def __init__(self, pool: Pool, keys: SigningKeys, allowed: Limits) -> None:
         self._pool = pool
         self._limits = allowed
-        self._key = HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
+        self._keys = [_derived(key) for key in keys.all]
 
     async def refresh(self, presented: Secret, address: str | None) -> Renewed:
         """Exchange a token; raises NotSignedIn and UserDisabled.
@@ -43,16 +46,17 @@ class Refreshing:
         """
         if len(presented) > MAX_LENGTH:
             raise _unknown()
-        successor = self._successor(presented)
-        hashes = refresh_hash(presented), refresh_hash(successor)
+        successors = {refresh_hash(each): each for each in self._successors(presented)}
         token = None
         try:
             async with self._pool.transaction() as connection:
-                token = await users.take_refresh_token(connection, *hashes, REPEATED_WITHIN)
+                token = await users.take_refresh_token(
+                    connection, refresh_hash(presented), list(successors), REPEATED_WITHIN
+                )
                 await admit_refresh(connection, self._limits, token, address)
                 refusal = _refusal(token)
                 if token is not None and refusal is None:
-                    return await _renewed(connection, token, successor)
+                    return await _renewed(connection, token, successors)
                 if token is not None and not token.family_over:
                     await _end(connection, token, address)
         except UserDisabled:  # nothing is used up, so that the login goes on when the user is enabled
@@ -61,19 +65,30 @@ class Refreshing:
             raise
         raise refusal or _unknown()
 
-    def _successor(self, token: Secret) -> Secret:
-        """Derive the successor of a token: 256 bits in the form of a new token."""
-        digest = hmac.digest(self._key, token.reveal().encode(), "sha256")
-        return Secret(urlsafe_b64encode(digest).rstrip(b"=").decode())
+    def _successors(self, token: Secret) -> list[Secret]:
+        """Derive the successor of a token with each key: 256 bits in the form of a new token."""
+        digests = [hmac.digest(key, token.reveal().encode(), "sha256") for key in self._keys]
+        return [Secret(urlsafe_b64encode(digest).rstrip(b"=").decode()) for digest in digests]
 
 
-async def _renewed(connection: Connection, token: RefreshToken, successor: Secret) -> Renewed:
-    """Store the successor of a token that was used the first time; raises UserDisabled."""
+def _derived(key: Ed25519PrivateKey) -> bytes:
+    return HKDF(SHA256(), 32, None, PURPOSE).derive(key.private_bytes_raw())
+
+
+async def _renewed(
+    connection: Connection, token: RefreshToken, successors: Mapping[bytes, Secret]
+) -> Renewed:
+    """Store the successor of a token that was used the first time; raises UserDisabled.
+
+    `successors` are the possible ones by their hashes, that of the current key first.
+    """
     if await disabled_users.disabled_at(connection, token.user_id) is not None:
         raise UserDisabled
+    successor = token.repeated or next(iter(successors))
     if not token.used:
-        await users.insert_refresh_token(connection, refresh_hash(successor), token.family_id)
-    return Renewed(token.user_id, token.family_id, successor, await database_time(connection))
+        await users.insert_refresh_token(connection, successor, token.family_id)
+    now = await database_time(connection)
+    return Renewed(token.user_id, token.family_id, successors[successor], now)
 
 
 async def _end(connection: Connection, token: RefreshToken, address: str | None) -> None:

@@ -14,8 +14,9 @@ from litestar.serialization import encode_json
 from chassis.health import Ready
 from contracts.wire.asyncapi import DOCUMENT
 from gateway.errors import NotFound
-from gateway.http.authentication import PUBLIC
+from gateway.http.authentication import PUBLIC, AccessTokens
 from gateway.http.openapi import described
+from gateway.identity.key_set import JwkSet
 
 
 def _swagger_files() -> dict[str, Path]:
@@ -27,6 +28,9 @@ def _swagger_files() -> dict[str, Path]:
 
 FILES = _swagger_files()
 OPENAPI = "/openapi.json"
+KEY_SET = "/.well-known/jwks.json"
+# A reader knows a new key that long before a gateway signs with it: docs/decisions/0035.
+KEY_SET_SECONDS = 300
 SWAGGER = "/swagger-ui"
 PAGE = f"""<!doctype html>
 <html lang="en">
@@ -58,6 +62,13 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def asyncapi() -> Response[bytes]:
     """Serve the AsyncAPI document of the bus."""
     return Response(_described_bus(), media_type=MediaType.JSON)
+
+
+@get(KEY_SET, include_in_schema=False, opt=PUBLIC)
+async def key_set(tokens: NamedDependency[AccessTokens]) -> Response[JwkSet]:
+    """Serve the public keys of access tokens, for programs that verify tokens themselves."""
+    headers = {"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"}
+    return Response(tokens.key_set, media_type="application/jwk-set+json", headers=headers)
 
 
 @get(SWAGGER, media_type=MediaType.HTML, include_in_schema=False, opt=PUBLIC)

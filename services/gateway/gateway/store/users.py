@@ -1,5 +1,6 @@
 """Users and their refresh tokens."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,13 +42,13 @@ class Times(msgspec.Struct, frozen=True):
 class RefreshToken(msgspec.Struct, frozen=True):
     """A refresh token as it was before this use, with the state of its family.
 
-    `repeated` is true if it was used a short time ago and its successor was not used.
+    `repeated` is the hash of its successor if it was used a short time ago and its successor was not used.
     """
 
     family_id: UUID
     user_id: UUID
     used: bool
-    repeated: bool
+    repeated: bytes | None
     family_over: bool
 
 
@@ -139,10 +140,11 @@ async def insert_refresh_token(connection: Connection, token_hash: bytes, family
 
 
 async def take_refresh_token(
-    connection: Connection, token_hash: bytes, successor_hash: bytes, repeated_within: timedelta
+    connection: Connection, token_hash: bytes, successors: Sequence[bytes], repeated_within: timedelta
 ) -> RefreshToken | None:
     """Mark a refresh token as used and return its earlier state; locks its row.
 
+    `successors` are the hashes of the tokens that may have followed it; at most one of them did.
     A separate statement locks the row, so that the next statement sees the changes of earlier lock holders.
     """
     await connection.execute("select 1 from refresh_tokens where hash = %s for update", [token_hash])
@@ -150,14 +152,15 @@ async def take_refresh_token(
         connection,
         RefreshToken,
         """select token.family_id, family.user_id, token.used_at is not null as used,
-                  coalesce(token.used_at > now() - %(within)s, false) and exists (
-                      select from refresh_tokens successor where successor.hash = %(successor)s
-                         and successor.family_id = token.family_id and successor.used_at is null) as repeated,
+                  (select successor.hash from refresh_tokens successor
+                   where successor.hash = any(%(successors)s) and successor.family_id = token.family_id
+                     and successor.used_at is null and token.used_at > now() - %(within)s
+                   limit 1) as repeated,
                   family.revoked_at is not null or family.expires_at <= now() as family_over
            from refresh_tokens token join refresh_families family on family.id = token.family_id
            where token.hash = %(hash)s""",
         hash=token_hash,
-        successor=successor_hash,
+        successors=list(successors),
         within=repeated_within,
     )
     if token is not None and not token.used:

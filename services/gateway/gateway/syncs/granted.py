@@ -2,10 +2,9 @@
 
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant, GrantRefused, read_signed, sync_purpose
+from contracts.wire.key_files import Verifier
 
 MAX_GRANT = 1024
 
@@ -14,7 +13,7 @@ class Forged(Malformed):
     """An outcome whose grant is not the gateway's grant for its sync, so it must not affect any sync."""
 
 
-def granted(text: object, sync_id: UUID, key: Ed25519PublicKey) -> Grant | None:
+def granted(text: object, sync_id: UUID, key: Verifier) -> Grant | None:
     """Return the verified grant of a sync's outcome, None without a grant; raises Forged.
 
     Workers of the previous version send no grant; their outcomes count for one release. An expired grant is

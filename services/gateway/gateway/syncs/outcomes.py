@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis import metrics, tracing
 from chassis.bus.delivery import Delivery, RetryLater
@@ -14,6 +13,7 @@ from contracts.faults import Code
 from contracts.syncs import SyncOutcome
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.grants import Grant
+from contracts.wire.key_files import SigningKeys
 from gateway.outbox.relay import Relay
 from gateway.portfolio.verdicts import unknown_wallets
 from gateway.rows.outbox import Outgoing
@@ -42,9 +42,9 @@ class Outcomes:
     """Handles outcomes, and the server's advisories about requests that it stopped delivering."""
 
     def __init__(
-        self, pool: Pool, announcer: Announcer, relay: Relay, recorder: Recorder, key: Ed25519PrivateKey
+        self, pool: Pool, announcer: Announcer, relay: Relay, recorder: Recorder, keys: SigningKeys
     ) -> None:
-        self._key = key
+        self._key, self._accepted = keys.current, keys.accepted
         self._pool = pool
         self._recorder = recorder
         self._announcer = announcer
@@ -108,7 +108,7 @@ class Outcomes:
         if sync_id is None:
             return None
         try:
-            return _Claim(sync_id, granted(said.grant, sync_id, self._key.public_key()))
+            return _Claim(sync_id, granted(said.grant, sync_id, self._accepted))
         except Forged:
             metrics.OUTCOMES.labels("forged").inc()
             raise

@@ -8,6 +8,7 @@ import msgspec
 from contracts.credentials import Fields, SignedRead
 from contracts.exchanges.types import Request
 from contracts.values import Secret
+from vault_broker.paths import TRANSIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class TransitKey:
 
     def path(self, name: str) -> str:
         """Return the path at which a key signs; `+` stands for every key."""
-        return f"transit/{self.operation}/{name}/{self.digest}"
+        return f"{TRANSIT}/{self.operation}/{name}/{self.digest}"
 
 
 HMAC_SHA256 = TransitKey("hmac", "hmac", "sha2-256")

@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from chassis.bus.connection import Bus
 from chassis.bus.consume import consume
 from chassis.bus.provision import create_streams
+from contracts.wire.key_files import SigningKeys
 from contracts.wire.topology import OUTCOMES_CONSUMER, STREAMS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres, running_postgres
@@ -138,7 +139,7 @@ class Sweeping:
         """Let a gateway record outcomes."""
         bus = bus_of(self.nats, "gateway")
         announcer = Announcer(bus, self.relay)
-        outcomes = Outcomes(self.pool, announcer, self.relay, Recorder(self.pool), self.key)
+        outcomes = Outcomes(self.pool, announcer, self.relay, Recorder(self.pool), SigningKeys(self.key))
         consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
         await bus.start()
         try:

@@ -9,6 +9,7 @@ from chassis.bus.delivery import Delivery
 from contracts import subjects
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
+from contracts.wire.key_files import SigningKeys
 from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 from gateway.accounts.delete import Deleting
@@ -31,7 +32,8 @@ TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 def outcomes(sweeping: Sweeping) -> Outcomes:
     """Return the part of a gateway that ends syncs by outcomes and advisories."""
     announcer = Announcer(sweeping.bus, sweeping.relay)
-    return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool), sweeping.key)
+    keys = SigningKeys(sweeping.key)
+    return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool), keys)
 
 
 async def pause(sweeping: Sweeping, scene: Scene) -> None:
