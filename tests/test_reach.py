@@ -52,6 +52,7 @@ FOLDERS = {
     "gateway.accounts.submission": NOTHING,
     "gateway.identity": SQL,
     "gateway.identity.passwords": NOTHING,
+    "gateway.load": SQL,
     "gateway.outbox": BUS | SQL,
     "gateway.outbox.lanes": NOTHING,
     "gateway.portfolio": NOTHING,

@@ -39,6 +39,7 @@ class Running(msgspec.Struct, frozen=True):
     """The settings of every service: access to the bus, address of the operations port, and log level.
 
     `nats_urls` are the servers of the bus. Without `nats_tls` the connection to it is not encrypted.
+    `certificates` are the files of its certificates, by setting.
     """
 
     nats_urls: tuple[str, ...]
@@ -46,6 +47,7 @@ class Running(msgspec.Struct, frozen=True):
     operations: Address
     log_level: str
     nats_tls: ssl.SSLContext | None = None
+    certificates: Mapping[str, str] = {}
 
 
 def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Running:
@@ -59,6 +61,7 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
         operations=listening(environ, ("OPERATIONS_PORT", *also), port),
         log_level=environ.get("LOG_LEVEL") or "info",
         nats_tls=_nats_tls(environ),
+        certificates={name: environ[name] for name in NATS_TLS[:2] if environ.get(name)},
     )
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from chassis.bus.connection import Bus
 from chassis.bus.contact import Contact
+from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
 from chassis.sampling import collect
@@ -30,6 +31,7 @@ async def run(settings: Settings) -> int:
     bus = Bus.of("vault-broker", "broker", settings.running)
     credentials = Credentials(login)
     Handlers(credentials, settings.gateway_key, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
+    certificates = Certificates({**settings.running.certificates, "VAULT_CACERT": settings.vault_ca_file})
     stopping = asyncio.Event()
     contact = Contact(bus, BROKER_ASKS)
     required = {"running": running(stopping), **bus.checks(), **contact.checks(), "vault": login.ready}
@@ -38,7 +40,7 @@ async def run(settings: Settings) -> int:
     # Each response of the vault has its time, so no clock needs a request of its own.
     parts = {
         "vault": login.keep(),
-        "metrics": collect(checks),
+        "metrics": collect(checks, certificates.sample),
         "clocks": clocks.keep({}),
         "contact": contact.keep(),
     }
