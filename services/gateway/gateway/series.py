@@ -4,6 +4,7 @@ Prometheus does not see the first step of a counter whose series begins with it,
 event needs a 0 before.
 """
 
+import math
 from itertools import product
 
 from chassis import metrics
@@ -14,7 +15,9 @@ from contracts.syncs import Status
 
 
 def begin() -> None:
-    """Let each counter that an alert watches begin at 0."""
+    """Let each counter that an alert watches begin at 0, and numbers that are not read yet be none."""
+    metrics.DEAD_LETTERS.set(math.nan)
+    metrics.QUEUED_OLDEST.set(math.nan)
     for exchange in EXCHANGES:
         metrics.SYNC_SECONDS.labels(exchange)
     for exchange, status in product(EXCHANGES, (Status.COMPLETED, Status.PARTIAL, Status.FAILED)):
