@@ -28,13 +28,17 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def judge(directory: Path, tests: list[dict[str, Any]]) -> None:
-    """Let promtool run tests of the rules; their words, which another test checks, are left out."""
-    groups = [
-        {**group, "rules": [{k: v for k, v in rule.items() if k != "annotations"} for rule in group["rules"]]}
-        for group in rule_groups()
-    ]
+    """Let promtool run tests of the rules, each group once a minute, which takes less than its own interval.
+
+    Another test checks the words of the rules, so they are left out here.
+    """
+    groups = [{"name": group["name"], "rules": [*map(_wordless, group["rules"])]} for group in rule_groups()]
     (directory / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
-    asked = {"rule_files": ["rules.yaml"], "evaluation_interval": "15s", "tests": tests}
+    asked = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
     (directory / "tests.yaml").write_text(yaml.safe_dump(asked))
     done = promtool("test", "rules", directory / "tests.yaml")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def _wordless(rule: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in rule.items() if key != "annotations"}
