@@ -13,6 +13,7 @@ GROUPS := manifests checkov
 TOOLS := $(GROUPS:%=$(VENV)/%/ready.stamp)
 OVERLAYS := single-node production demo
 PORT ?= 3000
+PROMETHEUS ?= prometheus
 # Processes of tests beside each other; 0 runs them in one, in order. More than one for each processor makes waits time out.
 JOBS ?= 2
 # Each file of tests stays in one process, which starts the servers that its tests share.
@@ -23,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up check test lint contracts publish tools manifests lock images test-containers clean
+.PHONY: help install demo up monitor check test lint contracts publish tools manifests lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -38,6 +39,9 @@ demo: $(RUN) ## Start everything in a temporary directory and sync a simulated a
 
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
+
+monitor: $(RUN) ## Run a Prometheus with our alerts beside `make up` (PORT=9090, PROMETHEUS=: another than that of PATH)
+	@exec $(BIN)/python -m deploy.local monitor --port $(if $(filter 3000,$(PORT)),9090,$(PORT)) --program $(PROMETHEUS)
 
 check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
 	$(PYTEST) -m 'not stack and not containers' $(ARGS)

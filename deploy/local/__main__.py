@@ -2,6 +2,7 @@
 
 `... subscriber add | list | revoke` manages the programs that receive account events, also while it runs.
 `... operator add | list | revoke` manages the people who use the API on the operations port.
+`... monitor` runs a Prometheus with the alerts of the cluster beside it.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import psycopg
 
 from contracts.wire.subscribers import Subscriber
 from deploy.database.operators import OperatorFailed, act, operator_arguments
-from deploy.local import kernel, subscribing
+from deploy.local import kernel, monitoring, subscribing
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ownership import NotRoots, require_own
@@ -53,6 +54,10 @@ def arguments() -> argparse.Namespace:
         action.add_argument(
             "--directory", type=Path, default=Path(".butler"), help="of the stack, which runs"
         )
+    monitor = commands.add_parser("monitor", help="run a Prometheus that watches the stack")
+    monitor.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
+    monitor.add_argument("--program", default="prometheus", help="a Prometheus, by name or path")
+    monitor.add_argument("--port", type=int, default=9090, help="of its page")
     return parser.parse_args()
 
 
@@ -133,6 +138,17 @@ def show_subscriber(directory: Path, added: Subscriber) -> None:
     print(f"Missed        consumer {added.name} of the stream {added.consumer.stream}")
 
 
+def monitor(options: argparse.Namespace) -> int:
+    """Become a Prometheus that watches the stack; return 1 if it cannot run."""
+    try:
+        require_free(options.port)
+        require_own(options.directory)
+        monitoring.monitor(options.directory.resolve(), options.program, options.port)
+    except (monitoring.NotMonitored, *REFUSALS, OSError) as error:
+        print(f"Not done: {error}", file=sys.stderr)
+    return 1
+
+
 async def go_on(stack: Stack) -> NoReturn:
     """Watch the stack until a program ends; raises PartFailed."""
     print("\nCtrl-C stops everything.", flush=True)
@@ -172,6 +188,8 @@ async def until_signal(options: argparse.Namespace) -> int:
 def main() -> int:
     """Run a command; an expected failure is printed and returns exit code 1."""
     options = arguments()
+    if options.command == "monitor":
+        return monitor(options)
     # `make` may be killed without forwarding the signal.
     kernel.tie_to(os.getppid(), signal.SIGTERM)
     try:

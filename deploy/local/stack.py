@@ -13,6 +13,7 @@ from typing import TypeVar
 from deploy.local.bus_health import watched
 from deploy.local.certificates import RENEWED, Validity
 from deploy.local.confinement import best_way
+from deploy.local.monitoring import write_targets
 from deploy.local.nats import running_nats
 from deploy.local.openbao import running_openbao
 from deploy.local.ownership import require_own
@@ -93,6 +94,7 @@ async def running_stack(
             tell("starting the vault-broker, the sync-worker and the gateway")
             await stack.enter_async_context(running_services(processes, parts, ports))
             tell("all three services are ready")
+            write_targets(directory, ports)
             tell(processes.way.words())
             stack.callback(tell, "stopping")
             yield Stack(processes, parts, ports)

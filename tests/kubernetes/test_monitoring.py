@@ -1,73 +1,97 @@
-"""Alerts and autoscalers ask for metrics that the services have, and each alert has a runbook."""
+"""Alerts fire on their faults and not on a healthy system, and each has its runbook."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
-from prometheus_client import Counter, Gauge
+import yaml
 
-from chassis import metrics
+from deploy.local.monitoring import RULES, rule_groups
 from tests.imports import ROOT
-from tests.kubernetes.manifests import Object, every, of_kind, workloads
+from tests.kubernetes.alerting import ALERTS, alerts, judge, promtool
+from tests.kubernetes.manifests import every, of_kind, workloads
 
-NAME = re.compile(r"butler_[a-z_]+")
-# The labels that Prometheus adds to a series of a PodMonitor.
-OF_THE_TARGET = {"namespace", "pod"}
-BY = re.compile(r"by \(([^)]*)\)|\{(\w+)=")
-
-
-def series() -> dict[str, set[str]]:
-    """Return the labels of each metric of a service, by the names of its series."""
-    found: dict[str, set[str]] = {}
-    for metric in vars(metrics).values():
-        if isinstance(metric, Counter | Gauge):
-            name = f"{metric._name}_total" if isinstance(metric, Counter) else metric._name
-            found[name] = {*metric._labelnames}
-    return found
+RUNBOOKS = ROOT / "docs" / "runbooks"
+NAMES = sorted({rule["alert"] for rule in alerts()})
+FILES = sorted(ALERTS.glob("*.yaml"))
 
 
-def rules() -> list[Object]:
-    """Return the alerts of production."""
-    return [
-        rule
-        for each in of_kind("production", "PrometheusRule")
-        for group in each["spec"]["groups"]
-        for rule in group["rules"]
-    ]
+def judged(file: Path) -> list[dict[str, Any]]:
+    """Return the tests of promtool in a file."""
+    tests: list[dict[str, Any]] = yaml.safe_load(file.read_text())["tests"]
+    return tests
 
 
-def queries() -> list[str]:
-    """Return the queries of alerts and of the scaler."""
-    asked = [rule["expr"] for rule in rules()]
-    return asked + [
-        trigger["metadata"]["query"]
-        for each in of_kind("production", "ScaledObject")
-        for trigger in each["spec"]["triggers"]
-    ]
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_alerts_fire_on_their_faults_only(file: Path, tmp_path: Path) -> None:
+    """Promtool runs each alert on series of its fault, and of what is no fault."""
+    judge(tmp_path, judged(file))
 
 
-@pytest.mark.parametrize("query", queries())
-def test_a_query_asks_for_a_metric_with_its_labels(query: str) -> None:
-    """A metric that was renamed would be an alert that never fires."""
-    known = series()
-    (name,) = {*NAME.findall(query)}
-    asked = {
-        label.strip() for found in BY.findall(query) for text in found for label in text.split(",") if text
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alert_is_tried_both_ways(name: str) -> None:
+    """A test sees it fire, and another sees it silent."""
+    fired = {
+        bool(check["exp_alerts"])
+        for file in FILES
+        for each in judged(file)
+        for check in each["alert_rule_test"]
+        if check["alertname"] == name
     }
 
-    assert name in known
-    assert asked <= known[name] | OF_THE_TARGET
+    assert fired == {True, False}
 
 
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_an_alert_has_a_runbook(rule: Object) -> None:
-    """Its address is one that a browser opens, and its section exists, by the name of the alert."""
-    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    assert page.startswith("https://")
-    headings = re.findall(r"^## (\w+)$", (ROOT / "docs" / page.rpartition("/")[2]).read_text(), re.MULTILINE)
+def test_the_rules_are_valid(tmp_path: Path) -> None:
+    """Promtool reads them with their words, and finds none of them twice."""
+    (file := tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rule_groups()}))
 
-    assert anchor == rule["alert"].lower()
-    assert rule["alert"] in headings
-    assert rule["annotations"]["summary"].endswith(".")
+    done = promtool("check", "rules", file)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_production_has_these_rules() -> None:
+    """The cluster gets what promtool tried."""
+    rendered = [group for each in of_kind("production", "PrometheusRule") for group in each["spec"]["groups"]]
+
+    assert sorted(rendered, key=lambda group: group["name"]) == sorted(
+        rule_groups(), key=lambda group: group["name"]
+    )
+
+
+def test_production_has_this_dashboard() -> None:
+    """Grafana's sidecar finds it by its label."""
+    (found,) = (
+        each for each in of_kind("production", "ConfigMap") if each["metadata"]["name"] == "dashboard"
+    )
+
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["data"]["dashboard.json"] == (RULES / "dashboard.json").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alert_has_a_runbook(name: str) -> None:
+    """Its address is one that a browser opens; the page has the name of the alert and three parts."""
+    for rule in (each for each in alerts() if each["alert"] == name):
+        address = rule["annotations"]["runbook_url"]
+        assert address.startswith("https://")
+        assert address.endswith(f"/docs/runbooks/{name}.md")
+        assert rule["annotations"]["summary"].endswith(".")
+    page = (RUNBOOKS / f"{name}.md").read_text()
+
+    assert page.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["How it looks", "What to check", "What to do"]
+
+
+def test_a_runbook_belongs_to_an_alert() -> None:
+    """No page stays when its alert goes, and the list has each."""
+    pages = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
+    listed = re.findall(r"\]\((\w+)\.md\)", (RUNBOOKS / "README.md").read_text())
+
+    assert pages == {*NAMES}
+    assert sorted(listed) == NAMES
 
 
 @every()

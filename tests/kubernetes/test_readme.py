@@ -101,7 +101,7 @@ def test_an_update_can_leave_out_the_job_of_the_vault(overlay: str, *, with_vaul
 
 def test_the_commands_name_the_namespace_and_the_environment() -> None:
     """A command of the runbooks works from any context, and with the Python that `make install` has made."""
-    runbooks = (ROOT / "docs" / "runbooks.md").read_text()
+    runbooks = "".join(page.read_text() for page in sorted((ROOT / "docs" / "runbooks").glob("*.md")))
     for text in (README, runbooks):
         assert not re.findall(r"(?<!\.venv/bin/)python -m", text)
     asked = re.findall(r"kubectl ([^`|\n]+)", runbooks)

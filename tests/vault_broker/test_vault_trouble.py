@@ -1,6 +1,7 @@
 """The vault is down, hangs, or refuses the broker: a clear response in time, and automatic recovery."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 import pytest_asyncio
 
+from chassis import metrics
 from contracts.credentials import Authorize
 from contracts.faults import Code
 from deploy.local.certificates import make_authority
@@ -26,6 +28,7 @@ SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 # The broker's timeout is 2.2 s and a worker's 3; a machine that is busy with other tests adds to that.
 ANSWERED_WITHIN = 6.0
 READY_WITHIN = 10.0
+TOKEN_SECONDS = 900  # of the provisioned role
 
 
 class Seconds:
@@ -37,6 +40,13 @@ class Seconds:
     def __call__(self) -> float:
         """Return the seconds."""
         return self.value
+
+
+def sampled(name: str, **labels: str) -> float:
+    """Return a metric."""
+    found = metrics.REGISTRY.get_sample_value(name, labels)
+    assert found is not None
+    return found
 
 
 async def tokens(own_vault: OwnVault) -> set[str]:
@@ -95,11 +105,21 @@ async def test_vault_that_is_down_and_comes_back(
 async def test_sealed_vault_is_unavailable(
     callers: Callers, login: Login, request_: Authorize, restarting: OwnVault
 ) -> None:
-    """A sealed vault counts as unavailable."""
+    """A sealed vault counts as unavailable, and a metric tells it from one that is down."""
+    await login.check()
+    assert sampled("butler_vault_sealed") == 0
+    assert 0 < sampled("butler_token_left_seconds", token="vault") <= TOKEN_SECONDS
+
     await restarting.seal()
     await all_unavailable(callers, request_)
+    with pytest.raises(VaultUnavailable, match="is sealed"):
+        await login.check()
+    assert sampled("butler_vault_sealed") == 1
+
+    await restarting.stop()
     with pytest.raises(VaultUnavailable):
         await login.check()
+    assert math.isnan(sampled("butler_vault_sealed"))
 
 
 def another(callers: Callers, request: Authorize) -> Authorize:

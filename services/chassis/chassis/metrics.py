@@ -4,11 +4,12 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _counter = partial(Counter, registry=REGISTRY)
 _gauge = partial(Gauge, registry=REGISTRY)
@@ -27,6 +28,11 @@ BUS_ERRORS = _counter("butler_bus_errors", "Errors that the bus connection repor
 SYNCS = _counter("butler_syncs", "Syncs that ended, by status", ["exchange", "status"])
 OUTCOMES = _counter(
     "butler_outcomes", "Outcomes taken from the stream, by their grant: valid, absent or forged", ["grant"]
+)
+SYNC_FAULTS = _counter(
+    "butler_sync_faults",
+    "Syncs that ended with a fault, by its code and the party that must act",
+    ["exchange", "code", "actor"],
 )
 SYNC_SECONDS = _histogram("butler_sync_seconds", "Seconds from request to outcome", ["exchange"])
 EXCHANGE_CALLS = _histogram(
@@ -74,9 +80,31 @@ CONSUMER_STANDING = _gauge(
     "Seconds for which messages wait and the ack floor of a consumer has not moved",
     ["consumer"],
 )
+CONSUMER_LIMIT = _gauge(
+    "butler_consumer_unacknowledged_limit",
+    "Unsettled messages from which on the server hands out no more",
+    ["consumer"],
+)
 DEAD_LETTERS = _gauge("butler_dead_letters", "Messages in the stream DEAD_LETTERS")
 OUTBOX_OLDEST = _gauge("butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"])
 QUEUED_OLDEST = _gauge("butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome")
+DATABASE_CONNECTIONS = _gauge(
+    "butler_database_connections",
+    "Connections of a gateway's pool: used (or being opened) or idle",
+    ["state"],
+)
+DATABASE_WAITING = _gauge("butler_database_waiting", "Transactions that wait for a connection of the pool")
+TRANSACTION_OLDEST = _gauge(
+    "butler_transaction_oldest_seconds",
+    "Seconds for which the oldest open transaction that writes has held back the others' horizon",
+)
+VAULT_SEALED = _gauge("butler_vault_sealed", "1 while the vault says that it is sealed")
+TOKEN_LEFT = _gauge("butler_token_left_seconds", "Seconds until a token of this service expires", ["token"])
+CERTIFICATE_LEFT = _gauge(
+    "butler_certificate_left_seconds",
+    "Seconds until the certificate in the file of a setting expires",
+    ["setting"],
+)
 CLOCK_OFFSET = _gauge(
     "butler_clock_offset_seconds",
     "Seconds by which another server's clock is ahead of this machine's",

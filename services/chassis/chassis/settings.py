@@ -46,6 +46,7 @@ class Running(msgspec.Struct, frozen=True):
 
     `nats_urls` are the servers of the bus. Without `nats_tls` the connection to it is not encrypted.
     `nkey_made` is the time when the seed was made, None if its file does not say it.
+    `certificates` are the files of its certificates, by setting.
     """
 
     nats_urls: tuple[str, ...]
@@ -54,6 +55,7 @@ class Running(msgspec.Struct, frozen=True):
     log_level: str
     nats_tls: ssl.SSLContext | None = None
     nkey_made: datetime | None = None
+    certificates: Mapping[str, str] = {}
 
 
 class Collector(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ def running(environ: Environment, port: int, also: Sequence[str] = ()) -> Runnin
         log_level=environ.get("LOG_LEVEL") or "info",
         nats_tls=_nats_tls(environ),
         nkey_made=nkey_made,
+        certificates={name: environ[name] for name in NATS_TLS[:2] if environ.get(name)},
     )
 
 

@@ -20,6 +20,7 @@ from chassis.bus.contact import Contact
 from chassis.bus.gate import Gate
 from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
+from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
 from chassis.metrics import note_key
@@ -29,7 +30,7 @@ from contracts import subjects
 from contracts.faults import Code
 from contracts.values import Secret, decode_value
 from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
-from gateway import __version__
+from gateway import __version__, series
 from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
@@ -48,6 +49,7 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
 from gateway.limits import Limits
+from gateway.load import Load
 from gateway.operators.access import Access
 from gateway.operators.dead_letters import DeadLetters
 from gateway.operators.status import Overview
@@ -150,7 +152,7 @@ def composed(
     passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
-    checks, observing = observation(pool, bus, deadline, clocks, stopping)
+    checks, observing = observation(settings, pool, bus, clocks, stopping)
     provided = Provided(
         pool=pool,
         passwords=passwords,
@@ -196,16 +198,19 @@ def _why_over(clocks: Clocks) -> Code:
 
 
 def observation(
-    pool: Pool, bus: Bus, sync_deadline: float, clocks: Clocks, stopping: asyncio.Event
+    settings: Settings, pool: Pool, bus: Bus, clocks: Clocks, stopping: asyncio.Event
 ) -> tuple[Checks, dict[str, Coroutine[None, None, None]]]:
     """Return the health checks of the gateway, and the tasks that update its metrics and watch the bus."""
-    watch, backlog = Watch(bus, CONSUMERS), Backlog(pool, sync_deadline)
+    series.begin()
+    watch, backlog, load = Watch(bus, CONSUMERS), Backlog(pool, settings.sync_deadline_seconds), Load(pool)
+    certificates = Certificates(settings.certificates)
     contact = Contact(bus, OUTCOMES_CONSUMER, ADVISORIES_CONSUMER)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
     # Only degrading, because balances can be read without the bus.
     told = (bus.checks(), contact.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
     checks = Checks(required, merged(*told))
-    sampling = collect(checks, watch.sample, watch.sample_dead_letters, backlog.sample)
+    bus_samples = (watch.sample, watch.sample_dead_letters)
+    sampling = collect(checks, *bus_samples, backlog.sample, load.sample, certificates.sample)
     return checks, {"metrics": sampling, "contact": contact.keep()}
 
 

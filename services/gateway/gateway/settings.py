@@ -1,5 +1,7 @@
 """The gateway's settings, from its environment and the files that it names."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import msgspec
 
 from chassis.settings import (
@@ -83,6 +85,13 @@ class Settings(msgspec.Struct, frozen=True):
     passwords_at_once: int
     waits_at_once: int
     trusted_proxies: tuple[Network, ...]
+
+    @property
+    def certificates(self) -> dict[str, str]:
+        """Return the files of its certificates, by setting; the URL of the database names its CA's."""
+        query = dict(parse_qsl(urlsplit(self.database_url).query))
+        database = {"DATABASE_URL": query["sslrootcert"]} if "sslrootcert" in query else {}
+        return {**self.running.certificates, **database}
 
 
 def load(environ: Environment) -> Settings:

@@ -9,6 +9,7 @@ from chassis.bus.connection import Bus
 from chassis.bus.contact import Contact
 from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
+from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, NATS, Clocks
 from chassis.health import Checks, health_application, merged, running
 from chassis.metrics import note_key
@@ -57,7 +58,7 @@ async def run(configuration: Configuration) -> int:
     required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks(), **contact.checks()}
     checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
     parts = {
-        "metrics": collect(checks, watch.sample),
+        "metrics": collect(checks, watch.sample, Certificates(general.certificates).sample),
         "clocks": clocks.keep({NATS: server}),
         "contact": contact.keep(),
     }

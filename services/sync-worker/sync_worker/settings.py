@@ -69,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True):
     exchange_proxy: Proxy | None = None
     renamed: tuple[str, ...] = ()
 
+    @property
+    def certificates(self) -> dict[str, str]:
+        """Return the files of its certificates, by setting."""
+        exchange = {"EXCHANGE_CA_FILE": self.exchange_ca_file} if self.exchange_ca_file else {}
+        return {**self.running.certificates, **exchange}
+
 
 def load(environ: Environment) -> Settings:
     """Read the settings; raises BadSetting."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from chassis.bus.connection import Bus
 from chassis.bus.contact import Contact
+from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, Clocks
 from chassis.health import Checks, health_application, running
 from chassis.metrics import note_key
@@ -35,6 +36,7 @@ async def run(settings: Settings) -> int:
     Handlers(credentials, settings.gateway_keys, clocks.now, clocks.disagree, STORE_LATENESS).declare(bus)
     note_key("nkey", settings.running.nkey_made)
     note_key("grant", settings.gateway_keys.made, len(settings.gateway_keys.keys))
+    certificates = Certificates({**settings.running.certificates, "VAULT_CACERT": settings.vault_ca_file})
     stopping = asyncio.Event()
     contact = Contact(bus, BROKER_ASKS)
     required = {"running": running(stopping), **bus.checks(), **contact.checks(), "vault": login.ready}
@@ -43,7 +45,7 @@ async def run(settings: Settings) -> int:
     # Each response of the vault has its time, so no clock needs a request of its own.
     parts = {
         "vault": login.keep(),
-        "metrics": collect(checks, partial(_note_sealing_key, credentials)),
+        "metrics": collect(checks, certificates.sample, partial(_note_sealing_key, credentials)),
         "clocks": clocks.keep({}),
         "contact": contact.keep(),
     }

@@ -1,19 +1,22 @@
 """The broker's login at the vault: renewal of the token, and one new login if it is refused."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
 
-from chassis import tracing
+from chassis import metrics, tracing
 from contracts.values import Secret
 from vault_broker.auth_methods import Method
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 from vault_broker.vault import Answer, Vault, read_answer
 
 CHECK_EVERY = 2.0
+# A sealed vault answers with 200, so that its words can be read.
+HEALTH = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200"
 MAX_CREDENTIAL = 4096
 
 log = structlog.get_logger()
@@ -28,6 +31,11 @@ class _Authenticated(msgspec.Struct):
     auth: _Token
 
 
+class _Health(msgspec.Struct):
+    sealed: bool
+    initialized: bool = True
+
+
 class Login:
     """A token for the vault, held only by this process; `monotonic` is a clock in seconds."""
 
@@ -37,10 +45,12 @@ class Login:
         self._monotonic = monotonic
         self._token: Secret | None = None
         self._renew_at = 0.0
+        self._ends_at = math.nan
         self._changing = asyncio.Lock()
         self._refused: Mapping[str, str] | None = None
         self._refused_until = 0.0
         self._trouble = "not logged in yet"
+        metrics.TOKEN_LEFT.labels("vault").set_function(lambda: self._ends_at - self._monotonic())
 
     async def ready(self) -> bool:
         """Return whether the broker is logged in and the last check of the vault passed."""
@@ -75,10 +85,21 @@ class Login:
 
     async def check(self) -> None:
         """Check the vault once, and log in or renew the token if due; raises VaultUnavailable."""
-        await self._vault.request("GET", "sys/health?standbyok=true&perfstandbyok=true")
+        await self._check_seal()
         async with self._changing:
             if self._monotonic() >= self._renew_at:
                 await self._renew()
+
+    async def _check_seal(self) -> None:
+        """Note whether the vault is sealed; raises VaultUnavailable if it is, or not initialised."""
+        sealed = math.nan
+        try:
+            health = read_answer(await self._vault.request("GET", HEALTH), _Health)
+            sealed = float(health.sealed)
+        finally:
+            metrics.VAULT_SEALED.set(sealed)
+        if health.sealed or not health.initialized:
+            raise VaultUnavailable("the vault is sealed" if health.sealed else "the vault is not initialised")
 
     async def _replaced(self, refused: Secret) -> bool:
         """Return whether the refused token was replaced; get a new one if the token was the cause.
@@ -125,6 +146,7 @@ class Login:
 
     def _plan_renewal(self, token: _Token) -> None:
         """Schedule the renewal of the token at about two thirds of its life."""
+        self._ends_at = self._monotonic() + token.lease_duration
         self._renew_at = self._monotonic() + token.lease_duration * random.uniform(0.6, 0.7)  # noqa: S311 - jitter
 
     def _read_files(self) -> Mapping[str, str]:

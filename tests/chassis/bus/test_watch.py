@@ -8,7 +8,8 @@ from nats.aio.client import Client
 
 from chassis import metrics
 from chassis.bus.connection import Bus
-from chassis.bus.watch import STUCK_SECONDS, Standing, Watch
+from chassis.bus.watch import STUCK_SECONDS, Watch
+from chassis.standing import Standing
 from contracts import subjects
 from contracts.wire.topology import CONSUMERS, OUTCOMES_CONSUMER, sync_worker_consumer
 

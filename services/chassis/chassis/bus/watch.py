@@ -10,32 +10,11 @@ from chassis import metrics
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.inspection import consumer_standing, stream_standing
 from chassis.health import Check
+from chassis.standing import Standing
 from contracts.wire.topology import DEAD_LETTERS, Consumer
 
 # Longer than a message may be retried: the deadline of a sync and one more delivery.
 STUCK_SECONDS = 150.0
-
-
-class Standing:
-    """Measures how long a consumer makes no progress: its ack floor does not move although messages wait."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._floor = -1
-        self._since: float | None = None
-
-    def see(self, floor: int, waiting: int) -> None:
-        """Note the ack floor (the last sequence without a gap) and the number of waiting messages."""
-        if not waiting:
-            self._since = None
-        elif self._since is None or floor != self._floor:
-            self._since = self._monotonic()
-        self._floor = floor
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds without progress; 0 while it moves or no message waits."""
-        return 0.0 if self._since is None else self._monotonic() - self._since
 
 
 class Watch:
@@ -56,6 +35,8 @@ class Watch:
         self._consumers = consumers
         self._patience = patience
         self._standing = {consumer.path: Standing(monotonic) for consumer in consumers}
+        for consumer in consumers:
+            metrics.CONSUMER_LIMIT.labels(consumer.path).set(consumer.max_ack_pending)
 
     async def sample(self) -> None:
         """Read the state of every consumer; an unavailable number becomes NaN and is never an old one."""

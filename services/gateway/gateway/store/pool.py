@@ -135,6 +135,12 @@ class Pool:
                 raise Overloaded("every connection is in use") from error
             raise DatabaseUnavailable(type(error).__name__) from error
 
+    def connections(self) -> tuple[int, int, int]:
+        """Return how many connections are used and idle, and how many transactions wait for one."""
+        stats = self._pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        return size - idle, idle, stats.get("requests_waiting", 0)
+
     async def _answers(self) -> bool:
         """Return whether the database answers at once; concurrent callers share one query."""
         if self._probing is None or self._probing.done():

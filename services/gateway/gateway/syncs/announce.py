@@ -8,6 +8,7 @@ import structlog
 from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
+from contracts.faults import FAULTS, Code, fault_of
 from gateway.outbox.relay import Relay
 from gateway.rows.syncs import Sync
 from gateway.syncs.record import ended_at
@@ -39,6 +40,10 @@ def _report(sync: Sync, left_out: Sequence[str]) -> None:
     if left_out:
         log.warning("wallets_left_out", sync_id=sync.id, exchange=sync.exchange, wallets=left_out[:MAX_NAMED])
     metrics.SYNCS.labels(sync.exchange, sync.status).inc()
+    if sync.error_code is not None:
+        # A code of a later version is not a label, because nothing bounds the number of such codes.
+        code = sync.error_code if sync.error_code in FAULTS else Code.INTERNAL_ERROR
+        metrics.SYNC_FAULTS.labels(sync.exchange, code, fault_of(code).actor).inc()
     seconds = (ended_at(sync) - sync.requested_at).total_seconds()
     metrics.SYNC_SECONDS.labels(sync.exchange).observe(seconds)
     log.info(

@@ -1,0 +1,154 @@
+"""Alerts, dashboard and autoscaler ask for what the services report, and a healthy system is silent."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from chassis import metrics
+from deploy.local.monitoring import RULES, prometheus, rule_groups, write_targets
+from deploy.local.services import MODULES
+from deploy.local.stack import Stack
+from tests.kubernetes.alerting import alerts, judge
+from tests.kubernetes.manifests import of_kind
+from tests.kubernetes.promql import asked
+from tests.system.person import Person
+from tests.waiting import until
+
+FOREIGN = Path(__file__).parents[1] / "kubernetes" / "foreign_metrics.yaml"
+# Prometheus adds them to each series of a pod.
+OF_THE_TARGET = {"namespace", "pod", "app_kubernetes_io_name"}
+# A label of histograms, and the labels that an alert adds to its own.
+OF_PROMETHEUS = {"le", "alertname", "severity"}
+# The labels of series that only a fault begins are those that the services declare.
+DECLARED = {
+    name: {*metric._labelnames}
+    for metric in vars(metrics).values()
+    if hasattr(metric, "_labelnames")
+    for name in {metric._name, f"{metric._name}_total"}
+}
+HOURS = 3
+SAMPLED = {
+    ("butler_sync_queued_oldest_seconds", "gateway"),
+    ("butler_dead_letters", "gateway"),
+    ("butler_transaction_oldest_seconds", "gateway"),
+    ("butler_token_left_seconds", "vault-broker"),
+    ("butler_certificate_left_seconds", "sync-worker"),
+}
+
+Series = dict[str, set[str]]
+Sample = tuple[str, dict[str, str], float]
+
+
+async def samples(stack: Stack) -> list[Sample]:
+    """Return what all services report now, with the labels of their targets."""
+    found: list[Sample] = []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for service in MODULES:
+            text = (await client.get(f"{stack.operations(service)}/metrics")).text
+            target = {"namespace": "butler", "pod": service, "app_kubernetes_io_name": service}
+            found.append(("up", target, 1.0))
+            for family in text_string_to_metric_families(text):
+                found += [(each.name, {**each.labels, **target}, each.value) for each in family.samples]
+                if not family.samples:
+                    name = f"{family.name}_total" if family.type == "counter" else family.name
+                    declared = dict.fromkeys(DECLARED.get(name, ()), "")
+                    found.append((name, declared, math.nan))
+    return found
+
+
+def queries() -> list[str]:
+    """Return the expressions of rules, dashboard and autoscalers."""
+    rules = [rule["expr"] for group in rule_groups() for rule in group["rules"]]
+    panels = json.loads((RULES / "dashboard.json").read_text())["panels"]
+    shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    scalers = [
+        trigger["metadata"]["query"]
+        for each in of_kind("production", "ScaledObject")
+        for trigger in each["spec"]["triggers"]
+    ]
+    assert rules
+    assert shown
+    assert scalers
+    return rules + shown + scalers
+
+
+def known(reported: list[Sample]) -> Series:
+    """Return the labels of each series: of the services, of recording rules, and of other projects."""
+    series: Series = {}
+    for name, labels, _ in reported:
+        series.setdefault(name, set()).update(labels)
+    for group in rule_groups():
+        series.update({rule["record"]: set() for rule in group["rules"] if "record" in rule})
+    foreign: dict[str, Any] = yaml.safe_load(FOREIGN.read_text())
+    for name, said in foreign.items():
+        assert said["source"].startswith("https://")
+        series.setdefault(name, set()).update(said["labels"])
+    return series
+
+
+def unknown(query: str, series: Series) -> set[str]:
+    """Return the metrics and labels of an expression that nothing reports."""
+    found = asked(query)
+    missing = {name for name in found.metrics if name not in series}
+    of_all = set[str]().union(*(series.get(name, set()) for name in found.metrics))
+    for name, labels in found.metrics.items():
+        missing |= {f"{name}{{{label}}}" for label in labels - series.get(name, set()) - OF_THE_TARGET}
+    return missing | (found.grouping - of_all - OF_THE_TARGET - OF_PROMETHEUS)
+
+
+@pytest.fixture(name="healthy")
+async def _healthy(stack: Stack, person: Person) -> list[Sample]:
+    """Return what the services report after one sync, when each has sampled its parts."""
+    account = await person.connect("plain")
+    assert (await person.post(f"/accounts/{account['id']}/sync", status=200))["status"] == "completed"
+    found: list[Sample] = []
+
+    async def sampled() -> bool:
+        found[:] = await samples(stack)
+        read = {(name, labels.get("pod")) for name, labels, value in found if not math.isnan(value)}
+        return read >= SAMPLED
+
+    await until(sampled)
+    return found
+
+
+async def test_what_is_asked_is_reported(healthy: list[Sample]) -> None:
+    """A metric or label that was renamed would be an alert that never fires, or an empty panel."""
+    series = known(healthy)
+
+    assert {query: unknown(query, series) for query in queries() if unknown(query, series)} == {}
+
+
+async def test_a_healthy_system_is_silent(healthy: list[Sample], tmp_path: Path) -> None:
+    """No alert fires while the numbers of a system that has done its work stay as they are."""
+    series = [
+        {
+            "series": name + json.dumps(labels).replace('": "', '="').replace(', "', ", ").replace('{"', "{"),
+            "values": f"{value}+0x{HOURS * 60}",
+        }
+        for name, labels, value in healthy
+        if all("\\" not in text for text in labels.values()) and not name.endswith("_created")
+    ]
+    checks = [
+        {"eval_time": at, "alertname": rule["alert"], "exp_alerts": []}
+        for rule in alerts()
+        for at in ("1m", f"{HOURS - 1}h")
+    ]
+
+    judge(tmp_path, [{"interval": "1m", "input_series": series, "alert_rule_test": checks}])
+
+
+async def test_the_targets_are_the_services(stack: Stack, tmp_path: Path) -> None:
+    """Prometheus finds each service at its operations port, and its configuration is valid."""
+    write_targets(tmp_path, stack.ports)
+    command = prometheus(tmp_path, "true", 9090)
+
+    found = json.loads((tmp_path / "monitoring" / "targets.json").read_text())
+    assert {f"http://{each['targets'][0]}" for each in found} == {*map(stack.operations, MODULES)}
+    assert f"--config.file={tmp_path / 'monitoring' / 'prometheus.yaml'}" in command
