@@ -72,6 +72,9 @@ async def test_a_dead_letter_is_listed_by_its_headers_alone(operator: Operating,
     }
     assert page["next_cursor"] == second
     (last,) = (await operator.call("GET", f"{PATH}?cursor={second}"))["dead_letters"]
+    for number in (0, second + 1, 10**30):
+        await operator.call("POST", f"{PATH}/{number}/replay", 404)
+    await operator.call("POST", f"{PATH}/replay", 400, json={"before": 10**30})
     assert (last["replayable"], len(last["reason"])) == (False, 200)
     assert MARK not in json.dumps(page)
 

@@ -6,7 +6,7 @@ is still there or was acted on.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,7 +21,8 @@ from gateway.store.operators import Act, Acting
 from gateway.store.pool import Pool
 
 MAX_AT_ONCE = 100
-LAST = 2**63 - 1
+LAST = 2**53 - 1  # every JSON reader has it
+Number = Annotated[int, msgspec.Meta(ge=1, le=LAST)]
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -48,8 +49,8 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Letters that arise meanwhile are not among them, so a letter that dies again is not replayed in a circle.
     """
 
-    before: int
-    cursor: int = 1
+    before: Number
+    cursor: Number = 1
 
 
 class DeadLetters:
@@ -133,7 +134,7 @@ class DeadLetters:
         return True
 
     async def _letter(self, sequence: int) -> StoredMessage:
-        letter = await message_at(self._bus, DEAD_LETTERS, sequence)
+        letter = await message_at(self._bus, DEAD_LETTERS, sequence) if 0 < sequence < LAST else None
         if letter is None:
             raise NoSuchLetter
         return letter

@@ -8,13 +8,13 @@ from litestar.params import Parameter
 
 from gateway.http.answers import documented
 from gateway.http.operating import OperatorRequest
-from gateway.operators.dead_letters import DeadLetters, Page, Range, Settled
+from gateway.operators.dead_letters import LAST, DeadLetters, Page, Range, Settled
 
 TAG = ["dead letters"]
 SEVERAL = documented(401, 403, 429)
 ONE = documented(401, 403, 404, 429)
 
-Sequence = Annotated[int, Parameter(ge=1, le=2**53 - 1)]
+Sequence = Annotated[int, Parameter(ge=1, le=LAST)]
 PageSize = Annotated[int, Parameter(ge=1, le=50)]
 Letters = NamedDependency[DeadLetters]
 
