@@ -23,6 +23,12 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
+async def _ended(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
 @asynccontextmanager
 async def in_clear(bus: Nats, user: str) -> AsyncIterator[str]:
     """Yield the address of a plain port from which a user's connections lead to the bus."""
@@ -33,13 +39,17 @@ async def in_clear(bus: Nats, user: str) -> AsyncIterator[str]:
         assert task is not None
         ways.add(task)
         task.add_done_callback(ways.discard)
-        with suppress(OSError):
-            port = urlsplit(bus.url).port
-            context = bus.context(user)
-            answers, server = await asyncio.open_connection(LOOPBACK, port, ssl=context)
-            writer.write(REQUIRED.sub(rb'"\1":false', await answers.readline()))
-            await asyncio.gather(_forward(reader, server), _forward(answers, writer))
-        writer.close()
+        ends = [writer]
+        try:
+            with suppress(OSError):
+                port, context = urlsplit(bus.url).port, bus.context(user)
+                answers, server = await asyncio.open_connection(LOOPBACK, port, ssl=context)
+                ends.append(server)
+                writer.write(REQUIRED.sub(rb'"\1":false', await answers.readline()))
+                await asyncio.gather(_forward(reader, server), _forward(answers, writer))
+        finally:
+            for end in ends:
+                await _ended(end)
 
     listener = await asyncio.start_server(serve, LOOPBACK, 0)
     try:

@@ -87,7 +87,7 @@ async def test_a_failure_is_told_in_one_line_without_the_password(
 
 
 def test_the_database_has_no_port(server: Postgres) -> None:
-    """No plain connection reaches it: it listens in folders that only their clients may enter."""
+    """No plain connection reaches it: it listens in folders that are closed to all but its clients."""
     process = psutil.Process(int((server.keys.parent / "logs" / "postgres.pid").read_text()))
     assert server.sockets is not None
 
