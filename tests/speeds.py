@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent
 WHOLE_SYSTEMS = {"shared_stack", "troubled_stack", "one_world"}
 # A module of tests that imports one of these functions, or from one of these modules, starts whole systems.
 STARTERS = {("deploy.local.services", "running_services"), ("deploy.local.stack", "running_stack")}
-STARTING = {f"tests.deploy.{name}" for name in ("test_stack", "earlier", "lives", "robbing")}
+STARTING = {f"tests.deploy.{name}" for name in ("test_stack", "earlier", "lives", "losing", "robbing")}
 # Slow files without shared servers start first, so that they do not run alone at the end.
 LONGEST = ("chaos", "conformance", "deploy")
 
