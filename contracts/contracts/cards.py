@@ -104,7 +104,7 @@ CARDS = (
         ("sync-worker",),
         "At least once, to one worker, until it acknowledges or the deadline is over.",
     ),
-    _outcome(subjects.sync_completed("{exchange}"), SyncCompleted, "sync-worker"),
+    _outcome(subjects.sync_completed("{exchange}"), SyncCompleted, "sync-worker", "gateway"),
     _outcome(subjects.sync_failed("{exchange}"), SyncFailed, "sync-worker", "gateway"),
     _event(
         subjects.account_synced("{user_id}"),

@@ -9,8 +9,7 @@ from contracts.wire.topology import (
     DEAD_LETTERS,
     MAX_PAYLOAD,
     OUTCOMES_CONSUMER,
-    SYNC_OUTCOMES,
-    SYNC_REQUESTS,
+    STREAMS,
     SYNC_WORKER_CONSUMERS,
     Consumer,
 )
@@ -87,6 +86,12 @@ def _watching(streams: tuple[StreamConfig, ...], *consumers: Consumer) -> tuple[
     )
 
 
+# Operators read dead letters through the gateway, which deletes single ones and publishes outcomes again.
+OPERATING = (
+    f"$JS.API.STREAM.MSG.GET.{DEAD_LETTERS.name}",
+    f"$JS.API.STREAM.MSG.DELETE.{DEAD_LETTERS.name}",
+    subjects.SYNC_COMPLETED_ALL,
+)
 GATEWAY = User(
     "gateway",
     publish=(
@@ -100,7 +105,8 @@ GATEWAY = User(
         subjects.DESTROY,
         subjects.verify("*"),
         *consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER),
-        *_watching((SYNC_REQUESTS, SYNC_OUTCOMES, DEAD_LETTERS), *SYNC_WORKER_CONSUMERS),
+        *_watching(STREAMS, *SYNC_WORKER_CONSUMERS),
+        *OPERATING,
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )

@@ -32,7 +32,7 @@ from tests.waiting import until
 VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]+)"(?: using queue "([^"]+)")?')
 SPEAKERS = {
     subjects.sync_requested("okx"): {"gateway"},
-    subjects.sync_completed("okx"): {"sync-worker"},
+    subjects.sync_completed("okx"): {"sync-worker", "gateway"},  # the gateway replays dead letters
     subjects.sync_failed("okx"): {"sync-worker", "gateway"},
     subjects.AUTHORIZE: {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
@@ -119,14 +119,17 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
     assert {user.name for user in TRIED if may_publish(user, subject)} == speakers
 
 
-STREAMS_WATCHED = ("SYNC_REQUESTS", "SYNC_OUTCOMES", "DEAD_LETTERS")
+STREAMS_WATCHED = ("SYNC_REQUESTS", "SYNC_OUTCOMES", "ACCOUNT_EVENTS", "DEAD_LETTERS", "ADVISORIES")
+# For operators: single messages of one stream, and of no other.
+LETTERS = {("gateway", f"$JS.API.STREAM.MSG.{verb}.DEAD_LETTERS") for verb in ("GET", "DELETE")}
 
 
 def test_nobody_rules_over_streams_and_consumers() -> None:
     """Of the server's API a service may request its own consumers' state and next message.
 
-    The gateway may also read the state of the streams of syncs and dead letters and of the consumers of
-    requests, and the broker that of one of these; they may not take their messages.
+    The gateway may also read the state of streams and of the consumers of requests, and the broker that of
+    one of these; they may not take their messages. Of the dead letters alone the gateway reads and deletes
+    single ones, for operators.
     """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
@@ -146,7 +149,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     }
 
     assert {subject for _, subject in watched} == {"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-okx"}
-    assert api == own | streams | watched
+    assert api == own | streams | watched | LETTERS
 
 
 @pytest.mark.parametrize("role", ROLES)

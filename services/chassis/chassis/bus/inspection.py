@@ -41,6 +41,7 @@ class Extent(msgspec.Struct, frozen=True):
     first_seq: int
     last_seq: int
     messages: int
+    bytes: int = 0
 
 
 class StreamStanding(_Told, frozen=True):
