@@ -52,6 +52,8 @@ FOLDERS = {
     "gateway.accounts.submission": NOTHING,
     "gateway.identity": SQL,
     "gateway.identity.passwords": NOTHING,
+    "gateway.operators": BUS | SQL,
+    "gateway.operators.letters": NOTHING,
     "gateway.outbox": BUS | SQL,
     "gateway.outbox.lanes": NOTHING,
     "gateway.portfolio": NOTHING,

@@ -2,6 +2,7 @@
 
 The role in the URL owns the database and may create roles (CREATEROLE). The first migration creates the
 gateway's role; with --gateway-password-file the command sets its password. Repeating it changes nothing.
+`... operator add | list | revoke` manages the operators of a migrated database instead.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 
 from deploy.database.migrations import migrating
+from deploy.database.operators import OperatorFailed, act, operator_arguments
 from deploy.database.roles import set_password
 
 GATEWAY = "butler_gateway"
@@ -29,6 +31,8 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="postgresql://OWNER@HOST:PORT/DATABASE?sslmode=...")
     parser.add_argument("--password-file", type=Path, required=True, help="file with the owner's password")
     parser.add_argument("--gateway-password-file", type=Path, help="file with the gateway's password")
+    commands = parser.add_subparsers(dest="command", help="without a command: migrate")
+    operator_arguments(commands.add_parser("operator", help="people who use the API on the operations port"))
     return parser.parse_args(line)
 
 
@@ -56,18 +60,32 @@ async def admit_gateway(url: str, password: bytes) -> None:
         await set_password(connection, GATEWAY, password)
 
 
+async def operate(url: str, options: argparse.Namespace) -> None:
+    """Manage operators; raises psycopg.Error, OperatorFailed."""
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, connect_timeout=CONNECT_SECONDS
+    ) as connection:
+        await act(connection, options)
+
+
 def main() -> None:
     """Run the command; a failure is reported in one line, without a password."""
     options = arguments()
     try:
         url = with_password(options.url, options.password_file.read_text().strip())
+        if options.command == "operator":
+            asyncio.run(operate(url, options))
+            return
         migrate(url)
         if options.gateway_password_file:
             asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().strip()))
     except subprocess.SubprocessError:
         sys.exit("the database is not migrated: dbmate failed")  # its command line has no password
+    except OperatorFailed as error:
+        sys.exit(f"not done: {error}")
     except (OSError, ValueError, psycopg.Error) as error:
-        sys.exit(f"the database is not migrated: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        happened = "not done" if options.command else "the database is not migrated"
+        sys.exit(f"{happened}: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
     print("the database is migrated")
 
 

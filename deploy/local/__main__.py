@@ -1,6 +1,7 @@
 """Start the local stack: `python -m deploy.local up` keeps its data, `... demo` syncs on temporary data.
 
 `... subscriber add | list | revoke` manages the programs that receive account events, also while it runs.
+`... operator add | list | revoke` manages the people who use the API on the operations port.
 """
 
 import argparse
@@ -18,11 +19,13 @@ import httpx
 import psycopg
 
 from contracts.wire.subscribers import Subscriber
+from deploy.database.operators import OperatorFailed, act, operator_arguments
 from deploy.local import kernel, subscribing
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ownership import NotRoots, require_own
 from deploy.local.ports import InTheClear, PortTaken, require_free, require_loopback
+from deploy.local.postgres import OWNER, Postgres
 from deploy.local.processes import PartFailed
 from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
@@ -45,6 +48,11 @@ def arguments() -> argparse.Namespace:
         "--once", action="store_true", help="end after the sync; exit 0 only if it was completed"
     )
     _subscriber_arguments(commands.add_parser("subscriber", help="programs that hear account events"))
+    operator = commands.add_parser("operator", help="people who use the API on the operations port")
+    for action in operator_arguments(operator):
+        action.add_argument(
+            "--directory", type=Path, default=Path(".butler"), help="of the stack, which runs"
+        )
     return parser.parse_args()
 
 
@@ -103,6 +111,18 @@ async def subscriber(options: argparse.Namespace) -> None:
             print(f"{each.name}  {each.user_id or 'all users'}")
 
 
+async def operator(options: argparse.Namespace) -> None:
+    """Add, show or revoke operators, as the owner of the database; raises OperatorFailed, NotRoots."""
+    require_own(options.directory)
+    directory = options.directory.resolve()
+    try:
+        database = Postgres.of(directory)
+        async with await database.connect(OWNER) as connection:
+            await act(connection, options)
+    except (OSError, ValueError, psycopg.OperationalError):
+        raise OperatorFailed(f"no database answers for {directory}: start the stack first") from None
+
+
 def show_subscriber(directory: Path, added: Subscriber) -> None:
     """Print the connection settings of a subscriber."""
     bus = Nats.of(directory)
@@ -126,6 +146,8 @@ def show_addresses(stack: Stack) -> None:
     seeds = [parts.nats.seed_file(each.name) for each in parts.nats.registry.subscribers()]
     shown = next((f", nkey of a subscriber in {seed}" for seed in seeds if seed.exists()), "")
     print(f"NATS          {parts.nats.url}{shown}")
+    admin = f"{stack.operations('gateway')}/api/v1/admin"
+    print(f"Operators     {admin}, tokens by `python -m deploy.local operator add`")
     print(f"Health        {', '.join(f'{name} {stack.operations(name)}/readyz' for name in MODULES)}")
     if parts.simulator is not None:
         for exchange, origins in parts.simulator.exchanges.items():
@@ -136,7 +158,7 @@ def show_addresses(stack: Stack) -> None:
 
 async def until_signal(options: argparse.Namespace) -> int:
     """Run the command; the first SIGINT or SIGTERM stops the stack in order, the second one at once."""
-    commands: dict[str, Command] = {"up": up, "demo": demo, "subscriber": subscriber}
+    commands: dict[str, Command] = {"up": up, "demo": demo, "subscriber": subscriber, "operator": operator}
     command = asyncio.ensure_future(commands[options.command](options))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, command.cancel)
@@ -154,7 +176,7 @@ def main() -> int:
     try:
         require_loopback(os.environ)
         return asyncio.run(until_signal(options))
-    except subscribing.SubscriberFailed as error:
+    except (subscribing.SubscriberFailed, OperatorFailed) as error:
         print(f"Not done: {error}", file=sys.stderr)
         return 1
     except (*REFUSALS, httpx.HTTPError, psycopg.Error, OSError) as error:

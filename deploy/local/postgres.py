@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
+from typing import Self
 
 import psycopg
 from psycopg import sql
@@ -32,6 +33,11 @@ class Postgres:
 
     port: int
     keys: Path
+
+    @classmethod
+    def of(cls, directory: Path) -> Self:
+        """Return the database of a stack that was started before; raises OSError, ValueError."""
+        return cls(int((directory / "postgres" / "port").read_text()), directory / "keys")
 
     def password_file(self, role: str) -> Path:
         """Return the path of a role's password."""

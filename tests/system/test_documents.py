@@ -84,7 +84,7 @@ async def test_every_service_says_how_it_is(stack: Stack, service: str) -> None:
 
 
 async def test_the_api_says_no_more_than_whether_it_is_ready(stack: Stack) -> None:
-    """Metrics and the dependencies of a gateway are on its operations port, which has no API."""
+    """Metrics and the dependencies of a gateway are on its operations port, without the users' API."""
     async with httpx.AsyncClient(trust_env=False) as client:
         healthy, ready, metrics = [
             await client.get(f"{stack.api}/{path}") for path in ("healthz", "readyz", "metrics")

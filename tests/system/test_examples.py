@@ -77,7 +77,7 @@ async def test_sessions_are_as_the_examples_say(person: Person, examples: Exampl
     await api.expect("TokenView.tokens", "POST", "/auth/login", login)
     unknown = examples["Refresh.token"]
     await api.expect("refresh.401.unauthorized", "POST", "/auth/refresh", unknown)
-    await api.expect("problem.403.wrong_password", "POST", "/me/deletion", {"password": "wrong horse"})
+    await api.expect("deleteMe.403.wrong_password", "POST", "/me/deletion", {"password": "wrong horse"})
     changed = {"old_password": PASSWORD, "new_password": "password1"}
     await api.expect("changePassword.400.weak_password", "PUT", "/me/password", changed)
     session = (await api.client.get("/me/sessions")).json()[0]

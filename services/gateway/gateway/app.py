@@ -38,6 +38,7 @@ from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
 from gateway.http.openapi import TAGS, operation_id
+from gateway.http.operating import COMPONENTS, SECURITY, Guarding, operations_application
 from gateway.http.rate_limits import Limiting, tell_limits
 from gateway.http.schemas import PLUGINS
 from gateway.http.shutdown import GRACE_SECONDS, Ending
@@ -45,9 +46,14 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.identity.refresh import Refreshing
 from gateway.limits import Limits
+from gateway.operators.access import Access
+from gateway.operators.dead_letters import DeadLetters
+from gateway.operators.status import Overview
 from gateway.outbox.relay import Relay
 from gateway.proxies import Proxies
 from gateway.routes import accounts, auth, documents, exchanges, me, syncs
+from gateway.routes.admin import dead_letters, status, users
+from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
 from gateway.store.pool import Pool
@@ -64,6 +70,7 @@ from gateway.syncs.waiters import Waiters
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (auth, me, exchanges, accounts, syncs)
+FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 
 
 @dataclass(frozen=True)
@@ -102,19 +109,23 @@ async def run(settings: Settings) -> int:
     parts["ending"] = ending.run()
     await pool.start()
     try:
-        return await run_service(bus, listeners(settings, provided, ending), parts, stopping)
+        return await run_service(bus, listeners(settings, provided, ending, bus), parts, stopping)
     finally:
         await pool.stop()
         provided.passwords.close()
 
 
-def listeners(settings: Settings, provided: Provided, ending: Ending) -> list[Listener]:
+def listeners(settings: Settings, provided: Provided, ending: Ending, bus: Bus) -> list[Listener]:
     """Return the listeners of the API and of the operations port."""
+    admin = Entering(operating(provided, ending, bus), Proxies(()))
     return [
         Listener(
             Entering(application(provided, ending), Proxies(settings.trusted_proxies)), settings.address
         ),
-        Listener(health_application(provided.ready.checks), settings.running.operations),
+        Listener(
+            operations_application(health_application(provided.ready.checks), admin),
+            settings.running.operations,
+        ),
     ]
 
 
@@ -207,6 +218,37 @@ def application(provided: Provided, ending: Ending) -> Litestar:
             operation_id_creator=operation_id,
             use_handler_docstrings=True,
             # Unused: `routes.documents` serves the document, because Litestar would answer all paths near it.
+            path="/api/litestar",
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        logging_config=None,
+    )
+
+
+def operating(provided: Provided, ending: Ending, bus: Bus) -> Litestar:
+    """Return the HTTP application of operators, which shares only the database and the bus with users'."""
+    pool, limits = provided.pool, provided.allowed
+    parts = {
+        "pool": pool,
+        "letters": DeadLetters(pool, bus),
+        "overview": Overview(pool, bus, provided.ready.checks, limits),
+    }
+    return Litestar(
+        route_handlers=[route for noun in FOR_OPERATORS for route in _routes(noun)],
+        dependencies={name: _provide(part) for name, part in parts.items()},
+        exception_handlers=EXCEPTION_HANDLERS,
+        guards=[Guarding(Access(pool, limits.login)).guard, only_json, said_once],
+        middleware=[ending],
+        plugins=PLUGINS,
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+        request_max_body_size=BODY_LIMIT,
+        openapi_config=OpenAPIConfig(
+            title="Crypto Pocket Butler: operators",
+            version=__version__,
+            operation_id_creator=operation_id,
+            use_handler_docstrings=True,
+            components=COMPONENTS,
+            security=SECURITY,
             path="/api/litestar",
             render_plugins=[JsonRenderPlugin()],
         ),

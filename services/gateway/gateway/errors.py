@@ -11,6 +11,7 @@ from gateway.advice import Advice
 from gateway.limits import WINDOWS, Allowance
 
 UNAVAILABLE_RETRY_AFTER = 5
+PAUSED_RETRY_AFTER = 300
 REPEAT = "Send the request again in a moment; if the fault lasts, tell the operator."
 
 
@@ -57,6 +58,32 @@ class RefreshTokenReused(NotSignedIn):
     words = (
         "This refresh token was used before, so somebody else may have it. Its login has ended, with all "
         "of its tokens: sign in again. If you did not use it twice, change your password, too."
+    )
+
+
+class OperatorUnknown(NotSignedIn):
+    """A request to the operators' API has no valid token of an operator."""
+
+    code = "operator_unauthorized"
+    words = (
+        "Send a valid operator's token as 'Authorization: Bearer ...'. The owner of the database makes one."
+    )
+
+
+class RoleTooSmall(GatewayError):
+    """An operator's role does not allow a request."""
+
+    code = "role_too_small"
+    words = "Your role is viewer: it may see, and not act. This request changed nothing."
+
+
+class UserDisabled(GatewayError):
+    """An operator has disabled the user."""
+
+    code = "user_disabled"
+    words = (
+        "The operator of this service has disabled your user: you can not sign in or do anything until the "
+        "operator enables it again. Your accounts and balances are kept."
     )
 
 
@@ -170,6 +197,46 @@ class TooBusy(Unavailable):
     code = "overloaded"
     words = "This gateway does too much of this at once. Send the request again after a second."
     retry_after = 1
+
+
+class ExchangePaused(Unavailable):
+    """An operator has paused an exchange: the gateways refuse new syncs and keys."""
+
+    code = "exchange_paused"
+    retry_after = PAUSED_RETRY_AFTER
+
+    def __init__(self, exchange: str) -> None:
+        super().__init__(
+            f"The operator of this service has paused {exchange}: it begins no sync and takes no key, and "
+            "this request changed nothing. The balances that were read before stay. GET /exchanges says "
+            "when the pause is over."
+        )
+
+
+class BusAway(Unavailable):
+    """The bus does not answer an operator's request."""
+
+    code = "bus_unavailable"
+    words = (
+        "The bus does not answer, or does not let the gateway do this. Look at GET /readyz; list the dead "
+        "letters in a moment: those that are still there were not settled."
+    )
+
+
+class NoSuchLetter(NotFound):
+    """No dead letter has this number, or no longer."""
+
+    words = "No dead letter has this number: it was replayed, dropped, or is older than 30 days."
+
+
+class NotReplayable(GatewayError):
+    """A dead letter has no way back."""
+
+    code = "not_replayable"
+    words = (
+        "This dead letter has no way back: only requests and outcomes of syncs do, as far as their stream "
+        "takes them. It is still there; drop it when you have read its reason."
+    )
 
 
 class Faulted(GatewayError):

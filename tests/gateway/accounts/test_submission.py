@@ -60,7 +60,7 @@ def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
 @pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=lambda exchange: exchange.key)
 def test_regions_that_are_not_served_are_listed_apart(exchange: Exchange) -> None:
     """A program that lists `regions` never offers one that cannot be connected."""
-    view = _view(exchange, ())
+    view = _view(exchange, (), None)
 
     assert view.unserved_regions == exchange.unserved_regions
     assert not {each.key for each in view.unserved_regions} & {each.key for each in view.regions}

@@ -15,6 +15,7 @@ from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
 from gateway.limits import Allowance
+from gateway.operators.venues import require_running
 from gateway.quotas import admit
 from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, pauses, users
@@ -28,8 +29,8 @@ MAX_ACCOUNTS = 100
 async def connect(intake: Intake, submission: Submission, name: str) -> Accepted:
     """Connect an account after verifying its key; a refused key is destroyed.
 
-    Raises InvalidInput, TooManyAccounts, RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, AccountExists,
-    TooSlow, and NotSignedIn if the user was deleted meanwhile.
+    Raises InvalidInput, ExchangePaused, TooManyAccounts, RateLimitExceeded, TooBusy, Faulted,
+    VaultNotTrusted, AccountExists, TooSlow, and NotSignedIn if the user was deleted meanwhile.
     """
     checked = checked_name(name)
     with intake.place(submission.user_id):
@@ -45,6 +46,7 @@ async def connect(intake: Intake, submission: Submission, name: str) -> Accepted
 async def _admitted(intake: Intake, submission: Submission) -> tuple[Allowance, ...]:
     """Count a submission before anything is sent to the vault or the exchange."""
     async with intake.pool.transaction() as connection:
+        await require_running(connection, submission.exchange.key)
         await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
         allowances = await admit(connection, intake.admission.charges(submission.user_id))
         await admit(connection, intake.admission.charges_of_address(submission.address))

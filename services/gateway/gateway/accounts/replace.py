@@ -11,6 +11,7 @@ from gateway.accounts.pause import resume
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import DifferentAccount, NotFound
+from gateway.operators.venues import require_running
 from gateway.quotas import admit
 from gateway.rows.accounts import Account
 from gateway.store import accounts, audit, credentials, syncs
@@ -21,11 +22,12 @@ from gateway.store.pool import Connection
 async def replace(intake: Intake, submission: Submission, account: Account) -> Accepted:
     """Replace the key of an account; the old key stays in use until the new one is verified.
 
-    Raises RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, DifferentAccount, TooSlow, and NotFound if
-    the account was deleted meanwhile.
+    Raises ExchangePaused, RateLimitExceeded, TooBusy, Faulted, VaultNotTrusted, DifferentAccount,
+    TooSlow, and NotFound if the account was deleted meanwhile.
     """
     with intake.place(submission.user_id):
         async with intake.pool.transaction() as connection:
+            await require_running(connection, account.exchange)
             allowances = await admit(connection, intake.admission.charges(submission.user_id))
         async with intake.verified(submission) as (credential, verified):
             if verified.exchange_uid != account.exchange_uid:

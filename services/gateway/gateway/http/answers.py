@@ -96,7 +96,11 @@ REPEATED_HEADERS = ("idempotency-key",)
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """Describe the problems of a route for the OpenAPI document, including those of every route."""
+    """Describe the problems of a route for the OpenAPI document, including those of every route.
+
+    A route that needs a user or an operator may refuse one who is disabled, or whose role is too small.
+    """
+    refusing = {HTTPStatus.FORBIDDEN} if HTTPStatus.UNAUTHORIZED in statuses else set[HTTPStatus]()
     return {
         status: ResponseSpec(
             ProblemDocument,
@@ -104,7 +108,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({400, 408, 413, 415, 500, 503, *statuses})
+        for status in sorted({400, 408, 413, 415, 500, 503, *refusing, *statuses})
     }
 
 

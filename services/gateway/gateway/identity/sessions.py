@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, UserDisabled
 from gateway.identity.tokens import SignedIn
 from gateway.store import audit, sessions, users
 from gateway.store.audit import Action
@@ -14,11 +14,16 @@ MAX_LISTED = 100
 
 
 async def find_signed_in(pool: Pool, user_id: UUID, family_id: UUID, times: Times) -> SignedIn | None:
-    """Return the user of an access token; None if the user is unknown or the token or session has ended."""
+    """Return the user of an access token; None if the user is unknown or the token or session has ended.
+
+    Raises UserDisabled.
+    """
     async with pool.transaction() as connection:
         user = await users.find_signed_in(connection, user_id, family_id, times)
     if user is None:
         return None
+    if user.disabled:
+        raise UserDisabled
     return SignedIn(user.id, user.email, user.password_hash, user.created_at, family_id=family_id)
 
 

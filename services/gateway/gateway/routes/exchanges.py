@@ -1,5 +1,7 @@
 """The exchanges that can be connected."""
 
+from datetime import datetime
+
 import msgspec
 from litestar import get
 
@@ -7,7 +9,8 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
 from gateway.http.answers import documented
 from gateway.http.authentication import PUBLIC
-from gateway.routes.parameters import Egress
+from gateway.operators.venues import paused_since
+from gateway.routes.parameters import Database, Egress
 
 
 class RegionView(msgspec.Struct, frozen=True):
@@ -20,7 +23,8 @@ class RegionView(msgspec.Struct, frozen=True):
 class ExchangeView(msgspec.Struct, frozen=True):
     """An exchange; if `egress_addresses` are listed, put them on the IP allow-list of the key.
 
-    Accounts registered in one of the `unserved_regions` can not be connected.
+    Accounts registered in one of the `unserved_regions` can not be connected. `paused_since` is null, or when
+    the operator of this service paused the exchange: then new syncs and keys get `exchange_paused`.
     """
 
     key: str
@@ -31,15 +35,17 @@ class ExchangeView(msgspec.Struct, frozen=True):
     permissions: tuple[str, ...]
     egress_addresses: tuple[str, ...]
     unserved_regions: tuple[UnservedRegion, ...]
+    paused_since: datetime | None
 
 
 @get("/exchanges", responses=documented(), tags=["exchanges"], opt=PUBLIC)
-async def list_exchanges(egress: Egress) -> tuple[ExchangeView, ...]:
+async def list_exchanges(egress: Egress, pool: Database) -> tuple[ExchangeView, ...]:
     """List the exchanges with their regions, credential fields and wallets."""
-    return tuple(_view(exchange, egress) for exchange in EXCHANGES.values())
+    paused = await paused_since(pool)
+    return tuple(_view(exchange, egress, paused.get(exchange.key)) for exchange in EXCHANGES.values())
 
 
-def _view(exchange: Exchange, egress: tuple[str, ...]) -> ExchangeView:
+def _view(exchange: Exchange, egress: tuple[str, ...], paused: datetime | None) -> ExchangeView:
     return ExchangeView(
         key=exchange.key,
         name=exchange.name,
@@ -49,4 +55,5 @@ def _view(exchange: Exchange, egress: tuple[str, ...]) -> ExchangeView:
         permissions=tuple(sorted(exchange.read_only_permissions)),
         egress_addresses=egress,
         unserved_regions=exchange.unserved_regions,
+        paused_since=paused,
     )

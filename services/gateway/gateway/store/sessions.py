@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.store.pool import Connection, execute, fetch_all
+from gateway.store.pool import Connection, execute, fetch_all, fetch_value
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -66,6 +66,27 @@ async def end_others(connection: Connection, user_id: UUID, kept_id: UUID) -> in
         user_id=user_id,
         kept_id=kept_id,
     )
+
+
+async def end_all(connection: Connection, user_id: UUID) -> int:
+    """End all sessions of a user; returns how many."""
+    return await execute(
+        connection,
+        """update refresh_families set revoked_at = now()
+           where user_id = %(user_id)s and revoked_at is null and expires_at > now()""",
+        user_id=user_id,
+    )
+
+
+async def count_open(connection: Connection, user_id: UUID) -> int:
+    """Count the sessions of a user that have not ended."""
+    number: int = await fetch_value(
+        connection,
+        """select count(*) from refresh_families
+           where user_id = %(user_id)s and revoked_at is null and expires_at > now()""",
+        user_id=user_id,
+    )
+    return number
 
 
 async def delete_all(connection: Connection, user_id: UUID) -> None:

@@ -25,6 +25,12 @@ class User(msgspec.Struct, frozen=True):
         return f"User({self.id})"
 
 
+class Bearer(User, frozen=True):
+    """The user of an access token, whom an operator may have disabled."""
+
+    disabled: bool
+
+
 class Times(msgspec.Struct, frozen=True):
     """The validity period of an access token."""
 
@@ -63,12 +69,15 @@ async def find_by_email(connection: Connection, email: str) -> User | None:
     return await fetch_one(connection, User, "select * from users where email = %(email)s", email=email)
 
 
-async def find_signed_in(connection: Connection, user_id: UUID, family_id: UUID, times: Times) -> User | None:
+async def find_signed_in(
+    connection: Connection, user_id: UUID, family_id: UUID, times: Times
+) -> Bearer | None:
     """Find the user of an access token that has not expired and whose family was not revoked."""
     return await fetch_one(
         connection,
-        User,
-        """select users.* from users join refresh_families family on family.user_id = users.id
+        Bearer,
+        """select users.*, exists (select from disabled_users where user_id = users.id) as disabled
+           from users join refresh_families family on family.user_id = users.id
            where users.id = %(user_id)s and family.id = %(family_id)s and family.revoked_at is null
              and %(expires_at)s > now() and %(issued_at)s <= now() + %(early)s""",
         user_id=user_id,

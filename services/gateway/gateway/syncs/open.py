@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.accounts.paused import account_paused
 from gateway.errors import NotFound
+from gateway.operators.venues import require_running, running
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store import accounts, audit, outbox, pauses, syncs
@@ -32,27 +33,29 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 async def open_one(connection: Connection, terms: Terms, account_id: UUID, sync_id: UUID) -> Sync:
-    """Open a sync of an account under an id, or return the open one; raises NotFound and AccountPaused.
+    """Open a sync of an account under an id, or return the open one.
 
-    The caller must wake the relay after the commit.
+    Raises NotFound, AccountPaused and ExchangePaused. The caller must wake the relay after the commit.
     """
     account = await accounts.lock_account(connection, account_id)
     if account is None or account.deleted_at is not None:
         raise NotFound
     if pause := (await pauses.find(connection, [account.id])).get(account.id):
         raise account_paused(pause, account.exchange)
+    await require_running(connection, account.exchange)
     return await _open_or_join(connection, terms, account, sync_id)
 
 
 async def open_all(connection: Connection, terms: Terms, user_id: UUID) -> Opened:
     """Open a sync of every account of a user, or join the open one; syncs of paused accounts fail.
 
-    A joined sync may have a grant from before the pause. The caller must wake the relay after the commit, and
+    Leaves out accounts of exchanges that an operator has paused; raises ExchangePaused if none is left. A
+    joined sync may have a grant from before the pause. The caller must wake the relay after the commit, and
     announce the ends of the refused syncs.
     """
     locked = [
         account
-        for listed in await accounts.list_accounts(connection, user_id)
+        for listed in await running(connection, await accounts.list_accounts(connection, user_id))
         if (account := await accounts.lock_account(connection, listed.id)) and account.deleted_at is None
     ]
     paused = await pauses.find(connection, [account.id for account in locked])
