@@ -99,7 +99,11 @@ class Gateway:
 
     async def destroy(self, credential_id: UUID) -> DestroyReply:
         """Ask to destroy a credential."""
-        return await self.send_destroy(sign_request(Destroy(credential_id, uuid7()), self._grant_key))
+        return await self.send_destroy(self.destroying(credential_id))
+
+    def destroying(self, credential_id: UUID) -> Destroy:
+        """Return a request to destroy a credential."""
+        return sign_request(Destroy(credential_id, uuid7()), self._grant_key)
 
     async def send_destroy(self, request: Destroy) -> DestroyReply:
         """Send a request to destroy."""

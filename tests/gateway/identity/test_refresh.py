@@ -52,6 +52,29 @@ async def test_a_repeat_in_time_gets_the_same_successor(pool: Pool, passwords: P
     assert len({each.refresh_token.reveal() for each in answers}) == 1
 
 
+async def test_a_repeat_at_a_gateway_that_signs_with_another_live_key_gets_the_same_successor(
+    pool: Pool, passwords: Passwords, user: User
+) -> None:
+    """Both gateways know both keys while keys are rotated; without the earlier key it is a reuse."""
+    other = Ed25519PrivateKey.generate()
+    learned, signing, after = SigningKeys(KEY, (other,)), SigningKeys(other, (KEY,)), SigningKeys(other)
+    for first, second in ((learned, signing), (signing, learned)):
+        session = await begun(pool, passwords)
+
+        answers = [
+            await Refreshing(pool, keys, allowing()).refresh(session.refresh_token, ADDRESS)
+            for keys in (first, second, first)
+        ]
+
+        assert len({each.refresh_token.reveal() for each in answers}) == 1
+        following = await Refreshing(pool, second, allowing()).refresh(answers[0].refresh_token, ADDRESS)
+        assert following.family_id == session.family_id
+    session = await begun(pool, passwords)
+    await Refreshing(pool, learned, allowing()).refresh(session.refresh_token, ADDRESS)
+    with pytest.raises(RefreshTokenReused):
+        await Refreshing(pool, after, allowing()).refresh(session.refresh_token, ADDRESS)
+
+
 async def test_a_late_repeat_ends_the_session(
     pool: Pool, passwords: Passwords, user: User, database: Postgres
 ) -> None:

@@ -135,11 +135,13 @@ class Sweeping:
         return messages
 
     @asynccontextmanager
-    async def recording(self) -> AsyncIterator[None]:
-        """Let a gateway record outcomes."""
+    async def recording(self, keys: SigningKeys | None = None) -> AsyncIterator[None]:
+        """Let a gateway record outcomes, with these keys for grants."""
         bus = bus_of(self.nats, "gateway")
         announcer = Announcer(bus, self.relay)
-        outcomes = Outcomes(self.pool, announcer, self.relay, Recorder(self.pool), SigningKeys(self.key))
+        outcomes = Outcomes(
+            self.pool, announcer, self.relay, Recorder(self.pool), keys or SigningKeys(self.key)
+        )
         consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
         await bus.start()
         try:

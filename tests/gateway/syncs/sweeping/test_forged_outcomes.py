@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.faults import Code
 from contracts.wire.grants import VERIFY, Grant, grant_mark, sign_grant, sync_purpose
+from contracts.wire.key_files import SigningKeys
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.waiting import until
 
@@ -127,6 +128,23 @@ async def test_an_outcome_with_its_grant_or_with_none_is_recorded(
         async def ended() -> bool:
             return await state(sweeping, scene.sync_id) == ("failed", "key_unknown")
 
+        await until(ended)
+
+
+async def test_an_outcome_with_a_grant_of_the_key_before_is_recorded(sweeping: Sweeping) -> None:
+    """As long as the gateway knows that key: a sync keeps its grant while the key is rotated."""
+    scene = await opened(sweeping)
+    current = Ed25519PrivateKey.generate()
+
+    async def ended() -> bool:
+        return await state(sweeping, scene.sync_id) == ("failed", "key_unknown")
+
+    async with sweeping.recording(SigningKeys(current)):
+        await said(sweeping, scene.outcome(scene.grant()), f"{scene.sync_id}:outcome:1")
+        await until(lambda: buried(sweeping))
+        assert not await ended()
+    async with sweeping.recording(SigningKeys(current, (scene.key,))):
+        await said(sweeping, scene.outcome(scene.grant()), f"{scene.sync_id}:outcome:2")
         await until(ended)
 
 
