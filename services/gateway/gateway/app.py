@@ -98,7 +98,7 @@ class Provided:
 
     def dependencies(self) -> dict[str, Provide]:
         """Return Litestar's providers by parameter name."""
-        parts = {name: _provide(getattr(self, name)) for name in self.__match_args__}
+        parts: dict[str, Provide] = {name: _provide(getattr(self, name)) for name in self.__match_args__}
         return {**parts, "restored": Provide(self.restores.last)}
 
 
