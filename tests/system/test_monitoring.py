@@ -14,6 +14,7 @@ from chassis import metrics
 from deploy.local.monitoring import RULES, prometheus, rule_groups, write_targets
 from deploy.local.services import MODULES
 from deploy.local.stack import Stack
+from tests.conformance.simulated import Admin
 from tests.kubernetes.alerting import alerts, judge
 from tests.kubernetes.manifests import of_kind
 from tests.kubernetes.promql import asked
@@ -33,6 +34,7 @@ DECLARED = {
     for name in {metric._name, f"{metric._name}_total"}
 }
 HOURS = 3
+FAULTS = "butler_sync_faults_total"
 SAMPLED = {
     ("butler_sync_queued_oldest_seconds", "gateway"),
     ("butler_dead_letters", "gateway"),
@@ -123,6 +125,38 @@ async def test_what_is_asked_is_reported(healthy: list[Sample]) -> None:
     series = known(healthy)
 
     assert {query: unknown(query, series) for query in queries() if unknown(query, series)} == {}
+
+
+async def test_a_first_event_is_a_step(healthy: list[Sample]) -> None:
+    """Each counter of an alert has its series before its first event, which no increase would show else."""
+    begun = {name for name, _, value in healthy if not math.isnan(value)}
+    counted = {
+        name for rule in alerts() if "increase(" in rule["expr"] for name in asked(rule["expr"]).metrics
+    }
+
+    assert {name for name in counted if name.endswith("_total")} <= begun
+
+
+async def test_a_fault_is_counted_with_the_party_that_must_act(
+    stack: Stack, person: Person, admin: Admin
+) -> None:
+    """A sync that reads a part ends with its fault, and a complete one with none."""
+
+    async def faults() -> float:
+        wanted = {"code": "unreadable_rows", "actor": "operator", "pod": "gateway"}
+        found = [(labels, value) for name, labels, value in await samples(stack) if name == FAULTS]
+        return sum(value for labels, value in found if wanted.items() <= labels.items())
+
+    account, before = await person.connect("plain"), await faults()
+    await admin.put("plain", "asset/balances", {"fault": "replaced", "field": "bal", "text": '"a lot"'})
+    try:
+        sync = await person.post(f"/accounts/{account['id']}/sync", status=200)
+    finally:
+        await admin.clear("plain", "asset/balances")
+    await person.post(f"/accounts/{account['id']}/sync", status=200)
+
+    assert sync["error_code"] == "unreadable_rows"
+    assert await faults() == before + 1
 
 
 async def test_a_healthy_system_is_silent(healthy: list[Sample], tmp_path: Path) -> None:
