@@ -162,7 +162,7 @@ async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.Asy
     answers = [(await broker.get(path)).raise_for_status().json()["data"]["data"] for path in paths]
 
     assert answers[0] == answers[1]
-    assert answers[0].keys() == {"private_key"}
+    assert answers[0].keys() == {"private_key", "created"}
 
 
 async def test_a_copied_login_is_of_no_use_on_another_address(
