@@ -39,6 +39,7 @@ class Lost:
     directory: Path
     backups: Backups
     email: str = ""
+    refresh_token: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
     known: dict[str, UUID] = field(default_factory=dict)
     destroyed: set[UUID] = field(default_factory=set)
@@ -77,7 +78,7 @@ async def lost_life(directory: Path) -> Lost:
     """Live, and die while the worker holds a sync."""
     lost = Lost(directory, Backups(directory.with_name("backups")))
     async with living(directory) as stack, calling(stack.api) as person:
-        lost.email = person.email
+        lost.email, lost.refresh_token = person.email, person.tokens["refresh_token"]
         for name in (KEPT, DELETED, ROTATED):
             await _connected(lost, person, name)
         async with _followed(lost):

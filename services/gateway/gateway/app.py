@@ -94,12 +94,11 @@ class Provided:
     allowed: Limits
     ready: Ready
     egress: tuple[str, ...]
-    restores: Restores
 
     def dependencies(self) -> dict[str, Provide]:
         """Return Litestar's providers by parameter name."""
         parts: dict[str, Provide] = {name: _provide(getattr(self, name)) for name in self.__match_args__}
-        return {**parts, "restored": Provide(self.restores.last)}
+        return parts | {"restored": Provide(Restores(self.pool).last)}
 
 
 def _provide(part: object) -> Provide:
@@ -166,7 +165,6 @@ def composed(
         allowed=allowed,
         ready=Ready(checks),
         egress=settings.egress,
-        restores=Restores(pool),
     )
     return provided, {
         "relay": relay.run(),

@@ -19,7 +19,6 @@ from gateway.http.shutdown import Ending
 from gateway.identity.login import login
 from gateway.identity.passwords import Passwords
 from gateway.store.pool import Pool
-from gateway.store.restores import Restores
 from gateway.store.users import User
 from tests.gateway.allowing import allowing
 from tests.gateway.identity.presenting import presented
@@ -51,10 +50,7 @@ def serving(pool: Pool, tokens: AccessTokens) -> Litestar:
     """Return the application; parts that the test does not need are absent."""
     parts: dict[str, Any] = dict.fromkeys(Provided.__match_args__)
     return application(
-        Provided(
-            **parts | {"pool": pool, "tokens": tokens, "allowed": allowing(), "restores": Restores(pool)}
-        ),
-        Ending(asyncio.Event()),
+        Provided(**parts | {"pool": pool, "tokens": tokens, "allowed": allowing()}), Ending(asyncio.Event())
     )
 
 

@@ -42,7 +42,7 @@ class AccountView(msgspec.Struct, frozen=True):
     """A connected account; while `paused` is not null, its key is not used.
 
     `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
-    database was restored from a backup, until the next sync: later changes of the account may be lost.
+    database was restored from a backup, until a sync completes: later changes of the account may be lost.
     """
 
     id: UUID
@@ -233,7 +233,7 @@ def account_view(
         next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
         paused=paused,
         notes=notes,
-        restored_at=restored and restored.older(account.last_attempt_at or account.created_at),
+        restored_at=restored.older(account.last_synced_at or account.created_at) if restored else None,
     )
 
 
@@ -255,7 +255,7 @@ def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand, restored: Resto
         finished_at=sync.finished_at,
         wallets=sync.wallets,
         rights_unproven=sync.rights_unproven,
-        restored_at=restored and restored.open(sync.requested_at, sync.finished_at),
+        restored_at=restored.open(sync.requested_at, sync.finished_at) if restored else None,
     )
 
 
@@ -308,7 +308,7 @@ def _wallet(
         error=wallet.error,
         balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
         unconfirmed=_unconfirmed(known),
-        restored_at=restored and restored.older(wallet.as_of),
+        restored_at=restored.older(wallet.as_of) if restored else None,
         **known.shared(),
     )
 
