@@ -29,7 +29,7 @@ from tests.waiting import until
 # Renewed about every four seconds.
 SHORT = Validity(timedelta(seconds=10), timedelta(seconds=6))
 SYNCS_PER_SECOND = 4.0
-READY_SECONDS = 60.0
+READY_SECONDS = 30.0
 
 
 @pytest_asyncio.fixture(name="stack")
@@ -96,6 +96,7 @@ async def test_certificates_are_replaced_while_syncs_run(stack: Stack) -> None:
         load = Load([(person, (await person.connect(name))["id"]) for name in ACCOUNTS], SYNCS_PER_SECOND)
         async with load.running():
             await until(all_over, READY_SECONDS)
+            assert not any(map(over, await served(stack)))
             await stack.processes.restart(stack.parts.nats.program)
             await until_it_accepts(stack.processes, stack.parts.nats)
             await until(lambda: ready(stack), READY_SECONDS)
