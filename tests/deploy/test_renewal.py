@@ -68,7 +68,7 @@ def over(certificate: Certificate) -> bool:
 
 async def served(stack: Stack) -> list[Certificate]:
     """Return the certificates that bus and vault show to a new client that verifies them."""
-    async with await joined(stack.parts.nats, "admin") as client:
+    async with await joined(stack.parts.nats, "admin", allow_reconnect=False) as client:
         writer: Any = client._transport._io_writer  # type: ignore[union-attr]
         shown = [writer.get_extra_info("ssl_object")]
     trust = ssl.create_default_context(cafile=stack.parts.vault.ca)
