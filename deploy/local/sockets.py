@@ -14,6 +14,8 @@ CLIENTS = (STARTER, "gateway", "dbmate")
 NAME = ".s.PGSQL.5432"
 # The kernel's limit for the path of a socket, without the final zero.
 MAX_PATH = 107
+# Client and server take a path with these for several.
+NOT_IN_LISTS = {",", '"'}
 
 
 class NotOurs(OSError):
@@ -23,8 +25,8 @@ class NotOurs(OSError):
 def socket_folders(way: Way, home: Path) -> Path:
     """Return the folder that has one for each client, with the database as its owner; raises OSError.
 
-    Only the client's group may enter its folder. Where the path of a socket would be too long, the folders
-    are in the system's folder for temporary files.
+    Only the client's group may enter its folder. Where the path of a socket would be too long or look
+    like a list, the folders are in the system's one for temporary files.
     """
     base = private_folder(sockets_of(home))
     if base.is_symlink() or base.stat().st_uid != os.geteuid():
@@ -49,7 +51,8 @@ def remove_short(base: Path, home: Path) -> None:
 def sockets_of(home: Path) -> Path:
     """Return the path of the folder that has those of the clients of the database in `home`."""
     base = home / "sockets"
-    if all(len(os.fsencode(base / client / NAME)) <= MAX_PATH for client in CLIENTS):
+    longest = max(len(os.fsencode(base / client / NAME)) for client in CLIENTS)
+    if longest <= MAX_PATH and not NOT_IN_LISTS & {*str(base)}:
         return base
     name = hashlib.sha256(os.fsencode(base.resolve())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"butler-{name}"

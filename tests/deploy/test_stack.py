@@ -36,7 +36,7 @@ class Up:
 
     def part(self, program: str) -> psutil.Process:
         """Find a part by a word of its command line."""
-        return next(part for part in self.parts if any(program in word for word in part.cmdline()))
+        return next(part for part in self.parts if any(program in Path(word).name for word in part.cmdline()))
 
     def assert_all_gone(self) -> None:
         """Fail if a part still runs."""
