@@ -48,7 +48,7 @@ async def main(directory):
         connection = Vault(vault.url, str(vault.ca))
         login = Login(connection, vault.role_id_file, vault.secret_id_file, time.monotonic)
         await login.check()
-        print((await Credentials(login).sealing_keys()).newest.public.hex(), flush=True)
+        print((await Credentials(login).sealing_key()).public.hex(), flush=True)
         if sys.argv[2:]:
             await asyncio.to_thread(sys.stdin.readline)
 
