@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chassis.bus.connection import Bus
 from contracts.credentials import Authorized, AuthorizeReply
 from contracts.faults import Code
-from contracts.values import Secret
 from deploy.backup.files import newest
 from deploy.backup.restore import Wanted, restore
 from deploy.local.nats import Nats
@@ -28,6 +27,7 @@ from deploy.local.stack import Stack, running_stack
 from tests.deploy.lives import calling, rows
 from tests.deploy.losing import DELETED, KEPT, ROTATED, Lost, living, lost_life
 from tests.forking import ForkingProcesses
+from tests.joining import bus_of
 from tests.system.person import Person
 from tests.vault_broker.asking import Gateway, Worker
 from tests.waiting import until
@@ -167,7 +167,7 @@ def _now() -> datetime:
 @asynccontextmanager
 async def joining(nats: Nats, user: str, role: str) -> AsyncIterator[Bus]:
     """Connect to the bus as a service."""
-    bus = Bus(user, role, nats.url, Secret(nats.seed_file(user).read_text()))
+    bus = bus_of(nats, user, role)
     await bus.start()
     yield bus
     await bus.stop()

@@ -8,13 +8,15 @@ from contracts.values import Secret
 from deploy.local.nats import Nats
 from gateway.store.pool import Pool
 from tests.gateway.outbox.test_relay import EVENTS, gone, message, put, relaying
+from tests.joining import tls_of
 
 
 class Deaf(Bus):
     """A bus whose publication ends well although it was cancelled, as `asyncio.wait_for` may let it."""
 
     def __init__(self, nats: Nats) -> None:
-        super().__init__("gateway", "gateway", nats.url, Secret(nats.seed_file("gateway").read_text()))
+        seed = Secret(nats.seed_file("gateway").read_text())
+        super().__init__("gateway", "gateway", nats.url, seed, tls=tls_of(nats, "gateway"))
         self.published = asyncio.Event()
 
     async def publish_once(
