@@ -28,7 +28,7 @@ def ran(*line: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(name="owner")
 def _owner(database: Postgres) -> list[str]:
     """Return the command of the owner of the database."""
-    url = f"{database.url(OWNER)}?sslmode=disable"
+    url = database.url(OWNER)
     return [
         "deploy.database",
         "--url",
