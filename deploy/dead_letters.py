@@ -16,6 +16,7 @@ import httpx
 SECONDS = 60
 PATH = "/api/v1/admin/dead-letters"
 PAGE = 50
+KEPT = "that are no request or outcome of a sync, or that their stream refused"
 
 
 def arguments() -> argparse.Namespace:
@@ -28,7 +29,8 @@ def arguments() -> argparse.Namespace:
     for name, words in (("replay", "publish again what has a way back"), ("drop", "delete")):
         meant = actions.add_parser(name, help=words).add_mutually_exclusive_group(required=True)
         meant.add_argument("sequence", type=int, nargs="?", help="the number of one, as `list` shows it")
-        meant.add_argument("--all", action="store_true", help="all that are there now")
+        everything = "all that are there now; needs the role operator"
+        meant.add_argument("--all", action="store_true", help=everything)
     return parser.parse_args()
 
 
@@ -65,12 +67,12 @@ def run(client: httpx.Client, options: argparse.Namespace) -> None:
             print("  ".join(str(each[name]) for name in told))
     elif options.all:
         settled, kept = settle_all(client, options.action)
-        print(f"{options.action}: {settled} done, {kept} kept, because they have no way back")
+        print(f"dropped {settled}" if options.action == "drop" else f"replayed {settled}; kept {kept} {KEPT}")
     else:
         path = f"{PATH}/{options.sequence}"
         answer = client.post(f"{path}/replay") if options.action == "replay" else client.delete(path)
         answer.raise_for_status()
-        print(f"{options.action}: {options.sequence} done")
+        print(f"{'dropped' if options.action == 'drop' else 'replayed'} dead letter {options.sequence}")
 
 
 def main() -> int:

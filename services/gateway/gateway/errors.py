@@ -66,7 +66,8 @@ class OperatorUnknown(NotSignedIn):
 
     code = "operator_unauthorized"
     words = (
-        "Send a valid operator's token as 'Authorization: Bearer ...'. The owner of the database makes one."
+        "Send a valid operator's token as 'Authorization: Bearer ...'. `python -m deploy.database ... "
+        "operator add` makes a token, and `operator list` shows revoked ones."
     )
 
 
@@ -74,7 +75,10 @@ class RoleTooSmall(GatewayError):
     """An operator's role does not allow a request."""
 
     code = "role_too_small"
-    words = "Your role is viewer: it may see, and not act. This request changed nothing."
+    words = (
+        "Your operator's role is viewer, which may only read. This request changed nothing. Use the token of "
+        "an operator with the role operator."
+    )
 
 
 class UserDisabled(GatewayError):
@@ -83,7 +87,7 @@ class UserDisabled(GatewayError):
     code = "user_disabled"
     words = (
         "The operator of this service has disabled your user: you can not sign in or do anything until the "
-        "operator enables it again. Your accounts and balances are kept."
+        "operator enables it again. Ask the operator why. Your accounts and balances are kept."
     )
 
 
@@ -208,8 +212,8 @@ class ExchangePaused(Unavailable):
     def __init__(self, exchange: str) -> None:
         super().__init__(
             f"The operator of this service has paused {exchange}: it begins no sync and takes no key, and "
-            "this request changed nothing. The balances that were read before stay. GET /exchanges says "
-            "when the pause is over."
+            "this request changed nothing. The balances that were read before stay. Try again later: "
+            "`paused_since` of GET /exchanges is null when the operator has ended the pause."
         )
 
 
