@@ -117,10 +117,14 @@ async def test_a_restored_stack_keeps_its_promises(lost: Lost, copy: Path, name:
 
 
 async def told(person: Person) -> dict[str, tuple[bool, bool]]:
-    """Return what each account says."""
+    """Return what each account says; its holdings say the same of the restore."""
+    listed = await person.get("/accounts")
+    for each in listed:
+        holdings = await person.get(f"/accounts/{each['id']}/holdings")
+        assert holdings["restored_at"] == each["restored_at"]
+        assert not (holdings["restored_at"] and holdings["complete"])
     return {
-        each["name"]: (each["last_error_code"] == NO_KEY, each["restored_at"] is not None)
-        for each in await person.get("/accounts")
+        each["name"]: (each["last_error_code"] == NO_KEY, each["restored_at"] is not None) for each in listed
     }
 
 
