@@ -1,22 +1,23 @@
 """The files of backups belong together: a base and its WAL, and the list of destroyed credentials."""
 
+import os
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
 import pytest
 
 from deploy.backup.database import receiving_wal, recover, take_base
 from deploy.backup.destroyed import Destroyed, NotTheList, listed
 from deploy.backup.files import Backups, NoBackup, base_until, newest, stamp
-from deploy.backup.vault import destroy
 from deploy.local.certificates import make_authority
+from deploy.local.confinement import USERS, best_way
+from deploy.local.openbao import server_certificate
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
-from deploy.local.processes import PartFailed, Processes
+from deploy.local.processes import Processes
 from deploy.local.sockets import NotOurs
 from tests.waiting import until
 
@@ -104,37 +105,24 @@ def test_a_list_that_disappears_is_told(tmp_path: Path, loss: str) -> None:
             notes._add([])
 
 
-@pytest.mark.parametrize("status", [403, 503])
-async def test_a_key_that_can_not_be_read_is_not_taken_for_missing(status: int) -> None:
-    """Only 404 says that the vault does not hold a key."""
-    with pytest.raises(httpx.HTTPStatusError):
-        await _destroyed([uuid4()], status, [])
-
-
-async def test_a_credential_that_stays_in_the_vault_fails_the_restore() -> None:
-    """The vault itself says that all are gone."""
-    credential = uuid4()
-    await _destroyed([credential], 404, [uuid4()])
-    with pytest.raises(PartFailed, match="still holds 1"):
-        await _destroyed([credential], 404, [credential])
-
-
-async def _destroyed(credentials: Iterable[UUID], status: int, left: Iterable[UUID]) -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.method == "LIST":
-            return httpx.Response(200, json={"data": {"keys": [str(each) for each in left]}})
-        return httpx.Response(status if request.method == "GET" else 204)
-
-    transport = httpx.MockTransport(answer)
-    async with httpx.AsyncClient(base_url="http://vault/v1/", transport=transport) as client:
-        await destroy(client, [*credentials])
-
-
 def test_a_certificate_is_public_and_its_key_is_not(tmp_path: Path) -> None:
     """The modes are those of the files that were written."""
     made = make_authority(tmp_path, "test")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (made.certificate_path, made.key_path)]
     assert modes == [0o644, 0o600]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
+def test_the_vault_does_not_keep_its_authoritys_key(tmp_path: Path) -> None:
+    """What an earlier restore gave to the server's user is root's again."""
+    tls = tmp_path / "openbao" / "tls"
+    made = make_authority(tls, "test")
+    for path in (made.key_path, tls):
+        os.chown(path, USERS["openbao"], USERS["openbao"])
+
+    server_certificate(best_way(), tmp_path)
+
+    assert {path.stat().st_uid for path in (tls, *tls.iterdir())} == {0}
 
 
 def test_sockets_behind_a_link_are_not_ours(tmp_path: Path) -> None:

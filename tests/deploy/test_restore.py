@@ -178,9 +178,11 @@ async def joining(nats: Nats, user: str, role: str) -> AsyncIterator[Bus]:
 
 
 async def logins_end(person: Person, lost: Lost, case: Case) -> None:
-    """Check that a refresh token of before ends with an older database, which would accept it again."""
+    """Check that tokens of users and operators end with an older database, which may accept them again."""
     refreshed = await person.client.post("/auth/refresh", json={"refresh_token": lost.refresh_token})
     assert refreshed.status_code == (401 if case.database else 200)
+    revoked = await rows(lost.directory, "select revoked_at is not null from operators")
+    assert revoked == [(bool(case.database),)]
 
 
 async def syncs_go_on(person: Person, case: Case) -> None:
