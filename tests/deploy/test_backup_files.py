@@ -136,7 +136,7 @@ def test_sockets_behind_a_link_are_not_ours(tmp_path: Path) -> None:
 
 
 async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp_path: Path) -> None:
-    """After a restore to a moment, the WAL and a new base follow its branch alone."""
+    """After a restore to a moment, the WAL and a new base follow its branch, and an old base has its own."""
     # The path of the data is too long for a socket in it.
     directory, backups = tmp_path / ("deep" * 20), Backups(tmp_path / "backups")
     processes = Processes(directory / "logs")
@@ -155,6 +155,10 @@ async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp
     await recover(processes, directory, backups, base_until(backups, None, None), None)
     async with running_postgres(processes, directory) as server:
         assert await _said(server) == ["first", "new"]
+    old = base_until(backups, moment, None)
+    await recover(processes, directory, backups, old, None)
+    async with running_postgres(processes, directory) as server:
+        assert await _said(server) == ["first", "discarded"]
 
 
 @asynccontextmanager
