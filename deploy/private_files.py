@@ -8,8 +8,10 @@ from pathlib import Path
 PASSWORD_BYTES = 32
 
 
-def write_private(path: Path, content: bytes, owner: tuple[int, int] | None = None) -> Path:
-    """Write a file atomically, with mode 0600 from its first byte on, and with `owner` if given.
+def write_private(
+    path: Path, content: bytes, owner: tuple[int, int] | None = None, mode: int = 0o600
+) -> Path:
+    """Write a file atomically, with mode 0600 from its first byte on, and with `owner` and `mode` if given.
 
     Links are not followed, because the folder may belong to a program.
     """
@@ -19,6 +21,7 @@ def write_private(path: Path, content: bytes, owner: tuple[int, int] | None = No
         file.write(content)
         if owner is not None:
             os.fchown(file.fileno(), *owner)
+        os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
     draft.replace(path)
     return path

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import psycopg
 
-from deploy.backup.files import Backups, moment_of, newest, stamp
+from deploy.backup.files import Backups, moment_of, stamp
 from deploy.database.roles import set_password
 from deploy.local.confinement import DATABASE as ROLE
-from deploy.local.postgres import SUPERUSER, Postgres, recovering_postgres, tool
+from deploy.local.postgres import PORT, SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.restoring import set_aside
+from deploy.local.sockets import private_starter, remove_short, socket_folders
 
 BASE_SECONDS, RECOVERY_SECONDS = 3600.0, 3600.0
 # The server keeps WAL for a receiver that is away, and gives it up before its disk is full of it.
 SLOT, KEPT_FOR_SLOT = "backup", "1GB"
 PARTIAL = ".partial"
-# The recovering server has a socket in its data folder, which only its user and root can enter.
-HBA, SOCKET_PORT = "local all all trust\n", 5432
+# The recovering server has a socket in a folder that only its user and root can enter.
+HBA = "local all all trust\n"
 
 
 async def take_base(processes: Processes, server: Postgres, backups: Backups) -> Path:
@@ -52,24 +53,26 @@ async def receiving_wal(processes: Processes, server: Postgres, backups: Backups
 
 
 async def recover(
-    processes: Processes, directory: Path, backups: Backups, until: datetime | None
+    processes: Processes, directory: Path, backups: Backups, base: Path, until: datetime | None
 ) -> datetime:
-    """Replace the data by those of a moment, by default of the last one in the WAL.
+    """Replace the data by those of a moment after a base, by default of the last one in its WAL.
 
-    Returns the time of the last transaction in them. Raises NoBackup, PartFailed and psycopg.Error.
+    Returns the time of the last transaction in them. Raises OSError, PartFailed and psycopg.Error.
     """
-    home, base = directory / "postgres", newest(backups.bases, until)
+    home = directory / "postgres"
     draft = home / "data.new"
     processes.way.take_back(draft)
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(base, draft)
-    _add_wal(backups.wal, draft / "pg_wal", since=base.stat().st_mtime)
+    draft.mkdir(mode=0o700)  # before its content, whose modes are set after it is written
+    shutil.copytree(base, draft, dirs_exist_ok=True)
+    _add_wal(backups.wal_of(base), draft / "pg_wal", since=base.stat().st_mtime)
     (draft / "recovery.signal").touch()
     (draft / "recovery.hba").write_text(HBA)
     draft.chmod(0o700)
     processes.way.let_pass(home)
     processes.way.hand_over(draft, ROLE)
-    reached = await _recovered(processes, draft, Postgres(0, directory / "keys"), until)
+    reached = await _recovered(processes, draft, Postgres(PORT, directory / "keys"), until)
+    backups.close_wal(datetime.now(UTC))
     set_aside(home / "data")
     draft.rename(home / "data")
     return reached or moment_of(base)
@@ -79,23 +82,26 @@ async def _recovered(
     processes: Processes, data: Path, server: Postgres, until: datetime | None
 ) -> datetime | None:
     """Recover the data, and give the superuser the password of the stack's file, which may be newer."""
-    program = recovering_postgres(data, _settings(data, until))
+    sockets = socket_folders(processes.way, data.parent)
+    own = private_starter(sockets)
+    program = recovering_postgres(data, own, _settings(data, own, until))
     async with processes.running(program):
-        await processes.until(program.name, lambda: _promoted(data), RECOVERY_SECONDS)
-        async with await _connect(data) as connection:
+        await processes.until(program.name, lambda: _promoted(own), RECOVERY_SECONDS)
+        async with await _connect(own) as connection:
             await set_password(connection, SUPERUSER, server.password_file(SUPERUSER).read_bytes())
             found = await connection.execute("select pg_last_xact_replay_timestamp()")
             (reached,) = await found.fetchone() or (None,)
             assert reached is None or isinstance(reached, datetime)  # noqa: S101 - its type in the database
-            return reached
+    remove_short(sockets, data.parent)
+    return reached
 
 
-def _settings(data: Path, until: datetime | None) -> dict[str, str | Path]:
+def _settings(data: Path, sockets: Path, until: datetime | None) -> dict[str, str | Path]:
     target = {"recovery_target_time": until.isoformat()} if until else {}
     return {
         "listen_addresses": "",
-        "unix_socket_directories": data,
-        "port": str(SOCKET_PORT),
+        "unix_socket_directories": sockets,
+        "port": str(PORT),
         "hba_file": data / "recovery.hba",
         "restore_command": "false",  # all WAL is in pg_wal
         "recovery_target_timeline": "current",
@@ -112,18 +118,18 @@ def _add_wal(archive: Path, target: Path, since: float) -> None:
             shutil.copy2(path, copy)
 
 
-async def _promoted(data: Path) -> bool:
+async def _promoted(sockets: Path) -> bool:
     try:
-        async with await _connect(data) as connection:
+        async with await _connect(sockets) as connection:
             found = await connection.execute("select pg_is_in_recovery()")
             return await found.fetchone() == (False,)
     except psycopg.OperationalError:
         return False
 
 
-async def _connect(data: Path) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def _connect(sockets: Path) -> psycopg.AsyncConnection[tuple[object, ...]]:
     return await psycopg.AsyncConnection.connect(
-        host=str(data), port=SOCKET_PORT, user=SUPERUSER, dbname="postgres", autocommit=True
+        host=str(sockets), port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True
     )
 
 
@@ -133,6 +139,7 @@ def _client(server: Postgres, name: str, *options: str | Path) -> Program:
         "PGHOST": server.host(),
         "PGPORT": str(server.port),
         "PGUSER": SUPERUSER,
+        "PGREQUIREAUTH": SCRAM,
         "PGPASSWORD": server.password_file(SUPERUSER).read_text(),
     }
     return Program(name, [tool(name), *options], {**PLAIN_ENVIRONMENT, **connection})

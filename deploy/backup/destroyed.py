@@ -12,26 +12,46 @@ from uuid import UUID
 
 import psycopg
 
+from deploy.private_files import kept
+
 # A whole id: the end of a line that a crash has cut off is not one, and other words of a line do no harm.
 ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # Transactions commit in another order than they took their audit numbers.
 OVERLAP = 10_000
 
+# The first line says what the file is, so that no other file passes for a list.
+HEADER = "# Credentials that may never sign again. A restore destroys them."
+
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
+class NotTheList(OSError):
+    """A file is not the list of destroyed credentials, or not that of before."""
+
+
 def listed(file: Path) -> frozenset[UUID]:
-    """Return the ids in a file; raises OSError if it is missing."""
-    return frozenset(map(UUID, ID.findall(file.read_text(errors="replace"))))
+    """Return the ids in a file; raises OSError if it is missing or another file."""
+    text = file.read_text(errors="replace")
+    if not text.startswith(HEADER):
+        raise NotTheList(f"{file} is not the list: its first line must be {HEADER!r}")
+    return frozenset(map(UUID, ID.findall(text)))
 
 
 class Destroyed:
-    """A list that grows by what the database says."""
+    """A list that grows by what the database says; raises OSError when its file is missing or another."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._known = set(listed(file)) if file.exists() else set()
+        kept(file, f"{HEADER}\n".encode)
+        self._known = set(listed(file))
+        # It stays open, so that no other file gets its inode.
+        self._open = os.open(file, os.O_WRONLY | os.O_APPEND)
+        self._size = os.fstat(self._open).st_size
         self._up_to = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._open)
 
     async def note(self, connection: Connection) -> None:
         """Add the credentials that are doomed or destroyed since the last call; raises psycopg.Error."""
@@ -46,16 +66,22 @@ class Destroyed:
 
     def _add(self, credentials: Iterable[UUID]) -> None:
         """Append ids to the file, and return when they are on the disk."""
-        new = sorted({*credentials} - self._known)
-        if not new and self._file.exists():
+        self._require_same()
+        if not (new := sorted({*credentials} - self._known)):
             return
         # A line break goes first, because a crash may have cut off the last line.
         text = "".join(f"\n{each}" for each in new) + "\n"
-        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+        with os.fdopen(os.dup(self._open), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         self._known.update(new)
+        self._size = os.fstat(self._open).st_size
+
+    def _require_same(self) -> None:
+        found, opened = self._file.stat(), os.fstat(self._open)
+        if not os.path.samestat(found, opened) or found.st_size < self._size:
+            raise NotTheList(f"{self._file} is another file than before, or lost lines: put the list back")
 
 
 async def destroyed_in(connection: Connection) -> frozenset[UUID]:

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from deploy.backup.database import recover
 from deploy.backup.destroyed import destroyed_in, listed
-from deploy.backup.files import Backups, moment_of
+from deploy.backup.files import Backups, base_until, moment_of
 from deploy.backup.settle import Restored, credentials_of, settle
 from deploy.backup.vault import credentials_in, destroy, vault_as_root
 from deploy.local.postgres import SUPERUSER, running_postgres
 from deploy.local.processes import Processes
-from deploy.local.restoring import restoring
+from deploy.local.restoring import begun, restoring
 
 Tell = Callable[[str], None]
+OPERATORS = (
+    "all operators are revoked: add them anew; users that were disabled since are enabled again, and "
+    "exchanges that were paused since are not: check both"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,15 @@ async def restore(
 
     Raises NoBackup, PartFailed, OSError, psycopg.Error and httpx.HTTPError.
     """
-    replayed = listed(wanted.destroyed)  # before anything changes, because no restore works without the list
+    # Before anything changes, because no restore works without the list and a base.
+    replayed = listed(wanted.destroyed)
+    base = base_until(backups, wanted.until, begun(directory)) if wanted.database else None
     processes.way.let_pass(directory)
     processes.way.take_all_back(directory)
     with restoring(directory):
         database_at = None
-        if wanted.database:
-            database_at = await recover(processes, directory, backups, wanted.until)
+        if base is not None:
+            database_at = await recover(processes, directory, backups, base, wanted.until)
             tell(f"the database is that of {database_at}")
         async with (
             running_postgres(processes, directory) as server,
@@ -65,3 +71,5 @@ async def restore(
             vault_at = moment_of(wanted.snapshot) if wanted.snapshot else None
             missing = await settle(connection, Restored(database_at, vault_at), await credentials_in(vault))
             tell(f"{missing} accounts need their key again, because the vault does not hold it")
+            if database_at is not None:
+                tell(OPERATORS)

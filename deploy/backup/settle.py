@@ -29,7 +29,8 @@ async def settle(connection: Connection, restored: Restored, in_vault: Collectio
 
     - Accounts whose key the vault does not hold say so. Returns how many.
     - After the database went back, all logins end: it would accept refresh tokens that were used, sessions
-      that were ended and passwords that were changed since.
+      that were ended and passwords that were changed since. All operators are revoked alike, because it would
+      accept tokens that were revoked since.
     - The places of open requests are forgotten, because new streams count from 1.
     """
     async with connection.transaction():
@@ -42,6 +43,7 @@ async def settle(connection: Connection, restored: Restored, in_vault: Collectio
             await connection.execute(
                 "update refresh_families set revoked_at = now() where revoked_at is null"
             )
+            await connection.execute("update operators set revoked_at = now() where revoked_at is null")
         await connection.execute("update syncs set request_seq = null where status = 'queued'")
         missing = await connection.execute(
             """update accounts set last_error_code = 'credential_missing'

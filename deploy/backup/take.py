@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -23,11 +24,12 @@ CALL_SECONDS = 60
 
 
 async def take(processes: Processes, directory: Path, backups: Backups) -> None:
-    """Take a snapshot of the vault, and then a base backup of the database.
+    """Take a base backup of the database, and then a snapshot of the vault.
 
-    In this order a credential that the snapshot lacks is more likely unknown to the database, too. Raises
-    PartFailed, OSError and httpx.HTTPError.
+    In this order the snapshot holds the key of every account of the base, unless it was destroyed meanwhile.
+    Raises PartFailed, OSError and httpx.HTTPError.
     """
+    await take_base(processes, Postgres.of(directory), backups)
     home = directory / "openbao"
     url = json.loads((home / "openbao.json").read_text())["api_addr"]
     trust = ssl.create_default_context(cafile=home / "tls" / "ca.pem")
@@ -36,17 +38,17 @@ async def take(processes: Processes, directory: Path, backups: Backups) -> None:
     ) as client:
         snapshot = await take_snapshot(client, backup_login(directory))
     write_private(backups.snapshots / stamp(datetime.now(UTC)), snapshot)
-    await take_base(processes, Postgres.of(directory), backups)
 
 
 async def follow(processes: Processes, directory: Path, backups: Backups, destroyed: Path) -> NoReturn:
     """Write the WAL and the list of destroyed credentials until cancelled.
 
-    Raises PartFailed and psycopg.Error when the database goes away.
+    Raises PartFailed and psycopg.Error when the database goes away, and OSError when the list does.
     """
-    server, notes = Postgres.of(directory), Destroyed(destroyed)
-    async with receiving_wal(processes, server, backups), await server.connect(SUPERUSER) as connection:
-        while True:
-            await notes.note(connection)
-            processes.missing()
-            await asyncio.sleep(FOLLOW_SECONDS)
+    server = Postgres.of(directory)
+    with closing(Destroyed(destroyed)) as notes:
+        async with receiving_wal(processes, server, backups), await server.connect(SUPERUSER) as connection:
+            while True:
+                await notes.note(connection)
+                processes.missing()
+                await asyncio.sleep(FOLLOW_SECONDS)

@@ -9,7 +9,7 @@ import httpx
 
 from deploy.backup.destroyed import ID
 from deploy.local.openbao import openbao_of_restore, until_active
-from deploy.local.processes import Processes
+from deploy.local.processes import PartFailed, Processes
 from deploy.local.restoring import set_aside
 from deploy.vault.provision import call
 from deploy.vault.root_token import as_root, recovered_root_token
@@ -58,12 +58,16 @@ async def credentials_in(client: httpx.AsyncClient) -> frozenset[UUID]:
 
 
 async def destroy(client: httpx.AsyncClient, credentials: Collection[UUID]) -> None:
-    """Delete all parts of credentials."""
+    """Delete all parts of credentials; raises PartFailed if the vault still holds one."""
     for each in credentials:
-        if (await client.get(f"{KEYS}/{each}")).is_success:
+        found = await client.get(f"{KEYS}/{each}")
+        if found.status_code != httpx.codes.NOT_FOUND:
+            found.raise_for_status()
             await call(client, "POST", f"{KEYS}/{each}/config", {"deletion_allowed": True})
             await call(client, "DELETE", f"{KEYS}/{each}")
         await call(client, "DELETE", f"{RECORDS}/{each}")
+    if left := {*credentials} & await credentials_in(client):
+        raise PartFailed(f"The vault still holds {len(left)} credentials that were to be destroyed.")
 
 
 async def _names(client: httpx.AsyncClient, path: str) -> list[str]:

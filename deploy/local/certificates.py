@@ -122,4 +122,4 @@ def _save(identity: Identity, certificate: Blob, key: Blob) -> None:
         write_private(identity.key_path, key.bytes() + certificate.bytes())
         return
     write_private(identity.key_path, key.bytes())
-    write_private(identity.certificate_path, certificate.bytes()).chmod(0o644)
+    write_private(identity.certificate_path, certificate.bytes(), mode=0o644)

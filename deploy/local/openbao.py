@@ -52,7 +52,11 @@ class Certified:
 def server_certificate(way: Way, directory: Path, validity: Validity = RENEWED) -> Certified:
     """Return the vault's certificate, a new one if it ends soon, in a folder that the server may read."""
     home = directory / "openbao"
-    authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault", validity)
+    tls = home / "tls"
+    way.take_back(tls)  # a restore by an earlier version handed it over with the authority's key
+    for path in tls.glob("*"):
+        way.take_back(path)
+    authority = make_authority(tls, "Crypto Pocket Butler, local vault", validity)
     # Landlock admits the server to the folder, and so to files that replace those of the start.
     folder = private_folder(home / "served")
     before = _inodes(folder)
@@ -208,11 +212,11 @@ async def openbao_of_restore(processes: Processes, directory: Path) -> AsyncIter
     """
     home, ports = private_folder(directory / "openbao"), free_ports(2)
     (home / "raft").mkdir(mode=0o700, exist_ok=True)
-    authority = make_authority(home / "tls", "Crypto Pocket Butler, local vault")
-    server, keys = authority.issue([LOOPBACK, "localhost"]), directory / "keys"
+    certified, keys = server_certificate(processes.way, directory), directory / "keys"
+    server = certified.server
     url = f"https://{LOOPBACK}:{ports[0]}"
     vault = OpenBao(keys / "broker.role_id", keys / "broker.secret_id", home / "fingerprints.env", url,
-                    authority.certificate_path)  # fmt: skip
+                    certified.authority.certificate_path)  # fmt: skip
     settings = _configuration(home, server, ports, by_recovery=True)
     configuration = write_private(home / "openbao.json", settings)
     program = _program(processes, home, server, configuration)

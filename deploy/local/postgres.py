@@ -23,7 +23,7 @@ from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
 from deploy.local.sockets import CLIENTS as SOCKETS
-from deploy.local.sockets import STARTER, remove_short, socket_folders, sockets_of
+from deploy.local.sockets import STARTER, remove_short, require_ours, socket_folders, sockets_of
 from deploy.private_files import kept, password, private_folder, write_private
 
 READY_SECONDS = 60
@@ -31,6 +31,7 @@ INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
 PORT = 5432  # part of the name of a socket
+SCRAM = "scram-sha-256"  # the client never shows its password
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
 CLIENTS = {OWNER: "dbmate", GATEWAY: "gateway"}
 
@@ -50,7 +51,7 @@ class Postgres:
     def of(cls, directory: Path) -> Self:
         """Return the database of a stack that was started before; raises OSError."""
         sockets = sockets_of(directory / "postgres")
-        sockets.lstat()
+        require_ours(sockets, directory / "postgres")
         return cls(PORT, directory / "keys", sockets)
 
     def password_file(self, role: str) -> Path:
@@ -79,6 +80,7 @@ class Postgres:
             password=self.password_file(role).read_text(),
             dbname=database,
             connect_timeout=CONNECT_SECONDS,
+            require_auth=SCRAM,
             autocommit=True,
         )
 
@@ -196,8 +198,9 @@ def tool(name: str) -> Path:
     return _binary(name)
 
 
-def recovering_postgres(data: Path, settings: Mapping[str, str | Path]) -> Program:
-    """Return the program that recovers restored data; it reads and changes only these."""
+def recovering_postgres(data: Path, sockets: Path, settings: Mapping[str, str | Path]) -> Program:
+    """Return the program that recovers restored data; it changes only these and its folder of sockets."""
     options = [f"--{name}={value}" for name, value in settings.items()]
     command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
-    return Program("recovery", command, reach=_reach(data), stop_signal=SIGINT, death_signal=SIGQUIT)
+    reach = replace(_reach(data), writable=(*_reach(data).writable, sockets))
+    return Program("recovery", command, reach=reach, stop_signal=SIGINT, death_signal=SIGQUIT)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.processes import PartFailed
@@ -20,6 +21,12 @@ def require_restored(directory: Path) -> None:
         )
 
 
+def begun(directory: Path) -> datetime | None:
+    """Return when an interrupted restore of the directory began; None if there is none."""
+    mark = directory / MARK
+    return datetime.fromtimestamp(mark.stat().st_mtime, UTC) if mark.exists() else None
+
+
 @contextmanager
 def restoring(directory: Path) -> Iterator[None]:
     """Mark a directory, and delete the data that an earlier restore replaced; a failure leaves the mark."""
@@ -27,7 +34,7 @@ def restoring(directory: Path) -> Iterator[None]:
     if not mark.exists():  # what a failed restore has set aside is the data from before it
         for kept in directory.glob(f"*/*{BEFORE}"):
             shutil.rmtree(kept)
-    write_private(mark, b"")
+        write_private(mark, b"")
     yield
     mark.unlink()
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -29,8 +30,7 @@ def socket_folders(way: Way, home: Path) -> Path:
     like a list, the folders are in the system's one for temporary files.
     """
     base = private_folder(sockets_of(home))
-    if base.is_symlink() or base.stat().st_uid != os.geteuid():
-        raise NotOurs(f"{base} belongs to another user, and {home / 'sockets'} is too long for sockets")
+    require_ours(base, home)
     base.chmod(0o711)
     for client in CLIENTS:
         folder = private_folder(base / client)
@@ -40,6 +40,21 @@ def socket_folders(way: Way, home: Path) -> Path:
             os.chown(folder, owner[0], user[1] if user else os.getegid())
         folder.chmod(0o710)
     return base
+
+
+def require_ours(base: Path, home: Path) -> None:
+    """Raise OSError unless the folder exists and the starter made it."""
+    found = base.lstat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+        raise NotOurs(f"{base} belongs to another user, and {home / 'sockets'} is too long for sockets")
+
+
+def private_starter(base: Path) -> Path:
+    """Return the starter's folder; the starter's group can not enter it any more, unless it is root's."""
+    folder = base / STARTER
+    if os.geteuid() != 0:
+        folder.chmod(0o700)
+    return folder
 
 
 def remove_short(base: Path, home: Path) -> None:

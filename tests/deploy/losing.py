@@ -28,6 +28,9 @@ from tests.waiting import until
 
 KEPT, DELETED, ROTATED, DELETED_LATE = "plain", "rich", "margin", "sub-account"
 
+OPERATOR = """insert into operators (id, name, role, token_hash)
+    values (gen_random_uuid(), 'grace', 'operator', sha256('token')) returning id"""
+
 
 @dataclass
 class Lost:
@@ -81,6 +84,7 @@ async def lost_life(directory: Path) -> Lost:
         lost.email, lost.refresh_token = person.email, person.tokens["refresh_token"]
         for name in (KEPT, DELETED, ROTATED):
             await _connected(lost, person, name)
+        await rows(directory, OPERATOR)
         async with _followed(lost):
             await _backed_up_in_a_sync(lost, stack, person, "early")
             await _deleted(lost, person, DELETED)

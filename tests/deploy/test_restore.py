@@ -117,10 +117,14 @@ async def test_a_restored_stack_keeps_its_promises(lost: Lost, copy: Path, name:
 
 
 async def told(person: Person) -> dict[str, tuple[bool, bool]]:
-    """Return what each account says."""
+    """Return what each account says; its holdings say the same of the restore."""
+    listed = await person.get("/accounts")
+    for each in listed:
+        holdings = await person.get(f"/accounts/{each['id']}/holdings")
+        assert holdings["restored_at"] == each["restored_at"]
+        assert not (holdings["restored_at"] and holdings["complete"])
     return {
-        each["name"]: (each["last_error_code"] == NO_KEY, each["restored_at"] is not None)
-        for each in await person.get("/accounts")
+        each["name"]: (each["last_error_code"] == NO_KEY, each["restored_at"] is not None) for each in listed
     }
 
 
@@ -174,9 +178,11 @@ async def joining(nats: Nats, user: str, role: str) -> AsyncIterator[Bus]:
 
 
 async def logins_end(person: Person, lost: Lost, case: Case) -> None:
-    """Check that a refresh token of before ends with an older database, which would accept it again."""
+    """Check that tokens of users and operators end with an older database, which may accept them again."""
     refreshed = await person.client.post("/auth/refresh", json={"refresh_token": lost.refresh_token})
     assert refreshed.status_code == (401 if case.database else 200)
+    revoked = await rows(lost.directory, "select revoked_at is not null from operators")
+    assert revoked == [(bool(case.database),)]
 
 
 async def syncs_go_on(person: Person, case: Case) -> None:

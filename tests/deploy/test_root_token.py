@@ -4,11 +4,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from typing import NoReturn
+from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from deploy.backup.vault import destroy
 from deploy.local.processes import Processes
 from deploy.vault.root_token import as_root
 from tests.vault_broker.vaults import OwnVault
@@ -122,3 +124,10 @@ async def test_a_token_that_can_not_be_revoked_is_a_failure(vault: OwnVault) -> 
         with pytest.raises(httpx.HTTPStatusError):
             async with as_root(client, "no token"):
                 pass
+
+
+async def test_a_key_that_the_vault_does_not_show_is_not_taken_for_missing(vault: OwnVault) -> None:
+    """A restore that may not read a key fails, instead of leaving the key and telling of success."""
+    async with client_of(vault) as client:
+        with pytest.raises(httpx.HTTPStatusError, match="transit/keys"):
+            await destroy(client, [uuid4()])

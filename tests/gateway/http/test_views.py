@@ -1,6 +1,6 @@
 """The API shows no more than was read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
 from gateway.rows.balances import StoredBalance, StoredWallet
 from gateway.rows.pauses import Stand
+from gateway.rows.restores import Restore
 from gateway.rows.syncs import Sync
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -124,6 +125,22 @@ def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
 ) -> None:
     """A stale or missing wallet makes the sums incomplete."""
     assert holdings_view(ACCOUNT, [stored("trading"), funding], []).complete is complete
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stale", "complete"), [(-1, (), True), (1, ("trading", "funding"), False)]
+)
+def test_holdings_of_before_a_restore_are_not_complete(
+    seconds: int, stale: tuple[str, ...], *, complete: bool
+) -> None:
+    """A wallet that was not read since a restore may be older than what the user saw before it."""
+    restored_at = NOW + timedelta(seconds=seconds)
+    wallets = [stored("trading"), stored("funding")]
+
+    view = holdings_view(ACCOUNT, wallets, [], Restore(restored_at, NOW - timedelta(days=1)))
+
+    assert (view.complete, view.stale_wallets) == (complete, stale)
+    assert view.restored_at == (None if complete else restored_at)
 
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:

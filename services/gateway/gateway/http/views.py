@@ -180,6 +180,8 @@ class HoldingsView(msgspec.Struct, frozen=True):
 
     `complete` is true only if every covered wallet is fresh and none of them disagrees with the exchange's
     total. `total_checks` has the result of that comparison for each wallet, null if it was never read.
+    `restored_at` is when the database was restored from a backup, if a covered wallet was not read since: its
+    amounts may be older than those of before, so `stale_wallets` has it beside those whose last read failed.
     """
 
     account_id: UUID
@@ -191,6 +193,7 @@ class HoldingsView(msgspec.Struct, frozen=True):
     total_checks: dict[str, TotalCheck | None]
     as_of: datetime | None
     holdings: tuple[HoldingView, ...] | None
+    restored_at: datetime | None = None
 
 
 def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
@@ -328,21 +331,27 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
 
 
 def holdings_view(
-    account: Account, stored: list[StoredWallet], balances: list[StoredBalance]
+    account: Account,
+    stored: list[StoredWallet],
+    balances: list[StoredBalance],
+    restored: Restore | None = None,
 ) -> HoldingsView:
     """Return the view of the sums by asset, and of the wallets they lack."""
     exchange = EXCHANGES[account.exchange]
     holdings = summed(exchange, stored, balances)
+    older = {each.wallet for each in stored if restored and restored.older(each.as_of)} & {*holdings.states}
+    stale = {*holdings.in_state(WalletState.STALE), *older.intersection(holdings.in_state(WalletState.FRESH))}
     return HoldingsView(
         account_id=account.id,
-        complete=holdings.complete,
+        complete=holdings.complete and not older,
         missing_wallets=holdings.in_state(WalletState.NEVER_READ),
-        stale_wallets=holdings.in_state(WalletState.STALE),
+        stale_wallets=tuple(wallet for wallet in holdings.states if wallet in stale),
         incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
         not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
         total_checks=holdings.total_checks,
         as_of=holdings.as_of,
         holdings=None if holdings.assets is None else tuple(map(_holding, holdings.assets)),
+        restored_at=restored.restored_at if restored and older else None,
     )
 
 

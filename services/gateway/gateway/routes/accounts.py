@@ -153,9 +153,11 @@ async def show_balances(
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
-async def show_holdings(account_id: UUID, request: SignedInRequest, pool: Database) -> HoldingsView:
+async def show_holdings(
+    account_id: UUID, request: SignedInRequest, pool: Database, restored: Restored
+) -> HoldingsView:
     """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
-    return holdings_view(*await look.find_balances(pool, request.user.id, account_id))
+    return holdings_view(*await look.find_balances(pool, request.user.id, account_id), restored)
 
 
 def _shown(accepted: Accepted, egress: tuple[str, ...], notes: tuple[str, ...]) -> Response[AccountView]:
