@@ -102,8 +102,8 @@ async def _bus(one_world: World, cluster: Cluster) -> AsyncIterator[Client]:
     async with await administering(one_world, cluster) as client:
         await until(lambda: cluster.complete(client), START_SECONDS)
         yield client
-        await until(cluster.healthy, START_SECONDS)
-        await until(lambda: cluster.complete(client), START_SECONDS)
+        await until(cluster.healthy, HEAL_SECONDS)
+        await until(lambda: cluster.complete(client), HEAL_SECONDS)
 
 
 @pytest.mark.parametrize("stream", ["SYNC_REQUESTS", "SYNC_OUTCOMES"])
