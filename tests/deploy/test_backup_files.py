@@ -18,7 +18,7 @@ from deploy.local.confinement import USERS, best_way
 from deploy.local.openbao import server_certificate
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
-from deploy.local.sockets import NotOurs
+from deploy.local.sockets import NotOurs, sockets_of
 from tests.waiting import until
 
 START = datetime(2026, 11, 28, tzinfo=UTC)
@@ -130,9 +130,11 @@ def test_sockets_behind_a_link_are_not_ours(tmp_path: Path) -> None:
     home, elsewhere = tmp_path / "postgres", tmp_path / "elsewhere"
     home.mkdir()
     elsewhere.mkdir()
-    (home / "sockets").symlink_to(elsewhere)
+    link = sockets_of(home)  # elsewhere if the path of this test is long
+    link.symlink_to(elsewhere)
     with pytest.raises(NotOurs):
         Postgres.of(tmp_path)
+    link.unlink()
 
 
 async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp_path: Path) -> None:
