@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -96,6 +97,14 @@ def settings_of(parts: Infrastructure, service: str, folder: Path) -> dict[str, 
     return settings
 
 
+def sockets_in(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options that let a container into the folder of sockets that its settings name."""
+    (host,) = parse_qs(urlsplit(settings.get("DATABASE_URL", "")).query).get("host", [""])
+    if not host:
+        return ()
+    return "--volume", f"{host}:{host}:ro", "--group-add", str(Path(host).stat().st_gid)
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """A running container of a service on the host's network, checked for health each second."""
@@ -108,7 +117,7 @@ class Container:
         """Start a service, confined and without a shell; its image says all but settings and secrets."""
         told = [word for name, text in settings.items() for word in ("--env", f"{name}={text}")]
         health = ("--health-interval", "1s", "--health-start-period", "0s", "--health-retries", "2")
-        mounts = ("--volume", f"{secrets}:{SECRETS}:ro", *WITHOUT_SHELL)
+        mounts = ("--volume", f"{secrets}:{SECRETS}:ro", *sockets_in(settings), *WITHOUT_SHELL)
         named = image or IMAGES[service]
         ended = docker("run", "--detach", "--network", "host", *CONFINED, *mounts, *health, *told, named)
         assert ended.worked, ended.errors
