@@ -15,7 +15,7 @@ from gateway.store.pool import Connection, Pool
 
 
 class UserState(msgspec.Struct, frozen=True):
-    """A user as operators see them; `disabled_at` is null for one who may sign in."""
+    """A user as operators see them; `disabled_at` is null for a user that may sign in."""
 
     id: UUID
     disabled_at: datetime | None
