@@ -84,7 +84,7 @@ async def _recovered(
     """Recover the data, and give the superuser the password of the stack's file, which may be newer."""
     sockets = socket_folders(processes.way, data.parent)
     own = private_starter(sockets)
-    program = recovering_postgres(data, own, _settings(data, own, until))
+    program = recovering_postgres(data, own, _settings(data, until))
     async with processes.running(program):
         await processes.until(program.name, lambda: _promoted(own), RECOVERY_SECONDS)
         async with await _connect(own) as connection:
@@ -96,12 +96,9 @@ async def _recovered(
     return reached
 
 
-def _settings(data: Path, sockets: Path, until: datetime | None) -> dict[str, str | Path]:
+def _settings(data: Path, until: datetime | None) -> dict[str, str | Path]:
     target = {"recovery_target_time": until.isoformat()} if until else {}
     return {
-        "listen_addresses": "",
-        "unix_socket_directories": sockets,
-        "port": str(PORT),
         "hba_file": data / "recovery.hba",
         "restore_command": "false",  # all WAL is in pg_wal
         "recovery_target_timeline": "current",
