@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from deploy.backup.files import Backups, moment_of, stamp
-from deploy.database.roles import set_password
+from deploy.database.roles import Connection, set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.postgres import PORT, SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
@@ -124,7 +124,7 @@ async def _promoted(sockets: Path) -> bool:
         return False
 
 
-async def _connect(sockets: Path) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def _connect(sockets: Path) -> Connection:
     return await psycopg.AsyncConnection.connect(
         host=str(sockets), port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True
     )

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.database.migrations import MIGRATIONS, migrating
-from deploy.database.roles import set_password
+from deploy.database.roles import Connection, set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK
@@ -69,9 +69,7 @@ class Postgres:
         """Return the host for a client, or its folder of sockets."""
         return str(self.sockets / client) if self.sockets else LOOPBACK
 
-    async def connect(
-        self, role: str, database: str = DATABASE
-    ) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    async def connect(self, role: str, database: str = DATABASE) -> Connection:
         """Open a connection that commits each statement; raises psycopg.OperationalError."""
         return await psycopg.AsyncConnection.connect(
             host=self.host(),
