@@ -11,10 +11,10 @@ import psycopg
 from deploy.backup.files import Backups, moment_of, stamp
 from deploy.database.roles import Connection, set_password
 from deploy.local.confinement import DATABASE as ROLE
-from deploy.local.postgres import PORT, SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
+from deploy.local.postgres import SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.restoring import set_aside
-from deploy.local.sockets import private_starter, remove_short, socket_folders
+from deploy.local.sockets import PORT, private_starter, remove_short, socket_folders
 
 BASE_SECONDS, RECOVERY_SECONDS = 3600.0, 3600.0
 # The server keeps WAL for a receiver that is away, and gives it up before its disk is full of it.

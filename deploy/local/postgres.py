@@ -23,14 +23,13 @@ from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
 from deploy.local.sockets import CLIENTS as SOCKETS
-from deploy.local.sockets import STARTER, remove_short, require_ours, socket_folders, sockets_of
+from deploy.local.sockets import PORT, STARTER, remove_short, require_ours, socket_folders, sockets_of
 from deploy.private_files import kept, password, private_folder, write_private
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
-PORT = 5432  # part of the name of a socket
 SCRAM = "scram-sha-256"  # the client never shows its password
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
 CLIENTS = {OWNER: "dbmate", GATEWAY: "gateway"}
