@@ -18,12 +18,12 @@ ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # Transactions commit in another order than they took their audit numbers.
 OVERLAP = 10_000
 
-# The first line says what the file is, so that no other file passes for a list.
+# The first line identifies the list, so that no other file passes for one.
 HEADER = "# Credentials that may never sign again. A restore destroys them."
 
 
 class NotTheList(OSError):
-    """A file is not the list of destroyed credentials, or not that of before."""
+    """A file is not a list of destroyed credentials, or not the one that was opened."""
 
 
 def listed(file: Path) -> frozenset[UUID]:
@@ -35,7 +35,7 @@ def listed(file: Path) -> frozenset[UUID]:
 
 
 class Destroyed:
-    """A list that grows by what the database says; raises OSError when its file is missing or another."""
+    """Appends ids of the database to the list; raises OSError when the file is missing or replaced."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

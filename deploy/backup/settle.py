@@ -1,4 +1,4 @@
-"""What a restored database needs before services use it."""
+"""The statements that settle a restored database before services use it."""
 
 from collections.abc import Collection
 from datetime import datetime

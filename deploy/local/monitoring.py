@@ -14,7 +14,7 @@ from deploy.local.services import MODULES, operations_port
 from deploy.private_files import private_folder, write_private
 
 RULES = Path(__file__).parents[1] / "kubernetes" / "components" / "monitoring"
-# As the cluster's PodMonitor names what it scrapes.
+# The job's name in the cluster's PodMonitor.
 JOB = "butler/services"
 SCRAPE_SECONDS = 5
 

@@ -59,7 +59,7 @@ async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
     """Connect to the bus of a stack as a user of it."""
     url = f"nats://{LOOPBACK}:{(directory / 'nats' / 'port').read_text()}"
     keys = directory / "keys"
-    # A stack of before has no certificates.
+    # An earlier release's stack has no certificates.
     options = secured(Nats.of(directory), user) if (keys / "nats").exists() else {}
     async with await nats_client.connect(url, nkeys_seed=str(keys / f"{user}.nk"), **options) as client:
         yield client

@@ -167,7 +167,7 @@ class _Ended(SpanProcessor):
 
 
 class _Counted(SpanExporter):
-    """Counts what the exporter sends, and logs when it begins to fail and when it recovers."""
+    """Counts the spans of the exporter, and logs when it begins to fail and when it recovers."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter

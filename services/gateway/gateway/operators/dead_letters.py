@@ -158,7 +158,7 @@ def _described(letter: StoredMessage) -> DeadLetter:
 
 
 def _audited(letter: StoredMessage) -> dict[str, Any]:
-    """Return what the audit says of a letter: enough to find its sync, and nothing of its body."""
+    """Return the audit's detail of a letter: enough to find its sync, and nothing of its body."""
     said = _described(letter)
     return {"subject": said.subject, "reason": said.reason, "message_id": said.message_id}
 

@@ -18,7 +18,7 @@ Change = Callable[[Connection, UUID], Awaitable[None]]
 
 
 class UserState(msgspec.Struct, frozen=True):
-    """A user as operators see them; `disabled_at` is null for one who may sign in."""
+    """A user as operators see them; `disabled_at` is null for a user that may sign in."""
 
     id: UUID
     disabled_at: datetime | None
