@@ -60,7 +60,7 @@ def settle_all(client: httpx.Client, action: str) -> tuple[int, int]:
 
 
 def run(client: httpx.Client, options: argparse.Namespace) -> None:
-    """Run an action and print what came of it; raises httpx.HTTPError."""
+    """Run an action and print the result; raises httpx.HTTPError."""
     if options.action == "list":
         for each in letters(client):
             told = ("sequence", "stored_at", "subject", "size", "message_id", "reason")

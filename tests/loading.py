@@ -23,7 +23,7 @@ WHILE_DYING = ("database_unavailable", "overloaded")
 
 
 class Load:
-    """Requests syncs of users' accounts in turn, and keeps what failed and the ids of what was accepted.
+    """Requests syncs of users' accounts in turn, and keeps the failures and the ids of the accepted syncs.
 
     It repeats a request that is refused with a code of `repeated`, with the same Idempotency-Key.
     """

@@ -16,7 +16,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
 
 
 class Role(StrEnum):
-    """What an operator may do: a viewer sees, an operator also acts."""
+    """The rights of an operator's token: a viewer reads, an operator also acts."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
-
+from deploy.database.roles import Connection
 from deploy.private_files import kept
 
 # A whole id: the end of a line that a crash has cut off is not one, and other words of a line do no harm.
@@ -19,14 +18,12 @@ ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # Transactions commit in another order than they took their audit numbers.
 OVERLAP = 10_000
 
-# The first line says what the file is, so that no other file passes for a list.
+# The first line identifies the list, so that no other file passes for one.
 HEADER = "# Credentials that may never sign again. A restore destroys them."
-
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 class NotTheList(OSError):
-    """A file is not the list of destroyed credentials, or not that of before."""
+    """A file is not a list of destroyed credentials, or not the one that was opened."""
 
 
 def listed(file: Path) -> frozenset[UUID]:
@@ -38,7 +35,7 @@ def listed(file: Path) -> frozenset[UUID]:
 
 
 class Destroyed:
-    """A list that grows by what the database says; raises OSError when its file is missing or another."""
+    """Appends ids of the database to the list; raises OSError when the file is missing or replaced."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -11,7 +11,7 @@ CLOSED = "wal."
 
 
 class NoBackup(Exception):
-    """There is no backup of the moment that a restore asks for."""
+    """The folder of backups has no backup for the requested moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Backups:
         return private_folder(private_folder(self.folder) / "wal")
 
     def close_wal(self, moment: datetime) -> None:
-        """Keep the WAL for the bases of before a restore."""
+        """Keep the WAL for the bases that are older than a restore."""
         self.wal.rename(self.folder / f"{CLOSED}{stamp(moment)}")
 
     def closed(self) -> list[datetime]:
@@ -94,7 +94,7 @@ def base_until(backups: Backups, until: datetime | None, begun: datetime | None)
     restores = [each for each in restores if begun is None or each < begun]
     if restores:
         raise NoBackup(
-            f"{backups.bases} has no base of after the restore at {restores[-1]}, which a restore to a later "
-            f"moment needs. Give a moment before {restores[0]} to go back to what the restore replaced."
+            f"{backups.bases} has no base newer than the restore at {restores[-1]}, and a restore to a later "
+            f"moment needs one. Give a moment before {restores[0]} to go back to what the restore replaced."
         )
     return base

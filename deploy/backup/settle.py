@@ -1,14 +1,13 @@
-"""What a restored database needs before services use it."""
+"""The statements that settle a restored database before services use it."""
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
 from psycopg.types.json import Jsonb
 
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
+from deploy.database.roles import Connection
 
 
 class Restored(NamedTuple):

@@ -10,8 +10,7 @@ from uuid_utils.compat import uuid7
 
 from contracts.operators import NAME, Role, new_token
 from contracts.values import Secret
-
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
+from deploy.database.roles import Connection
 
 
 class OperatorFailed(Exception):
@@ -52,7 +51,7 @@ def operator_arguments(parser: argparse.ArgumentParser) -> list[argparse.Argumen
 
 
 async def act(connection: Connection, options: argparse.Namespace) -> None:
-    """Run one of the three, and print what came of it; raises OperatorFailed."""
+    """Add, revoke or list operators, and print the result; raises OperatorFailed."""
     if options.action == "add":
         token = await add(connection, options.name, options.role)
         print(f"{options.name} is {options.role}. This token is shown once, and stored nowhere:")
@@ -88,7 +87,7 @@ async def revoke(connection: Connection, name: str) -> None:
         "update operators set revoked_at = now() where name = %s and revoked_at is null", [name]
     )
     if not revoked.rowcount:
-        raise OperatorFailed(f"there is no operator {name}: `list` shows all")
+        raise OperatorFailed(f"the operator {name} does not exist or is revoked: `list` shows all operators")
 
 
 async def listed(connection: Connection) -> list[Listed]:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from deploy.local.services import MODULES, operations_port
 from deploy.private_files import private_folder, write_private
 
 RULES = Path(__file__).parents[1] / "kubernetes" / "components" / "monitoring"
-# As the cluster's PodMonitor names what it scrapes.
+# The job's name in the cluster's PodMonitor.
 JOB = "butler/services"
 SCRAPE_SECONDS = 5
 
@@ -67,7 +66,6 @@ def monitor(directory: Path, program: str, port: int) -> None:
     print(f"Prometheus    http://{LOOPBACK}:{port}/alerts, data in {directory / 'monitoring'}")
     print(f"Dashboard     {RULES / 'dashboard.json'}, to be imported by a Grafana")
     print("\nCtrl-C stops it.", flush=True)
-    sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606 - a program of the caller's choice, without a shell
 
 

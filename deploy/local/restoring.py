@@ -22,7 +22,7 @@ def require_restored(directory: Path) -> None:
 
 
 def begun(directory: Path) -> datetime | None:
-    """Return when an interrupted restore of the directory began; None if there is none."""
+    """Return the beginning of an interrupted restore of the directory; None without such a restore."""
     mark = directory / MARK
     return datetime.fromtimestamp(mark.stat().st_mtime, UTC) if mark.exists() else None
 
@@ -31,7 +31,7 @@ def begun(directory: Path) -> datetime | None:
 def restoring(directory: Path) -> Iterator[None]:
     """Mark a directory, and delete the data that an earlier restore replaced; a failure leaves the mark."""
     mark = directory / MARK
-    if not mark.exists():  # what a failed restore has set aside is the data from before it
+    if not mark.exists():  # a failed restore set aside the data that preceded it
         for kept in directory.glob(f"*/*{BEFORE}"):
             shutil.rmtree(kept)
         write_private(mark, b"")

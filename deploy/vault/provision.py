@@ -212,7 +212,7 @@ def _now() -> str:
 
 
 async def _record(client: httpx.AsyncClient, path: str) -> dict[str, str]:
-    """Return a record of sealing keys, empty if there is none."""
+    """Return a record of sealing keys; an absent record is empty."""
     response = await client.get(path)
     if response.status_code == httpx.codes.NOT_FOUND:
         return {}

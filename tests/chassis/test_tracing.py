@@ -42,7 +42,7 @@ sys.exit(start("gateway", {}, dict, run))
 
 
 class Kept:
-    """A span that keeps what it is told."""
+    """A span that records its calls."""
 
     def __init__(self, start: Start) -> None:
         self.start = start

@@ -14,7 +14,8 @@ from nats.aio.client import Client
 
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import PORT, SUPERUSER, Postgres
+from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.sockets import PORT
 from tests.deploy.earlier import Tree, stopped
 from tests.deploy.test_stack import Up
 from tests.joining import secured
@@ -58,7 +59,7 @@ async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
     """Connect to the bus of a stack as a user of it."""
     url = f"nats://{LOOPBACK}:{(directory / 'nats' / 'port').read_text()}"
     keys = directory / "keys"
-    # A stack of before has no certificates.
+    # An earlier release's stack has no certificates.
     options = secured(Nats.of(directory), user) if (keys / "nats").exists() else {}
     async with await nats_client.connect(url, nkeys_seed=str(keys / f"{user}.nk"), **options) as client:
         yield client

@@ -34,7 +34,7 @@ OPERATOR = """insert into operators (id, name, role, token_hash)
 
 @dataclass
 class Lost:
-    """The stack's folder and backups, what the user saw last, and the moments of both backups.
+    """The stack's folder and backups, the last state that the user saw, and the moments of both backups.
 
     `destroyed` has the credentials that were destroyed, `known` each account and its last credential.
     """

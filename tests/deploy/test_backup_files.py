@@ -60,7 +60,7 @@ def test_a_restore_takes_no_base_over_another_restore(
 
 
 def test_a_base_has_the_wal_up_to_the_restore_after_it(tmp_path: Path) -> None:
-    """Each restore closes the folder for the bases of before it."""
+    """Each restore closes the folder for the bases that are older than it."""
     backups = Backups(tmp_path)
     bases = based(backups, 0, 2, 4)
     for each in (1, 3):
@@ -116,7 +116,7 @@ def test_a_certificate_is_public_and_its_key_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
 def test_the_vault_does_not_keep_its_authoritys_key(tmp_path: Path) -> None:
-    """What an earlier restore gave to the server's user is root's again."""
+    """Files that an earlier restore gave to the server's user are root's again."""
     tls = tmp_path / "openbao" / "tls"
     made = make_authority(tls, "test")
     for path in (made.key_path, tls):

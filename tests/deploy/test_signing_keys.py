@@ -7,7 +7,7 @@ from deploy.signing_keys import new_key, public_pem
 
 
 def test_the_public_file_has_the_keys_of_the_private_one_with_their_times() -> None:
-    """In the same order; a new key says when it was made, and one of before has no time."""
+    """In the same order; a new key has its time, and a key of an earlier release has no time."""
     made_now, before = new_key(), new_key().partition(b"\n")[2]
     for private in (made_now + before, before + made_now):
         signing, verifying = read_signing_keys(private), read_verifying_keys(public_pem(private))

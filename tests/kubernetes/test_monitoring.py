@@ -25,7 +25,7 @@ def judged(file: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_alerts_fire_on_their_faults_only(file: Path, tmp_path: Path) -> None:
-    """Promtool runs each alert on series of its fault, and of what is no fault."""
+    """Promtool runs each alert on series with its fault and on series without it."""
     judge(tmp_path, judged(file))
 
 

@@ -1,4 +1,4 @@
-"""Dead letters have a way back, once, and operators never see what is in them."""
+"""Operators replay a dead letter once, and never see its body."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Alerts, dashboard and autoscaler ask for what the services report, and a healthy system is silent."""
+"""Alerts, dashboard and autoscaler use metrics that the services report, and a healthy system is silent."""
 
 import json
 import math
@@ -107,7 +107,7 @@ def unknown(query: str, series: Series) -> set[str]:
 
 @pytest.fixture(name="healthy")
 async def _healthy(stack: Stack, person: Person) -> list[Sample]:
-    """Return what the services report after one sync, when each has sampled its parts."""
+    """Return the metrics of the services after one sync, when each has sampled its parts."""
     account = await person.connect("plain")
     assert (await person.post(f"/accounts/{account['id']}/sync", status=200))["status"] == "completed"
     found: list[Sample] = []

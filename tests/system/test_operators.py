@@ -1,4 +1,4 @@
-"""Operators have a listener, tokens and an audit of their own; nobody else gets in, and none sees money."""
+"""Operators have a listener, tokens and an audit of their own, and no answer to them has an amount."""
 
 import json
 import re

@@ -142,7 +142,7 @@ async def test_a_broker_shows_the_ages_and_numbers_of_its_keys(
     rotating: tuple[SealingKey, SealingKey],
     tmp_path: Path,
 ) -> None:
-    """Those that their file or record says; the age of a key of before is absent, not zero."""
+    """Ages come from the file or the record; that of an earlier release's key is absent, not zero."""
     environ = environment(nats, own_vault, grant_key, tmp_path)
     seed = tmp_path / "seed"
     seed.write_bytes(created_line(MADE) + nats.seed_file("vault-broker").read_bytes())

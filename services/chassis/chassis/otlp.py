@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Unpack
 from uuid import uuid4
 
@@ -74,21 +75,23 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
         shutdown_on_exit=False,
     )
     provider.add_span_processor(_Ended())
+    exporter = _Counted(_exporter(collector))
     batches = BatchSpanProcessor(
-        _Counted(_exporter(collector)),
+        exporter,
         max_queue_size=MAX_QUEUE,
         max_export_batch_size=MAX_BATCH,
         export_timeout_millis=EXPORT_SECONDS * 1000,
     )
     provider.add_span_processor(batches)
     try:
-        with tracing.begin_with(Beginning(provider.get_tracer("butler")).begin):
+        with tracing.begin_with(partial(_begun, provider.get_tracer("butler"))):
             yield
     finally:
         # The SDK has no timeout for this that bounds a request in flight.
         flushing = threading.Thread(target=provider.shutdown, daemon=True)
         flushing.start()
         flushing.join(FLUSH_SECONDS)
+        exporter.shutdown()
 
 
 def _exporter(collector: Collector) -> OTLPSpanExporter:
@@ -102,23 +105,17 @@ def _exporter(collector: Collector) -> OTLPSpanExporter:
     )
 
 
-class Beginning:
-    """Begins spans with a tracer; contexts are those of `chassis.tracing`, not OpenTelemetry's."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    def begin(self, start: Start) -> "_Span":
-        """Begin a span."""
-        return _Span(
-            self._tracer.start_span(
-                start.name,
-                context=_context(start.parent),
-                kind=SpanKind[start.kind.name],
-                attributes=_attributes(start.facts),
-                links=[Link(_span_context(start.link))] if start.link else None,
-            )
+def _begun(tracer: Tracer, start: Start) -> "_Span":
+    """Begin a span; contexts are those of `chassis.tracing`, not OpenTelemetry's."""
+    return _Span(
+        tracer.start_span(
+            start.name,
+            context=_context(start.parent),
+            kind=SpanKind[start.kind.name],
+            attributes=_attributes(start.facts),
+            links=[Link(_span_context(start.link))] if start.link else None,
         )
+    )
 
 
 class _Span:
@@ -150,11 +147,7 @@ class _Span:
 
 
 def _attributes(facts: Facts) -> dict[str, str | int]:
-    return {
-        NAMES[name]: value if isinstance(value, int) else str(value)
-        for name, value in facts.items()
-        if value is not None
-    }
+    return {NAMES[name]: value if isinstance(value, int) else str(value) for name, value in facts.items()}
 
 
 def _context(parent: Place | None) -> Context:
@@ -176,15 +169,16 @@ class _Ended(SpanProcessor):
 
 
 class _Counted(SpanExporter):
-    """Counts what the exporter sends, and logs when it begins to fail and when it recovers."""
+    """Counts the spans of the exporter, and logs when it begins to fail and when it recovers."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._failing = False
+        self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; one that fails is lost."""
-        result = self._exporter.export(spans)
+        """Send a batch; one that fails is lost, and so is each after `shutdown`."""
+        result = SpanExportResult.FAILURE if self._ended else self._exporter.export(spans)
         failed = result is not SpanExportResult.SUCCESS
         metrics.SPANS.labels("failed" if failed else "sent").inc(len(spans))
         if failed and not self._failing:
@@ -195,5 +189,6 @@ class _Counted(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End a running export."""
+        """Let the thread of the exports end with the request in flight."""
+        self._ended = True
         self._exporter.shutdown()

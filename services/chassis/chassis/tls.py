@@ -23,7 +23,7 @@ class _Renewed(ssl.SSLContext):
             self.load_cert_chain(self.certificate_file, self.key_file or None, password="")
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        """Begin a connection of asyncio, with what was read before if the files can not be read now."""
+        """Begin a connection of asyncio; files that can not be read now count as they were last read."""
         with suppress(OSError):  # asyncio would wait for the end of the handshake
             self.read()
         return super().wrap_bio(*arguments, **options)

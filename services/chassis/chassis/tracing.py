@@ -171,7 +171,7 @@ def here() -> Place | None:
 
 
 def traceparent() -> str | None:
-    """Return the header value for what the caller sends or stores; None outside of a span."""
+    """Return the header value for a message that the caller sends or stores; None outside of a span."""
     place = _here.get()
     return None if place is None else place.header()
 

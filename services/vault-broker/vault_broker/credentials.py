@@ -71,7 +71,7 @@ class Credentials:
         return _data(answer, _WrappingKey).public_key
 
     async def sealing_keys(self) -> SealingKeys:
-        """Return the key pairs that all brokers share; raises VaultUnavailable if there is none."""
+        """Return the key pairs that all brokers share; raises VaultUnavailable without a pair."""
         for path in (SEALING_KEY, EARLIER_SEALING_KEY):
             with suppress(Absent, Denied):
                 return SealingKeys.of(await self._read(path, SealingRecord))

@@ -47,7 +47,7 @@ LEADS = st.sampled_from([b"", b"\n\n", created_line(NOW), b"# the successor, by 
 
 @given(st.lists(st.tuples(st.sampled_from(range(MAX_KEYS)), LEADS), min_size=1, max_size=MAX_KEYS))
 def test_each_key_of_a_file_is_read_in_its_order(chosen: list[tuple[int, bytes]]) -> None:
-    """Text between the keys does not matter, and a reader of one key, as of before, gets the first."""
+    """Text between the keys does not matter, and an earlier release, which reads one key, gets the first."""
     private = b"".join(lead + PRIVATE[number] for number, lead in chosen)
     public = b"".join(lead + PUBLIC[number] for number, lead in chosen)
     raw = [KEYS[number].public_key().public_bytes_raw() for number, _ in chosen]
@@ -112,7 +112,7 @@ def test_the_time_of_a_key_is_read_as_it_was_written(time: datetime) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_other_text_is_no_time(text: bytes) -> None:
-    """A key of before, or one with an unreadable or local time, has none; so has the time of another key."""
+    """A key without a line, or with an unreadable or local time, has none, also beside a key with one."""
     for line in (text, b"Created: " + text.replace(b"Z", b"") + b"\n", b"Created: 2026-11-24T12:00:00\n"):
         assert created(line + PRIVATE[0]) is None
     assert created(PRIVATE[0] + created_line(NOW) + PRIVATE[1]) is None

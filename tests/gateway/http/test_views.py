@@ -133,7 +133,7 @@ def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
 def test_holdings_of_before_a_restore_are_not_complete(
     seconds: int, stale: tuple[str, ...], *, complete: bool
 ) -> None:
-    """A wallet that was not read since a restore may be older than what the user saw before it."""
+    """A wallet that was not read since a restore may be older than the last balances that the user saw."""
     restored_at = NOW + timedelta(seconds=seconds)
     wallets = [stored("trading"), stored("funding")]
 

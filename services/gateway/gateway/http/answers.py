@@ -98,7 +98,7 @@ REPEATED_HEADERS = ("idempotency-key",)
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe the problems of a route for the OpenAPI document, including those of every route.
 
-    A route that needs a user or an operator may refuse one who is disabled, or whose role is too small.
+    A route that needs a user or an operator refuses disabled users, and operators without the role.
     """
     refusing = {HTTPStatus.FORBIDDEN} if HTTPStatus.UNAUTHORIZED in statuses else set[HTTPStatus]()
     return {

@@ -181,7 +181,7 @@ class HoldingsView(msgspec.Struct, frozen=True):
     `complete` is true only if every covered wallet is fresh and none of them disagrees with the exchange's
     total. `total_checks` has the result of that comparison for each wallet, null if it was never read.
     `restored_at` is when the database was restored from a backup, if a covered wallet was not read since: its
-    amounts may be older than those of before, so `stale_wallets` has it beside those whose last read failed.
+    amounts may be older than earlier responses, so `stale_wallets` lists it, too.
     """
 
     account_id: UUID

@@ -1,4 +1,4 @@
-"""Who an operator is: checks tokens, and counts and audits those that are refused."""
+"""Authentication of operators: checks tokens, and counts and audits refused ones."""
 
 import hmac
 from uuid import UUID

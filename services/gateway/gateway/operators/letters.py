@@ -1,4 +1,4 @@
-"""Which dead letters have a way back, and what a replayed message looks like. Pure."""
+"""The rules of replaying: the dead letters that can be replayed, and the message of a replay. Pure."""
 
 import re
 from collections.abc import Mapping

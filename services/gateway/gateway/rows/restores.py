@@ -12,7 +12,7 @@ class Restore(msgspec.Struct, frozen=True):
     database_at: datetime
 
     def older(self, state_at: datetime | None) -> datetime | None:
-        """Return `restored_at` for a state of before it: the lost time may have had a newer one."""
+        """Return `restored_at` for a state that is older: the restore may have lost a newer one."""
         return self.restored_at if state_at is not None and state_at < self.restored_at else None
 
     def open(self, requested_at: datetime, finished_at: datetime | None) -> datetime | None:

@@ -7,7 +7,7 @@ from gateway.store.pool import Connection, execute, fetch_value
 
 
 async def disable(connection: Connection, user_id: UUID) -> None:
-    """Disable a locked user; one who is disabled already stays so since then."""
+    """Disable a locked user; the time of an earlier disabling stays."""
     await execute(
         connection,
         "insert into disabled_users (user_id) values (%(id)s) on conflict do nothing",

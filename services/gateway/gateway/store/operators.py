@@ -48,7 +48,7 @@ class Acting(msgspec.Struct, frozen=True):
 
 
 async def find(connection: Connection, operator_id: UUID) -> Operator | None:
-    """Find an operator who is not revoked."""
+    """Find an operator that is not revoked."""
     return await fetch_one(
         connection,
         Operator,
@@ -81,7 +81,7 @@ async def record(
 
 
 async def record_refused(connection: Connection, address: str | None, operator_id: UUID | None) -> None:
-    """Write down a refused token; `operator_id` is what it says, and may be unknown."""
+    """Record a refused token; `operator_id` is the id in the token, which may be unknown."""
     said = {"operator_id": operator_id, "operator": None, "address": address}
     await _insert(connection, Act.TOKEN_REFUSED, None, said, {})
 

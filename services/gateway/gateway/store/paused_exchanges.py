@@ -15,7 +15,7 @@ class PausedExchange(msgspec.Struct, frozen=True):
 
 
 async def pause(connection: Connection, exchange: str) -> None:
-    """Pause an exchange; one that is paused already stays so since then."""
+    """Pause an exchange; the time of an earlier pause stays."""
     await execute(
         connection,
         "insert into paused_exchanges (exchange) values (%(exchange)s) on conflict do nothing",
