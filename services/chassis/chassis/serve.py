@@ -6,9 +6,11 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -92,10 +94,11 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     Requests that run for more than six further seconds are cut off. Clients that do not send complete
     headers within ten seconds, idle ones included, are disconnected. HTTP/2 is off for this reason: if
     granian accepts both versions it keeps idle connections for ever. If one server ends, all end. Raises
-    OSError if a port is in use.
+    OSError if a port is in use. An inherited socket stays open at its starter, and connections wait in it.
     """
     for listener in listeners:
-        _require_free(listener.address)
+        if listener.address.descriptor is None:
+            _require_free(listener.address)
     servers = [_server(listener) for listener in listeners]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
@@ -115,7 +118,7 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
 
 
 def _server(listener: Listener) -> Server:
-    return Server(
+    server: Any = Server(
         listener.application,
         listener.address.host,
         listener.address.port,
@@ -127,6 +130,16 @@ def _server(listener: Listener) -> Server:
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
+    if (descriptor := listener.address.descriptor) is not None:
+        # granian has no option for a socket that is bound already.
+        server._init_shared_socket = partial(_take, server, descriptor)
+    return server  # type: ignore[no-any-return]  # it is one
+
+
+def _take(server: Any, descriptor: int) -> None:
+    """Have a server listen on an inherited socket in place of one that it binds; neither is a Unix socket."""
+    holder: Any = SocketHolder  # its stub has no arguments
+    server._shd, server._sfd = holder(descriptor, False, BACKLOG), descriptor  # noqa: FBT003 - granian's order
 
 
 def _require_free(address: Address) -> None:
