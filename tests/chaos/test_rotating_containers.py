@@ -1,0 +1,83 @@
+"""The keys of a cluster are rotated by its command while containers of the manifests work."""
+
+import asyncio
+import logging
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+from nats.aio.client import Client
+
+from deploy.kubernetes.cluster import ClusterPlace
+from deploy.kubernetes.kubectl import Kubectl
+from deploy.local.ports import LOOPBACK
+from deploy.rotation.catalogue import ROTATIONS
+from tests.chaos.load import all_ended_once
+from tests.chaos.parts import World
+from tests.cluster.rolling import SYNCS_PER_SECOND, Endpoints, connected
+from tests.kubernetes.kubectl import answering
+from tests.loading import Load
+from tests.rotation.conftest import refresh
+from tests.rotation.test_under_load import session
+from tests.system.person import Person
+from tests.waiting import POLL_SECONDS, passed, until
+
+if TYPE_CHECKING:
+    from tests.cluster.kubectl import Deployments
+    from tests.cluster.system import ContainerSystem
+
+# Clients do nothing in shorter waits.
+SHORT_SECONDS = 60.0
+log = logging.getLogger(__name__)
+
+
+@pytest_asyncio.fixture(name="deployments")
+async def _deployments(
+    world: World, whole_cluster: "ContainerSystem", endpoints: Endpoints
+) -> "AsyncIterator[Deployments]":
+    """Yield the services; at the end their first pods run again."""
+    from tests.cluster.kubectl import Deployments  # noqa: PLC0415 - see the fixture `cluster`
+
+    deployments = Deployments(whole_cluster, endpoints)
+    yield deployments
+    await deployments.restore()
+
+
+@pytest_asyncio.fixture(name="place")
+async def _place(
+    world: World, whole_cluster: "ContainerSystem", people: list[Person], deployments: "Deployments"
+) -> AsyncIterator[ClusterPlace]:
+    """Yield the cluster, where clients refresh their tokens at once in place of a long wait."""
+
+    async def passes(seconds: float) -> None:
+        await until(passed(POLL_SECONDS))
+        if seconds >= SHORT_SECONDS:
+            await asyncio.gather(*map(refresh, people))
+
+    ca, port = whole_cluster.directory / "ca.pem", whole_cluster.database.port
+    url = f"postgresql://butler_owner@{LOOPBACK}:{port}/butler?sslmode=verify-full&sslrootcert={ca}"
+    async with answering(deployments.answer) as program:
+        yield ClusterPlace(whole_cluster.keys, Kubectl(program, "butler"), Namespace(), url, passes)
+
+
+async def test_rotations_lose_no_sync_and_end_no_session(
+    world: World,
+    bus: Client,
+    people: list[Person],
+    place: ClusterPlace,
+    deployments: "Deployments",
+) -> None:
+    """At 20 syncs a second no request fails, and each sync is done and recorded once."""
+    load, sessions = Load(await connected(people), SYNCS_PER_SECOND), [*map(session, people)]
+    async with load.running():
+        for key in ("jwt", "grant"):
+            await ROTATIONS[key](place)
+
+    accepted = [*load.accepted]
+    log.info("%d syncs", len(accepted))
+    assert load.failed == {}
+    await all_ended_once(world, bus, accepted)
+    await asyncio.gather(*map(refresh, people))
+    assert [*map(session, people)] == sessions
+    assert deployments.rolled == [*["gateway"] * 3, "vault-broker", *["gateway"] * 3, "vault-broker"]
