@@ -57,7 +57,9 @@ def _of_database(directory: Path) -> dict[str, Files]:
 
 
 def _of_vault(directory: Path) -> dict[str, Files]:
-    seal = kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()
+    seal = {"seal.key": kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()}
+    if (previous := directory / "seal.previous").exists():  # while the key is replaced
+        seal["seal.previous"] = previous.read_bytes()
     token = directory / "vault.token"
     provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
-    return {"openbao-seal": {"seal.key": seal}, **provisioning}
+    return {"openbao-seal": seal, **provisioning}

@@ -21,7 +21,7 @@ from deploy.vault.provision import Refused
 POLL_SECONDS = 2.0
 # A kubelet brings a changed object into the files of its pods within two minutes.
 MOUNT_SECONDS = 180.0
-TOLD_SECONDS = 60.0
+TOLD_SECONDS = 300.0
 ACCOUNTS = "accounts.conf"
 MOUNTED = "/etc/nats/accounts.conf"
 RELOAD = ("nats-server", "-sl=reload=/var/run/nats/nats.pid")
@@ -64,7 +64,7 @@ class ClusterPlace:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     async def wait(self, seconds: float, why: str) -> None:
-        """Wait, and say each minute how long."""
+        """Wait, and say each five minutes how long it takes yet."""
         self.tell(f"waiting {seconds:.0f} s: {why}")
         while seconds > TOLD_SECONDS:
             await self._pause(TOLD_SECONDS)

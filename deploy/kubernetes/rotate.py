@@ -24,6 +24,8 @@ ELSEWHERE: Mapping[str, str] = {
     "`python -m deploy.vault --kubernetes-namespace NAMESPACE --renew-login` ends the tokens that it has",
     "certificates": "cert-manager replaces certificates before they end; "
     "`cmctl renew --namespace NAMESPACE --all` replaces them now",
+    "seal": "openbao.json of your overlay names it: "
+    "deploy/kubernetes/README.md, Replace the key of the seal, has the commands for NAMESPACE",
 }
 
 
@@ -35,7 +37,8 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add, told = parser.add_argument, os.environ.get
-    add("key", metavar="KEY", choices=[*ROTATIONS, *ELSEWHERE], help=", ".join((*ROTATIONS, *ELSEWHERE)))
+    names = sorted({*ROTATIONS, *ELSEWHERE})
+    add("key", metavar="KEY", choices=names, help=", ".join(names))
     add("--directory", type=Path, required=True, help="the folder with the cluster's keys")
     add("--kubectl", default="kubectl", help="the program, which finds the cluster by its own settings")
     add("--namespace", default="butler")

@@ -1,6 +1,5 @@
 """The keys of a cluster are rotated by its command while containers of the manifests work."""
 
-import asyncio
 import logging
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -53,7 +52,8 @@ async def _place(
     async def passes(seconds: float) -> None:
         await until(passed(POLL_SECONDS))
         if seconds >= SHORT_SECONDS:
-            await asyncio.gather(*map(refresh, people))
+            for person in people:
+                await refresh(person)
 
     ca, port = whole_cluster.directory / "ca.pem", whole_cluster.database.port
     url = f"postgresql://butler_owner@{LOOPBACK}:{port}/butler?sslmode=verify-full&sslrootcert={ca}"
@@ -78,6 +78,7 @@ async def test_rotations_lose_no_sync_and_end_no_session(
     log.info("%d syncs", len(accepted))
     assert load.failed == {}
     await all_ended_once(world, bus, accepted)
-    await asyncio.gather(*map(refresh, people))
+    for person in people:
+        await refresh(person)
     assert [*map(session, people)] == sessions
     assert deployments.rolled == [*["gateway"] * 3, "vault-broker", *["gateway"] * 3, "vault-broker"]

@@ -61,8 +61,11 @@ class Deployments:
 
     async def restore(self) -> None:
         """Let the first pods run again, with the files of now."""
-        for name, pod in self._now.items():
-            await self._system.refresh(name)
-            if (await pod.state())["Running"]:
-                await replace(pod, self._system.pods[name], self._endpoints)
-            await asyncio.to_thread(pod.remove)
+        await asyncio.gather(*(self._restore(name, pod) for name, pod in self._now.items()))
+
+    async def _restore(self, name: str, pod: Pod) -> None:
+        first = self._system.pods[name]
+        await self._system.refresh(name)
+        await first.start()
+        await first.until_ready()
+        await asyncio.to_thread(pod.remove)

@@ -1,6 +1,9 @@
 """The command that rotates a key of a cluster: its calls of kubectl, their order, and what they show."""
 
+import asyncio
+import json
 import re
+import subprocess
 from argparse import Namespace
 from base64 import b64decode
 from collections.abc import Sequence
@@ -18,7 +21,9 @@ from deploy.rotation.catalogue import ROTATIONS
 from deploy.rotation.surroundings import RotationFailed
 from deploy.signing_keys import new_key
 from tests.kubernetes.kubectl import Refused, answering, applied
+from tests.kubernetes.manifests import TOOLS, tool
 
+SECONDS = 60
 REPLACED = [
     "get pods --selector app.kubernetes.io/name=NAME --output name",
     "rollout restart deployment/NAME",
@@ -98,7 +103,7 @@ async def test_the_jwt_key_is_applied_before_the_gateways_roll(keys: Path) -> No
         await ROTATIONS["jwt"](cluster.place(program, keys))
 
     assert cluster.calls == ["apply --filename -", *replaced("gateway")] * 3
-    assert (sum(cluster.waits), max(cluster.waits)) == (1200, 60)
+    assert (sum(cluster.waits), max(cluster.waits)) == (1200, 300)
     one, two, three = (pieces(b64decode(each["gateway"]["jwt.pem"])) for each in cluster.applied)
     assert [each.strip() for each in (one[0], two[1])] == [first, first]
     assert (len(one), len(two)) == (2, 2)
@@ -115,6 +120,27 @@ async def test_servers_of_the_bus_read_their_accounts_where_they_run(keys: Path)
     mounted = [MOUNTED.format(0), *(MOUNTED.format(number) for number in range(3))]
     read = [call.format(number) for number in range(3) for call in (LOADED, RELOAD, LOADED)]
     assert cluster.calls == ["apply --filename -", size, *mounted, *read]
+
+
+async def test_kubectl_knows_each_call(keys: Path) -> None:
+    """It understands the words and the objects as far as it goes without an API server."""
+    cluster, kubectl = Cluster(), tool(TOOLS / "kubectl")
+    async with answering(cluster.answer) as program:
+        place = cluster.place(program, keys)
+        await place.reload_bus()
+        await place.roll("gateway")
+        await place.restart_vault()
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects(keys, "butler")})
+
+    def said(call: str) -> str:
+        command = [kubectl, "--server", "http://127.0.0.1:9", *call.split()]
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        return done.stderr.splitlines()[-1]
+
+    words = await asyncio.gather(*(asyncio.to_thread(said, call) for call in {*cluster.calls}))
+    assert [each for each in words if "refused" not in each] == []
 
 
 async def test_an_interrupted_rotation_goes_on(keys: Path) -> None:
@@ -173,8 +199,8 @@ async def test_a_folder_of_other_keys_replaces_none(tmp_path: Path, keys: Path) 
 def test_a_key_that_the_cluster_replaces_is_told_in_a_sentence(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It names the command that replaces it, with the namespace."""
+    """It names what replaces it, with the namespace."""
     monkeypatch.setattr("sys.argv", ["rotate", "--directory", str(tmp_path), "--namespace", "mine", key])
 
-    with pytest.raises(SystemExit, match=rf"^{key}: .*`.*mine.*`"):
+    with pytest.raises(SystemExit, match=rf"^{key}: .* mine"):
         rotate.main()
