@@ -133,11 +133,11 @@ async def test_kubectl_knows_each_call(keys: Path) -> None:
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects(keys, "butler")})
 
     def said(call: str) -> str:
-        command = [kubectl, "--server", "http://127.0.0.1:9", *call.split()]
+        command: list[str | Path] = [kubectl, "--server", "http://127.0.0.1:9", *call.split()]
         done = subprocess.run(
             command, input=given, capture_output=True, text=True, timeout=SECONDS, check=False
         )
-        return done.stderr.splitlines()[-1]
+        return str(done.stderr.splitlines()[-1])
 
     words = await asyncio.gather(*(asyncio.to_thread(said, call) for call in {*cluster.calls}))
     assert [each for each in words if "refused" not in each] == []
