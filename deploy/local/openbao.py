@@ -202,7 +202,8 @@ async def _bring_up_to_date(
     After an interruption, the next start recreates an empty vault, and provisions another one again.
     """
     recovery_key, done = home / "recovery.key", home / "provisioned"
-    if done.exists():
+    new = not done.exists()
+    if not new:
         if not recovery_key.exists():
             raise PartFailed(
                 f"This version needs other rights in the vault, and the file that gives them is missing: "
@@ -214,7 +215,7 @@ async def _bring_up_to_date(
         token = await first_root_token(client, recovery_key)
         await until_active(processes, client)
     async with as_root(client, token):
-        await provision(client, vault, TERMS)
+        await provision(client, vault, TERMS, new=new)
         await admit_backups(client, backup_login(home.parent), TERMS.brokers)
     write_private(done, state(TERMS))
 

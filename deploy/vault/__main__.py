@@ -23,7 +23,8 @@ from pathlib import Path
 
 import httpx
 
-from deploy.vault.provision import Cluster, Handover, Refused, Terms, call, provision
+from deploy.vault.calls import Refused, call
+from deploy.vault.provision import Cluster, Handover, Terms, provision
 from deploy.vault.root_token import as_root, first_root_token, recovered_root_token
 
 CALL_SECONDS = 30
