@@ -24,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up monitor check test lint contracts publish tools manifests lock images test-containers clean
+.PHONY: help install demo up rotate monitor check test lint contracts publish tools manifests lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -39,6 +39,9 @@ demo: $(RUN) ## Start everything in a temporary directory and sync a simulated a
 
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
+
+rotate: $(RUN) ## Replace a key of the running stack (KEY=jwt, for example; without it: which keys there are)
+	@exec $(BIN)/python -m deploy.local rotate $(or $(KEY),--help)
 
 monitor: $(RUN) ## Run a Prometheus with our alerts beside `make up` (PORT=9090, PROMETHEUS=: another than that of PATH)
 	@exec $(BIN)/python -m deploy.local monitor --port $(if $(filter 3000,$(PORT)),9090,$(PORT)) --program $(PROMETHEUS)

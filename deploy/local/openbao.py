@@ -220,6 +220,42 @@ async def _bring_up_to_date(
     write_private(done, state(TERMS))
 
 
+async def restart_openbao(processes: Processes, directory: Path, *, by_recovery: bool = False) -> None:
+    """Restart the running vault with its configuration and the keys of its seal; raises PartFailed."""
+    home, vault = directory / "openbao", OpenBao.of(directory)
+    server = server_certificate(processes.way, directory).server
+    configuration = home / "openbao.json"
+    write_private(configuration, _configuration(home, server, _ports(configuration), by_recovery=by_recovery))
+    await processes.restart(_program(processes, home, server, configuration))
+    async with vault.client() as client:
+        await _until_it_answers(processes, client)
+        await until_active(processes, client)
+
+
+@asynccontextmanager
+async def vault_as_root(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Connect to the running vault as root, by its recovery key; the token exists only in the block.
+
+    The vault restarts before and after it, because its normal configuration gives no root token. Raises
+    PartFailed, httpx.HTTPError and OSError.
+    """
+    vault = OpenBao.of(directory)
+    try:
+        await restart_openbao(processes, directory, by_recovery=True)
+        async with vault.client() as client:
+            token = await recovered_root_token(client, directory / "openbao" / "recovery.key")
+            async with as_root(client, token):
+                yield client
+    finally:
+        await restart_openbao(processes, directory)
+
+
+def _ports(configuration: Path) -> list[int]:
+    """Return the ports of the vault that runs."""
+    (listener,) = json.loads(configuration.read_text())["listener"]
+    return [int(listener["tcp"][name].rpartition(":")[2]) for name in ("address", "cluster_address")]
+
+
 @asynccontextmanager
 async def openbao_of_restore(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Run OpenBao where no service looks for it; its recovery key, or an empty vault, gives a root token.

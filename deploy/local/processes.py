@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import IO, NoReturn, Protocol
@@ -38,7 +38,8 @@ class Program:
     """A named program to run.
 
     With a `reach` it is confined to that; without one it has the starter's rights. The kernel sends it
-    `death_signal` when the starter dies.
+    `death_signal` when the starter dies. `descriptors` are open files that it inherits, each by the
+    variable that names it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Program:
     reach: Reach | None = None
     stop_signal: Signals = SIGTERM
     death_signal: Signals = SIGKILL
+    descriptors: Mapping[str, int] = field(default_factory=dict)
 
 
 class Running(Protocol):
@@ -79,19 +81,22 @@ class Processes:
         self.way = way or best_way()
         self._running: dict[str, Running] = {}
         self._restarting: set[str] = set()
+        self._descriptors: dict[str, Mapping[str, int]] = {}
 
     @asynccontextmanager
     async def running(self, program: Program) -> AsyncIterator[Running]:
         """Start a program and stop it at exit: by its signal, and by SIGKILL after 30 s."""
         process = await self._start(program)
         self._running[program.name] = process
+        self._descriptors[program.name] = program.descriptors
         try:
             yield process
         finally:
             await _stop(self._running.pop(program.name), program.stop_signal)
 
     async def restart(self, program: Program) -> None:
-        """Restart a running program; meanwhile its exit is not a failure."""
+        """Restart a running program, which inherits the same files; meanwhile its exit is not a failure."""
+        program = replace(program, descriptors=self._descriptors[program.name])
         self._restarting.add(program.name)
         try:
             await _stop(self._running[program.name], program.stop_signal)
@@ -157,7 +162,8 @@ class Processes:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=program.environment,
+                env={**program.environment} | {name: str(each) for name, each in program.descriptors.items()},
+                pass_fds=tuple(program.descriptors.values()),
                 start_new_session=True,  # only the starter receives Ctrl-C
                 preexec_fn=prepare,
             )

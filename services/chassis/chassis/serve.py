@@ -6,9 +6,11 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -16,6 +18,7 @@ from granian.server.embed import Server
 from chassis import logs
 from chassis.bus.connection import Bus
 from chassis.hardening import harden
+from chassis.inheriting import Leaving
 from chassis.settings import Address, BadSetting, Environment, collector
 
 BACKLOG = 1024
@@ -92,11 +95,14 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     Requests that run for more than six further seconds are cut off. Clients that do not send complete
     headers within ten seconds, idle ones included, are disconnected. HTTP/2 is off for this reason: if
     granian accepts both versions it keeps idle connections for ever. If one server ends, all end. Raises
-    OSError if a port is in use.
+    OSError if a port is in use. An inherited socket stays open at its starter, and connections wait in it.
     """
     for listener in listeners:
-        _require_free(listener.address)
-    servers = [_server(listener) for listener in listeners]
+        if listener.address.descriptor is None:
+            _require_free(listener.address)
+    leaving = [Leaving.of(each.application, each.address) for each in listeners]
+    applications = [left or each.application for left, each in zip(leaving, listeners, strict=True)]
+    servers = [_server(each, to.address) for each, to in zip(applications, listeners, strict=True)]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     serving = [asyncio.ensure_future(server.serve()) for server in servers]
@@ -104,6 +110,7 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     await asyncio.wait({*serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     waiting.cancel()
+    await asyncio.gather(*(each.leave() for each in leaving if each))
     for server in servers:
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
     ended, unfinished = await asyncio.wait(serving, timeout=FINISH_SECONDS)
@@ -114,11 +121,11 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
         server_task.result()
 
 
-def _server(listener: Listener) -> Server:
-    return Server(
-        listener.application,
-        listener.address.host,
-        listener.address.port,
+def _server(application: Any, address: Address) -> Server:
+    server: Any = Server(
+        application,
+        address.host,
+        address.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
@@ -127,6 +134,16 @@ def _server(listener: Listener) -> Server:
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
+    if (descriptor := address.descriptor) is not None:
+        # granian has no option for a socket that is bound already.
+        server._init_shared_socket = partial(_take, server, descriptor)
+    return server  # type: ignore[no-any-return]  # it is one
+
+
+def _take(server: Any, descriptor: int) -> None:
+    """Have a server listen on an inherited socket in place of one that it binds; neither is a Unix socket."""
+    holder: Any = SocketHolder  # its stub has no arguments
+    server._shd, server._sfd = holder(descriptor, False, BACKLOG), descriptor  # noqa: FBT003 - granian's order
 
 
 def _require_free(address: Address) -> None:

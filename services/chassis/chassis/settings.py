@@ -35,10 +35,14 @@ class BadSetting(Exception):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The address on which a service listens."""
+    """The address on which a service listens.
+
+    `descriptor` is a socket that its starter has bound to it, None if the service binds one itself.
+    """
 
     host: str
     port: int
+    descriptor: int | None = None
 
 
 class Running(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from chassis.inheriting import inherited
 from chassis.settings import (
     MAX_NUMBER,
     Address,
@@ -103,7 +104,7 @@ def load(environ: Environment) -> Settings:
         raise BadSetting("OPERATIONS_PORT must not be the port of the API")
     return Settings(
         running=operations,
-        address=address,
+        address=inherited(environ, address),
         database_url=parsed(environ, "DATABASE_URL", str),
         database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
         jwt_keys=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_keys),

@@ -1,0 +1,13 @@
+"""The keys that an operator rotates, by their names on the command line."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from deploy.rotation.signing import rotate_grant, rotate_jwt
+from deploy.rotation.surroundings import Surroundings
+
+Rotation = Callable[[Surroundings], Awaitable[None]]
+
+ROTATIONS: Mapping[str, Rotation] = {
+    "jwt": rotate_jwt,
+    "grant": rotate_grant,
+}

@@ -1,0 +1,32 @@
+"""A key is replaced while people use the system, and they notice nothing."""
+
+import pytest
+
+from deploy.rotation.catalogue import ROTATIONS
+from tests.chaos.load import each_ended_once
+from tests.joining import joined
+from tests.rotation.conftest import Running, refresh
+from tests.system.forging import claims_of
+from tests.system.person import Person
+
+
+def session(person: Person) -> str:
+    """Return the session of a person's access token."""
+    return str(claims_of(person.tokens["access_token"])["extras"]["family"])
+
+
+@pytest.mark.parametrize("key", ROTATIONS)
+async def test_no_sync_fails_and_no_session_ends(running: Running, key: str) -> None:
+    """No request fails, each accepted sync is completed and recorded once, and all stay signed in."""
+    sessions = [session(person) for person in running.people]
+    load = running.load()
+    async with load.running():
+        await ROTATIONS[key](running.place)
+
+    assert load.failed == {}
+    async with await joined(running.stack.parts.nats, "admin") as bus:
+        await each_ended_once(running.rows, bus, [*load.accepted])
+    for person in running.people:
+        await refresh(person)
+        await person.get("/me")
+    assert [session(person) for person in running.people] == sessions
