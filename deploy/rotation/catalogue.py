@@ -2,12 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from deploy.rotation.seal import rotate_seal
+from deploy.rotation.sealing import rotate_sealing
 from deploy.rotation.signing import rotate_grant, rotate_jwt
 from deploy.rotation.surroundings import Surroundings
+from deploy.rotation.wrapping import rotate_wrapping
 
 Rotation = Callable[[Surroundings], Awaitable[None]]
 
 ROTATIONS: Mapping[str, Rotation] = {
     "jwt": rotate_jwt,
     "grant": rotate_grant,
+    "sealing": rotate_sealing,
+    "wrapping": rotate_wrapping,
+    "seal": rotate_seal,
 }

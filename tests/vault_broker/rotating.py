@@ -10,6 +10,7 @@ import psycopg
 
 from deploy.local.openbao import TERMS
 from deploy.vault.provision import Handover, provision
+from deploy.vault.seal import Seal
 from tests.vault_broker.vaults import OwnVault
 
 OnRoll = Callable[[tuple[str, ...]], Awaitable[None]]
@@ -37,6 +38,11 @@ class Place:
     def fingerprints_file(self) -> Path:
         """Return the file that provisioning has written."""
         return self.own.fingerprints_file
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys of the vault's seal."""
+        return self.own.seal_keys
 
     def tell(self, text: str) -> None:
         """Keep a line of progress."""

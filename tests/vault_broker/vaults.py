@@ -6,7 +6,6 @@ import ssl
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.private_files import write_private
 from deploy.vault.provision import Handover, provision
+from deploy.vault.seal import Seal
 from vault_broker.auth_methods import Method, approle
 
 SECONDS = 30
@@ -39,6 +39,7 @@ class OwnVault:
         self.role_id_file = directory / "role_id"
         self.secret_id_file = directory / "secret_id"
         self.fingerprints_file = directory / "fingerprints.env"
+        self.seal_keys = Seal(directory, "own")
         self.client = httpx.AsyncClient(
             base_url=f"{self.url}/v1/",
             verify=ssl.create_default_context(cafile=self.ca),
@@ -100,9 +101,6 @@ class OwnVault:
     def _configuration(self) -> bytes:
         storage = self._directory / "raft"
         storage.mkdir(exist_ok=True)
-        seal_key = self._directory / "seal.key"
-        if not seal_key.exists():
-            write_private(seal_key, token_bytes(32))
         listener = {
             "address": f"{LOOPBACK}:{self._port}",
             "cluster_address": f"{LOOPBACK}:{self._cluster_port}",
@@ -115,6 +113,6 @@ class OwnVault:
             "disable_mlock": True,
             "listener": [{"tcp": listener}],
             "storage": {"raft": {"path": str(storage), "node_id": "own", "performance_multiplier": 1}},
-            "seal": {"static": {"current_key_id": "own", "current_key": f"file://{seal_key}"}},
+            "seal": self.seal_keys.configuration(),
         }
         return json.dumps(settings).encode()
