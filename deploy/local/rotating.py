@@ -11,12 +11,13 @@ import psycopg
 from nats.errors import Error as NatsFailed
 
 from deploy.database.roles import Connection
-from deploy.local.openbao import restart_openbao, vault_as_root
+from deploy.local.openbao import restart_openbao, seal_of, vault_as_root
 from deploy.local.processes import PartFailed
 from deploy.local.services import programs, until_ready
 from deploy.local.stack import Stack, Tell
 from deploy.local.subscribing import SubscriberFailed, reload_server
 from deploy.rotation.surroundings import RotationFailed
+from deploy.vault.seal import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Local:
     def fingerprints_file(self) -> Path:
         """Return the file of the fingerprints that the gateway pins."""
         return self.stack.parts.vault.fingerprints_file
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys of OpenBao's seal."""
+        return seal_of(self.stack.parts.directory)
 
     async def wait(self, seconds: float, why: str) -> None:
         """Wait, and say why."""

@@ -2,12 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from deploy.rotation.login import rotate_login
+from deploy.rotation.seal import rotate_seal
+from deploy.rotation.sealing import rotate_sealing
 from deploy.rotation.signing import rotate_grant, rotate_jwt
 from deploy.rotation.surroundings import Surroundings
+from deploy.rotation.wrapping import rotate_wrapping
 
 Rotation = Callable[[Surroundings], Awaitable[None]]
 
 ROTATIONS: Mapping[str, Rotation] = {
     "jwt": rotate_jwt,
     "grant": rotate_grant,
+    "sealing": rotate_sealing,
+    "wrapping": rotate_wrapping,
+    "login": rotate_login,
+    "seal": rotate_seal,
 }

@@ -7,6 +7,8 @@ from typing import Protocol
 import httpx
 import psycopg
 
+from deploy.vault.seal import Seal
+
 
 class RotationFailed(Exception):
     """A step was not done; the text says what to do, and the same command goes on from there."""
@@ -22,6 +24,10 @@ class Surroundings(Protocol):
     @property
     def fingerprints_file(self) -> Path:
         """Return the file of the fingerprints that gateways pin."""
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys that unseal the vault."""
 
     def tell(self, text: str) -> None:
         """Print one line of progress."""

@@ -7,6 +7,9 @@ With --kubernetes-namespace it sets up the login with the token of the broker's 
 AppRole with its secret ids.
 With --recovery-key-file it needs no token: it initialises a new vault that unseals itself, keeps the recovery
 key in that file, and makes a root token of it that ends with the command.
+With --write-delivery it makes only a new secret id, wrapped, for the broker on another machine. There
+--open-delivery, which needs no token, writes the broker's login to DIR, and refuses what someone else has
+opened. When the broker has started again, --end-earlier-logins destroys all but the newest secret id.
 It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are defaults of its options.
 """
 
@@ -23,7 +26,15 @@ from pathlib import Path
 
 import httpx
 
-from deploy.vault.provision import Cluster, Handover, Refused, Terms, call, provision
+from deploy.vault.calls import Refused, call
+from deploy.vault.delivery import (
+    NotDelivered,
+    end_earlier,
+    newest_secret_id,
+    open_delivery,
+    write_delivery,
+)
+from deploy.vault.provision import Cluster, Handover, Terms, provision
 from deploy.vault.root_token import as_root, first_root_token, recovered_root_token
 
 CALL_SECONDS = 30
@@ -64,6 +75,10 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="where the broker's tokens end, end all others but the caller's, too",
     )
+    delivery = parser.add_argument_group("a new secret id for a broker on another machine").add_argument
+    delivery("--write-delivery", type=Path, metavar="FILE", help="make one, wrapped")
+    delivery("--open-delivery", type=Path, metavar="FILE", help="on the broker's machine: unwrap it, once")
+    delivery("--end-earlier-logins", action="store_true", help="destroy all secret ids but the newest")
     of_pods = parser.add_argument_group("the broker's login with the token of its pod")
     of_pods.add_argument("--kubernetes-namespace", help="namespace of the service account vault-broker")
     of_pods.add_argument(
@@ -91,7 +106,7 @@ def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
         raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
     given = options.token_file.read_text() if options.token_file else os.environ.get("VAULT_TOKEN", "")
     token = given.strip()
-    if not token and not options.recovery_key_file:
+    if not token and not options.recovery_key_file and not options.open_delivery:
         raise ValueError("the token is missing: set VAULT_TOKEN or give --token-file")
     if token and not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
         raise ValueError("the token is not valid: it must be one line of ASCII without spaces")
@@ -147,12 +162,31 @@ async def run(options: argparse.Namespace) -> None:
     role_id, secret_id, fingerprints = (
         options.directory / name for name in ("broker.role_id", "broker.secret_id", "fingerprints.env")
     )
+    if options.open_delivery:
+        async with client_of(options) as client:
+            await open_delivery(client, options.open_delivery, role_id, secret_id)
+        print(f"the broker's login is in {options.directory}")
+        return
+    if options.write_delivery or options.end_earlier_logins:
+        await _logins(options)
+        return
     files = Handover(role_id, secret_id, options.fingerprints_file or fingerprints)
     terms = Terms(tuple(options.broker_network), options.renew_login, options.alone, cluster_of(options))
     async with client_of(options) as client, authorized(client, options.recovery_key_file):
         await provision(client, files, terms)
     print(f"{options.address} is provisioned; login and fingerprints are in {options.directory}")
     print(files.fingerprints_file.read_text(), end="")
+
+
+async def _logins(options: argparse.Namespace) -> None:
+    """Make a delivery, or end what it has replaced; raises NotDelivered."""
+    async with client_of(options) as client, authorized(client, options.recovery_key_file):
+        if options.write_delivery:
+            await write_delivery(client, options.write_delivery)
+            print(f"{options.write_delivery} opens once, within an hour, on the broker's machine")
+        else:
+            await end_earlier(client, await newest_secret_id(client))
+            print("earlier secret ids and their tokens are destroyed")
 
 
 def text(error: Exception) -> str:
@@ -164,6 +198,8 @@ def main() -> None:
     """Run the command; a failure is reported in one line, without a secret."""
     try:
         asyncio.run(run(arguments()))
+    except NotDelivered as error:
+        sys.exit(f"the login is not delivered: {error}")
     except (Refused, ValueError, OSError, httpx.HTTPError) as error:
         sys.exit(f"the vault is not provisioned: {text(error)}")
 

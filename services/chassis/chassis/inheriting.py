@@ -1,7 +1,10 @@
 """A listening socket that a service inherits, so that connections wait for its next process."""
 
+import asyncio
 import os
 import socket
+import time
+from typing import Any, Self
 
 from chassis.settings import Address, Environment, parsed
 
@@ -9,6 +12,8 @@ from chassis.settings import Address, Environment, parsed
 LISTEN_FD = "LISTEN_FD"
 TCP = (socket.AF_INET, socket.AF_INET6)
 MAX_DESCRIPTOR = 65535
+LOOPBACK = "127.0.0.1"
+QUARTERS, QUARTER_SECONDS = 4, 0.25
 
 
 def inherited(environ: Environment, address: Address) -> Address:
@@ -27,3 +32,46 @@ def _listener(text: str) -> int:
         if found.family not in TCP or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise ValueError("not a listening socket")
     return descriptor
+
+
+class Leaving:
+    """An application on an inherited socket, which it leaves to the next process before its server ends.
+
+    A server that ends closes connections that it has just accepted, or on which a request is on its way. So
+    it accepts no more first, and closes each connection after its next response.
+    """
+
+    def __init__(self, application: Any, descriptor: int) -> None:
+        self._application = application
+        self._descriptor = descriptor
+        self._leaving = False
+        self._asked = 0.0
+
+    @classmethod
+    def of(cls, application: Any, address: Address) -> Self | None:
+        """Return the application on an inherited socket, None if the address has none."""
+        return None if address.descriptor is None else cls(application, address.descriptor)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Handle a request."""
+        self._asked = time.monotonic()
+
+        async def closing(message: Any) -> None:
+            if self._leaving and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._application(scope, receive, closing)
+
+    async def leave(self) -> None:
+        """Accept no more, and return after a second, or after a quarter of one without a request."""
+        self._leaving = True
+        with socket.create_server((LOOPBACK, 0)) as silent:
+            silent.settimeout(0)
+            # The server accepts from this descriptor; the starter's own keeps the socket open.
+            os.dup2(silent.fileno(), self._descriptor, inheritable=False)
+        for _ in range(QUARTERS):
+            began = time.monotonic()
+            await asyncio.sleep(QUARTER_SECONDS)
+            if self._asked < began:
+                return

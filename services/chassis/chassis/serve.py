@@ -18,6 +18,7 @@ from granian.server.embed import Server
 from chassis import logs
 from chassis.bus.connection import Bus
 from chassis.hardening import harden
+from chassis.inheriting import Leaving
 from chassis.settings import Address, BadSetting, Environment, collector
 
 BACKLOG = 1024
@@ -99,7 +100,9 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     for listener in listeners:
         if listener.address.descriptor is None:
             _require_free(listener.address)
-    servers = [_server(listener) for listener in listeners]
+    leaving = [Leaving.of(each.application, each.address) for each in listeners]
+    applications = [left or each.application for left, each in zip(leaving, listeners, strict=True)]
+    servers = [_server(each, to.address) for each, to in zip(applications, listeners, strict=True)]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     serving = [asyncio.ensure_future(server.serve()) for server in servers]
@@ -107,6 +110,7 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     await asyncio.wait({*serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     waiting.cancel()
+    await asyncio.gather(*(each.leave() for each in leaving if each))
     for server in servers:
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
     ended, unfinished = await asyncio.wait(serving, timeout=FINISH_SECONDS)
@@ -117,11 +121,11 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
         server_task.result()
 
 
-def _server(listener: Listener) -> Server:
+def _server(application: Any, address: Address) -> Server:
     server: Any = Server(
-        listener.application,
-        listener.address.host,
-        listener.address.port,
+        application,
+        address.host,
+        address.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
@@ -130,7 +134,7 @@ def _server(listener: Listener) -> Server:
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
-    if (descriptor := listener.address.descriptor) is not None:
+    if (descriptor := address.descriptor) is not None:
         # granian has no option for a socket that is bound already.
         server._init_shared_socket = partial(_take, server, descriptor)
     return server  # type: ignore[no-any-return]  # it is one

@@ -1,0 +1,31 @@
+"""Rotates the key that unseals the vault; the server itself encrypts its root key anew.
+
+OpenBao does so when it is unsealed with both keys (tested with 2.7.2). `seal.json` says how far it is.
+"""
+
+from datetime import UTC, datetime
+
+from deploy.rotation.surroundings import Surroundings
+from deploy.vault.calls import record
+from deploy.vault.engines import SEAL, Engines, write
+from vault_broker.paths import ENGINES
+
+
+async def rotate_seal(place: Surroundings) -> None:
+    """Replace the seal's key: after it, the old one unseals only snapshots that are older.
+
+    The vault starts twice, because its second start proves that the new key alone unseals it.
+    """
+    seal = place.seal
+    if seal.keys().previous is None:
+        seal.begin(f"{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        place.tell("the vault starts with both keys, and encrypts its own under the new one")
+    await place.restart_vault()
+    seal.finish()
+    place.tell("the vault starts with the new key alone")
+    await place.restart_vault()
+    async with place.vault() as client:
+        engines = Engines.of(found) if (found := await record(client, ENGINES)) else Engines()
+        await write(client, engines.made(SEAL))
+    former = ", ".join(seal.forget())
+    place.tell(f"deleted {former}: snapshots of before need it, which your backup of the keys has")
