@@ -30,7 +30,9 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.database", description=__doc__)
     parser.add_argument("--url", required=True, help="postgresql://OWNER@HOST:PORT/DATABASE?sslmode=...")
     parser.add_argument("--password-file", type=Path, required=True, help="file with the owner's password")
-    parser.add_argument("--gateway-password-file", type=Path, help="file with the gateway's password")
+    parser.add_argument(
+        "--gateway-password-file", type=Path, help="its first line is the password of the gateway"
+    )
     commands = parser.add_subparsers(dest="command", help="without a command: migrate")
     operator_arguments(commands.add_parser("operator", help="people who use the API on the operations port"))
     return parser.parse_args(line)
@@ -79,7 +81,7 @@ def main() -> None:
             return
         migrate(url)
         if options.gateway_password_file:
-            asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().strip()))
+            asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().split()[0]))
     except subprocess.SubprocessError:
         sys.exit("the database is not migrated: dbmate failed")  # its command line has no password
     except OperatorFailed as error:

@@ -1,7 +1,12 @@
 """Passwords of the roles of the database."""
 
+from datetime import UTC, datetime
+
 import psycopg
 from psycopg import sql
+
+# Before the time in the comment of a role; the gateway reads it.
+NOTED = "password made "
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
@@ -11,3 +16,10 @@ async def set_password(connection: Connection, role: str, secret: bytes) -> None
     verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()
     statement = sql.SQL("alter role {} login password {}")
     await connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
+
+
+async def note_password(connection: Connection, role: str, made: datetime) -> None:
+    """Note when a role's password was made, where gateways read it; an administrator of the role may."""
+    text = f"{NOTED}{made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    statement = sql.SQL("comment on role {} is {}")
+    await connection.execute(statement.format(sql.Identifier(role), sql.Literal(text)))

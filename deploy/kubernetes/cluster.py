@@ -17,11 +17,13 @@ from deploy.kubernetes.secrets import Object, Readable, objects
 from deploy.rotation.surroundings import RotationFailed
 from deploy.vault.__main__ import authorized, client_of
 from deploy.vault.provision import Refused
+from deploy.vault.seal import Seal
 
 POLL_SECONDS = 2.0
 # A kubelet brings a changed object into the files of its pods within two minutes.
 MOUNT_SECONDS = 180.0
 TOLD_SECONDS = 300.0
+FIRST_SEAL = "first"
 ACCOUNTS = "accounts.conf"
 MOUNTED = "/etc/nats/accounts.conf"
 RELOAD = ("nats-server", "-sl=reload=/var/run/nats/nats.pid")
@@ -52,6 +54,11 @@ class ClusterPlace:
     def fingerprints_file(self) -> Path:
         """Return the file of the fingerprints that gateways pin."""
         return self.keys / "fingerprints.env"
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys that unseal the vault; in a cluster `openbao.json` names them."""
+        return Seal(self.keys, FIRST_SEAL)
 
     def check(self) -> None:
         """Refuse a folder from which new keys would replace those of the cluster; raises RotationFailed."""

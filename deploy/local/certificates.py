@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from trustme import CA, Blob
 
 from deploy.private_files import write_private
@@ -47,7 +47,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Authority(Identity):
-    """A certificate authority; clients of its servers must trust its certificate."""
+    """A certificate authority; clients of its servers must trust its certificate.
+
+    While another replaces it, the file has the certificates of both, and the key says which one issues.
+    """
 
     validity: Validity = A_YEAR
 
@@ -67,11 +70,47 @@ class Authority(Identity):
     def _issued(self, identity: Identity, hosts: Sequence[str]) -> Identity:
         left = self.validity.renewed_before_end
         if not (_usable(identity, left) and _issued_for(identity, self, hosts)):
-            authority = CA.from_pem(self.certificate_path.read_bytes(), self.key_path.read_bytes())
+            authority = CA.from_pem(_certificate(self).public_bytes(Encoding.PEM), self.key_path.read_bytes())
             start, end = datetime.now(UTC) - BACKDATED, datetime.now(UTC) + self.validity.lifetime
             issued = authority.issue_cert(*hosts, common_name=hosts[0], not_before=start, not_after=end)
             _save(identity, issued.cert_chain_pems[0], issued.private_key_pem)
         return identity
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """The replacement of the authority of a folder, in three steps that each may be repeated.
+
+    Each step writes one file that counts, so that the certificates and the key belong together at any time.
+    """
+
+    folder: Path
+
+    def announce(self) -> None:
+        """Make an authority that follows, and have both trusted, unless both are; raises OSError."""
+        trusted, key = self.folder / "ca.pem", self.folder / "ca-key.pem"
+        if len(x509.load_pem_x509_certificates(trusted.read_bytes())) > 1:
+            return
+        issuing = _certificate(Identity(trusted, key))
+        (name,) = issuing.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        made = CA(path_length=0, organization_unit_name=str(name.value))
+        write_private(self._next, made.private_key_pem.bytes())
+        write_private(trusted, issuing.public_bytes(Encoding.PEM) + made.cert_pem.bytes(), mode=0o644)
+
+    def take_over(self) -> None:
+        """Let the new authority issue; raises OSError."""
+        if self._next.exists():
+            self._next.replace(self.folder / "ca-key.pem")
+
+    def forget(self) -> None:
+        """Have only the authority trusted that issues; raises OSError."""
+        trusted = self.folder / "ca.pem"
+        issuing = _certificate(Identity(trusted, self.folder / "ca-key.pem"))
+        write_private(trusted, issuing.public_bytes(Encoding.PEM), mode=0o644)
+
+    @property
+    def _next(self) -> Path:
+        return self.folder / "ca-key.next.pem"
 
 
 def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> Authority:
@@ -85,7 +124,12 @@ def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> A
 
 
 def _certificate(identity: Identity) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(identity.certificate_path.read_bytes())
+    """Return the certificate that belongs to the key, or the first one."""
+    found = x509.load_pem_x509_certificates(identity.certificate_path.read_bytes())
+    if len(found) == 1:
+        return found[0]
+    public = load_pem_private_key(identity.key_path.read_bytes(), password=None).public_key()
+    return next((each for each in found if each.public_key() == public), found[0])
 
 
 def _usable(identity: Identity, left: timedelta) -> bool:

@@ -15,6 +15,7 @@ import httpx
 from chassis.inheriting import LISTEN_FD
 from chassis.serve import BACKLOG
 from contracts.exchanges import EXCHANGES
+from deploy.database.passwords import for_service
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
@@ -182,7 +183,7 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
     keys = parts.directory / "keys"
     return {
         "DATABASE_URL": parts.database.url(GATEWAY),
-        "DATABASE_PASSWORD_FILE": str(parts.database.password_file(GATEWAY)),
+        "DATABASE_PASSWORD_FILE": str(for_service(parts.database.keys, GATEWAY)),
         "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", new_key)),
         "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", new_key)),
         **parts.vault.fingerprints,

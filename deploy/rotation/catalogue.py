@@ -2,7 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from deploy.rotation.bus import rotate_nkeys
+from deploy.rotation.certificates import rotate_certificates
 from deploy.rotation.login import rotate_login
+from deploy.rotation.passwords import rotate_passwords
 from deploy.rotation.seal import rotate_seal
 from deploy.rotation.sealing import rotate_sealing
 from deploy.rotation.signing import rotate_grant, rotate_jwt
@@ -18,4 +21,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     "wrapping": rotate_wrapping,
     "login": rotate_login,
     "seal": rotate_seal,
+    "nkeys": rotate_nkeys,
+    "passwords": rotate_passwords,
+    "certificates": rotate_certificates,
 }

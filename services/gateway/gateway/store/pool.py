@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
 import psycopg
@@ -85,16 +85,27 @@ class _Connection(psycopg.AsyncConnection[Any]):
     server notices the closed connection within a second and rolls back.
     """
 
+    @classmethod
+    async def connect(  # type: ignore[override]  # the pool's connections have several passwords
+        cls, conninfo: str = "", *, passwords: Sequence[str], **options: Any
+    ) -> Self:
+        """Connect with the first password that the server accepts; raises psycopg.OperationalError."""
+        *others, last = passwords
+        for password in others:
+            with suppress(psycopg.OperationalError):
+                return await super().connect(conninfo, password=password, **options)
+        return await super().connect(conninfo, password=last, **options)
+
     async def cancel_safe(self, *, timeout: float = 0.0) -> None:  # noqa: ARG002, ASYNC109 - psycopg's signature
         self.pgconn.finish()
 
 
 class Pool:
-    """A bounded pool of connections that are checked before use."""
+    """A bounded pool of connections that are checked before use; the server accepts one of the passwords."""
 
-    def __init__(self, url: str, password: str) -> None:
-        self._pool = _pool(url, password, 2, MAX_CONNECTIONS)
-        self._probe = _pool(url, password, 1, 1)
+    def __init__(self, url: str, *passwords: str) -> None:
+        self._pool = _pool(url, passwords, 2, MAX_CONNECTIONS)
+        self._probe = _pool(url, passwords, 1, 1)
         self._probing: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
@@ -164,13 +175,13 @@ class Pool:
             return await rows.fetchone() == ("off",)
 
 
-def _pool(url: str, password: str, least: int, most: int) -> AsyncConnectionPool[Connection]:
+def _pool(url: str, passwords: Sequence[str], least: int, most: int) -> AsyncConnectionPool[Connection]:
     return AsyncConnectionPool(
         url,
         connection_class=_Connection,
         kwargs={
             **ALIVE,
-            "password": password,
+            "passwords": passwords,
             "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
             "connect_timeout": 3,
             "application_name": "gateway",
