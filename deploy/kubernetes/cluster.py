@@ -16,7 +16,7 @@ from deploy.kubernetes.kubectl import AGAIN, Kubectl
 from deploy.kubernetes.secrets import Object, Readable, objects
 from deploy.rotation.surroundings import RotationFailed
 from deploy.vault.__main__ import authorized, client_of
-from deploy.vault.provision import Refused
+from deploy.vault.calls import Refused
 from deploy.vault.seal import Seal
 
 POLL_SECONDS = 2.0

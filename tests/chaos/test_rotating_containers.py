@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 # Clients do nothing in shorter waits.
 SHORT_SECONDS = 60.0
+KEYS = ("jwt", "grant", "nkeys")
+# Brokers know a new key for grants first, and forget the earlier one last.
+ROLLED = [
+    *["gateway"] * 3,
+    *["vault-broker", *["gateway"] * 3, "vault-broker"],
+    *["vault-broker", "sync-worker", "gateway"],
+]
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +78,7 @@ async def test_rotations_lose_no_sync_and_end_no_session(
     """At 20 syncs a second no request fails, and each sync is done and recorded once."""
     load, sessions = Load(await connected(people), SYNCS_PER_SECOND), [*map(session, people)]
     async with load.running():
-        for key in ("jwt", "grant"):
+        for key in KEYS:
             await ROTATIONS[key](place)
 
     accepted = [*load.accepted]
@@ -81,4 +88,4 @@ async def test_rotations_lose_no_sync_and_end_no_session(
     for person in people:
         await refresh(person)
     assert [*map(session, people)] == sessions
-    assert deployments.rolled == [*["gateway"] * 3, "vault-broker", *["gateway"] * 3, "vault-broker"]
+    assert deployments.rolled == ROLLED
