@@ -1,8 +1,8 @@
 """The keys of a system, created once in a folder that its operator keeps, by the part that needs them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes
 
 from contracts.wire.bus_accounts import server_accounts
 from contracts.wire.bus_users import USERS
@@ -10,8 +10,10 @@ from contracts.wire.subscribers import write_subscribers
 from deploy.local.subscribers import SYSTEM, Registry, public_key
 from deploy.private_files import kept, password
 from deploy.signing_keys import new_key, public_pem
+from deploy.vault.seal import Seal
 
-SEAL_BYTES = 32
+# The id of the seal's first key, and the configuration that names the keys, where OpenBao finds both.
+FIRST_SEAL, SEAL_CONFIGURATION, SECRETS = "first", "seal-configuration.json", "/run/secrets/butler"
 SERVICES = ("gateway", "sync-worker", "vault-broker")
 OWNER, GATEWAY, SUPERUSER = "butler_owner", "butler_gateway", "postgres"
 
@@ -57,7 +59,9 @@ def _of_database(directory: Path) -> dict[str, Files]:
 
 
 def _of_vault(directory: Path) -> dict[str, Files]:
-    seal = kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()
+    seal = Seal(directory, FIRST_SEAL)
+    files = {path.name: path.read_bytes() for path in seal.files()}
+    files[SEAL_CONFIGURATION] = json.dumps({"seal": seal.configuration(SECRETS)}).encode()
     token = directory / "vault.token"
     provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
-    return {"openbao-seal": {"seal.key": seal}, **provisioning}
+    return {"openbao-seal": files, **provisioning}
