@@ -55,3 +55,15 @@ async def test_no_sync_fails_and_no_session_ends(running: Running, key: str) -> 
     assert [session(person) for person in running.people] == sessions
     if key in EFFECTS:
         await EFFECTS[key](running, token, public)
+
+
+async def test_the_right_to_change_the_vault_ends(running: Running) -> None:
+    """A rotation is root in the vault for one block; then its token is revoked, and no key gives another."""
+    async with running.place.vault() as client:
+        token = client.headers["X-Vault-Token"]
+        assert (await client.get("auth/token/lookup-self")).json()["data"]["policies"] == ["root"]
+
+    async with running.stack.parts.vault.client() as client:
+        told = await client.get("auth/token/lookup-self", headers={"X-Vault-Token": token})
+        assert told.status_code == httpx.codes.FORBIDDEN
+        assert not (await client.put("sys/generate-root/attempt", json={})).is_success
