@@ -11,10 +11,12 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import IO, NoReturn, Protocol
 
+from chassis.inheriting import READY_FD
 from deploy.local import kernel
 from deploy.local.confinement import OutOfReach, Reach, Way, best_way
 
 STOP_SECONDS = 30.0
+FOLLOW_SECONDS = 60.0
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
 TAIL_BYTES = 4000
@@ -95,14 +97,49 @@ class Processes:
             await _stop(self._running.pop(program.name), program.stop_signal)
 
     async def restart(self, program: Program) -> None:
-        """Restart a running program, which inherits the same files; meanwhile its exit is not a failure."""
-        program = replace(program, descriptors=self._descriptors[program.name])
-        self._restarting.add(program.name)
+        """Restart a running program; meanwhile its exit is not a failure.
+
+        One with inherited files has them again, and is stopped when its next process has told that it is
+        ready: if that fails, the earlier process goes on. Raises PartFailed.
+        """
+        name, before = program.name, self._running[program.name]
+        self._restarting.add(name)
         try:
-            await _stop(self._running[program.name], program.stop_signal)
-            self._running[program.name] = await self._start(program)
+            if self._descriptors[name]:
+                self._running[name] = await self._follow(program)
+            await _stop(before, program.stop_signal)
+            if not self._descriptors[name]:
+                self._running[name] = await self._start(program)
         finally:
-            self._restarting.discard(program.name)
+            self._restarting.discard(name)
+
+    async def _follow(self, program: Program) -> Running:
+        """Start the next process of a running program, and wait until it is ready; raises PartFailed."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        with os.fdopen(reading, "rb", buffering=0) as told:
+            try:
+                own = {**self._descriptors[program.name], READY_FD: writing}
+                process = await self._start(replace(program, descriptors=own))
+            finally:
+                os.close(writing)
+            try:
+                await self._told(program.name, told)
+            except BaseException:
+                await _stop(process, program.stop_signal)
+                raise
+        return process
+
+    async def _told(self, name: str, told: IO[bytes]) -> None:
+        """Wait for the line that a process writes when it is ready; raises PartFailed."""
+
+        async def is_told() -> bool:
+            line = told.read(1)
+            if line == b"":
+                raise self._failed(name, "ended before it was ready")
+            return line is not None
+
+        await self.until(name, is_told, FOLLOW_SECONDS)
 
     def send_signal(self, name: str, number: Signals) -> None:
         """Send a signal to a running program, if it still runs."""

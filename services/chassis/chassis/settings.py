@@ -38,11 +38,13 @@ class Address(msgspec.Struct, frozen=True):
     """The address on which a service listens.
 
     `descriptor` is a socket that its starter has bound to it, None if the service binds one itself.
+    A process that follows a running one tells its starter by `ready` that it accepts connections.
     """
 
     host: str
     port: int
     descriptor: int | None = None
+    ready: int | None = None
 
 
 class Running(msgspec.Struct, frozen=True):
