@@ -1,8 +1,8 @@
 """The keys of a system, created once in a folder that its operator keeps, by the part that needs them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes
 
 from contracts.wire.bus_accounts import server_accounts
 from contracts.wire.subscribers import write_subscribers
@@ -11,8 +11,10 @@ from deploy.database.passwords import candidates
 from deploy.local.subscribers import Registry
 from deploy.private_files import kept, password
 from deploy.signing_keys import new_key, public_pem
+from deploy.vault.seal import Seal
 
-SEAL_BYTES = 32
+# The id of the seal's first key, and the configuration that names the keys, where OpenBao finds both.
+FIRST_SEAL, SEAL_CONFIGURATION, SECRETS = "first", "seal-configuration.json", "/run/secrets/butler"
 SERVICES = ("gateway", "sync-worker", "vault-broker")
 OWNER, GATEWAY, SUPERUSER = "butler_owner", "butler_gateway", "postgres"
 
@@ -63,9 +65,9 @@ def _password(directory: Path, role: str) -> bytes:
 
 
 def _of_vault(directory: Path) -> dict[str, Files]:
-    seal = {"seal.key": kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()}
-    if (previous := directory / "seal.previous").exists():  # while the key is replaced
-        seal["seal.previous"] = previous.read_bytes()
+    seal = Seal(directory, FIRST_SEAL)
+    files = {path.name: path.read_bytes() for path in seal.files()}
+    files[SEAL_CONFIGURATION] = json.dumps({"seal": seal.configuration(SECRETS)}).encode()
     token = directory / "vault.token"
     provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
-    return {"openbao-seal": seal, **provisioning}
+    return {"openbao-seal": files, **provisioning}

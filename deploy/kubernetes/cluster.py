@@ -12,6 +12,7 @@ import httpx
 import psycopg
 
 from deploy.database.__main__ import connect, with_password
+from deploy.keys import FIRST_SEAL
 from deploy.kubernetes.kubectl import AGAIN, Kubectl
 from deploy.kubernetes.secrets import Object, Readable, objects
 from deploy.rotation.surroundings import RotationFailed
@@ -23,13 +24,12 @@ POLL_SECONDS = 2.0
 # A kubelet brings a changed object into the files of its pods within two minutes.
 MOUNT_SECONDS = 180.0
 TOLD_SECONDS = 300.0
-FIRST_SEAL = "first"
 ACCOUNTS = "accounts.conf"
 MOUNTED = "/etc/nats/accounts.conf"
 RELOAD = ("nats-server", "-sl=reload=/var/run/nats/nats.pid")
 LOADED = ("wget", "-q", "-O", "-", "http://127.0.0.1:8222/varz")
 # What every folder of keys has; a folder without one of them is not the one of the running cluster.
-NEEDED = ("jwt.pem", "grant.pem", "seal.key", "gateway.nk", "butler_owner.password")
+NEEDED = ("jwt.pem", "grant.pem", "seal*.key", "gateway.nk", "butler_owner.password")
 
 
 class ClusterPlace:
@@ -57,13 +57,13 @@ class ClusterPlace:
 
     @property
     def seal(self) -> Seal:
-        """Return the keys that unseal the vault; in a cluster `openbao.json` names them."""
+        """Return the keys that unseal the vault, which their Secret names."""
         return Seal(self.keys, FIRST_SEAL)
 
     def check(self) -> None:
         """Refuse a folder from which new keys would replace those of the cluster; raises RotationFailed."""
         for name in NEEDED:
-            if not (self.keys / name).exists():
+            if not next(self.keys.glob(name), None):
                 raise RotationFailed(f"{self.keys} has no {name}: name the folder with the cluster's keys")
 
     def tell(self, text: str) -> None:

@@ -24,8 +24,6 @@ ELSEWHERE: Mapping[str, str] = {
     "`python -m deploy.vault --kubernetes-namespace NAMESPACE --renew-login` ends the tokens that it has",
     "certificates": "cert-manager replaces certificates before they end; "
     "`cmctl renew --namespace NAMESPACE --all` replaces them now",
-    "seal": "openbao.json of your overlay names it: "
-    "deploy/kubernetes/README.md, Replace the key of the seal, has the commands for NAMESPACE",
 }
 
 
