@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from nats.aio.client import Client
 
 from deploy.kubernetes.cluster import ClusterPlace
 from deploy.kubernetes.kubectl import Kubectl
@@ -15,6 +14,7 @@ from deploy.rotation.catalogue import ROTATIONS
 from tests.chaos.load import all_ended_once
 from tests.chaos.parts import World
 from tests.cluster.rolling import SYNCS_PER_SECOND, Endpoints, connected
+from tests.joining import joined
 from tests.kubernetes.kubectl import answering
 from tests.loading import Load
 from tests.rotation.conftest import refresh
@@ -70,7 +70,6 @@ async def _place(
 
 async def test_rotations_lose_no_sync_and_end_no_session(
     world: World,
-    bus: Client,
     people: list[Person],
     place: ClusterPlace,
     deployments: "Deployments",
@@ -84,7 +83,8 @@ async def test_rotations_lose_no_sync_and_end_no_session(
     accepted = [*load.accepted]
     log.info("%d syncs", len(accepted))
     assert load.failed == {}
-    await all_ended_once(world, bus, accepted)
+    async with await joined(world.parts.nats, "admin") as bus:  # with today's nkey
+        await all_ended_once(world, bus, accepted)
     for person in people:
         await refresh(person)
     assert [*map(session, people)] == sessions
