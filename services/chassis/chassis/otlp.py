@@ -74,8 +74,9 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
         shutdown_on_exit=False,
     )
     provider.add_span_processor(_Ended())
+    exporter = _Counted(_exporter(collector))
     batches = BatchSpanProcessor(
-        _Counted(_exporter(collector)),
+        exporter,
         max_queue_size=MAX_QUEUE,
         max_export_batch_size=MAX_BATCH,
         export_timeout_millis=EXPORT_SECONDS * 1000,
@@ -89,6 +90,7 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
         flushing = threading.Thread(target=provider.shutdown, daemon=True)
         flushing.start()
         flushing.join(FLUSH_SECONDS)
+        exporter.shutdown()
 
 
 def _exporter(collector: Collector) -> OTLPSpanExporter:
@@ -181,10 +183,11 @@ class _Counted(SpanExporter):
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._failing = False
+        self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; one that fails is lost."""
-        result = self._exporter.export(spans)
+        """Send a batch; one that fails is lost, and so is each after `shutdown`."""
+        result = SpanExportResult.FAILURE if self._ended else self._exporter.export(spans)
         failed = result is not SpanExportResult.SUCCESS
         metrics.SPANS.labels("failed" if failed else "sent").inc(len(spans))
         if failed and not self._failing:
@@ -195,5 +198,6 @@ class _Counted(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End a running export."""
+        """Let the thread of the exports end with the request in flight."""
+        self._ended = True
         self._exporter.shutdown()
