@@ -27,6 +27,16 @@ def write_private(
     return path
 
 
+def write_changed(
+    path: Path, content: bytes, owner: tuple[int, int] | None = None, mode: int = 0o600
+) -> bool:
+    """Write a file as `write_private` does, unless it has this content; returns whether it was written."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    write_private(path, content, owner, mode)
+    return True
+
+
 def private_folder(path: Path) -> Path:
     """Return a folder, created with mode 0700 if it is missing."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 
 from deploy.backup.files import Backups, moment_of, stamp
-from deploy.database.roles import set_password
+from deploy.database.roles import Connection, set_password
 from deploy.local.confinement import DATABASE as ROLE
-from deploy.local.postgres import PORT, SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
+from deploy.local.postgres import SCRAM, SUPERUSER, Postgres, recovering_postgres, tool
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.restoring import set_aside
-from deploy.local.sockets import private_starter, remove_short, socket_folders
+from deploy.local.sockets import PORT, private_starter, remove_short, socket_folders
 
 BASE_SECONDS, RECOVERY_SECONDS = 3600.0, 3600.0
 # The server keeps WAL for a receiver that is away, and gives it up before its disk is full of it.
@@ -84,7 +84,7 @@ async def _recovered(
     """Recover the data, and give the superuser the password of the stack's file, which may be newer."""
     sockets = socket_folders(processes.way, data.parent)
     own = private_starter(sockets)
-    program = recovering_postgres(data, own, _settings(data, own, until))
+    program = recovering_postgres(data, own, _settings(data, until))
     async with processes.running(program):
         await processes.until(program.name, lambda: _promoted(own), RECOVERY_SECONDS)
         async with await _connect(own) as connection:
@@ -96,12 +96,9 @@ async def _recovered(
     return reached
 
 
-def _settings(data: Path, sockets: Path, until: datetime | None) -> dict[str, str | Path]:
+def _settings(data: Path, until: datetime | None) -> dict[str, str | Path]:
     target = {"recovery_target_time": until.isoformat()} if until else {}
     return {
-        "listen_addresses": "",
-        "unix_socket_directories": sockets,
-        "port": str(PORT),
         "hba_file": data / "recovery.hba",
         "restore_command": "false",  # all WAL is in pg_wal
         "recovery_target_timeline": "current",
@@ -127,7 +124,7 @@ async def _promoted(sockets: Path) -> bool:
         return False
 
 
-async def _connect(sockets: Path) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def _connect(sockets: Path) -> Connection:
     return await psycopg.AsyncConnection.connect(
         host=str(sockets), port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True
     )

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
-
+from deploy.database.roles import Connection
 from deploy.private_files import kept
 
 # A whole id: the end of a line that a crash has cut off is not one, and other words of a line do no harm.
@@ -21,8 +20,6 @@ OVERLAP = 10_000
 
 # The first line identifies the list, so that no other file passes for one.
 HEADER = "# Credentials that may never sign again. A restore destroys them."
-
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 class NotTheList(OSError):

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
+
+import httpx
 
 from deploy.backup.database import recover
 from deploy.backup.destroyed import destroyed_in, listed
@@ -60,16 +63,26 @@ async def restore(
             vault_as_root(processes, directory, wanted.snapshot) as vault,
         ):
             replayed |= await destroyed_in(connection)
-            again = replayed & await credentials_in(vault)
-            await destroy(vault, again)
-            tell(f"{len(replayed)} credentials may not sign again; {len(again)} had to be destroyed again")
-            orphans = (await credentials_in(vault)) - await credentials_of(connection)
-            if wanted.destroy_orphans:
-                await destroy(vault, orphans)
-            kept = "destroyed" if wanted.destroy_orphans else "kept: --destroy-orphans destroys them"
-            tell(f"{len(orphans)} credentials in the vault that the database does not know, {kept}")
+            await _destroy_again(vault, replayed, tell)
+            await _treat_orphans(vault, await credentials_of(connection), wanted, tell)
             vault_at = moment_of(wanted.snapshot) if wanted.snapshot else None
             missing = await settle(connection, Restored(database_at, vault_at), await credentials_in(vault))
             tell(f"{missing} accounts need their key again, because the vault does not hold it")
             if database_at is not None:
                 tell(OPERATORS)
+
+
+async def _destroy_again(vault: httpx.AsyncClient, doomed: frozenset[UUID], tell: Tell) -> None:
+    again = doomed & await credentials_in(vault)
+    await destroy(vault, again)
+    tell(f"{len(doomed)} credentials may not sign again; {len(again)} had to be destroyed again")
+
+
+async def _treat_orphans(
+    vault: httpx.AsyncClient, known: frozenset[UUID], wanted: Wanted, tell: Tell
+) -> None:
+    orphans = await credentials_in(vault) - known
+    if wanted.destroy_orphans:
+        await destroy(vault, orphans)
+    kept = "destroyed" if wanted.destroy_orphans else "kept: --destroy-orphans destroys them"
+    tell(f"{len(orphans)} credentials in the vault that the database does not know, {kept}")

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
 from psycopg.types.json import Jsonb
 
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
+from deploy.database.roles import Connection
 
 
 class Restored(NamedTuple):

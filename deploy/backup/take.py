@@ -1,19 +1,15 @@
 """Backing up the local stack while it runs."""
 
 import asyncio
-import json
-import ssl
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-import httpx
-
 from deploy.backup.database import receiving_wal, take_base
 from deploy.backup.destroyed import Destroyed
 from deploy.backup.files import Backups, stamp
-from deploy.local.openbao import backup_login
+from deploy.local.openbao import OpenBao, backup_login
 from deploy.local.postgres import SUPERUSER, Postgres
 from deploy.local.processes import Processes
 from deploy.private_files import write_private
@@ -30,12 +26,7 @@ async def take(processes: Processes, directory: Path, backups: Backups) -> None:
     Raises PartFailed, OSError and httpx.HTTPError.
     """
     await take_base(processes, Postgres.of(directory), backups)
-    home = directory / "openbao"
-    url = json.loads((home / "openbao.json").read_text())["api_addr"]
-    trust = ssl.create_default_context(cafile=home / "tls" / "ca.pem")
-    async with httpx.AsyncClient(
-        base_url=f"{url}/v1/", verify=trust, timeout=CALL_SECONDS, trust_env=False
-    ) as client:
+    async with OpenBao.of(directory).client(CALL_SECONDS) as client:
         snapshot = await take_snapshot(client, backup_login(directory))
     write_private(backups.snapshots / stamp(datetime.now(UTC)), snapshot)
 

@@ -14,8 +14,9 @@ from deploy.local.restoring import set_aside
 from deploy.vault.provision import call
 from deploy.vault.root_token import as_root, recovered_root_token
 from deploy.vault.snapshots import put_snapshot
+from vault_broker.paths import TRANSIT
 
-KEYS, RECORDS = "transit/keys", "secret/metadata/credentials"
+KEYS, RECORDS = f"{TRANSIT}/keys", "secret/metadata/credentials"
 # Writing another text than the state of a provisioning makes the next start of the stack provision again.
 UNPROVISIONED = b"restored"
 

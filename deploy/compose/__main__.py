@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.keys import Files, accounts, keys
 from deploy.local.certificates import Authority, make_authority
-from deploy.private_files import private_folder, write_private
+from deploy.private_files import private_folder, write_changed
 
 MANIFESTS = Path(__file__).parents[1] / "kubernetes"
 NATS_FILES = ("nats.conf", "cluster.conf")
@@ -119,9 +119,7 @@ def write(directory: Path) -> None:
     for volume, content in files(private_folder(directory / "keys")).items():
         folder = _shared_folder(directory / volume)
         for name, data in content.items():
-            path = folder / name
-            if not path.exists() or path.read_bytes() != data:
-                write_private(path, data).chmod(0o550 if path.suffix == ".sh" else 0o440)
+            write_changed(folder / name, data, mode=0o550 if name.endswith(".sh") else 0o440)
     for volume in WRITABLE:
         _shared_folder(directory / volume)
 

@@ -18,7 +18,7 @@ import psycopg
 
 from deploy.database.migrations import migrating
 from deploy.database.operators import OperatorFailed, act, operator_arguments
-from deploy.database.roles import set_password
+from deploy.database.roles import Connection, set_password
 
 GATEWAY = "butler_gateway"
 MIGRATION_SECONDS = 900
@@ -52,19 +52,20 @@ def migrate(url: str) -> None:
     subprocess.run(migrating(program), env=environment, check=True, timeout=MIGRATION_SECONDS)
 
 
+async def connect(url: str) -> Connection:
+    """Open a connection that commits each statement; raises psycopg.Error."""
+    return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+
 async def admit_gateway(url: str, password: bytes) -> None:
     """Set the password of the gateway's role; raises psycopg.Error."""
-    async with await psycopg.AsyncConnection.connect(
-        url, autocommit=True, connect_timeout=CONNECT_SECONDS
-    ) as connection:
+    async with await connect(url) as connection:
         await set_password(connection, GATEWAY, password)
 
 
 async def operate(url: str, options: argparse.Namespace) -> None:
     """Manage operators; raises psycopg.Error, OperatorFailed."""
-    async with await psycopg.AsyncConnection.connect(
-        url, autocommit=True, connect_timeout=CONNECT_SECONDS
-    ) as connection:
+    async with await connect(url) as connection:
         await act(connection, options)
 
 

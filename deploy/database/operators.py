@@ -10,8 +10,7 @@ from uuid_utils.compat import uuid7
 
 from contracts.operators import NAME, Role, new_token
 from contracts.values import Secret
-
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
+from deploy.database.roles import Connection
 
 
 class OperatorFailed(Exception):

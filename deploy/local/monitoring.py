@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,6 @@ def monitor(directory: Path, program: str, port: int) -> None:
     print(f"Prometheus    http://{LOOPBACK}:{port}/alerts, data in {directory / 'monitoring'}")
     print(f"Dashboard     {RULES / 'dashboard.json'}, to be imported by a Grafana")
     print("\nCtrl-C stops it.", flush=True)
-    sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606 - a program of the caller's choice, without a shell
 
 

@@ -22,7 +22,7 @@ from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
 from deploy.local.subscribers import SYSTEM, Registry, public_key
-from deploy.private_files import private_folder, write_private
+from deploy.private_files import private_folder, write_changed, write_private
 
 READY_SECONDS = 20
 SERVER = "server"
@@ -103,10 +103,9 @@ class Nats:
         server = authority.issue_file([LOOPBACK], self.certificate(SERVER))
         read = {"ca.pem": self.ca.read_bytes(), "server.pem": server.read_bytes()}
         folder = self.configuration.parent
-        new = {name: text for name, text in read.items() if _content(folder / name) != text}
-        for name, text in new.items():
-            write_private(folder / name, text, self._server_user())
-        return bool(new)
+        owner = self._server_user()
+        replaced = [write_changed(folder / name, text, owner) for name, text in read.items()]
+        return any(replaced)
 
     def write(self, configuration: str) -> None:
         """Write a configuration; the server reads it at the next start or reload."""
@@ -160,7 +159,3 @@ def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
         f'ca_file: "{folder / "ca.pem"}", verify: true, handshake_first: true, timeout: {TLS_SECONDS} }}\n'
         f"{server_accounts(public_keys, subscribers)}"
     )
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None

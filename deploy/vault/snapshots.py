@@ -13,8 +13,8 @@ from deploy.private_files import write_private
 from deploy.vault.provision import call
 
 BACKUP = "backup"
-POLICY = 'path "sys/storage/raft/snapshot" {\n  capabilities = ["read"]\n}\n'
 SNAPSHOT = "sys/storage/raft/snapshot"
+POLICY = f'path "{SNAPSHOT}" {{\n  capabilities = ["read"]\n}}\n'
 ROLE = {
     "token_policies": [BACKUP],
     "token_no_default_policy": True,

@@ -1,6 +1,7 @@
 """Places in traces, and processes that trace nothing."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from chassis import tracing
 from chassis.settings import BadSetting, Collector, collector
 from chassis.tracing import Place, Start, place_of
 from contracts.faults import Code, Failure, failure
+from contracts.wire.asyncapi import DOCUMENT
 
 PLACE = Place("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 HEADER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -90,6 +92,17 @@ def test_a_malformed_header_is_no_place(text: str) -> None:
     """Any text that is not exactly of version 00 counts as no header."""
     assert place_of(text) is None
     assert tracing.sender({"traceparent": text}) is None
+
+
+def test_the_document_of_the_bus_tells_of_the_header(begun: list[Kept]) -> None:
+    """A reader in another language finds each header that a message has only where the services trace."""
+    told = json.loads(DOCUMENT.read_text())["components"]["schemas"]["CloudEvent"]
+
+    with tracing.span("work"):
+        (name,) = tracing.headers()
+
+    assert told["properties"][name]["type"] == "string"
+    assert name not in told["required"]
 
 
 def test_a_process_without_a_collector_traces_nothing() -> None:

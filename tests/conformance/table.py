@@ -123,6 +123,11 @@ def broken(endpoint: str) -> Iterator[Row]:
     for status in (301, 302, 307):
         fault = {"fault": "redirect", "status": status, "times": 1}
         yield Row(f"redirect {status}", endpoint, fault, unexpected)
+    yield from skewed(endpoint)
+
+
+def skewed(endpoint: str) -> Iterator[Row]:
+    """Yield the rows with a clock of the exchange that disagrees with its own time."""
     for title, seconds in {
         "ahead": 120,
         "behind": -120,

@@ -14,7 +14,8 @@ from nats.aio.client import Client
 
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK
-from deploy.local.postgres import PORT, SUPERUSER, Postgres
+from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.sockets import PORT
 from tests.deploy.earlier import Tree, stopped
 from tests.deploy.test_stack import Up
 from tests.joining import secured

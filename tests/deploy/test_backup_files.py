@@ -2,10 +2,11 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,7 @@ from deploy.local.openbao import server_certificate
 from deploy.local.postgres import SUPERUSER, Postgres, running_postgres
 from deploy.local.processes import Processes
 from deploy.local.sockets import NotOurs, sockets_of
+from deploy.private_files import private_folder
 from tests.waiting import until
 
 START = datetime(2026, 11, 28, tzinfo=UTC)
@@ -137,6 +139,17 @@ def test_sockets_behind_a_link_are_not_ours(tmp_path: Path) -> None:
     link.unlink()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
+def test_sockets_of_another_user_are_not_ours(tmp_path: Path) -> None:
+    """Another user may have made the folder, where the path in the folder for temporary files is known."""
+    folder = private_folder(sockets_of(tmp_path / "postgres"))
+    for owner, refused in ((os.geteuid(), nullcontext()), (USERS["openbao"], pytest.raises(NotOurs))):
+        os.chown(folder, owner, owner)
+        with refused:
+            Postgres.of(tmp_path)
+    folder.rmdir()
+
+
 async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp_path: Path) -> None:
     """After a restore to a moment, the WAL and a new base follow its branch, and an old base has its own."""
     # The path of the data is too long for a socket in it.
@@ -147,7 +160,11 @@ async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp
         await _say(server, "first")
         moment = datetime.now(UTC)
         await _say(server, "discarded")
-    await recover(processes, directory, backups, base_until(backups, moment, None), moment)
+    base = base_until(backups, moment, None)
+    with modes(directory / "postgres" / "data.new") as seen:
+        await recover(processes, directory, backups, base, moment)
+    assert seen == {0o700}, "others read the data while they are written"
+    base.chmod(0o755)  # a copy on another disk may be; the server refuses such data
     async with _followed(processes, directory, backups) as server:
         assert await _said(server) == ["first"]
         with pytest.raises(NoBackup):
@@ -161,6 +178,25 @@ async def test_a_second_restore_brings_back_none_of_what_the_first_discarded(tmp
     await recover(processes, directory, backups, old, None)
     async with running_postgres(processes, directory) as server:
         assert await _said(server) == ["first", "discarded"]
+
+
+@contextmanager
+def modes(folder: Path) -> Iterator[set[int]]:
+    """Yield the modes that a folder has meanwhile, as another program sees them."""
+    seen, over = set[int](), Event()
+
+    def look() -> None:
+        while not over.wait(0.001):
+            with suppress(FileNotFoundError):
+                seen.add(stat.S_IMODE(folder.stat().st_mode))
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join()
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """A stack that was lost is restored from backups, each part alone and all together, to different moments."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chassis.bus.connection import Bus
 from contracts.credentials import Authorized, AuthorizeReply
 from contracts.faults import Code
-from deploy.backup.files import newest
+from deploy.backup.files import NoBackup, moment_of, newest
 from deploy.backup.restore import Wanted, restore
 from deploy.local.nats import Nats
 from deploy.local.processes import PartFailed
 from deploy.local.stack import Stack, running_stack
+from deploy.vault.snapshots import SNAPSHOT
 from tests.deploy.lives import calling, rows
 from tests.deploy.losing import DELETED, KEPT, ROTATED, Lost, living, lost_life
 from tests.forking import ForkingProcesses
@@ -200,10 +202,28 @@ async def syncs_go_on(person: Person, case: Case) -> None:
         assert (shown["restored_at"] is not None) == (keyless and bool(case.database))
 
 
+async def test_a_snapshot_is_younger_than_its_base(lost: Lost, copy: Path) -> None:
+    """So it holds the key of each account of the base, however long either takes: the vault says when."""
+    said = [json.loads(line) for line in (copy / "openbao" / "audit.log").read_text().splitlines()]
+    asked = [
+        datetime.fromisoformat(each["time"])
+        for each in said
+        if (each["type"], each["request"].get("path")) == ("request", SNAPSHOT)
+    ]
+    based = [moment_of(each) for each in sorted(lost.backups.bases.iterdir())]
+
+    assert len(asked) == len(lost.moments)
+    assert all(base < snapshot for base, snapshot in zip(based, asked, strict=True))
+
+
 async def test_an_interrupted_restore_does_not_start(lost: Lost, copy: Path) -> None:
-    """Without the list of destroyed credentials nothing changes; after a later failure the stack refuses."""
+    """Without the list, or a base, nothing changes; after a later failure the stack refuses."""
     wanted = Wanted(copy / "missing", database=True)
     with pytest.raises(FileNotFoundError):
+        await restore(ForkingProcesses(copy / "logs"), copy, lost.backups, wanted, print)
+    assert not (copy / "restoring").exists()
+    wanted = Wanted(lost.list, database=True, until=lost.moments["early"] - timedelta(days=1))
+    with pytest.raises(NoBackup):
         await restore(ForkingProcesses(copy / "logs"), copy, lost.backups, wanted, print)
     assert not (copy / "restoring").exists()
     broken = copy / "broken"

@@ -1,9 +1,11 @@
 """The configuration of NATS in a cluster is that of the topology, and a real server takes it."""
 
+import asyncio
 import re
 import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +14,10 @@ import trustme
 
 from chassis.settings import listed
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
+from deploy.local.ports import LOOPBACK, accepts, free_ports
+from deploy.local.processes import Processes, Program
 from tests.kubernetes.manifests import environment, every, of_kind, workload
-from tests.kubernetes.providing import contents, write_server
+from tests.kubernetes.providing import authority, contents, write_server
 
 SECONDS = 30
 
@@ -38,6 +42,51 @@ def test_the_server_takes_its_configuration(overlay: str, tmp_path: Path) -> Non
 
     assert done.returncode == 0, done.stderr
     assert "is valid" in done.stderr
+
+
+async def greeting(port: int, context: ssl.SSLContext | None) -> bytes:
+    """Return the first bytes that the server sends to a client, which speaks first if it has no TLS."""
+    with suppress(ssl.SSLError, ConnectionError):
+        name = "nats" if context else None
+        reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=context, server_hostname=name)
+        if context is None:
+            writer.write(b"PING\r\n")
+        try:
+            return await asyncio.wait_for(reader.read(4), SECONDS)
+        finally:
+            writer.close()
+    return b""
+
+
+async def test_the_server_speaks_only_with_clients_of_its_authority(tmp_path: Path) -> None:
+    """One without a certificate, with that of a stranger, or without TLS hears not even who the server is."""
+    (port, monitoring), processes = free_ports(2), Processes(tmp_path / "logs")
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("nats-server"),
+        "-c",
+        configuration("single-node", tmp_path),
+        "--addr",
+        LOOPBACK,
+        "--port",
+        str(port),
+        "--http_port",
+        str(monitoring),
+        "--pid",
+        tmp_path / "pid",
+    ]
+    contexts = {name: ssl.create_default_context() for name in ("own", "none", "stranger")}
+    for context in contexts.values():
+        authority().configure_trust(context)
+    for name, issuer in (("own", authority()), ("stranger", trustme.CA())):
+        issuer.issue_cert("gateway").configure_cert(contexts[name])
+    async with processes.running(Program("nats", command, {"POD_NAME": "nats-0"})):
+        await processes.until("nats", lambda: accepts(port), SECONDS)
+
+        heard = {name: await greeting(port, context) for name, context in contexts.items()}
+        clear = await greeting(port, None)
+
+    assert heard == {"own": b"INFO", "none": b"", "stranger": b""}
+    assert b"INFO" not in clear
 
 
 @every()

@@ -64,5 +64,6 @@ def test_an_alternative_renders(component: str, others: tuple[str, ...], tmp_pat
         assert text.count("DoNotSchedule") == 3
     elif component == "tracing":
         assert text.count("name: OTEL_EXPORTER_OTLP_ENDPOINT") == 3
+        assert yaml.safe_load((MANIFESTS / "components/tracing/network-policy.yaml").read_text()) in found
     else:
         assert "policy.sigstore.dev/include" in text

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +12,9 @@ from nats.aio.client import Client
 from uuid_utils.compat import uuid7
 
 from deploy.local.nats import Nats
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import SUPERUSER, Postgres
 from deploy.local.stack import Stack
+from gateway.operators.dead_letters import LAST
 from gateway.operators.letters import replayed
 from tests.joining import joined
 from tests.system.operating import Operating, acts, operations_client, token_of
@@ -31,6 +33,18 @@ async def _operator(stack: Stack, database: Postgres) -> AsyncIterator[Operating
         yield Operating(client, await token_of(database, "grace"))
 
 
+@pytest_asyncio.fixture(name="unaudited")
+async def _unaudited(database: Postgres) -> AsyncIterator[None]:
+    """Let the database refuse to write down that an act begins."""
+    async with await database.connect(SUPERUSER) as connection:
+        await connection.execute(
+            "alter table operator_acts add constraint refusing check (action not like '%begun') not valid"
+        )
+        await connection.commit()
+        yield
+        await connection.execute("alter table operator_acts drop constraint refusing")
+
+
 @pytest_asyncio.fixture(name="bus")
 async def _bus(clean_bus: Nats) -> AsyncIterator[Client]:
     """Yield the administrator of the bus."""
@@ -43,6 +57,13 @@ async def bury(bus: Client, subject: str, body: bytes, **headers: str) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     told = {"butler-reason": "malformed at `$.exchange`", "Nats-Msg-Id": str(uuid7()), **named}
     return (await bus.jetstream().publish(f"butler.dead.{subject}", body, headers=told)).seq
+
+
+async def details(database: Postgres) -> list[dict[str, Any]]:
+    """Return what the audit says of each act, in their order."""
+    async with await database.connect(SUPERUSER) as connection:
+        rows = await connection.execute("select detail from operator_acts order by id")
+        return [msgspec.convert(detail, dict[str, Any]) for (detail,) in await rows.fetchall()]
 
 
 async def in_stream(bus: Client, stream: str) -> int:
@@ -130,7 +151,7 @@ async def test_a_replay_that_was_cut_off_is_published_once(operator: Operating, 
     "subject", ["butler.account.synced.x", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SYNC_REQUESTS.x"]
 )
 async def test_a_letter_without_a_way_back_is_kept_and_can_be_dropped(
-    operator: Operating, bus: Client, subject: str
+    operator: Operating, bus: Client, database: Postgres, subject: str
 ) -> None:
     """A stolen service that buries a forged event does not get it published by an operator."""
     before = [await in_stream(bus, name) for name in ("ACCOUNT_EVENTS", "ADVISORIES")]
@@ -143,6 +164,11 @@ async def test_a_letter_without_a_way_back_is_kept_and_can_be_dropped(
     await operator.call("DELETE", f"{PATH}/{number}", 204)
     await operator.call("DELETE", f"{PATH}/{number}", 404)
     assert await letters(bus) == 0
+    assert await acts(database) == [
+        ("grace", what, str(number)) for what in ("replay_begun", "drop_begun", "dead_letter_dropped")
+    ]
+    told = {"letter": {"subject": subject, "reason": "malformed at `$.exchange`", "message_id": None}}
+    assert await details(database) == [told, told, {}]
 
 
 async def test_all_are_replayed_or_dropped_up_to_a_number(
@@ -169,3 +195,41 @@ async def test_all_are_replayed_or_dropped_up_to_a_number(
         "drop_begun",
         "dead_letter_dropped",
     ]
+    meant = {"before": later, "cursor": 1}
+    assert await details(database) == [
+        meant,
+        {"settled": outcomes, "kept": [event]},
+        meant,
+        {"settled": [event], "kept": []},
+    ]
+
+
+async def test_at_most_100_are_settled_at_once(operator: Operating, bus: Client) -> None:
+    """The answer says where the next request goes on."""
+    numbers = [await bury(bus, "butler.account.synced.x", b"{}") for _ in range(102)]
+    most, (following, later) = numbers[:100], numbers[100:]
+    meant = {"before": later}
+
+    kept = await operator.call("POST", f"{PATH}/replay", json=meant)
+    rest = await operator.call("POST", f"{PATH}/replay", json=meant | {"cursor": following})
+    dropped = await operator.call("DELETE", PATH, params=meant)
+
+    assert kept == {"settled": [], "kept": most, "next_cursor": following}
+    assert rest == {"settled": [], "kept": [following], "next_cursor": None}
+    assert dropped == {"settled": most, "kept": [], "next_cursor": following}
+    assert await letters(bus) == 2
+
+
+async def test_nothing_is_done_that_can_not_be_audited(
+    operator: Operating, bus: Client, unaudited: None
+) -> None:
+    """The beginning of an act is written down before it, of one letter and of several."""
+    number = await bury(bus, SUBJECT, message(str(uuid7()), str(uuid7())))
+    before, meant = await in_stream(bus, "SYNC_OUTCOMES"), {"before": LAST}
+
+    await operator.call("POST", f"{PATH}/{number}/replay", 500)
+    await operator.call("DELETE", f"{PATH}/{number}", 500)
+    await operator.call("POST", f"{PATH}/replay", 500, json=meant)
+    await operator.call("DELETE", PATH, 500, params=meant)
+
+    assert (await in_stream(bus, "SYNC_OUTCOMES"), await letters(bus)) == (before, 1)

@@ -11,6 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from chassis import metrics
+from contracts.wire.key_files import created
 from deploy.local.monitoring import RULES, prometheus, rule_groups, write_targets
 from deploy.local.services import MODULES
 from deploy.local.stack import Stack
@@ -157,6 +158,29 @@ async def test_a_fault_is_counted_with_the_party_that_must_act(
 
     assert sync["error_code"] == "unreadable_rows"
     assert await faults() == before + 1
+
+
+async def test_each_service_shows_its_keys_and_their_ages(healthy: list[Sample], stack: Stack) -> None:
+    """There is one of each kind outside of a rotation; the age is absent where no file says it."""
+    shown = {
+        name: {
+            (labels["pod"], labels["key"]): value
+            for found, labels, value in healthy
+            if found == name and "pod" in labels  # a service without any has only the declared labels
+        }
+        for name in ("butler_keys_live", "butler_key_created_seconds")
+    }
+    # The broker reads the sealing key from the vault, when it samples.
+    live, ages = ({of: value for of, value in each.items() if of[1] != "sealing"} for each in shown.values())
+    made = {
+        kind: created((stack.parts.directory / "keys" / f"{kind}.pem").read_bytes())
+        for kind in ("jwt", "grant")
+    }
+
+    own = {("gateway", "jwt"): "jwt", ("gateway", "grant"): "grant", ("vault-broker", "grant"): "grant"}
+    assert live == dict.fromkeys([*own, *((service, "nkey") for service in MODULES)], 1)
+    assert all(made.values())
+    assert ages == {of: moment.timestamp() for of, kind in own.items() if (moment := made[kind])}
 
 
 async def test_a_healthy_system_is_silent(healthy: list[Sample], tmp_path: Path) -> None:

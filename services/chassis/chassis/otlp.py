@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Unpack
 from uuid import uuid4
 
@@ -83,7 +84,7 @@ def exporting(service: str, collector: Collector) -> Iterator[None]:
     )
     provider.add_span_processor(batches)
     try:
-        with tracing.begin_with(Beginning(provider.get_tracer("butler")).begin):
+        with tracing.begin_with(partial(_begun, provider.get_tracer("butler"))):
             yield
     finally:
         # The SDK has no timeout for this that bounds a request in flight.
@@ -104,23 +105,17 @@ def _exporter(collector: Collector) -> OTLPSpanExporter:
     )
 
 
-class Beginning:
-    """Begins spans with a tracer; contexts are those of `chassis.tracing`, not OpenTelemetry's."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    def begin(self, start: Start) -> "_Span":
-        """Begin a span."""
-        return _Span(
-            self._tracer.start_span(
-                start.name,
-                context=_context(start.parent),
-                kind=SpanKind[start.kind.name],
-                attributes=_attributes(start.facts),
-                links=[Link(_span_context(start.link))] if start.link else None,
-            )
+def _begun(tracer: Tracer, start: Start) -> "_Span":
+    """Begin a span; contexts are those of `chassis.tracing`, not OpenTelemetry's."""
+    return _Span(
+        tracer.start_span(
+            start.name,
+            context=_context(start.parent),
+            kind=SpanKind[start.kind.name],
+            attributes=_attributes(start.facts),
+            links=[Link(_span_context(start.link))] if start.link else None,
         )
+    )
 
 
 class _Span:
@@ -152,11 +147,7 @@ class _Span:
 
 
 def _attributes(facts: Facts) -> dict[str, str | int]:
-    return {
-        NAMES[name]: value if isinstance(value, int) else str(value)
-        for name, value in facts.items()
-        if value is not None
-    }
+    return {NAMES[name]: value if isinstance(value, int) else str(value) for name, value in facts.items()}
 
 
 def _context(parent: Place | None) -> Context:

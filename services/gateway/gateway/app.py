@@ -76,6 +76,24 @@ BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (auth, me, exchanges, accounts, syncs)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
+# Of both applications: that of users, and that of operators.
+_application = partial(
+    Litestar,
+    exception_handlers=EXCEPTION_HANDLERS,
+    plugins=PLUGINS,
+    response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+    request_max_body_size=BODY_LIMIT,
+    logging_config=None,
+)
+_described = partial(
+    OpenAPIConfig,
+    version=__version__,
+    operation_id_creator=operation_id,
+    use_handler_docstrings=True,
+    # Unused: `routes` serve the documents, because Litestar would answer all paths near them.
+    path="/api/litestar",
+    render_plugins=[JsonRenderPlugin()],
+)
 
 
 @dataclass(frozen=True)
@@ -214,32 +232,18 @@ def observation(
 
 def application(provided: Provided, ending: Ending) -> Litestar:
     """Return the HTTP application."""
-    return Litestar(
+    return _application(
         route_handlers=[
             Router("/api/v1", route_handlers=[route for noun in PART_OF_API for route in _routes(noun)]),
             *_routes(documents),
         ],
         dependencies=provided.dependencies(),
         on_app_init=[provided.tokens.auth.on_app_init],
-        exception_handlers=EXCEPTION_HANDLERS,
         guards=[Limiting(provided.pool, provided.allowed).guard, only_json, said_once],
         before_send=[tell_limits],
         middleware=[ending],
-        plugins=PLUGINS,
         type_decoders=[(lambda kind: kind is Secret, decode_value)],
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
-        request_max_body_size=BODY_LIMIT,
-        openapi_config=OpenAPIConfig(
-            title="Crypto Pocket Butler",
-            version=__version__,
-            tags=TAGS,
-            operation_id_creator=operation_id,
-            use_handler_docstrings=True,
-            # Unused: `routes.documents` serves the document, because Litestar would answer all paths near it.
-            path="/api/litestar",
-            render_plugins=[JsonRenderPlugin()],
-        ),
-        logging_config=None,
+        openapi_config=_described(title="Crypto Pocket Butler", tags=TAGS),
     )
 
 
@@ -251,26 +255,14 @@ def operating(provided: Provided, ending: Ending, bus: Bus) -> Litestar:
         "letters": DeadLetters(pool, bus),
         "overview": Overview(pool, bus, provided.ready.checks, limits),
     }
-    return Litestar(
+    return _application(
         route_handlers=[route for noun in FOR_OPERATORS for route in _routes(noun)],
         dependencies={name: _provide(part) for name, part in parts.items()},
-        exception_handlers=EXCEPTION_HANDLERS,
         guards=[Guarding(Access(pool, limits.login)).guard, only_json, said_once],
         middleware=[ending],
-        plugins=PLUGINS,
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
-        request_max_body_size=BODY_LIMIT,
-        openapi_config=OpenAPIConfig(
-            title="Crypto Pocket Butler: operators",
-            version=__version__,
-            operation_id_creator=operation_id,
-            use_handler_docstrings=True,
-            components=COMPONENTS,
-            security=SECURITY,
-            path="/api/litestar",
-            render_plugins=[JsonRenderPlugin()],
+        openapi_config=_described(
+            title="Crypto Pocket Butler: operators", components=COMPONENTS, security=SECURITY
         ),
-        logging_config=None,
     )
 
 

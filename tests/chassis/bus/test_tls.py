@@ -24,9 +24,10 @@ from deploy.local.nats import Nats, running_nats, until_it_accepts
 from deploy.local.processes import Processes
 from deploy.local.services import nats_files
 from deploy.private_files import private_folder
+from tests.chaos.blackhole import Blackhole
 from tests.chassis.bus.servers import serving
 from tests.joining import joined
-from tests.waiting import IN_THE_CLEAR
+from tests.waiting import IN_THE_CLEAR, until
 
 CONNECT_SECONDS = 3.0
 # nats-py drops the writer of a connection that fails in its handshake.
@@ -154,6 +155,26 @@ async def shown(bus: Nats, settings: Running) -> str:
     await service.stop()
     leaf, _authority = max(said, key=lambda connection: connection["cid"])["tls_peer_certs"]
     return str(leaf["cert_sha256"])
+
+
+async def test_the_end_of_a_connection_is_no_warning(
+    told: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server goes away and comes back, and asyncio, which knows of TLS, has nothing to say."""
+    async with Blackhole(int(told["NATS_URL"].rpartition(":")[2])) as way:
+        settings = running(told | {"NATS_URL": f"nats://127.0.0.1:{way.port}"}, 3000)
+        bus = Bus("gateway", "gateway", settings.nats_urls, settings.nats_seed, tls=settings.nats_tls)
+        await bus.start()
+        way.cut()
+
+        async def away() -> bool:
+            return not await bus.ready()
+
+        await until(away)
+        way.open()
+        await until(bus.ready)
+        await bus.stop()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_service_that_expects_tls_says_nothing_in_the_clear(

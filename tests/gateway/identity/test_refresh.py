@@ -6,11 +6,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.values import Secret
 from contracts.wire.key_files import SigningKeys
 from deploy.local.postgres import Postgres
-from gateway.errors import NotSignedIn, RateLimitExceeded, RefreshTokenReused
+from gateway.errors import NotSignedIn, RateLimitExceeded, RefreshTokenReused, UserDisabled
 from gateway.identity.login import login
 from gateway.identity.passwords import Passwords
 from gateway.identity.refresh import Refreshing
 from gateway.identity.tokens import Renewed
+from gateway.store import disabled_users
 from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.gateway.allowing import allowing
@@ -114,3 +115,24 @@ async def test_one_too_many_leaves_the_token_unused(
     await refreshing(pool, refresh=1).refresh(first.refresh_token, ADDRESS)
 
     assert await run(database, OVER) == [(False,)]
+
+
+async def test_a_disabled_users_token_is_counted_and_not_used(
+    pool: Pool, passwords: Passwords, user: User, database: Postgres
+) -> None:
+    """The refusal uses nothing up but the limit, and the session goes on when the user is enabled."""
+    session = await begun(pool, passwords)
+    stored = "select family_id, hash, used_at from refresh_tokens"
+    before = await run(database, stored)
+    async with pool.transaction() as connection:
+        await disabled_users.disable(connection, user.id)
+
+    for error in (UserDisabled, UserDisabled, RateLimitExceeded):
+        with pytest.raises(error):
+            await refreshing(pool, refresh=2).refresh(session.refresh_token, ADDRESS)
+
+    assert await run(database, stored) == before
+    async with pool.transaction() as connection:
+        await disabled_users.enable(connection, user.id)
+    following = await refreshing(pool).refresh(session.refresh_token, ADDRESS)
+    assert following.family_id == session.family_id

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
@@ -11,11 +12,11 @@ from contracts.syncs import Status, SyncRequested
 from contracts.wire.envelope import decode
 from contracts.wire.grants import granted_credential
 from deploy.local.postgres import Postgres
-from gateway.errors import AccountPaused, NotFound
+from gateway.errors import AccountPaused, ExchangePaused, NotFound
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Begun
 from gateway.rows.syncs import Sync
-from gateway.store import accounts, pauses
+from gateway.store import accounts, paused_exchanges, pauses
 from gateway.store.pool import Pool
 from gateway.syncs.open import Opened, Terms, open_all, open_one
 from tests.gateway.syncs.test_recorder import another
@@ -110,6 +111,23 @@ async def test_all_accounts_are_opened_and_a_paused_one_fails_at_once(
     assert refused.error_code == Code.UNKNOWN_RIGHT
     requested = "select sync_id from outbox where subject like 'butler.sync.requested.%%'"
     assert len(await run(database, requested)) == 1
+
+
+async def test_all_leave_out_those_of_an_exchange_that_an_operator_paused(
+    pool: Pool, account: Account
+) -> None:
+    """They get no sync, and the others are opened; without others the pause is the answer."""
+    other = await another(pool, msgspec.structs.replace(account, exchange="moon"), 7)
+    async with pool.transaction() as connection:
+        await paused_exchanges.pause(connection, other.exchange)
+
+    all_of_them = await opened_all(pool, account.user_id)
+
+    assert [sync.account_id for sync in all_of_them.syncs] == [account.id]
+    async with pool.transaction() as connection:
+        await accounts.delete_account(connection, account.id)
+    with pytest.raises(ExchangePaused):
+        await opened_all(pool, account.user_id)
 
 
 async def test_all_of_a_user_without_accounts_are_none(pool: Pool) -> None:

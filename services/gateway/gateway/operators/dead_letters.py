@@ -24,6 +24,12 @@ MAX_AT_ONCE = 100
 LAST = 2**53 - 1  # every JSON reader has it
 Number = Annotated[int, msgspec.Meta(ge=1, le=LAST)]
 
+Settle = Callable[[StoredMessage], Awaitable[bool]]
+Acts = tuple[Act, Act]
+# The acts of the audit: the beginning, and the end.
+REPLAY: Acts = (Act.REPLAY_BEGUN, Act.DEAD_LETTER_REPLAYED)
+DROP: Acts = (Act.DROP_BEGUN, Act.DEAD_LETTER_DROPPED)
+
 
 class Page(msgspec.Struct, frozen=True):
     """Dead letters from the oldest on; `next_cursor` is the first of the next page, None on the last one."""
@@ -69,36 +75,30 @@ class DeadLetters:
 
     async def replay(self, acting: Acting, sequence: int) -> None:
         """Publish a letter once more and delete it; raises NoSuchLetter, NotReplayable and BusAway."""
-        with _away():
-            letter = await self._letter(sequence)
-            await self._audit(acting, Act.REPLAY_BEGUN, sequence, letter=_audited(letter))
-            if not await self._replay(letter):
-                raise NotReplayable
-        await self._audit(acting, Act.DEAD_LETTER_REPLAYED, sequence)
+        await self._one(acting, sequence, self._replay, REPLAY)
 
     async def drop(self, acting: Acting, sequence: int) -> None:
         """Delete a letter; raises NoSuchLetter and BusAway."""
-        with _away():
-            letter = await self._letter(sequence)
-            await self._audit(acting, Act.DROP_BEGUN, sequence, letter=_audited(letter))
-            await self._drop(letter)
-        await self._audit(acting, Act.DEAD_LETTER_DROPPED, sequence)
+        await self._one(acting, sequence, self._drop, DROP)
 
     async def replay_all(self, acting: Acting, meant: Range) -> Settled:
         """Replay up to 100 letters, the oldest first; raises BusAway."""
-        return await self._all(acting, meant, self._replay, (Act.REPLAY_BEGUN, Act.DEAD_LETTER_REPLAYED))
+        return await self._all(acting, meant, self._replay, REPLAY)
 
     async def drop_all(self, acting: Acting, meant: Range) -> Settled:
         """Delete up to 100 letters, the oldest first; raises BusAway."""
-        return await self._all(acting, meant, self._drop, (Act.DROP_BEGUN, Act.DEAD_LETTER_DROPPED))
+        return await self._all(acting, meant, self._drop, DROP)
 
-    async def _all(
-        self,
-        acting: Acting,
-        meant: Range,
-        settle: Callable[[StoredMessage], Awaitable[bool]],
-        acts: tuple[Act, Act],
-    ) -> Settled:
+    async def _one(self, acting: Acting, sequence: int, settle: Settle, acts: Acts) -> None:
+        begun, ended = acts
+        with _away():
+            letter = await self._letter(sequence)
+            await self._audit(acting, begun, sequence, letter=_audited(letter))
+            if not await settle(letter):
+                raise NotReplayable
+        await self._audit(acting, ended, sequence)
+
+    async def _all(self, acting: Acting, meant: Range, settle: Settle, acts: Acts) -> Settled:
         begun, ended = acts
         await self._audit(acting, begun, None, before=meant.before, cursor=meant.cursor)
         settled: list[int] = []

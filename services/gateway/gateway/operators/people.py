@@ -3,6 +3,7 @@
 Operators see no email address: a user finds their id in `GET /me`, and logs and audit name users by it.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from gateway.errors import NotFound
 from gateway.store import disabled_users, operators, sessions, users
 from gateway.store.operators import Act, Acting
 from gateway.store.pool import Connection, Pool
+
+Change = Callable[[Connection, UUID], Awaitable[None]]
 
 
 class UserState(msgspec.Struct, frozen=True):
@@ -25,7 +28,8 @@ class UserState(msgspec.Struct, frozen=True):
 async def show(pool: Pool, user_id: UUID) -> UserState:
     """Show a user; raises NotFound."""
     async with pool.transaction() as connection:
-        return await _locked(connection, user_id)
+        await _lock(connection, user_id)
+        return await _state(connection, user_id)
 
 
 async def disable(pool: Pool, acting: Acting, user_id: UUID) -> UserState:
@@ -33,36 +37,35 @@ async def disable(pool: Pool, acting: Acting, user_id: UUID) -> UserState:
 
     The sessions stay, for the day on which the user is enabled again. Open syncs get their outcome.
     """
-    async with pool.transaction() as connection:
-        await _locked(connection, user_id)
-        await disabled_users.disable(connection, user_id)
-        await operators.record(connection, acting, Act.USER_DISABLED, user_id)
-        return await _state(connection, user_id)
+    return await _change(pool, acting, user_id, disabled_users.disable, Act.USER_DISABLED)
 
 
 async def enable(pool: Pool, acting: Acting, user_id: UUID) -> UserState:
     """Enable a user again; raises NotFound."""
-    async with pool.transaction() as connection:
-        await _locked(connection, user_id)
-        await disabled_users.enable(connection, user_id)
-        await operators.record(connection, acting, Act.USER_ENABLED, user_id)
-        return await _state(connection, user_id)
+    return await _change(pool, acting, user_id, disabled_users.enable, Act.USER_ENABLED)
 
 
 async def end_sessions(pool: Pool, acting: Acting, user_id: UUID) -> int:
     """End all sessions of a user, and return how many there were; raises NotFound."""
     async with pool.transaction() as connection:
-        await _locked(connection, user_id)
+        await _lock(connection, user_id)
         ended = await sessions.end_all(connection, user_id)
         await operators.record(connection, acting, Act.SESSIONS_ENDED, user_id, ended=ended)
         return ended
 
 
-async def _locked(connection: Connection, user_id: UUID) -> UserState:
+async def _change(pool: Pool, acting: Acting, user_id: UUID, change: Change, act: Act) -> UserState:
+    async with pool.transaction() as connection:
+        await _lock(connection, user_id)
+        await change(connection, user_id)
+        await operators.record(connection, acting, act, user_id)
+        return await _state(connection, user_id)
+
+
+async def _lock(connection: Connection, user_id: UUID) -> None:
     """Lock a user against logins; raises NotFound for an unknown or deleted one."""
     if not await users.lock_user(connection, user_id):
         raise NotFound("There is no such user.")
-    return await _state(connection, user_id)
 
 
 async def _state(connection: Connection, user_id: UUID) -> UserState:

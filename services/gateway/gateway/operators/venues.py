@@ -1,6 +1,6 @@
 """Pausing and resuming exchanges, for all gateways at once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,6 +12,8 @@ from gateway.store import operators, paused_exchanges
 from gateway.store.operators import Act, Acting
 from gateway.store.pool import Connection, Pool
 
+Change = Callable[[Connection, str], Awaitable[None]]
+
 
 class ExchangeState(msgspec.Struct, frozen=True):
     """An exchange, and since when it is paused; null for one that takes syncs and keys."""
@@ -22,12 +24,12 @@ class ExchangeState(msgspec.Struct, frozen=True):
 
 async def pause(pool: Pool, acting: Acting, exchange: str) -> ExchangeState:
     """Pause an exchange: open syncs end as they would, new ones and keys are refused; raises NotFound."""
-    return await _change(pool, acting, exchange, Act.EXCHANGE_PAUSED)
+    return await _change(pool, acting, exchange, paused_exchanges.pause, Act.EXCHANGE_PAUSED)
 
 
 async def resume(pool: Pool, acting: Acting, exchange: str) -> ExchangeState:
     """End the pause of an exchange; raises NotFound."""
-    return await _change(pool, acting, exchange, Act.EXCHANGE_RESUMED)
+    return await _change(pool, acting, exchange, paused_exchanges.resume, Act.EXCHANGE_RESUMED)
 
 
 async def show_all(connection: Connection) -> tuple[ExchangeState, ...]:
@@ -61,10 +63,9 @@ def _paused(exchange: str) -> ExchangePaused:
     return ExchangePaused(EXCHANGES[exchange].name if exchange in EXCHANGES else exchange)
 
 
-async def _change(pool: Pool, acting: Acting, exchange: str, act: Act) -> ExchangeState:
+async def _change(pool: Pool, acting: Acting, exchange: str, change: Change, act: Act) -> ExchangeState:
     if exchange not in EXCHANGES:
         raise NotFound("There is no such exchange: GET /exchanges lists them.")
-    change = paused_exchanges.pause if act is Act.EXCHANGE_PAUSED else paused_exchanges.resume
     async with pool.transaction() as connection:
         await change(connection, exchange)
         await operators.record(connection, acting, act, exchange)
