@@ -3,7 +3,6 @@
 With `--cluster` all run as containers instead, as the manifests say; the fixture `cluster` decides.
 """
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -33,9 +32,6 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from tests.cluster.system import ContainerSystem
 
-# Threads of event loops, which end with their loop.
-OF_LOOPS = "asyncio"
-THREAD_SECONDS = 10
 MIGRATIONS_TABLE = "schema_migrations"
 # The time for an example depends on the machine's other work, not on our code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,17 +66,6 @@ def _many_submissions() -> Iterator[None]:
         environment.setenv("REGISTRATION_LIMIT_PER_MINUTE", "1000")
         environment.setenv("REGISTRATION_LIMIT_PER_DAY", "10000")
         yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_thread_left() -> Iterator[None]:
-    """Fail where a file of tests leaves a thread: if it draws a random number, tests of hypothesis fail."""
-    before = set(threading.enumerate())
-    yield
-    left = [each for each in threading.enumerate() if each not in before]
-    for each in [each for each in left if not each.name.startswith(OF_LOOPS)]:
-        each.join(THREAD_SECONDS)
-        assert not each.is_alive(), each
 
 
 @pytest.fixture(name="directory", scope="session")

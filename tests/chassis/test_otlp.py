@@ -1,6 +1,7 @@
 """The exporter of traces towards a collector that accepts connections and answers nothing."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from chassis.settings import Collector
 from deploy.local.ports import LOOPBACK
 
 NUMBER = 3 * MAX_QUEUE
+THREAD_SECONDS = 10
 
 
 @pytest.fixture(name="silent")
@@ -19,6 +21,16 @@ def _silent() -> Iterator[Collector]:
     """Listen without an answer."""
     with socket.create_server((LOOPBACK, 0)) as server:
         yield Collector(f"http://{LOOPBACK}:{server.getsockname()[1]}")
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left() -> Iterator[None]:
+    """Fail where a thread goes on: its next random number would fail a test of hypothesis."""
+    before = set(threading.enumerate())
+    yield
+    for left in set(threading.enumerate()) - before:
+        left.join(THREAD_SECONDS)
+        assert not left.is_alive(), left
 
 
 def test_a_silent_collector_holds_up_neither_work_nor_shutdown(silent: Collector) -> None:

@@ -61,8 +61,10 @@ async def greeting(port: int, context: ssl.SSLContext | None) -> bytes:
 async def test_the_server_speaks_only_with_clients_of_its_authority(tmp_path: Path) -> None:
     """One without a certificate, with that of a stranger, or without TLS hears not even who the server is."""
     (port, monitoring), processes = free_ports(2), Processes(tmp_path / "logs")
-    server = [Path(sys.executable).with_name("nats-server"), "-c", configuration("single-node", tmp_path)]
-    options = [
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("nats-server"),
+        "-c",
+        configuration("single-node", tmp_path),
         "--addr",
         LOOPBACK,
         "--port",
@@ -77,7 +79,7 @@ async def test_the_server_speaks_only_with_clients_of_its_authority(tmp_path: Pa
         authority().configure_trust(context)
     for name, issuer in (("own", authority()), ("stranger", trustme.CA())):
         issuer.issue_cert("gateway").configure_cert(contexts[name])
-    async with processes.running(Program("nats", [*server, *options], {"POD_NAME": "nats-0"})):
+    async with processes.running(Program("nats", command, {"POD_NAME": "nats-0"})):
         await processes.until("nats", lambda: accepts(port), SECONDS)
 
         heard = {name: await greeting(port, context) for name, context in contexts.items()}

@@ -63,7 +63,7 @@ async def details(database: Postgres) -> list[dict[str, Any]]:
     """Return what the audit says of each act, in their order."""
     async with await database.connect(SUPERUSER) as connection:
         rows = await connection.execute("select detail from operator_acts order by id")
-        return [detail for (detail,) in await rows.fetchall()]
+        return [msgspec.convert(detail, dict[str, Any]) for (detail,) in await rows.fetchall()]
 
 
 async def in_stream(bus: Client, stream: str) -> int:
