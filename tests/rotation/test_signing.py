@@ -14,6 +14,7 @@ from deploy.local.postgres import Postgres
 from deploy.rotation.catalogue import ROTATIONS
 from deploy.rotation.surroundings import RotationFailed
 from deploy.signing_keys import new_key
+from deploy.vault.seal import Seal
 
 PEM = b"-----BEGIN "
 
@@ -34,6 +35,11 @@ class Paper:
     running: dict[str, list[bytes]] = field(default_factory=dict)
     steps: int = 0
     fingerprints_file: Path = Path()
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys of a seal that no test turns."""
+        return Seal(self.keys, "paper")
 
     def tell(self, text: str) -> None:
         """Say nothing."""
