@@ -19,6 +19,7 @@ from deploy.local.simulator import running_simulator
 from deploy.local.stack import Stack
 from deploy.rotation.surroundings import Surroundings
 from deploy.simulator.okx.accounts import load_accounts
+from tests.chaos.load import END_SECONDS
 from tests.conformance.simulated import NUMBERED, write_accounts
 from tests.forking import ForkingProcesses
 from tests.loading import UNLIMITED, Load
@@ -42,8 +43,11 @@ class Running:
     accounts: Sequence[tuple[Person, str]]
 
     def load(self) -> Load:
-        """Return a load of syncs of all accounts."""
-        return Load(self.accounts, SYNCS_PER_SECOND)
+        """Return a load of syncs of all accounts.
+
+        A refusal as `overloaded` is repeated: a machine that does much else beside gives it at any time.
+        """
+        return Load(self.accounts, SYNCS_PER_SECOND, ["overloaded"])
 
     @property
     def place(self) -> Surroundings:
@@ -68,7 +72,7 @@ class Running:
             query = "select 1 from syncs where status = 'queued' and id = any(%s) limit 1"
             return not await self.rows(query, ids)
 
-        await until(ended)
+        await until(ended, END_SECONDS)
 
 
 async def refresh(person: Person) -> None:

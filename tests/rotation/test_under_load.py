@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.wire.key_files import pieces
 from deploy.database.passwords import following
 from deploy.database.roles import change_password
 from deploy.keys import GATEWAY, OWNER, SUPERUSER
@@ -29,6 +30,25 @@ def session(person: Person) -> str:
     return str(claims_of(person.tokens["access_token"])["extras"]["family"])
 
 
+async def jwt_is_new(running: Running, tokens: str, _: bytes) -> None:
+    """Check that the earlier key's access token is refused, and that one public key is shown."""
+    async with httpx.AsyncClient(base_url=running.stack.api, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {tokens}"}
+        assert (await client.get("/api/v1/me", headers=headers)).status_code == 401
+        assert len((await client.get("/.well-known/jwks.json")).json()["keys"]) == 1
+
+
+async def grant_is_new(running: Running, _: str, earlier: bytes) -> None:
+    """Check that the broker has one key, another one."""
+    own = running.stack.parts.directory / "services" / "vault-broker" / "grant_public_key_file.pem"
+    assert len(pieces(own.read_bytes())) == 1
+    assert own.read_bytes() != earlier
+
+
+# For each key that is rotated, how its effect shows.
+EFFECTS = {"jwt": jwt_is_new, "grant": grant_is_new}
+
+
 @pytest.mark.parametrize("key", ROTATIONS)
 async def test_no_sync_fails_and_no_session_ends(running: Running, tmp_path: Path, key: str) -> None:
     """No request fails, each accepted sync is completed and recorded once, and all stay signed in.
@@ -39,6 +59,8 @@ async def test_no_sync_fails_and_no_session_ends(running: Running, tmp_path: Pat
     before = await opened(key, running.stack, copy)
     assert before or key not in TRIES
     sessions = [session(person) for person in running.people]
+    token = running.people[0].tokens["access_token"]
+    public = (running.place.keys / "grant-public.pem").read_bytes()
     load = running.load()
     async with load.running():
         await ROTATIONS[key](running.place)
@@ -50,6 +72,8 @@ async def test_no_sync_fails_and_no_session_ends(running: Running, tmp_path: Pat
         await refresh(person)
         await person.get("/me")
     assert [session(person) for person in running.people] == sessions
+    if key in EFFECTS:
+        await EFFECTS[key](running, token, public)
     assert await opened(key, running.stack, copy) == set()
 
 
@@ -62,7 +86,7 @@ async def test_passwords_that_changed_half_are_replaced(running: Running) -> Non
             await change_password(connection, role, secret)
     await ROTATIONS["passwords"](running.place)
 
-    assert not await opened("passwords", running.stack, keys) ^ {GATEWAY, OWNER, SUPERUSER}
+    assert await opened("passwords", running.stack, keys) == {GATEWAY, OWNER, SUPERUSER}
 
     async def shown() -> bool:
         async with httpx.AsyncClient(verify=IN_THE_CLEAR, trust_env=False) as client:
