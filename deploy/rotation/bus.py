@@ -8,7 +8,8 @@ from deploy.bus_keys import OWN_USERS, dated_seed, following, former, public_key
 from deploy.private_files import kept, write_private
 from deploy.rotation.surroundings import RotationFailed, Surroundings
 
-ROLLED = ("vault-broker", "sync-worker", "gateway")
+# The gateway first: its requests that wait for syncs end sooner while workers run.
+ROLLED = ("gateway", "sync-worker", "vault-broker")
 
 
 async def rotate_nkeys(place: Surroundings) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from deploy.local.certificates import Succession
 from deploy.rotation.surroundings import RotationFailed, Surroundings
 
-ROLLED = ("vault-broker", "sync-worker", "gateway")
+# The gateway first: its requests that wait for syncs end sooner while workers run.
+ROLLED = ("gateway", "sync-worker", "vault-broker")
 
 
 async def rotate_certificates(place: Surroundings) -> None:

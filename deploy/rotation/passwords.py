@@ -6,7 +6,7 @@ A next password in its file says that a rotation was interrupted: it may be the 
 from datetime import UTC, datetime
 
 from deploy.database.passwords import following, in_use
-from deploy.database.roles import note_password, set_password
+from deploy.database.roles import change_password, note_password
 from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.private_files import kept, password
 from deploy.rotation.surroundings import RotationFailed, Surroundings
@@ -44,7 +44,7 @@ async def _replace(place: Surroundings, role: str, by: str) -> None:
     new = following(place.keys, role)
     secret = kept(new, password).read_bytes()
     async with place.database(by) as connection:
-        await set_password(connection, role, secret)
+        await change_password(connection, role, secret)
         made = datetime.now(UTC)
         if by == SUPERUSER:
             await note_password(connection, SUPERUSER, made)

@@ -1,12 +1,18 @@
 """A key is replaced while people use the system, and they notice nothing."""
 
+import re
 import shutil
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from contracts.wire.key_files import pieces
+from deploy.database.passwords import following
+from deploy.database.roles import change_password
+from deploy.keys import GATEWAY, OWNER, SUPERUSER
+from deploy.private_files import kept, password
 from deploy.rotation.catalogue import ROTATIONS
 from tests.chaos.load import each_ended_once
 from tests.joining import joined
@@ -14,6 +20,9 @@ from tests.rotation.conftest import Running, refresh
 from tests.rotation.refusing import TRIES, opened
 from tests.system.forging import claims_of
 from tests.system.person import Person
+from tests.waiting import IN_THE_CLEAR, until
+
+RECENT_SECONDS = 120.0
 
 
 def session(person: Person) -> str:
@@ -78,3 +87,25 @@ async def test_the_right_to_change_the_vault_ends(running: Running) -> None:
         told = await client.get("auth/token/lookup-self", headers={"X-Vault-Token": token})
         assert told.status_code == httpx.codes.FORBIDDEN
         assert not (await client.put("sys/generate-root/attempt", json={})).is_success
+
+
+async def test_passwords_that_changed_half_are_replaced(running: Running) -> None:
+    """A role whose password is newer than its file is repaired by the same command, and ages are shown."""
+    keys = running.place.keys
+    for role in (GATEWAY, OWNER, SUPERUSER):
+        secret = kept(following(keys, role), password).read_bytes()
+        async with running.place.database(SUPERUSER) as connection:
+            await change_password(connection, role, secret)
+    await ROTATIONS["passwords"](running.place)
+
+    assert await opened("passwords", running.stack, keys) == {GATEWAY, OWNER, SUPERUSER}
+
+    async def shown() -> bool:
+        async with httpx.AsyncClient(verify=IN_THE_CLEAR, trust_env=False) as client:
+            text = (await client.get(f"{running.stack.operations('gateway')}/metrics")).text
+        ages = re.findall(r'butler_key_created_seconds{key="password of (\w+)"} (\S+)', text)
+        return [role for role, made in ages if time.time() - float(made) < RECENT_SECONDS] == sorted(
+            (GATEWAY, OWNER, SUPERUSER)
+        )
+
+    await until(shown)
