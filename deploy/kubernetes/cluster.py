@@ -4,7 +4,7 @@ import asyncio
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,8 @@ import httpx
 import psycopg
 
 from deploy.database.__main__ import connect, with_password
+from deploy.database.passwords import candidates
+from deploy.database.roles import Connection
 from deploy.keys import FIRST_SEAL
 from deploy.kubernetes.kubectl import AGAIN, Kubectl
 from deploy.kubernetes.secrets import Object, Readable, objects
@@ -81,7 +83,7 @@ class ClusterPlace:
 
     async def roll(self, *services: str) -> None:
         """Apply the objects, and replace the pods of services in this order; raises RotationFailed."""
-        await self._apply()
+        await self.apply()
         for service in services:
             self.tell(f"{service}: its pods are replaced")
             await self._kubectl.roll(f"deployment/{service}", f"app.kubernetes.io/name={service}")
@@ -91,7 +93,7 @@ class ClusterPlace:
 
         No server restarts, so that clients whose users stay keep their connections.
         """
-        await self._apply()
+        await self.apply()
         accounts = next(each["data"][ACCOUNTS] for each in self._objects() if ACCOUNTS in each["data"])
         size = ("get", "statefulset/nats", "--output", "jsonpath={.spec.replicas}")
         pods = [f"nats-{number}" for number in range(int(await self._kubectl.run(*size)))]
@@ -109,7 +111,7 @@ class ClusterPlace:
 
     async def restart_vault(self) -> None:
         """Apply the objects, and replace the pods of OpenBao one after the other; raises RotationFailed."""
-        await self._apply()
+        await self.apply()
         self.tell("openbao: its pods are replaced")
         await self._kubectl.roll("statefulset/openbao", "app.kubernetes.io/name=openbao")
 
@@ -124,17 +126,24 @@ class ClusterPlace:
             raise RotationFailed(f"the vault can not be used ({reason}): repair that, {AGAIN}") from None
 
     @asynccontextmanager
-    async def database(self, role: str) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
-        """Connect to the database as a role, with its password of the folder; raises RotationFailed."""
+    async def database(self, role: str) -> AsyncIterator[Connection]:
+        """Connect to the database as a role, with a password of the folder; raises RotationFailed."""
         if self._database is None:
             raise RotationFailed(f"this key needs the database: give --database-url, {AGAIN}")
         try:
-            password = (self.keys / f"{role}.password").read_text().strip()
-            async with await connect(with_password(_as(role, self._database), password)) as connection:
+            async with await self._connected(_as(role, self._database), role) as connection:
                 yield connection
         except (ValueError, OSError, psycopg.Error) as error:
             reason = str(error).partition("\n")[0]
             raise RotationFailed(f"the database can not be used ({reason}): repair that, {AGAIN}") from None
+
+    async def _connected(self, url: str, role: str) -> Connection:
+        """Connect with the first password that the server accepts: a command may have died between."""
+        *others, last = candidates(self.keys, role)
+        for password in others:
+            with suppress(psycopg.OperationalError):
+                return await connect(with_password(url, password))
+        return await connect(with_password(url, last))
 
     def _objects(self) -> list[Object]:
         try:
@@ -142,7 +151,8 @@ class ClusterPlace:
         except (Readable, ValueError, OSError) as error:
             raise RotationFailed(f"no objects are made: {error}; {AGAIN}") from None
 
-    async def _apply(self) -> None:
+    async def apply(self) -> None:
+        """Apply the objects of the folder; raises RotationFailed."""
         self.check()
         await self._kubectl.apply(self._objects())
 

@@ -51,6 +51,7 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
 async def _rotate(key: str, place: ClusterPlace) -> None:
     """Rotate one key; raises RotationFailed."""
     await ROTATIONS[key](place)
+    await place.apply()  # also what changed after the last step that read objects
 
 
 def main() -> None:

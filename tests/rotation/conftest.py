@@ -43,11 +43,8 @@ class Running:
     accounts: Sequence[tuple[Person, str]]
 
     def load(self) -> Load:
-        """Return a load of syncs of all accounts.
-
-        A refusal as `overloaded` is repeated: a machine that does much else beside gives it at any time.
-        """
-        return Load(self.accounts, SYNCS_PER_SECOND, ["overloaded"])
+        """Return a load of syncs of all accounts."""
+        return Load(self.accounts, SYNCS_PER_SECOND)
 
     @property
     def place(self) -> Surroundings:

@@ -13,6 +13,7 @@ from deploy.rotation.bus import rotate_nkeys
 from deploy.rotation.catalogue import Rotation
 from deploy.rotation.certificates import rotate_certificates
 from deploy.rotation.surroundings import RotationFailed, Surroundings
+from deploy.vault.seal import Seal
 
 STEPS = range(1, 10)
 LAST_RELOAD = 3  # of nkeys: until then a service may have the earlier one
@@ -33,6 +34,11 @@ class Stopping(Surroundings):
     def fingerprints_file(self) -> Path:
         """Return a file that no rotation of these reads."""
         return self._keys / "fingerprints.env"
+
+    @property
+    def seal(self) -> Seal:
+        """Return the keys of a seal that no rotation of these turns."""
+        return Seal(self._keys, "first")
 
     def tell(self, text: str) -> None:
         """Say nothing."""
