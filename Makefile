@@ -18,6 +18,8 @@ PROMETHEUS ?= prometheus
 JOBS ?= 2
 # Each file of tests stays in one process, which starts the servers that its tests share.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# pytest's exit code where ARGS choose none of its tests.
+NOTHING_CHOSEN := 5
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # uv keeps each pinned version while it fits pyproject.toml; ARGS=--upgrade takes newer ones.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
@@ -47,10 +49,13 @@ monitor: $(RUN) ## Run a Prometheus with our alerts beside `make up` (PORT=9090,
 	@exec $(BIN)/python -m deploy.local monitor --port $(if $(filter 3000,$(PORT)),9090,$(PORT)) --program $(PROMETHEUS)
 
 check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
-	$(PYTEST) -m 'not stack and not containers' $(ARGS)
+	$(PYTEST) -m 'not stack and not containers and not alone' $(ARGS)
 
 test: $(TEST) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
-	$(PYTEST) -m 'not containers' $(ARGS)
+	$(PYTEST) -m 'not containers and not alone' $(ARGS); many=$$?; \
+		case $$many in 0 | $(NOTHING_CHOSEN)) ;; *) exit $$many ;; esac; \
+		$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
+		case $$alone/$$many in 0/* | $(NOTHING_CHOSEN)/0) ;; *) exit $$alone ;; esac
 
 lint: $(TEST) ## Check style and types
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from tests.system.person import Person
 from tests.waiting import IN_THE_CLEAR, until
 
 RECENT_SECONDS = 120.0
+pytestmark = pytest.mark.alone
 
 
 def session(person: Person) -> str:
