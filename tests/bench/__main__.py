@@ -8,18 +8,23 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from deploy.local import kernel
 from deploy.local.confinement import ROOT
 from deploy.local.processes import PartFailed
+from tests.bench.added import added
+from tests.bench.reads import reads
 from tests.bench.report import Report
 from tests.bench.rival.running import Shape
-from tests.bench.stacks import WITHOUT_LIMITS, running_bench
+from tests.bench.stacks import WITHOUT_LIMITS, Bench, running_bench
+from tests.bench.start import start
 from tests.bench.whole_job import CONTENDERS, compare
 
-BENCHES = ("job",)
+Run = Callable[[Bench, argparse.Namespace, Report], Coroutine[Any, Any, object]]
+BENCHES: dict[str, Run] = {"job": compare, "added": added, "reads": reads, "start": start}
 
 
 def arguments() -> argparse.Namespace:
@@ -44,6 +49,8 @@ def arguments() -> argparse.Namespace:
     options.benches = options.benches or list(BENCHES)
     if unknown := set(options.benches) - set(BENCHES):
         parser.error(f"unknown benches: {', '.join(sorted(unknown))}")
+    if max(options.clients) > options.accounts:
+        parser.error("an account is synced for one client at a time: --accounts must be at least --clients")
     return options
 
 
@@ -60,8 +67,8 @@ async def bench(options: argparse.Namespace) -> None:
     report = Report(options.output)
     shape = Shape(options.rival_apis, options.rival_workers, options.rival_pool, options.rival_at_once)
     async with running_bench(options.directory.resolve(), options.accounts, shape) as running:
-        if "job" in options.benches:
-            await compare(running, options, report)
+        for name in (each for each in BENCHES if each in options.benches):
+            await BENCHES[name](running, options, report)
 
 
 async def until_signal(options: argparse.Namespace) -> int:

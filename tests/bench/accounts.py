@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -130,8 +130,22 @@ class Ours:
         """Return a request to read an account (`what` is empty, or /balances, or /holdings)."""
         return self._request(name, "GET", what, "")
 
+    async def contents(self, name: str, reads: Mapping[str, str]) -> dict[str, bytes]:
+        """Sync an account once, and return the bytes of its reads; raises httpx.HTTPStatusError."""
+        email = self._user(name)
+        headers = {"Authorization": f"Bearer {self._tokens[email]}", "Prefer": "wait=60"}
+        base = f"/accounts/{self._connected.accounts[name]}"
+        (await self._client.post(f"{base}/sync", headers=headers)).raise_for_status()
+        return {
+            each: (await self._client.get(f"{base}{path}", headers=headers)).raise_for_status().content
+            for each, path in reads.items()
+        }
+
+    def _user(self, name: str) -> str:
+        return next(user for user, held in self._connected.users.items() if name in held)
+
     def _request(self, name: str, method: str, what: str, more: str) -> bytes:
-        email = next(user for user, held in self._connected.users.items() if name in held)
+        email = self._user(name)
         path = f"/api/v1/accounts/{self._connected.accounts[name]}{what}"
         return (
             f"{method} {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: Bearer {self._tokens[email]}\r\n"

@@ -38,9 +38,14 @@ class Groups:
     """Processes by group; a group is the programs of one name, or of a name with a number."""
 
     def __init__(self, logs: Path, groups: Mapping[str, Sequence[str]]) -> None:
+        self._logs, self._names = logs, groups
+        self.renew()
+
+    def renew(self) -> None:
+        """Find the processes again, because some were started again."""
         self._pids = {
-            group: [int((logs / f"{name}.pid").read_text()) for name in names]
-            for group, names in groups.items()
+            group: [int((self._logs / f"{name}.pid").read_text()) for name in names]
+            for group, names in self._names.items()
         }
 
     def sample(self) -> Sample:

@@ -65,7 +65,7 @@ async def run(bench: Bench, system: str, *, clients: int, seconds: float, rate: 
     else:
         port = bench.rival.port
         requests = [bench.rival.request(name, funding=system == TWO_CALLS) for name in bench.names]
-    plan = Plan(port, requests, clients, seconds, rate=rate)
+    plan = Plan(port, requests, min(clients, len(requests)), seconds, rate=rate)
     with bench.only(SERVICES if system == OURS else RIVALS):
         await asyncio.sleep(SETTLING_SECONDS)
         return await measure(plan, bench.groups)
