@@ -6,6 +6,7 @@ Without names it runs all benches. It asserts no time. docs/benchmarks.md explai
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,8 @@ from deploy.local import kernel
 from deploy.local.confinement import ROOT
 from deploy.local.processes import PartFailed
 from tests.bench.added import added
+from tests.bench.fetch.comparing import fetches
+from tests.bench.growth import growth
 from tests.bench.reads import reads
 from tests.bench.report import Report
 from tests.bench.rival.running import Shape
@@ -23,16 +26,17 @@ from tests.bench.stacks import WITHOUT_LIMITS, Bench, running_bench
 from tests.bench.start import start
 from tests.bench.whole_job import CONTENDERS, compare
 
+# Growth has a stack of its own, which it fills.
+GROWTH = "growth"
 Run = Callable[[Bench, argparse.Namespace, Report], Coroutine[Any, Any, object]]
-BENCHES: dict[str, Run] = {"job": compare, "added": added, "reads": reads, "start": start}
+BENCHES: dict[str, Run] = {"job": compare, "added": added, "reads": reads, "fetch": fetches, "start": start}
+ALL = (*BENCHES, GROWTH)
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
-    parser.add_argument(
-        "benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; all by default"
-    )
+    parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(ALL)}; all by default")
     parser.add_argument("--output", type=Path, help="a file for the tables")
     parser.add_argument("--directory", type=Path, default=ROOT / "build" / "bench", help="data that is kept")
     parser.add_argument("--repetitions", type=int, default=5)
@@ -41,13 +45,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=_numbers(int), default=[16, 128, 512], help="such as 16,128,512")
     parser.add_argument("--latencies", type=_numbers(float), default=[0, 100], help="of the exchange in ms")
     parser.add_argument("--systems", type=_names, default=CONTENDERS, help=f"of {'; '.join(CONTENDERS)}")
+    parser.add_argument("--growth", type=_numbers(int), default=[1_000, 10_000, 100_000], help="accounts")
+    parser.add_argument("--history", type=int, default=24, help="syncs of each account of --growth")
     parser.add_argument("--rival-apis", type=int, default=Shape.apis, help="processes")
     parser.add_argument("--rival-workers", type=int, default=Shape.workers, help="processes")
     parser.add_argument("--rival-pool", default=Shape.pool, choices=("gevent", "threads", "prefork"))
     parser.add_argument("--rival-at-once", type=int, default=Shape.at_once, help="tasks in each worker")
     options = parser.parse_args()
-    options.benches = options.benches or list(BENCHES)
-    if unknown := set(options.benches) - set(BENCHES):
+    options.benches = options.benches or list(ALL)
+    if unknown := set(options.benches) - set(ALL):
         parser.error(f"unknown benches: {', '.join(sorted(unknown))}")
     if max(options.clients) > options.accounts:
         parser.error("an account is synced for one client at a time: --accounts must be at least --clients")
@@ -66,9 +72,17 @@ async def bench(options: argparse.Namespace) -> None:
     """Run the benches."""
     report = Report(options.output)
     shape = Shape(options.rival_apis, options.rival_workers, options.rival_pool, options.rival_at_once)
-    async with running_bench(options.directory.resolve(), options.accounts, shape) as running:
-        for name in (each for each in BENCHES if each in options.benches):
-            await BENCHES[name](running, options, report)
+    directory = options.directory.resolve()
+    if asked := [each for each in BENCHES if each in options.benches]:
+        async with running_bench(directory, options.accounts, shape) as running:
+            for name in asked:
+                await BENCHES[name](running, options, report)
+    if GROWTH in options.benches:
+        filled = directory / GROWTH
+        shutil.rmtree(filled, ignore_errors=True)
+        async with running_bench(filled, options.accounts, shape) as running:
+            await growth(running, options, report)
+        shutil.rmtree(filled)
 
 
 async def until_signal(options: argparse.Namespace) -> int:
