@@ -19,6 +19,7 @@ from deploy.local.processes import PartFailed
 from tests.bench.added import added
 from tests.bench.fetch.comparing import fetches
 from tests.bench.growth import growth
+from tests.bench.profile import profile
 from tests.bench.reads import reads
 from tests.bench.report import Report
 from tests.bench.rival.running import Shape
@@ -29,14 +30,25 @@ from tests.bench.whole_job import CONTENDERS, compare
 # Growth has a stack of its own, which it fills.
 GROWTH = "growth"
 Run = Callable[[Bench, argparse.Namespace, Report], Coroutine[Any, Any, object]]
-BENCHES: dict[str, Run] = {"job": compare, "added": added, "reads": reads, "fetch": fetches, "start": start}
-ALL = (*BENCHES, GROWTH)
+# Not one of the benches that run without a name.
+PROFILE = "profile"
+BENCHES: dict[str, Run] = {
+    "job": compare,
+    "added": added,
+    "reads": reads,
+    "fetch": fetches,
+    "start": start,
+    PROFILE: profile,
+}
+ALL = (*(each for each in BENCHES if each != PROFILE), GROWTH)
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
-    parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(ALL)}; all by default")
+    parser.add_argument(
+        "benches", nargs="*", metavar="BENCH", help=f"of {', '.join(ALL)}, all by default; or {PROFILE}"
+    )
     parser.add_argument("--output", type=Path, help="a file for the tables")
     parser.add_argument("--directory", type=Path, default=ROOT / "build" / "bench", help="data that is kept")
     parser.add_argument("--repetitions", type=int, default=5)
@@ -53,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rival-at-once", type=int, default=Shape.at_once, help="tasks in each worker")
     options = parser.parse_args()
     options.benches = options.benches or list(ALL)
-    if unknown := set(options.benches) - set(ALL):
+    if unknown := set(options.benches) - {*ALL, PROFILE}:
         parser.error(f"unknown benches: {', '.join(sorted(unknown))}")
     if max(options.clients) > options.accounts:
         parser.error("an account is synced for one client at a time: --accounts must be at least --clients")

@@ -12,7 +12,17 @@ from tests.bench.stacks import RIVALS, SERVERS, SERVICES, SETTLING_SECONDS, Benc
 OURS, ONE_CALL, TWO_CALLS = "ours", "rival, 1 call", "rival, 2 calls"
 CONTENDERS = (OURS, ONE_CALL, TWO_CALLS)
 COLUMNS = (
-    *("latency", "clients", "system", "syncs/s", "p50 ms", "p99 ms", "CPU ms/sync", "generator ms"),
+    *(
+        "latency",
+        "clients",
+        "system",
+        "syncs/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms/sync",
+        "programs ms",
+        "generator ms",
+    ),
     *("RSS MiB", "PSS MiB", "failed", "speed", "CPU", "PSS"),
 )
 
@@ -94,6 +104,7 @@ def rows(found: dict[Case, list[Measured]]) -> Iterator[Sequence[str]]:
             middle(each.p50 for each in measured),
             middle(each.p99 for each in measured),
             middle((each.machine for each in measured), 2),
+            middle((sum(each.groups.values()) for each in measured), 2),
             middle((each.generator for each in measured), 2),
             middle((rss for rss, _ in memory), 0),
             middle((pss for _, pss in memory), 0),
