@@ -20,7 +20,9 @@ def make_queue() -> Celery:
         worker_disable_rate_limits=True,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
-        broker_pool_limit=None,
+        broker_pool_limit=16,
         broker_connection_retry_on_startup=True,
+        # Otherwise each greenlet finds the backend anew.
+        result_backend_thread_safe=True,
     )
     return queue
