@@ -11,6 +11,7 @@ from tests.bench.stacks import RIVALS, SERVERS, SERVICES, SETTLING_SECONDS, Benc
 
 OURS, ONE_CALL, TWO_CALLS = "ours", "rival, 1 call", "rival, 2 calls"
 CONTENDERS = (OURS, ONE_CALL, TWO_CALLS)
+WARM_SECONDS, CLIENTS_A_SECOND = 2.0, 100
 COLUMNS = (
     *(
         "latency",
@@ -75,7 +76,9 @@ async def run(bench: Bench, system: str, *, clients: int, seconds: float, rate: 
     else:
         port = bench.rival.port
         requests = [bench.rival.request(name, funding=system == TWO_CALLS) for name in bench.names]
-    plan = Plan(port, requests, min(clients, len(requests)), seconds, rate=rate)
+    # The first answers come together, and later the more clients there are.
+    warm = WARM_SECONDS + (0 if rate else clients / CLIENTS_A_SECOND)
+    plan = Plan(port, requests, min(clients, len(requests)), seconds, warm, rate=rate)
     with bench.only(SERVICES if system == OURS else RIVALS):
         await asyncio.sleep(SETTLING_SECONDS)
         return await measure(plan, bench.groups)
