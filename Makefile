@@ -11,6 +11,8 @@ NPM := $(VENV)/npm
 # Programs that check the manifests, each group in a virtual environment of its own.
 GROUPS := manifests checkov
 TOOLS := $(GROUPS:%=$(VENV)/%/ready.stamp)
+# The stack of others that `make bench` measures beside ours, with a profiler.
+BENCH := $(VENV)/bench/ready.stamp
 OVERLAYS := single-node production demo
 PORT ?= 3000
 PROMETHEUS ?= prometheus
@@ -26,7 +28,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up rotate monitor check test lint contracts publish tools manifests lock images test-containers clean
+.PHONY: help install demo up rotate monitor check test lint contracts publish tools manifests bench lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -75,6 +77,9 @@ manifests: $(TOOLS) ## Write the rendered manifests of each overlay
 	for overlay in $(OVERLAYS); do $(VENV)/manifests/bin/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
 		--output deploy/kubernetes/overlays/$$overlay/rendered.yaml || exit; done
 
+bench: $(TEST) $(BENCH) ## Measure the system beside a usual stack; needs redis-server (ARGS=--help for its options)
+	$(BIN)/python -m tests.bench $(ARGS)
+
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
 		--extra contracts --extra chassis $(PARTS:%=--extra %) --extra local
@@ -83,7 +88,7 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 		*) more='--extra contracts --extra chassis' ;; esac; $(COMPILE) --output-file requirements/$$part.txt \
 		--constraints requirements/run.txt $$more --extra $$part || exit; done
 	$(COMPILE) --output-file requirements/build.txt --constraints requirements/test.txt --extra build
-	for group in $(GROUPS); do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
+	for group in $(GROUPS) bench; do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=; TAG=: a trial, no SBOM)
@@ -117,7 +122,7 @@ $(TEST): requirements/test.txt requirements/npm/package-lock.json $(RUN)
 		echo 'WARNING: npm could not install: THE TESTS WITH FOREIGN READERS OF OUR CONTRACTS ARE SKIPPED' >&2; }
 	@touch $@
 
-$(TOOLS): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
+$(TOOLS) $(BENCH): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
 	@echo 'Installing the programs of requirements/$*.txt'
 	@$(PYTHON) -m venv $(VENV)/$*
 	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
