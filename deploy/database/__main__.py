@@ -71,6 +71,11 @@ async def operate(url: str, options: argparse.Namespace) -> None:
         await act(connection, options)
 
 
+def _first_line(file: Path) -> bytes:
+    """Return the password with which the gateway was last seen; the next one may follow it."""
+    return file.read_bytes().strip().partition(b"\n")[0].strip()
+
+
 def main() -> None:
     """Run the command; a failure is reported in one line, without a password."""
     options = arguments()
@@ -81,7 +86,7 @@ def main() -> None:
             return
         migrate(url)
         if options.gateway_password_file:
-            asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().split()[0]))
+            asyncio.run(admit_gateway(url, _first_line(options.gateway_password_file)))
     except subprocess.SubprocessError:
         sys.exit("the database is not migrated: dbmate failed")  # its command line has no password
     except OperatorFailed as error:
