@@ -12,17 +12,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import psycopg
 
+from deploy.database.connecting import connect, with_password
 from deploy.database.migrations import migrating
 from deploy.database.operators import OperatorFailed, act, operator_arguments
-from deploy.database.roles import Connection, set_password
+from deploy.database.roles import set_password
 
 GATEWAY = "butler_gateway"
 MIGRATION_SECONDS = 900
-CONNECT_SECONDS = 10
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,25 +37,11 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(line)
 
 
-def with_password(url: str, password: str) -> str:
-    """Return the address with the password of its role; raises ValueError without a role."""
-    parts = urlsplit(url)
-    if not parts.username or parts.password:
-        raise ValueError("the URL must name a role, and hold no password")
-    _, _, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{place}").geturl()
-
-
 def migrate(url: str) -> None:
     """Run the migrations that are due; raises subprocess.SubprocessError."""
     program = Path(sys.executable).with_name("dbmate")
     environment = {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url}
     subprocess.run(migrating(program), env=environment, check=True, timeout=MIGRATION_SECONDS)
-
-
-async def connect(url: str) -> Connection:
-    """Open a connection that commits each statement; raises psycopg.Error."""
-    return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
 
 
 async def admit_gateway(url: str, password: bytes) -> None:

@@ -2,24 +2,24 @@
 
 import asyncio
 import time
-from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 
-from deploy.database.__main__ import connect, with_password
+from deploy.database.connecting import connect, with_password
 from deploy.database.passwords import candidates
 from deploy.database.roles import Connection
 from deploy.keys import FIRST_SEAL
 from deploy.kubernetes.kubectl import AGAIN, Kubectl
 from deploy.kubernetes.secrets import Object, Readable, objects
 from deploy.rotation.surroundings import RotationFailed
-from deploy.vault.__main__ import authorized, client_of
 from deploy.vault.calls import Refused
+from deploy.vault.connecting import Access, connected
 from deploy.vault.seal import Seal
 
 POLL_SECONDS = 2.0
@@ -37,20 +37,24 @@ NEEDED = ("jwt.pem", "grant.pem", "seal*.key", "gateway.nk", "butler_owner.passw
 class ClusterPlace:
     """The surroundings of a rotation in a cluster.
 
-    `vault` are the options of `deploy.vault`, `database_url` is that of `deploy.database`, both None where no
-    key needs them. `pause` waits for seconds.
+    `database_url` is that of `deploy.database`, None where no key needs it. `pause` waits for seconds.
     """
 
     def __init__(
         self,
         directory: Path,
         kubectl: Kubectl,
-        vault: Namespace,
+        vault: Access,
         database_url: str | None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.keys = directory
+        self._keys = directory
         self._kubectl, self._vault, self._database, self._pause = kubectl, vault, database_url, pause
+
+    @property
+    def keys(self) -> Path:
+        """Return the folder of the cluster's keys, which its operator keeps."""
+        return self._keys
 
     @property
     def fingerprints_file(self) -> Path:
@@ -99,12 +103,12 @@ class ClusterPlace:
         pods = [f"nats-{number}" for number in range(int(await self._kubectl.run(*size)))]
         self.tell(f"the accounts come into the files of {', '.join(pods)}")
         for pod in pods:
-            await self._until(lambda pod=pod: self._has(pod, accounts), f"{pod} does not get its accounts")  # type: ignore[misc]
+            await self._until(partial(self._has, pod, accounts), f"{pod} does not get its accounts")
         for pod in pods:
             before = await self._loaded(pod)
             await self._inside(pod, *RELOAD)
             await self._until(
-                lambda pod=pod, before=before: self._read_again(pod, before),  # type: ignore[misc]
+                partial(self._read_again, pod, before),
                 f"{pod} did not read its accounts: `kubectl logs {pod}` says why",
             )
             self.tell(f"{pod} has read its accounts")
@@ -119,7 +123,7 @@ class ClusterPlace:
     async def vault(self) -> AsyncIterator[httpx.AsyncClient]:
         """Connect to the vault as `deploy.vault` does; raises RotationFailed."""
         try:
-            async with client_of(self._vault) as client, authorized(client, self._vault.recovery_key_file):
+            async with connected(self._vault) as client:
                 yield client
         except (Refused, ValueError, OSError, httpx.HTTPError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__

@@ -65,10 +65,10 @@ def _run(call: list[str], given: str, seconds: float) -> subprocess.CompletedPro
 
 
 def _reason(errors: str, given: str) -> str:
-    """Return the last line of errors, or why it is not shown: it may repeat what was given."""
+    """Return the last line of errors, or why it is hidden: it may repeat what was given."""
     if _repeats(errors, given):
-        return "its words are not shown, because they repeat a secret"
-    return next(iter(errors.strip().splitlines()[-1:]), "without a word")[:SHOWN]
+        return "its error is hidden, because it repeats a secret"
+    return next(iter(errors.strip().splitlines()[-1:]), "it printed no error")[:SHOWN]
 
 
 def _repeats(text: str, given: str) -> bool:

@@ -32,7 +32,7 @@ from deploy.local.postgres import OWNER, Postgres
 from deploy.local.processes import PartFailed
 from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
-from deploy.rotation.catalogue import ROTATIONS
+from deploy.rotation.catalogue import ROTATIONS, explained
 from deploy.rotation.surroundings import RotationFailed
 
 INTERRUPTED = 130
@@ -58,7 +58,12 @@ def arguments() -> argparse.Namespace:
         action.add_argument(
             "--directory", type=Path, default=Path(".butler"), help="of the stack, which runs"
         )
-    rotate = commands.add_parser("rotate", help="replace a key of the stack, which runs")
+    rotate = commands.add_parser(
+        "rotate",
+        help="replace a key of the stack, which runs",
+        epilog=explained(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     rotate.add_argument("key", choices=ROTATIONS, help="repeat the same command after an interruption")
     rotate.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
     monitor = commands.add_parser("monitor", help="run a Prometheus that watches the stack")

@@ -17,10 +17,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import psycopg
-
-from deploy.local.processes import PartFailed
 from deploy.local.rotating import Local
 from deploy.local.sockets import MAX_PATH, require_ours
 from deploy.local.stack import Stack, Tell
@@ -67,7 +63,7 @@ class Control:
 
     def _begin(self, key: str, listener: Listener) -> None:
         if key not in ROTATIONS:
-            listener({"failed": f"no key {key!r} is rotated: choose one of {', '.join(ROTATIONS)}"})
+            listener({"failed": f"{key!r} is not a key: choose one of {', '.join(ROTATIONS)}"})
         elif self._running is not None:
             listener({"failed": f"a rotation of {self._key} runs already: wait until it has ended"})
         else:
@@ -80,8 +76,10 @@ class Control:
         try:
             await ROTATIONS[key](Local(self.stack, self._said))
             failed = ""
-        except (RotationFailed, PartFailed, httpx.HTTPError, psycopg.Error, OSError) as error:
-            failed = str(error) or type(error).__name__
+        except RotationFailed as error:
+            failed = str(error)
+        except Exception as error:  # noqa: BLE001 - told to the command, and the stack goes on
+            failed = f"{type(error).__name__}: {error}; repair that, and repeat the command, which goes on"
         finally:
             self._running = None
             self.tell(f"rotation of {key}: {failed or 'done'}")

@@ -101,4 +101,4 @@ class Local:
             async with await self.stack.parts.database.connect(role) as connection:
                 yield connection
         except psycopg.Error as error:
-            raise RotationFailed(f"PostgreSQL did not do it: {error}") from None
+            raise RotationFailed(f"PostgreSQL refused the change: {error}") from None

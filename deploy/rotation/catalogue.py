@@ -25,3 +25,22 @@ ROTATIONS: Mapping[str, Rotation] = {
     "passwords": rotate_passwords,
     "certificates": rotate_certificates,
 }
+
+# What each key is for, as `--help` shows it.
+PURPOSES: Mapping[str, str] = {
+    "jwt": "signs the access tokens of users",
+    "grant": "signs the gateway's grants, by which workers use an exchange key",
+    "sealing": "protects credentials on their way to the vault-broker",
+    "wrapping": "protects exchange keys on their way into the vault",
+    "login": "the secret id with which the vault-broker logs in at the vault",
+    "seal": "unseals the vault",
+    "nkeys": "with which services log in at the bus",
+    "passwords": "of the database's roles",
+    "certificates": "of the bus and the vault, and their authorities",
+}
+
+
+def explained() -> str:
+    """Return a line for each key."""
+    width = max(map(len, PURPOSES))
+    return "\n".join(["keys:", *(f"  {name:{width}}  {text}" for name, text in PURPOSES.items())])

@@ -29,14 +29,31 @@ async def rotate_passwords(place: Surroundings) -> None:
 
 
 async def _of_superuser(place: Surroundings) -> None:
-    """Replace the superuser's password, and note the times that only it may note; raises RotationFailed."""
-    try:
+    """Replace the superuser's password, unless it belongs to another; raises RotationFailed.
+
+    Only the superuser may note when its own and the owner's were made.
+    """
+    if await _logs_in(place, SUPERUSER):
         await _replace(place, SUPERUSER, SUPERUSER)
-    except RotationFailed as error:
+        return
+    async with place.database(OWNER):
+        pass  # the database answers, so it is the superuser who is refused
+    if (new := following(place.keys, SUPERUSER)).exists():
         raise RotationFailed(
-            f"the passwords of {GATEWAY} and {OWNER} are replaced, that of {SUPERUSER} is not: {error}. "
-            "That is all where the database's superuser is another's"
-        ) from None
+            f"the passwords of {GATEWAY} and {OWNER} are replaced. That of {SUPERUSER} is neither in its "
+            f"file nor in {new.name}, which an interrupted rotation has left: repair that, or delete "
+            f"{new.name} if the superuser belongs to another, then run the same command again"
+        )
+    place.tell(f"passwords: {SUPERUSER} can not log in with its own, which belongs to another, and stays")
+
+
+async def _logs_in(place: Surroundings, role: str) -> bool:
+    """Return whether a role can log in with a password of the folder."""
+    try:
+        async with place.database(role):
+            return True
+    except RotationFailed:
+        return False
 
 
 async def _replace(place: Surroundings, role: str, by: str) -> None:

@@ -1,5 +1,7 @@
 """Requests to the vault's API with root's rights: calls, records of its KV store, and mounts."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 import httpx
 
 Answer = dict[str, Any]
+
+UPGRADE_SECONDS, POLL_SECONDS = 20, 0.05
 
 
 class Refused(Exception):
@@ -55,12 +59,23 @@ async def mount(client: httpx.AsyncClient, engines: Mapping[str, Answer]) -> fro
         found = mounted[kind].get(f"{name}/")
         if found is None:
             await call(client, "POST", path, engine)
+            if engine["type"] == "kv":
+                await _until_upgraded(client, name)
             missing.add(path)
         elif any(found[key] != wanted for key, wanted in engine.items()):
             raise Refused(
                 f"{path} is another engine than {engine}: it is {found['type']}, {found['options']}"
             )
     return frozenset(missing)
+
+
+async def _until_upgraded(client: httpx.AsyncClient, name: str) -> None:
+    """Wait until a new KV store has made itself one of version 2; before, it answers 400 to everything."""
+    deadline = time.monotonic() + UPGRADE_SECONDS
+    while (response := await client.get(f"{name}/data/any")).status_code == httpx.codes.BAD_REQUEST:
+        if time.monotonic() > deadline:
+            response.raise_for_status()
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def now() -> str:

@@ -115,7 +115,7 @@ async def open_delivery(client: httpx.AsyncClient, file: Path, role_id: Path, se
     try:
         delivery = msgspec.json.decode(file.read_bytes(), type=Delivery)
     except msgspec.MsgspecError:
-        raise NotDelivered(f"{file} is no delivery") from None
+        raise NotDelivered(f"{file} is not a valid delivery") from None
     received = await receive(client, delivery)
     write_private(role_id, delivery.role_id.encode())
     write_private(secret_id, received.secret_id.encode())

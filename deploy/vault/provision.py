@@ -24,7 +24,7 @@ from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
 # With lockout, five wrong logins with the public role id would lock the broker out. It is not needed, because
 # a secret id is too long to guess.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
-ENGINES: dict[str, Answer] = {
+MOUNTS: dict[str, Answer] = {
     "sys/mounts/secret": {"type": "kv", "options": {"version": "2"}},
     "sys/auth/approle": {"type": "approle"},
 }
@@ -111,7 +111,7 @@ class Handover:
 
 def state(terms: Terms) -> bytes:
     """Return the hash of the state that provisioning sets up; if it differs, provisioning must run again."""
-    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
+    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, MOUNTS]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
@@ -121,7 +121,7 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms, *,
     If the login is renewed, earlier tokens are revoked, because they may have excess rights. `new` says that
     the vault was just initialised.
     """
-    await mount(client, ENGINES | PODS if terms.cluster else ENGINES)
+    await mount(client, MOUNTS | PODS if terms.cluster else MOUNTS)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
     engines = await settle(client, new=new)
     await admit(client, engines)

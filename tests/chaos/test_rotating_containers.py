@@ -1,7 +1,6 @@
 """The keys of a cluster are rotated by its command while containers of the manifests work."""
 
 import logging
-from argparse import Namespace
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from deploy.kubernetes.cluster import ClusterPlace
 from deploy.kubernetes.kubectl import Kubectl
 from deploy.local.ports import LOOPBACK
 from deploy.rotation.catalogue import ROTATIONS
+from deploy.vault.connecting import Access
 from tests.chaos.load import all_ended_once
 from tests.chaos.parts import World
 from tests.cluster.rolling import SYNCS_PER_SECOND, Endpoints, connected
@@ -33,7 +33,7 @@ KEYS = ("jwt", "grant", "nkeys")
 ROLLED = [
     *["gateway"] * 3,
     *["vault-broker", *["gateway"] * 3, "vault-broker"],
-    *["vault-broker", "sync-worker", "gateway"],
+    *["gateway", "sync-worker", "vault-broker"],
 ]
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ async def _place(
     ca, port = whole_cluster.directory / "ca.pem", whole_cluster.database.port
     url = f"postgresql://butler_owner@{LOOPBACK}:{port}/butler?sslmode=verify-full&sslrootcert={ca}"
     async with answering(deployments.answer) as program:
-        yield ClusterPlace(whole_cluster.keys, Kubectl(program, "butler"), Namespace(), url, passes)
+        yield ClusterPlace(whole_cluster.keys, Kubectl(program, "butler"), Access(None), url, passes)
 
 
 async def test_rotations_lose_no_sync_and_end_no_session(

@@ -3,12 +3,16 @@
 import asyncio
 import json
 import re
+import shlex
 import subprocess
-from argparse import Namespace
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
+import httpx
+import msgspec
+import psycopg
 import pytest
 
 from contracts.wire.key_files import pieces
@@ -17,11 +21,13 @@ from deploy.kubernetes.cluster import ClusterPlace
 from deploy.kubernetes.kubectl import Kubectl
 from deploy.kubernetes.secrets import objects
 from deploy.private_files import private_folder, write_private
-from deploy.rotation.catalogue import ROTATIONS
-from deploy.rotation.surroundings import RotationFailed
+from deploy.rotation.catalogue import PURPOSES, ROTATIONS, Rotation
+from deploy.rotation.surroundings import RotationFailed, Surroundings
 from deploy.signing_keys import new_key
+from deploy.vault import __main__ as vault_command
+from deploy.vault.connecting import Access
 from tests.kubernetes.kubectl import Refused, answering, applied
-from tests.kubernetes.manifests import TOOLS, tool
+from tests.kubernetes.manifests import TOOLS, every, of_kind, tool
 
 SECONDS = 60
 REPLACED = [
@@ -79,12 +85,7 @@ class Cluster:
 
     def place(self, program: str, keys: Path) -> ClusterPlace:
         """Return this cluster as a place of rotations."""
-        return ClusterPlace(keys, Kubectl(program, "butler"), rotate_options(keys), None, self.passes)
-
-
-def rotate_options(keys: Path) -> Namespace:
-    """Return the options of the command."""
-    return rotate.arguments(["--directory", str(keys), "jwt"])
+        return ClusterPlace(keys, Kubectl(program, "butler"), Access(None), None, self.passes)
 
 
 @pytest.fixture(name="keys")
@@ -165,7 +166,7 @@ async def test_no_secret_is_in_a_call_or_in_words(keys: Path, capsys: pytest.Cap
     cluster = Cluster()
     cluster.refused["apply"] = "error: invalid object GIVEN"
     async with answering(cluster.answer) as program:
-        with pytest.raises(RotationFailed, match="not shown, because they repeat a secret") as failed:
+        with pytest.raises(RotationFailed, match="hidden, because it repeats a secret") as failed:
             await ROTATIONS["jwt"](cluster.place(program, keys))
         cluster.refused.clear()
         await ROTATIONS["jwt"](cluster.place(program, keys))
@@ -204,3 +205,98 @@ def test_a_key_that_the_cluster_replaces_is_told_in_a_sentence(
 
     with pytest.raises(SystemExit, match=rf"^{key}: .* mine"):
         rotate.main()
+
+
+def printed(key: str, keys: Path) -> str:
+    """Return the command that is printed for a key that something else replaces."""
+    text = rotate.ELSEWHERE[key].format(keys=shlex.quote(str(keys)), namespace="mine")
+    return re.findall(r"`(\.venv[^`]*|cmctl[^`]*)`", text)[0].partition("deploy.vault ")[2] or text
+
+
+def test_the_command_that_ends_logins_keeps_the_pins(tmp_path: Path) -> None:
+    """It runs as it is printed, and writes the fingerprints into a file that pins nothing."""
+    keys = tmp_path / "the keys"
+    options = vault_command.arguments(shlex.split(printed("login", keys)))
+
+    assert (options.directory, options.kubernetes_namespace, options.renew_login) == (keys, "mine", True)
+    assert options.fingerprints_file == keys / "fingerprints.vault"
+    assert (options.address, options.recovery_key_file) == ("https://127.0.0.1:8200", keys / "recovery.key")
+
+
+@every()
+def test_only_certificates_that_the_authority_issues_are_renewed(overlay: str) -> None:
+    """A renewal of the authority itself would cut servers from clients."""
+    leaves = {
+        each["metadata"]["name"] for each in of_kind(overlay, "Certificate") if not each["spec"].get("isCA")
+    }
+    found = printed("certificates", Path())
+
+    assert leaves - {"exchange"} == {*rotate.LEAVES}
+    assert f"--namespace mine {' '.join(rotate.LEAVES)}`" in found
+
+
+def failed(monkeypatch: pytest.MonkeyPatch, *line: str | Path) -> str:
+    """Run the command, which fails, and return its line."""
+    for name in ("VAULT_ADDR", "VAULT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", ["rotate", *map(str, line)])
+    with pytest.raises(SystemExit) as ended:
+        rotate.main()
+    assert "\n" not in str(ended.value)
+    return str(ended.value)
+
+
+@pytest.mark.parametrize("key", ["seal", "sealing", "wrapping"])
+def test_without_a_token_nothing_is_changed(
+    key: str, keys: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what is missing, before the first change and without a call of kubectl."""
+    before = {path.name: path.read_bytes() for path in keys.iterdir()}
+    line = ("--directory", keys, "--kubectl", "/none", "--address", "https://127.0.0.1:9", key)
+
+    assert "(the token is missing: set VAULT_TOKEN" in failed(monkeypatch, *line)
+    assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device", "jwt.pem.new"), "jwt.pem.new: No space left on device"),
+        (psycopg.OperationalError("it ended\nthe secret"), "OperationalError: it ended"),
+        (httpx.ReadTimeout("it is slow"), "ReadTimeout: it is slow"),
+        (msgspec.DecodeError("the secret"), r"a file of the keys is damaged \(DecodeError\)"),
+    ],
+)
+def test_an_unexpected_failure_is_told_in_one_line(
+    error: Exception, reason: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that the same command goes on, and no secret of a file."""
+
+    async def fails(_: Surroundings) -> None:
+        raise error
+
+    monkeypatch.setitem(cast("dict[str, Rotation]", ROTATIONS), "jwt", fails)
+    said = failed(monkeypatch, "--directory", keys, "jwt")
+
+    assert re.fullmatch(
+        rf"jwt is not rotated yet: {reason}: repair that, then run the same .*goes on.*", said
+    )
+    assert "secret" not in said
+
+
+def test_a_damaged_file_of_the_seal_is_named(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its content is not repeated."""
+    write_private(keys / "seal.json", b'{"secret')
+
+    assert "seal.json is damaged" in failed(monkeypatch, "--directory", keys, "seal")
+
+
+def test_help_says_what_each_key_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """All keys have a phrase."""
+    with pytest.raises(SystemExit):
+        rotate.arguments(["--help"])
+
+    shown = capsys.readouterr().out
+    assert PURPOSES.keys() == ROTATIONS.keys()
+    assert all(f"{key} " in shown and PURPOSES[key] in shown for key in ROTATIONS)

@@ -1,17 +1,23 @@
 """An interrupted rotation leaves keys that work, and the same command ends it."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deploy.bus_keys import OWN_USERS, public_key, public_keys, seed_file
+from deploy.database.passwords import following, in_use
 from deploy.database.roles import Connection
+from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.local.certificates import make_authority
+from deploy.local.postgres import Postgres
+from deploy.private_files import write_private
 from deploy.rotation.bus import rotate_nkeys
 from deploy.rotation.catalogue import Rotation
 from deploy.rotation.certificates import rotate_certificates
+from deploy.rotation.passwords import rotate_passwords
 from deploy.rotation.surroundings import RotationFailed, Surroundings
 from deploy.vault.seal import Seal
 
@@ -114,3 +120,65 @@ async def test_an_authority_is_trusted_at_each_step(tmp_path: Path, step: int) -
 def trust(folder: Path) -> bytes:
     """Return the certificates of the authorities that are trusted, after the check of a start."""
     return make_authority(folder, "any").certificate_path.read_bytes()
+
+
+class OthersSuperuser(Stopping):
+    """A place whose superuser is refused, and if `gone` all others after it; its database stays as it is."""
+
+    def __init__(self, keys: Path, postgres: Postgres, *, gone: bool = False) -> None:
+        super().__init__(keys, 0)
+        self._postgres, self._gone, self._refused = postgres, gone, False
+        self.told: list[str] = []
+
+    def tell(self, text: str) -> None:
+        """Keep a line of progress."""
+        self.told.append(text)
+
+    @asynccontextmanager
+    async def database(self, role: str) -> AsyncIterator[Connection]:
+        """Connect, and take back what is done; raises RotationFailed."""
+        self._refused |= role == SUPERUSER
+        if role == SUPERUSER or (self._refused and self._gone):
+            raise RotationFailed(f"{role} is refused")
+        async with (
+            await self._postgres.connect(role) as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            yield connection
+
+
+@pytest.fixture(name="passwords")
+def _passwords(tmp_path: Path) -> Path:
+    for role in (GATEWAY, OWNER, SUPERUSER):
+        write_private(in_use(tmp_path, role), b"before")
+    return tmp_path
+
+
+async def test_a_superuser_of_another_keeps_its_password(passwords: Path, clean_database: Postgres) -> None:
+    """The rotation of the others succeeds, and leaves no next password."""
+    place = OthersSuperuser(passwords, clean_database)
+    await rotate_passwords(place)
+
+    assert "belongs to another" in place.told[-1]
+    assert {path.name for path in passwords.iterdir()} == {
+        in_use(passwords, role).name for role in (GATEWAY, OWNER, SUPERUSER)
+    }
+    kept = [role for role in (GATEWAY, OWNER, SUPERUSER) if in_use(passwords, role).read_bytes() == b"before"]
+    assert kept == [SUPERUSER]
+
+
+async def test_a_next_password_that_may_be_in_use_stays(passwords: Path, clean_database: Postgres) -> None:
+    """An interrupted rotation may have given it to the superuser already."""
+    write_private(following(passwords, SUPERUSER), b"next")
+    with pytest.raises(RotationFailed, match="an interrupted rotation has left"):
+        await rotate_passwords(OthersSuperuser(passwords, clean_database))
+
+    assert following(passwords, SUPERUSER).read_bytes() == b"next"
+
+
+async def test_a_database_that_is_gone_is_not_another_superuser(
+    passwords: Path, clean_database: Postgres
+) -> None:
+    """The rotation fails, so that its repetition replaces the superuser's password, too."""
+    with pytest.raises(RotationFailed, match=f"{OWNER} is refused"):
+        await rotate_passwords(OthersSuperuser(passwords, clean_database, gone=True))

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copy
@@ -14,12 +16,13 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.processes import Processes
-from deploy.private_files import write_private
+from deploy.private_files import private_folder, write_private
 from deploy.rotation.login import rotate_login
 from deploy.rotation.seal import rotate_seal
 from deploy.rotation.surroundings import RotationFailed
 from deploy.vault.delivery import SECRET_IDS
 from deploy.vault.engines import SEAL
+from deploy.vault.seal import Keys as SealKeys
 from deploy.vault.seal import Seal
 from tests.vault_broker.conftest import logged_in
 from tests.vault_broker.rotating import Place
@@ -136,6 +139,49 @@ async def test_the_old_key_of_the_seal_opens_the_vault_no_more(own: OwnVault, tm
     await own.stop()
     own.seal_keys = rotated
     await own.start()
+
+
+@dataclass
+class Forwarded(Place):
+    """A vault behind a forward that ends when the vault restarts; its seal is none of a server's."""
+
+    forwarded: bool = False
+    restarts: int = 0
+
+    @property
+    def seal(self) -> Seal:
+        """Return keys that the vault does not use."""
+        return Seal(self.keys, "first")
+
+    async def restart_vault(self) -> None:
+        """End the forward."""
+        self.forwarded = False
+        self.restarts += 1
+
+    @asynccontextmanager
+    async def vault(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Yield the vault's client; raises RotationFailed without a forward."""
+        if not self.forwarded:
+            raise RotationFailed("no forward")
+        yield self.own.client
+
+
+async def test_a_seal_whose_forward_has_ended_gets_one_key(own: OwnVault, tmp_path: Path) -> None:
+    """Before the first change the command fails without one; after the last restart it goes on from there."""
+    place = Forwarded(own, private_folder(tmp_path / "keys"))
+    with pytest.raises(RotationFailed, match="no forward"):
+        await rotate_seal(place)
+    assert (place.seal.keys().current.id, place.restarts) == ("first", 0)
+
+    place.forwarded = True
+    with pytest.raises(RotationFailed, match="no forward"):
+        await rotate_seal(place)
+    key = place.seal.keys().current
+    place.forwarded = True
+    await rotate_seal(place)
+
+    assert place.seal.keys() == SealKeys(key)
+    assert (place.seal.files(), place.restarts) == ([*place.keys.glob("seal*.key")], 2)
 
 
 async def test_a_broker_of_a_cluster_has_no_secret_id(own: OwnVault, tmp_path: Path) -> None:
