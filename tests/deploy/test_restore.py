@@ -67,6 +67,15 @@ CASES = {
         vault="early",
         streams_lost=True,
     ),
+    "the database before the vault": Case(
+        {KEPT: (False, True), DELETED: (True, True), ROTATED: (True, True)},
+        database="early",
+        vault="late",
+        orphans=1,
+    ),
+    "the vault before the database": Case(
+        {KEPT: (False, True), DELETED: (True, True), ROTATED: (True, True)}, database="late", vault="early"
+    ),
 }
 
 
