@@ -9,10 +9,12 @@ token, as `deploy.vault` has them (VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are 
 
 import argparse
 import asyncio
+import fcntl
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -84,9 +86,23 @@ async def _rotate(options: argparse.Namespace) -> None:
     kubectl = Kubectl(options.kubectl, options.namespace)
     place = ClusterPlace(options.directory, kubectl, access_of(options), options.database_url)
     place.check()
-    await ROTATIONS[options.key](place)
-    await place.apply()  # also what changed after the last step that read objects
+    with _alone(options.directory):
+        await ROTATIONS[options.key](place)
+        await place.apply()  # also what changed after the last step that read objects
     place.tell(f"{options.key} is rotated: back {options.directory} up")
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold a lock of the folder, which the kernel releases with the process; raises RotationFailed."""
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RotationFailed(f"another rotation runs on {directory}: wait until it has ended") from None
+    finally:
+        os.close(folder)
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,10 @@
 trustme makes both. They are kept in files, so that clients that trust the authority still do after a restart.
 """
 
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -88,7 +91,10 @@ class Succession:
 
     def announce(self) -> None:
         """Make an authority that follows, and have both trusted, unless both are; raises OSError."""
-        trusted, key = self.folder / "ca.pem", self.folder / "ca-key.pem"
+        with _alone(self.folder):
+            self._announce(self.folder / "ca.pem", self.folder / "ca-key.pem")
+
+    def _announce(self, trusted: Path, key: Path) -> None:
         if len(x509.load_pem_x509_certificates(trusted.read_bytes())) > 1:
             return
         issuing = _certificate(Identity(trusted, key))
@@ -99,14 +105,16 @@ class Succession:
 
     def take_over(self) -> None:
         """Let the new authority issue; raises OSError."""
-        if self._next.exists():
-            self._next.replace(self.folder / "ca-key.pem")
+        with _alone(self.folder):
+            if self._next.exists():
+                self._next.replace(self.folder / "ca-key.pem")
 
     def forget(self) -> None:
         """Have only the authority trusted that issues; raises OSError."""
         trusted = self.folder / "ca.pem"
-        issuing = _certificate(Identity(trusted, self.folder / "ca-key.pem"))
-        write_private(trusted, issuing.public_bytes(Encoding.PEM), mode=0o644)
+        with _alone(self.folder):
+            issuing = _certificate(Identity(trusted, self.folder / "ca-key.pem"))
+            write_private(trusted, issuing.public_bytes(Encoding.PEM), mode=0o644)
 
     @property
     def _next(self) -> Path:
@@ -117,10 +125,22 @@ def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> A
     """Return the authority of this directory (`ca.pem`, `ca-key.pem`); the first call creates it."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "ca.pem", directory / "ca-key.pem", validity)
-    if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
-        made = CA(path_length=0, organization_unit_name=name)
-        _save(authority, made.cert_pem, made.private_key_pem)
+    with _alone(directory):
+        if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
+            made = CA(path_length=0, organization_unit_name=name)
+            _save(authority, made.cert_pem, made.private_key_pem)
     return authority
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Let no other thread or process change the authority: half changed, its pair would look unusable."""
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _certificate(identity: Identity) -> x509.Certificate:

@@ -46,9 +46,11 @@ class Control:
         """Take one command, and write lines until its rotation or its client ends."""
         lines = asyncio.Queue[dict[str, str]]()
         try:
-            if _is_ours(writer):
+            if not _is_ours(writer):
+                lines.put_nowait({"failed": "only the user that started the stack may rotate its keys"})
+            else:
                 self._begin((await reader.readline()).decode(errors="replace").strip(), lines.put_nowait)
-                await _write_all(lines, writer)
+            await _write_all(lines, writer)
         except (OSError, ValueError):
             pass  # the client has ended
         finally:

@@ -238,18 +238,22 @@ async def restart_openbao(processes: Processes, directory: Path, *, by_recovery:
 
 @asynccontextmanager
 async def vault_as_root(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Connect to the running vault as root, by its recovery key; the token exists only in the block.
+    """Connect to the running vault as root, by its recovery key; the token ends with the block.
+
+    After a block that was killed, the next start provisions the vault again, which ends all tokens.
 
     The vault restarts before and after it, because its normal configuration gives no root token. Raises
     PartFailed, httpx.HTTPError and OSError.
     """
-    vault = OpenBao.of(directory)
+    vault, done = OpenBao.of(directory), directory / "openbao" / "provisioned"
+    write_private(done, b"a rotation changes the vault")
     try:
         await restart_openbao(processes, directory, by_recovery=True)
         async with vault.client() as client:
             token = await recovered_root_token(client, directory / "openbao" / "recovery.key")
             async with as_root(client, token):
                 yield client
+        write_private(done, state(TERMS))
     finally:
         await restart_openbao(processes, directory)
 

@@ -21,8 +21,8 @@ async def rotate_passwords(place: Surroundings) -> None:
         place.tell("passwords: the gateway learns its next one")
         await place.roll(SERVICE)
         await _replace(place, GATEWAY, OWNER)
-        await _replace(place, OWNER, OWNER)
         await place.roll(SERVICE)
+        await _replace(place, OWNER, OWNER)
         await _of_superuser(place)
     except OSError as error:
         raise RotationFailed(f"the files of passwords can not be changed: {error.strerror}") from None

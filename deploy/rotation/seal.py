@@ -40,7 +40,7 @@ async def _rotate(place: Surroundings) -> None:
         engines = Engines.of(found) if (found := await record(client, ENGINES)) else Engines()
         await write(client, engines.made(SEAL))
     former = ", ".join(seal.forget()) or "no file"
-    place.tell(f"deleted {former}: snapshots of before need it, which your backup of the keys has")
+    place.tell(f"deleted {former}: earlier snapshots need it, so keep it in your backup of the keys")
 
 
 async def _check_vault(place: Surroundings) -> None:

@@ -69,6 +69,11 @@ async def _three_steps(place: Surroundings, name: str, learn: Step, use: Step) -
         write_private(path, _lines(old, _newer(old, name)))
         place.tell(f"{name}: a new key is the second one")
     first, second = _keys(path)
+    if _made(first) == _made(second):
+        raise RotationFailed(
+            f"the two keys of {path} do not say which is newer: end the rotation that was begun by hand, or "
+            "write a line `Created: TIME` before each"
+        )
     if _made(second) > _made(first):
         await learn()
         first, second = second, first

@@ -17,6 +17,8 @@ from deploy.vault.engines import BROKER
 ROLE = f"auth/approle/role/{BROKER}"
 SECRET_IDS = f"{ROLE}/secret-id"
 TTL = "1h"
+# What the vault answers about a token that it does not know.
+ENDED = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
 
 
 class NotDelivered(Exception):
@@ -82,10 +84,9 @@ async def end_earlier(client: httpx.AsyncClient, newest: str) -> None:
     for accessor in {*known} - {newest}:
         await call(client, "POST", f"{ROLE}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
     for accessor in await names(client, "auth/token/accessors"):
-        found = await client.post("auth/token/lookup-accessor", json={"accessor": accessor})
-        token = found.json()["data"] if found.is_success else {}  # it may have ended meanwhile
+        token = await _token(client, "lookup", accessor)
         if BROKER in token.get("policies", []) and (token.get("meta") or {}).get("created") != made:
-            await client.post("auth/token/revoke-accessor", json={"accessor": accessor})
+            await _token(client, "revoke", accessor)
 
 
 async def newest_secret_id(client: httpx.AsyncClient) -> str:
@@ -97,6 +98,15 @@ async def newest_secret_id(client: httpx.AsyncClient) -> str:
     if not times:
         raise NotDelivered("the broker has no secret id")
     return max(times, key=lambda accessor: datetime.fromisoformat(times[accessor]))
+
+
+async def _token(client: httpx.AsyncClient, act: str, accessor: str) -> Answer:
+    """Look a token up, or revoke it; the answer about one that has ended meanwhile is empty."""
+    answer = await client.post(f"auth/token/{act}-accessor", json={"accessor": accessor})
+    if answer.status_code in ENDED:
+        return {}
+    found: Answer = answer.raise_for_status().json()["data"] if answer.content else {}
+    return found
 
 
 async def _lookup(client: httpx.AsyncClient, accessor: str) -> Answer:

@@ -125,6 +125,9 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms, *,
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
     engines = await settle(client, new=new)
     await admit(client, engines)
+    while (later := await settle(client, new=False)) != engines:  # a rotation went on meanwhile
+        engines = later
+        await admit(client, engines)
     if terms.cluster:
         await _admit_pods(client, terms, terms.cluster)
     else:

@@ -1,7 +1,9 @@
 """The command that rotates a key of a cluster: its calls of kubectl, their order, and what they show."""
 
 import asyncio
+import fcntl
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -300,3 +302,17 @@ def test_help_says_what_each_key_is_for(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert PURPOSES.keys() == ROTATIONS.keys()
     assert all(f"{key} " in shown and PURPOSES[key] in shown for key in ROTATIONS)
+
+
+async def test_one_rotation_runs_at_a_time_on_a_folder(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second command is refused before it changes anything."""
+    folder = os.open(keys, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    before = {path: path.read_bytes() for path in keys.iterdir()}
+    monkeypatch.setattr("sys.argv", ["rotate", "--directory", str(keys), "--kubectl", "/nowhere", "jwt"])
+    try:
+        with pytest.raises(SystemExit, match="another rotation runs on"):
+            await asyncio.to_thread(rotate.main)
+    finally:
+        os.close(folder)
+    assert {path: path.read_bytes() for path in keys.iterdir()} == before

@@ -124,3 +124,19 @@ async def test_a_clock_that_went_back_starts_no_rotation(paper: Callable[[str, i
         await ROTATIONS["jwt"](place)
 
     assert file.read_bytes() == kept
+
+
+@pytest.mark.parametrize("key", ["jwt", "grant"])
+async def test_two_keys_of_which_none_is_newer_are_left_alone(
+    paper: Callable[[str, int], Paper], key: str
+) -> None:
+    """A rotation that was begun by hand with keys without times ends by hand: the newer one could be lost."""
+    place = paper(key, 0)
+    file = place.keys / place.name
+    two = b"".join(PEM + new_key().partition(PEM)[2] for _ in range(2))
+    file.write_bytes(two)
+    with pytest.raises(RotationFailed, match="do not say which is newer"):
+        await ROTATIONS[key](place)
+
+    assert file.read_bytes() == two
+    assert not place.steps

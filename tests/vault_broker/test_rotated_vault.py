@@ -96,6 +96,10 @@ async def test_what_was_sealed_before_opens_no_more(
         earlier = [each for number, each in metadata["versions"].items() if int(number) < last - 1]
         assert len(earlier) > 1
         assert all(each["destroyed"] for each in earlier)
+        kept = [number for number, each in metadata["versions"].items() if not each["destroyed"]]
+        records = [(await own_vault.root("GET", f"{path}?version={each}"))["data"]["data"] for each in kept]
+        assert {record["private_key"] for record in records} == {records[-1]["private_key"]}
+        assert not any("other_private_key" in record for record in records)
         assert set((await own_vault.root("GET", path))["data"]["data"]) == {"private_key", "created"}
 
 

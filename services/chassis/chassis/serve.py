@@ -28,7 +28,7 @@ HEAD_MILLISECONDS = 10_000
 HEAD_BYTES = 64 * 1024
 FINISH_SECONDS = 6.0
 # The process before has its ports for so long at most.
-FREE_SECONDS, POLL_SECONDS = 30.0, 0.05
+FREE_SECONDS, POLL_SECONDS = 60.0, 0.05
 
 log = structlog.get_logger()
 

@@ -142,14 +142,15 @@ class Pool:
     async def read(self, look: Callable[[Connection], Awaitable[Seen]]) -> Seen:
         """Return what one statement reads, outside of a transaction; raises the errors of `transaction`.
 
-        It is repeated on another connection if the first one is broken.
+        It is repeated on another connection if the first one is broken or does not answer at once.
         """
         waiting = _Waiting(TRANSACTION_SECONDS)
         async with self._translated(waiting):
             async with self._lent(waiting, None) as connection:
                 try:
-                    return await look(connection)
-                except psycopg.OperationalError:
+                    async with asyncio.timeout(CHECK_SECONDS):
+                        return await look(connection)
+                except (psycopg.OperationalError, TimeoutError):
                     if not connection.closed:
                         raise
             async with self._lent(waiting, BEGIN) as connection:
