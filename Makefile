@@ -11,6 +11,8 @@ NPM := $(VENV)/npm
 # Programs that check the manifests, each group in a virtual environment of its own.
 GROUPS := manifests checkov
 TOOLS := $(GROUPS:%=$(VENV)/%/ready.stamp)
+# The stack of others that `make bench` measures beside ours, with a profiler.
+BENCH := $(VENV)/bench/ready.stamp
 OVERLAYS := single-node production demo
 PORT ?= 3000
 PROMETHEUS ?= prometheus
@@ -18,13 +20,15 @@ PROMETHEUS ?= prometheus
 JOBS ?= 2
 # Each file of tests stays in one process, which starts the servers that its tests share.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# pytest's exit code where ARGS choose none of its tests.
+NOTHING_CHOSEN := 5
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # uv keeps each pinned version while it fits pyproject.toml; ARGS=--upgrade takes newer ones.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up monitor check test lint contracts publish tools manifests lock images test-containers clean
+.PHONY: help install demo up rotate monitor check test lint contracts publish tools manifests bench lock images test-containers clean
 # Each process of the tests imports everything, which takes it twice as long where nothing compiled is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -40,14 +44,20 @@ demo: $(RUN) ## Start everything in a temporary directory and sync a simulated a
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)
 
+rotate: $(RUN) ## Replace a key of the running stack (KEY=jwt, for example; without it: which keys there are)
+	@exec $(BIN)/python -m deploy.local rotate $(or $(KEY),--help)
+
 monitor: $(RUN) ## Run a Prometheus with our alerts beside `make up` (PORT=9090, PROMETHEUS=: another than that of PATH)
 	@exec $(BIN)/python -m deploy.local monitor --port $(if $(filter 3000,$(PORT)),9090,$(PORT)) --program $(PROMETHEUS)
 
 check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
-	$(PYTEST) -m 'not stack and not containers' $(ARGS)
+	$(PYTEST) -m 'not stack and not containers and not alone' $(ARGS)
 
 test: $(TEST) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
-	$(PYTEST) -m 'not containers' $(ARGS)
+	$(PYTEST) -m 'not containers and not alone' $(ARGS); many=$$?; \
+		case $$many in 0 | $(NOTHING_CHOSEN)) ;; *) exit $$many ;; esac; \
+		$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
+		case $$alone/$$many in 0/* | $(NOTHING_CHOSEN)/0) ;; *) exit $$alone ;; esac
 
 lint: $(TEST) ## Check style and types
 	$(BIN)/ruff check .
@@ -67,6 +77,9 @@ manifests: $(TOOLS) ## Write the rendered manifests of each overlay
 	for overlay in $(OVERLAYS); do $(VENV)/manifests/bin/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
 		--output deploy/kubernetes/overlays/$$overlay/rendered.yaml || exit; done
 
+bench: $(TEST) $(BENCH) ## Measure the system beside a usual stack; needs redis-server (ARGS=--help for its options)
+	$(BIN)/python -m tests.bench $(ARGS)
+
 lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --output-file requirements/run.txt \
 		--extra contracts --extra chassis $(PARTS:%=--extra %) --extra local
@@ -75,7 +88,7 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 		*) more='--extra contracts --extra chassis' ;; esac; $(COMPILE) --output-file requirements/$$part.txt \
 		--constraints requirements/run.txt $$more --extra $$part || exit; done
 	$(COMPILE) --output-file requirements/build.txt --constraints requirements/test.txt --extra build
-	for group in $(GROUPS); do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
+	for group in $(GROUPS) bench; do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=; TAG=: a trial, no SBOM)
@@ -109,7 +122,7 @@ $(TEST): requirements/test.txt requirements/npm/package-lock.json $(RUN)
 		echo 'WARNING: npm could not install: THE TESTS WITH FOREIGN READERS OF OUR CONTRACTS ARE SKIPPED' >&2; }
 	@touch $@
 
-$(TOOLS): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
+$(TOOLS) $(BENCH): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
 	@echo 'Installing the programs of requirements/$*.txt'
 	@$(PYTHON) -m venv $(VENV)/$*
 	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

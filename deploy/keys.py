@@ -1,17 +1,20 @@
 """The keys of a system, created once in a folder that its operator keeps, by the part that needs them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes
 
 from contracts.wire.bus_accounts import server_accounts
-from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import write_subscribers
-from deploy.local.subscribers import SYSTEM, Registry, public_key
+from deploy.bus_keys import public_keys
+from deploy.database.passwords import candidates
+from deploy.local.subscribers import Registry
 from deploy.private_files import kept, password
 from deploy.signing_keys import new_key, public_pem
+from deploy.vault.seal import Seal
 
-SEAL_BYTES = 32
+# The id of the seal's first key, and the configuration that names the keys, where OpenBao finds both.
+FIRST_SEAL, SEAL_CONFIGURATION, SECRETS = "first", "seal-configuration.json", "/run/secrets/butler"
 SERVICES = ("gateway", "sync-worker", "vault-broker")
 OWNER, GATEWAY, SUPERUSER = "butler_owner", "butler_gateway", "postgres"
 
@@ -29,9 +32,8 @@ def keys(directory: Path) -> dict[str, Files]:
 def accounts(directory: Path) -> Mapping[str, str]:
     """Return the accounts of the bus, with public keys only, and the list of subscribers."""
     subscribers = Registry(directory / "subscribers.json", directory).subscribers()
-    public = {name: public_key(directory / f"{name}.nk") for name in (*(user.name for user in USERS), SYSTEM)}
     return {
-        "accounts.conf": server_accounts(public, subscribers),
+        "accounts.conf": server_accounts(public_keys(directory), subscribers),
         "subscribers.json": write_subscribers(subscribers).decode(),
     }
 
@@ -50,14 +52,22 @@ def _of_database(directory: Path) -> dict[str, Files]:
     return {
         name: {
             "username": role.encode(),
-            "password": kept(directory / f"{role}.password", password).read_bytes(),
+            "password": _password(directory, role),
         }
         for name, role in roles.items()
     }
 
 
+def _password(directory: Path, role: str) -> bytes:
+    """Return a role's password; the gateway connects with the next one, too, while it is replaced."""
+    kept_file = kept(directory / f"{role}.password", password)
+    return "\n".join(candidates(directory, role)).encode() if role == GATEWAY else kept_file.read_bytes()
+
+
 def _of_vault(directory: Path) -> dict[str, Files]:
-    seal = kept(directory / "seal.key", lambda: token_bytes(SEAL_BYTES)).read_bytes()
+    seal = Seal(directory, FIRST_SEAL)
+    files = {path.name: path.read_bytes() for path in seal.files()}
+    files[SEAL_CONFIGURATION] = json.dumps({"seal": seal.configuration(SECRETS)}).encode()
     token = directory / "vault.token"
     provisioning = {"provision-vault": {"token": token.read_bytes().strip()}} if token.exists() else {}
-    return {"openbao-seal": {"seal.key": seal}, **provisioning}
+    return {"openbao-seal": files, **provisioning}

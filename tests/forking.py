@@ -50,7 +50,8 @@ class ForkingProcesses(Processes):
         context.set_forkserver_preload(LIBRARIES)
         confined = (self.way, program.reach) if program.reach else None
         out, environment = Inherited(output.fileno()), dict(program.environment)
-        known = (command, environment, out, confined, program.death_signal)
+        descriptors = {name: Inherited(each) for name, each in program.descriptors.items()}
+        known = (command, environment, out, confined, program.death_signal, descriptors)
         process = context.Process(target=_run, args=known, daemon=True)
         process.start()
         return Fork(process)
@@ -121,6 +122,7 @@ def _run(
     output: int,
     confined: tuple[Way, Reach] | None,
     death_signal: Signals,
+    descriptors: Mapping[str, int],
 ) -> None:
     os.setsid()
     os.dup2(output, 1)
@@ -128,6 +130,7 @@ def _run(
     os.close(output)
     os.environ.clear()
     os.environ.update(environment)
+    os.environ.update({name: str(each) for name, each in descriptors.items()})
     time.tzset()
     if confined is not None:
         way, reach = confined

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
 from contracts.values import Secret
+from deploy.bus_keys import seed as seed_of
 from deploy.local.nats import Nats
 
 
@@ -42,11 +43,11 @@ def secured(bus: Nats, user: str) -> dict[str, Any]:
 
 def bus_of(bus: Nats, user: str, role: str = "", url: str | Sequence[str] = "") -> Bus:
     """Return a service's connection as a user, not yet started; the role has the user's name by default."""
-    seed = Secret(bus.seed_file(user).read_text())
+    seed = Secret(seed_of(bus.seed_file(user)))
     return Bus(user, role or user, url or bus.url, seed, tls=tls_of(bus, user))
 
 
 async def joined(bus: Nats, user: str, **options: Any) -> Client:
     """Connect as a user of the topology; raises nats.errors.Error."""
     options = secured(bus, user) | options
-    return await nats_client.connect(bus.url, nkeys_seed=str(bus.seed_file(user)), **options)
+    return await nats_client.connect(bus.url, nkeys_seed_str=seed_of(bus.seed_file(user)), **options)

@@ -11,12 +11,11 @@ from deploy.backup.destroyed import ID
 from deploy.local.openbao import openbao_of_restore, until_active
 from deploy.local.processes import PartFailed, Processes
 from deploy.local.restoring import set_aside
-from deploy.vault.provision import call
+from deploy.vault.calls import call, names
 from deploy.vault.root_token import as_root, recovered_root_token
 from deploy.vault.snapshots import put_snapshot
-from vault_broker.paths import TRANSIT
 
-KEYS, RECORDS = f"{TRANSIT}/keys", "secret/metadata/credentials"
+RECORDS = "secret/metadata/credentials"
 # Writing another text than the state of a provisioning makes the next start of the stack provision again.
 UNPROVISIONED = b"restored"
 
@@ -54,26 +53,31 @@ async def _restore(processes: Processes, client: httpx.AsyncClient, snapshot: by
 
 async def credentials_in(client: httpx.AsyncClient) -> frozenset[UUID]:
     """Return the ids of all credentials of which the vault holds a part."""
-    names = {*await _names(client, KEYS), *await _names(client, RECORDS)}
-    return frozenset(UUID(name) for name in names if ID.fullmatch(name))  # not the brokers' own key
+    parts = [*(f"{engine}/keys" for engine in await _engines(client)), RECORDS]
+    found = {name for path in parts for name in await names(client, path)}
+    return frozenset(UUID(name) for name in found if ID.fullmatch(name))  # not the brokers' own key
 
 
 async def destroy(client: httpx.AsyncClient, credentials: Collection[UUID]) -> None:
     """Delete all parts of credentials; raises PartFailed if the vault still holds one."""
+    engines = await _engines(client)
     for each in credentials:
-        found = await client.get(f"{KEYS}/{each}")
-        if found.status_code != httpx.codes.NOT_FOUND:
-            found.raise_for_status()
-            await call(client, "POST", f"{KEYS}/{each}/config", {"deletion_allowed": True})
-            await call(client, "DELETE", f"{KEYS}/{each}")
+        for engine in engines:
+            await _destroy_key(client, f"{engine}/keys/{each}")
         await call(client, "DELETE", f"{RECORDS}/{each}")
     if left := {*credentials} & await credentials_in(client):
         raise PartFailed(f"The vault still holds {len(left)} credentials that were to be destroyed.")
 
 
-async def _names(client: httpx.AsyncClient, path: str) -> list[str]:
-    response = await client.request("LIST", path)
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return []
-    names: list[str] = response.raise_for_status().json()["data"]["keys"]
-    return names
+async def _destroy_key(client: httpx.AsyncClient, key: str) -> None:
+    found = await client.get(key)
+    if found.status_code != httpx.codes.NOT_FOUND:
+        found.raise_for_status()
+        await call(client, "POST", f"{key}/config", {"deletion_allowed": True})
+        await call(client, "DELETE", key)
+
+
+async def _engines(client: httpx.AsyncClient) -> tuple[str, ...]:
+    """Return all transit engines that are mounted, also one that no record names."""
+    mounted = (await call(client, "GET", "sys/mounts"))["data"]
+    return tuple(path.rstrip("/") for path, engine in mounted.items() if engine["type"] == "transit")

@@ -12,17 +12,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import psycopg
 
+from deploy.database.connecting import connect, with_password
 from deploy.database.migrations import migrating
 from deploy.database.operators import OperatorFailed, act, operator_arguments
-from deploy.database.roles import Connection, set_password
+from deploy.database.roles import set_password
 
 GATEWAY = "butler_gateway"
 MIGRATION_SECONDS = 900
-CONNECT_SECONDS = 10
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,19 +29,12 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.database", description=__doc__)
     parser.add_argument("--url", required=True, help="postgresql://OWNER@HOST:PORT/DATABASE?sslmode=...")
     parser.add_argument("--password-file", type=Path, required=True, help="file with the owner's password")
-    parser.add_argument("--gateway-password-file", type=Path, help="file with the gateway's password")
+    parser.add_argument(
+        "--gateway-password-file", type=Path, help="its first line is the password of the gateway"
+    )
     commands = parser.add_subparsers(dest="command", help="without a command: migrate")
     operator_arguments(commands.add_parser("operator", help="people who use the API on the operations port"))
     return parser.parse_args(line)
-
-
-def with_password(url: str, password: str) -> str:
-    """Return the address with the password of its role; raises ValueError without a role."""
-    parts = urlsplit(url)
-    if not parts.username or parts.password:
-        raise ValueError("the URL must name a role, and hold no password")
-    _, _, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{place}").geturl()
 
 
 def migrate(url: str) -> None:
@@ -50,11 +42,6 @@ def migrate(url: str) -> None:
     program = Path(sys.executable).with_name("dbmate")
     environment = {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": url}
     subprocess.run(migrating(program), env=environment, check=True, timeout=MIGRATION_SECONDS)
-
-
-async def connect(url: str) -> Connection:
-    """Open a connection that commits each statement; raises psycopg.Error."""
-    return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
 
 
 async def admit_gateway(url: str, password: bytes) -> None:
@@ -69,6 +56,11 @@ async def operate(url: str, options: argparse.Namespace) -> None:
         await act(connection, options)
 
 
+def _first_line(file: Path) -> bytes:
+    """Return the password with which the gateway was last seen; the next one may follow it."""
+    return file.read_bytes().strip().partition(b"\n")[0].strip()
+
+
 def main() -> None:
     """Run the command; a failure is reported in one line, without a password."""
     options = arguments()
@@ -79,7 +71,7 @@ def main() -> None:
             return
         migrate(url)
         if options.gateway_password_file:
-            asyncio.run(admit_gateway(url, options.gateway_password_file.read_bytes().strip()))
+            asyncio.run(admit_gateway(url, _first_line(options.gateway_password_file)))
     except subprocess.SubprocessError:
         sys.exit("the database is not migrated: dbmate failed")  # its command line has no password
     except OperatorFailed as error:

@@ -2,6 +2,7 @@
 
 `... subscriber add | list | revoke` manages the programs that receive account events, also while it runs.
 `... operator add | list | revoke` manages the people who use the API on the operations port.
+`... rotate KEY` replaces a key of the running stack; it says how it goes, and ends when the key is replaced.
 `... monitor` runs a Prometheus with the alerts of the cluster beside it.
 """
 
@@ -22,6 +23,7 @@ import psycopg
 from contracts.wire.subscribers import Subscriber
 from deploy.database.operators import OperatorFailed, act, operator_arguments
 from deploy.local import kernel, monitoring, subscribing
+from deploy.local.control import command, controlled
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ownership import NotRoots, require_own
@@ -30,6 +32,8 @@ from deploy.local.postgres import OWNER, Postgres
 from deploy.local.processes import PartFailed
 from deploy.local.services import MODULES
 from deploy.local.stack import DirectoryInUse, Progress, Stack, running_stack
+from deploy.rotation.catalogue import ROTATIONS, explained
+from deploy.rotation.surroundings import RotationFailed
 
 INTERRUPTED = 130
 REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse, NotRoots)
@@ -54,6 +58,14 @@ def arguments() -> argparse.Namespace:
         action.add_argument(
             "--directory", type=Path, default=Path(".butler"), help="of the stack, which runs"
         )
+    rotate = commands.add_parser(
+        "rotate",
+        help="replace a key of the stack, which runs",
+        epilog=explained(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rotate.add_argument("key", choices=ROTATIONS, help="repeat the same command after an interruption")
+    rotate.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
     monitor = commands.add_parser("monitor", help="run a Prometheus that watches the stack")
     monitor.add_argument("--directory", type=Path, default=Path(".butler"), help="of the stack")
     monitor.add_argument("--program", default="prometheus", help="a Prometheus, by name or path")
@@ -85,7 +97,19 @@ async def up(options: argparse.Namespace) -> None:
     directory = options.directory.resolve()
     async with running_stack(directory, Progress(), port=options.port, simulated=options.simulated) as stack:
         show_addresses(stack)
-        await go_on(stack)
+        async with controlled(stack, print_line):
+            await go_on(stack)
+
+
+async def rotate(options: argparse.Namespace) -> None:
+    """Have the running stack rotate a key; raises RotationFailed, NotRoots."""
+    require_own(options.directory)
+    await command(options.directory.resolve(), options.key)
+
+
+def print_line(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)
 
 
 async def demo(options: argparse.Namespace) -> int:
@@ -175,12 +199,18 @@ def show_addresses(stack: Stack) -> None:
 
 async def until_signal(options: argparse.Namespace) -> int:
     """Run the command; the first SIGINT or SIGTERM stops the stack in order, the second one at once."""
-    commands: dict[str, Command] = {"up": up, "demo": demo, "subscriber": subscriber, "operator": operator}
-    command = asyncio.ensure_future(commands[options.command](options))
+    commands: dict[str, Command] = {
+        "up": up,
+        "demo": demo,
+        "subscriber": subscriber,
+        "operator": operator,
+        "rotate": rotate,
+    }
+    running = asyncio.ensure_future(commands[options.command](options))
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, command.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     try:
-        return await command or 0
+        return await running or 0
     except asyncio.CancelledError:
         return INTERRUPTED if getattr(options, "once", False) else 0
 
@@ -195,7 +225,7 @@ def main() -> int:
     try:
         require_loopback(os.environ)
         return asyncio.run(until_signal(options))
-    except (subscribing.SubscriberFailed, OperatorFailed) as error:
+    except (subscribing.SubscriberFailed, OperatorFailed, RotationFailed) as error:
         print(f"Not done: {error}", file=sys.stderr)
         return 1
     except (*REFUSALS, httpx.HTTPError, psycopg.Error, OSError) as error:

@@ -3,7 +3,10 @@
 trustme makes both. They are kept in files, so that clients that trust the authority still do after a restart.
 """
 
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,7 +14,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from trustme import CA, Blob
 
 from deploy.private_files import write_private
@@ -47,7 +50,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Authority(Identity):
-    """A certificate authority; clients of its servers must trust its certificate."""
+    """A certificate authority; clients of its servers must trust its certificate.
+
+    While another replaces it, the file has the certificates of both, and the key says which one issues.
+    """
 
     validity: Validity = A_YEAR
 
@@ -67,25 +73,83 @@ class Authority(Identity):
     def _issued(self, identity: Identity, hosts: Sequence[str]) -> Identity:
         left = self.validity.renewed_before_end
         if not (_usable(identity, left) and _issued_for(identity, self, hosts)):
-            authority = CA.from_pem(self.certificate_path.read_bytes(), self.key_path.read_bytes())
+            authority = CA.from_pem(_certificate(self).public_bytes(Encoding.PEM), self.key_path.read_bytes())
             start, end = datetime.now(UTC) - BACKDATED, datetime.now(UTC) + self.validity.lifetime
             issued = authority.issue_cert(*hosts, common_name=hosts[0], not_before=start, not_after=end)
             _save(identity, issued.cert_chain_pems[0], issued.private_key_pem)
         return identity
 
 
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """The replacement of the authority of a folder, in three steps that each may be repeated.
+
+    Each step writes one file that counts, so that the certificates and the key belong together at any time.
+    """
+
+    folder: Path
+
+    def announce(self) -> None:
+        """Make an authority that follows, and have both trusted, unless both are; raises OSError."""
+        with _alone(self.folder):
+            self._announce(self.folder / "ca.pem", self.folder / "ca-key.pem")
+
+    def _announce(self, trusted: Path, key: Path) -> None:
+        if len(x509.load_pem_x509_certificates(trusted.read_bytes())) > 1:
+            return
+        issuing = _certificate(Identity(trusted, key))
+        (name,) = issuing.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        made = CA(path_length=0, organization_unit_name=str(name.value))
+        write_private(self._next, made.private_key_pem.bytes())
+        write_private(trusted, issuing.public_bytes(Encoding.PEM) + made.cert_pem.bytes(), mode=0o644)
+
+    def take_over(self) -> None:
+        """Let the new authority issue; raises OSError."""
+        with _alone(self.folder):
+            if self._next.exists():
+                self._next.replace(self.folder / "ca-key.pem")
+
+    def forget(self) -> None:
+        """Have only the authority trusted that issues; raises OSError."""
+        trusted = self.folder / "ca.pem"
+        with _alone(self.folder):
+            issuing = _certificate(Identity(trusted, self.folder / "ca-key.pem"))
+            write_private(trusted, issuing.public_bytes(Encoding.PEM), mode=0o644)
+
+    @property
+    def _next(self) -> Path:
+        return self.folder / "ca-key.next.pem"
+
+
 def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> Authority:
     """Return the authority of this directory (`ca.pem`, `ca-key.pem`); the first call creates it."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "ca.pem", directory / "ca-key.pem", validity)
-    if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
-        made = CA(path_length=0, organization_unit_name=name)
-        _save(authority, made.cert_pem, made.private_key_pem)
+    with _alone(directory):
+        if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
+            made = CA(path_length=0, organization_unit_name=name)
+            _save(authority, made.cert_pem, made.private_key_pem)
     return authority
 
 
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Let no other thread or process change the authority: half changed, its pair would look unusable."""
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _certificate(identity: Identity) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(identity.certificate_path.read_bytes())
+    """Return the certificate that belongs to the key, or the first one."""
+    found = x509.load_pem_x509_certificates(identity.certificate_path.read_bytes())
+    if len(found) == 1:
+        return found[0]
+    public = load_pem_private_key(identity.key_path.read_bytes(), password=None).public_key()
+    return next((each for each in found if each.public_key() == public), found[0])
 
 
 def _usable(identity: Identity, left: timedelta) -> bool:

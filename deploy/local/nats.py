@@ -14,14 +14,14 @@ from typing import Self
 from chassis.bus.provision import provision
 from chassis.tls import tls_context
 from contracts.wire.bus_accounts import server_accounts
-from contracts.wire.bus_users import USERS
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import MAX_PAYLOAD, STREAMS
+from deploy.bus_keys import OWN_USERS, public_keys
 from deploy.local.certificates import RENEWED, Validity, make_authority
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK, accepts, kept_port
 from deploy.local.processes import Processes, Program, executable
-from deploy.local.subscribers import SYSTEM, Registry, public_key
+from deploy.local.subscribers import Registry
 from deploy.private_files import private_folder, write_changed, write_private
 
 READY_SECONDS = 20
@@ -98,7 +98,7 @@ class Nats:
     def identify(self, subscribers: tuple[Subscriber, ...], validity: Validity = RENEWED) -> bool:
         """Replace certificates that end soon; returns whether the server must read its own again."""
         authority = make_authority(private_folder(self.ca.parent), "Crypto Pocket Butler, bus", validity)
-        for user in (*(each.name for each in USERS), SYSTEM, *(each.name for each in subscribers)):
+        for user in (*OWN_USERS, *(each.name for each in subscribers)):
             authority.issue_file([user[:MAX_LABEL]], self.certificate(user))
         server = authority.issue_file([LOOPBACK], self.certificate(SERVER))
         read = {"ca.pem": self.ca.read_bytes(), "server.pem": server.read_bytes()}
@@ -145,7 +145,6 @@ async def until_it_accepts(processes: Processes, bus: Nats) -> None:
 
 
 def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
-    public_keys = {name: public_key(bus.seed_file(name)) for name in (*(user.name for user in USERS), SYSTEM)}
     # Otherwise the server limits storage to three quarters of the space that is free at its start.
     space = sum(stream.max_bytes or 0 for stream in STREAMS)
     folder = bus.configuration.parent
@@ -157,5 +156,5 @@ def _configuration(bus: Nats, subscribers: tuple[Subscriber, ...]) -> str:
         f'jetstream {{ store_dir: "{bus.home}", max_file_store: {space}, sync_interval: always }}\n'
         f'tls {{ cert_file: "{folder / "server.pem"}", key_file: "{folder / "server.pem"}", '
         f'ca_file: "{folder / "ca.pem"}", verify: true, handshake_first: true, timeout: {TLS_SECONDS} }}\n'
-        f"{server_accounts(public_keys, subscribers)}"
+        f"{server_accounts(public_keys(bus.keys), subscribers)}"
     )

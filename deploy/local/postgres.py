@@ -6,8 +6,9 @@ The server of the Python package has no TLS, and no other machine or program can
 import importlib.util
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
 from typing import Self
@@ -17,7 +18,8 @@ import psycopg
 from psycopg import sql
 
 from deploy.database.migrations import MIGRATIONS, migrating
-from deploy.database.roles import Connection, set_password
+from deploy.database.passwords import candidates
+from deploy.database.roles import Connection, note_password, set_password
 from deploy.local.confinement import DATABASE as ROLE
 from deploy.local.confinement import Reach
 from deploy.local.ports import LOOPBACK
@@ -69,12 +71,22 @@ class Postgres:
         return str(self.sockets / client) if self.sockets else LOOPBACK
 
     async def connect(self, role: str, database: str = DATABASE) -> Connection:
-        """Open a connection that commits each statement; raises psycopg.OperationalError."""
+        """Open a connection that commits each statement; raises psycopg.OperationalError.
+
+        While a password is replaced, the next one may be the role's already.
+        """
+        *others, last = candidates(self.keys, role)
+        for each in others:
+            with suppress(psycopg.OperationalError):
+                return await self._connect(role, database, each)
+        return await self._connect(role, database, last)
+
+    async def _connect(self, role: str, database: str, secret: str) -> Connection:
         return await psycopg.AsyncConnection.connect(
             host=self.host(),
             port=self.port,
             user=role,
-            password=self.password_file(role).read_text(),
+            password=secret,
             dbname=database,
             connect_timeout=CONNECT_SECONDS,
             require_auth=SCRAM,
@@ -98,6 +110,7 @@ async def running_postgres(processes: Processes, directory: Path) -> AsyncIterat
         await _prepare(server)
         await _migrate(processes, server)
         await _set_password(server, GATEWAY)
+        await _note_passwords(server)
         yield server
     remove_short(sockets, home)
 
@@ -195,6 +208,16 @@ async def _migrate(processes: Processes, server: Postgres) -> None:
     environment = {**PLAIN_ENVIRONMENT, "DATABASE_URL": url}
     reach = Reach("dbmate", (dbmate, MIGRATIONS, Path(folder)))
     await processes.run(Program("dbmate", migrating(dbmate), environment, reach), MIGRATION_SECONDS)
+
+
+async def _note_passwords(server: Postgres) -> None:
+    """Note when the passwords were made, unless that is known: the age of their files."""
+    async with await server.connect(SUPERUSER) as connection:
+        for role in (SUPERUSER, OWNER, GATEWAY):
+            found = await connection.execute("select shobj_description(%s::regrole, 'pg_authid')", [role])
+            if await found.fetchone() == (None,):
+                seconds = server.password_file(role).stat().st_mtime
+                await note_password(connection, role, datetime.fromtimestamp(seconds, UTC))
 
 
 async def _set_password(server: Postgres, role: str) -> None:

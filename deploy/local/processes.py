@@ -6,15 +6,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import IO, NoReturn, Protocol
 
+from chassis.inheriting import READY_FD
 from deploy.local import kernel
 from deploy.local.confinement import OutOfReach, Reach, Way, best_way
 
 STOP_SECONDS = 30.0
+FOLLOW_SECONDS = 60.0
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
 TAIL_BYTES = 4000
@@ -38,7 +40,8 @@ class Program:
     """A named program to run.
 
     With a `reach` it is confined to that; without one it has the starter's rights. The kernel sends it
-    `death_signal` when the starter dies.
+    `death_signal` when the starter dies. `descriptors` are open files that it inherits, each by the
+    variable that names it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Program:
     reach: Reach | None = None
     stop_signal: Signals = SIGTERM
     death_signal: Signals = SIGKILL
+    descriptors: Mapping[str, int] = field(default_factory=dict)
 
 
 class Running(Protocol):
@@ -79,25 +83,63 @@ class Processes:
         self.way = way or best_way()
         self._running: dict[str, Running] = {}
         self._restarting: set[str] = set()
+        self._descriptors: dict[str, Mapping[str, int]] = {}
 
     @asynccontextmanager
     async def running(self, program: Program) -> AsyncIterator[Running]:
         """Start a program and stop it at exit: by its signal, and by SIGKILL after 30 s."""
         process = await self._start(program)
         self._running[program.name] = process
+        self._descriptors[program.name] = program.descriptors
         try:
             yield process
         finally:
             await _stop(self._running.pop(program.name), program.stop_signal)
 
     async def restart(self, program: Program) -> None:
-        """Restart a running program; meanwhile its exit is not a failure."""
-        self._restarting.add(program.name)
+        """Restart a running program; meanwhile its exit is not a failure.
+
+        One with inherited files has them again, and is stopped when its next process has told that it is
+        ready: if that fails, the earlier process goes on. Raises PartFailed.
+        """
+        name, before = program.name, self._running[program.name]
+        self._restarting.add(name)
         try:
-            await _stop(self._running[program.name], program.stop_signal)
-            self._running[program.name] = await self._start(program)
+            if self._descriptors[name]:
+                self._running[name] = await self._follow(program)
+            await _stop(before, program.stop_signal)
+            if not self._descriptors[name]:
+                self._running[name] = await self._start(program)
         finally:
-            self._restarting.discard(program.name)
+            self._restarting.discard(name)
+
+    async def _follow(self, program: Program) -> Running:
+        """Start the next process of a running program, and wait until it is ready; raises PartFailed."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        with os.fdopen(reading, "rb", buffering=0) as told:
+            try:
+                own = {**self._descriptors[program.name], READY_FD: writing}
+                process = await self._start(replace(program, descriptors=own))
+            finally:
+                os.close(writing)
+            try:
+                await self._told(program.name, told)
+            except BaseException:
+                await _stop(process, program.stop_signal)
+                raise
+        return process
+
+    async def _told(self, name: str, told: IO[bytes]) -> None:
+        """Wait for the line that a process writes when it is ready; raises PartFailed."""
+
+        async def is_told() -> bool:
+            line = told.read(1)
+            if line == b"":
+                raise self._failed(name, "ended before it was ready")
+            return line is not None
+
+        await self.until(name, is_told, FOLLOW_SECONDS)
 
     def send_signal(self, name: str, number: Signals) -> None:
         """Send a signal to a running program, if it still runs."""
@@ -157,7 +199,8 @@ class Processes:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=program.environment,
+                env={**program.environment} | {name: str(each) for name, each in program.descriptors.items()},
+                pass_fds=tuple(program.descriptors.values()),
                 start_new_session=True,  # only the starter receives Ctrl-C
                 preexec_fn=prepare,
             )

@@ -3,15 +3,19 @@
 import asyncio
 import compileall
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
+from chassis.inheriting import LISTEN_FD
+from chassis.serve import BACKLOG
 from contracts.exchanges import EXCHANGES
+from deploy.database.passwords import for_service
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.nats import Nats
 from deploy.local.openbao import OpenBao
@@ -104,13 +108,21 @@ async def running_services(
     for folder in CODE:  # services of other users can not write bytecode
         await asyncio.to_thread(compileall.compile_dir, folder, quiet=2)
     async with AsyncExitStack() as stack:
+        api = stack.enter_context(socket.create_server((LOOPBACK, ports["gateway"]), backlog=BACKLOG))
         for program in programs(parts, ports, processes.way):
-            await stack.enter_async_context(processes.running(program))
-        async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
-            for name in MODULES:
-                port = operations_port(ports, name)
-                await processes.until(name, lambda port=port: _ready(client, port), READY_SECONDS)  # type: ignore[misc]
+            # Connections wait in it while the gateway's process is replaced.
+            own = {LISTEN_FD: api.fileno()} if program.name == "gateway" else {}
+            await stack.enter_async_context(processes.running(replace(program, descriptors=own)))
+        for name in MODULES:
+            await until_ready(processes, ports, name)
         yield
+
+
+async def until_ready(processes: Processes, ports: Mapping[str, int], name: str) -> None:
+    """Wait until a service is ready and has the bus; raises PartFailed."""
+    port = operations_port(ports, name)
+    async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as client:
+        await processes.until(name, lambda: _ready(client, port), READY_SECONDS)
 
 
 def nats_files(bus: Nats, service: str) -> dict[str, str]:
@@ -171,7 +183,7 @@ def _gateway(parts: Infrastructure) -> dict[str, str]:
     keys = parts.directory / "keys"
     return {
         "DATABASE_URL": parts.database.url(GATEWAY),
-        "DATABASE_PASSWORD_FILE": str(parts.database.password_file(GATEWAY)),
+        "DATABASE_PASSWORD_FILE": str(for_service(parts.database.keys, GATEWAY)),
         "JWT_PRIVATE_KEY_FILE": str(kept(keys / "jwt.pem", new_key)),
         "GRANT_PRIVATE_KEY_FILE": str(kept(keys / "grant.pem", new_key)),
         **parts.vault.fingerprints,

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_bytes
-
-import nkeys
 
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers, write_subscribers
+from deploy import bus_keys
 from deploy.private_files import kept, write_private
-
-SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +60,5 @@ class Registry:
 
 
 def public_key(seed_file: Path) -> str:
-    """Return the public key of a seed; creates the seed if it is missing."""
-    seed = kept(seed_file, _new_seed).read_bytes()
-    public: bytes = nkeys.from_seed(bytearray(seed)).public_key
-    return public.decode()
-
-
-def _new_seed() -> bytes:
-    seed: bytes = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)
-    return seed
+    """Return the public key of a subscriber's seed; creates the seed, without a time, if it is missing."""
+    return bus_keys.public_key(kept(seed_file, bus_keys.new_seed))

@@ -17,9 +17,10 @@ from nats.errors import Error
 
 from chassis.bus.provision import delete_consumers_of_others, provision
 from contracts.wire.subscribers import MAX_NAME, MAX_SUBSCRIBERS, PREFIX, Name, Subscriber
+from deploy.bus_keys import SYSTEM, seed
 from deploy.local.nats import Nats
 from deploy.local.stack import in_use
-from deploy.local.subscribers import SYSTEM, public_key
+from deploy.local.subscribers import public_key
 
 CALL_SECONDS = 5
 # A starting stack needs up to this long until its bus answers.
@@ -124,7 +125,7 @@ async def _system(bus: Nats) -> Client:
         try:
             return await nats.connect(
                 bus.url,
-                nkeys_seed=str(bus.seed_file(SYSTEM)),
+                nkeys_seed_str=seed(bus.seed_file(SYSTEM)),
                 tls=bus.context(SYSTEM),
                 tls_handshake_first=True,
                 connect_timeout=CALL_SECONDS,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from decimal import Decimal
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -42,7 +43,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield f"COIN{number:03d}", f"{number}.{number * 987654321987 % 10**18:018d}"
 
 
-class Store(msgspec.Struct, Generic[Kind], frozen=True, forbid_unknown_fields=True):
+class Store(msgspec.Struct, Generic[Kind], frozen=True, forbid_unknown_fields=True, dict=True):
     """All accounts of an exchange, whose key is `exchange`, and the price in USD of one unit of each asset.
 
     Raises ValueError for an asset without a price.
@@ -67,5 +68,8 @@ class Store(msgspec.Struct, Generic[Kind], frozen=True, forbid_unknown_fields=Tr
 
     def find(self, region: str, api_key: str) -> Kind | None:
         """Return the account of this key, only in the region where it is registered."""
-        matches = (account for account in self.accounts if account.api_key == api_key)
-        return next((account for account in matches if account.region == region), None)
+        return self._by_key.get((region, api_key))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], Kind]:
+        return {(account.region, account.api_key): account for account in reversed(self.accounts)}

@@ -7,31 +7,32 @@ With --kubernetes-namespace it sets up the login with the token of the broker's 
 AppRole with its secret ids.
 With --recovery-key-file it needs no token: it initialises a new vault that unseals itself, keeps the recovery
 key in that file, and makes a root token of it that ends with the command.
+With --write-delivery it makes only a new secret id, wrapped, for the broker on another machine. There
+--open-delivery, which needs no token, writes the broker's login to DIR, and refuses what someone else has
+opened. When the broker has started again, --end-earlier-logins destroys all but the newest secret id.
 It prints the fingerprints. VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are defaults of its options.
 """
 
 import argparse
 import asyncio
 import os
-import re
-import ssl
 import sys
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
-from deploy.vault.provision import Cluster, Handover, Refused, Terms, call, provision
-from deploy.vault.root_token import as_root, first_root_token, recovered_root_token
-
-CALL_SECONDS = 30
-# For a vault that starts at the same time, or elects its leader.
-PATIENCE_SECONDS = 60
-POLL_SECONDS = 0.2
-# The characters of a token that can stand in a header.
-TOKEN = re.compile(r"[!-~]+")
+from contracts.values import Secret
+from deploy.vault.calls import Refused
+from deploy.vault.connecting import Access, client_of, connected
+from deploy.vault.delivery import (
+    NotDelivered,
+    end_earlier,
+    newest_secret_id,
+    open_delivery,
+    write_delivery,
+)
+from deploy.vault.provision import Cluster, Handover, Terms, provision
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
@@ -64,6 +65,22 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="where the broker's tokens end, end all others but the caller's, too",
     )
+    _delivery_arguments(parser)
+    _pod_arguments(parser)
+    return parser.parse_args(line)
+
+
+def _delivery_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the three steps of a delivery, of which a command does one."""
+    group = parser.add_argument_group("a new secret id for a broker on another machine")
+    add = group.add_mutually_exclusive_group().add_argument
+    add("--write-delivery", type=Path, metavar="FILE", help="make one, wrapped")
+    add("--open-delivery", type=Path, metavar="FILE", help="on the broker's machine: unwrap it, once")
+    add("--end-earlier-logins", action="store_true", help="destroy all secret ids but the newest")
+
+
+def _pod_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the login of a broker in a cluster."""
     of_pods = parser.add_argument_group("the broker's login with the token of its pod")
     of_pods.add_argument("--kubernetes-namespace", help="namespace of the service account vault-broker")
     of_pods.add_argument(
@@ -73,7 +90,6 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     of_pods.add_argument(
         "--reviewer-token-file", type=Path, help="token that may review others, for a vault elsewhere"
     )
-    return parser.parse_args(line)
 
 
 def cluster_of(options: argparse.Namespace) -> Cluster | None:
@@ -85,74 +101,43 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
     return Cluster(options.kubernetes_namespace, options.kubernetes_host, authority, reviewer)
 
 
-def client_of(options: argparse.Namespace) -> httpx.AsyncClient:
-    """Return the client; raises ValueError if address or token is missing, OSError for an unreadable file."""
-    if not (options.address or "").startswith("https://"):
-        raise ValueError("the vault's address is not https://HOST:PORT: set VAULT_ADDR or give --address")
+def access_of(options: argparse.Namespace) -> Access:
+    """Return how to reach the vault; raises OSError for an unreadable file."""
     given = options.token_file.read_text() if options.token_file else os.environ.get("VAULT_TOKEN", "")
-    token = given.strip()
-    if not token and not options.recovery_key_file:
-        raise ValueError("the token is missing: set VAULT_TOKEN or give --token-file")
-    if token and not TOKEN.fullmatch(token):  # the HTTP client would repeat it in its error
-        raise ValueError("the token is not valid: it must be one line of ASCII without spaces")
-    return httpx.AsyncClient(
-        base_url=f"{options.address.rstrip('/')}/v1/",
-        headers={"X-Vault-Token": token} if token else {},
-        verify=ssl.create_default_context(cafile=options.ca_file or None),
-        timeout=CALL_SECONDS,
-        trust_env=False,
-    )
-
-
-async def status(client: httpx.AsyncClient, path: str) -> int | None:
-    """Return the status of an unauthenticated request, None without an answer."""
-    try:
-        return (await client.get(path)).status_code
-    except httpx.TransportError:
-        return None
-
-
-async def until_ok(client: httpx.AsyncClient, path: str) -> None:
-    """Wait until the vault answers 200; raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := await status(client, path)) != httpx.codes.OK:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} answered {found or 'nothing'} for {PATIENCE_SECONDS} seconds")
-        await asyncio.sleep(POLL_SECONDS)
-
-
-@asynccontextmanager
-async def authorized(client: httpx.AsyncClient, recovery_key: Path | None) -> AsyncIterator[None]:
-    """Use the client's token, or a root token of the recovery key, which is revoked at exit.
-
-    Raises httpx.HTTPError, TimeoutError, and OSError without the file of an initialised vault.
-    """
-    if recovery_key is None:
-        yield
-        return
-    await until_ok(client, "sys/init")
-    if (await call(client, "GET", "sys/init"))["initialized"]:
-        await until_ok(client, "sys/health")
-        token = await recovered_root_token(client, recovery_key)
-    else:
-        token = await first_root_token(client, recovery_key)
-        await until_ok(client, "sys/health")
-    async with as_root(client, token):
-        yield
+    return Access(options.address, options.ca_file, Secret(given), options.recovery_key_file)
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Provision; raises the errors of `client_of`, `authorized` and `provision`."""
+    """Provision; raises the errors of `access_of`, `connected` and `provision`."""
     options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     role_id, secret_id, fingerprints = (
         options.directory / name for name in ("broker.role_id", "broker.secret_id", "fingerprints.env")
     )
+    if options.open_delivery:
+        async with client_of(access_of(options), needs_token=False) as client:
+            await open_delivery(client, options.open_delivery, role_id, secret_id)
+        print(f"the broker's login is in {options.directory}")
+        return
+    if options.write_delivery or options.end_earlier_logins:
+        await _logins(options)
+        return
     files = Handover(role_id, secret_id, options.fingerprints_file or fingerprints)
     terms = Terms(tuple(options.broker_network), options.renew_login, options.alone, cluster_of(options))
-    async with client_of(options) as client, authorized(client, options.recovery_key_file):
+    async with connected(access_of(options)) as client:
         await provision(client, files, terms)
     print(f"{options.address} is provisioned; login and fingerprints are in {options.directory}")
     print(files.fingerprints_file.read_text(), end="")
+
+
+async def _logins(options: argparse.Namespace) -> None:
+    """Make a delivery, or end what it has replaced; raises NotDelivered."""
+    async with connected(access_of(options)) as client:
+        if options.write_delivery:
+            await write_delivery(client, options.write_delivery)
+            print(f"{options.write_delivery} opens once, within an hour, on the broker's machine")
+        else:
+            await end_earlier(client, await newest_secret_id(client))
+            print("earlier secret ids and their tokens are destroyed")
 
 
 def text(error: Exception) -> str:
@@ -164,6 +149,8 @@ def main() -> None:
     """Run the command; a failure is reported in one line, without a secret."""
     try:
         asyncio.run(run(arguments()))
+    except NotDelivered as error:
+        sys.exit(f"the login is not delivered: {error}")
     except (Refused, ValueError, OSError, httpx.HTTPError) as error:
         sys.exit(f"the vault is not provisioned: {text(error)}")
 

@@ -1,17 +1,8 @@
-# What the vault-broker may do beside importing keys and signing with them, which `policy.py` adds, and nothing else.
+# What the vault-broker may do beside its work in the transit engines, which `policy.py` adds, and nothing else.
 # `+` is exactly one path segment; an exact path goes before it.
 
-# Only to allow deletion: without this restriction it could make a key exportable.
-path "transit/keys/+/config" {
-  capabilities       = ["update"]
-  allowed_parameters = { "deletion_allowed" = [true] }
-}
-
-path "transit/keys/+" {
-  capabilities = ["delete"]
-}
-
-path "transit/wrapping_key" {
+# Which transit engines are live. Provisioning and rotations write it.
+path "secret/data/engines" {
   capabilities = ["read"]
 }
 

@@ -8,27 +8,24 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint, wrapping_key_fingerprint
+from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.private_files import write_private
+from deploy.vault.calls import Answer, call, create, mount, now, record
+from deploy.vault.delivery import metadata
+from deploy.vault.engines import BROKER, admit, fingerprints, settle
 from deploy.vault.policy import broker_policy
-from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY, TRANSIT
+from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
 
-Answer = dict[str, Any]
-
-BROKER = "vault-broker"
 # With lockout, five wrong logins with the public role id would lock the broker out. It is not needed, because
 # a secret id is too long to guess.
 NO_LOCKOUT = {"user_lockout_config": {"lockout_disable": True}}
-ENGINES: dict[str, Answer] = {
+MOUNTS: dict[str, Answer] = {
     "sys/mounts/secret": {"type": "kv", "options": {"version": "2"}},
-    f"sys/mounts/{TRANSIT}": {"type": "transit"},
     "sys/auth/approle": {"type": "approle"},
 }
 PODS: dict[str, Answer] = {"sys/auth/kubernetes": {"type": "kubernetes"}}
@@ -36,13 +33,11 @@ PODS: dict[str, Answer] = {"sys/auth/kubernetes": {"type": "kubernetes"}}
 AUDIENCE = "vault"
 # The fields of the record of sealing keys, as vault_broker/sealing_keys.py reads them.
 PRIVATE, OTHER, MADE = "private_key", "other_private_key", "created"
+# What the other key is for a rotation by command: gateways pin a predecessor no more.
+OTHER_IS, SUCCESSOR, PREDECESSOR = "other_is", "successor", "predecessor"
 FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
 # Increment it when a step below changes but no input of `state` does.
-STEPS = 1
-
-
-class Refused(Exception):
-    """The vault holds something else at a path of ours."""
+STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +111,30 @@ class Handover:
 
 def state(terms: Terms) -> bytes:
     """Return the hash of the state that provisioning sets up; if it differs, provisioning must run again."""
-    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, ENGINES]
+    wanted = [STEPS, broker_policy(), terms.role, terms.secret_id, NO_LOCKOUT, MOUNTS]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest().encode()
 
 
-async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms) -> None:
-    """Provision a vault with root's rights and write the files; raises httpx.HTTPError and Refused.
+async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms, *, new: bool = False) -> None:
+    """Provision a vault with root's rights and write the files; raises httpx.HTTPError and calls.Refused.
 
-    If the login is renewed, earlier tokens are revoked, because they may have excess rights.
+    If the login is renewed, earlier tokens are revoked, because they may have excess rights. `new` says that
+    the vault was just initialised.
     """
-    await _mount_engines(client, ENGINES | PODS if terms.cluster else ENGINES)
+    await mount(client, MOUNTS | PODS if terms.cluster else MOUNTS)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
-    await call(client, "PUT", f"sys/policies/acl/{BROKER}", {"policy": broker_policy()})
+    engines = await settle(client, new=new)
+    await admit(client, engines)
+    while (later := await settle(client, new=False)) != engines:  # a rotation went on meanwhile
+        engines = later
+        await admit(client, engines)
     if terms.cluster:
         await _admit_pods(client, terms, terms.cluster)
     else:
         await call(client, "POST", f"auth/approle/role/{BROKER}", terms.role)
-    # The first read creates the key, which takes up to a second.
-    wrapping_key = (await call(client, "GET", f"{TRANSIT}/wrapping_key"))["data"]["public_key"]
-    sealing_keys = await _settle_sealing_keys(client)
-    sealing = ",".join(sealing_key_fingerprint(key.public) for key in sealing_keys)
-    pinned = (wrapping_key_fingerprint(wrapping_key), sealing)
-    lines = "".join(f"{name}={value}\n" for name, value in zip(FINGERPRINTS, pinned, strict=True))
-    write_private(files.fingerprints_file, lines.encode())
+    wrapping = await fingerprints(client, engines)
+    sealing = ",".join(sealing_key_fingerprint(key.public) for key in await _settle_sealing_keys(client))
+    write_pinned(files.fingerprints_file, dict(zip(FINGERPRINTS, (wrapping, sealing), strict=True)))
     if terms.renewed or not (terms.cluster or await _login_is_good(client, files, terms)):
         if not terms.cluster:
             await _renew_login(client, files, terms)
@@ -159,24 +155,9 @@ def pinned_fingerprints(path: Path) -> Mapping[str, str]:
     return {name: pinned[name] for name in FINGERPRINTS}
 
 
-async def call(client: httpx.AsyncClient, method: str, path: str, body: Answer | None = None) -> Answer:
-    """Call the vault's API; raises httpx.HTTPStatusError with the path but without a secret."""
-    response = (await client.request(method, path, json=body)).raise_for_status()
-    answer: Answer = response.json() if response.content else {}
-    return answer
-
-
-async def _mount_engines(client: httpx.AsyncClient, engines: Mapping[str, Answer]) -> None:
-    mounted = {kind: (await call(client, "GET", kind))["data"] for kind in ("sys/mounts", "sys/auth")}
-    for path, engine in engines.items():
-        kind, _, name = path.rpartition("/")
-        found = mounted[kind].get(f"{name}/")
-        if found is None:
-            await call(client, "POST", path, engine)
-        elif any(found[key] != wanted for key, wanted in engine.items()):
-            raise Refused(
-                f"{path} is another engine than {engine}: it is {found['type']}, {found['options']}"
-            )
+def write_pinned(path: Path, pinned: Mapping[str, str]) -> None:
+    """Write the gateway's two settings."""
+    write_private(path, "".join(f"{name}={pinned[name]}\n" for name in FINGERPRINTS).encode())
 
 
 async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster) -> None:
@@ -192,40 +173,25 @@ async def _admit_pods(client: httpx.AsyncClient, terms: Terms, cluster: Cluster)
 
 
 async def _settle_sealing_keys(client: httpx.AsyncClient) -> list[SealingKey]:
-    """Return the key pairs of all brokers: the one to which gateways seal, and in a rotation the other.
+    """Return the key pairs to pin: the one to which gateways seal, and in a rotation the other.
 
     Creates the first if it does not exist, equal at both paths. A broker of the previous release may create
     one at the earlier path at the same time: the first one stays.
     """
-    if not await _record(client, SEALING_KEY):
-        record = {PRIVATE: b64encode(SealingKey.generate().private_bytes()).decode(), MADE: _now()}
-        await _create(client, EARLIER_SEALING_KEY, record)
-        await _create(client, SEALING_KEY, await _record(client, EARLIER_SEALING_KEY) or record)
-    settled = await _record(client, SEALING_KEY)
-    if (await _record(client, EARLIER_SEALING_KEY)).get(PRIVATE) != settled[PRIVATE]:
+    if not await record(client, SEALING_KEY):
+        made = {PRIVATE: b64encode(SealingKey.generate().private_bytes()).decode(), MADE: now()}
+        await create(client, EARLIER_SEALING_KEY, made)
+        await create(client, SEALING_KEY, await record(client, EARLIER_SEALING_KEY) or made)
+    settled = await record(client, SEALING_KEY)
+    if (await record(client, EARLIER_SEALING_KEY)).get(PRIVATE) != settled[PRIVATE]:
         await call(client, "POST", EARLIER_SEALING_KEY, {"data": settled})
-    return [SealingKey.from_bytes(b64decode(settled[name])) for name in (PRIVATE, OTHER) if name in settled]
+    return pinned_sealing_keys(settled)
 
 
-def _now() -> str:
-    return datetime.now(UTC).replace(microsecond=0).isoformat()
-
-
-async def _record(client: httpx.AsyncClient, path: str) -> dict[str, str]:
-    """Return a record of sealing keys; an absent record is empty."""
-    response = await client.get(path)
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return {}
-    record: dict[str, str] = response.raise_for_status().json()["data"]["data"]
-    return record
-
-
-async def _create(client: httpx.AsyncClient, path: str, record: Mapping[str, str]) -> None:
-    """Write a record unless one exists."""
-    body = {"options": {"cas": 0}, "data": dict(record)}
-    response = await client.post(path, json=body)
-    if response.status_code != httpx.codes.BAD_REQUEST or "check-and-set" not in response.text:
-        response.raise_for_status()
+def pinned_sealing_keys(content: Answer) -> list[SealingKey]:
+    """Return the key pairs of a record that gateways pin, the one in use first."""
+    pinned = (PRIVATE,) if content.get(OTHER_IS) == PREDECESSOR else (PRIVATE, OTHER)
+    return [SealingKey.from_bytes(b64decode(content[name])) for name in pinned if name in content]
 
 
 async def _login_is_good(client: httpx.AsyncClient, files: Handover, terms: Terms) -> bool:
@@ -246,7 +212,7 @@ async def _renew_login(client: httpx.AsyncClient, files: Handover, terms: Terms)
     """Write the broker's login with a new secret id, then destroy earlier secret ids."""
     role = f"auth/approle/role/{BROKER}"
     role_id = (await call(client, "GET", f"{role}/role-id"))["data"]["role_id"]
-    login = (await call(client, "POST", f"{role}/secret-id", terms.secret_id))["data"]
+    login = (await call(client, "POST", f"{role}/secret-id", {**terms.secret_id, **metadata()}))["data"]
     write_private(files.role_id_file, role_id.encode())
     write_private(files.secret_id_file, login["secret_id"].encode())
     known = (await call(client, "LIST", f"{role}/secret-id"))["data"]["keys"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from deploy.private_files import write_private
-from deploy.vault.provision import call
+from deploy.vault.calls import call
 
 ATTEMPT = "sys/generate-root/attempt"
 # The server refuses such requests unless a listener in its configuration allows them.

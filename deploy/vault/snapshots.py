@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from deploy.private_files import write_private
-from deploy.vault.provision import call
+from deploy.vault.calls import call
 
 BACKUP = "backup"
 SNAPSHOT = "sys/storage/raft/snapshot"

@@ -1,6 +1,7 @@
 """The whole system, started for each test module; every test finds it complete and must leave it so."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,6 +11,7 @@ from nats.aio.client import Client
 
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import READY_SECONDS, World
+from tests.cluster.rolling import BASE, USERS, Endpoints
 from tests.conformance.simulated import NUMBERED, Admin, administering, write_accounts
 from tests.joining import joined
 from tests.system.person import CALL_SECONDS, Person
@@ -68,3 +70,22 @@ async def _bus(world: World) -> AsyncIterator[Client]:
     bus = world.parts.nats
     async with await joined(bus, "admin", max_reconnect_attempts=-1, reconnect_time_wait=0.2) as client:
         yield client
+
+
+@pytest.fixture(name="endpoints")
+def _endpoints(whole_cluster: "ContainerSystem") -> Endpoints:
+    endpoints = Endpoints()
+    endpoints.ports = [whole_cluster.pods["gateway"].ports["api"]]
+    return endpoints
+
+
+@pytest_asyncio.fixture(name="people")
+async def _people(world: World, endpoints: Endpoints) -> AsyncIterator[list[Person]]:
+    simulated = load_accounts(world.directory / "accounts.toml")
+    async with AsyncExitStack() as stack:
+        people = []
+        for _ in range(USERS):
+            client = httpx.AsyncClient(transport=endpoints, base_url=BASE, timeout=CALL_SECONDS)
+            people.append(Person(await stack.enter_async_context(client), simulated))
+            await people[-1].sign_up()
+        yield people

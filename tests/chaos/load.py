@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from nats.aio.client import Client
 
@@ -15,6 +16,13 @@ from tests.waiting import until
 
 PER_SECOND = 5
 END_SECONDS = 60
+
+
+class Rows(Protocol):
+    """Runs a query as the superuser."""
+
+    def __call__(self, query: str, *values: object) -> Awaitable[list[tuple[object, ...]]]:
+        """Return the rows."""
 
 
 async def flows(world: World, load: Load, seconds: float) -> None:
@@ -42,6 +50,11 @@ async def under_load(
 
 
 async def all_ended_once(world: World, bus: Client, accepted: list[str]) -> None:
+    """Check each accepted sync in the world."""
+    await each_ended_once(world.rows, bus, accepted)
+
+
+async def each_ended_once(query_rows: Rows, bus: Client, accepted: list[str]) -> None:
     """Check that each sync was published once, and has one outcome, one record and one event.
 
     A sync that was lost and published again would end as well, so that its end alone proves nothing.
@@ -51,13 +64,13 @@ async def all_ended_once(world: World, bus: Client, accepted: list[str]) -> None
                from syncs where id = any(%s)"""
 
     async def settled() -> bool:
-        rows = await world.rows(query, accepted)
-        return all(status != "queued" for _, status, _, _ in rows) and not await world.rows(
+        rows = await query_rows(query, accepted)
+        return all(status != "queued" for _, status, _, _ in rows) and not await query_rows(
             "select 1 from outbox"
         )
 
     await until(settled, END_SECONDS)
-    rows = await world.rows(query, accepted)
+    rows = await query_rows(query, accepted)
     ends = {str(sync_id): (status, published, recorded) for sync_id, status, published, recorded in rows}
     _all_are(ends, accepted, ("completed", 1, 1), "status, publications and records")
     for stream in ("SYNC_OUTCOMES", "ACCOUNT_EVENTS"):

@@ -11,6 +11,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from contracts.wire.topology import OUTCOMES_CONSUMER, sync_worker_consumer
+from deploy.bus_keys import seed as seed_of
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.cluster import START_SECONDS, Cluster
@@ -87,7 +88,7 @@ async def administering(world: World, cluster: Cluster) -> Client:
     bus = world.parts.nats
     return await nats_client.connect(
         cluster.urls,
-        nkeys_seed=str(bus.seed_file("admin")),
+        nkeys_seed_str=seed_of(bus.seed_file("admin")),
         tls=bus.context("admin"),
         tls_handshake_first=True,
         max_reconnect_attempts=-1,

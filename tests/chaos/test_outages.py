@@ -14,6 +14,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
+from deploy.bus_keys import seed as seed_of
 from tests.chaos.blackhole import Blackhole
 from tests.chaos.parts import READY_SECONDS, World
 from tests.conformance.simulated import Admin
@@ -107,7 +108,7 @@ async def test_a_bus_that_knows_nobody_for_a_while_is_tried_again(
     strangers = right
     for name in world.services:
         stranger = nkeys.from_seed(bytearray(nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER)))
-        seed = bytearray(world.parts.nats.seed_file(name).read_bytes())
+        seed = bytearray(seed_of(world.parts.nats.seed_file(name)).encode())
         strangers = strangers.replace(*(key.public_key.decode() for key in (nkeys.from_seed(seed), stranger)))
     configuration.write_text(strangers)
     world.nats.process.send_signal(SIGHUP)

@@ -7,7 +7,9 @@ from signal import SIGTERM
 import pytest
 import pytest_asyncio
 
+from contracts.wire.key_files import last_line
 from deploy.local.services import environments, service_ports
+from deploy.private_files import write_private
 from sync_worker.settings import RENAMED
 from tests.chaos.parts import Service, World
 from tests.chassis.bus.one_account import running_one_account
@@ -61,7 +63,10 @@ def of_release(world: World, release: Release, name: str) -> Service:
     """Describe a process of the release before, which has one port for everything, and earlier settings."""
     told = environments(world.parts, service_ports())[name] | UNLIMITED
     named_before = {old: told[new] for new, old in RENAMED.items() if new in told}
-    other = {"OPERATIONS_PORT": told["PORT"], "NATS_URL": release.bus}
+    # Its seeds were made by that release, without a line that says when.
+    seed = last_line(world.parts.nats.seed_file(name).read_bytes())
+    bare = write_private(world.directory / f"{name}.bare.nk", seed)
+    other = {"OPERATIONS_PORT": told["PORT"], "NATS_URL": release.bus, "NATS_NKEY_FILE": str(bare)}
     return Service(world.directory, name, told | named_before | other, str(release.tree.python))
 
 

@@ -35,6 +35,15 @@ async def test_a_certificate_ends_with_the_first_of_its_chain(tmp_path: Path) ->
     assert await days_left(file, "NATS_CA_FILE") == 20
 
 
+async def test_a_certificate_of_a_service_has_an_age(tmp_path: Path) -> None:
+    """It is the time from which the service's own certificate is valid, the first one of its file."""
+    (file := tmp_path / "own.pem").write_bytes(issued(3))
+    await days_left(file, "NATS_CERT_FILE")
+
+    made = metrics.REGISTRY.get_sample_value("butler_key_created_seconds", {"key": "certificate"})
+    assert made == (NOW - DAY).timestamp()
+
+
 async def test_a_renewed_file_counts_and_an_unreadable_one_is_no_number(tmp_path: Path) -> None:
     """The file is read each time, and its last time does not stay."""
     (file := tmp_path / "one.pem").write_bytes(issued(3))

@@ -124,12 +124,21 @@ class Pod:
             return
         for name in self._made:
             self._engine.client.volumes.create(name, labels={LABEL: self._network.name})
+        self._pack(image)
+
+    def _pack(self, image: str) -> None:
+        """Write the files into the volumes."""
         places = {name: {"bind": f"/volumes/{at}", "mode": "rw,nocopy"} for at, name in enumerate(self._made)}
         porter = self._engine.create(image, volumes=places)
         try:
             assert porter.put_archive("/volumes", archive(self._volumes, self.settings.group))
         finally:
             porter.remove(v=True)
+
+    async def refresh(self, volumes: list[Volume]) -> None:
+        """Write the files of today's objects into its volumes, as a kubelet does while it runs."""
+        self._volumes = volumes
+        await asyncio.to_thread(self._pack, self.settings.image)
 
     async def probed(self, kind: str) -> bool:
         """Return whether a probe succeeds now; a pod without it counts as a success."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from testcontainers.core.network import Network
 
@@ -49,6 +50,8 @@ class ContainerSystem:
         self.pods: dict[str, Pod] = {}
         self._network, self._accounts = network, accounts
         self._stand_in = StandIn()
+        # The objects of the operator; before the first `apply` of a test those that its folder makes.
+        self.applied: tuple[dict[str, Any], ...] = ()
 
     async def start(self) -> None:
         """Start everything in the order of the README, and wait until it is ready."""
@@ -91,14 +94,19 @@ class ContainerSystem:
         told = translated(OVERLAY, name, existing, self._stand_in.issue)
         return replace(told, image=image_of(told.image))
 
-    async def another(self, name: str, image: str) -> Pod:
+    async def another(self, name: str, image: str | None = None, number: int | str = "next") -> Pod:
         """Return a further pod of a service, with an image of its own; the caller starts and removes it."""
         told = self._settings(name, await asyncio.to_thread(self._existing))
-        return self._pod(replace(told, image=image, pod=f"{name}-next"), name)
+        return self._pod(replace(told, image=image or told.image, pod=f"{name}-{number}"), name)
+
+    async def refresh(self, name: str) -> None:
+        """Bring today's objects into the files of a pod."""
+        told = self._settings(name, await asyncio.to_thread(self._existing))
+        await self.pods[name].refresh(told.volumes)
 
     def _existing(self) -> Contents:
         """Return the objects of the cluster; its certificates are valid for the published ports, too."""
-        existing = contents(OVERLAY, printed(self.keys), LOOPBACK)
+        existing = contents(OVERLAY, self.applied or printed(self.keys), LOOPBACK)
         existing["ConfigMap", "kube-root-ca.crt"] = {"ca.crt": authority().cert_pem.bytes()}
         return existing
 

@@ -34,10 +34,17 @@ def test_a_container_is_as_its_manifest_says() -> None:
 
     assert (made.pod, made.entrypoint) == (
         "openbao-0",
-        ["bao", "server", "-config=/etc/openbao/openbao.json"],
+        [
+            "bao",
+            "server",
+            "-config=/etc/openbao/openbao.json",
+            "-config=/run/secrets/butler/seal-configuration.json",
+        ],
     )
     assert made.environment["BAO_API_ADDR"] == "https://openbao-0.openbao-servers:8200"
-    assert {*mounts["/run/secrets/butler"].files} == {"ca.crt", "tls.crt", "tls.key", "seal.key"}
+    assert {*mounts["/run/secrets/butler"].files} == {
+        *("ca.crt", "tls.crt", "tls.key", "seal.key", "seal-configuration.json")
+    }
     assert {file.mode for file in mounts["/run/secrets/butler"].files.values()} == {0o440}
     assert (mounts["/openbao/data"].read_only, mounts["/etc/openbao"].read_only) == (False, True)
     assert made.temporary == {"/tmp": f"rw,exec,mode=0777,uid=10001,gid=10001,size={16 * 1024**2}"}  # noqa: S108

@@ -12,6 +12,7 @@ import nats as nats_client
 import psutil
 from nats.aio.client import Client
 
+from deploy.bus_keys import seed as seed_of
 from deploy.local.nats import Nats
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import SUPERUSER, Postgres
@@ -61,7 +62,9 @@ async def on_bus(directory: Path, user: str) -> AsyncIterator[Client]:
     keys = directory / "keys"
     # An earlier release's stack has no certificates.
     options = secured(Nats.of(directory), user) if (keys / "nats").exists() else {}
-    async with await nats_client.connect(url, nkeys_seed=str(keys / f"{user}.nk"), **options) as client:
+    async with await nats_client.connect(
+        url, nkeys_seed_str=seed_of(keys / f"{user}.nk"), **options
+    ) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.backup.vault import KEYS, RECORDS, destroy
+from deploy.backup.vault import RECORDS, destroy
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import PartFailed
 from tests.waiting import IN_THE_CLEAR
@@ -17,13 +17,18 @@ from tests.waiting import IN_THE_CLEAR
 
 @asynccontextmanager
 async def vault(path: str, *names: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of a server that agrees to everything, and lists these names at one path for ever."""
+    """Yield a client of a server that agrees to everything, and lists these names at one path for ever.
+
+    It has two transit engines, as after a rotation.
+    """
+    mounts = {"transit/": {"type": "transit"}, "transit-2/": {"type": "transit"}, "secret/": {"type": "kv"}}
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r")[0] or 0))
         listed = names if head.startswith(f"list /{path} ") else ()
-        body = json.dumps({"data": {"keys": listed}}).encode()
+        answer = mounts if head.startswith("get /sys/mounts ") else {"keys": listed}
+        body = json.dumps({"data": answer}).encode()
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         writer.close()
 
@@ -33,7 +38,7 @@ async def vault(path: str, *names: str) -> AsyncIterator[httpx.AsyncClient]:
             yield client
 
 
-@pytest.mark.parametrize("path", [KEYS, RECORDS])
+@pytest.mark.parametrize("path", ["transit/keys", "transit-2/keys", RECORDS])
 async def test_a_credential_that_is_still_in_the_vault_is_told(path: str) -> None:
     """The vault said that it deleted both parts; the restore fails, so the stack does not start."""
     kept, gone = uuid4(), uuid4()

@@ -27,7 +27,7 @@ from deploy.local.processes import PartFailed
 from deploy.local.stack import Stack, running_stack
 from deploy.vault.snapshots import SNAPSHOT
 from tests.deploy.lives import calling, rows
-from tests.deploy.losing import DELETED, KEPT, ROTATED, Lost, living, lost_life
+from tests.deploy.losing import DELETED, DELETED_LATE, KEPT, ROTATED, Lost, living, lost_life
 from tests.forking import ForkingProcesses
 from tests.joining import bus_of
 from tests.system.person import Person
@@ -66,6 +66,17 @@ CASES = {
         database="early",
         vault="early",
         streams_lost=True,
+    ),
+    "the database before the vault": Case(
+        {KEPT: (False, True), DELETED: (True, True), ROTATED: (True, True)},
+        database="early",
+        vault="late",
+        orphans=1,
+    ),
+    "the vault before the database": Case(
+        {KEPT: (False, True), DELETED_LATE: (True, True), ROTATED: (True, True)},
+        database="late",
+        vault="early",
     ),
 }
 

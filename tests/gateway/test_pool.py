@@ -1,12 +1,14 @@
 """The pool limits locks and waits in time, whatever happened to the other side."""
 
 import asyncio
+import os
 import time
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.store.pool import MAX_CONNECTIONS, DatabaseUnavailable, Overloaded, Pool
+from gateway.store.pool import MAX_CONNECTIONS, DatabaseUnavailable, Overloaded, Pool, fetch_value
 from tests.waiting import passed, until
 
 # The product's limit, and a second more for a busy machine.
@@ -120,6 +122,22 @@ async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> No
     leave.set()
     await asyncio.wait(holding)
     await ask()
+
+
+async def test_a_read_is_repeated_where_a_connection_does_not_answer(pool: Pool) -> None:
+    """All that are open hang, and it gets its answer of another within about a second."""
+
+    async def backend() -> int:
+        return int(await pool.read(lambda connection: fetch_value(connection, "select pg_backend_pid()")))
+
+    hanging = {await backend() for _ in range(MAX_CONNECTIONS)}
+    for pid in hanging:
+        os.kill(pid, SIGSTOP)
+    try:
+        assert await backend() not in hanging
+    finally:
+        for pid in hanging:
+            os.kill(pid, SIGCONT)
 
 
 async def full(pool: Pool) -> bool:

@@ -91,6 +91,7 @@ def test_no_object_of_the_command_has_a_place_for_a_credential_of_an_exchange() 
             for key in ("username", "password")
         ),
         ("openbao-seal", "seal.key"),
+        ("openbao-seal", "seal-configuration.json"),
         ("provision-vault", "token"),
         ("nats-accounts", "accounts.conf"),
         ("nats-accounts", "subscribers.json"),

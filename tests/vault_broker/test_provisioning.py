@@ -1,5 +1,6 @@
 """Provisioning may be interrupted and repeated: it ends in one key, one login and no other token."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -10,7 +11,8 @@ import pytest_asyncio
 from contracts.wire.pinning import sealing_key_fingerprint
 from deploy.local.openbao import TERMS
 from deploy.local.processes import Processes
-from deploy.vault.provision import FINGERPRINTS, Handover, pinned_fingerprints, provision
+from deploy.vault.calls import mount, record
+from deploy.vault.provision import FINGERPRINTS, MOUNTS, Handover, pinned_fingerprints, provision
 from tests.vault_broker.conftest import logged_in
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
@@ -18,6 +20,8 @@ from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
 
 METADATA = [path.replace("/data/", "/metadata/") for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
 ENOUGH = 60
+# So many that some are read before they are ready.
+STORES = 24
 
 
 class CutShort(Exception):
@@ -120,3 +124,13 @@ async def test_what_was_copied_before_is_worth_nothing_after(vault: OwnVault) ->
     refused = await vault.client.post("auth/approle/login", json=copied)
     assert refused.status_code == httpx.codes.BAD_REQUEST
     await check(vault)
+
+
+async def test_a_store_can_be_read_as_soon_as_it_is_mounted(vault: OwnVault) -> None:
+    """A new one answers 400 for a moment, while it makes itself one of version 2."""
+
+    async def read(number: int) -> object:
+        await mount(vault.client, {f"sys/mounts/kv-{number}": MOUNTS["sys/mounts/secret"]})
+        return await record(vault.client, f"kv-{number}/data/any")
+
+    assert await asyncio.gather(*map(read, range(STORES))) == [{}] * STORES

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.processes import Processes
+from deploy.vault.__main__ import arguments
 from tests.vault_broker.vaults import OwnVault
 
 LOGIN = ("broker.role_id", "broker.secret_id")
@@ -170,3 +171,11 @@ def test_a_line_end_behind_a_token_is_no_part_of_it(vault: OwnVault, tmp_path: P
     token = vault.client.headers["X-Vault-Token"]
 
     assert ran(vault, tmp_path, VAULT_TOKEN=f"{token}\n").returncode == 0
+
+
+def test_a_command_does_one_step_of_a_delivery(capsys: pytest.CaptureFixture[str]) -> None:
+    """A second one beside it would not be done, so it is refused."""
+    with pytest.raises(SystemExit):
+        arguments(["--directory", "any", "--open-delivery", "any", "--end-earlier-logins"])
+
+    assert "not allowed with" in capsys.readouterr().err

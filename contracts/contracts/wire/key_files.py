@@ -100,6 +100,11 @@ def pieces(content: bytes) -> list[bytes]:
     return found
 
 
+def last_line(content: bytes) -> bytes:
+    """Return the seed of an nkey, which is the last line of its file."""
+    return content.strip().rpartition(b"\n")[2]
+
+
 def created(content: bytes) -> datetime | None:
     """Return the time when the first key of a file was made; None if the file does not say it."""
     found = _CREATED.search(content.partition(_BEGIN)[0])

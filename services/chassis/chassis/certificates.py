@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.x509 import load_pem_x509_certificates
 
 from chassis import metrics
+from chassis.metrics import note_key
 
 # The suffix of settings that name the service's own certificate, which its chain follows.
 OWN = "_CERT_FILE"
@@ -32,8 +33,11 @@ class Certificates:
     def _left(self, setting: str, path: Path) -> float:
         """Return the seconds until the own certificate with its chain, or all of several CAs, expire."""
         try:
-            ends = [each.not_valid_after_utc for each in load_pem_x509_certificates(path.read_bytes())]
+            found = load_pem_x509_certificates(path.read_bytes())
         except (OSError, ValueError):
             return math.nan
+        if setting.endswith(OWN):
+            note_key("certificate", found[0].not_valid_before_utc)
+        ends = [each.not_valid_after_utc for each in found]
         end = min(ends) if setting.endswith(OWN) else max(ends)
         return (end - self._now()).total_seconds()

@@ -5,10 +5,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -16,6 +19,7 @@ from granian.server.embed import Server
 from chassis import logs
 from chassis.bus.connection import Bus
 from chassis.hardening import harden
+from chassis.inheriting import Leaving
 from chassis.settings import Address, BadSetting, Environment, collector
 
 BACKLOG = 1024
@@ -23,6 +27,8 @@ BACKPRESSURE = 4096
 HEAD_MILLISECONDS = 10_000
 HEAD_BYTES = 64 * 1024
 FINISH_SECONDS = 6.0
+# The process before has its ports for so long at most.
+FREE_SECONDS, POLL_SECONDS = 60.0, 0.05
 
 log = structlog.get_logger()
 
@@ -92,18 +98,27 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
     Requests that run for more than six further seconds are cut off. Clients that do not send complete
     headers within ten seconds, idle ones included, are disconnected. HTTP/2 is off for this reason: if
     granian accepts both versions it keeps idle connections for ever. If one server ends, all end. Raises
-    OSError if a port is in use.
+    OSError if a port is in use. Two processes may have an inherited socket at once: the later one tells when
+    it accepts connections, and waits for its other ports until the earlier one has ended.
     """
-    for listener in listeners:
-        _require_free(listener.address)
-    servers = [_server(listener) for listener in listeners]
+    follows = any(each.address.ready is not None for each in listeners)
+    for address in (each.address for each in listeners if not follows):
+        if address.descriptor is None:
+            _require_free(address)
+    leaving = [Leaving.of(each.application, each.address) for each in listeners]
+    applications = [left or each.application for left, each in zip(leaving, listeners, strict=True)]
+    servers = [_server(each, to.address) for each, to in zip(applications, listeners, strict=True)]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    serving = [asyncio.ensure_future(server.serve()) for server in servers]
+    serving = [
+        asyncio.ensure_future(_serving(server, each.address, left))
+        for server, each, left in zip(servers, listeners, leaving, strict=True)
+    ]
     waiting = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({*serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     waiting.cancel()
+    await asyncio.gather(*(each.leave() for each in leaving if each))
     for server in servers:
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
     ended, unfinished = await asyncio.wait(serving, timeout=FINISH_SECONDS)
@@ -114,11 +129,22 @@ async def serve(listeners: Sequence[Listener], stopping: asyncio.Event) -> None:
         server_task.result()
 
 
-def _server(listener: Listener) -> Server:
-    return Server(
-        listener.application,
-        listener.address.host,
-        listener.address.port,
+async def _serving(server: Server, address: Address, inherited: Leaving | None) -> None:
+    """Serve, on a port that the process before still has as soon as that is free; raises OSError."""
+    if inherited is None:
+        await _freed(address)
+    serving = asyncio.ensure_future(server.serve())
+    if inherited is not None:
+        await asyncio.sleep(0)  # it listens now
+        inherited.tell_ready()
+    await serving
+
+
+def _server(application: Any, address: Address) -> Server:
+    server: Any = Server(
+        application,
+        address.host,
+        address.port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=HEAD_BYTES),
@@ -127,6 +153,26 @@ def _server(listener: Listener) -> Server:
         backpressure=BACKPRESSURE,
         log_enabled=False,
     )
+    if (descriptor := address.descriptor) is not None:
+        # granian has no option for a socket that is bound already.
+        server._init_shared_socket = partial(_take, server, descriptor)
+    return server  # type: ignore[no-any-return]  # it is one
+
+
+def _take(server: Any, descriptor: int) -> None:
+    """Have a server listen on an inherited socket in place of one that it binds; neither is a Unix socket."""
+    holder: Any = SocketHolder  # its stub has no arguments
+    server._shd, server._sfd = holder(descriptor, False, BACKLOG), descriptor  # noqa: FBT003 - granian's order
+
+
+async def _freed(address: Address) -> None:
+    """Wait until a port is free; raises OSError if it is not in time."""
+    for _ in range(int(FREE_SECONDS / POLL_SECONDS)):
+        with suppress(OSError):
+            _require_free(address)
+            return
+        await asyncio.sleep(POLL_SECONDS)
+    _require_free(address)
 
 
 def _require_free(address: Address) -> None:

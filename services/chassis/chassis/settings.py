@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from chassis.tls import tls_context
 from contracts.values import Secret
-from contracts.wire.key_files import created
+from contracts.wire.key_files import created, last_line
 
 MAX_PORT = 65535
 MAX_FILE = 64 * 1024
@@ -35,10 +35,16 @@ class BadSetting(Exception):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The address on which a service listens."""
+    """The address on which a service listens.
+
+    `descriptor` is a socket that its starter has bound to it, None if the service binds one itself.
+    A process that follows a running one tells its starter by `ready` that it accepts connections.
+    """
 
     host: str
     port: int
+    descriptor: int | None = None
+    ready: int | None = None
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -179,7 +185,7 @@ def _servers(text: str) -> tuple[str, ...]:
 def _seed(text: str) -> tuple[Secret, datetime | None]:
     """Read a seed, which is the last line of its file, and the time of a line before it."""
     whole = content(text)
-    seed = whole.rpartition(b"\n")[2]
+    seed = last_line(whole)
     nkeys.from_seed(bytearray(seed)).wipe()
     return Secret(seed.decode("ascii")), created(whole)
 

@@ -60,6 +60,7 @@ from gateway.routes.admin import dead_letters, status, users
 from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
 from gateway.store.clock import DATABASE, database_clock
+from gateway.store.password_ages import note_passwords
 from gateway.store.pool import Pool
 from gateway.store.restores import Restores
 from gateway.syncs.announce import Announcer
@@ -127,7 +128,7 @@ async def run(settings: Settings) -> int:
     """Run the gateway until a signal, or until the bus is closed for good; returns the exit code."""
     stopping = asyncio.Event()
     note_keys(settings)
-    pool = Pool(settings.database_url, settings.database_password.reveal())
+    pool = Pool(settings.database_url, *(each.reveal() for each in settings.database_passwords))
     bus = Bus.of("gateway", "gateway", settings.running, GRACE_SECONDS)
     ending = Ending(stopping)
     provided, parts = composed(settings, pool, bus, stopping)
@@ -225,8 +226,9 @@ def observation(
     # Only degrading, because balances can be read without the bus.
     told = (bus.checks(), contact.checks(), watch.checks(), backlog.checks(), {DISAGREES: clocks.agree})
     checks = Checks(required, merged(*told))
+    password_ages = partial(note_passwords, pool)
     bus_samples = (watch.sample, watch.sample_dead_letters)
-    sampling = collect(checks, *bus_samples, backlog.sample, load.sample, certificates.sample)
+    sampling = collect(checks, *bus_samples, backlog.sample, load.sample, certificates.sample, password_ages)
     return checks, {"metrics": sampling, "contact": contact.keep()}
 
 

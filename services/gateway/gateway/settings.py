@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from chassis.inheriting import inherited
 from chassis.settings import (
     MAX_NUMBER,
     Address,
@@ -67,12 +68,13 @@ class Settings(msgspec.Struct, frozen=True):
     """The settings of one gateway; `address` is the API's, `database_url` holds no password.
 
     `egress` are the source addresses of calls to exchanges, `pinned` the fingerprints of trusted vault keys.
+    `database_passwords` are two while one replaces the other.
     """
 
     running: Running
     address: Address
     database_url: str
-    database_password: Secret
+    database_passwords: tuple[Secret, ...]
     jwt_keys: SigningKeys
     grant_keys: SigningKeys
     egress: tuple[str, ...]
@@ -103,9 +105,9 @@ def load(environ: Environment) -> Settings:
         raise BadSetting("OPERATIONS_PORT must not be the port of the API")
     return Settings(
         running=operations,
-        address=address,
+        address=inherited(environ, address),
         database_url=parsed(environ, "DATABASE_URL", str),
-        database_password=parsed(environ, "DATABASE_PASSWORD_FILE", _password),
+        database_passwords=parsed(environ, "DATABASE_PASSWORD_FILE", _passwords),
         jwt_keys=parsed(environ, "JWT_PRIVATE_KEY_FILE", _signing_keys),
         grant_keys=parsed(environ, "GRANT_PRIVATE_KEY_FILE", _signing_keys),
         egress=listed(environ.get("EGRESS_ADDRESSES", "")),
@@ -181,8 +183,8 @@ def _networks(environ: Environment) -> tuple[Network, ...]:
         raise BadSetting(f"{error}; {HOW_PROXIES_ARE_NAMED}") from None
 
 
-def _password(text: str) -> Secret:
-    return Secret(content(text).decode())
+def _passwords(text: str) -> tuple[Secret, ...]:
+    return tuple(map(Secret, content(text).decode().split("\n")))
 
 
 def _signing_keys(text: str) -> SigningKeys:

@@ -15,7 +15,7 @@ from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from contracts.wire.bus_users import BROKER_ASKS
 from vault_broker.credentials import Credentials
-from vault_broker.errors import VaultUnavailable
+from vault_broker.errors import VaultAnswer, VaultUnavailable
 from vault_broker.handlers import Handlers
 from vault_broker.settings import Settings
 from vault_broker.vault import Vault
@@ -45,7 +45,7 @@ async def run(settings: Settings) -> int:
     # Each response of the vault has its time, so no clock needs a request of its own.
     parts = {
         "vault": login.keep(),
-        "metrics": collect(checks, certificates.sample, partial(_note_sealing_key, credentials)),
+        "metrics": collect(checks, certificates.sample, partial(_note_keys, credentials, login)),
         "clocks": clocks.keep({}),
         "contact": contact.keep(),
     }
@@ -56,8 +56,14 @@ async def run(settings: Settings) -> int:
         vault.close()
 
 
-async def _note_sealing_key(credentials: Credentials) -> None:
-    """Show the age of the sealing key; its last known age stays while the vault is not available."""
+async def _note_keys(credentials: Credentials, login: Login) -> None:
+    """Show the ages of the vault's keys; a last known age stays while the vault is not available."""
     with suppress(VaultUnavailable):
         keys = await credentials.sealing_keys()
         note_key("sealing", keys.made, keys.live)
+    with suppress(VaultAnswer, VaultUnavailable):
+        engines = await credentials.engines()
+        note_key("wrapping", engines.created.get("wrapping"))
+        note_key("seal", engines.created.get("seal"))
+    if login.made is not None:
+        note_key("login", login.made)

@@ -1,7 +1,8 @@
 """The credentials in the vault: create, use and destroy them at these paths.
 
-transit/keys/<credential_id>             the signing field, a key that cannot be exported
-secret/data/credentials/<credential_id>  exchange and the other fields; a credential exists when this does
+<engine>/keys/<credential_id>            the signing field, a key that cannot be exported
+secret/data/credentials/<credential_id>  exchange, engine and other fields; a credential exists when this does
+secret/data/engines                      the transit engines, made by provisioning and rotations
 secret/data/sealing-key                  the key pairs that all brokers share, made by provisioning
 """
 
@@ -14,11 +15,12 @@ from uuid import UUID
 import msgspec
 
 from contracts.credentials import Fields
-from contracts.exchanges.types import RESERVED
+from contracts.exchanges.types import ENGINE, RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import MIN_KEY_BYTES, Secret
+from vault_broker.engines import Engines
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
-from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY, TRANSIT
+from vault_broker.paths import EARLIER_SEALING_KEY, ENGINES, SEALING_KEY, TRANSIT
 from vault_broker.schemes.types import TransitKey
 from vault_broker.sealing_keys import SealingKeys, SealingRecord
 from vault_broker.vault import Answer, Part, read_answer
@@ -39,10 +41,11 @@ _KEY_MISSING = ("no existing key", "not found")
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """The exchange and the fields of a credential, without the signing field."""
+    """The exchange and the fields of a credential, without the signing field, and the engine that has it."""
 
     exchange: str
     fields: Fields
+    engine: str = TRANSIT
 
 
 class _WrappingKey(msgspec.Struct):
@@ -67,8 +70,15 @@ class Credentials:
 
     async def wrapping_key(self) -> str:
         """Return the public key (PEM, RSA-4096) with which gateways wrap secrets for import."""
-        answer = await self._login.request("GET", f"{TRANSIT}/wrapping_key")
+        engine = (await self.engines()).newest
+        answer = await self._login.request("GET", f"{engine}/wrapping_key")
         return _data(answer, _WrappingKey).public_key
+
+    async def engines(self) -> Engines:
+        """Return the engines, as they are now: a rotation may add one."""
+        with suppress(Absent, Denied):
+            return await self._read(ENGINES, Engines)
+        return Engines()
 
     async def sealing_keys(self) -> SealingKeys:
         """Return the key pairs that all brokers share; raises VaultUnavailable without a pair."""
@@ -84,9 +94,10 @@ class Credentials:
 
         Raises Failure: invalid_request for an id that was used before, secret_unusable, keys_changed.
         """
-        await self._import(credential_id, key, wrapped_secret)
+        engine = (await self.engines()).newest
+        await self._import(engine, credential_id, key, wrapped_secret)
         try:
-            await self._create(credential_id, credential)
+            await self._create(engine, credential_id, credential)
         except BaseException:
             await self._undo(credential_id)
             raise
@@ -97,10 +108,12 @@ class Credentials:
             fields: Fields = await self._read(f"secret/data/credentials/{credential_id}", Fields)
         except Absent:
             raise failure(Code.CREDENTIAL_MISSING) from None
-        exchange = fields.pop(RESERVED, Secret(""))
-        return Credential(exchange.reveal(), fields)
+        exchange, engine = fields.pop(RESERVED, Secret("")), fields.pop(ENGINE, Secret(TRANSIT))
+        return Credential(exchange.reveal(), fields, engine.reveal())
 
-    async def sign(self, credential_id: UUID, key: TransitKey, messages: Sequence[bytes]) -> list[str]:
+    async def sign(
+        self, credential_id: UUID, key: TransitKey, messages: Sequence[bytes], engine: str = TRANSIT
+    ) -> list[str]:
         """Sign all messages with one request; return each signature as the vault writes it, in base64.
 
         Raises Failure(credential_missing) if the vault has no key with this id.
@@ -108,7 +121,7 @@ class Credentials:
         batch = [{"input": b64encode(message).decode()} for message in messages]
         try:
             answer = await self._login.request(
-                "POST", key.path(str(credential_id)), {"batch_input": batch, **key.parameters}
+                "POST", key.path(str(credential_id), engine), {"batch_input": batch, **key.parameters}
             )
         except Rejected as error:
             if "key not found" in error.reason:
@@ -121,16 +134,21 @@ class Credentials:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Delete all parts of a credential from the vault; already deleted counts as success."""
-        key = f"{TRANSIT}/keys/{credential_id}"
+        for engine in (await self.engines()).transit:
+            await self._destroy_key(f"{engine}/keys/{credential_id}")
+        await self._login.request("DELETE", f"secret/metadata/credentials/{credential_id}")
+
+    async def _destroy_key(self, key: str) -> None:
         try:
             await self._login.request("POST", f"{key}/config", {"deletion_allowed": True})
             await self._login.request("DELETE", key)
+        except Absent:
+            return  # a rotation has just removed the engine, because it had no key
         except Rejected as error:
             if not any(text in error.reason for text in _KEY_MISSING):
                 raise
-        await self._login.request("DELETE", f"secret/metadata/credentials/{credential_id}")
 
-    async def _import(self, credential_id: UUID, key: TransitKey, wrapped_secret: bytes) -> None:
+    async def _import(self, engine: str, credential_id: UUID, key: TransitKey, wrapped_secret: bytes) -> None:
         body = {
             "type": key.type,
             "hash_function": "SHA256",
@@ -138,7 +156,7 @@ class Credentials:
             "ciphertext": b64encode(wrapped_secret).decode(),
         }
         try:
-            await self._login.request("POST", f"{TRANSIT}/keys/{credential_id}/import", body)
+            await self._login.request("POST", f"{engine}/keys/{credential_id}/import", body)
         except Rejected as error:
             for text, code, detail in _IMPORT_FAILURES:
                 if text in error.reason:
@@ -155,10 +173,12 @@ class Credentials:
         answer = await self._login.request("GET", path)
         return _data({"data": (answer.get("data") or {}).get("data")}, kind)
 
-    async def _create(self, credential_id: UUID, credential: Credential) -> None:
+    async def _create(self, engine: str, credential_id: UUID, credential: Credential) -> None:
         """Write the record of a new credential; raises Rejected or Denied if it already exists."""
         data = {name: value.reveal() for name, value in credential.fields.items()}
         data |= {RESERVED: credential.exchange}
+        if engine != TRANSIT:
+            data |= {ENGINE: engine}
         body = {"options": {"cas": 0}, "data": data}
         await self._login.request("POST", f"secret/data/credentials/{credential_id}", body)
 

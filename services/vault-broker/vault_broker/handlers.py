@@ -159,6 +159,7 @@ class Handlers:
             request.credential_id,
             scheme_of(request.exchange).key,
             messages(request.exchange, drafts, credential.fields),
+            credential.engine,
         )
         return sign_reads(request.exchange, drafts, credential.fields, signatures)
 

@@ -4,6 +4,8 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 class _Token(msgspec.Struct):
     client_token: Secret
     lease_duration: float
+    metadata: Mapping[str, str] | None = None
 
 
 class _Authenticated(msgspec.Struct):
@@ -50,6 +53,7 @@ class Login:
         self._refused: Mapping[str, str] | None = None
         self._refused_until = 0.0
         self._trouble = "not logged in yet"
+        self.made: datetime | None = None
         metrics.TOKEN_LEFT.labels("vault").set_function(lambda: self._ends_at - self._monotonic())
 
     async def ready(self) -> bool:
@@ -141,6 +145,7 @@ class Login:
             raise VaultUnavailable("the vault refuses the broker's log-in") from None
         token = read_answer(answer, _Authenticated).auth
         self._token = token.client_token
+        self._note_made(token.metadata or {})
         self._plan_renewal(token)
         log.info("vault_logged_in")
 
@@ -148,6 +153,11 @@ class Login:
         """Schedule the renewal of the token at about two thirds of its life."""
         self._ends_at = self._monotonic() + token.lease_duration
         self._renew_at = self._monotonic() + token.lease_duration * random.uniform(0.6, 0.7)  # noqa: S311 - jitter
+
+    def _note_made(self, metadata: Mapping[str, str]) -> None:
+        """Keep the time of the secret id, which its metadata say if this release made it."""
+        with suppress(ValueError):
+            self.made = datetime.fromisoformat(metadata.get("created", ""))
 
     def _read_files(self) -> Mapping[str, str]:
         """Read the files each time, because the operator or the kubelet may have replaced them."""

@@ -8,9 +8,10 @@ from contracts import subjects
 from contracts.wire.bus_accounts import _permissions
 from contracts.wire.bus_users import GATEWAY, SYNC_WORKER, VAULT_BROKER, User
 from contracts.wire.subscribers import PREFIX
+from deploy.bus_keys import SYSTEM
 from deploy.local.nats import Nats, running_nats, until_it_accepts
 from deploy.local.processes import Processes
-from deploy.local.subscribers import SYSTEM, public_key
+from deploy.local.subscribers import public_key
 
 SUBSCRIBER = User(PREFIX, subscribe=(subjects.ACCOUNT_EVENTS_ALL,))
 BROKER = User(

@@ -215,7 +215,7 @@ def test_every_stream_is_bounded() -> None:
 
 def test_a_user_without_a_key_is_missed() -> None:
     """The server's configuration cannot be written without a user's key."""
-    keys = {user.name: "U" for user in USERS}
+    keys = {user.name: ("U",) for user in USERS}
 
     with pytest.raises(KeyError):
         server_accounts(keys)

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from chassis.bus.connection import Bus
 from contracts.values import Secret
+from deploy.bus_keys import seed as seed_of
 from deploy.local.nats import Nats
 from gateway.store.pool import Pool
 from tests.gateway.outbox.test_relay import EVENTS, gone, message, put, relaying
@@ -15,7 +16,7 @@ class Deaf(Bus):
     """A bus whose publication ends well although it was cancelled, as `asyncio.wait_for` may let it."""
 
     def __init__(self, nats: Nats) -> None:
-        seed = Secret(nats.seed_file("gateway").read_text())
+        seed = Secret(seed_of(nats.seed_file("gateway")))
         super().__init__("gateway", "gateway", nats.url, seed, tls=tls_of(nats, "gateway"))
         self.published = asyncio.Event()
 

@@ -23,6 +23,7 @@ from nats.js.errors import NotFoundError, ServerError
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis.tls import tls_context
 from contracts.streams import ACCOUNT_EVENTS
+from contracts.wire.key_files import last_line
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
 from contracts.wire.topology import CONSUMERS, STREAMS, Consumer
 
@@ -71,7 +72,7 @@ async def _administering(
 ) -> AsyncIterator[JetStreamContext]:
     client = await nats.connect(
         url,
-        nkeys_seed=nkey_file,
+        nkeys_seed_str=_seed(Path(nkey_file)),
         connect_timeout=TIMEOUT,
         max_reconnect_attempts=3,
         name="provision",
@@ -82,6 +83,10 @@ async def _administering(
         yield client.jetstream(timeout=TIMEOUT)
     finally:
         await client.close()
+
+
+def _seed(nkey_file: Path) -> str:
+    return last_line(nkey_file.read_bytes()).decode()
 
 
 async def create_streams(jetstream: JetStreamContext, replicas: int | None = None) -> None:

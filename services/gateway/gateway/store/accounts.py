@@ -44,14 +44,6 @@ async def find_account(connection: Connection, user_id: UUID, account_id: UUID) 
     )
 
 
-async def find_kept(connection: Connection, account_ids: Sequence[UUID]) -> set[UUID]:
-    """Return which of the accounts, of any user, are not deleted."""
-    rows = await connection.execute(
-        "select id from accounts where id = any(%s) and deleted_at is null", [list(account_ids)]
-    )
-    return {account_id for (account_id,) in await rows.fetchall()}
-
-
 async def lock_account(connection: Connection, account_id: UUID) -> Account | None:
     """Lock and return an account of any user, also a deleted one."""
     return await fetch_one(

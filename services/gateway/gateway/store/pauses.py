@@ -7,11 +7,18 @@ may add one.
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from gateway.rows.pauses import Begun, Due, Ended, Key, Pause, Stand
-from gateway.store import accounts
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """An account that is not deleted, and its pause if one holds."""
+
+    id: UUID
+    pause: Pause | None
 
 
 async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Pause]:
@@ -30,9 +37,20 @@ async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID
 
 async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Stand]:
     """Find the states of accounts; an account that does not exist was deleted."""
-    kept = await accounts.find_kept(connection, account_ids)
-    held = await find(connection, account_ids)
-    return {each: Stand(held.get(each), each not in kept) for each in account_ids}
+    kept = await fetch_all(
+        connection,
+        _Kept,
+        """select accounts.id, case when account_pauses.account_id is not null then json_build_object(
+                      'account_id', account_pauses.account_id, 'credential_id', account_pauses.credential_id,
+                      'reason', reason, 'rights', rights, 'paused_at', paused_at,
+                      'destroyed_at', destroyed_at) end as pause
+           from accounts left join account_pauses on account_pauses.account_id = accounts.id
+               and account_pauses.credential_id = accounts.credential_id
+           where accounts.id = any(%(ids)s) and accounts.deleted_at is null""",
+        ids=list(account_ids),
+    )
+    pauses = {each.id: each.pause for each in kept}
+    return {each: Stand(pauses.get(each), each not in pauses) for each in account_ids}
 
 
 async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:

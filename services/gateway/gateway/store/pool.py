@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
 import psycopg
@@ -23,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 
 Connection = psycopg.AsyncConnection[Any]
 Row = TypeVar("Row")
+Seen = TypeVar("Seen")
 
 MAX_CONNECTIONS = 16
 CHECK_SECONDS = 1.0
@@ -41,7 +43,10 @@ SESSION = {
 }
 # Closes a connection with an unreachable peer in seconds, long before TCP's own timeout.
 ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6000}
-
+# The first statement on a connection of the pool, which also shows that the connection works.
+BEGIN: LiteralString = "begin"
+SNAPSHOT: LiteralString = "begin isolation level repeatable read, read only"
+_first: ContextVar[LiteralString | None] = ContextVar("first", default=BEGIN)
 
 AWAY = (
     psycopg.OperationalError,
@@ -85,16 +90,30 @@ class _Connection(psycopg.AsyncConnection[Any]):
     server notices the closed connection within a second and rolls back.
     """
 
+    @classmethod
+    async def connect(  # type: ignore[override]  # the pool's connections have several passwords
+        cls, conninfo: str = "", *, passwords: Sequence[str], **options: Any
+    ) -> Self:
+        """Connect with the first password that the server accepts; raises psycopg.OperationalError."""
+        *others, last = passwords
+        for password in others:
+            with suppress(psycopg.OperationalError):
+                return await super().connect(conninfo, password=password, **options)
+        return await super().connect(conninfo, password=last, **options)
+
     async def cancel_safe(self, *, timeout: float = 0.0) -> None:  # noqa: ARG002, ASYNC109 - psycopg's signature
         self.pgconn.finish()
 
 
 class Pool:
-    """A bounded pool of connections that are checked before use."""
+    """A bounded pool of connections, for which the server accepts one of the passwords.
 
-    def __init__(self, url: str, password: str) -> None:
-        self._pool = _pool(url, password, 2, MAX_CONNECTIONS)
-        self._probe = _pool(url, password, 1, 1)
+    A connection that is broken is replaced by another.
+    """
+
+    def __init__(self, url: str, *passwords: str) -> None:
+        self._pool = _pool(url, passwords, 2, MAX_CONNECTIONS)
+        self._probe = _pool(url, passwords, 1, 1)
         self._probing: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
@@ -115,23 +134,57 @@ class Pool:
         Raises DatabaseUnavailable, also if it takes longer than `seconds`, Overloaded if no connection was
         free within them, and NotStorable.
         """
-        asked = time.monotonic()
-        waited = None
+        waiting = _Waiting(seconds)
+        first = SNAPSHOT if snapshot else BEGIN
+        async with self._translated(waiting), self._lent(waiting, first) as connection:
+            yield connection
+
+    async def read(self, look: Callable[[Connection], Awaitable[Seen]]) -> Seen:
+        """Return what one statement reads, outside of a transaction; raises the errors of `transaction`.
+
+        It is repeated on another connection if the first one is broken or does not answer at once.
+        """
+        waiting = _Waiting(TRANSACTION_SECONDS)
+        async with self._translated(waiting):
+            async with self._lent(waiting, None) as connection:
+                try:
+                    async with asyncio.timeout(CHECK_SECONDS):
+                        return await look(connection)
+                except (psycopg.OperationalError, TimeoutError):
+                    if not connection.closed:
+                        raise
+            async with self._lent(waiting, BEGIN) as connection:
+                return await look(connection)
+
+    @asynccontextmanager
+    async def _lent(self, waiting: "_Waiting", first: LiteralString | None) -> AsyncIterator[Connection]:
+        token = _first.set(first)
         try:
-            async with asyncio.timeout(seconds), self._pool.connection(seconds) as connection:
-                waited = time.monotonic() - asked
-                if snapshot:
-                    await connection.execute("set transaction isolation level repeatable read, read only")
+            connection = await self._pool.getconn(waiting.seconds)
+        finally:
+            _first.reset(token)
+        waiting.end()
+        try:
+            async with connection:  # commits or rolls back
                 try:
                     yield connection
                 except (asyncio.CancelledError, psycopg.NotSupportedError):
                     await connection.close()  # a rollback may hang; prepared statements may be invalid
                     raise
+        finally:
+            await self._pool.putconn(connection)
+
+    @asynccontextmanager
+    async def _translated(self, waiting: "_Waiting") -> AsyncIterator[None]:
+        """Bound the time, and raise the errors of `transaction`."""
+        try:
+            async with asyncio.timeout(waiting.seconds):
+                yield
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise NotStorable(type(error).__name__) from None
         except (*NOT_MIGRATED, *AWAY) as error:
             late = isinstance(error, PoolTimeout | TooManyRequests | TimeoutError)
-            if late and (waited is None or waited > seconds / 2) and await self._answers():
+            if late and waiting.was_long() and await self._answers():
                 raise Overloaded("every connection is in use") from error
             raise DatabaseUnavailable(type(error).__name__) from error
 
@@ -164,13 +217,14 @@ class Pool:
             return await rows.fetchone() == ("off",)
 
 
-def _pool(url: str, password: str, least: int, most: int) -> AsyncConnectionPool[Connection]:
+def _pool(url: str, passwords: Sequence[str], least: int, most: int) -> AsyncConnectionPool[Connection]:
     return AsyncConnectionPool(
         url,
         connection_class=_Connection,
         kwargs={
             **ALIVE,
-            "password": password,
+            "autocommit": True,  # `begin` is the check of a connection, too
+            "passwords": passwords,
             "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
             "connect_timeout": 3,
             "application_name": "gateway",
@@ -186,9 +240,28 @@ def _pool(url: str, password: str, least: int, most: int) -> AsyncConnectionPool
 
 
 async def _check(connection: Connection) -> None:
-    """Check a connection; raises TimeoutError if it does not answer at once, so the pool takes the next."""
-    async with asyncio.timeout(CHECK_SECONDS):
-        await AsyncConnectionPool.check_connection(connection)
+    """Run the first statement; raises TimeoutError without an answer at once, so the pool takes the next."""
+    first = _first.get()
+    if first is not None:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await connection.execute(first)
+
+
+class _Waiting:
+    """How long a transaction waits for a connection, of its time of `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._asked = time.monotonic()
+        self._waited: float | None = None
+
+    def end(self) -> None:
+        """Note that a connection became free."""
+        self._waited = time.monotonic() - self._asked
+
+    def was_long(self) -> bool:
+        """Return whether no connection became free in the first half of the time."""
+        return self._waited is None or self._waited > self.seconds / 2
 
 
 async def fetch_one(

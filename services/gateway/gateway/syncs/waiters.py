@@ -71,9 +71,9 @@ class Waiters:
                     log.exception("poll_failed")
 
     async def _poll_once(self) -> None:
-        async with self._pool.transaction() as connection:
-            for sync_id in await syncs.ended(connection, list(self._waiting)):
-                self.wake(sync_id)
+        waiting = list(self._waiting)
+        for sync_id in await self._pool.read(lambda connection: syncs.ended(connection, waiting)):
+            self.wake(sync_id)
 
     async def _all(self, events: Iterable[asyncio.Event]) -> None:
         for event in events:

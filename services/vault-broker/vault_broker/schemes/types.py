@@ -15,7 +15,7 @@ from vault_broker.paths import TRANSIT
 class TransitKey:
     """A kind of key in the vault's transit engine, and its signing request.
 
-    `type` is the type for the import. The request goes to `transit/<operation>/<key>/<digest>` with
+    `type` is the type for the import. The request goes to `<engine>/<operation>/<key>/<digest>` with
     `parameters`.
     """
 
@@ -24,9 +24,9 @@ class TransitKey:
     digest: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def path(self, name: str) -> str:
-        """Return the path at which a key signs; `+` stands for every key."""
-        return f"{TRANSIT}/{self.operation}/{name}/{self.digest}"
+    def path(self, name: str, engine: str = TRANSIT) -> str:
+        """Return the path at which a key of an engine signs; `+` stands for every key."""
+        return f"{engine}/{self.operation}/{name}/{self.digest}"
 
 
 HMAC_SHA256 = TransitKey("hmac", "hmac", "sha2-256")

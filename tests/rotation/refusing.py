@@ -1,0 +1,68 @@
+"""What somebody tries who has a copy of the keys of before a rotation."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import nats
+import psycopg
+from nats.errors import Error
+
+from chassis.tls import tls_context
+from deploy.bus_keys import OWN_USERS, seed, seed_file
+from deploy.keys import GATEWAY, OWNER, SUPERUSER
+from deploy.local.certificates import make_authority
+from deploy.local.nats import Nats
+from deploy.local.stack import Stack
+
+# Each returns what was opened.
+Try = Callable[[Stack, Path], Awaitable[set[str]]]
+
+
+async def by_nkeys(stack: Stack, copy: Path) -> set[str]:
+    """Connect to the bus with seeds of the copy, and the certificates of now."""
+    bus = stack.parts.nats
+    tried = {name: await _joins(bus, seed(seed_file(copy, name)), bus.context(name)) for name in OWN_USERS}
+    return {name for name, opened in tried.items() if opened}
+
+
+async def by_passwords(stack: Stack, copy: Path) -> set[str]:
+    """Connect to the database with passwords of the copy."""
+    database, opened = stack.parts.database, set()
+    for role in (GATEWAY, OWNER, SUPERUSER):
+        secret = (copy / f"{role}.password").read_text()
+        try:
+            await (await database._connect(role, "butler", secret)).close()
+        except psycopg.OperationalError:
+            continue
+        opened.add(role)
+    return opened
+
+
+async def by_certificates(stack: Stack, copy: Path) -> set[str]:
+    """Connect to the bus with a certificate that the copied authority issues, and the seed of now."""
+    bus, own = stack.parts.nats, str(copy / "forged.pem")
+    make_authority(copy / "nats", "any").issue_file(["admin"], Path(own))
+    forged = tls_context(str(bus.ca), own, own)
+    return {"admin"} if await _joins(bus, seed(bus.seed_file("admin")), forged) else set()
+
+
+async def _joins(bus: Nats, own_seed: str, tls: ssl.SSLContext) -> bool:
+    options = {"tls": tls, "tls_handshake_first": True, "allow_reconnect": False, "connect_timeout": 5}
+    try:
+        await (await nats.connect(bus.url, nkeys_seed_str=own_seed, **options)).close()
+    except (Error, OSError):
+        return False
+    return True
+
+
+TRIES: Mapping[str, Try] = {
+    "nkeys": by_nkeys,
+    "passwords": by_passwords,
+    "certificates": by_certificates,
+}
+
+
+async def opened(key: str, stack: Stack, copy: Path) -> set[str]:
+    """Return what the copy opens; nothing for a key that other tests try."""
+    return await TRIES[key](stack, copy) if key in TRIES else set()
