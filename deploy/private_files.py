@@ -1,8 +1,10 @@
 """Files that only their owner may read, created atomically once and reused at later starts."""
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PASSWORD_BYTES = 32
@@ -41,6 +43,20 @@ def private_folder(path: Path) -> Path:
     """Return a folder, created with mode 0700 if it is missing."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder against threads and processes; the kernel releases it with the process.
+
+    Without `wait`, raises BlockingIOError if another holds it.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(opened)
 
 
 def kept(path: Path, make: Callable[[], bytes]) -> Path:

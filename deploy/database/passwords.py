@@ -15,6 +15,11 @@ def following(keys: Path, role: str) -> Path:
     return keys / f"{role}.next.password"
 
 
+def both(keys: Path, role: str) -> Path:
+    """Return the path of a file with the two, for a service while the password is replaced."""
+    return keys / f"{role}.both.password"
+
+
 def candidates(keys: Path, role: str) -> list[str]:
     """Return the passwords of which one is the role's; raises OSError."""
     files = (in_use(keys, role), following(keys, role))
@@ -25,5 +30,4 @@ def for_service(keys: Path, role: str) -> Path:
     """Return a file for a service that connects with the first of its lines that the server accepts."""
     if not following(keys, role).exists():
         return in_use(keys, role)
-    both = "\n".join(candidates(keys, role))
-    return write_private(keys / f"{role}.both.password", both.encode())
+    return write_private(both(keys, role), "\n".join(candidates(keys, role)).encode())

@@ -65,7 +65,7 @@ def _run(call: list[str], given: str, seconds: float) -> subprocess.CompletedPro
 
 
 def _reason(errors: str, given: str) -> str:
-    """Return the last line of errors, or why it is hidden: it may repeat what was given."""
+    """Return the last line that kubectl printed, unless it repeats a secret."""
     if _repeats(errors, given):
         return "its error is hidden, because it repeats a secret"
     return next(iter(errors.strip().splitlines()[-1:]), "it printed no error")[:SHOWN]

@@ -9,12 +9,10 @@ token, as `deploy.vault` has them (VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT are 
 
 import argparse
 import asyncio
-import fcntl
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -23,12 +21,13 @@ import psycopg
 from contracts.values import Secret
 from deploy.kubernetes.cluster import ClusterPlace
 from deploy.kubernetes.kubectl import AGAIN, Kubectl
+from deploy.private_files import locked
 from deploy.rotation.catalogue import ROTATIONS, explained
 from deploy.rotation.surroundings import RotationFailed
 from deploy.vault.calls import Refused
 from deploy.vault.connecting import Access
 
-# The certificates of a cluster's servers and clients; that of their authority is none of them.
+# The certificates of a cluster's servers and clients, without that of their authority.
 LEAVES = (
     "nats",
     "database",
@@ -86,23 +85,9 @@ async def _rotate(options: argparse.Namespace) -> None:
     kubectl = Kubectl(options.kubectl, options.namespace)
     place = ClusterPlace(options.directory, kubectl, access_of(options), options.database_url)
     place.check()
-    with _alone(options.directory):
-        await ROTATIONS[options.key](place)
-        await place.apply()  # also what changed after the last step that read objects
+    await ROTATIONS[options.key](place)
+    await place.apply()  # also what changed after the last step that read objects
     place.tell(f"{options.key} is rotated: back {options.directory} up")
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Hold a lock of the folder, which the kernel releases with the process; raises RotationFailed."""
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise RotationFailed(f"another rotation runs on {directory}: wait until it has ended") from None
-    finally:
-        os.close(folder)
 
 
 def _reason(error: Exception) -> str:
@@ -121,7 +106,10 @@ def main() -> None:
         names = {"keys": shlex.quote(str(options.directory)), "namespace": shlex.quote(options.namespace)}
         sys.exit(f"{options.key}: {ELSEWHERE[options.key].format(**names)}")
     try:
-        asyncio.run(_rotate(options))
+        with locked(options.directory, wait=False):
+            asyncio.run(_rotate(options))
+    except BlockingIOError:
+        sys.exit(f"another rotation runs on {options.directory}: wait until it has ended")
     except RotationFailed as error:
         sys.exit(f"{options.key} is not rotated yet: {error}")
     except UNEXPECTED as error:

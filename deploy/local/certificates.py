@@ -3,10 +3,7 @@
 trustme makes both. They are kept in files, so that clients that trust the authority still do after a restart.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -17,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from trustme import CA, Blob
 
-from deploy.private_files import write_private
+from deploy.private_files import locked, write_private
 
 BACKDATED = timedelta(hours=1)
 AUTHORITY_RENEWED_BEFORE_END = timedelta(days=60)
@@ -91,7 +88,7 @@ class Succession:
 
     def announce(self) -> None:
         """Make an authority that follows, and have both trusted, unless both are; raises OSError."""
-        with _alone(self.folder):
+        with locked(self.folder):
             self._announce(self.folder / "ca.pem", self.folder / "ca-key.pem")
 
     def _announce(self, trusted: Path, key: Path) -> None:
@@ -105,14 +102,14 @@ class Succession:
 
     def take_over(self) -> None:
         """Let the new authority issue; raises OSError."""
-        with _alone(self.folder):
+        with locked(self.folder):
             if self._next.exists():
                 self._next.replace(self.folder / "ca-key.pem")
 
     def forget(self) -> None:
         """Have only the authority trusted that issues; raises OSError."""
         trusted = self.folder / "ca.pem"
-        with _alone(self.folder):
+        with locked(self.folder):
             issuing = _certificate(Identity(trusted, self.folder / "ca-key.pem"))
             write_private(trusted, issuing.public_bytes(Encoding.PEM), mode=0o644)
 
@@ -125,22 +122,11 @@ def make_authority(directory: Path, name: str, validity: Validity = A_YEAR) -> A
     """Return the authority of this directory (`ca.pem`, `ca-key.pem`); the first call creates it."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "ca.pem", directory / "ca-key.pem", validity)
-    with _alone(directory):
+    with locked(directory):  # while another half replaces it, its pair would look unusable
         if not _usable(authority, AUTHORITY_RENEWED_BEFORE_END):
             made = CA(path_length=0, organization_unit_name=name)
             _save(authority, made.cert_pem, made.private_key_pem)
     return authority
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Let no other thread or process change the authority: half changed, its pair would look unusable."""
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def _certificate(identity: Identity) -> x509.Certificate:

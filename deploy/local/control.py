@@ -102,7 +102,7 @@ async def controlled(stack: Stack, tell: Tell) -> AsyncIterator[None]:
     control, path = Control(stack, tell), control_socket(stack.parts.directory)
     private_folder(path.parent)
     require_ours(path.parent, stack.parts.directory)
-    path.parent.chmod(0o700)  # nobody else can enter it before the socket has its mode
+    path.parent.chmod(0o700)  # no other user enters it, also before the socket has its mode
     path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(control.serve, path, limit=MAX_LINE)
     path.chmod(0o600)

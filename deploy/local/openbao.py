@@ -240,10 +240,9 @@ async def restart_openbao(processes: Processes, directory: Path, *, by_recovery:
 async def vault_as_root(processes: Processes, directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Connect to the running vault as root, by its recovery key; the token ends with the block.
 
-    After a block that was killed, the next start provisions the vault again, which ends all tokens.
-
-    The vault restarts before and after it, because its normal configuration gives no root token. Raises
-    PartFailed, httpx.HTTPError and OSError.
+    The vault restarts before and after it, because its normal configuration gives no root token. If the
+    block is killed, the next start provisions the vault again, which ends all tokens. Raises PartFailed,
+    httpx.HTTPError and OSError.
     """
     vault, done = OpenBao.of(directory), directory / "openbao" / "provisioned"
     write_private(done, b"a rotation changes the vault")

@@ -99,8 +99,8 @@ class Processes:
     async def restart(self, program: Program) -> None:
         """Restart a running program; meanwhile its exit is not a failure.
 
-        One with inherited files has them again, and is stopped when its next process has told that it is
-        ready: if that fails, the earlier process goes on. Raises PartFailed.
+        One with inherited files has them again, and is stopped when its next process accepts connections: if
+        that one ends before, the earlier goes on. Raises PartFailed.
         """
         name, before = program.name, self._running[program.name]
         self._restarting.add(name)
@@ -193,13 +193,14 @@ class Processes:
     async def launch(self, program: Program, output: IO[bytes]) -> Running:
         """Start a program that writes to `output`; raises PartFailed."""
         prepare = self._preparing(program)
+        descriptors = {name: str(each) for name, each in program.descriptors.items()}
         try:
             return await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**program.environment} | {name: str(each) for name, each in program.descriptors.items()},
+                env={**program.environment, **descriptors},
                 pass_fds=tuple(program.descriptors.values()),
                 start_new_session=True,  # only the starter receives Ctrl-C
                 preexec_fn=prepare,

@@ -6,10 +6,7 @@ interrupts requests.
 
 from deploy.bus_keys import OWN_USERS, dated_seed, following, former, public_key, seed_file
 from deploy.private_files import kept, write_private
-from deploy.rotation.surroundings import RotationFailed, Surroundings
-
-# The gateway first: its requests that wait for syncs end sooner while workers run.
-ROLLED = ("gateway", "sync-worker", "vault-broker")
+from deploy.rotation.surroundings import SERVICES, RotationFailed, Surroundings
 
 
 async def rotate_nkeys(place: Surroundings) -> None:
@@ -21,7 +18,7 @@ async def rotate_nkeys(place: Surroundings) -> None:
         _make(place)
         await place.reload_bus()
         _use(place)
-        await place.roll(*ROLLED)
+        await place.roll(*SERVICES)
         for name in OWN_USERS:
             former(place.keys, name).unlink(missing_ok=True)
     except OSError as error:

@@ -7,10 +7,7 @@ says which step comes next. Certificates alone are replaced without a command, b
 from pathlib import Path
 
 from deploy.local.certificates import Succession
-from deploy.rotation.surroundings import RotationFailed, Surroundings
-
-# The gateway first: its requests that wait for syncs end sooner while workers run.
-ROLLED = ("gateway", "sync-worker", "vault-broker")
+from deploy.rotation.surroundings import SERVICES, RotationFailed, Surroundings
 
 
 async def rotate_certificates(place: Surroundings) -> None:
@@ -21,7 +18,7 @@ async def rotate_certificates(place: Surroundings) -> None:
             each.announce()
         place.tell("certificates: all learn the new authorities")
         await place.reload_bus()
-        await place.roll(*ROLLED)
+        await place.roll(*SERVICES)
         for each in successions:
             each.take_over()
         place.tell("certificates: the new authorities issue them")
@@ -32,7 +29,7 @@ async def rotate_certificates(place: Surroundings) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a file is damaged"
         raise RotationFailed(f"the authorities can not be changed: {reason}") from None
-    await place.roll(*ROLLED)
+    await place.roll(*SERVICES)
     await place.reload_bus()
     place.tell("certificates: the earlier authorities count no more")
 

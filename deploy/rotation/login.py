@@ -10,7 +10,7 @@ from deploy.vault.delivery import NotDelivered, deliver, end_earlier, receive
 async def rotate_login(place: Surroundings) -> None:
     """Replace the broker's secret id; after it, earlier ones and their tokens are worth nothing.
 
-    An interrupted rotation leaves a secret id that nobody uses, which its repetition destroys.
+    An interrupted rotation leaves an unused secret id, which the next rotation destroys.
     """
     async with place.vault() as client:
         try:

@@ -5,7 +5,7 @@ A next password in its file says that a rotation was interrupted: it may be the 
 
 from datetime import UTC, datetime
 
-from deploy.database.passwords import following, in_use
+from deploy.database.passwords import both, following, in_use
 from deploy.database.roles import change_password, note_password
 from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.private_files import kept, password
@@ -37,7 +37,7 @@ async def _of_superuser(place: Surroundings) -> None:
         await _replace(place, SUPERUSER, SUPERUSER)
         return
     async with place.database(OWNER):
-        pass  # the database answers, so it is the superuser who is refused
+        pass  # the database answers, so it refused the superuser alone
     if (new := following(place.keys, SUPERUSER)).exists():
         raise RotationFailed(
             f"the passwords of {GATEWAY} and {OWNER} are replaced. That of {SUPERUSER} is neither in its "
@@ -69,5 +69,5 @@ async def _replace(place: Surroundings, role: str, by: str) -> None:
         elif role != by:
             await note_password(connection, role, made)
     new.replace(in_use(place.keys, role))
-    place.keys.joinpath(f"{role}.both.password").unlink(missing_ok=True)
+    both(place.keys, role).unlink(missing_ok=True)
     place.tell(f"passwords: {role} has its new one")

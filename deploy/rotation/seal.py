@@ -44,6 +44,6 @@ async def _rotate(place: Surroundings) -> None:
 
 
 async def _check_vault(place: Surroundings) -> None:
-    """Read what is written at the end: what is missing for it is told before anything changes."""
+    """Read the record that the last step writes, so that a missing token stops the first step."""
     async with place.vault() as client:
         await record(client, ENGINES)

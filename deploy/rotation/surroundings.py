@@ -9,6 +9,9 @@ import psycopg
 
 from deploy.vault.seal import Seal
 
+# In the order of a roll: requests at the gateway that wait for syncs end sooner while workers run.
+SERVICES = ("gateway", "sync-worker", "vault-broker")
+
 
 class RotationFailed(Exception):
     """A step was not done; the text says what to do, and the same command goes on from there."""

@@ -11,6 +11,8 @@ import httpx
 Answer = dict[str, Any]
 
 UPGRADE_SECONDS, POLL_SECONDS = 20, 0.05
+# What the vault answers about an accessor that it does not know.
+ENDED = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND)
 
 
 class Refused(Exception):
@@ -40,6 +42,15 @@ async def record(client: httpx.AsyncClient, path: str) -> Answer:
         return {}
     found: Answer = response.raise_for_status().json()["data"]["data"]
     return found
+
+
+async def token_by(client: httpx.AsyncClient, act: str, accessor: str) -> Answer:
+    """Look a token up by its accessor, or revoke it; the answer about one that has ended is empty."""
+    answer = await client.post(f"auth/token/{act}-accessor", json={"accessor": accessor})
+    if answer.status_code in ENDED:
+        return {}
+    found: Answer | None = answer.raise_for_status().json()["data"] if answer.content else None
+    return found or {}
 
 
 async def create(client: httpx.AsyncClient, path: str, content: Mapping[str, Any]) -> None:

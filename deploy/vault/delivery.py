@@ -11,14 +11,12 @@ import httpx
 import msgspec
 
 from deploy.private_files import write_private
-from deploy.vault.calls import Answer, call, names
+from deploy.vault.calls import Answer, call, names, token_by
 from deploy.vault.engines import BROKER
 
 ROLE = f"auth/approle/role/{BROKER}"
 SECRET_IDS = f"{ROLE}/secret-id"
 TTL = "1h"
-# What the vault answers about a token that it does not know.
-ENDED = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
 
 
 class NotDelivered(Exception):
@@ -45,7 +43,7 @@ def metadata() -> Answer:
 
 
 async def deliver(client: httpx.AsyncClient) -> Delivery:
-    """Make a secret id with root's rights that nobody here sees; raises NotDelivered without the role."""
+    """Have the vault make and wrap a secret id, with root's rights; raises NotDelivered without the role."""
     found = await client.get(ROLE)
     if found.status_code == httpx.codes.NOT_FOUND:
         raise NotDelivered("the broker has no AppRole: it logs in with the token of its pod")
@@ -84,13 +82,13 @@ async def end_earlier(client: httpx.AsyncClient, newest: str) -> None:
     for accessor in {*known} - {newest}:
         await call(client, "POST", f"{ROLE}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
     for accessor in await names(client, "auth/token/accessors"):
-        token = await _token(client, "lookup", accessor)
+        token = await token_by(client, "lookup", accessor)
         if BROKER in token.get("policies", []) and (token.get("meta") or {}).get("created") != made:
-            await _token(client, "revoke", accessor)
+            await token_by(client, "revoke", accessor)
 
 
 async def newest_secret_id(client: httpx.AsyncClient) -> str:
-    """Return the accessor of the secret id that was made last; raises NotDelivered if there is none."""
+    """Return the accessor of the secret id that was made last; raises NotDelivered without one."""
     times = {
         accessor: (await _lookup(client, accessor))["creation_time"]
         for accessor in await names(client, SECRET_IDS)
@@ -98,15 +96,6 @@ async def newest_secret_id(client: httpx.AsyncClient) -> str:
     if not times:
         raise NotDelivered("the broker has no secret id")
     return max(times, key=lambda accessor: datetime.fromisoformat(times[accessor]))
-
-
-async def _token(client: httpx.AsyncClient, act: str, accessor: str) -> Answer:
-    """Look a token up, or revoke it; the answer about one that has ended meanwhile is empty."""
-    answer = await client.post(f"auth/token/{act}-accessor", json={"accessor": accessor})
-    if answer.status_code in ENDED:
-        return {}
-    found: Answer = answer.raise_for_status().json()["data"] if answer.content else {}
-    return found
 
 
 async def _lookup(client: httpx.AsyncClient, accessor: str) -> Answer:

@@ -69,7 +69,7 @@ class Engines:
 
 
 async def settle(client: httpx.AsyncClient, *, new: bool) -> Engines:
-    """Return the engines of the record, all mounted; the first one is mounted if there is no record.
+    """Return the engines of the record, and mount those that are missing; without a record, mount the first.
 
     `new` says that the vault was just initialised, and its seal with it.
     """

@@ -15,9 +15,9 @@ import httpx
 from contracts.wire.pinning import read_fingerprints, sealing_key_fingerprint
 from contracts.wire.sealing import SealingKey
 from deploy.private_files import write_private
-from deploy.vault.calls import Answer, call, create, mount, now, record
+from deploy.vault.calls import Answer, Refused, call, create, mount, now, record, token_by
 from deploy.vault.delivery import metadata
-from deploy.vault.engines import BROKER, admit, fingerprints, settle
+from deploy.vault.engines import BROKER, Engines, admit, fingerprints, settle
 from deploy.vault.policy import broker_policy
 from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
 
@@ -38,6 +38,8 @@ OTHER_IS, SUCCESSOR, PREDECESSOR = "other_is", "successor", "predecessor"
 FINGERPRINTS = ("WRAPPING_KEY_FINGERPRINT", "SEALING_KEY_FINGERPRINT")
 # Increment it when a step below changes but no input of `state` does.
 STEPS = 2
+# How often a rotation of the wrapping key writes the record of the engines, and once more.
+STEPS_OF_A_ROTATION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,7 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms, *,
     """
     await mount(client, MOUNTS | PODS if terms.cluster else MOUNTS)
     await call(client, "POST", "sys/auth/approle/tune", NO_LOCKOUT)
-    engines = await settle(client, new=new)
-    await admit(client, engines)
-    while (later := await settle(client, new=False)) != engines:  # a rotation went on meanwhile
-        engines = later
-        await admit(client, engines)
+    engines = await _settle_engines(client, new=new)
     if terms.cluster:
         await _admit_pods(client, terms, terms.cluster)
     else:
@@ -139,6 +137,17 @@ async def provision(client: httpx.AsyncClient, files: Handover, terms: Terms, *,
         if not terms.cluster:
             await _renew_login(client, files, terms)
         await _revoke_tokens(client, alone=terms.alone)
+
+
+async def _settle_engines(client: httpx.AsyncClient, *, new: bool) -> Engines:
+    """Return the engines after writing the policy for them; raises Refused while a rotation changes them."""
+    engines = await settle(client, new=new)
+    for _ in range(STEPS_OF_A_ROTATION):
+        await admit(client, engines)
+        before, engines = engines, await settle(client, new=False)
+        if engines == before:
+            return engines
+    raise Refused("a rotation of the wrapping key changes the engines: run this again when it has ended")
 
 
 def pinned_fingerprints(path: Path) -> Mapping[str, str]:
@@ -225,14 +234,5 @@ async def _revoke_tokens(client: httpx.AsyncClient, *, alone: bool) -> None:
     own = (await call(client, "GET", "auth/token/lookup-self"))["data"]["accessor"]
     known = (await call(client, "LIST", "auth/token/accessors"))["data"]["keys"]
     for accessor in set(known) - {own}:
-        if not alone and not await _is_brokers(client, accessor):
-            continue
-        response = await client.post("auth/token/revoke-accessor", json={"accessor": accessor})
-        if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND):  # expired meanwhile
-            response.raise_for_status()
-
-
-async def _is_brokers(client: httpx.AsyncClient, accessor: str) -> bool:
-    response = await client.post("auth/token/lookup-accessor", json={"accessor": accessor})
-    # A token that expired meanwhile is not found.
-    return response.is_success and BROKER in response.json()["data"]["policies"]
+        if alone or BROKER in (await token_by(client, "lookup", accessor)).get("policies", []):
+            await token_by(client, "revoke", accessor)

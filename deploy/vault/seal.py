@@ -1,8 +1,8 @@
 """The keys that unseal the vault: which files have them, and under which ids the vault knows them.
 
 `seal.json` beside the keys names the current one and, during a rotation, the previous one; it says, too, how
-far a rotation is. Before the first one there is no such file, and one key in `seal.key`, whose id is that of
-the installation.
+far a rotation is. Until the first rotation `seal.key` alone has the key, and its id
+is that of the installation.
 """
 
 from dataclasses import dataclass

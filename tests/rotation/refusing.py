@@ -1,4 +1,4 @@
-"""What somebody tries who has a copy of the keys of before a rotation."""
+"""What an attacker tries with a copy of the keys from before a rotation."""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping

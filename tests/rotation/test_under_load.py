@@ -14,6 +14,7 @@ from deploy.database.roles import change_password
 from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.private_files import kept, password
 from deploy.rotation.catalogue import ROTATIONS
+from deploy.rotation.surroundings import RotationFailed
 from tests.chaos.load import each_ended_once
 from tests.joining import joined
 from tests.rotation.conftest import Running, refresh
@@ -80,14 +81,33 @@ async def test_no_sync_fails_and_no_session_ends(running: Running, tmp_path: Pat
 
 async def test_the_right_to_change_the_vault_ends(running: Running) -> None:
     """A rotation is root in the vault for one block; then its token is revoked, and no key gives another."""
+    provisioned = running.stack.parts.directory / "openbao" / "provisioned"
+    done = provisioned.read_bytes()
     async with running.place.vault() as client:
         token = client.headers["X-Vault-Token"]
+        assert provisioned.read_bytes() != done  # so a start after a kill provisions, which ends all tokens
         assert (await client.get("auth/token/lookup-self")).json()["data"]["policies"] == ["root"]
 
+    assert provisioned.read_bytes() == done
     async with running.stack.parts.vault.client() as client:
         told = await client.get("auth/token/lookup-self", headers={"X-Vault-Token": token})
         assert told.status_code == httpx.codes.FORBIDDEN
         assert not (await client.put("sys/generate-root/attempt", json={})).is_success
+
+
+async def test_a_gateway_that_can_not_start_leaves_the_one_before(running: Running) -> None:
+    """Users do not notice a damaged file of keys; the command says what failed."""
+    path = running.place.keys / "jwt.pem"
+    kept_content, (person, *_) = path.read_bytes(), running.people
+    path.write_bytes(b"damaged")
+    try:
+        with pytest.raises(RotationFailed, match="the gateway was not restarted: gateway ended before"):
+            await running.place.roll("gateway")
+        await person.get("/me")
+    finally:
+        path.write_bytes(kept_content)
+    await running.place.roll("gateway")
+    await person.get("/me")
 
 
 async def test_passwords_that_changed_half_are_replaced(running: Running) -> None:

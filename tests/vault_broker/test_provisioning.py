@@ -11,12 +11,12 @@ import pytest_asyncio
 from contracts.wire.pinning import sealing_key_fingerprint
 from deploy.local.openbao import TERMS
 from deploy.local.processes import Processes
-from deploy.vault.calls import mount, record
+from deploy.vault.calls import mount, record, token_by
 from deploy.vault.provision import FINGERPRINTS, MOUNTS, Handover, pinned_fingerprints, provision
 from tests.vault_broker.conftest import logged_in
 from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credentials
-from vault_broker.paths import EARLIER_SEALING_KEY, SEALING_KEY
+from vault_broker.paths import EARLIER_SEALING_KEY, ENGINES, SEALING_KEY
 
 METADATA = [path.replace("/data/", "/metadata/") for path in (SEALING_KEY, EARLIER_SEALING_KEY)]
 ENOUGH = 60
@@ -124,6 +124,35 @@ async def test_what_was_copied_before_is_worth_nothing_after(vault: OwnVault) ->
     refused = await vault.client.post("auth/approle/login", json=copied)
     assert refused.status_code == httpx.codes.BAD_REQUEST
     await check(vault)
+
+
+async def test_a_rotation_that_ends_meanwhile_keeps_its_policy(vault: OwnVault) -> None:
+    """Provisioning that read the record before does not let brokers import into the earlier engine again."""
+    await provisioned(vault)
+    before = (await vault.root("GET", ENGINES))["data"]["data"]
+    ended = {**before, "transit": ["transit-2", "transit"], "other": ""}
+    await vault.root("POST", ENGINES, {"data": {**ended, "other": "transit"}})
+
+    async def end(request: httpx.Request) -> None:
+        if request.url.path.endswith("/sys/policies/acl/vault-broker"):
+            vault.client.event_hooks = {"request": []}
+            await vault.root("POST", ENGINES, {"data": ended})
+
+    vault.client.event_hooks = {"request": [end]}
+    await provision(
+        vault.client, Handover(vault.role_id_file, vault.secret_id_file, vault.fingerprints_file), TERMS
+    )
+
+    policy = (await vault.root("GET", "sys/policies/acl/vault-broker"))["data"]["policy"]
+    assert 'path "transit-2/keys/+/import"' in policy
+    assert 'path "transit/keys/+/import"' not in policy
+    await vault.root("POST", ENGINES, {"data": before})
+
+
+async def test_an_unknown_accessor_is_of_a_token_that_has_ended(vault: OwnVault) -> None:
+    """For a look-up and for a revocation alike."""
+    for act in ("lookup", "revoke"):
+        assert await token_by(vault.client, act, "none") == {}
 
 
 async def test_a_store_can_be_read_as_soon_as_it_is_mounted(vault: OwnVault) -> None:

@@ -81,7 +81,7 @@ async def test_a_rotation_ends_earlier_logins_and_tells_the_time_of_the_new(
 
 
 async def test_a_delivery_opens_once_on_another_machine(own: OwnVault, root: Path, tmp_path: Path) -> None:
-    """Who opens a copy second is told that someone has read it; the newest login survives the others."""
+    """The second reader of a delivery learns that it was read; the newest login survives the others."""
     delivery = tmp_path / "delivery"
     await command(own, tmp_path, "--token-file", root, "--write-delivery", delivery)
     stolen = Path(copy(delivery, tmp_path / "stolen"))

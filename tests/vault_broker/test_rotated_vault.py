@@ -1,4 +1,4 @@
-"""Rotations of the vault's keys: what was recorded before dies, what was stored before lives."""
+"""Rotations of the vault's keys: recorded messages die, and stored credentials sign on."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -11,7 +11,7 @@ from vault_broker.paths import TRANSIT
 class Engines(msgspec.Struct, frozen=True):
     """The engines with keys that sign, the newest first, which imports; and the times of the vault's keys.
 
-    Before the first provisioning by this release there is no record, and one engine.
+    A vault from an earlier release has one engine, and no record until this release provisions it.
     """
 
     transit: tuple[str, ...] = (TRANSIT,)
