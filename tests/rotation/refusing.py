@@ -2,18 +2,24 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import nats
 import psycopg
 from nats.errors import Error
 
 from chassis.tls import tls_context
+from contracts.credentials import Authorized
+from contracts.wire.key_files import read_signing_keys
 from deploy.bus_keys import OWN_USERS, seed, seed_file
 from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.local.certificates import make_authority
 from deploy.local.nats import Nats
 from deploy.local.stack import Stack
+from tests.vault_broker.asking import Gateway, Worker
+from tests.vault_broker.conftest import connected
 
 # Each returns what was opened.
 Try = Callable[[Stack, Path], Awaitable[set[str]]]
@@ -47,6 +53,29 @@ async def by_certificates(stack: Stack, copy: Path) -> set[str]:
     return {"admin"} if await _joins(bus, seed(bus.seed_file("admin")), forged) else set()
 
 
+async def by_grant(stack: Stack, copy: Path) -> set[str]:
+    """Ask for signed reads of a user's credential, with a grant that the copied key signs."""
+    async with await stack.parts.database.connect(SUPERUSER) as connection:
+        row = await (await connection.execute("select credential_id from accounts limit 1")).fetchone()
+    assert row is not None
+    credential, key = UUID(str(row[0])), read_signing_keys((copy / "grant.pem").read_bytes()).current
+    async with connected(stack.parts.nats, "sync-worker", "worker") as bus:
+        worker, gateway = Worker(bus, _now), Gateway(bus, key, _now)
+        reply = await worker.authorize(worker.request(credential, gateway.grant(credential)))
+    return {"reads"} if isinstance(reply, Authorized) else set()
+
+
+async def by_login(stack: Stack, copy: Path) -> set[str]:
+    """Log in at the vault with the copied secret id."""
+    fields = {name: (copy / f"broker.{name}").read_text() for name in ("role_id", "secret_id")}
+    async with stack.parts.vault.client() as client:
+        return {"token"} if (await client.post("auth/approle/login", json=fields)).is_success else set()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def _joins(bus: Nats, own_seed: str, tls: ssl.SSLContext) -> bool:
     options = {"tls": tls, "tls_handshake_first": True, "allow_reconnect": False, "connect_timeout": 5}
     try:
@@ -57,6 +86,8 @@ async def _joins(bus: Nats, own_seed: str, tls: ssl.SSLContext) -> bool:
 
 
 TRIES: Mapping[str, Try] = {
+    "grant": by_grant,
+    "login": by_login,
     "nkeys": by_nkeys,
     "passwords": by_passwords,
     "certificates": by_certificates,
