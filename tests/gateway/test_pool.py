@@ -3,12 +3,21 @@
 import asyncio
 import os
 import time
-from signal import SIGCONT, SIGSTOP
+from contextlib import suppress
+from signal import SIGCONT, SIGSTOP, SIGTERM, Signals
 
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.store.pool import MAX_CONNECTIONS, DatabaseUnavailable, Overloaded, Pool, fetch_value
+from gateway.store.pool import (
+    CHECK_SECONDS,
+    MAX_CONNECTIONS,
+    Connection,
+    DatabaseUnavailable,
+    Overloaded,
+    Pool,
+    fetch_value,
+)
 from tests.waiting import passed, until
 
 # The product's limit, and a second more for a busy machine.
@@ -124,20 +133,46 @@ async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> No
     await ask()
 
 
-async def test_a_read_is_repeated_where_a_connection_does_not_answer(pool: Pool) -> None:
-    """All that are open hang, and it gets its answer of another within about a second."""
+@pytest.mark.parametrize("way", ["read", "transaction"])
+@pytest.mark.parametrize("gone", [SIGSTOP, SIGTERM])
+async def test_connections_that_are_lost_are_replaced_at_once(pool: Pool, gone: Signals, way: str) -> None:
+    """All that are open hang or are closed, and the next use gets another within about a second."""
 
     async def backend() -> int:
-        return int(await pool.read(lambda connection: fetch_value(connection, "select pg_backend_pid()")))
+        if way == "read":
+            return int(await pool.read(ask))
+        async with pool.transaction() as connection:
+            return await ask(connection)
 
-    hanging = {await backend() for _ in range(MAX_CONNECTIONS)}
-    for pid in hanging:
-        os.kill(pid, SIGSTOP)
+    async def ask(connection: Connection) -> int:
+        return int(await fetch_value(connection, "select pg_backend_pid()"))
+
+    lost = await all_backends(pool)
+    for pid in lost:
+        os.kill(pid, gone)
     try:
-        assert await backend() not in hanging
+        began = time.monotonic()
+        assert await backend() not in lost
+        assert time.monotonic() - began < CHECK_SECONDS + 2.0
+        replaced = await all_backends(pool)
+        assert len(replaced) == MAX_CONNECTIONS
+        assert not lost & replaced
     finally:
-        for pid in hanging:
-            os.kill(pid, SIGCONT)
+        for pid in lost:
+            with suppress(ProcessLookupError):
+                os.kill(pid, SIGCONT)
+
+
+async def all_backends(pool: Pool) -> set[int]:
+    """Return the processes of every connection, after each was opened."""
+    everyone = asyncio.Barrier(MAX_CONNECTIONS)
+
+    async def backend() -> int:
+        async with pool.transaction() as connection:
+            await everyone.wait()
+            return int(await fetch_value(connection, "select pg_backend_pid()"))
+
+    return set(await asyncio.gather(*(backend() for _ in range(MAX_CONNECTIONS))))
 
 
 async def full(pool: Pool) -> bool:

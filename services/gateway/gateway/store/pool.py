@@ -90,16 +90,23 @@ class _Connection(psycopg.AsyncConnection[Any]):
     server notices the closed connection within a second and rolls back.
     """
 
+    opened = 0.0
+
     @classmethod
     async def connect(  # type: ignore[override]  # the pool's connections have several passwords
         cls, conninfo: str = "", *, passwords: Sequence[str], **options: Any
     ) -> Self:
         """Connect with the first password that the server accepts; raises psycopg.OperationalError."""
+        began = time.monotonic()
         *others, last = passwords
         for password in others:
             with suppress(psycopg.OperationalError):
-                return await super().connect(conninfo, password=password, **options)
-        return await super().connect(conninfo, password=last, **options)
+                connection = await super().connect(conninfo, password=password, **options)
+                break
+        else:
+            connection = await super().connect(conninfo, password=last, **options)
+        connection.opened = began
+        return connection
 
     async def cancel_safe(self, *, timeout: float = 0.0) -> None:  # noqa: ARG002, ASYNC109 - psycopg's signature
         self.pgconn.finish()
@@ -108,12 +115,14 @@ class _Connection(psycopg.AsyncConnection[Any]):
 class Pool:
     """A bounded pool of connections, for which the server accepts one of the passwords.
 
-    A connection that is broken is replaced by another.
+    Where one connection is broken or does not answer at once, all that are as old are replaced: a server
+    that restarted or moved has lost each of them.
     """
 
     def __init__(self, url: str, *passwords: str) -> None:
-        self._pool = _pool(url, passwords, 2, MAX_CONNECTIONS)
-        self._probe = _pool(url, passwords, 1, 1)
+        self._pool = _pool(url, passwords, 2, MAX_CONNECTIONS, self._check)
+        self._probe = _pool(url, passwords, 1, 1, _check)
+        self._replaced = 0.0
         self._probing: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
@@ -153,11 +162,28 @@ class Pool:
                 except (psycopg.OperationalError, TimeoutError):
                     if not connection.closed:
                         raise
+                    await self._replace(connection)
             async with self._lent(waiting, BEGIN) as connection:
                 return await look(connection)
 
+    async def _check(self, connection: _Connection) -> None:
+        try:
+            await _check(connection)
+        except (*AWAY, psycopg.Error):
+            await self._replace(connection)
+            raise
+
+    async def _replace(self, broken: _Connection) -> None:
+        """Replace every connection, unless that was done since the broken one was opened.
+
+        The pool alone would try one connection after the other, and pause for a second and more in between.
+        """
+        if broken.opened > self._replaced:
+            self._replaced = time.monotonic()
+            await self._pool.drain()
+
     @asynccontextmanager
-    async def _lent(self, waiting: "_Waiting", first: LiteralString | None) -> AsyncIterator[Connection]:
+    async def _lent(self, waiting: "_Waiting", first: LiteralString | None) -> AsyncIterator[_Connection]:
         token = _first.set(first)
         try:
             connection = await self._pool.getconn(waiting.seconds)
@@ -217,7 +243,13 @@ class Pool:
             return await rows.fetchone() == ("off",)
 
 
-def _pool(url: str, passwords: Sequence[str], least: int, most: int) -> AsyncConnectionPool[Connection]:
+def _pool(
+    url: str,
+    passwords: Sequence[str],
+    least: int,
+    most: int,
+    check: Callable[[_Connection], Awaitable[None]],
+) -> AsyncConnectionPool[_Connection]:
     return AsyncConnectionPool(
         url,
         connection_class=_Connection,
@@ -234,7 +266,7 @@ def _pool(url: str, passwords: Sequence[str], least: int, most: int) -> AsyncCon
         timeout=TRANSACTION_SECONDS,
         max_waiting=1024,
         reconnect_timeout=2.0,
-        check=_check,
+        check=check,
         open=False,
     )
 
