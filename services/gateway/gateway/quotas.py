@@ -16,9 +16,14 @@ async def admit(connection: Connection, charges: Sequence[Charge]) -> tuple[Allo
     allowances = []
     for policy, subject in charges:
         allowances.append(await limits.take(connection, policy, subject))
-        if allowances[-1].exceeded:
-            raise RateLimitExceeded(allowances[-1])
+        require_room(allowances[-1])
     return tuple(allowances)
+
+
+def require_room(allowance: Allowance) -> None:
+    """Raise RateLimitExceeded if the last use exceeded the quota."""
+    if allowance.exceeded:
+        raise RateLimitExceeded(allowance)
 
 
 async def look_for_room(connection: Connection, charges: Sequence[Charge]) -> None:

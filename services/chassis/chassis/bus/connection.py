@@ -194,9 +194,14 @@ class Bus:
             with suppress(ConnectionClosedError):
                 self.client.set_server_pool([url.geturl() for url in servers])
 
-    async def ready(self) -> bool:
+    @property
+    def connected(self) -> bool:
         """Return whether the bus is connected."""
         return self.broker._connection is not None and self.client.is_connected
+
+    async def ready(self) -> bool:
+        """Return whether the bus is connected."""
+        return self.connected
 
     def takes(self) -> bool:
         """Return whether pulls may fetch messages: every gate is open."""

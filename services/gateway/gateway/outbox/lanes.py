@@ -29,7 +29,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Lane:
-    """The messages of one stream that this relay has claimed.
+    """The messages of one stream that this relay has claimed, and the slots reserved for more.
 
     A stream that confirms gets up to fifty messages at once. A stream that did not confirm the last message
     gets a single one as a probe. The first probe is immediate, because the message may have been at fault and
@@ -38,6 +38,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.claimed: dict[int, Claimed] = {}
+        self.reserved = 0
         self.answers: list[Answer] = []
         self.settling = False
         self.more = False
@@ -49,8 +50,14 @@ class Lane:
     def places(self) -> int:
         """Return how many messages may be claimed now."""
         if self._confirms:
-            return PLACES - len(self.claimed)
+            return PLACES - len(self.claimed) - self.reserved
         return int(not self.claimed and time.monotonic() >= self._resting_until)
+
+    def reserve(self, wanted: int) -> int:
+        """Keep slots for messages that are not written yet; none where the stream confirms nothing."""
+        reserving = min(wanted, self.places()) if self._confirms else 0
+        self.reserved += reserving
+        return reserving
 
     def answered(self, answer: Answer) -> None:
         """Keep a result until it is settled."""

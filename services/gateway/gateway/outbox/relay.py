@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+import msgspec
 import structlog
 
 from chassis import tracing
@@ -11,7 +13,7 @@ from chassis.bus.connection import Bus, BusUnavailable, MessageRefused
 from contracts.streams import ACCOUNT_EVENTS
 from gateway.outbox.lanes import LONGEST_DELAY_REFUSED, LONGEST_DELAY_SILENT, PLACES, Answer, Lane, delay
 from gateway.outbox.wake import Wake
-from gateway.rows.outbox import Claimed
+from gateway.rows.outbox import Claimed, Outgoing
 from gateway.rows.syncs import Publication
 from gateway.store import outbox, publications
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
@@ -23,6 +25,29 @@ LEASE_SECONDS = 10.0
 GIVE_BACK_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+class Slots:
+    """Slots of one stream, for messages that are written as claimed by this relay.
+
+    A message with a slot is written with the lease, and handed over after the commit.
+    """
+
+    def __init__(self, start: Callable[[Claimed], None], lane: Lane, left: int) -> None:
+        self._start, self._lane = start, lane
+        self.left = left
+
+    @property
+    def lease(self) -> float:
+        """Return the seconds of the lease for the next message; 0 without a slot, for any relay to claim."""
+        return LEASE_SECONDS if self.left else 0.0
+
+    def hand_over(self, message: Outgoing, row: int, seconds_left: float | None = None) -> None:
+        """Publish a committed message that has a slot; `row` is its id in the outbox."""
+        self.left -= 1
+        self._lane.reserved -= 1
+        said = msgspec.structs.asdict(message) | {"traceparent": message.traceparent or tracing.traceparent()}
+        self._start(Claimed(**said, id=row, attempts=1, seconds_left=seconds_left))
 
 
 class Relay:
@@ -39,19 +64,36 @@ class Relay:
         self._bell = Wake()
         self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
         self._tasks = asyncio.TaskGroup()
+        self._running = False
 
     def wake(self) -> None:
         """Wake the relay after a transaction with outbox rows was committed."""
         self._bell.ring()
 
+    @contextmanager
+    def slots(self, stream: str, wanted: int) -> Iterator["Slots"]:
+        """Reserve slots of a stream for messages that the caller's transaction writes as claimed.
+
+        As many as the stream has free, and none while the relay does not run.
+        """
+        lane = self._lanes[stream]
+        free = lane.reserve(wanted) if self._running and self._bus.connected else 0
+        slots = Slots(self._start, lane, free)
+        try:
+            yield slots
+        finally:
+            lane.reserved -= slots.left
+
     async def run(self) -> None:
         """Publish for ever; when cancelled, release the claimed messages to other relays at once."""
         try:
             async with self._tasks:
+                self._running = True
                 while True:
                     await self._bell.wait(POLL_SECONDS)
                     await self._publish_due()
         finally:
+            self._running = False
             with suppress(DatabaseUnavailable):
                 await self._give_back()
 
@@ -67,12 +109,20 @@ class Relay:
             return
         counts = Counter(message.stream for message in claimed)
         for message in sorted(claimed, key=_urgency):
-            lane = self._lanes[message.stream]
-            if message.id not in lane.claimed:  # else its lease ended before it was settled
-                lane.claimed[message.id] = message
-                self._tasks.create_task(self._publish(lane, message))
+            self._start(message)
         for stream, lane in self._lanes.items():
             lane.more = counts[stream] >= places.get(stream, PLACES)
+
+    def _start(self, message: Claimed) -> None:
+        lane = self._lanes[message.stream]
+        if message.id in lane.claimed:  # its lease ended before it was settled
+            return
+        lane.claimed[message.id] = message
+        publishing = self._publish(lane, message)
+        try:
+            self._tasks.create_task(publishing, context=tracing.outside())
+        except RuntimeError:  # the relay is shutting down and releases its claims
+            publishing.close()
 
     async def _publish(self, lane: Lane, message: Claimed) -> None:
         was_silent = lane.silent

@@ -30,6 +30,25 @@ class Account(msgspec.Struct, frozen=True):
     last_error_code: CodeText | None
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """An account that its user asked to sync, locked, and what may refuse the request.
+
+    `used` and `seconds` are the user's counter with this request, `address_used` that of the client's address
+    without it. `now` is the time of the transaction.
+    """
+
+    id: UUID
+    exchange: str
+    region: str
+    credential_id: UUID | None
+    paused: bool
+    exchange_paused: bool
+    used: int
+    seconds: float
+    address_used: int
+    now: datetime
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """An ended sync of an account; `completed_as_of` is the oldest wallet read of a completed sync."""
 

@@ -64,6 +64,18 @@ class Sync(msgspec.Struct, frozen=True):
     rights_unproven: bool = False
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """A sync to open, with its first publication, for the credential that its account has."""
+
+    id: UUID
+    user_id: UUID
+    account_id: UUID
+    credential_id: UUID | None
+    exchange: str
+    deadline: datetime
+    publications: int = 1
+
+
 class Ending(msgspec.Struct, frozen=True):
     """The fields that a terminal state adds to a sync."""
 

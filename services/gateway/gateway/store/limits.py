@@ -1,8 +1,10 @@
 """Counters of rate limits, shared by all gateways."""
 
+from typing import Any, LiteralString
+
 import msgspec
 
-from gateway.limits import Allowance, Policy
+from gateway.limits import Allowance, Charge, Policy
 from gateway.store.pool import Connection, fetch_one
 
 
@@ -11,6 +13,24 @@ class Counter(msgspec.Struct, frozen=True):
 
     used: int
     seconds: float
+
+
+# Counts one use of %(policy)s by %(subject)s, and returns the counter.
+COUNT: LiteralString = """
+    insert into rate_limits as kept (policy, subject, used, ends_at)
+    values (%(policy)s, %(subject)s, 1, statement_timestamp() + make_interval(secs => %(window)s))
+    on conflict (policy, subject) do update
+    set used = case when kept.ends_at <= statement_timestamp() then 1
+                    else least(kept.used, %(quota)s) + 1 end,
+        ends_at = case when kept.ends_at <= statement_timestamp() then excluded.ends_at
+                       else kept.ends_at end
+    returning used, extract(epoch from ends_at - statement_timestamp())::float8 as seconds"""
+
+
+def counting(charge: Charge) -> dict[str, Any]:
+    """Return the values of COUNT."""
+    policy, subject = charge
+    return {"policy": policy.name, "subject": subject, "window": policy.window, "quota": policy.quota}
 
 
 async def take(connection: Connection, policy: Policy, subject: str) -> Allowance:
@@ -22,18 +42,8 @@ async def take(connection: Connection, policy: Policy, subject: str) -> Allowanc
     counter = await fetch_one(
         connection,
         Counter,
-        """insert into rate_limits as kept (policy, subject, used, ends_at)
-           values (%(policy)s, %(subject)s, 1, statement_timestamp() + make_interval(secs => %(window)s))
-           on conflict (policy, subject) do update
-           set used = case when kept.ends_at <= statement_timestamp() then 1
-                           else least(kept.used, %(quota)s) + 1 end,
-               ends_at = case when kept.ends_at <= statement_timestamp() then excluded.ends_at
-                              else kept.ends_at end
-           returning used, extract(epoch from ends_at - statement_timestamp())::float8 as seconds""",
-        policy=policy.name,
-        subject=subject,
-        window=policy.window,
-        quota=policy.quota,
+        COUNT,
+        **counting((policy, subject)),
     )
     assert counter is not None  # noqa: S101 - an upsert returns its row
     return Allowance(policy, counter.used, counter.seconds)

@@ -13,17 +13,17 @@ from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.syncs import SyncFailed, SyncRequested
 from contracts.wire.envelope import attributes, encode
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
-from gateway.rows.accounts import Account
+from gateway.rows.accounts import Account, Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
-from gateway.rows.syncs import Overdue, Sync
+from gateway.rows.syncs import Opening, Overdue, Sync
 
 SOURCE = "gateway"
 # The credential id in the grant for a deleted account, which has no credential.
 NO_CREDENTIAL = UUID(int=0)
 
 
-def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoing | None:
+def sync_request(sync: Sync | Opening, account: Account | Asked, key: Ed25519PrivateKey) -> Outgoing | None:
     """Return the request of a sync; None if the account has no credential.
 
     Each publication has a new message id, because the stream drops a second message with the same id.
@@ -50,7 +50,7 @@ def sync_request(sync: Sync, account: Account, key: Ed25519PrivateKey) -> Outgoi
     )
 
 
-def sync_grant(sync: Sync | Overdue, credential_id: UUID | None, key: Ed25519PrivateKey) -> str:
+def sync_grant(sync: Sync | Opening | Overdue, credential_id: UUID | None, key: Ed25519PrivateKey) -> str:
     """Return the signed grant of a sync, valid until its deadline; its holder may publish the outcome."""
     purpose = sync_purpose(sync.id)
     return sign_grant(Grant(credential_id or NO_CREDENTIAL, sync.exchange, purpose, sync.deadline), key)

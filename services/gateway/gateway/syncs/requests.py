@@ -2,20 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 from uuid_utils.compat import uuid7
 
+from contracts.streams import SYNC_REQUESTS
 from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
-from gateway.limits import Allowance, Limits, Policy
+from gateway.limits import Allowance, Charge, Limits, Policy
 from gateway.outbox.relay import Relay
-from gateway.quotas import admit, look_for_room
-from gateway.rows.syncs import Sync
-from gateway.store import accounts, batches, limits
+from gateway.quotas import admit, look_for_room, require_room
+from gateway.rows.accounts import Asked
+from gateway.rows.outbox import Outgoing
+from gateway.rows.syncs import Opening, Sync
+from gateway.store import accounts, batches, limits, opening
 from gateway.store import idempotency as idempotency_keys
 from gateway.store.pool import Connection, Pool
 from gateway.syncs.announce import Announcer
+from gateway.syncs.messages import sync_request
 from gateway.syncs.open import Terms, open_all, open_one
 
 MAX_KEY = 128
@@ -47,6 +52,13 @@ class Accepted(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+class _Request(msgspec.Struct, frozen=True):
+    """The request of a new sync, and its id in the outbox."""
+
+    message: Outgoing
+    row: int
+
+
 class Requests:
     """Accepts requests for syncs; a refused request changes only counters."""
 
@@ -63,75 +75,106 @@ class Requests:
         Raises NotFound, AccountPaused, RateLimitExceeded, InvalidInput and IdempotencyKeyReused. A request
         over the limit is not counted; all others are, even if refused.
         """
-        async with self._counted(asking, self._limits.sync) as connection:
-            accepted = await self._one(connection, asking, account_id)
-        self._relay.wake()
+        with self._relay.slots(SYNC_REQUESTS, 1) as slots:
+            async with self._counted(asking, self._limits.sync), self._pool.transaction() as connection:
+                accepted, request = await self._one(connection, asking, account_id, slots.lease)
+            if request is not None and slots.left:
+                slots.hand_over(request.message, request.row, self._terms.deadline_seconds)
+            else:
+                self._relay.wake()
         return accepted
 
     async def all(self, asking: Asking) -> Accepted:
         """Request a sync of every account; raises the errors of `one`."""
-        async with self._counted(asking, self._limits.sync_all) as connection:
+        of_address = self._limits.by_address(asking.address)
+        async with self._counted(asking, self._limits.sync_all), self._pool.transaction() as connection:
+            await look_for_room(connection, of_address)
             accepted, refused = await self._all(connection, asking)
+            await admit(connection, of_address)  # last, because many wait for that row
         self._relay.wake()
         for sync in refused:
             await self._announcer.ended(sync)
         return accepted
 
     @asynccontextmanager
-    async def _counted(self, asking: Asking, policy: Policy) -> AsyncIterator[Connection]:
-        """Yield a transaction that counts for the client's address last, because many wait for that row.
-
-        A refused request rolls back its count with all other changes, so a separate transaction counts it.
-        """
-        of_address = self._limits.by_address(asking.address)
+    async def _counted(self, asking: Asking, policy: Policy) -> AsyncIterator[None]:
+        """Count a request that is refused, in a transaction of its own: its own one rolls back."""
         try:
+            yield
+        except RateLimitExceeded:
+            raise
+        except GatewayError:
             async with self._pool.transaction() as connection:
-                await look_for_room(connection, of_address)
-                yield connection
-                await admit(connection, of_address)
-        except GatewayError as error:
-            if not isinstance(error, RateLimitExceeded):
-                async with self._pool.transaction() as connection:
-                    await admit(connection, [(policy, str(asking.user_id)), *of_address])
+                of_user = (policy, str(asking.user_id))
+                await admit(connection, [of_user, *self._limits.by_address(asking.address)])
             raise
 
-    async def _one(self, connection: Connection, asking: Asking, account_id: UUID) -> Accepted:
-        sync_id = uuid7()
-        if await accounts.find_account(connection, asking.user_id, account_id) is None:
+    async def _one(
+        self, connection: Connection, asking: Asking, account_id: UUID, lease: float
+    ) -> tuple[Accepted, "_Request | None"]:
+        """Open a sync with two statements, or join the open one; also returns the request of a new sync."""
+        sync_id, (of_address,) = uuid7(), self._limits.by_address(asking.address)
+        if asking.idempotency is not None:
+            await look_for_room(connection, [of_address])
+            if await accounts.find_account(connection, asking.user_id, account_id) is None:
+                raise NotFound
+            if (earlier := await self._repeated(connection, asking, self._limits.sync, sync_id)) is not None:
+                await admit(connection, [of_address])
+                return earlier, None
+        asked, allowance = await self._asked(connection, asking, account_id, of_address)
+        deadline = asked.now + timedelta(seconds=self._terms.deadline_seconds)
+        sync = Opening(sync_id, asking.user_id, account_id, asked.credential_id, asked.exchange, deadline)
+        request = sync_request(sync, asked, self._terms.key)
+        if request is not None and not (asked.paused or asked.exchange_paused):
+            written = await opening.write(connection, sync, request, of_address, lease)
+            require_room(Allowance(of_address[0], written.used, written.seconds))
+            if written.outbox_id is not None:
+                return Accepted(sync_id, allowance), _Request(request, written.outbox_id)
+        else:
+            await admit(connection, [of_address])
+        joined = await open_one(connection, self._terms, account_id, sync_id)
+        if asking.idempotency is not None and joined.id != sync_id:
+            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, joined.id)
+        return Accepted(joined.id, allowance), None
+
+    async def _asked(
+        self, connection: Connection, asking: Asking, account_id: UUID, of_address: Charge
+    ) -> tuple[Asked, Allowance]:
+        """Count a request for its user and lock the account; raises RateLimitExceeded and NotFound."""
+        of_user = (self._limits.sync, str(asking.user_id))
+        asked = await opening.ask(connection, asking.user_id, account_id, of_user, of_address)
+        if asked is None or asked.address_used >= of_address[0].quota:
+            await look_for_room(connection, [of_address])
             raise NotFound
-        accepted = await self._accepted(connection, asking, self._limits.sync, sync_id)
-        if accepted.replayed:
-            return accepted
-        sync = await open_one(connection, self._terms, account_id, sync_id)
-        if asking.idempotency is not None and sync.id != sync_id:
-            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, sync.id)
-        return Accepted(sync.id, accepted.allowance)
+        allowance = Allowance(self._limits.sync, asked.used, asked.seconds)
+        require_room(allowance)
+        return asked, allowance
 
     async def _all(self, connection: Connection, asking: Asking) -> tuple[Accepted, list[Sync]]:
         """Open a sync of every account; also returns the syncs that failed at once."""
         batch_id = uuid7()
-        accepted = await self._accepted(connection, asking, self._limits.sync_all, batch_id)
-        if accepted.replayed:
-            return accepted, []
+        if (earlier := await self._repeated(connection, asking, self._limits.sync_all, batch_id)) is not None:
+            return earlier, []
+        (allowance,) = await admit(connection, [(self._limits.sync_all, str(asking.user_id))])
         opened = await open_all(connection, self._terms, asking.user_id)
         await batches.insert_batch(connection, batch_id, asking.user_id, [sync.id for sync in opened.syncs])
-        return accepted, opened.refused
+        return Accepted(batch_id, allowance), opened.refused
 
-    async def _accepted(
+    async def _repeated(
         self, connection: Connection, asking: Asking, policy: Policy, target_id: UUID
-    ) -> Accepted:
-        """Count a new request; returns the earlier target of a repeated one.
+    ) -> Accepted | None:
+        """Return the earlier target of a repeated request, which counts under the policy `write`.
 
-        A repeated request counts under the policy `write`.
+        None for a request without an idempotency key, or with a new one, which is kept with the target.
         """
-        if asking.idempotency is not None:
-            earlier = await self._claimed(connection, asking.user_id, asking.idempotency, target_id)
-            if earlier is not None:
-                await admit(connection, [(self._limits.write, str(asking.user_id))])
-                left = await limits.look(connection, policy, str(asking.user_id))
-                return Accepted(earlier, left, replayed=True)
-        (allowance,) = await admit(connection, [(policy, str(asking.user_id))])
-        return Accepted(target_id, allowance)
+        if asking.idempotency is None:
+            return None
+        earlier = await self._claimed(connection, asking.user_id, asking.idempotency, target_id)
+        if earlier is None:
+            return None
+        await admit(connection, [(self._limits.write, str(asking.user_id))])
+        left = await limits.look(connection, policy, str(asking.user_id))
+        return Accepted(earlier, left, replayed=True)
 
     async def _claimed(
         self, connection: Connection, user_id: UUID, idempotency: Idempotency, target_id: UUID
