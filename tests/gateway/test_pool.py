@@ -133,14 +133,14 @@ async def test_a_pool_that_is_full_is_no_database_that_is_lost(pool: Pool) -> No
     await ask()
 
 
-@pytest.mark.parametrize("way", ["read", "transaction"])
+@pytest.mark.parametrize("way", ["single", "transaction"])
 @pytest.mark.parametrize("gone", [SIGSTOP, SIGTERM])
 async def test_connections_that_are_lost_are_replaced_at_once(pool: Pool, gone: Signals, way: str) -> None:
     """All that are open hang or are closed, and the next use gets another within about a second."""
 
     async def backend() -> int:
-        if way == "read":
-            return int(await pool.read(ask))
+        if way == "single":
+            return int(await pool.single(ask))
         async with pool.transaction() as connection:
             return await ask(connection)
 

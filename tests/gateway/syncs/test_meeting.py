@@ -59,8 +59,8 @@ async def test_the_place_of_an_earlier_publication_says_nothing(pool: Pool, acco
     sync = await opened(pool, account)
     async with pool.transaction() as connection:
         await connection.execute("update syncs set publications = 2")
-        await publications.set_request_seqs(connection, {Publication(sync.id, 2): 20})
-        await publications.set_request_seqs(connection, {Publication(sync.id, 1): 5})
+        await publications.confirm(connection, [], {Publication(sync.id, 2): 20})
+        await publications.confirm(connection, [], {Publication(sync.id, 1): 5})
 
         rows = await connection.execute("select request_seq from syncs")
         assert await rows.fetchall() == [(20,)]

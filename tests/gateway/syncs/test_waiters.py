@@ -12,7 +12,7 @@ from deploy.local.postgres import Postgres
 from gateway.places import SHARE
 from gateway.rows.accounts import Account
 from gateway.store.pool import MAX_CONNECTIONS, Pool
-from gateway.syncs.waiters import POLL_SECONDS, Waiters
+from gateway.syncs.waiters import POLL_SECONDS, REMEMBERED, Waiters
 from tests.gateway.accounts.test_pause import recorded
 from tests.gateway.conftest import opened
 from tests.gateway.denying import denied
@@ -78,6 +78,20 @@ async def test_an_announced_end_wakes_all_who_wait_for_it(waiters: Waiters) -> N
     assert await over(*two)
     assert not third.done()
     await cancelled(third)
+
+
+async def test_a_wait_may_begin_after_the_announcement(waiters: Waiters) -> None:
+    """The announcement of a sync that was just opened may come first; it is remembered, for a while."""
+    ended = uuid7()
+    waiters.wake(ended)
+
+    assert await over(asyncio.create_task(waiters.wait(uuid4(), [ended], LONG, new=True)))
+
+    for _ in range(REMEMBERED):
+        waiters.wake(uuid7())
+    forgotten = asyncio.create_task(waiters.wait(uuid4(), [ended], LONG, new=True))
+    assert not await over(forgotten, seconds=0.05)
+    await cancelled(forgotten)
 
 
 async def test_a_batch_waits_for_its_last_sync(waiters: Waiters) -> None:

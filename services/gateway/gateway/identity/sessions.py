@@ -18,7 +18,7 @@ async def find_signed_in(pool: Pool, user_id: UUID, family_id: UUID, times: Time
 
     Raises UserDisabled.
     """
-    user = await pool.read(lambda connection: users.find_signed_in(connection, user_id, family_id, times))
+    user = await pool.single(lambda connection: users.find_signed_in(connection, user_id, family_id, times))
     if user is None:
         return None
     if user.disabled:

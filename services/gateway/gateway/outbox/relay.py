@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import msgspec
 import structlog
@@ -16,7 +17,7 @@ from gateway.outbox.wake import Wake
 from gateway.rows.outbox import Claimed, Outgoing
 from gateway.rows.syncs import Publication
 from gateway.store import outbox, publications
-from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.pool import TRANSACTION_SECONDS, DatabaseUnavailable, Pool
 
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 2.0
@@ -167,8 +168,7 @@ class Relay:
         """Store results in batches until all are stored."""
         while answers := list(lane.answers):
             try:
-                async with self._pool.transaction() as connection:
-                    await _write(connection, answers)
+                await _write(self._pool, answers)
             except Exception as error:  # noqa: BLE001 - any error; at the latest the lease ends
                 await self._wait(error)
                 continue
@@ -185,8 +185,7 @@ class Relay:
         left = [message for lane in self._lanes.values() for message in lane.claimed.values()]
         answers += [Answer(message) for message in left if message.id not in answered]
         if answers:
-            async with self._pool.transaction(GIVE_BACK_SECONDS) as connection:
-                await _write(connection, answers)
+            await _write(self._pool, answers, GIVE_BACK_SECONDS)
 
     async def _wait(self, error: Exception) -> None:
         if isinstance(error, DatabaseUnavailable):
@@ -196,7 +195,7 @@ class Relay:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _write(connection: Connection, answers: list[Answer]) -> None:
+async def _write(pool: Pool, answers: list[Answer], seconds: float = TRANSACTION_SECONDS) -> None:
     """Delete the messages that the streams confirmed, and postpone the rest."""
     confirmed = [(answer.message, answer.seq) for answer in answers if answer.seq is not None]
     places = {
@@ -204,14 +203,11 @@ async def _write(connection: Connection, answers: list[Answer]) -> None:
         for message, seq in confirmed
         if message.sync_id is not None
     }
-    # Sync rows before outbox rows, the sweeper's lock order.
-    if places:
-        await publications.set_request_seqs(connection, places)
-    if confirmed:
-        await outbox.delete(connection, [message.id for message, _ in confirmed])
-    delays = [(answer.message, answer.delay) for answer in answers if answer.seq is None]
-    if delays:
-        await outbox.put_off(connection, delays)
+    rows = [message.id for message, _ in confirmed]
+    if rows:
+        await pool.single(partial(publications.confirm, rows=rows, places=places), seconds, waits=True)
+    if delays := [(answer.message, answer.delay) for answer in answers if answer.seq is None]:
+        await pool.single(partial(outbox.put_off, delays=delays), seconds, waits=True)
 
 
 def _report(answers: list[Answer]) -> None:

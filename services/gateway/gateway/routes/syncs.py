@@ -78,7 +78,7 @@ async def sync_account(
     """
     accepted = await requests.one(_asking(idempotency_key, request), account_id)
     sync_id, headers = accepted.target_id, _headers(accepted)
-    await waiters.wait(request.user.id, [sync_id], wait_seconds(prefer))
+    await waiters.wait(request.user.id, [sync_id], wait_seconds(prefer), new=accepted.opened)
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     view = sync_view(sync, egress, stand)
     view = replayed_sync(view, stand) if accepted.replayed else view

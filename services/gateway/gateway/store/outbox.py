@@ -1,6 +1,6 @@
 """The outbox: messages written in the transaction of their change, published by the relay."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -84,19 +84,6 @@ async def claim(
         places=Jsonb(dict(places)),
         otherwise=otherwise,
         lease=lease_seconds,
-    )
-
-
-async def delete(connection: Connection, ids: Iterable[int]) -> None:
-    """Delete messages that their streams confirmed.
-
-    A row locked by another transaction stays, because another relay has claimed it and deletes it.
-    """
-    await execute(
-        connection,
-        """delete from outbox where id in
-               (select id from outbox where id = any(%(ids)s) order by id for update skip locked)""",
-        ids=list(ids),
     )
 
 

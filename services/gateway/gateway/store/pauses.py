@@ -5,6 +5,7 @@ may add one.
 """
 
 from collections.abc import Sequence
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,13 @@ from psycopg.types.json import Jsonb
 
 from gateway.rows.pauses import Begun, Due, Ended, Key, Pause, Stand
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+# The pause that holds, if one does, as JSON.
+PAUSE_JSON: LiteralString = """case when account_pauses.account_id is not null then json_build_object(
+        'account_id', account_pauses.account_id, 'credential_id', account_pauses.credential_id,
+        'reason', reason, 'rights', rights, 'paused_at', paused_at, 'destroyed_at', destroyed_at) end"""
+OF_ACCOUNTS: LiteralString = """left join account_pauses on account_pauses.account_id = accounts.id
+        and account_pauses.credential_id = accounts.credential_id"""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -40,13 +48,8 @@ async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> di
     kept = await fetch_all(
         connection,
         _Kept,
-        """select accounts.id, case when account_pauses.account_id is not null then json_build_object(
-                      'account_id', account_pauses.account_id, 'credential_id', account_pauses.credential_id,
-                      'reason', reason, 'rights', rights, 'paused_at', paused_at,
-                      'destroyed_at', destroyed_at) end as pause
-           from accounts left join account_pauses on account_pauses.account_id = accounts.id
-               and account_pauses.credential_id = accounts.credential_id
-           where accounts.id = any(%(ids)s) and accounts.deleted_at is null""",
+        f"select accounts.id, {PAUSE_JSON} as pause from accounts {OF_ACCOUNTS} "  # noqa: S608 - constants
+        "where accounts.id = any(%(ids)s) and accounts.deleted_at is null",
         ids=list(account_ids),
     )
     pauses = {each.id: each.pause for each in kept}

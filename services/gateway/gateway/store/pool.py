@@ -148,23 +148,30 @@ class Pool:
         async with self._translated(waiting), self._lent(waiting, first) as connection:
             yield connection
 
-    async def read(self, look: Callable[[Connection], Awaitable[Seen]]) -> Seen:
-        """Return what one statement reads, outside of a transaction; raises the errors of `transaction`.
+    async def single(
+        self,
+        statement: Callable[[Connection], Awaitable[Seen]],
+        seconds: float = TRANSACTION_SECONDS,
+        *,
+        waits: bool = False,
+    ) -> Seen:
+        """Run one statement that commits by itself and may run twice; raises the errors of `transaction`.
 
-        It is repeated on another connection if the first one is broken or does not answer at once.
+        It is repeated on another connection if the first one is broken or does not answer at once; a
+        statement that `waits` for locks has its whole time.
         """
-        waiting = _Waiting(TRANSACTION_SECONDS)
+        waiting = _Waiting(seconds)
         async with self._translated(waiting):
             async with self._lent(waiting, None) as connection:
                 try:
-                    async with asyncio.timeout(CHECK_SECONDS):
-                        return await look(connection)
+                    async with asyncio.timeout(None if waits else CHECK_SECONDS):
+                        return await statement(connection)
                 except (psycopg.OperationalError, TimeoutError):
                     if not connection.closed:
                         raise
                     await self._replace(connection)
             async with self._lent(waiting, BEGIN) as connection:
-                return await look(connection)
+                return await statement(connection)
 
     async def _check(self, connection: _Connection) -> None:
         try:

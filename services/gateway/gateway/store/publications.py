@@ -1,6 +1,6 @@
 """The publications of the requests of syncs: their places in the stream, and the lost ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -9,24 +9,32 @@ from gateway.rows.syncs import Held, Publication, Sync
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
-async def set_request_seqs(connection: Connection, places: Mapping[Publication, int]) -> None:
-    """Store the stream sequence of the last request of each sync, as published now.
+async def confirm(connection: Connection, rows: Sequence[int], places: Mapping[Publication, int]) -> None:
+    """Delete messages from the outbox that the streams confirmed, with one statement that may run twice.
 
-    The sequences of earlier publications are ignored.
+    `places` are the stream sequences of the requests among them: each becomes that of its sync, as published
+    now. The sequences of earlier publications are ignored.
     """
     await execute(
         connection,
+        # The rows of syncs are locked before those of the outbox, as by the sweeper.
         """with held as materialized (
                select syncs.id, place.seq
                from unnest(%(ids)s::uuid[], %(numbers)s::integer[], %(seqs)s::bigint[])
                    as place (id, number, seq)
                join syncs on syncs.id = place.id and syncs.publications = place.number
-               order by syncs.id for update of syncs)
-           update syncs set request_seq = held.seq, published_at = clock_timestamp()
-           from held where syncs.id = held.id""",
+               order by syncs.id for update of syncs),
+           placed as (
+               update syncs set request_seq = held.seq, published_at = clock_timestamp()
+               from held where syncs.id = held.id returning syncs.id),
+           confirmed as materialized (
+               select id from outbox where id = any(%(rows)s)
+                  and (select count(*) from placed) >= 0 order by id for update skip locked)
+           delete from outbox where id in (select id from confirmed)""",
         ids=[publication.sync_id for publication in places],
         numbers=[publication.number for publication in places],
         seqs=list(places.values()),
+        rows=list(rows),
     )
 
 

@@ -9,7 +9,9 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from gateway.rows.accounts import Account
+from gateway.rows.pauses import Pause, Stand
 from gateway.rows.syncs import Ending, Overdue, Queued, Sync
+from gateway.store.pauses import OF_ACCOUNTS, PAUSE_JSON
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 # The columns of a Sync; a separate table holds whether its rights are unproven.
@@ -85,6 +87,30 @@ async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Syn
         id=sync_id,
         user_id=user_id,
     )
+
+
+class _Stood(Sync, frozen=True, kw_only=True):
+    """A sync with whether its account was deleted, and the pause that holds."""
+
+    deleted: bool
+    pause: Pause | None
+
+
+async def find_with_stand(connection: Connection, user_id: UUID, sync_id: UUID) -> tuple[Sync, Stand] | None:
+    """Find a sync of a user and the state of its account with one statement."""
+    found = await fetch_one(
+        connection,
+        _Stood,
+        """select syncs.*, exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven,
+               accounts.deleted_at is not null as deleted, case when accounts.deleted_at is null then """  # noqa: S608 - constants
+        + PAUSE_JSON
+        + " end as pause from syncs join accounts on accounts.id = syncs.account_id "
+        + OF_ACCOUNTS
+        + " where syncs.id = %(id)s and syncs.user_id = %(user_id)s",
+        id=sync_id,
+        user_id=user_id,
+    )
+    return None if found is None else (found, Stand(found.pause, found.deleted))
 
 
 async def list_syncs(connection: Connection, account_id: UUID, before: UUID | None, limit: int) -> list[Sync]:

@@ -22,12 +22,10 @@ class Page(msgspec.Struct, frozen=True):
 
 async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Stand]:
     """Find a sync of a user, and the state of its account; raises NotFound."""
-    async with pool.transaction(snapshot=True) as connection:
-        sync = await syncs.find_sync(connection, user_id, sync_id)
-        if sync is None:
-            raise NotFound
-        stands = await pauses.find_stands(connection, [sync.account_id])
-    return sync, stands[sync.account_id]
+    found = await pool.single(lambda connection: syncs.find_with_stand(connection, user_id, sync_id))
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sync], dict[UUID, Stand]]:

@@ -73,7 +73,7 @@ class Outcomes:
     async def _tell_again(self, sync_id: UUID) -> None:
         """Announce the end of a sync that another outcome ended."""
         with suppress(DatabaseUnavailable):
-            if await self._pool.read(lambda connection: syncs.ended(connection, [sync_id])):
+            if await self._pool.single(lambda connection: syncs.ended(connection, [sync_id])):
                 await self._announcer.ended_before(sync_id)
 
     async def on_buried(self, delivery: Delivery) -> None:

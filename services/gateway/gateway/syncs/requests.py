@@ -45,11 +45,13 @@ class Accepted(msgspec.Struct, frozen=True):
     """The sync or the batch of a request, and the rest of the user's limit.
 
     `replayed` is true if its idempotency key was used before; then the target is that of the first request.
+    `opened` is true for a sync that this request has opened.
     """
 
     target_id: UUID
     allowance: Allowance
     replayed: bool = False
+    opened: bool = False
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -129,7 +131,7 @@ class Requests:
             written = await opening.write(connection, sync, request, of_address, lease)
             require_room(Allowance(of_address[0], written.used, written.seconds))
             if written.outbox_id is not None:
-                return Accepted(sync_id, allowance), _Request(request, written.outbox_id)
+                return Accepted(sync_id, allowance, opened=True), _Request(request, written.outbox_id)
         else:
             await admit(connection, [of_address])
         joined = await open_one(connection, self._terms, account_id, sync_id)

@@ -15,6 +15,7 @@ from gateway.store import syncs
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 POLL_SECONDS = 1.0
+REMEMBERED = 4096
 
 log = structlog.get_logger()
 
@@ -28,20 +29,28 @@ class Waiters:
         self._bell = Wake()
         self._places = Places(at_once)
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        # Ends that were announced lately, because a wait may begin only after them; the oldest goes first.
+        self._ended: dict[UUID, None] = {}
 
-    async def wait(self, client: UUID, sync_ids: Iterable[UUID], seconds: float) -> None:
+    async def wait(
+        self, client: UUID, sync_ids: Iterable[UUID], seconds: float, *, new: bool = False
+    ) -> None:
         """Wait until all the syncs have ended, the time is over, or the process shuts down.
 
-        Return at once if too many requests wait already: a shorter wait loses no data.
+        The end of a `new` sync, which this process has just opened, is still to be announced. Return at once
+        if too many requests wait already: a shorter wait loses no data.
         """
         with suppress(TooBusy), self._places.taken(str(client)):
-            await self._wait(sync_ids, seconds)
+            await self._wait(sync_ids, seconds, new=new)
 
-    async def _wait(self, sync_ids: Iterable[UUID], seconds: float) -> None:
+    async def _wait(self, sync_ids: Iterable[UUID], seconds: float, *, new: bool) -> None:
         events = {sync_id: asyncio.Event() for sync_id in sync_ids}
         for sync_id, event in events.items():
             self._waiting[sync_id].add(event)
-        self._bell.ring()  # an end before this wait is not announced again
+            if sync_id in self._ended:
+                event.set()
+        if not new:
+            self._bell.ring()  # an end before this wait is not announced again
         waits = [
             asyncio.ensure_future(self._all(events.values())),
             asyncio.ensure_future(self._stopping.wait()),
@@ -54,7 +63,10 @@ class Waiters:
             self._forget(events)
 
     def wake(self, sync_id: UUID) -> None:
-        """Wake the requests that wait for an ended sync."""
+        """Wake the requests that wait for an ended sync, and those that begin to wait soon."""
+        self._ended[sync_id] = None
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
         for event in self._waiting.get(sync_id, ()):
             event.set()
 
@@ -72,7 +84,7 @@ class Waiters:
 
     async def _poll_once(self) -> None:
         waiting = list(self._waiting)
-        for sync_id in await self._pool.read(lambda connection: syncs.ended(connection, waiting)):
+        for sync_id in await self._pool.single(lambda connection: syncs.ended(connection, waiting)):
             self.wake(sync_id)
 
     async def _all(self, events: Iterable[asyncio.Event]) -> None:
