@@ -26,9 +26,10 @@ from gateway.http.views import (
 )
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
+from gateway.rows.balances import Place
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import Queued
-from gateway.store import balances, syncs
+from gateway.store import balances, recording, syncs
 from gateway.store.pool import Pool
 from gateway.syncs.keep import keep
 from tests.gateway.conftest import opened
@@ -262,10 +263,27 @@ async def test_an_older_set_never_replaces_a_newer_one(pool: Pool, account: Acco
     await recorded(pool, outcome(newer, read("trading", "1"), read("funding", "1")))
     late = read("trading", "9", as_of=BEFORE + timedelta(days=1))
 
+    queued = Queued(
+        older.id,
+        older.number,
+        account.user_id,
+        account.id,
+        "okx",
+        requested_at=BEFORE,
+        deadline=BEFORE,
+        publications=1,
+        now=BEFORE,
+        deleted=False,
+    )
     async with pool.transaction() as connection:
+        known = await recording.find_known(connection, [account.id])
+        stored = recording.stored(known.values())
         for said in (late, failed("funding")):
-            queued = Queued(older.id, older.number, account.id, "okx", BEFORE, BEFORE, deleted=False)
-            await keep(connection, [(queued, (said,))], timedelta(minutes=5))
+            kept = keep(stored, [(queued, (said,))], timedelta(minutes=5))
+            assert (kept.wallets, kept.lists) == ({}, {})
+        place = Place(account.id, "trading")
+        stale = msgspec.structs.replace(stored.wallets[place], sync_number=older.number, error_code="old")
+        await recording.write(connection, [], {place: stale})
 
     _, view = await shown(pool, account)
     assert (totals(view), view.complete) == ({"BTC": "2"}, True)

@@ -23,14 +23,13 @@ FIRST_VERIFY_SECONDS = 30.0
 
 
 async def find_refused(
-    connection: Connection, outcomes: Sequence[tuple[SyncOutcome, Queued]]
+    connection: Connection, outcomes: Sequence[tuple[SyncOutcome, Queued]], keys: Mapping[UUID, Key]
 ) -> dict[UUID, Finding]:
     """Return the syncs whose key must not be used, with the reason, and pause the accounts of those keys.
 
-    The accounts are locked. The rights of a key decide about the numbers that it read. The account is paused
-    only if the key is still the account's.
+    `keys` are those of the accounts, which are locked. The rights of a key decide about the numbers that it
+    read. The account is paused only if the key is still the account's.
     """
-    keys = await pauses.find_keys(connection, [sync.account_id for _, sync in outcomes])
     refused: dict[UUID, Finding] = {}
     begun: dict[UUID, Begun] = {}
     for outcome, sync in outcomes:

@@ -47,11 +47,3 @@ class Asked(msgspec.Struct, frozen=True):
     seconds: float
     address_used: int
     now: datetime
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """An ended sync of an account; `completed_as_of` is the oldest wallet read of a completed sync."""
-
-    account_id: UUID
-    error_code: CodeText | None
-    completed_as_of: datetime | None

@@ -1,5 +1,6 @@
 """The last reads of wallets."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -78,3 +79,10 @@ class Place(msgspec.Struct, frozen=True):
 
     account_id: UUID
     wallet: str
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The stored wallets of accounts, and their stored lists."""
+
+    wallets: Mapping[Place, StoredWallet]
+    lists: Mapping[Place, list[StoredBalance]]

@@ -117,12 +117,14 @@ class Queued(msgspec.Struct, frozen=True):
 
     id: UUID
     number: int
+    user_id: UUID
     account_id: UUID
     exchange: str
     requested_at: datetime
+    deadline: datetime
+    publications: int
     now: datetime
     deleted: bool
-    user_id: UUID | None = None
     credential_id: UUID | None = None
 
 

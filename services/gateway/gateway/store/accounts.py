@@ -1,12 +1,11 @@
 """Connected accounts."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 from psycopg.errors import UniqueViolation
 
-from gateway.rows.accounts import Account, Attempt
+from gateway.rows.accounts import Account
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
@@ -135,24 +134,4 @@ async def delete_account(connection: Connection, account_id: UUID) -> None:
         """update accounts set deleted_at = now(), credential_id = null, name = '', api_key_hint = '',
                   permissions = '{}' where id = %(id)s""",
         id=account_id,
-    )
-
-
-async def set_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    """Update the times of accounts after syncs.
-
-    `last_synced_at` never moves back and is never in the future, whatever a worker's clock reports.
-    """
-    await execute(
-        connection,
-        """update accounts set last_attempt_at = greatest(last_attempt_at, now()),
-                  last_error_code = said.error_code,
-                  last_synced_at = case when said.as_of is null then last_synced_at
-                      else greatest(last_synced_at, least(now(), said.as_of)) end
-           from unnest(%(ids)s::uuid[], %(codes)s::text[], %(times)s::timestamptz[])
-               as said (id, error_code, as_of)
-           where accounts.id = said.id""",
-        ids=[each.account_id for each in attempts],
-        codes=[each.error_code for each in attempts],
-        times=[each.completed_as_of for each in attempts],
     )

@@ -1,11 +1,9 @@
 """The append-only audit of accounts, credentials, syncs and logins."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from psycopg.types.json import Jsonb
 
 from gateway.store.pool import Connection, execute
@@ -60,27 +58,4 @@ async def record(
         subject=subject,
         address=address,
         detail=Jsonb(detail),
-    )
-
-
-class Event(msgspec.Struct, frozen=True):
-    """One event of `record_all`."""
-
-    user_id: UUID
-    subject: UUID
-    detail: dict[str, Any]
-
-
-async def record_all(connection: Connection, action: Action, events: Sequence[Event]) -> None:
-    """Write many events of one action in the transaction of their changes."""
-    await execute(
-        connection,
-        """insert into audit (user_id, action, subject, detail)
-           select said.user_id, %(action)s, said.subject, said.detail
-           from unnest(%(users)s::uuid[], %(subjects)s::uuid[], %(details)s::jsonb[])
-               as said (user_id, subject, detail)""",
-        action=action,
-        users=[each.user_id for each in events],
-        subjects=[each.subject for each in events],
-        details=[Jsonb(each.detail) for each in events],
     )

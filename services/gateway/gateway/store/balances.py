@@ -4,36 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import msgspec
-from psycopg.types.json import Jsonb
-
 from gateway.rows.balances import Place, StoredBalance, StoredWallet
 from gateway.store.pool import Connection, execute, fetch_all
-
-
-async def write_wallets(connection: Connection, wallets: Mapping[Place, StoredWallet]) -> None:
-    """Write wallets; rows that a later sync has written stay."""
-    written = list(wallets.values())
-    await execute(
-        connection,
-        """insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
-                                        error, detail)
-           select * from unnest(%(account_id)s::uuid[], %(wallet)s::text[], %(as_of)s::timestamptz[],
-               %(total_check)s::text[], %(number)s::bigint[], %(error_code)s::text[], %(error)s::text[],
-               %(detail)s::jsonb[])
-           on conflict (account_id, wallet) do update
-           set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
-               error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
-           where account_wallets.sync_number < excluded.sync_number""",
-        account_id=[place.account_id for place in wallets],
-        wallet=[place.wallet for place in wallets],
-        as_of=[each.as_of for each in written],
-        total_check=[each.total_check for each in written],
-        number=[each.sync_number for each in written],
-        error_code=[each.error_code for each in written],
-        error=[each.error for each in written],
-        detail=[Jsonb(msgspec.to_builtins(each.detail)) for each in written],
-    )
 
 
 async def replace_balances(connection: Connection, lists: Mapping[Place, Sequence[StoredBalance]]) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from gateway.rows.pauses import Begun, Due, Ended, Key, Pause, Stand
+from gateway.rows.pauses import Begun, Due, Ended, Pause, Stand
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 # The pause that holds, if one does, as JSON.
@@ -54,23 +54,6 @@ async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> di
     )
     pauses = {each.id: each.pause for each in kept}
     return {each: Stand(pauses.get(each), each not in pauses) for each in account_ids}
-
-
-async def find_keys(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
-    """Find the keys of accounts, with the reason if they are paused; deleted accounts have no key."""
-    found = await fetch_all(
-        connection,
-        Key,
-        """select accounts.id as account_id, accounts.user_id, accounts.exchange, accounts.exchange_uid,
-                  accounts.credential_id, credentials.created_at as since,
-                  account_pauses.reason, account_pauses.rights
-           from accounts join credentials on credentials.id = accounts.credential_id
-           left join account_pauses on account_pauses.account_id = accounts.id
-               and account_pauses.credential_id = accounts.credential_id
-           where accounts.id = any(%(ids)s)""",
-        ids=list(account_ids),
-    )
-    return {key.account_id: key for key in found}
 
 
 async def begin(connection: Connection, begun: Sequence[Begun], verify_in: float) -> list[Pause]:

@@ -1,18 +1,14 @@
 """Syncs: opened, found, locked and ended."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-import msgspec
-from psycopg.types.json import Jsonb
-
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause, Stand
-from gateway.rows.syncs import Ending, Overdue, Queued, Sync
+from gateway.rows.syncs import Overdue, Queued, Sync
 from gateway.store.pauses import OF_ACCOUNTS, PAUSE_JSON
-from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+from gateway.store.pool import Connection, fetch_all, fetch_one
 
 # The columns of a Sync; a separate table holds whether its rights are unproven.
 SHOWN: LiteralString = """select syncs.*,
@@ -48,8 +44,8 @@ async def find(connection: Connection, sync_id: UUID) -> Sync | None:
 
 
 _QUEUED: LiteralString = """
-    select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at,
-        clock_timestamp() as now, accounts.deleted_at is not null as deleted,
+    select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at, syncs.deadline,
+        syncs.publications, clock_timestamp() as now, accounts.deleted_at is not null as deleted,
         accounts.user_id, accounts.credential_id
     from accounts join syncs on syncs.account_id = accounts.id
     where syncs.id = any(%(ids)s) and syncs.status = 'queued' order by accounts.id"""
@@ -126,36 +122,6 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
         account_id=account_id,
         before=before,
         limit=limit,
-    )
-
-
-async def end_syncs(connection: Connection, endings: Mapping[UUID, Ending]) -> list[Sync]:
-    """Give queued syncs their terminal states; syncs that already have one keep it and are left out."""
-    ended = list(endings.values())
-    return await fetch_all(
-        connection,
-        Sync,
-        """update syncs set status = said.status, finished_at = now(), holdings_count = said.holdings_count,
-                  error_code = said.error_code, error = said.error, wallets = said.wallets
-           from unnest(%(ids)s::uuid[], %(statuses)s::text[], %(counts)s::integer[], %(codes)s::text[],
-                       %(errors)s::text[], %(wallets)s::jsonb[])
-               as said (id, status, holdings_count, error_code, error, wallets)
-           where syncs.id = said.id and syncs.status = 'queued' returning syncs.*""",
-        ids=list(endings),
-        statuses=[each.status for each in ended],
-        counts=[each.holdings_count for each in ended],
-        codes=[each.error_code for each in ended],
-        errors=[each.error for each in ended],
-        wallets=[Jsonb(msgspec.to_builtins(each.wallets)) for each in ended],
-    )
-
-
-async def insert_unproven(connection: Connection, sync_ids: list[UUID]) -> None:
-    """Record the syncs that read wallets without the rights of the key."""
-    await execute(
-        connection,
-        """insert into unproven_syncs (sync_id) select unnest(%(ids)s::uuid[]) on conflict do nothing""",
-        ids=sync_ids,
     )
 
 

@@ -1,40 +1,45 @@
-"""Storing the wallets that syncs read."""
+"""Deciding which wallets and lists to store from what syncs read. Pure."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from contracts.syncs import READ, WalletRead
+import msgspec
+
+from contracts.syncs import WalletRead
 from gateway.portfolio.wallets import judge
-from gateway.rows.balances import Place
+from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.syncs import Queued
-from gateway.store import balances
-from gateway.store.pool import Connection
 
 
-async def keep(
-    connection: Connection, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta
-) -> dict[UUID, tuple[WalletRead, ...]]:
-    """Store the wallets as syncs read them, and return the reads as they count for each sync.
+class Kept(msgspec.Struct, frozen=True):
+    """The reads as they count for each sync, the wallets to write, and the lists that have changed."""
 
-    The accounts are locked. Rows that a later sync has written stay.
-    """
-    account_ids = [sync.account_id for sync, _ in syncs]
-    stored = await balances.find_wallets(connection, account_ids)
-    listed = any(read.verdict in READ for _, reads in syncs for read in reads)
-    lists = await balances.find_balances(connection, account_ids) if listed else {}
-    kept = {
-        (sync.id, place): judge(sync, read, stored.get(place), lists.get(place, []), patience)
+    reads: dict[UUID, tuple[WalletRead, ...]]
+    wallets: dict[Place, StoredWallet]
+    lists: dict[Place, list[StoredBalance]]
+
+
+def keep(stored: Stored, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta) -> Kept:
+    """Decide how the reads of syncs change what is stored of their accounts, each with one open sync."""
+    judged = {
+        (sync.id, place): judge(sync, read, stored.wallets.get(place), stored.lists.get(place, []), patience)
         for sync, reads in syncs
         for read, place in ((read, Place(sync.account_id, read.wallet)) for read in reads)
     }
-    wallets = {place: each.wallet for (_, place), each in kept.items() if each.wallet is not None}
-    new = {place: each.listed for (_, place), each in kept.items() if each.listed is not None}
-    if wallets:
-        await balances.write_wallets(connection, wallets)
-    if new:
-        await balances.replace_balances(connection, new)
-    return {
-        sync.id: tuple(kept[sync.id, Place(sync.account_id, read.wallet)].read for read in reads)
+    wallets = {place: each.wallet for (_, place), each in judged.items() if each.wallet is not None}
+    lists = {
+        place: each.listed
+        for (_, place), each in judged.items()
+        if each.listed is not None and not _same(each.listed, stored.lists.get(place, []))
+    }
+    counted = {
+        sync.id: tuple(judged[sync.id, Place(sync.account_id, read.wallet)].read for read in reads)
         for sync, reads in syncs
     }
+    return Kept(counted, wallets, lists)
+
+
+def _same(new: list[StoredBalance], old: list[StoredBalance]) -> bool:
+    """Return whether lists have the same amounts of the same assets, in any order."""
+    return len(new) == len(old) and {each.asset: each for each in new} == {each.asset: each for each in old}

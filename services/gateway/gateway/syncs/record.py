@@ -17,13 +17,12 @@ from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
-from gateway.rows.accounts import Attempt
-from gateway.rows.outbox import Outgoing
+from gateway.rows.balances import Stored
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Queued, Sync
-from gateway.store import accounts, audit, credentials, outbox, pauses, syncs
-from gateway.store.audit import Action
+from gateway.store import balances, credentials, pauses, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+from gateway.store.recording import Ended
 from gateway.syncs.bounds import is_in_life
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
@@ -182,20 +181,23 @@ async def record_all(
     `wait`, outcomes with a row locked by another transaction.
     """
     said = {each.outcome.sync_id: each for each in reversed(outcomes)}
-    queued = await syncs.find_queued(connection, list(said))
-    recorded = {sync_id: Recorded(None) for sync_id in said.keys() - queued.keys()}
+    if wait:
+        queued = await syncs.find_queued(connection, list(said))
+        recorded = {sync_id: Recorded(None) for sync_id in said.keys() - queued.keys()}
+    else:  # those not locked may have ended, or not
+        queued, recorded = await syncs.lock_queued(connection, list(said), wait=False), {}
     asked = [(said[sync_id].grant, sync) for sync_id, sync in queued.items()]
     foreign = await _granted_elsewhere(connection, asked)
-    own = [
-        sync_id
+    own = {
+        sync_id: sync
         for sync_id, sync in queued.items()
         if sync_id not in foreign and _is_of(said[sync_id].outcome, sync)
-    ]
-    locked = await syncs.lock_queued(connection, own, wait=wait) if own else {}
-    if wait:  # those not locked have ended meanwhile
-        recorded |= {sync_id: Recorded(None) for sync_id in own if sync_id not in locked}
-    if locked:
-        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in locked.items()], patience)
+    }
+    if wait and own:
+        own, asked_for = await syncs.lock_queued(connection, list(own), wait=True), own
+        recorded |= {sync_id: Recorded(None) for sync_id in asked_for.keys() - own.keys()}
+    if own:
+        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in own.items()], patience)
         recorded |= {sync.id: Recorded(sync) for sync in ended}
     return recorded
 
@@ -263,31 +265,72 @@ async def _end(
     A sync whose key must not be used fails, whatever it read.
     """
     traces = {sync.id: understood.traceparent for understood, sync in together}
+    known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
-    refused = await find_refused(connection, judged)
+    keys = {each.account_id: each.key for each in known.values() if each.key is not None}
+    refused = await find_refused(connection, judged, keys)
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
     reads = {
         sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
         for understood, sync in together
     }
-    alive = [(sync, reads[sync.id]) for _, sync in together if not sync.deleted]
-    if keeping:
-        reads |= await keep(connection, alive, patience)
-    endings = {sync.id: ending(understood.outcome, reads[sync.id]) for understood, sync in together}
-    unproven = {said.outcome.sync_id for said, _ in together if _is_unproven(said)}
-    ended = [
-        msgspec.structs.replace(sync, rights_unproven=sync.id in unproven)
-        for sync in await syncs.end_syncs(connection, endings)
-    ]
-    await syncs.insert_unproven(connection, list(unproven))
-    attempts = [
-        Attempt(sync.account_id, endings[sync.id].error_code, completed_as_of(sync.exchange, said))
-        for sync, said in ((sync, reads[sync.id]) for sync, _ in alive)
-    ]
-    await accounts.set_attempts(connection, attempts)
-    await outbox.put_all(connection, [_fact(sync, traces[sync.id]) for sync in ended])
-    await audit.record_all(connection, Action.SYNC_RECORDED, [_audited(sync) for sync in ended])
-    return ended
+    alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
+    kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, patience)
+    reads |= kept.reads
+    ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
+    rows = [_row(ended[sync.id], sync, reads[sync.id], traces[sync.id]) for _, sync in together]
+    await recording.write(connection, rows, kept.wallets)
+    if kept.lists:
+        await balances.replace_balances(connection, kept.lists)
+    return list(ended.values())
+
+
+def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) -> Sync:
+    """Return a sync with its terminal state, whose wallets count as these reads."""
+    end = ending(understood.outcome, reads)
+    return Sync(
+        sync.id,
+        sync.number,
+        sync.user_id,
+        sync.account_id,
+        sync.exchange,
+        end.status,
+        sync.requested_at,
+        sync.deadline,
+        sync.publications,
+        sync.now,
+        end.holdings_count,
+        end.error_code,
+        end.error,
+        end.wallets,
+        _is_unproven(understood),
+    )
+
+
+def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], traceparent: str | None) -> Ended:
+    """Return an ended sync with its effects, as the database stores them."""
+    fact = account_synced(sync, ended_at(sync))
+    return Ended(
+        sync.id,
+        sync.user_id,
+        None if queued.deleted else sync.account_id,
+        sync.status,
+        ended_at(sync),
+        sync.holdings_count,
+        sync.error_code,
+        sync.error,
+        sync.wallets,
+        sync.rights_unproven,
+        completed_as_of(sync.exchange, reads),
+        fact.message_id,
+        fact.subject,
+        fact.stream,
+        fact.headers,
+        fact.body.decode(),
+        traceparent or tracing.traceparent(),
+        0.0,
+        {"status": str(sync.status), "error_code": sync.error_code},
+    )
 
 
 def _refused(understood: Understood, finding: Finding | None) -> Understood:
@@ -303,16 +346,7 @@ def _is_unproven(understood: Understood) -> bool:
     return understood.outcome.rights is None and any(read.verdict in READ for read in understood.reads)
 
 
-def _fact(sync: Sync, traceparent: str | None) -> Outgoing:
-    return msgspec.structs.replace(account_synced(sync, ended_at(sync)), traceparent=traceparent)
-
-
 def ended_at(sync: Sync) -> datetime:
     """Return the time of a sync's terminal state."""
     assert sync.finished_at is not None  # noqa: S101 - the sync has ended
     return sync.finished_at.astimezone(UTC)
-
-
-def _audited(sync: Sync) -> audit.Event:
-    detail = {"status": str(sync.status), "error_code": sync.error_code}
-    return audit.Event(sync.user_id, sync.id, detail)

@@ -1,0 +1,169 @@
+"""Recording ended syncs: one statement reads what is known of their accounts, and one writes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import msgspec
+
+from contracts.syncs import Status
+from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
+from gateway.rows.pauses import Key
+from gateway.rows.syncs import WalletVerdict
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, fetch_all
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The key of an account, and its stored wallets and balances as JSON; a deleted account has no key."""
+
+    account_id: UUID
+    key: Key | None
+    wallets: msgspec.Raw
+    balances: msgspec.Raw
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An ended sync with its public event and its audit.
+
+    `account_id` is None for a deleted account, which keeps no times. The outbox has the event as claimed for
+    a lease of some seconds; 0 leaves it to any relay.
+    """
+
+    id: UUID
+    user_id: UUID
+    account_id: UUID | None
+    status: Status
+    finished_at: datetime
+    holdings_count: int | None
+    error_code: str | None
+    error: str | None
+    wallets: tuple[WalletVerdict, ...]
+    rights_unproven: bool
+    completed_as_of: datetime | None
+    message_id: str
+    subject: str
+    stream: str
+    headers: dict[str, str]
+    body: str
+    traceparent: str | None
+    lease: float
+    audit: dict[str, Any]
+
+
+class PlacedWallet(msgspec.Struct, frozen=True):
+    """A wallet to write."""
+
+    account_id: UUID
+    wallet: StoredWallet
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The id of a message in the outbox."""
+
+    id: int
+    message_id: str
+
+
+_FIND: LiteralString = """
+    select json_build_object(
+        'account_id', accounts.id,
+        'key', case when credentials.id is not null then json_build_object(
+            'account_id', accounts.id, 'user_id', accounts.user_id, 'exchange', accounts.exchange,
+            'exchange_uid', accounts.exchange_uid, 'credential_id', accounts.credential_id,
+            'since', credentials.created_at, 'reason', account_pauses.reason,
+            'rights', account_pauses.rights) end,
+        'wallets', coalesce((select json_agg(json_build_object(
+            'wallet', wallet, 'as_of', as_of, 'total_check', total_check, 'error_code', error_code,
+            'error', error, 'sync_number', sync_number, 'detail', detail))
+            from account_wallets where account_id = accounts.id), '[]'),
+        'balances', coalesce((select json_agg(json_build_object(
+            'wallet', wallet, 'asset', asset, 'total', total::text, 'available', available::text,
+            'locked', locked::text, 'borrowed', borrowed::text, 'stale_as_of', stale_as_of))
+            from balances where account_id = accounts.id), '[]'))::text
+    from accounts left join credentials on credentials.id = accounts.credential_id
+    left join account_pauses on account_pauses.account_id = accounts.id
+        and account_pauses.credential_id = accounts.credential_id
+    where accounts.id = any(%(ids)s)"""
+
+_WRITE: LiteralString = """
+    with said as materialized (
+        select * from json_to_recordset(%(ended)s::json) as said (
+            id uuid, user_id uuid, account_id uuid, status text, finished_at timestamptz,
+            holdings_count integer, error_code text, error text, wallets jsonb, rights_unproven boolean,
+            completed_as_of timestamptz, message_id text, subject text, stream text, headers jsonb,
+            body text, traceparent text, lease float8, audit jsonb)),
+    ended as (
+        update syncs set status = said.status, finished_at = said.finished_at,
+            holdings_count = said.holdings_count, error_code = said.error_code, error = said.error,
+            wallets = said.wallets
+        from said where syncs.id = said.id and syncs.status = 'queued' returning syncs.id),
+    unproven as (
+        insert into unproven_syncs (sync_id) select id from said where rights_unproven
+        on conflict do nothing),
+    timed as (
+        update accounts set last_attempt_at = greatest(last_attempt_at, now()),
+            last_error_code = said.error_code,
+            last_synced_at = case when said.completed_as_of is null then last_synced_at
+                else greatest(last_synced_at, least(now(), said.completed_as_of)) end
+        from said where accounts.id = said.account_id),
+    kept as (
+        insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
+                                     error, detail)
+        select placed.account_id, stored.wallet, stored.as_of, stored.total_check, stored.sync_number,
+               stored.error_code, stored.error, stored.detail
+        from json_to_recordset(%(wallets)s::json) as placed (account_id uuid, wallet json)
+        cross join lateral json_to_record(placed.wallet) as stored (
+            wallet text, as_of timestamptz, total_check text, sync_number bigint, error_code text,
+            error text, detail jsonb)
+        on conflict (account_id, wallet) do update
+        set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
+            error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
+        where account_wallets.sync_number < excluded.sync_number),
+    audited as (
+        insert into audit (user_id, action, subject, detail) select user_id, %(action)s, id, audit from said)
+    insert into outbox (message_id, subject, stream, headers, body, traceparent, attempts, next_at)
+    select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent,
+           (lease > 0)::integer, now() + make_interval(secs => lease) from said
+    on conflict (message_id) do nothing returning id, message_id"""
+
+
+async def find_known(connection: Connection, account_ids: list[UUID]) -> dict[UUID, Known]:
+    """Find what is known of accounts."""
+    rows = await connection.execute(_FIND, {"ids": account_ids})
+    found = [msgspec.json.decode(row[0], type=Known) for row in await rows.fetchall()]
+    return {known.account_id: known for known in found}
+
+
+def stored(known: Iterable[Known]) -> Stored:
+    """Read the stored wallets and lists of accounts."""
+    wallets: dict[Place, StoredWallet] = {}
+    lists: defaultdict[Place, list[StoredBalance]] = defaultdict(list)
+    for each in known:
+        for wallet in msgspec.json.decode(each.wallets, type=list[StoredWallet]):
+            wallets[Place(each.account_id, wallet.wallet)] = wallet
+        for balance in msgspec.json.decode(each.balances, type=list[StoredBalance]):
+            lists[Place(each.account_id, balance.wallet)].append(balance)
+    return Stored(wallets, lists)
+
+
+async def write(
+    connection: Connection, ended: Sequence[Ended], wallets: dict[Place, StoredWallet]
+) -> dict[str, int]:
+    """End locked, queued syncs, and store their wallets, events and audit; returns the events' rows.
+
+    The times of accounts never move back and are never in the future, whatever a worker's clock reports.
+    Rows of wallets that a later sync has written stay.
+    """
+    placed = [PlacedWallet(place.account_id, wallet) for place, wallet in wallets.items()]
+    rows = await fetch_all(
+        connection,
+        Row,
+        _WRITE,
+        ended=msgspec.json.encode(ended).decode(),
+        wallets=msgspec.json.encode(placed).decode(),
+        action=Action.SYNC_RECORDED,
+    )
+    return {row.message_id: row.id for row in rows}
