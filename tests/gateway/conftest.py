@@ -1,13 +1,19 @@
 """A database with one connected account."""
 
 from collections.abc import AsyncIterator
+from secrets import token_bytes
 
+import nkeys
+import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
+from chassis.bus.connection import Bus
+from contracts.values import Secret
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from gateway.identity.passwords import Passwords
 from gateway.identity.register import register
+from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store import accounts, credentials, syncs, users
@@ -49,6 +55,19 @@ async def _account(pool: Pool) -> Account:
         await accounts.insert_account(connection, ACCOUNT)
         await credentials.set_live(connection, ACCOUNT.credential_id)
     return ACCOUNT
+
+
+@pytest.fixture(name="unconnected")
+def _unconnected() -> Bus:
+    """Return a bus that never connects, for parts that only hand it on."""
+    seed = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+    return Bus("gateway", "gateway", "nats://127.0.0.1:1", Secret(seed))
+
+
+@pytest.fixture(name="relay")
+def _relay(pool: Pool, unconnected: Bus) -> Relay:
+    """Return a relay that does not run."""
+    return Relay(pool, unconnected)
 
 
 @pytest_asyncio.fixture(name="unpublished")

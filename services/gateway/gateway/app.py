@@ -68,7 +68,7 @@ from gateway.syncs.backlog import Backlog
 from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
-from gateway.syncs.record import Recorder
+from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Requests
 from gateway.syncs.sweeper import Patience, Sweeper
 from gateway.syncs.waiters import Waiters
@@ -164,8 +164,8 @@ def composed(
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
-    announcer = Announcer(bus, relay)
-    recorder = Recorder(pool, timedelta(seconds=settings.loss_confirmation_seconds))
+    announcer = Announcer(bus)
+    recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)

@@ -1,15 +1,12 @@
 """A bus for these tests, on which the test plays the vault-broker and the worker."""
 
 from collections.abc import AsyncIterator
-from secrets import token_bytes
 
-import nkeys
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.bus.connection import Bus
-from contracts.values import Secret
 from deploy.local.nats import Nats, running_nats
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Processes
@@ -53,13 +50,6 @@ async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Sc
 @pytest.fixture(name="grant_key")
 def _grant_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
-
-
-@pytest.fixture(name="unconnected")
-def _unconnected() -> Bus:
-    """Return a bus that never connects, for parts that only hand it on."""
-    seed = nkeys.encode_seed(token_bytes(32), nkeys.PREFIX_BYTE_USER).decode()
-    return Bus("gateway", "gateway", "nats://127.0.0.1:1", Secret(seed))
 
 
 @pytest.fixture(name="deleting")

@@ -19,12 +19,14 @@ from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS
 from gateway.accounts.reverify import LOOK_SECONDS
 from gateway.accounts.verify import VERIFY_SECONDS
+from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Held, Sync
 from gateway.store import accounts, balances, credentials, pauses, publications, syncs
 from gateway.store.pool import Pool
-from gateway.syncs.record import Recorder, record
+from gateway.syncs.record import record
+from gateway.syncs.recorder import Recorder
 from tests.gateway.conftest import opened
 
 pytestmark = pytest.mark.usefixtures("unpublished")
@@ -235,11 +237,11 @@ async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Accou
 
 
 async def test_outcomes_together_pause_each_account_once(
-    pool: Pool, account: Account, database: Postgres
+    pool: Pool, relay: Relay, account: Account, database: Postgres
 ) -> None:
     """Of ten simultaneous outcomes of one sync one counts, and the account is paused once."""
     sync = await opened(pool, account)
-    recorder = Recorder(pool)
+    recorder = Recorder(pool, relay)
 
     ended = await asyncio.gather(*(recorder.record(outcome(sync, TRADING)) for _ in range(10)))
 

@@ -13,11 +13,13 @@ from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verd
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store import accounts, balances, credentials, syncs
 from gateway.store.pool import NotStorable, Pool
-from gateway.syncs.record import Recorder, end_unrecorded
+from gateway.syncs.record import end_unrecorded
+from gateway.syncs.recorder import Recorder
 from tests.gateway.conftest import opened
 
 MANY = 120
@@ -63,10 +65,12 @@ async def found(pool: Pool, sync_id: UUID) -> Sync:
     return sync
 
 
-async def test_many_outcomes_at_once_are_each_recorded_once(pool: Pool, account: Account) -> None:
+async def test_many_outcomes_at_once_are_each_recorded_once(
+    pool: Pool, relay: Relay, account: Account
+) -> None:
     """Each sync has its own outcome and its own numbers, and a second outcome changes no row."""
     many = await open_many(pool, account)
-    recorder = Recorder(pool)
+    recorder = Recorder(pool, relay)
     said = [failed(sync) if at % 3 else completed(sync) for at, sync in enumerate(many)]
 
     ended = await asyncio.gather(*map(recorder.record, said))
@@ -82,10 +86,10 @@ async def test_many_outcomes_at_once_are_each_recorded_once(pool: Pool, account:
         assert [each.total for each in listed] == ([] if at % 3 else [sync.number] * 2)
 
 
-async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, account: Account) -> None:
+async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, relay: Relay, account: Account) -> None:
     """An outcome that cannot be stored, and one of another account, fail; the others are recorded."""
     first, second, *others = await open_many(pool, account)
-    recorder = Recorder(pool)
+    recorder = Recorder(pool, relay)
     foreign = SyncFailed(second.id, first.account_id, "okx", Code.RATE_LIMITED, "")
     unstorable = WalletRead("trading", Verdict.FAILED, error_code=Code.RATE_LIMITED, endpoint="\0")
     said = [msgspec.structs.replace(failed(first), wallets=(unstorable,)), foreign, *map(failed, others)]
@@ -98,10 +102,12 @@ async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, account: Accoun
     assert {(await found(pool, each.id)).status for each in (first, second)} == {Status.QUEUED}
 
 
-async def test_a_locked_account_holds_up_no_other(pool: Pool, account: Account, database: Postgres) -> None:
+async def test_a_locked_account_holds_up_no_other(
+    pool: Pool, relay: Relay, account: Account, database: Postgres
+) -> None:
     """The others are recorded while one waits for its row."""
     many = await open_many(pool, account)
-    recorder = Recorder(pool)
+    recorder = Recorder(pool, relay)
     async with await database.connect(SUPERUSER) as holder, holder.transaction():
         await holder.execute("select from accounts where id = %s for update", [many[0].account_id])
         waiting = asyncio.create_task(recorder.record(failed(many[0])))
@@ -112,17 +118,17 @@ async def test_a_locked_account_holds_up_no_other(pool: Pool, account: Account, 
 
 
 async def test_a_sync_ends_although_what_is_stored_of_its_account_can_not_be_read(
-    pool: Pool, account: Account, database: Postgres
+    pool: Pool, relay: Relay, account: Account, database: Postgres
 ) -> None:
     """A row that another version wrote, or a damaged one, does not prevent the recording of an outcome."""
     first = await opened(pool, account)
-    await Recorder(pool).record(completed(first))
+    await Recorder(pool, relay).record(completed(first))
     async with await database.connect(SUPERUSER) as connection:
         await connection.execute("""update account_wallets set detail = '{"number": "x", "held": 7}'""")
 
     second = await opened(pool, account)
 
-    assert await Recorder(pool).record(failed(second)) is not None
+    assert await Recorder(pool, relay).record(failed(second)) is not None
     assert (await found(pool, second.id)).status is Status.FAILED
 
 

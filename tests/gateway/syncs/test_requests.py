@@ -30,7 +30,7 @@ def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
     """Return the part that accepts requests; its relay does not run."""
     bus = bus_of(nats, "gateway")
     relay = Relay(pool, bus)
-    return Requests(pool, relay, Announcer(bus, relay), Terms(KEY, 120), allowing(**quotas))
+    return Requests(pool, relay, Announcer(bus), Terms(KEY, 120), allowing(**quotas))
 
 
 def asking(user_id: UUID, key: str | None = None, used_for: str = "POST /sync") -> Asking:

@@ -11,6 +11,7 @@ from gateway.limits import Charge
 from gateway.rows.accounts import Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Opening
+from gateway.store import outbox
 from gateway.store.audit import Action
 from gateway.store.limits import COUNT, counting
 from gateway.store.pool import Connection, fetch_one
@@ -42,25 +43,17 @@ _ASK: LiteralString = (
         where id = %(account_id)s and user_id = %(user_id)s and deleted_at is null for update) account"""
 )
 
-_OPEN: LiteralString = (
-    """with opened as (
+_OPEN: LiteralString = """
+    with opened as (
         insert into syncs (id, user_id, account_id, exchange, deadline)
         select %(id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(deadline)s
         where not exists (select from account_pauses where account_id = %(account_id)s
                           and credential_id = %(credential_id)s)
         on conflict (account_id) where status = 'queued' do nothing returning id),
-    told as (
-        insert into outbox (message_id, subject, stream, headers, body, sync_id, traceparent, attempts,
-                            next_at)
-        select %(message_id)s, %(to)s, %(stream)s, %(headers)s, %(body)s, id, %(traceparent)s,
-               (%(lease)s > 0)::integer, now() + make_interval(secs => %(lease)s) from opened returning id),
     audited as (
         insert into audit (user_id, action, subject, detail)
         select %(user_id)s, %(action)s, id, %(detail)s from opened),
-    counted as ("""  # noqa: S608 - constants
-    + COUNT
-    + ") select used, seconds, (select id from told) as outbox_id from counted"
-)
+    told as ("""
 
 
 async def ask(
@@ -86,10 +79,16 @@ async def write(
 
     The outbox has the request as claimed for a lease of some seconds; 0 leaves it to any relay.
     """
+    columns, values = outbox.leased(lease)
     written = await fetch_one(
         connection,
         Written,
-        _OPEN,
+        f"""{_OPEN}
+            insert into outbox (message_id, subject, stream, headers, body, sync_id, traceparent{columns})
+            select %(message_id)s, %(to)s, %(stream)s, %(headers)s, %(body)s, id, %(traceparent)s{values}
+            from opened returning id),
+        counted as ({COUNT})
+        select used, seconds, (select id from told) as outbox_id from counted""",  # noqa: S608 - constants
         id=sync.id,
         user_id=sync.user_id,
         account_id=sync.account_id,

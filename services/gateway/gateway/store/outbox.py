@@ -1,7 +1,7 @@
 """The outbox: messages written in the transaction of their change, published by the relay."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -10,6 +10,13 @@ from chassis.tracing import traceparent
 from contracts.wire.envelope import DEADLINE_HEADER
 from gateway.rows.outbox import Claimed, Outgoing
 from gateway.store.pool import Connection, execute, fetch_all
+
+
+def leased(lease: float) -> tuple[LiteralString, LiteralString]:
+    """Return the last columns and values of a new message: claimed for a lease of seconds, or due at once."""
+    if not lease:
+        return "", ""
+    return ", attempts, next_at", ", 1, now() + make_interval(secs => %(lease)s)"
 
 
 async def put(connection: Connection, message: Outgoing) -> None:

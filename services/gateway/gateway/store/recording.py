@@ -1,7 +1,7 @@
 """Recording ended syncs: one statement reads what is known of their accounts, and one writes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -12,6 +12,7 @@ from contracts.syncs import Status
 from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.pauses import Key
 from gateway.rows.syncs import WalletVerdict
+from gateway.store import outbox
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, fetch_all
 
@@ -28,8 +29,7 @@ class Known(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """An ended sync with its public event and its audit.
 
-    `account_id` is None for a deleted account, which keeps no times. The outbox has the event as claimed for
-    a lease of some seconds; 0 leaves it to any relay.
+    `account_id` is None for a deleted account, which keeps no times.
     """
 
     id: UUID
@@ -49,7 +49,6 @@ class Ended(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: str
     traceparent: str | None
-    lease: float
     audit: dict[str, Any]
 
 
@@ -88,13 +87,13 @@ _FIND: LiteralString = """
         and account_pauses.credential_id = accounts.credential_id
     where accounts.id = any(%(ids)s)"""
 
-_WRITE: LiteralString = """
+_END: LiteralString = """
     with said as materialized (
         select * from json_to_recordset(%(ended)s::json) as said (
             id uuid, user_id uuid, account_id uuid, status text, finished_at timestamptz,
             holdings_count integer, error_code text, error text, wallets jsonb, rights_unproven boolean,
             completed_as_of timestamptz, message_id text, subject text, stream text, headers jsonb,
-            body text, traceparent text, lease float8, audit jsonb)),
+            body text, traceparent text, audit jsonb)),
     ended as (
         update syncs set status = said.status, finished_at = said.finished_at,
             holdings_count = said.holdings_count, error_code = said.error_code, error = said.error,
@@ -108,7 +107,9 @@ _WRITE: LiteralString = """
             last_error_code = said.error_code,
             last_synced_at = case when said.completed_as_of is null then last_synced_at
                 else greatest(last_synced_at, least(now(), said.completed_as_of)) end
-        from said where accounts.id = said.account_id),
+        from said where accounts.id = said.account_id),"""
+
+_KEEP: LiteralString = """
     kept as (
         insert into account_wallets (account_id, wallet, as_of, total_check, sync_number, error_code,
                                      error, detail)
@@ -121,13 +122,12 @@ _WRITE: LiteralString = """
         on conflict (account_id, wallet) do update
         set as_of = excluded.as_of, total_check = excluded.total_check, sync_number = excluded.sync_number,
             error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
-        where account_wallets.sync_number < excluded.sync_number),
+        where account_wallets.sync_number < excluded.sync_number),"""
+
+_AUDIT: LiteralString = """
     audited as (
-        insert into audit (user_id, action, subject, detail) select user_id, %(action)s, id, audit from said)
-    insert into outbox (message_id, subject, stream, headers, body, traceparent, attempts, next_at)
-    select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent,
-           (lease > 0)::integer, now() + make_interval(secs => lease) from said
-    on conflict (message_id) do nothing returning id, message_id"""
+        insert into audit (user_id, action, subject, detail)
+        select user_id, %(action)s, id, audit from said)"""
 
 
 async def find_known(connection: Connection, account_ids: list[UUID]) -> dict[UUID, Known]:
@@ -150,20 +150,26 @@ def stored(known: Iterable[Known]) -> Stored:
 
 
 async def write(
-    connection: Connection, ended: Sequence[Ended], wallets: dict[Place, StoredWallet]
+    connection: Connection, ended: Sequence[Ended], wallets: Mapping[Place, StoredWallet], lease: float = 0.0
 ) -> dict[str, int]:
     """End locked, queued syncs, and store their wallets, events and audit; returns the events' rows.
 
     The times of accounts never move back and are never in the future, whatever a worker's clock reports.
-    Rows of wallets that a later sync has written stay.
+    Rows of wallets that a later sync has written stay. The outbox has the events as claimed for a lease of
+    some seconds; 0 leaves them to any relay.
     """
     placed = [PlacedWallet(place.account_id, wallet) for place, wallet in wallets.items()]
+    columns, values = outbox.leased(lease)
     rows = await fetch_all(
         connection,
         Row,
-        _WRITE,
+        f"""{_END}{_KEEP if placed else ""}{_AUDIT}
+            insert into outbox (message_id, subject, stream, headers, body, traceparent{columns})
+            select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent{values}
+            from said on conflict (message_id) do nothing returning id, message_id""",  # noqa: S608 - constants
         ended=msgspec.json.encode(ended).decode(),
         wallets=msgspec.json.encode(placed).decode(),
         action=Action.SYNC_RECORDED,
+        lease=lease,
     )
     return {row.message_id: row.id for row in rows}

@@ -9,7 +9,6 @@ from chassis import metrics
 from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.faults import FAULTS, Code, fault_of
-from gateway.outbox.relay import Relay
 from gateway.rows.syncs import Sync
 from gateway.syncs.record import ended_at
 
@@ -21,13 +20,11 @@ log = structlog.get_logger()
 class Announcer:
     """Announces committed ends of syncs; brokers then refuse to sign for these syncs."""
 
-    def __init__(self, bus: Bus, relay: Relay) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._relay = relay
 
     async def ended(self, sync: Sync, left_out: Sequence[str] = ()) -> None:
         """Announce, log and count the end of a sync; `left_out` are wallets unknown to this version."""
-        self._relay.wake()
         await self._bus.announce(subjects.recorded(sync.id))
         _report(sync, left_out)
 

@@ -23,7 +23,8 @@ from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Poo
 from gateway.syncs.announce import Announcer
 from gateway.syncs.granted import Forged, granted
 from gateway.syncs.messages import failed_outcome, sync_grant
-from gateway.syncs.record import Recorder, end_unrecorded
+from gateway.syncs.record import end_unrecorded
+from gateway.syncs.recorder import Recorder
 
 DATABASE_AWAY_DELAY = 5.0
 EARLY_ADVISORIES, EARLY_DELAY = 2, 2.0
@@ -92,6 +93,7 @@ class Outcomes:
             if sync is None:
                 await self._tell_again(claim.sync_id)
             else:
+                self._relay.wake()
                 await self._announcer.ended(sync)
 
     def _claimed(self, delivery: Delivery) -> "_Claim | None":

@@ -1,6 +1,5 @@
-"""Recording outcomes: the only module that ends syncs, many of them in one transaction."""
+"""Ending syncs with their outcomes, many of them in one transaction: the only module that does."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,6 +17,7 @@ from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.rows.balances import Stored
+from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Queued, Sync
 from gateway.store import balances, credentials, pauses, recording, syncs
@@ -28,11 +28,15 @@ from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 
 LOSS_PATIENCE = timedelta(minutes=5)
-TOGETHER = 50
-AT_ONCE = 4
-ALONE_AT_ONCE = 8
 
 log = structlog.get_logger()
+
+
+class Together(msgspec.Struct, frozen=True):
+    """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes."""
+
+    patience: timedelta = LOSS_PATIENCE
+    lease: float = 0.0
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -45,70 +49,14 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A sync that got its terminal state; None if it already had one, which stays."""
+    """A sync that got its terminal state, with its event and the event's row in the outbox.
 
-    sync: Sync | None
-
-
-class Recorder:
-    """Records outcomes, batching those that wait at the same time.
-
-    An outcome that can not be recorded in a batch, because one of its rows is locked or it is faulty, is
-    recorded alone and does not delay the others.
+    The sync is None if it already had a terminal state, which stays.
     """
 
-    def __init__(self, pool: Pool, patience: timedelta = LOSS_PATIENCE) -> None:
-        self._pool = pool
-        self._patience = patience
-        self._waiting: list[tuple[Understood, asyncio.Future[Recorded | None]]] = []
-        self._flushing: set[asyncio.Task[None]] = set()
-        self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
-
-    async def record(self, outcome: SyncOutcome, grant: Grant | None = None) -> Sync | None:
-        """Record an outcome with a verified grant; returns None if its sync already has a terminal state.
-
-        Raises Malformed for an outcome that is unreadable or not that of its sync; NotStorable,
-        DatabaseUnavailable.
-        """
-        understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
-        answer: asyncio.Future[Recorded | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((understood, answer))
-        if len(self._flushing) < AT_ONCE:
-            flush = asyncio.create_task(self._flush(), context=tracing.outside())
-            self._flushing.add(flush)
-            flush.add_done_callback(self._flushing.discard)
-        recorded = await answer
-        if recorded is not None:
-            return recorded.sync
-        async with self._alone, self._pool.transaction() as connection:
-            return await record(connection, outcome, self._patience, grant)
-
-    async def _flush(self) -> None:
-        """Record waiting outcomes in batches until none waits; those not recorded get None."""
-        while self._waiting:
-            together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-            recorded: dict[UUID, Recorded] = {}
-            try:
-                async with self._pool.transaction() as connection:
-                    recorded = await record_all(
-                        connection, [understood for understood, _ in together], self._patience, wait=False
-                    )
-            except DatabaseUnavailable as error:
-                _fail(together, error)
-                continue
-            except Exception:  # noqa: BLE001 - one outcome caused it, and raises it again alone
-                recorded = {}
-            for understood, answer in together:
-                if not answer.done():
-                    answer.set_result(recorded.pop(understood.outcome.sync_id, None))
-
-
-def _fail(
-    together: Sequence[tuple[Understood, asyncio.Future[Recorded | None]]], error: DatabaseUnavailable
-) -> None:
-    for _, answer in together:
-        if not answer.done():
-            answer.set_exception(DatabaseUnavailable(str(error)))
+    sync: Sync | None
+    event: Outgoing | None = None
+    row: int = 0
 
 
 async def record(
@@ -123,7 +71,7 @@ async def record(
     an outcome that is unreadable or not that of its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
-    recorded = await record_all(connection, [understood], patience, wait=True)
+    recorded = await record_all(connection, [understood], Together(patience), wait=True)
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
@@ -138,7 +86,7 @@ async def record_refused(
         for sync, pause in ((sync, paused[sync.account_id]) for sync in refused)
     ]
     understood = [Understood(outcome, wallet_reads(outcome)) for outcome in outcomes]
-    recorded = await record_all(connection, understood, LOSS_PATIENCE, wait=True)
+    recorded = await record_all(connection, understood, Together(), wait=True)
     return [each.sync for each in recorded.values() if each.sync is not None]
 
 
@@ -167,13 +115,14 @@ async def _end_unrecorded(
     locked = (await syncs.lock_queued(connection, [sync_id], wait=True)).get(sync_id)
     if locked is None or await _granted_elsewhere(connection, [(grant, locked)]):
         return None
-    together = [(_failed(locked, Code.INTERNAL_ERROR), locked)]
-    (sync,) = await _end(connection, together, LOSS_PATIENCE, keeping=keeping)
-    return sync
+    (recorded,) = await _end(
+        connection, [(_failed(locked, Code.INTERNAL_ERROR), locked)], Together(), keeping=keeping
+    )
+    return recorded.sync
 
 
 async def record_all(
-    connection: Connection, outcomes: Sequence[Understood], patience: timedelta, *, wait: bool
+    connection: Connection, outcomes: Sequence[Understood], how: Together, *, wait: bool
 ) -> dict[UUID, Recorded]:
     """Record outcomes with all their effects; returns the results by sync id.
 
@@ -197,8 +146,8 @@ async def record_all(
         own, asked_for = await syncs.lock_queued(connection, list(own), wait=True), own
         recorded |= {sync_id: Recorded(None) for sync_id in asked_for.keys() - own.keys()}
     if own:
-        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in own.items()], patience)
-        recorded |= {sync.id: Recorded(sync) for sync in ended}
+        ended = await _end(connection, [(said[sync_id], sync) for sync_id, sync in own.items()], how)
+        recorded |= {each.sync.id: each for each in ended if each.sync is not None}
     return recorded
 
 
@@ -256,10 +205,10 @@ def _in_life(understood: Understood, sync: Queued) -> Understood:
 async def _end(
     connection: Connection,
     together: list[tuple[Understood, Queued]],
-    patience: timedelta,
+    how: Together,
     *,
     keeping: bool = True,
-) -> list[Sync]:
+) -> list[Recorded]:
     """Give locked syncs their terminal state, and store their wallets.
 
     A sync whose key must not be used fails, whatever it read.
@@ -275,14 +224,27 @@ async def _end(
         for understood, sync in together
     }
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
-    kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, patience)
+    kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, how.patience)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
-    rows = [_row(ended[sync.id], sync, reads[sync.id], traces[sync.id]) for _, sync in together]
-    await recording.write(connection, rows, kept.wallets)
+    events = {
+        sync.id: msgspec.structs.replace(account_synced(sync, ended_at(sync)), traceparent=traces[sync.id])
+        for sync in ended.values()
+    }
+    rows = await recording.write(
+        connection,
+        [_row(ended[sync.id], sync, reads[sync.id], events[sync.id]) for _, sync in together],
+        kept.wallets,
+        how.lease,
+    )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
-    return list(ended.values())
+    return [Recorded(sync, *_handed(events[sync.id], rows)) for sync in ended.values()]
+
+
+def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:
+    row = rows.get(event.message_id)
+    return (None, 0) if row is None else (event, row)
 
 
 def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) -> Sync:
@@ -307,9 +269,8 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
     )
 
 
-def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], traceparent: str | None) -> Ended:
+def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoing) -> Ended:
     """Return an ended sync with its effects, as the database stores them."""
-    fact = account_synced(sync, ended_at(sync))
     return Ended(
         sync.id,
         sync.user_id,
@@ -327,8 +288,7 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], traceparent:
         fact.stream,
         fact.headers,
         fact.body.decode(),
-        traceparent or tracing.traceparent(),
-        0.0,
+        fact.traceparent or tracing.traceparent(),
         {"status": str(sync.status), "error_code": sync.error_code},
     )
 

@@ -28,7 +28,7 @@ from gateway.syncs.announce import Announcer
 from gateway.syncs.messages import sync_request
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
-from gateway.syncs.record import Recorder
+from gateway.syncs.recorder import Recorder
 from gateway.syncs.sweeper import LATEST_SECONDS, Patience, Sweeper
 from tests.joining import bus_of, joined
 from tests.system.test_sweeper import run
@@ -138,9 +138,9 @@ class Sweeping:
     async def recording(self, keys: SigningKeys | None = None) -> AsyncIterator[None]:
         """Let a gateway record outcomes, with these keys for grants."""
         bus = bus_of(self.nats, "gateway")
-        announcer = Announcer(bus, self.relay)
+        announcer = Announcer(bus)
         outcomes = Outcomes(
-            self.pool, announcer, self.relay, Recorder(self.pool), keys or SigningKeys(self.key)
+            self.pool, announcer, self.relay, Recorder(self.pool, self.relay), keys or SigningKeys(self.key)
         )
         consume(bus, OUTCOMES_CONSUMER, outcomes.on_sync_outcome, 64, outcomes.on_buried)
         await bus.start()

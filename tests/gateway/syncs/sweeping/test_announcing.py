@@ -17,7 +17,8 @@ from gateway.accounts.destroyer import Destroyer
 from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
-from gateway.syncs.record import Recorder, end_unrecorded
+from gateway.syncs.record import end_unrecorded
+from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Asking, Requests
 from tests.gateway.allowing import allowing
 from tests.gateway.syncs.sweeping.conftest import Sweeping
@@ -31,9 +32,9 @@ TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 def outcomes(sweeping: Sweeping) -> Outcomes:
     """Return the part of a gateway that ends syncs by outcomes and advisories."""
-    announcer = Announcer(sweeping.bus, sweeping.relay)
+    announcer = Announcer(sweeping.bus)
     keys = SigningKeys(sweeping.key)
-    return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool), keys)
+    return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool, sweeping.relay), keys)
 
 
 async def pause(sweeping: Sweeping, scene: Scene) -> None:
@@ -65,7 +66,7 @@ async def by_extra_rights(sweeping: Sweeping, scene: Scene) -> None:
 async def by_an_outcome_before(sweeping: Sweeping, scene: Scene) -> None:
     """Let a gateway record the outcome and die before it announces it; the outcome is redelivered."""
     failed = SyncFailed(scene.sync_id, scene.account_id, "okx", Code.KEY_UNKNOWN, "")
-    assert await Recorder(sweeping.pool).record(failed) is not None
+    assert await Recorder(sweeping.pool, sweeping.relay).record(failed) is not None
     await by_an_outcome(sweeping, scene)
 
 
@@ -104,7 +105,7 @@ async def by_the_deletion_of_its_account(sweeping: Sweeping, scene: Scene) -> No
 async def by_a_pause(sweeping: Sweeping, scene: Scene) -> None:
     """Let a request for all accounts join the open sync of a paused one, which fails at once."""
     await pause(sweeping, scene)
-    announcer = Announcer(sweeping.bus, sweeping.relay)
+    announcer = Announcer(sweeping.bus)
     requests = Requests(sweeping.pool, sweeping.relay, announcer, Terms(sweeping.key, 120), allowing())
     await requests.all(Asking(await owner(sweeping, scene), None))
 
