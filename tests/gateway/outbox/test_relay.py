@@ -3,12 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
-import nats as nats_client
 import pytest
-import pytest_asyncio
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, StreamConfig
@@ -16,8 +14,6 @@ from nats.js.api import DiscardPolicy, StreamConfig
 from chassis.bus.connection import Bus
 from chassis.bus.provision import create_streams
 from contracts import subjects
-from contracts.wire.topology import STREAMS
-from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
@@ -25,7 +21,6 @@ from gateway.rows.outbox import Outgoing
 from gateway.store import outbox
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
-from tests.joining import bus_of, joined
 from tests.waiting import passed, until
 
 EVENTS, OUTCOMES, REQUESTS = "ACCOUNT_EVENTS", "SYNC_OUTCOMES", "SYNC_REQUESTS"
@@ -38,30 +33,12 @@ SOON = 1.5
 STUCK = 5000
 
 
-@pytest_asyncio.fixture(name="admin")
-async def _admin(clean_bus: Nats) -> AsyncIterator[Client]:
-    """Yield the administrator's connection, and restore the streams afterwards."""
-    async with await joined(clean_bus, "admin") as client:
-        yield client
-        for stream in STREAMS:
-            with suppress(nats_client.js.errors.NotFoundError):
-                await client.jetstream().delete_stream(str(stream.name))
-        await create_streams(client.jetstream())
-
-
-@pytest_asyncio.fixture(name="bus")
-async def _bus(clean_bus: Nats) -> AsyncIterator[Bus]:
-    bus = bus_of(clean_bus, "gateway")
-    await bus.start()
-    yield bus
-    await bus.stop()
-
-
 @asynccontextmanager
 async def relaying(pool: Pool, bus: Bus) -> AsyncIterator[Relay]:
     """Run a relay."""
     relay = Relay(pool, bus)
     running = asyncio.create_task(relay.run())
+    await asyncio.sleep(0)  # it runs now
     try:
         yield relay
     finally:

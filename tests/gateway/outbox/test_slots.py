@@ -1,0 +1,167 @@
+"""A message that is written as claimed is published by its own relay at once, or else by another, once."""
+
+import asyncio
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.aio.client import Client
+
+from chassis.bus.connection import Bus
+from contracts.wire.envelope import SECONDS_LEFT_HEADER
+from deploy.local.postgres import Postgres
+from gateway.errors import AccountPaused
+from gateway.outbox.lanes import PLACES
+from gateway.outbox.relay import Relay
+from gateway.rows.accounts import Account
+from gateway.rows.outbox import Outgoing
+from gateway.store.pool import Pool
+from gateway.syncs.announce import Announcer
+from gateway.syncs.open import Terms
+from gateway.syncs.recorder import Recorder
+from gateway.syncs.requests import Asking, Requests
+from tests.gateway.allowing import allowing
+from tests.gateway.conftest import opened
+from tests.gateway.outbox.test_relay import (
+    EVENTS,
+    OUTCOMES,
+    REQUESTS,
+    gone,
+    message,
+    missing,
+    published,
+    put,
+    relaying,
+)
+from tests.gateway.syncs.test_open import pause
+from tests.gateway.syncs.test_recorder import completed
+from tests.system.test_sweeper import run
+from tests.waiting import until
+
+
+async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
+    """Write a message as claimed for so many seconds, and return its id."""
+    ((row,),) = await run(
+        database,
+        """insert into outbox (message_id, subject, stream, headers, body, attempts, next_at)
+           values (%s, %s, %s, '{}', '{}', 1, now() + make_interval(secs => %s)) returning id""",
+        each.message_id,
+        each.subject,
+        each.stream,
+        seconds,
+    )
+    assert isinstance(row, int)
+    return row
+
+
+def requests(pool: Pool, bus: Bus, relay: Relay) -> Requests:
+    """Return the part that accepts requests."""
+    return Requests(pool, relay, Announcer(bus), Terms(Ed25519PrivateKey.generate(), 120), allowing())
+
+
+async def test_a_message_that_is_handed_over_needs_no_claim(
+    pool: Pool, bus: Bus, admin: Client, database: Postgres
+) -> None:
+    """Its lease keeps it from every claim, and it is published nevertheless."""
+    async with relaying(pool, bus) as relay:
+        with relay.slots(EVENTS, 1) as slots:
+            assert slots.lease > 0
+            each = message(EVENTS)
+            slots.hand_over(each, await written(database, each, 3600))
+        await until(gone(pool, EVENTS))
+
+    assert await published(admin, EVENTS) == 1
+
+
+async def test_a_message_that_died_with_its_relay_is_anothers(
+    pool: Pool, bus: Bus, admin: Client, database: Postgres
+) -> None:
+    """A process that ends between the commit and the hand-over delays its message by the lease."""
+    await written(database, message(OUTCOMES), 1.0)
+
+    async with relaying(pool, bus):
+        await until(gone(pool, OUTCOMES))
+
+    assert await published(admin, OUTCOMES) == 1
+
+
+async def test_a_stream_has_so_many_slots(pool: Pool, bus: Bus) -> None:
+    """All requests of a moment together get no more, and those of a block that is left are free again."""
+    async with relaying(pool, bus) as relay:
+        with relay.slots(EVENTS, PLACES - 1) as first, relay.slots(EVENTS, 10) as second:
+            assert (first.left, second.left) == (PLACES - 1, 1)
+            with relay.slots(EVENTS, 1) as third, relay.slots(REQUESTS, 1) as other:
+                assert (third.lease, other.left) == (0, 1)
+        with relay.slots(EVENTS, PLACES) as slots:
+            assert slots.left == PLACES
+
+
+async def test_a_stream_that_does_not_confirm_has_no_slot(pool: Pool, bus: Bus, admin: Client) -> None:
+    """Its messages wait in the outbox for a probe, like any others."""
+    await missing(admin, EVENTS)
+    async with relaying(pool, bus) as relay:
+        await put(pool, [message(EVENTS)])
+        relay.wake()
+
+        async def refused() -> bool:
+            with relay.slots(EVENTS, 1) as slots:
+                return not slots.lease
+
+        await until(refused)
+
+
+async def test_a_relay_that_does_not_run_has_no_slot(pool: Pool, bus: Bus, relay: Relay) -> None:
+    """Before its start, without a bus, and after its end: then any relay claims the message."""
+    async with relaying(pool, bus) as ran:
+        pass
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(relay.run())
+        await asyncio.sleep(0)
+        for each in (ran, relay, Relay(pool, bus)):
+            with each.slots(EVENTS, 1) as slots:
+                assert slots.lease == 0
+        running.cancel()
+
+
+@pytest.mark.usefixtures("unpublished")
+async def test_the_request_of_a_new_sync_is_handed_over(
+    pool: Pool, bus: Bus, admin: Client, account: Account, database: Postgres
+) -> None:
+    """Its place in the stream is written down, it says how long it has, and one that joins adds none."""
+    asking = Asking(account.user_id, None)
+    async with relaying(pool, bus) as relay:
+        first = await requests(pool, bus, relay).one(asking, account.id)
+        await until(gone(pool, REQUESTS))
+        second = await requests(pool, bus, relay).one(asking, account.id)
+
+    assert (first.target_id, first.opened, second.opened) == (second.target_id, True, False)
+    assert await published(admin, REQUESTS) == 1
+    ((seq,),) = await run(database, "select request_seq from syncs")
+    stored = await admin.jetstream().get_msg(REQUESTS, int(str(seq)))
+    assert 119 < float((stored.headers or {})[SECONDS_LEFT_HEADER]) <= 120
+
+
+@pytest.mark.usefixtures("unpublished")
+async def test_a_refused_request_keeps_no_slot(pool: Pool, bus: Bus, account: Account) -> None:
+    """A transaction that rolls back has no message, and its slot is free again."""
+    await pause(pool, account)
+    async with relaying(pool, bus) as relay:
+        for _ in range(3):
+            with pytest.raises(AccountPaused):
+                await requests(pool, bus, relay).one(Asking(account.user_id, None), account.id)
+        with relay.slots(REQUESTS, PLACES) as slots:
+            assert slots.left == PLACES
+
+
+@pytest.mark.usefixtures("unpublished")
+async def test_the_event_of_an_outcome_is_handed_over(
+    pool: Pool, bus: Bus, admin: Client, account: Account
+) -> None:
+    """It is published once, also where the outcome comes ten times."""
+    sync = await opened(pool, account)
+    async with relaying(pool, bus) as relay:
+        recorder = Recorder(pool, relay)
+        ended = await asyncio.gather(*(recorder.record(completed(sync)) for _ in range(10)))
+        await until(gone(pool, EVENTS))
+
+    assert len([each for each in ended if each is not None]) == 1
+    assert await published(admin, EVENTS) == 1
