@@ -1,5 +1,6 @@
 """A database with one connected account."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from secrets import token_bytes
 
@@ -19,6 +20,8 @@ from gateway.rows.syncs import Sync
 from gateway.store import accounts, credentials, syncs, users
 from gateway.store.pool import Pool
 from gateway.store.users import User
+from gateway.syncs.announce import Announcer
+from gateway.syncs.waiters import Waiters
 from tests.gateway.http.test_views import ACCOUNT
 from tests.gateway.identity.presenting import presented
 
@@ -78,6 +81,11 @@ async def _unpublished(clean_database: Postgres) -> AsyncIterator[None]:
         await connection.commit()
         yield
         await connection.execute("alter table outbox alter column next_at set default now()")
+
+
+def announcing(pool: Pool, bus: Bus) -> Announcer:
+    """Return the part that announces ends, in a process with room for eight waiting requests."""
+    return Announcer(bus, Waiters(pool, asyncio.Event(), 8))
 
 
 async def opened(pool: Pool, account: Account) -> Sync:

@@ -164,7 +164,7 @@ def composed(
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
-    announcer = Announcer(bus)
+    announcer = Announcer(bus, waiters)
     recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     passwords = Passwords(settings.passwords_at_once)

@@ -15,12 +15,11 @@ from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.outbox import Outgoing
 from gateway.store.pool import Pool
-from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Asking, Requests
 from tests.gateway.allowing import allowing
-from tests.gateway.conftest import opened
+from tests.gateway.conftest import announcing, opened
 from tests.gateway.outbox.test_relay import (
     EVENTS,
     OUTCOMES,
@@ -55,7 +54,7 @@ async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
 
 def requests(pool: Pool, bus: Bus, relay: Relay) -> Requests:
     """Return the part that accepts requests."""
-    return Requests(pool, relay, Announcer(bus), Terms(Ed25519PrivateKey.generate(), 120), allowing())
+    return Requests(pool, relay, announcing(pool, bus), Terms(Ed25519PrivateKey.generate(), 120), allowing())
 
 
 async def test_a_message_that_is_handed_over_needs_no_claim(

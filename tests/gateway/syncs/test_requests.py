@@ -11,11 +11,10 @@ from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, No
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
-from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms
 from gateway.syncs.requests import Asking, Idempotency, Requests
 from tests.gateway.allowing import allowing
-from tests.gateway.conftest import opened
+from tests.gateway.conftest import announcing, opened
 from tests.gateway.syncs.test_open import pause
 from tests.joining import bus_of
 from tests.system.test_sweeper import run
@@ -30,7 +29,7 @@ def requests(pool: Pool, nats: Nats, **quotas: int) -> Requests:
     """Return the part that accepts requests; its relay does not run."""
     bus = bus_of(nats, "gateway")
     relay = Relay(pool, bus)
-    return Requests(pool, relay, Announcer(bus), Terms(KEY, 120), allowing(**quotas))
+    return Requests(pool, relay, announcing(pool, bus), Terms(KEY, 120), allowing(**quotas))
 
 
 def asking(user_id: UUID, key: str | None = None, used_for: str = "POST /sync") -> Asking:

@@ -16,6 +16,7 @@ from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
+from gateway.rows.pauses import Stand
 from gateway.syncs import look
 from gateway.syncs.requests import Accepted, Asking, Idempotency, Requests
 from gateway.syncs.waiters import Waiters
@@ -79,7 +80,11 @@ async def sync_account(
     accepted = await requests.one(_asking(idempotency_key, request), account_id)
     sync_id, headers = accepted.target_id, _headers(accepted)
     await waiters.wait(request.user.id, [sync_id], wait_seconds(prefer), new=accepted.opened)
-    sync, stand = await look.find_sync(pool, request.user.id, sync_id)
+    ended = waiters.ended(sync_id) if accepted.opened else None
+    if ended is not None and ended.error_code is None:  # the state of its account adds nothing
+        sync, stand = ended, Stand()
+    else:
+        sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     view = sync_view(sync, egress, stand)
     view = replayed_sync(view, stand) if accepted.replayed else view
     if view.success is None:

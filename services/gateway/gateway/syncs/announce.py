@@ -11,6 +11,7 @@ from contracts import subjects
 from contracts.faults import FAULTS, Code, fault_of
 from gateway.rows.syncs import Sync
 from gateway.syncs.record import ended_at
+from gateway.syncs.waiters import Waiters
 
 MAX_NAMED = 16
 
@@ -20,11 +21,13 @@ log = structlog.get_logger()
 class Announcer:
     """Announces committed ends of syncs; brokers then refuse to sign for these syncs."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, waiters: Waiters) -> None:
         self._bus = bus
+        self._waiters = waiters
 
     async def ended(self, sync: Sync, left_out: Sequence[str] = ()) -> None:
         """Announce, log and count the end of a sync; `left_out` are wallets unknown to this version."""
+        self._waiters.wake(sync.id, sync)
         await self._bus.announce(subjects.recorded(sync.id))
         _report(sync, left_out)
 

@@ -16,7 +16,8 @@ from gateway.store.pool import DatabaseUnavailable, Pool
 from gateway.syncs.record import LOSS_PATIENCE, Recorded, Together, Understood, record, record_all
 
 TOGETHER = 50
-AT_ONCE = 4
+# More would make smaller batches.
+AT_ONCE = 2
 ALONE_AT_ONCE = 8
 
 

@@ -11,11 +11,12 @@ import structlog
 from gateway.errors import TooBusy
 from gateway.outbox.wake import Wake
 from gateway.places import Places
+from gateway.rows.syncs import Sync
 from gateway.store import syncs
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 POLL_SECONDS = 1.0
-REMEMBERED = 4096
+REMEMBERED = 1024
 
 log = structlog.get_logger()
 
@@ -29,8 +30,8 @@ class Waiters:
         self._bell = Wake()
         self._places = Places(at_once)
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
-        # Ends that were announced lately, because a wait may begin only after them; the oldest goes first.
-        self._ended: dict[UUID, None] = {}
+        # Ends that became known lately, because a wait may begin only after them; the oldest goes first.
+        self._ended: dict[UUID, Sync | None] = {}
 
     async def wait(
         self, client: UUID, sync_ids: Iterable[UUID], seconds: float, *, new: bool = False
@@ -62,9 +63,17 @@ class Waiters:
                 wait.cancel()
             self._forget(events)
 
-    def wake(self, sync_id: UUID) -> None:
-        """Wake the requests that wait for an ended sync, and those that begin to wait soon."""
-        self._ended[sync_id] = None
+    def ended(self, sync_id: UUID) -> Sync | None:
+        """Return a sync that this process ended lately; None if another one did, or it is not known here."""
+        return self._ended.get(sync_id)
+
+    def wake(self, sync_id: UUID, sync: Sync | None = None) -> None:
+        """Wake the requests that wait for an ended sync, and those that begin to wait soon.
+
+        `sync` is given by the process that ended it.
+        """
+        if sync is not None or sync_id not in self._ended:
+            self._ended[sync_id] = sync
         if len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
         for event in self._waiting.get(sync_id, ()):

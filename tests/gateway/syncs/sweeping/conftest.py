@@ -24,12 +24,12 @@ from deploy.local.processes import Processes
 from gateway.outbox.relay import Relay
 from gateway.store import accounts, outbox, syncs
 from gateway.store.pool import Pool
-from gateway.syncs.announce import Announcer
 from gateway.syncs.messages import sync_request
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.sweeper import LATEST_SECONDS, Patience, Sweeper
+from tests.gateway.conftest import announcing
 from tests.joining import bus_of, joined
 from tests.system.test_sweeper import run
 from tests.waiting import until
@@ -138,7 +138,7 @@ class Sweeping:
     async def recording(self, keys: SigningKeys | None = None) -> AsyncIterator[None]:
         """Let a gateway record outcomes, with these keys for grants."""
         bus = bus_of(self.nats, "gateway")
-        announcer = Announcer(bus)
+        announcer = announcing(self.pool, bus)
         outcomes = Outcomes(
             self.pool, announcer, self.relay, Recorder(self.pool, self.relay), keys or SigningKeys(self.key)
         )

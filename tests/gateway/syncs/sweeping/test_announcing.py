@@ -14,13 +14,13 @@ from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
-from gateway.syncs.announce import Announcer
 from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.record import end_unrecorded
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Asking, Requests
 from tests.gateway.allowing import allowing
+from tests.gateway.conftest import announcing
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.gateway.syncs.sweeping.test_forged_outcomes import Scene, opened, said
 from tests.joining import joined
@@ -32,7 +32,7 @@ TRADING = {"exchange_uid": "1", "permissions": ["trade"]}
 
 def outcomes(sweeping: Sweeping) -> Outcomes:
     """Return the part of a gateway that ends syncs by outcomes and advisories."""
-    announcer = Announcer(sweeping.bus)
+    announcer = announcing(sweeping.pool, sweeping.bus)
     keys = SigningKeys(sweeping.key)
     return Outcomes(sweeping.pool, announcer, sweeping.relay, Recorder(sweeping.pool, sweeping.relay), keys)
 
@@ -105,7 +105,7 @@ async def by_the_deletion_of_its_account(sweeping: Sweeping, scene: Scene) -> No
 async def by_a_pause(sweeping: Sweeping, scene: Scene) -> None:
     """Let a request for all accounts join the open sync of a paused one, which fails at once."""
     await pause(sweeping, scene)
-    announcer = Announcer(sweeping.bus)
+    announcer = announcing(sweeping.pool, sweeping.bus)
     requests = Requests(sweeping.pool, sweeping.relay, announcer, Terms(sweeping.key, 120), allowing())
     await requests.all(Asking(await owner(sweeping, scene), None))
 
