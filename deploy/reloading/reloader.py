@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -41,7 +42,7 @@ class Reloader:
         if mounted == self._mounted:
             return
         if self._mounted:
-            self._changed = True
+            self._changed = bool(self._server.words)
             self._say("certificate_changed", sha256=_fingerprint(mounted))
         self._mounted, self._told, self._due = mounted, 0, now
 
@@ -53,20 +54,26 @@ class Reloader:
         shown = self._server.certificate(self._folder)
         processes = self._server.processes()
         # A server that could not be told shows at once, not at the next renewal.
-        self.current = shown == mounted.certificate and bool(processes)
+        able = bool(processes) or not self._server.words
+        self.current = able and shown == mounted.certificate
         if self.current and not self._changed:
             self._told, self._due = 0, now + CHECK_SECONDS
             self._say("certificate_shown", sha256=_fingerprint(mounted))
             return
         self._told += 1
         self._due = now + min(LOOK_SECONDS**self._told, CHECK_SECONDS)
-        if not processes:
-            self._say("server_not_found", "warning", command=" ".join(self._server.words))
-            return
-        tell(processes)
-        self._changed = False
+        self._tell(processes)
+
+    def _tell(self, processes: Sequence[int]) -> None:
         level = "info" if self._told == 1 else "warning"
-        self._say("server_told", level, processes=processes, attempt=self._told)
+        if not self._server.words:
+            self._say("certificate_awaited")
+        elif not processes:
+            self._say("server_not_found", "warning", command=" ".join(self._server.words))
+        else:
+            tell(processes)
+            self._changed = False
+            self._say("server_told", level, processes=processes, attempt=self._told)
 
     def _say(self, event: str, level: str = "info", **fields: object) -> None:
         """Write a line as the services do, unless it would be the last one again."""

@@ -20,7 +20,10 @@ SSL_REQUEST, ACCEPTED = bytes.fromhex("0000000804d2162f"), b"S"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server by the first words of its command and its port; PostgreSQL is asked for TLS (`asks`)."""
+    """A server by the first words of its command and its port; PostgreSQL is asked for TLS (`asks`).
+
+    Without words its processes are not known here, and another program tells them.
+    """
 
     words: Sequence[str]
     port: int
@@ -48,17 +51,17 @@ class Server:
         return shown or b""
 
     def processes(self) -> list[int]:
-        """Return the ids of its processes that this program may signal, without those that they have forked.
+        """Return its processes that this program may signal, without those that they have forked.
 
         The words tell it apart from its own program as a client, which a probe or a person may run.
         """
         ids = [int(each.name) for each in PROCESSES.iterdir() if each.name.isdigit()]
-        parents = {process: _parent(process) for process in ids if _command(process, self.words)}
+        parents = {each: _parent(each) for each in ids if self.words and _begins(each, self.words)}
         first = [process for process, parent in parents.items() if parent not in parents]
         return [process for process in first if _signalled(process, 0)]
 
 
-def _command(process: int, words: Sequence[str]) -> bool:
+def _begins(process: int, words: Sequence[str]) -> bool:
     """Return whether the command of a process begins with these words."""
     with suppress(OSError):  # it has ended
         command = (PROCESSES / str(process) / "cmdline").read_bytes().decode(errors="replace").split("\0")

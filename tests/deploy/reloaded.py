@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,11 +45,13 @@ class Secret:
             (folder / name).unlink(missing_ok=True)
             (folder / name).symlink_to(f"..data/{name}")
 
-    def renew(self) -> bytes:
-        """Bring another certificate, and return it (DER)."""
+    def renew(self, minutes: int = 0) -> bytes:
+        """Bring another certificate, written so many minutes ago, and return it (DER)."""
         issued = authority().issue_cert("localhost", LOOPBACK)
         chain = issued.cert_chain_pems[0].bytes()
         self.bring(chain, issued.private_key_pem.bytes())
+        written = time.time() - 60 * minutes
+        os.utime(self.folder / "..data" / "tls.crt", (written, written))
         return ssl.PEM_cert_to_DER_cert(chain.decode())
 
     def bring(self, certificate: bytes, key: bytes, issuer: trustme.CA | None = None) -> None:
@@ -75,8 +78,17 @@ class Running:
 
     @property
     def options(self) -> list[str]:
-        """Return what the reloader is told of this server alone."""
-        return ["--postgres"] if self.server.asks else []
+        """Return what the reloader is told of this server alone, as the manifests do it."""
+        return ["--postgres"] if self.server.asks else [f"--server={shlex.join(self.server.words)}"]
+
+    def probe(self) -> None:
+        """Ask PostgreSQL as a kubelet does for the liveness probe of its manifest."""
+        shell, option, script = workload(OVERLAY, "database").container["livenessProbe"]["exec"]["command"]
+        script = script.replace("kill -HUP 1\n", f"kill -HUP {self.process.pid}\n")
+        assert str(self.process.pid) in script, "it would signal the first process of this machine"
+        script = script.replace(MOUNTED, str(self.secret.folder)) + f" --port={self.server.port}"
+        environment = {"PATH": f"{POSTGRES[-1]}:{os.defpath}"}
+        subprocess.run([shell, option, script.replace("\n --port", " --port")], env=environment, check=True)
 
     def configuration(self, name: str) -> Path:
         """Return a file beside the configuration of NATS."""
@@ -103,7 +115,7 @@ def sleeping(name: str) -> Iterator[subprocess.Popen[bytes]]:
 @contextmanager
 def reloading(run: Running, port: int, log: Path) -> Iterator[None]:
     """Run the reloader as a program of its own, with its metrics on a port."""
-    command = [sys.executable, "-m", "deploy.reloading", f"--server={shlex.join(run.server.words)}"]
+    command = [sys.executable, "-m", "deploy.reloading"]
     command += [f"--port={run.server.port}", f"--certificate={run.secret.folder}", f"--metrics-port={port}"]
     with log.open("w") as output, subprocess.Popen([*command, *run.options], stderr=output) as reloader:
         try:

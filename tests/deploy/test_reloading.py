@@ -29,7 +29,7 @@ def current(port: int) -> float | None:
     return sample.value
 
 
-@pytest.mark.parametrize("name", ["nats", "openbao", "postgres"])
+@pytest.mark.parametrize("name", ["nats", "openbao"])
 async def test_a_server_shows_its_renewed_certificate(name: str, tmp_path: Path) -> None:
     """The process stays; the reloader says what it did, and that new clients see the certificate."""
     (port,), log = free_ports(1), tmp_path / "log"
@@ -42,6 +42,22 @@ async def test_a_server_shows_its_renewed_certificate(name: str, tmp_path: Path)
     told = events(log.read_text(), "server_told")
 
     assert [(each["processes"], each["attempt"]) for each in told] == [([run.process.pid], 1)]
+
+
+async def test_postgresql_shows_its_renewed_certificate(tmp_path: Path) -> None:
+    """Its liveness probe has it read the files for five minutes; the reloader looks, and reports."""
+    (port,), log = free_ports(1), tmp_path / "log"
+    with running("postgres") as run, reloading(run, port, log):
+        await until(lambda: reports(port, 1))
+        renewed = run.secret.renew()
+        await until(lambda: reports(port, 0))
+        run.probe()
+        await until(lambda: reports(port, 1))
+        assert (run.shows(renewed), run.process.poll()) == (True, None)
+        renewed = run.secret.renew(minutes=6)
+        run.probe()
+        await until(lambda: reports(port, 0))
+        assert not run.shows(renewed)
 
 
 async def reports(port: int, value: float) -> bool:
