@@ -23,9 +23,10 @@ class Reloader:
         self.current = False
         self._folder, self._server = folder, server
         self._mounted: Mounted | None = None
-        # Whether files changed of which the server was not told, how often it was told in vain, and when
-        # it is asked next.
-        self._changed, self._told, self._due = False, 0, 0.0
+        # Whether files changed of which the server was not told, and how often it was told in vain.
+        self._changed, self._told = False, 0
+        # When it is asked next, and how much later again.
+        self._due, self._pause = 0.0, LOOK_SECONDS
         self._said: dict[str, object] = {}
 
     def step(self, now: float) -> None:
@@ -44,7 +45,8 @@ class Reloader:
         if self._mounted:
             self._changed = bool(self._server.words)
             self._say("certificate_changed", sha256=_fingerprint(mounted))
-        self._mounted, self._told, self._due = mounted, 0, now
+        self._mounted, self._told = mounted, 0
+        self._due, self._pause = now, LOOK_SECONDS
 
     def _compare(self, mounted: Mounted, now: float) -> None:
         """Ask the server, and tell it of files that it has not read; only one that answers is told.
@@ -57,11 +59,12 @@ class Reloader:
         able = bool(processes) or not self._server.words
         self.current = able and shown == mounted.certificate
         if self.current and not self._changed:
-            self._told, self._due = 0, now + CHECK_SECONDS
+            self._told = 0
+            self._due, self._pause = now + CHECK_SECONDS, LOOK_SECONDS
             self._say("certificate_shown", sha256=_fingerprint(mounted))
             return
         self._told += 1
-        self._due = now + min(LOOK_SECONDS**self._told, CHECK_SECONDS)
+        self._due, self._pause = now + self._pause, min(2 * self._pause, CHECK_SECONDS)
         self._tell(processes)
 
     def _tell(self, processes: Sequence[int]) -> None:
