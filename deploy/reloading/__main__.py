@@ -1,8 +1,8 @@
 """Have the server beside this program read its renewed certificate: `python -m deploy.reloading --help`.
 
-A container of this program shares the process namespace, the network and the user of the server's. It sends
-SIGHUP, which NATS and OpenBao take as the order to read their files again, repeats it while a new client
-still sees the earlier certificate, and reports `butler_ready{part="certificate"}`.
+A container of this program is in the pod of the server. It looks whether new clients see the certificate of
+the files, and reports `butler_ready{part="certificate"}`. Where it shares the processes and the user of the
+server, it sends SIGHUP, which NATS takes as the order to read its files again, until they see it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line, by default that of the process."""
     parser = argparse.ArgumentParser(prog="python -m deploy.reloading", description=__doc__)
     add = parser.add_argument
-    said = 'the first words of its command: "bao server"; without them this program only looks'
+    said = 'the first words of its command: "nats-server --config"; without them this program only looks'
     add("--server", type=shlex.split, default=(), help=said)
     add("--port", type=int, required=True, help="where it shows its certificate on the loopback interface")
     add("--postgres", action="store_true", help="ask for TLS first, as clients of PostgreSQL do")

@@ -79,7 +79,9 @@ class Running:
     @property
     def options(self) -> list[str]:
         """Return what the reloader is told of this server alone, as the manifests do it."""
-        return ["--postgres"] if self.server.asks else [f"--server={shlex.join(self.server.words)}"]
+        if self.server.asks:
+            return ["--postgres"]
+        return [f"--server={shlex.join(self.server.words)}"] if self.server.words[0] == "nats-server" else []
 
     def probe(self) -> None:
         """Ask PostgreSQL as a kubelet does for the liveness probe of its manifest."""
@@ -156,6 +158,7 @@ def _openbao(directory: Path) -> tuple[list[str], Secret, int, dict[str, Any]]:
     told = files(workload(OVERLAY, "openbao"), contents(OVERLAY))["/etc/openbao/openbao.json"].decode()
     configuration = json.loads(told.replace(MOUNTED, str(secret.folder)))
     listener = configuration["listener"][0]["tcp"]
+    listener |= {"tls_auto_reload_interval": "5s"}  # the least that it takes
     listener |= {"address": f"{LOOPBACK}:{port}", "cluster_address": f"{LOOPBACK}:{inner}"}
     address = {"node_id": "first"}
     configuration |= {"storage": {"raft": {"path": str(directory), **address}}}

@@ -32,11 +32,10 @@ def current(port: int) -> float | None:
     return sample.value
 
 
-@pytest.mark.parametrize("name", ["nats", "openbao"])
-async def test_a_server_shows_its_renewed_certificate(name: str, tmp_path: Path) -> None:
+async def test_nats_shows_its_renewed_certificate(tmp_path: Path) -> None:
     """The process stays; the reloader says what it did, and that new clients see the certificate."""
     (port,), log = free_ports(1), tmp_path / "log"
-    with running(name) as run, reloading(run, port, log):
+    with running("nats") as run, reloading(run, port, log):
         await until(lambda: reports(port, 1))
         renewed = run.secret.renew()
         await until(lambda: shows(run, renewed))
@@ -45,6 +44,16 @@ async def test_a_server_shows_its_renewed_certificate(name: str, tmp_path: Path)
     told = events(log.read_text(), "server_told")
 
     assert [(each["processes"], each["attempt"]) for each in told] == [([run.process.pid], 1)]
+
+
+async def test_openbao_shows_its_renewed_certificate(tmp_path: Path) -> None:
+    """It reads its files by itself; the reloader looks, and reports."""
+    (port,), log = free_ports(1), tmp_path / "log"
+    with running("openbao") as run, reloading(run, port, log):
+        await until(lambda: reports(port, 1))
+        renewed = run.secret.renew()
+        await until(lambda: said(log, "certificate_shown", 2))
+        assert (run.shows(renewed), current(port), run.process.poll()) == (True, 1, None)
 
 
 async def test_postgresql_shows_its_renewed_certificate(tmp_path: Path) -> None:

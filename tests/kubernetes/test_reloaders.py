@@ -1,7 +1,9 @@
 """Beside each server of the manifests runs a reloader that finds its process, port and certificate."""
 
+import json
+
 from deploy.reloading.__main__ import arguments
-from tests.kubernetes.manifests import Object, Workload, every, workload, workloads
+from tests.kubernetes.manifests import Object, Workload, every, of_kind, workload, workloads
 from tests.kubernetes.providing import Contents, contents, of_volume
 
 # The port for clients, and how the image begins the command where a manifest has only arguments.
@@ -22,10 +24,10 @@ def files(pod: Workload, container: Object, existing: Contents) -> dict[str, byt
 
 @every()
 def test_each_server_and_no_other_pod_has_a_reloader(overlay: str) -> None:
-    """It starts before the server, and runs as long as it; other pods share no processes."""
+    """It starts before the server, and runs as long as it; only NATS shares its processes with it."""
     for pod in workloads(overlay):
         assert (pod.reloader is not None) == (pod.kind == "StatefulSet"), pod.name
-        assert pod.spec.get("shareProcessNamespace", False) == (pod.name in {"nats", "openbao"})
+        assert pod.spec.get("shareProcessNamespace", False) == (pod.name == "nats")
         if pod.reloader:
             assert pod.reloader in pod.spec["initContainers"]
             assert pod.reloader["restartPolicy"] == "Always"
@@ -40,10 +42,18 @@ def test_a_reloader_finds_the_server(overlay: str) -> None:
         command = [*pod.container.get("command", program), *pod.container.get("args", ())]
 
         assert [*options.server] == command[: len(options.server)]
-        assert len(options.server) == (0 if pod.name == "database" else 2)
+        assert len(options.server) == (2 if pod.name == "nats" else 0)
         assert options.port == pod.ports[port]
         assert options.postgres == (pod.name == "database")
         assert options.metrics_port == pod.ports["operations"]
+
+
+def test_openbao_reads_its_certificate_again() -> None:
+    """By itself, in the time of the other two."""
+    (told,) = (each for each in of_kind("single-node", "ConfigMap") if "openbao.json" in each["data"])
+    ((listener,),) = (each.values() for each in json.loads(told["data"]["openbao.json"])["listener"])
+
+    assert (listener["tls_auto_reload"], listener["tls_auto_reload_interval"]) == (True, "10s")
 
 
 def test_postgresql_is_the_first_process_of_its_namespace() -> None:
