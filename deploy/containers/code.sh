@@ -23,6 +23,7 @@ provisioning)
 		services/vault-broker/vault_broker/schemes
 	put deploy deploy/vault
 	put deploy deploy/database
+	put deploy deploy/reloading
 	put deploy deploy/private_files.py deploy/signing_keys.py deploy/bus_keys.py deploy/keys.py deploy/compose
 	put deploy/local deploy/local/certificates.py deploy/local/subscribers.py
 	put deploy/kubernetes/base/nats deploy/kubernetes/base/nats/nats.conf deploy/kubernetes/base/nats/cluster.conf

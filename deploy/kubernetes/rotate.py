@@ -46,8 +46,8 @@ ELSEWHERE: Mapping[str, str] = {
     "--ca-file {keys}/vault-ca.crt --recovery-key-file {keys}/recovery.key "
     "--kubernetes-namespace {namespace} --renew-login`, and do step 5",
     "certificates": "cert-manager replaces certificates before they end; "
-    f"`cmctl renew --namespace {{namespace}} {' '.join(LEAVES)}` replaces them now, and `Update` in "
-    "deploy/kubernetes/README.md says what restarts then; no command replaces their authority",
+    f"`cmctl renew --namespace {{namespace}} {' '.join(LEAVES)}` replaces them now, and services "
+    "and servers read them without a restart; no command replaces their authority",
 }
 # What a step may raise beside RotationFailed.
 UNEXPECTED = (OSError, ValueError, psycopg.Error, httpx.HTTPError, httpx.InvalidURL, Refused)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import tarfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from signal import SIGTERM, Signals
@@ -45,6 +46,7 @@ def archive(volumes: list[Volume], group: int) -> bytes:
             for path, file in volume.files.items():
                 told = tarfile.TarInfo(f"{number}/{path}")
                 told.size, told.mode, told.gid = len(file.content), file.mode, group
+                told.mtime = int(time.time())  # as a kubelet writes it
                 tar.addfile(told, io.BytesIO(file.content))
     return packed.getvalue()
 
@@ -89,7 +91,7 @@ class Pod:
     def _first(self) -> None:
         told, image = self.settings, self.settings.image
         self._fill(image)
-        run = DockerContainer(image).with_network(self._network).with_network_aliases(*told.names)
+        run = self._joined(DockerContainer(image))
         run.with_envs(**{**told.environment, **self._added}).with_kwargs(**self._confined())
         if told.arguments is not None or self._words:
             run.with_command([*(told.arguments or ()), *self._words])
@@ -101,6 +103,9 @@ class Pod:
             run.with_tmpfs_mount(path, options)
         self._run = run
         run.start()
+
+    def _joined(self, run: DockerContainer) -> DockerContainer:
+        return run.with_network(self._network).with_network_aliases(*self.settings.names)
 
     def _confined(self) -> dict[str, Any]:
         told = self.settings

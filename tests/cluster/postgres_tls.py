@@ -1,10 +1,14 @@
-"""TLS before a PostgreSQL that was built without it: `python -m tests.cluster.postgres_tls FOLDER HOST`."""
+"""TLS before a PostgreSQL that was built without it: `python -m tests.cluster.postgres_tls FOLDER HOST`.
+
+Like PostgreSQL it reads its files again at SIGHUP, and keeps the certificate before where they do not match.
+"""
 
 import asyncio
 import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
+from signal import SIGHUP
 
 PORT = 5432
 CHUNK = 65536
@@ -37,11 +41,23 @@ async def serve(
     writer.close()
 
 
-async def main(folder: Path, host: str) -> None:
-    """Serve until SIGTERM."""
+def loaded(folder: Path) -> ssl.SSLContext:
+    """Return a context with the certificate of the files; raises OSError."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    server = await asyncio.start_server(lambda *client: serve(host, context, client), "0.0.0.0", PORT)  # noqa: S104
+    return context
+
+
+async def main(folder: Path, host: str) -> None:
+    """Serve until SIGTERM."""
+    contexts = [loaded(folder)]
+
+    def load() -> None:
+        with suppress(OSError):
+            contexts[:] = [loaded(folder)]
+
+    asyncio.get_running_loop().add_signal_handler(SIGHUP, load)
+    server = await asyncio.start_server(lambda *client: serve(host, contexts[0], client), "0.0.0.0", PORT)  # noqa: S104
     await server.serve_forever()
 
 

@@ -68,7 +68,10 @@ def without_tls(database: Settings) -> Settings:
 
 
 def with_tls(database: Settings, exchange: Settings) -> Settings:
-    """Return the settings of the pod before it, with the names and the certificate of the database."""
+    """Return the settings of the pod before it, with the names and the certificate of the database.
+
+    It has the probe that signals its first process, and no `pg_isready`, with which the probe ends.
+    """
     code = {PROXY: (ROOT / PROXY).read_bytes()}
     return replace(
         exchange,
@@ -80,7 +83,7 @@ def with_tls(database: Settings, exchange: Settings) -> Settings:
             _readable("/stand-in", code),
             *(each for each in database.volumes if "/secrets/" in each.path),
         ],
-        **OF_TESTS,
+        **{**OF_TESTS, "probes": {"livenessProbe": database.probes["livenessProbe"]}},
     )
 
 

@@ -24,8 +24,9 @@ from deploy.private_files import write_private
 from tests.cluster.dev_vault import IMAGE, ROOT_TOKEN, DevVault, in_development
 from tests.cluster.images import WITHOUT_TLS, image_of
 from tests.cluster.pods import Pod
+from tests.cluster.reloaders import Reloader
 from tests.cluster.stand_in import HOST, StandIn, with_tls, without_tls
-from tests.cluster.translating import File, Settings, Volume, translated
+from tests.cluster.translating import File, Settings, Volume, reloader_of, translated
 from tests.joining import SecuredNats
 from tests.kubernetes.providing import Contents, authority, contents, printed
 from tests.loading import UNLIMITED
@@ -103,6 +104,22 @@ class ContainerSystem:
         """Bring today's objects into the files of a pod."""
         told = self._settings(name, await asyncio.to_thread(self._existing))
         await self.pods[name].refresh(told.volumes)
+
+    async def reloader(self, name: str) -> Reloader:
+        """Return the reloader of a server; the caller starts and removes it."""
+        told = reloader_of(OVERLAY, name, await asyncio.to_thread(self._existing))
+        server = self.pods.get(f"{name}-tls") or self.pods[name]
+        return Reloader(replace(told, image=image_of(told.image)), self._network, server)
+
+    async def renew(self, name: str, reloader: Reloader) -> bytes:
+        """Bring another certificate into the files of a server and its reloader, and return it (PEM)."""
+        existing = await asyncio.to_thread(self._existing)
+        await reloader.refresh(reloader_of(OVERLAY, name, existing).volumes)
+        told = self._settings(name, existing)
+        if reloader.server is not self.pods[name]:
+            told = with_tls(told, self._settings("exchange", existing))
+        await reloader.server.refresh(told.volumes)
+        return existing["Secret", f"{name}-tls"]["tls.crt"]
 
     def _existing(self) -> Contents:
         """Return the objects of the cluster; its certificates are valid for the published ports, too."""

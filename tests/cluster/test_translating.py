@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from tests.cluster.translating import refuse_unknown, security, translated
+from tests.cluster.translating import refuse_unknown, reloader_of, security, translated
 from tests.kubernetes.manifests import Workload, every, workload, workloads
 from tests.kubernetes.providing import contents
 
@@ -16,15 +16,14 @@ def test_each_workload_is_translated(overlay: str) -> None:
     """All overlays have only fields that a container can have, or that choose a machine."""
     existing = contents(overlay)
     for pod in workloads(overlay):
-        made = translated(overlay, pod.name, existing)
-        assert (made.user, made.read_only, made.dropped, made.escalates) == (
-            "10001:10001",
-            True,
-            ["ALL"],
-            False,
-        )
-        assert made.memory
-        assert all(volume.files or pod.kind == "StatefulSet" for volume in made.volumes)
+        found = [translated(overlay, pod.name, existing)]
+        if pod.reloader:
+            found.append(reloader_of(overlay, pod.name, existing))
+        for made in found:
+            restricted = (made.user, made.read_only, made.dropped, made.escalates)
+            assert restricted == ("10001:10001", True, ["ALL"], False)
+            assert made.memory
+            assert all(volume.files or pod.kind == "StatefulSet" for volume in made.volumes)
 
 
 def test_a_container_is_as_its_manifest_says() -> None:

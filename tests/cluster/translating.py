@@ -5,21 +5,22 @@ A field that is not translated is an error, so that no part of a manifest is sil
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tests.kubernetes.manifests import Object, Workload, of_kind, workload
+from tests.kubernetes.manifests import RELOADER, Object, Workload, of_kind, workload
 from tests.kubernetes.providing import Contents, of_volume
 
 NAMESPACE = "butler"
 # Fields of pods that one engine on one machine can not honour: they choose a machine, or an order of pods.
 PLACING = {"affinity", "topologySpreadConstraints", "priorityClassName"}
 OF_POD = PLACING | {
-    *("automountServiceAccountToken", "containers", "enableServiceLinks", "restartPolicy", "securityContext"),
-    *("serviceAccountName", "terminationGracePeriodSeconds", "volumes"),
+    *("automountServiceAccountToken", "containers", "enableServiceLinks", "initContainers", "restartPolicy"),
+    *("securityContext", "serviceAccountName", "shareProcessNamespace", "terminationGracePeriodSeconds"),
+    "volumes",
 }
 OF_CONTAINER = {
     *("args", "command", "env", "image", "lifecycle", "livenessProbe", "name", "ports", "readinessProbe"),
-    *("resources", "securityContext", "startupProbe", "volumeMounts"),
+    *("resources", "restartPolicy", "securityContext", "startupProbe", "volumeMounts"),
 }
 OF_SECURITY = {
     *("allowPrivilegeEscalation", "capabilities", "fsGroup", "readOnlyRootFilesystem", "runAsGroup"),
@@ -53,7 +54,8 @@ class Volume:
 class Settings:
     """The settings of a container; `ports` and `probes` by their names, sizes in bytes, times in seconds.
 
-    `account` is the service account, `names` are those that other pods find it by.
+    `account` is the service account, `names` are those that other pods find it by. With `shared` a container
+    beside it sees its processes.
     """
 
     pod: str
@@ -76,6 +78,7 @@ class Settings:
     before_stop: Object
     grace: int
     tries: int
+    shared: bool
 
 
 def no_token(account: str, audience: str | None) -> bytes:
@@ -85,7 +88,22 @@ def no_token(account: str, audience: str | None) -> bytes:
 
 def translated(overlay: str, name: str, existing: Contents, issue: Issue = no_token) -> Settings:
     """Return the container of a workload's first pod; raises KeyError for a reference without an object."""
+    return translated_pod(overlay, workload(overlay, name), existing, issue)
+
+
+def reloader_of(overlay: str, name: str, existing: Contents) -> Settings:
+    """Return the container beside that of a server, which no Service leads to."""
     pod = workload(overlay, name)
+    assert pod.reloader
+    spec = {**pod.spec, "containers": [pod.reloader], "initContainers": []}
+    alone = replace(pod, template={"metadata": {"labels": {}}, "spec": spec})
+    told = translated_pod(overlay, alone, existing, no_token)
+    return replace(told, pod=f"{told.pod}-{RELOADER}", ports={})
+
+
+def translated_pod(overlay: str, pod: Workload, existing: Contents, issue: Issue) -> Settings:
+    """Return the container of a pod; raises KeyError for a reference without an object."""
+    name = pod.name
     (made,) = (each for each in of_kind(overlay, pod.kind) if name_of(each) == name)
     container, secured = pod.container, security(pod)
     refuse_unknown(pod, container, secured)
@@ -114,6 +132,7 @@ def translated(overlay: str, name: str, existing: Contents, issue: Issue = no_to
         before_stop=container.get("lifecycle", {}).get("preStop", {}),
         grace=pod.spec.get("terminationGracePeriodSeconds", GRACE_SECONDS),
         tries=made["spec"].get("backoffLimit", 0),
+        shared=pod.spec.get("shareProcessNamespace", False),
     )
 
 

@@ -207,7 +207,7 @@ def test_an_image_is_small(part: str) -> None:
 
 def test_the_programs_of_provisioning_start() -> None:
     """Each of its commands finds all of its code, and the migrations are there."""
-    for module in ("chassis.bus.provision", "deploy.database", "deploy.vault"):
+    for module in ("chassis.bus.provision", "deploy.database", "deploy.vault", "deploy.reloading"):
         ended = docker("run", "--rm", *CONFINED, IMAGES["provisioning"], "python", "-m", module, "--help")
         assert ended.worked, ended.errors
     migrations = {path.name for path in (ROOT / "services" / "gateway" / "migrations").glob("*.sql")}

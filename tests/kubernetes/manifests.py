@@ -28,6 +28,7 @@ ALTERNATIVES = {
     "image-verification": ("tls", "postgres-single", "openbao", "ingress"),
 }
 SECONDS = 120
+RELOADER = "reloader"
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,21 @@ class Workload:
 
     @property
     def container(self) -> Object:
-        """Return its one container."""
-        (container,) = self.containers
+        """Return its one container, beside which only reloaders may run."""
+        (container,) = self.spec["containers"]
+        assert {each["name"] for each in self.containers[:-1]} <= {RELOADER}
         return dict(container)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Return the ports of its pods by their names."""
+        ports = (port for each in self.containers for port in each.get("ports", ()))
+        return {port["name"]: port["containerPort"] for port in ports}
+
+    @property
+    def reloader(self) -> Object | None:
+        """Return the container that has the server read its renewed certificate, where there is one."""
+        return next((each for each in self.containers if each["name"] == RELOADER), None)
 
 
 def tool(path: Path) -> Path:

@@ -64,7 +64,7 @@ def pods(overlay: str) -> list[Pod]:
             NAMESPACE,
             each.labels,
             own,
-            {port["name"]: port["containerPort"] for port in each.container.get("ports", ())},
+            each.ports,
         )
         for each in workloads(overlay)
         for number in range(2)

@@ -87,11 +87,12 @@ def contents(overlay: str, made: Iterable[Object] | None = None, *names: str) ->
 
 
 def files(pod: Workload, existing: Contents) -> dict[str, bytes]:
-    """Return the files that a pod finds by their paths; raises KeyError for one that does not exist."""
+    """Return the files of a pod's server by their paths; raises KeyError for one that does not exist."""
     mounts = {each["name"]: each["mountPath"] for each in pod.container["volumeMounts"]}
     return {
         f"{mounts[volume['name']]}/{path}": content
         for volume in pod.spec.get("volumes", ())
+        if volume["name"] in mounts
         for path, content in of_volume(volume, existing, lambda _: b"a token").items()
     }
 

@@ -10,7 +10,7 @@ import yaml
 from deploy.local.monitoring import RULES, rule_groups
 from tests.imports import ROOT
 from tests.kubernetes.alerting import ALERTS, alerts, judge, promtool
-from tests.kubernetes.manifests import every, of_kind, workloads
+from tests.kubernetes.manifests import OVERLAYS, every, of_kind, workloads
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 NAMES = sorted({rule["alert"] for rule in alerts()})
@@ -96,14 +96,13 @@ def test_a_runbook_belongs_to_an_alert() -> None:
 
 @every()
 def test_what_is_scraped_has_the_port(overlay: str) -> None:
-    """Each pod that a monitor selects has the named port."""
+    """Each pod that a monitor selects has the named port, also those of other overlays."""
     for monitor in of_kind(overlay, "PodMonitor"):
         for expression in monitor["spec"]["selector"].get("matchExpressions", ()):
+            every_one = [each for other in OVERLAYS for each in workloads(other)]
             chosen = [
-                each
-                for each in workloads(overlay)
-                if each.labels.get(expression["key"]) in expression["values"]
+                each for each in every_one if each.labels.get(expression["key"]) in expression["values"]
             ]
-            assert len(chosen) == len(expression["values"])
+            assert {each.name for each in chosen} == {*expression["values"]}
             for each in chosen:
-                assert "operations" in {port["name"] for port in each.container["ports"]}
+                assert "operations" in each.ports

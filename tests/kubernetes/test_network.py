@@ -45,6 +45,8 @@ EXPECTED = {
         ("monitoring", "gateway", (("TCP", 3010),)),
         ("monitoring", "sync-worker", (("TCP", 3001),)),
         ("monitoring", "vault-broker", (("TCP", 3002),)),
+        ("monitoring", "nats", (("TCP", 3003),)),
+        ("monitoring", "openbao", (("TCP", 3003),)),
         ("monitoring", "database", (("TCP", 9187),)),
         ("database", "database", (("TCP", 5432), ("TCP", 8000))),
         ("cnpg-system", "database", (("TCP", 5432), ("TCP", 8000))),
@@ -62,7 +64,7 @@ def owner(name: str) -> str:
 @cache
 def ports(overlay: str) -> tuple[int, ...]:
     """Return every port of a pod, and those that a program might try."""
-    own = {port["containerPort"] for each in workloads(overlay) for port in each.container.get("ports", ())}
+    own = {port for each in workloads(overlay) for port in each.ports.values()}
     return tuple(sorted(own | {22, 53, 80, 443, 4318, 5432, 6443, 8000, 8089, 8222, 9187, 10250}))
 
 

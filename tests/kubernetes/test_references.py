@@ -25,11 +25,6 @@ def selected(overlay: str, labels: dict[str, str]) -> list[Workload]:
     return [each for each in workloads(overlay) if labels.items() <= each.labels.items()]
 
 
-def ports(pod: Workload) -> dict[str, int]:
-    """Return the named ports of a pod."""
-    return {each["name"]: each["containerPort"] for each in pod.container.get("ports", ())}
-
-
 @every()
 def test_every_file_and_variable_of_a_pod_has_a_source(overlay: str) -> None:
     """Each key is in the overlay, or one command makes it, or a Certificate does."""
@@ -106,7 +101,7 @@ def test_every_service_leads_to_a_port_of_a_pod(overlay: str) -> None:
     for service in of_kind(overlay, "Service"):
         (pod,) = selected(overlay, service["spec"]["selector"])
         for port in service["spec"]["ports"]:
-            assert port["targetPort"] in ports(pod), service["metadata"]["name"]
+            assert port["targetPort"] in pod.ports, service["metadata"]["name"]
 
 
 @every()
@@ -115,11 +110,12 @@ def test_every_name_of_a_pod_exists(overlay: str) -> None:
     for pod in workloads(overlay):
         assert pod.spec["serviceAccountName"] in names(overlay, "ServiceAccount")
         volumes = {each["name"] for each in pod.spec.get("volumes", ())} | {"data"}
-        assert {each["name"] for each in pod.container["volumeMounts"]} <= volumes
+        mounted = {each["name"] for container in pod.containers for each in container["volumeMounts"]}
+        assert mounted - {"data"} == volumes - {"data"}, pod.name
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             asked: Object = pod.container.get(probe, {})
             target = {**asked.get("httpGet", {}), **asked.get("tcpSocket", {})}.get("port")
-            assert target is None or target in ports(pod), (pod.name, probe)
+            assert target is None or target in pod.ports, (pod.name, probe)
     for each in of_kind(overlay, "StatefulSet"):
         assert each["spec"]["serviceName"] in names(overlay, "Service")
 
@@ -219,11 +215,13 @@ def test_a_certificate_names_the_servers_that_show_it(overlay: str) -> None:
 def test_our_pods_run_our_images(overlay: str) -> None:
     """Each part has the image of its name, in the same version everywhere."""
     ours = {each.name: each.container["image"] for each in workloads(overlay) if each.name in IMAGES}
+    beside = {each.reloader["image"] for each in workloads(overlay) if each.reloader}
 
     assert {name: image.rpartition(":")[0].rpartition("/")[2] for name, image in ours.items()} == {
         name: image for name, image in IMAGES.items() if name in ours
     }
     assert len({image.rpartition(":")[2] for image in ours.values()}) == 1
+    assert beside == {ours["provision-bus"]}
 
 
 @pytest.mark.parametrize("overlay", ["demo"])
@@ -236,5 +234,5 @@ def test_the_demonstration_finds_each_region_of_the_simulated_exchange(overlay: 
     told = {each["name"]: each.get("value") for each in workload(overlay, "sync-worker").container["env"]}
 
     for number, (region, _) in enumerate(origins):
-        assert ports(pod)[f"okx-{region}"] == first + number
+        assert pod.ports[f"okx-{region}"] == first + number
         assert told[f"EXCHANGE_OKX_{region.upper()}_URL"] == f"https://exchange:{first + number}"
