@@ -94,6 +94,19 @@ async def test_a_wait_may_begin_after_the_announcement(waiters: Waiters) -> None
     await cancelled(forgotten)
 
 
+async def test_the_process_that_ended_a_sync_has_it_for_the_answer(
+    pool: Pool, waiters: Waiters, account: Account
+) -> None:
+    """The announcement that follows says only that it has ended, and takes nothing away."""
+    sync = await opened(pool, account)
+    assert waiters.ended(sync.id) is None
+
+    waiters.wake(sync.id, sync)
+    waiters.wake(sync.id)
+
+    assert waiters.ended(sync.id) == sync
+
+
 async def test_a_batch_waits_for_its_last_sync(waiters: Waiters) -> None:
     """In whatever order they end, and an announcement may come twice."""
     ids = [uuid7() for _ in range(3)]
