@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from inspect import iscoroutinefunction as is_async
 from typing import Any
 from uuid import uuid4
 
@@ -68,6 +69,14 @@ def routes(app: Litestar) -> dict[str, HTTPRouteHandler]:
 @pytest.fixture(name="tokens")
 def _tokens(pool: Pool) -> AccessTokens:
     return AccessTokens(SigningKeys(Ed25519PrivateKey.generate()), pool)
+
+
+def test_no_request_takes_a_thread(tokens: AccessTokens, pool: Pool) -> None:
+    """Litestar runs a guard, a handler or a dependency that is no coroutine function in a thread."""
+    app = serving(pool, tokens)
+    for name, handler in routes(app).items():
+        assert all(map(is_async, [*(handler.guards or ()), *app.guards])), name
+        assert is_async(handler.fn) or not handler.sync_to_thread, name
 
 
 async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens: AccessTokens) -> None:

@@ -112,7 +112,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+async def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Raise Problem for a body without Content-Type application/json; Litestar would read it as JSON."""
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if "data" in handler.parsed_fn_signature.parameters and content_type != "application/json":
@@ -123,7 +123,7 @@ def only_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         )
 
 
-def said_once(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def said_once(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Raise InvalidInput for a repeated parameter or key, because Litestar uses only one of the values."""
     named = [*connection.query_params.keys(), *REPEATED_HEADERS]
     values = connection.query_params.getall, connection.headers.getall

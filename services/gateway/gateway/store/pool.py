@@ -34,8 +34,10 @@ READY_SECONDS = 1.5
 # Timeout of the question whether the database answers, after the pool had no free connection in time.
 FULL_SECONDS = 0.5
 CLOSE_SECONDS = 0.5
-# Timeouts that the server enforces, so that a suspended process can not hold locks for longer.
+# Settings that the server keeps; its timeouts end locks that a suspended process holds.
 SESSION = {
+    # Planning a statement of a sync anew costs the server more than running it.
+    "plan_cache_mode": "force_generic_plan",
     "statement_timeout": "4s",
     "idle_in_transaction_session_timeout": "3s",
     "transaction_timeout": "5s",
