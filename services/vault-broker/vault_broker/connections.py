@@ -80,7 +80,6 @@ class Connections:
         self._authority = url.netloc.rpartition("@")[2]
         self._prefix = url.path.rstrip("/")
         self._ca_file = ca_file
-        self._tls: ssl.SSLContext | None = None
         self._free = asyncio.Semaphore(most)
         self._kept: list[_Connection] = []
         self._closed = False
@@ -121,11 +120,10 @@ class Connections:
         return None
 
     async def _connect(self) -> _Connection:
-        if self._tls is None:  # not earlier: the file may be repaired while the service runs
-            self._tls = tls_context(self._ca_file)
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+            tls = tls_context(self._ca_file)  # a kept context would trust authorities that the file has lost
+            _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=tls)
         except ssl.SSLError:  # its subclasses have names that no runbook explains
             raise ssl.SSLError("the vault's certificate or its TLS is not accepted") from None
         return connection
