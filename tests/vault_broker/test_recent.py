@@ -132,7 +132,7 @@ async def test_a_record_is_dropped_after_its_time() -> None:
     async def empty() -> bool:
         return len(recent) == 0
 
-    await until(empty, 2.0)
+    await until(empty, 5.0)
     assert recent.find(second) is None
 
 
