@@ -12,10 +12,26 @@ import pytest
 from deploy.local.certificates import make_authority
 from deploy.local.ports import LOOPBACK
 from tests.waiting import until
-from vault_broker.connections import Connections
-from vault_broker.http_response import BadHTTP
+from vault_broker.connections import MAX_ANSWER, MAX_HEAD, BadHTTP, Connections
 
 MOST = 4
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+UNREADABLE = [
+    b"nonsense\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/2 200\r\nContent-Length: 0\r\n\r\n",
+    OK + b"\r\n",
+    OK + b"Content-Length: -1\r\n\r\n",
+    OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    OK + b"Content-Length: 1\r\n\r\nxx",
+    CHUNKED + b"0x1\r\nx\r\n0\r\n\r\n",
+    CHUNKED + b"1\r\nxyz0\r\n\r\n",
+    CHUNKED + b"%x\r\n" % (MAX_ANSWER + 1) + b"x" * (MAX_ANSWER + 1),
+    OK + b"Content-Length: %d\r\n\r\n" % (MAX_ANSWER + 1) + b"x" * (MAX_ANSWER + 1),
+    OK + b"X: " + b"x" * 2 * MAX_HEAD,
+]
 
 
 class Server:
@@ -27,6 +43,7 @@ class Server:
         self.port = 0
         self.held = 0
         self.holding = asyncio.Event()
+        self.raw = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -38,6 +55,9 @@ class Server:
                 if target == b"/held":
                     self.held += 1
                     await self.holding.wait()
+                if target == b"/raw":
+                    writer.write(self.raw)
+                    continue
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(target), target))
                 if target == b"/more":
                     await asyncio.sleep(0)
@@ -135,6 +155,38 @@ async def test_a_new_connection_trusts_what_the_file_holds_then(tmp_path: Path) 
 
         (tmp_path / "ca.pem").write_bytes(other + before)
         assert await asked(connections, "/again") == "/again"
+
+
+@pytest.mark.parametrize("raw", UNREADABLE, ids=range(len(UNREADABLE)))
+async def test_a_response_that_can_be_read_in_two_ways_is_refused(tmp_path: Path, raw: bytes) -> None:
+    """Another length than the sender's would take a part of one response for the next."""
+    async with serving(tmp_path) as (server, connections):
+        server.raw = raw
+        with pytest.raises(BadHTTP):
+            await asked(connections, "/raw")
+
+        assert await asked(connections, "/next") == "/next"
+        assert server.opened == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (OK + b'Content-Length: 8\r\n\r\n{"a": 1}', True),
+        (OK + b'Transfer-Encoding: chunked\r\n\r\n3;x=y\r\n{"a\r\n5\r\n": 1}\r\n0\r\n\r\n', True),
+        (OK + b'Content-Length: 8\r\nConnection: keep-alive, Close\r\n\r\n{"a": 1}', False),
+        (b'HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}', False),
+    ],
+)
+async def test_a_response_says_whether_its_connection_goes_on(
+    tmp_path: Path, raw: bytes, *, kept: bool
+) -> None:
+    """No connection is used again that the vault closes."""
+    async with serving(tmp_path) as (server, connections):
+        server.raw = raw
+        assert await asked(connections, "/raw") == '{"a": 1}'
+        assert await asked(connections, "/next") == "/next"
+        assert server.opened == (1 if kept else 2)
 
 
 async def test_no_header_begins_another_line(tmp_path: Path) -> None:

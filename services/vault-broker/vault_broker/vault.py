@@ -14,9 +14,8 @@ from hvac import exceptions
 from hvac.adapters import Adapter
 
 from contracts.values import Secret, decode_value
-from vault_broker.connections import Connections
+from vault_broker.connections import Connections, Response
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
-from vault_broker.http_response import Response
 
 CONNECTIONS = 16
 REQUEST_TIMEOUT = 2.1
@@ -82,7 +81,7 @@ class _Adapter(_AwaitedAdapter):
     ) -> Answer:
         """Send one request and return its JSON object; raises VaultError, VaultUnavailable and OSError."""
         content, sent = kwargs.get("json"), time.monotonic()
-        body = None if content is None else msgspec.json.encode(content)
+        body = b"" if content is None else msgspec.json.encode(content)
         response = await self._connections.send(
             method, url, {"X-Vault-Request": "true", **(headers or {})}, body
         )
