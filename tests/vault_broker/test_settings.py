@@ -53,13 +53,15 @@ def test_missing_setting_is_named(environ: dict[str, str], name: str) -> None:
     [
         *((name, "/nowhere") for name in REQUIRED if name not in {"NATS_URL", "VAULT_ADDR"}),
         ("VAULT_ADDR", "http://127.0.0.1:8200"),
+        ("VAULT_ADDR", "https://"),
+        ("VAULT_ADDR", "https://vault:port"),
         ("PORT", "0"),
         ("PORT", "65536"),
         ("PORT", "http"),
     ],
 )
 def test_bad_setting_is_named(environ: dict[str, str], name: str, value: str) -> None:
-    """An unreadable file, a vault without TLS and an invalid port are refused."""
+    """An unreadable file, a vault without TLS or host, and an invalid port are refused."""
     with pytest.raises(BadSetting, match=f"^{name} can not be used"):
         load({**environ, name: value})
 

@@ -10,8 +10,9 @@ import pytest
 
 from deploy.local.certificates import make_authority
 from deploy.local.ports import LOOPBACK
+from vault_broker.connections import MAX_ANSWER
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
-from vault_broker.vault import MAX_ANSWER, Vault
+from vault_broker.vault import Vault
 
 Speaking = Callable[[bytes], AbstractAsyncContextManager[Vault]]
 

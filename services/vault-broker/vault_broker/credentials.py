@@ -21,12 +21,15 @@ from contracts.values import MIN_KEY_BYTES, Secret
 from vault_broker.engines import Engines
 from vault_broker.errors import Absent, Denied, Rejected, VaultAnswer, VaultUnavailable
 from vault_broker.paths import EARLIER_SEALING_KEY, ENGINES, SEALING_KEY, TRANSIT
+from vault_broker.recent import Recent
 from vault_broker.schemes.types import TransitKey
 from vault_broker.sealing_keys import SealingKeys, SealingRecord
 from vault_broker.vault import Answer, Part, read_answer
 from vault_broker.vault_login import Login
 
 UNDO_TIMEOUT = 2.0
+# A record that a person has changed has a later version, and is read each time.
+WRITTEN_ONCE = 1
 _SIGNATURE_PREFIX = "vault:v1:"
 
 # The vault answers every failed import with status 500, so only its text shows the cause.
@@ -48,6 +51,15 @@ class Credential(msgspec.Struct, frozen=True):
     engine: str = TRANSIT
 
 
+class _Version(msgspec.Struct):
+    version: int
+
+
+class _Record(msgspec.Struct):
+    data: Fields
+    metadata: _Version
+
+
 class _WrappingKey(msgspec.Struct):
     public_key: str
 
@@ -67,6 +79,7 @@ class Credentials:
 
     def __init__(self, login: Login) -> None:
         self._login = login
+        self._recent: Recent[Credential] = Recent()
 
     async def wrapping_key(self) -> str:
         """Return the public key (PEM, RSA-4096) with which gateways wrap secrets for import."""
@@ -103,13 +116,23 @@ class Credentials:
             raise
 
     async def find(self, credential_id: UUID) -> Credential:
-        """Return the exchange and the other fields; raises Failure(credential_missing)."""
+        """Return the exchange and the other fields; raises Failure(credential_missing).
+
+        They may have been read some seconds ago.
+        """
+        if (recent := self._recent.find(credential_id)) is not None:
+            return recent
         try:
-            fields: Fields = await self._read(f"secret/data/credentials/{credential_id}", Fields)
+            answer = await self._login.request("GET", f"secret/data/credentials/{credential_id}")
         except Absent:
             raise failure(Code.CREDENTIAL_MISSING) from None
+        record = _data(answer, _Record)
+        fields = record.data
         exchange, engine = fields.pop(RESERVED, Secret("")), fields.pop(ENGINE, Secret(TRANSIT))
-        return Credential(exchange.reveal(), fields, engine.reveal())
+        credential = Credential(exchange.reveal(), fields, engine.reveal())
+        if record.metadata.version == WRITTEN_ONCE:
+            self._recent.keep(credential_id, credential)
+        return credential
 
     async def sign(
         self, credential_id: UUID, key: TransitKey, messages: Sequence[bytes], engine: str = TRANSIT
@@ -123,8 +146,9 @@ class Credentials:
             answer = await self._login.request(
                 "POST", key.path(str(credential_id), engine), {"batch_input": batch, **key.parameters}
             )
-        except Rejected as error:
-            if "key not found" in error.reason:
+        except VaultAnswer as error:
+            self._recent.forget(credential_id)
+            if isinstance(error, Rejected) and "key not found" in error.reason:
                 raise failure(Code.CREDENTIAL_MISSING) from None
             raise
         results = [each.hmac or each.signature for each in _data(answer, _Signatures).batch_results]
@@ -134,6 +158,7 @@ class Credentials:
 
     async def destroy(self, credential_id: UUID) -> None:
         """Delete all parts of a credential from the vault; already deleted counts as success."""
+        self._recent.forget(credential_id)
         for engine in (await self.engines()).transit:
             await self._destroy_key(f"{engine}/keys/{credential_id}")
         await self._login.request("DELETE", f"secret/metadata/credentials/{credential_id}")

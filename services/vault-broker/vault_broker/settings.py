@@ -1,5 +1,8 @@
 """The settings of the vault-broker, from its environment and the files it names."""
 
+from contextlib import suppress
+from urllib.parse import urlsplit
+
 import msgspec
 
 from chassis.settings import OPTIONAL as RUNNING
@@ -52,4 +55,8 @@ def _verifying_keys(text: str) -> VerifyingKeys:
 def _https(text: str) -> str:
     if not text.startswith("https://"):
         raise ValueError("VAULT_ADDR must begin with https://")
-    return text
+    with suppress(ValueError):  # of a port that is no number
+        url = urlsplit(text)
+        if url.hostname and url.port != 0:
+            return text
+    raise ValueError("VAULT_ADDR must have a host, and a port from 1 to 65535 if any")

@@ -32,7 +32,8 @@ def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
     exchange = EXCHANGES.get(request.exchange)
     if exchange is None:
         raise failure(Code.READ_NOT_ALLOWED, "this exchange is not on the list")
-    drafts = [_draft(exchange, request.exchange_time_ms, read) for read in request.reads]
+    stamp = scheme_of(exchange.key).stamp(request.exchange_time_ms)
+    drafts = [_draft(exchange, request.exchange_time_ms, stamp, read) for read in request.reads]
     if not {draft.name for draft in drafts} <= granted_reads(exchange, grant.purpose):
         raise failure(Code.GRANT_REFUSED, "the grant does not cover these reads")
     return drafts
@@ -58,10 +59,9 @@ def _check_time(exchange_time_ms: int, now: datetime) -> None:
         raise failure(Code.CLOCK_DISAGREES, "the exchange's time is more than 60 s from the broker's")
 
 
-def _draft(exchange: Exchange, exchange_time_ms: int, read: Read) -> Draft:
+def _draft(exchange: Exchange, exchange_time_ms: int, stamp: str, read: Read) -> Draft:
     try:
         request = exchange.request(read)
     except ReadNotAllowed as error:
         raise failure(Code.READ_NOT_ALLOWED, str(error)) from None
-    stamp = scheme_of(exchange.key).stamp(exchange_time_ms)
     return Draft(read.name, request, exchange_time_ms, stamp)

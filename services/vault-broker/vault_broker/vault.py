@@ -1,32 +1,33 @@
-"""A client of the vault's HTTP API: hvac in a bounded pool of threads, with translated errors."""
+"""A client of the vault's HTTP API: hvac over connections of the event loop, with translated errors."""
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, TypeVar
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import requests
 from hvac import exceptions
-from hvac.adapters import JSONAdapter
-from requests.adapters import HTTPAdapter
+from hvac.adapters import Adapter
 
 from contracts.values import Secret, decode_value
+from vault_broker.connections import Connections, Response
 from vault_broker.errors import Absent, Denied, Rejected, VaultUnavailable
 
-THREADS = 16
-SOCKET_TIMEOUT = 2.0
+CONNECTIONS = 16
 REQUEST_TIMEOUT = 2.1
-MAX_ANSWER = 1024 * 1024
-_PART = 64 * 1024
 
 Answer = dict[str, Any]
 OnTime = Callable[[float, float], None]
 Part = TypeVar("Part")
+
+if TYPE_CHECKING:
+    _AwaitedAdapter = Adapter[Coroutine[Any, Any, Answer]]
+else:  # only the stubs know that an adapter may return something else than a response
+    _AwaitedAdapter = Adapter
 
 
 class Vault:
@@ -36,11 +37,8 @@ class Vault:
     """
 
     def __init__(self, address: str, ca_file: str, on_time: OnTime | None = None) -> None:
-        self._address = address
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="vault")
-        self._session = _session(ca_file)
-        if on_time is not None:
-            self._session.hooks["response"].append(partial(_read_time, on_time))
+        self._connections = Connections(address, ca_file, CONNECTIONS)
+        self._adapter = _Adapter(self._connections, on_time)
 
     async def request(
         self, method: str, path: str, token: Secret | None = None, body: Answer | None = None
@@ -49,42 +47,53 @@ class Vault:
 
         Raises VaultUnavailable, Absent, Denied or Rejected.
         """
-        loop = asyncio.get_running_loop()
+        headers = {"X-Vault-Token": token.reveal()} if token else {}
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                return await loop.run_in_executor(self._threads, self._send, method, path, token, body)
+                return await self._adapter.request(method, f"/v1/{path}", headers, json=body)
         except TimeoutError:
             raise VaultUnavailable("the vault does not answer in time") from None
-
-    def close(self) -> None:
-        """Close connections and threads; abandon running requests."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._session.close()
-
-    def _send(self, method: str, path: str, token: Secret | None, body: Answer | None) -> Answer:
-        """Run one request in this thread."""
-        try:
-            answer = self._adapter(token).request(method, f"/v1/{path}", json=body)
         except exceptions.VaultError as error:
             raise _translate(error) from None
-        except OSError as error:  # requests' own errors among them
+        except OSError as error:  # BadHTTP and ssl's own errors among them
             raise VaultUnavailable(f"the vault can not be reached: {type(error).__name__}") from None
-        if isinstance(answer, dict):
-            return answer
-        status = getattr(answer, "status_code", requests.codes.ok)
-        if status == requests.codes.no_content:
-            return {}
-        raise VaultUnavailable(f"the vault answers with status {status} and without a JSON object")
 
-    def _adapter(self, token: Secret | None) -> JSONAdapter:
-        """Return an hvac adapter that uses the shared session with this token."""
-        return JSONAdapter(
-            self._address,
-            token=token.reveal() if token else None,
-            session=self._session,
-            timeout=SOCKET_TIMEOUT,  # type: ignore[arg-type]  # the stubs say int, requests takes parts of seconds
-            allow_redirects=False,
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+
+class _Adapter(_AwaitedAdapter):
+    """hvac's way to send a request, which here is awaited; it keeps no token and follows no redirect."""
+
+    def __init__(self, connections: Connections, on_time: OnTime | None) -> None:
+        super().__init__()
+        self._connections = connections
+        self._on_time = on_time
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        raise_exception: bool = True,  # noqa: FBT001, FBT002 - hvac's signature
+        **kwargs: Any,
+    ) -> Answer:
+        """Send one request and return its JSON object; raises VaultError, VaultUnavailable and OSError."""
+        content, sent = kwargs.get("json"), time.monotonic()
+        body = b"" if content is None else msgspec.json.encode(content)
+        response = await self._connections.send(
+            method, url, {"X-Vault-Request": "true", **(headers or {})}, body
         )
+        if self._on_time is not None:
+            _tell_time(self._on_time, response, (sent + time.monotonic()) / 2)
+        if response.status >= HTTPStatus.BAD_REQUEST and raise_exception:
+            raise exceptions.VaultError.from_status(response.status, errors=_errors(response))
+        return _content(response)
+
+    def get_login_token(self, response: Coroutine[Any, Any, Answer]) -> str:
+        """Refuse hvac's own login: `vault_login` keeps the token."""
+        raise NotImplementedError
 
 
 def read_answer(answer: Any, kind: type[Part]) -> Part:
@@ -106,28 +115,38 @@ def _translate(error: exceptions.VaultError) -> Exception:
     return VaultUnavailable(f"the vault is not available: {type(error).__name__}")
 
 
-def _session(ca_file: str) -> requests.Session:
-    """Return the session of all threads: no proxies or CAs from the environment, no retries."""
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = ca_file
-    session.hooks["response"].append(_read_limited)
-    session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=THREADS))
-    return session
+def _content(response: Response) -> Answer:
+    """Return the JSON object of a response, empty if it has no content; raises VaultUnavailable."""
+    if response.status == HTTPStatus.NO_CONTENT:
+        return {}
+    content = _decoded(response.body)
+    if response.status != HTTPStatus.OK or not isinstance(content, dict):
+        raise VaultUnavailable(f"the vault answers with status {response.status} and without a JSON object")
+    return content
 
 
-def _read_time(on_time: OnTime, response: requests.Response, **_: Any) -> None:
-    """Read the Date of a response, which has whole seconds only."""
+def _errors(response: Response) -> list[str]:
+    """Return the vault's reasons for a refusal, none if the response is another server's."""
+    content = _decoded(response.body)
+    errors = content.get("errors") if isinstance(content, dict) else None
+    return [each for each in errors if isinstance(each, str)] if isinstance(errors, list) else []
+
+
+def _decoded(body: bytes) -> Any:
+    with suppress(msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(body)
+    return None
+
+
+def _tell_time(on_time: OnTime, response: Response, at: float) -> None:
+    seconds = _seconds(response.headers.get("date", ""))
+    if seconds is not None:
+        on_time(seconds, at)
+
+
+@lru_cache(1)
+def _seconds(date: str) -> float | None:
+    """Return the middle of the second that a Date names, None if it is not valid."""
     with suppress(ValueError, TypeError):
-        seconds = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() + 0.5
-        on_time(seconds, time.monotonic() - response.elapsed.total_seconds() / 2)
-
-
-def _read_limited(response: requests.Response, **_: Any) -> None:
-    """Read the body of a response up to MAX_ANSWER bytes."""
-    body = bytearray()
-    for part in response.iter_content(_PART):
-        body += part
-        if len(body) > MAX_ANSWER:
-            raise requests.exceptions.ContentDecodingError("the answer is too long")
-    response._content = bytes(body)  # requests has no other way to set a body that was already read
+        return parsedate_to_datetime(date).timestamp() + 0.5
+    return None
