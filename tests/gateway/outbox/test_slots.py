@@ -1,6 +1,8 @@
 """A message that is written as claimed is published by its own relay at once, or else by another, once."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -8,7 +10,7 @@ from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.errors import AccountPaused
 from gateway.outbox.lanes import PLACES
 from gateway.outbox.relay import Relay
@@ -24,6 +26,9 @@ from tests.gateway.outbox.test_relay import (
     EVENTS,
     OUTCOMES,
     REQUESTS,
+    SOON,
+    SUBJECTS,
+    claimed,
     gone,
     message,
     missing,
@@ -50,6 +55,21 @@ async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
     )
     assert isinstance(row, int)
     return row
+
+
+def claiming(database: Postgres) -> Callable[[], Awaitable[bool]]:
+    """Return the condition that a claim waits for a lock."""
+
+    async def is_claiming() -> bool:
+        return bool(
+            await run(
+                database,
+                """select 1 from pg_stat_activity where wait_event_type = 'Lock'
+                      and query like 'with recursive lane%%'""",
+            )
+        )
+
+    return is_claiming
 
 
 def requests(pool: Pool, bus: Bus, relay: Relay) -> Requests:
@@ -106,6 +126,42 @@ async def test_a_stream_that_does_not_confirm_has_no_slot(pool: Pool, bus: Bus, 
                 return not slots.lease
 
         await until(refused)
+
+
+async def test_slots_that_a_claim_fills_too_are_no_slots(
+    pool: Pool, bus: Bus, admin: Client, database: Postgres
+) -> None:
+    """Slots that are reserved while a claim runs make the stream full; other streams are published."""
+    async with relaying(pool, bus) as relay:
+        await put(pool, [message(EVENTS)])
+        relay.wake()
+        await until(gone(pool, EVENTS))  # the relay knows the stream
+        async with await database.connect(SUPERUSER) as writer, await database.connect(SUPERUSER) as keeper:
+            for each in (keeper, writer):
+                await each.execute("begin")
+            await keeper.execute("lock table syncs in exclusive mode")  # nothing is settled
+            await writer.execute("lock table outbox in share row exclusive mode")  # the claim waits
+            await writer.execute(
+                """insert into outbox (message_id, subject, stream, headers, body)
+                   select gen_random_uuid()::text, %s, %s, '{}', '{}' from generate_series(1, %s)""",
+                [SUBJECTS[EVENTS], EVENTS, PLACES],
+            )
+            relay.wake()
+            await until(claiming(database))
+            with relay.slots(EVENTS, PLACES):
+                await writer.execute("commit")
+                await until(claimed(pool, EVENTS, PLACES))
+                with relay.slots(EVENTS, 3) as slots:
+                    assert (slots.left, slots.lease) == (0, 0)
+                await put(pool, [message(OUTCOMES)])
+                relay.wake()
+                began = time.monotonic()
+                await until(claimed(pool, OUTCOMES, 1))
+                assert time.monotonic() - began < SOON
+            await keeper.execute("commit")
+            await until(gone(pool, OUTCOMES))
+
+    assert await published(admin, OUTCOMES) == 1
 
 
 async def test_a_relay_that_does_not_run_has_no_slot(pool: Pool, bus: Bus, relay: Relay) -> None:

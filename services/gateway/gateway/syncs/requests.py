@@ -146,7 +146,8 @@ class Requests:
         of_user = (self._limits.sync, str(asking.user_id))
         asked = await opening.ask(connection, asking.user_id, account_id, of_user, of_address)
         if asked is None or asked.address_used >= of_address[0].quota:
-            await look_for_room(connection, [of_address])
+            await look_for_room(connection, [of_address])  # the address's window may have ended meanwhile
+        if asked is None:
             raise NotFound
         allowance = Allowance(self._limits.sync, asked.used, asked.seconds)
         require_room(allowance)
