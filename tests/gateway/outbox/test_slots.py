@@ -39,7 +39,7 @@ from tests.gateway.outbox.test_relay import (
 from tests.gateway.syncs.test_open import pause
 from tests.gateway.syncs.test_recorder import completed
 from tests.system.test_sweeper import run
-from tests.waiting import until
+from tests.waiting import passed, until
 
 
 async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
@@ -193,6 +193,26 @@ async def test_the_request_of_a_new_sync_is_handed_over(
     ((seq,),) = await run(database, "select request_seq from syncs")
     stored = await admin.jetstream().get_msg(REQUESTS, int(str(seq)))
     assert 119 < float((stored.headers or {})[SECONDS_LEFT_HEADER]) <= 120
+
+
+@pytest.mark.usefixtures("unpublished")
+async def test_a_request_that_waited_for_its_account_says_less_time(
+    pool: Pool, bus: Bus, admin: Client, account: Account, database: Postgres
+) -> None:
+    """The deadline counts from the begin of the transaction, so a worker must not read for longer."""
+    async with relaying(pool, bus) as relay:
+        async with await database.connect(SUPERUSER) as holder, holder.transaction():
+            await holder.execute("select from accounts where id = %s for update", [account.id])
+            asked = asyncio.create_task(
+                requests(pool, bus, relay).one(Asking(account.user_id, None), account.id)
+            )
+            await until(passed(1.5))
+        await asked
+        await until(gone(pool, REQUESTS))
+
+    ((seq,),) = await run(database, "select request_seq from syncs")
+    stored = await admin.jetstream().get_msg(REQUESTS, int(str(seq)))
+    assert 110 < float((stored.headers or {})[SECONDS_LEFT_HEADER]) < 119
 
 
 @pytest.mark.usefixtures("unpublished")

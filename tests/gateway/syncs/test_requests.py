@@ -8,7 +8,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
+from gateway.errors import (
+    AccountPaused,
+    ExchangePaused,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotFound,
+    RateLimitExceeded,
+)
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
@@ -157,3 +164,18 @@ async def test_a_request_that_waits_for_its_account_is_not_refused_by_a_window_t
         await until(passed(0.8))
 
     assert (await asking_now).opened
+
+
+async def test_a_request_that_waits_for_its_account_sees_a_pause_of_the_exchange(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """An operator's pause that was committed meanwhile refuses it."""
+    async with await database.connect(SUPERUSER) as holder, holder.transaction():
+        await holder.execute("select from accounts where id = %s for update", [account.id])
+        asked = asyncio.create_task(requests(pool, nats).one(asking(account.user_id), account.id))
+        await until(passed(0.5))
+        await run(database, "insert into paused_exchanges (exchange) values ('okx')")
+
+    with pytest.raises(ExchangePaused):
+        await asked
+    assert await run(database, "select 1 from syncs") == []
