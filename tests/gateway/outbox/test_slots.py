@@ -20,6 +20,7 @@ from gateway.store.pool import Pool
 from gateway.syncs.open import Terms
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Asking, Requests
+from tests.gateway.accounts.test_pause import TRADING, outcome
 from tests.gateway.allowing import allowing
 from tests.gateway.conftest import announcing, opened
 from tests.gateway.outbox.test_relay import (
@@ -240,3 +241,19 @@ async def test_the_event_of_an_outcome_is_handed_over(
 
     assert len([each for each in ended if each is not None]) == 1
     assert await published(admin, EVENTS) == 1
+
+
+async def test_a_pause_is_published_at_once_and_before_the_end_of_its_sync(
+    pool: Pool, bus: Bus, admin: Client, account: Account
+) -> None:
+    """Both are left to the claim, which keeps their order."""
+    sync = await opened(pool, account)
+    async with relaying(pool, bus) as relay:
+        await Recorder(pool, relay).record(outcome(sync, TRADING))
+        began = time.monotonic()
+        await until(gone(pool, EVENTS))
+        assert time.monotonic() - began < 0.7  # less than the relay's poll
+
+    stream = (await admin.jetstream().stream_info(EVENTS)).state
+    stored = [await admin.jetstream().get_msg(EVENTS, seq) for seq in (stream.first_seq, stream.last_seq)]
+    assert [(each.subject or "").split(".")[2] for each in stored] == ["paused", "synced"]
