@@ -1,6 +1,8 @@
 """A message that is written as claimed is published by its own relay at once, or else by another, once."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -8,7 +10,7 @@ from nats.aio.client import Client
 
 from chassis.bus.connection import Bus
 from contracts.wire.envelope import SECONDS_LEFT_HEADER
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.errors import AccountPaused
 from gateway.outbox.lanes import PLACES
 from gateway.outbox.relay import Relay
@@ -18,12 +20,16 @@ from gateway.store.pool import Pool
 from gateway.syncs.open import Terms
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Asking, Requests
+from tests.gateway.accounts.test_pause import TRADING, outcome
 from tests.gateway.allowing import allowing
 from tests.gateway.conftest import announcing, opened
 from tests.gateway.outbox.test_relay import (
     EVENTS,
     OUTCOMES,
     REQUESTS,
+    SOON,
+    SUBJECTS,
+    claimed,
     gone,
     message,
     missing,
@@ -34,7 +40,7 @@ from tests.gateway.outbox.test_relay import (
 from tests.gateway.syncs.test_open import pause
 from tests.gateway.syncs.test_recorder import completed
 from tests.system.test_sweeper import run
-from tests.waiting import until
+from tests.waiting import passed, until
 
 
 async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
@@ -50,6 +56,21 @@ async def written(database: Postgres, each: Outgoing, seconds: float) -> int:
     )
     assert isinstance(row, int)
     return row
+
+
+def claiming(database: Postgres) -> Callable[[], Awaitable[bool]]:
+    """Return the condition that a claim waits for a lock."""
+
+    async def is_claiming() -> bool:
+        return bool(
+            await run(
+                database,
+                """select 1 from pg_stat_activity where wait_event_type = 'Lock'
+                      and query like 'with recursive lane%%'""",
+            )
+        )
+
+    return is_claiming
 
 
 def requests(pool: Pool, bus: Bus, relay: Relay) -> Requests:
@@ -108,6 +129,42 @@ async def test_a_stream_that_does_not_confirm_has_no_slot(pool: Pool, bus: Bus, 
         await until(refused)
 
 
+async def test_slots_that_a_claim_fills_too_are_no_slots(
+    pool: Pool, bus: Bus, admin: Client, database: Postgres
+) -> None:
+    """Slots that are reserved while a claim runs make the stream full; other streams are published."""
+    async with relaying(pool, bus) as relay:
+        await put(pool, [message(EVENTS)])
+        relay.wake()
+        await until(gone(pool, EVENTS))  # the relay knows the stream
+        async with await database.connect(SUPERUSER) as writer, await database.connect(SUPERUSER) as keeper:
+            for each in (keeper, writer):
+                await each.execute("begin")
+            await keeper.execute("lock table syncs in exclusive mode")  # nothing is settled
+            await writer.execute("lock table outbox in share row exclusive mode")  # the claim waits
+            await writer.execute(
+                """insert into outbox (message_id, subject, stream, headers, body)
+                   select gen_random_uuid()::text, %s, %s, '{}', '{}' from generate_series(1, %s)""",
+                [SUBJECTS[EVENTS], EVENTS, PLACES],
+            )
+            relay.wake()
+            await until(claiming(database))
+            with relay.slots(EVENTS, PLACES):
+                await writer.execute("commit")
+                await until(claimed(pool, EVENTS, PLACES))
+                with relay.slots(EVENTS, 3) as slots:
+                    assert (slots.left, slots.lease) == (0, 0)
+                await put(pool, [message(OUTCOMES)])
+                relay.wake()
+                began = time.monotonic()
+                await until(claimed(pool, OUTCOMES, 1))
+                assert time.monotonic() - began < SOON
+            await keeper.execute("commit")
+            await until(gone(pool, OUTCOMES))
+
+    assert await published(admin, OUTCOMES) == 1
+
+
 async def test_a_relay_that_does_not_run_has_no_slot(pool: Pool, bus: Bus, relay: Relay) -> None:
     """Before its start, without a bus, and after its end: then any relay claims the message."""
     async with relaying(pool, bus) as ran:
@@ -140,6 +197,26 @@ async def test_the_request_of_a_new_sync_is_handed_over(
 
 
 @pytest.mark.usefixtures("unpublished")
+async def test_a_request_that_waited_for_its_account_says_less_time(
+    pool: Pool, bus: Bus, admin: Client, account: Account, database: Postgres
+) -> None:
+    """The deadline counts from the begin of the transaction, so a worker must not read for longer."""
+    async with relaying(pool, bus) as relay:
+        async with await database.connect(SUPERUSER) as holder, holder.transaction():
+            await holder.execute("select from accounts where id = %s for update", [account.id])
+            asked = asyncio.create_task(
+                requests(pool, bus, relay).one(Asking(account.user_id, None), account.id)
+            )
+            await until(passed(1.5))
+        await asked
+        await until(gone(pool, REQUESTS))
+
+    ((seq,),) = await run(database, "select request_seq from syncs")
+    stored = await admin.jetstream().get_msg(REQUESTS, int(str(seq)))
+    assert 110 < float((stored.headers or {})[SECONDS_LEFT_HEADER]) < 119
+
+
+@pytest.mark.usefixtures("unpublished")
 async def test_a_refused_request_keeps_no_slot(pool: Pool, bus: Bus, account: Account) -> None:
     """A transaction that rolls back has no message, and its slot is free again."""
     await pause(pool, account)
@@ -164,3 +241,19 @@ async def test_the_event_of_an_outcome_is_handed_over(
 
     assert len([each for each in ended if each is not None]) == 1
     assert await published(admin, EVENTS) == 1
+
+
+async def test_a_pause_is_published_at_once_and_before_the_end_of_its_sync(
+    pool: Pool, bus: Bus, admin: Client, account: Account
+) -> None:
+    """Both are left to the claim, which keeps their order."""
+    sync = await opened(pool, account)
+    async with relaying(pool, bus) as relay:
+        await Recorder(pool, relay).record(outcome(sync, TRADING))
+        began = time.monotonic()
+        await until(gone(pool, EVENTS))
+        assert time.monotonic() - began < 0.7  # less than the relay's poll
+
+    stream = (await admin.jetstream().stream_info(EVENTS)).state
+    stored = [await admin.jetstream().get_msg(EVENTS, seq) for seq in (stream.first_seq, stream.last_seq)]
+    assert [(each.subject or "").split(".")[2] for each in stored] == ["paused", "synced"]

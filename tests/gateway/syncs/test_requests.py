@@ -1,13 +1,21 @@
 """Sync requests: limited per user, one per idempotency key, and a refusal changes no row."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.local.nats import Nats
-from deploy.local.postgres import Postgres
-from gateway.errors import AccountPaused, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
+from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.errors import (
+    AccountPaused,
+    ExchangePaused,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotFound,
+    RateLimitExceeded,
+)
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
@@ -18,6 +26,7 @@ from tests.gateway.conftest import announcing, opened
 from tests.gateway.syncs.test_open import pause
 from tests.joining import bus_of
 from tests.system.test_sweeper import run
+from tests.waiting import passed, until
 
 pytestmark = pytest.mark.usefixtures("unpublished")
 KEY = Ed25519PrivateKey.generate()
@@ -137,3 +146,36 @@ async def test_a_batch_holds_the_sync_of_every_account(
     assert first.target_id == again.target_id
     assert await run(database, "select batch_id from sync_batch_members") == [(first.target_id,)]
     assert await run(database, "select count(*) from sync_batches") == [(1,)]
+
+
+async def test_a_request_that_waits_for_its_account_is_not_refused_by_a_window_that_ended(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """The address's quota was used up when the request came, and is free when it has the account's lock."""
+    asked = requests(pool, nats)
+    await run(
+        database,
+        "insert into rate_limits values ('address', %s, 100, now() + interval '0.5 seconds')",
+        ADDRESS,
+    )
+    async with await database.connect(SUPERUSER) as holder, holder.transaction():
+        await holder.execute("select from accounts where id = %s for update", [account.id])
+        asking_now = asyncio.create_task(asked.one(asking(account.user_id), account.id))
+        await until(passed(0.8))
+
+    assert (await asking_now).opened
+
+
+async def test_a_request_that_waits_for_its_account_sees_a_pause_of_the_exchange(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """An operator's pause that was committed meanwhile refuses it."""
+    async with await database.connect(SUPERUSER) as holder, holder.transaction():
+        await holder.execute("select from accounts where id = %s for update", [account.id])
+        asked = asyncio.create_task(requests(pool, nats).one(asking(account.user_id), account.id))
+        await until(passed(0.5))
+        await run(database, "insert into paused_exchanges (exchange) values ('okx')")
+
+    with pytest.raises(ExchangePaused):
+        await asked
+    assert await run(database, "select 1 from syncs") == []

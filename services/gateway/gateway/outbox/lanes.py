@@ -48,9 +48,9 @@ class Lane:
         self._resting_until = 0.0
 
     def places(self) -> int:
-        """Return how many messages may be claimed now."""
+        """Return how many messages may be claimed now: none where slots were reserved during a claim."""
         if self._confirms:
-            return PLACES - len(self.claimed) - self.reserved
+            return max(0, PLACES - len(self.claimed) - self.reserved)
         return int(not self.claimed and time.monotonic() >= self._resting_until)
 
     def reserve(self, wanted: int) -> int:

@@ -20,11 +20,13 @@ from gateway.store.pool import Connection, fetch_one
 class Written(msgspec.Struct, frozen=True):
     """The counter of the client's address with this request, and the id of the sync's request in the outbox.
 
-    The id is None if no sync was opened, because one is open or the account was paused meanwhile.
+    The id is None if no sync was opened, because one is open, or the account or its exchange was paused
+    meanwhile. `seconds_left` is the time until the sync's deadline.
     """
 
     used: int
     seconds: float
+    seconds_left: float
     outbox_id: int | None
 
 
@@ -49,6 +51,7 @@ _OPEN: LiteralString = """
         select %(id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(deadline)s
         where not exists (select from account_pauses where account_id = %(account_id)s
                           and credential_id = %(credential_id)s)
+            and not exists (select from paused_exchanges where exchange = %(exchange)s)
         on conflict (account_id) where status = 'queued' do nothing returning id),
     audited as (
         insert into audit (user_id, action, subject, detail)
@@ -88,7 +91,8 @@ async def write(
             select %(message_id)s, %(to)s, %(stream)s, %(headers)s, %(body)s, id, %(traceparent)s{values}
             from opened returning id),
         counted as ({COUNT})
-        select used, seconds, (select id from told) as outbox_id from counted""",  # noqa: S608 - constants
+        select used, seconds, (select id from told) as outbox_id,
+            extract(epoch from %(deadline)s - clock_timestamp())::float8 as seconds_left from counted""",  # noqa: S608 - constants
         id=sync.id,
         user_id=sync.user_id,
         account_id=sync.account_id,

@@ -49,7 +49,7 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A sync that got its terminal state, with its event and the event's row in the outbox.
+    """A sync that got its terminal state, with its event and the event's row in the outbox if it has a lease.
 
     The sync is None if it already had a terminal state, which stays.
     """
@@ -211,7 +211,8 @@ async def _end(
 ) -> list[Recorded]:
     """Give locked syncs their terminal state, and store their wallets.
 
-    A sync whose key must not be used fails, whatever it read.
+    A sync whose key must not be used fails, whatever it read. Its event has no lease, because it follows that
+    of the pause, which any relay publishes.
     """
     traces = {sync.id: understood.traceparent for understood, sync in together}
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
@@ -235,11 +236,12 @@ async def _end(
         connection,
         [_row(ended[sync.id], sync, reads[sync.id], events[sync.id]) for _, sync in together],
         kept.wallets,
-        how.lease,
+        lease := 0.0 if refused else how.lease,
     )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
-    return [Recorded(sync, *_handed(events[sync.id], rows)) for sync in ended.values()]
+    leased = rows if lease else {}
+    return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
 
 
 def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:

@@ -80,9 +80,9 @@ class Recorder:
             async with self._pool.transaction() as connection:
                 recorded = await record_all(connection, outcomes, together, wait=False)
             events = [(each.event, each.row) for each in recorded.values() if each.event is not None]
-            if not together.lease and events:
+            if recorded and not events:
                 self._relay.wake()
-            for event, row in events if together.lease else ():
+            for event, row in events:
                 slots.hand_over(event, row)
         return recorded
 

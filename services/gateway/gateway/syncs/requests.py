@@ -55,10 +55,11 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """The request of a new sync, and its id in the outbox."""
+    """The request of a new sync, its id in the outbox, and the time until the sync's deadline."""
 
     message: Outgoing
     row: int
+    seconds_left: float
 
 
 class Requests:
@@ -81,7 +82,7 @@ class Requests:
             async with self._counted(asking, self._limits.sync), self._pool.transaction() as connection:
                 accepted, request = await self._one(connection, asking, account_id, slots.lease)
             if request is not None and slots.left:
-                slots.hand_over(request.message, request.row, self._terms.deadline_seconds)
+                slots.hand_over(request.message, request.row, request.seconds_left)
             else:
                 self._relay.wake()
         return accepted
@@ -131,7 +132,8 @@ class Requests:
             written = await opening.write(connection, sync, request, of_address, lease)
             require_room(Allowance(of_address[0], written.used, written.seconds))
             if written.outbox_id is not None:
-                return Accepted(sync_id, allowance, opened=True), _Request(request, written.outbox_id)
+                handed = _Request(request, written.outbox_id, written.seconds_left)
+                return Accepted(sync_id, allowance, opened=True), handed
         else:
             await admit(connection, [of_address])
         joined = await open_one(connection, self._terms, account_id, sync_id)
@@ -146,7 +148,8 @@ class Requests:
         of_user = (self._limits.sync, str(asking.user_id))
         asked = await opening.ask(connection, asking.user_id, account_id, of_user, of_address)
         if asked is None or asked.address_used >= of_address[0].quota:
-            await look_for_room(connection, [of_address])
+            await look_for_room(connection, [of_address])  # the address's window may have ended meanwhile
+        if asked is None:
             raise NotFound
         allowance = Allowance(self._limits.sync, asked.used, asked.seconds)
         require_room(allowance)
