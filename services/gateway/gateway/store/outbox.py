@@ -16,7 +16,7 @@ def leased(lease: float) -> tuple[LiteralString, LiteralString]:
     """Return the last columns and values of a new message: claimed for a lease of seconds, or due at once."""
     if not lease:
         return "", ""
-    return ", attempts, next_at", ", 1, now() + make_interval(secs => %(lease)s)"
+    return ", attempts, next_at", ", 1, clock_timestamp() + make_interval(secs => %(lease)s)"
 
 
 async def put(connection: Connection, message: Outgoing) -> None:
