@@ -51,14 +51,13 @@ class Server:
         return shown or b""
 
     def processes(self) -> list[int]:
-        """Return its processes that this program may signal, without those that they have forked.
+        """Return its processes that this program may signal.
 
         The words tell it apart from its own program as a client, which a probe or a person may run.
         """
         ids = [int(each.name) for each in PROCESSES.iterdir() if each.name.isdigit()]
-        parents = {each: _parent(each) for each in ids if self.words and _begins(each, self.words)}
-        first = [process for process, parent in parents.items() if parent not in parents]
-        return [process for process in first if _signalled(process, 0)]
+        found = [each for each in ids if self.words and _begins(each, self.words)]
+        return [each for each in found if _signalled(each, 0)]
 
 
 def _begins(process: int, words: Sequence[str]) -> bool:
@@ -67,12 +66,6 @@ def _begins(process: int, words: Sequence[str]) -> bool:
         command = (PROCESSES / str(process) / "cmdline").read_bytes().decode(errors="replace").split("\0")
         return [Path(command[0]).name, *command[1 : len(words)]] == [*words]
     return False
-
-
-def _parent(process: int) -> int:
-    with suppress(OSError):
-        return int((PROCESSES / str(process) / "stat").read_bytes().rpartition(b")")[2].split()[1])
-    return 0
 
 
 def tell(processes: Sequence[int]) -> None:
