@@ -26,7 +26,6 @@ TREE = {
     ("sync-worker", "ask butler.vault.worker.authorize"): "sync account",
     ("vault-broker", "answer butler.vault.worker.authorize"): "ask butler.vault.worker.authorize",
     ("vault-broker", "sign reads"): "answer butler.vault.worker.authorize",
-    ("vault-broker", "vault GET secret/data"): "sign reads",
     ("vault-broker", "vault POST transit/hmac"): "sign reads",
     ("sync-worker", "read account_balance"): "sync account",
     ("sync-worker", "read asset_balances"): "sync account",
@@ -42,8 +41,8 @@ ANSWERS = {
     ("sync-worker", "answer butler.exchange.gateway.verify.okx"),
     ("vault-broker", "answer butler.vault.worker.authorize"),
 }
-# The clock is read once a minute, so not by every sync.
-SOMETIMES = {"read public_time"}
+# The clock is read once a minute, and the broker keeps the record of a credential for ten seconds.
+SOMETIMES = {"read public_time", "vault GET secret/data"}
 ME = "GET /api/v1/me"
 MALFORMED = ["00-0-0-01", "x" * 4000, f"{CLIENT}-1", CLIENT.upper(), f"00-{'0' * 32}{CLIENT[35:]}"]
 
