@@ -10,7 +10,7 @@ from tests.bench.rival.running import python
 from tests.bench.stacks import SERVICES, Bench
 from tests.bench.whole_job import OURS, run
 
-CLIENTS = 32
+CLIENTS = 128
 RATE = "200"
 
 
