@@ -19,7 +19,7 @@ async def profile(bench: Bench, options: argparse.Namespace, report: Report) -> 
     logs = bench.stack.processes.logs
     folder = private_folder(bench.stack.parts.directory / "profiles")
     for system in options.systems:
-        await bench.ours.stay_signed_in()  # hashing passwords is no part of a sync
+        await bench.ours.stay_signed_in()  # else the profile would show how logins hash passwords
         load = asyncio.create_task(run(bench, system, clients=CLIENTS, seconds=options.seconds + 1))
         names = SERVICES if system == OURS else [path.stem for path in sorted(logs.glob("rival-[aw]*.pid"))]
         await asyncio.sleep(2)  # until the load runs

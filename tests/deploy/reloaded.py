@@ -29,7 +29,7 @@ OVERLAY = "single-node"
 PROGRAMS = Path(sys.executable).parent
 # PostgreSQL of the Python package has no TLS; Debian's has.
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-STRANGER = pwd.getpwnam("nobody")
+UNPRIVILEGED = pwd.getpwnam("nobody")
 MOUNTED = "/run/secrets/butler"
 
 
@@ -63,7 +63,7 @@ class Secret:
             (path := self.folder / named / name).write_bytes(content)
             path.chmod(0o440)
             if os.geteuid() == 0:
-                os.chown(path, -1, STRANGER.pw_gid)
+                os.chown(path, -1, UNPRIVILEGED.pw_gid)
         (link := self.folder / "..next").symlink_to(named)
         link.rename(self.folder / "..data")
 
@@ -175,8 +175,8 @@ def _postgres(directory: Path) -> tuple[list[str], Secret, int, dict[str, Any]]:
     data.mkdir(mode=0o700)
     identity: dict[str, Any] = {}
     if os.geteuid() == 0:  # it refuses to run as root
-        shutil.chown(data, STRANGER.pw_uid, STRANGER.pw_gid)
-        identity = {"user": STRANGER.pw_uid, "group": STRANGER.pw_gid, "extra_groups": []}
+        shutil.chown(data, UNPRIVILEGED.pw_uid, UNPRIVILEGED.pw_gid)
+        identity = {"user": UNPRIVILEGED.pw_uid, "group": UNPRIVILEGED.pw_gid, "extra_groups": []}
     initdb: list[str | Path] = [POSTGRES[-1] / "initdb", "--auth=trust", "--no-sync", data]
     subprocess.run(initdb, capture_output=True, check=True, **identity)
     told = [

@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from deploy.local.veil import draw, needed_veils
 from tests.deploy.robbing import SERVICES, attempted, ids, own_files, robbed, with_python
 
-STRANGER = pwd.getpwnam("nobody").pw_uid  # initdb requires a user who exists
+UNPRIVILEGED = pwd.getpwnam("nobody").pw_uid  # initdb requires a user who exists
 SECONDS = 240
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives each service a user")
 WAYS = [
@@ -105,15 +105,15 @@ def unprivileged(directory: Path) -> Callable[[], None] | None:
     """Return a setup that makes a child another user than root, with a view of the files that it needs."""
     if os.geteuid() != 0:
         return None
-    veils = needed_veils([*python(), ROOT, directory], STRANGER, STRANGER)
-    os.chown(directory, STRANGER, STRANGER)
+    veils = needed_veils([*python(), ROOT, directory], UNPRIVILEGED, UNPRIVILEGED)
+    os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
 
     def become() -> None:
         kernel.unshare_mounts()
         draw(veils)
         os.setgroups([])
-        os.setresgid(STRANGER, STRANGER, STRANGER)
-        os.setresuid(STRANGER, STRANGER, STRANGER)
+        os.setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED)
+        os.setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED)
 
     return become
 

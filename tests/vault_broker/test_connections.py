@@ -126,7 +126,7 @@ async def test_a_connection_that_ended_or_said_more_is_replaced(tmp_path: Path, 
 
 
 async def test_a_cancelled_request_takes_its_connection_along(tmp_path: Path) -> None:
-    """The late response of a request that nobody waits for is not read as another's."""
+    """The late response to a cancelled request does not answer the next request."""
     async with serving(tmp_path) as (server, connections):
         for number in range(1, MOST + 2):  # each gives its place back
             request = asyncio.create_task(asked(connections, "/held"))

@@ -55,7 +55,7 @@ def _verifying_keys(text: str) -> VerifyingKeys:
 def _https(text: str) -> str:
     if not text.startswith("https://"):
         raise ValueError("VAULT_ADDR must begin with https://")
-    with suppress(ValueError):  # of a port that is no number
+    with suppress(ValueError):  # which a port that is not a number raises
         url = urlsplit(text)
         if url.hostname and url.port != 0:
             return text

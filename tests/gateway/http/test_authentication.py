@@ -72,11 +72,13 @@ def _tokens(pool: Pool) -> AccessTokens:
 
 
 def test_no_request_takes_a_thread(tokens: AccessTokens, pool: Pool) -> None:
-    """Litestar runs a guard, a handler or a dependency that is no coroutine function in a thread."""
+    """Litestar runs a guard in a thread unless it is a coroutine function; others where they ask for one."""
     app = serving(pool, tokens)
     for name, handler in routes(app).items():
         assert all(map(is_async, [*(handler.guards or ()), *app.guards])), name
         assert is_async(handler.fn) or not handler.sync_to_thread, name
+        provided = handler.resolve_dependencies().values()
+        assert [each for each in provided if each.has_sync_callable and each.sync_to_thread] == [], name
 
 
 async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens: AccessTokens) -> None:

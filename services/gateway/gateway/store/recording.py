@@ -1,4 +1,4 @@
-"""Recording ended syncs: one statement reads what is known of their accounts, and one writes."""
+"""The two statements by which a transaction records outcomes: one reads the accounts, one writes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -131,7 +131,7 @@ _AUDIT: LiteralString = """
 
 
 async def find_known(connection: Connection, account_ids: list[UUID]) -> dict[UUID, Known]:
-    """Find what is known of accounts."""
+    """Find the keys, stored wallets and stored balances of accounts."""
     rows = await connection.execute(_FIND, {"ids": account_ids})
     found = [msgspec.json.decode(row[0], type=Known) for row in await rows.fetchall()]
     return {known.account_id: known for known in found}

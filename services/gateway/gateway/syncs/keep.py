@@ -21,7 +21,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def keep(stored: Stored, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta) -> Kept:
-    """Decide how the reads of syncs change what is stored of their accounts, each with one open sync."""
+    """Decide which wallets and lists to store, from the reads of one sync of each account."""
     judged = {
         (sync.id, place): judge(sync, read, stored.wallets.get(place), stored.lists.get(place, []), patience)
         for sync, reads in syncs
