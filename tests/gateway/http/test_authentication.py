@@ -78,7 +78,7 @@ def test_no_request_takes_a_thread(tokens: AccessTokens, pool: Pool) -> None:
         assert all(map(is_async, [*(handler.guards or ()), *app.guards])), name
         assert is_async(handler.fn) or not handler.sync_to_thread, name
         provided = handler.resolve_dependencies().values()
-        assert [each for each in provided if each.has_sync_callable and each.sync_to_thread] == [], name
+        assert [each for each in provided if each.sync_to_thread] == [], name
 
 
 async def test_every_route_but_the_public_ones_wants_a_token(pool: Pool, tokens: AccessTokens) -> None:
