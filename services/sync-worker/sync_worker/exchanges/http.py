@@ -3,14 +3,15 @@
 import asyncio
 import re
 import ssl
+import time
 from asyncio.sslproto import SSLProtocol
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import partial
 
 import certifi
 import httpx
 import msgspec
+import structlog
 from aiohttp import (
     ClientConnectorError,
     ClientError,
@@ -18,19 +19,18 @@ from aiohttp import (
     ClientSession,
     ConnectionTimeoutError,
     DummyCookieJar,
-    TCPConnector,
 )
-from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from contracts.credentials import SignedRead
 from contracts.values import Secret
 from sync_worker.errors import ExchangeTimeout, ExchangeUnreachable, UnexpectedResponse
+from sync_worker.exchanges.connections import SHARED, Connector, Shared
 from sync_worker.settings import Proxy
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# 256 syncs with four reads each, plus verifications.
+# 256 syncs with four reads each, each on a connection of its own, plus verifications.
 MAX_CONNECTIONS = 1280
 # asyncio allocates 256 KiB per TLS connection and has no parameter for it. A TLS record has at most 16 KiB.
 SSLProtocol.max_size = 32 * 1024
@@ -43,13 +43,18 @@ PROXY_AUTHENTICATION = 407
 TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?([A-Za-z0-9._,=&/-]|%2B)+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
-HEADERS = {
-    "accept": "application/json",
-    "accept-encoding": "identity",
+OWN_HEADERS = {
+    b"accept": b"application/json",
+    b"accept-encoding": b"identity",
     # aiohttp would send "close". Servers repeat it, and aiohttp then discards a response with trailing bytes.
-    "connection": "keep-alive",
-    "user-agent": "crypto-pocket-butler",
+    b"connection": b"keep-alive",
+    b"user-agent": b"crypto-pocket-butler",
 }
+LAST = {b"connection": b"close"}
+# A host that has sent more than was requested, or does not close a connection when asked, may get better.
+UNSHARED_SECONDS = 600.0
+
+log = structlog.get_logger()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -61,42 +66,26 @@ class Answer(msgspec.Struct, frozen=True):
     age: int | None = None
 
 
-class OneAnswer(ResponseHandler):
-    """A connection for one request and its response.
-
-    aiohttp passes received bytes to the waiting request, or to the next one. Bytes after a response could so
-    answer another request, perhaps another user's. Therefore no connection is used twice, and a connection
-    that receives bytes before its request is sent is aborted.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        """Receive bytes of the response; abort if the request was not sent yet."""
-        if self._parser is None:  # aiohttp sets it when it sends the request
-            self.abort()
-        else:
-            super().data_received(data)
-
-    def close(self) -> None:
-        """Close at once, because TLS would wait 30 s for the server's close_notify, outside our timeouts."""
-        self.abort()
-
-
 class Https:
-    """Sends each request on its own connection and keeps no cookies, so that users share no state.
+    """Sends requests on connections that users do not share, and keeps no cookies.
 
-    Through a proxy each request has its own tunnel (CONNECT), with TLS from the worker to the exchange.
+    A request has a connection of its own, or shares one with another of the same credential. Through a proxy
+    each connection is a tunnel (CONNECT), with TLS from the worker to the exchange.
     """
 
     def __init__(self, ca_file: str | None, proxy: Proxy | None = None) -> None:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
         self._proxy = None if proxy is None else _proxy(proxy)
+        self._unshared_until: dict[str, float] = {}
         # Without httpx's client around the transport, because it would keep cookies and decompress.
         self._transport = AiohttpTransport(
             client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
         )
 
-    async def send(self, origin: str, read: SignedRead, seconds: float) -> Answer:
-        """Send a read and return the complete response, within 10 s.
+    async def send(
+        self, origin: str, read: SignedRead, seconds: float, shared: Shared | None = None
+    ) -> Answer:
+        """Send a read on a new connection, or on a shared one; returns the complete response, within 10 s.
 
         Raises ExchangeTimeout, ExchangeUnreachable, and UnexpectedResponse for a redirect, a body that is
         compressed or too large, and invalid HTTP; ValueError for a target that the library would change.
@@ -107,19 +96,29 @@ class Https:
         request = httpx.Request(
             read.method,
             origin + read.target,
-            headers=_sent(read.headers),
+            headers=_sent(read.headers, last=shared is not None and shared.is_free),
             content=read.content.encode(),
             extensions=bounds,
         )
         try:
             async with asyncio.timeout(min(seconds, CALL_SECONDS)):
-                return await self._answer(request)
+                return await self._answer(request, shared)
         except TimeoutError:
             raise ExchangeTimeout("The exchange did not send a whole answer in time.") from None
         except (httpx.TransportError, OSError) as error:
             raise ExchangeUnreachable(self._why_unreachable(error)) from None
         except ClientError:
             raise UnexpectedResponse("The answer is not valid HTTP.") from None
+
+    def shares(self, origin: str) -> bool:
+        """Return whether requests may share a connection to a host."""
+        return time.monotonic() >= self._unshared_until.get(origin, 0.0)
+
+    def unshare(self, origin: str) -> None:
+        """Open a connection for each request to a host for ten minutes."""
+        if self.shares(origin):
+            log.warning("connections_not_shared", origin=origin, seconds=UNSHARED_SECONDS)
+        self._unshared_until[origin] = time.monotonic() + UNSHARED_SECONDS
 
     async def close(self) -> None:
         """Abort running requests."""
@@ -138,15 +137,18 @@ class Https:
         return f"The connection failed: {type(error).__name__}."
 
     def _session(self) -> ClientSession:
-        connector = TCPConnector(ssl=self._tls, limit=MAX_CONNECTIONS, force_close=True)
-        connector._factory = partial(_one_answer, loop=asyncio.get_running_loop())
+        connector = Connector(ssl=self._tls, limit=MAX_CONNECTIONS)
         session = ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
         # aiohttp would send a read again when its connection breaks; only the bus decides on retries.
         session._retry_connection = False
         return session
 
-    async def _answer(self, request: httpx.Request) -> Answer:
-        response = await self._transport.handle_async_request(request)
+    async def _answer(self, request: httpx.Request, shared: Shared | None) -> Answer:
+        token = SHARED.set(shared)
+        try:
+            response = await self._transport.handle_async_request(request)
+        finally:
+            SHARED.reset(token)
         try:
             if response.is_redirect or response.headers.get("content-encoding", "identity") != "identity":
                 raise UnexpectedResponse("The answer is a redirect or compressed, and we asked for neither.")
@@ -169,10 +171,6 @@ def _proxy(proxy: Proxy) -> httpx.Proxy:
     return httpx.Proxy(proxy.url, headers={"proxy-authorization": f"Basic {basic}"})
 
 
-def _one_answer(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return OneAnswer(loop)
-
-
 async def _body(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
@@ -182,8 +180,8 @@ async def _body(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _sent(headers: Mapping[str, Secret]) -> dict[bytes, bytes]:
-    own = {name.encode(): value.encode() for name, value in HEADERS.items()}
+def _sent(headers: Mapping[str, Secret], *, last: bool) -> dict[bytes, bytes]:
+    own = OWN_HEADERS | LAST if last else OWN_HEADERS
     return own | {name.encode(): value.reveal().encode() for name, value in headers.items()}
 
 

@@ -15,8 +15,9 @@ from contracts.exchanges.types import OWN, Exchange, Read
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from sync_worker.broker import Access, Broker
-from sync_worker.errors import ClocksDisagree
+from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.clock import ExchangeClock, Measurement
+from sync_worker.exchanges.connections import Shared
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
 from sync_worker.settings import Settings
 from sync_worker.verdicts import Fetched
@@ -53,6 +54,10 @@ class Dialect:
 
 # The time that a request needs within a try, besides the wait before it.
 CALL_NEEDS_SECONDS = 0.9
+# A read does not wait longer for the response to the one before it on its connection.
+STALL_SECONDS = 1.0
+# Servers close with their last response. One that takes longer is not asked to again for a while.
+CLOSE_SECONDS = 1.0
 
 
 class Reader:
@@ -66,7 +71,7 @@ class Reader:
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
     async def read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
-        """Have reads signed, send them all at once, and return the data or the failure of each.
+        """Have reads signed, send them on half as many connections, and return the data or failure of each.
 
         Raises Failure if no read could be sent.
         """
@@ -92,11 +97,30 @@ class Reader:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
-        return await asyncio.gather(*(self._fetch(access, hosts[read.host], read) for read in signed))
+        pairs = paired(signed, {host for host in hosts if self._parts.https.shares(hosts[host])})
+        read = await asyncio.gather(*(self._read_pair(access, hosts, pair) for pair in pairs))
+        # The first reads of the pairs are the first half, in order, and the second ones follow them.
+        return [each[0] for each in read] + [each[1] for each in read if len(each) > 1]
 
-    async def _fetch(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+    async def _read_pair(
+        self, access: Access, hosts: Mapping[str, str], reads: Sequence[SignedRead]
+    ) -> list[Fetched | Failure]:
+        """Fetch a read, or two on one connection, the second after the first or when that stalls."""
+        origin, first, rest = hosts[reads[0].host], reads[0], reads[1:]
+        if not rest:
+            return [await self._fetch(access, origin, first)]
+        with Shared() as shared:
+            async with asyncio.TaskGroup() as group:
+                earlier = group.create_task(self._fetch(access, origin, first, shared))
+                await asyncio.wait({earlier}, timeout=STALL_SECONDS)
+                later = await self._fetch(access, origin, rest[0], shared if earlier.done() else None)
+            return [earlier.result(), later]
+
+    async def _fetch(
+        self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
+    ) -> Fetched | Failure:
         """Fetch a read, and retry once if the dialect says that this helps and there is time."""
-        fetched = await self._try(access, origin, read)
+        fetched = await self._try(access, origin, read, shared)
         if isinstance(fetched, Fetched):
             return fetched
         wait = self._dialect.again_in(read.name, fetched)
@@ -105,11 +129,22 @@ class Reader:
         await asyncio.sleep(wait)
         return await self._try(access, origin, read)
 
-    async def _try(self, access: Access, origin: str, read: SignedRead) -> Fetched | Failure:
+    async def _try(
+        self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
+    ) -> Fetched | Failure:
+        """Send a read once, and once more alone if the response on a shared connection may be another's."""
         try:
-            return await self._send(read, access.region, origin, access.ends - time.monotonic())
+            fetched: Fetched | Failure = await self._send(
+                read, access.region, origin, access.ends - time.monotonic(), shared
+            )
         except Failure as fault:
-            return fault
+            fetched = fault
+        if shared is None or not shared.used_again or isinstance(fetched, ExchangeTimeout):
+            return fetched
+        if await shared.closed_by_server(CLOSE_SECONDS):
+            return fetched
+        self._parts.https.unshare(origin)
+        return await self._try(access, origin, read)
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()
@@ -119,12 +154,14 @@ class Reader:
         self._parts.clocks.note(self._exchange.key, exchange_ms / 1000, middle)
         return exchange_ms
 
-    async def _send(self, read: SignedRead, region: str, origin: str, seconds: float) -> Fetched:
+    async def _send(
+        self, read: SignedRead, region: str, origin: str, seconds: float, shared: Shared | None = None
+    ) -> Fetched:
         """Send a read and return its data; raises Failure."""
         as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
         try:
             with self._span(read, origin) as span:
-                answer = await self._parts.https.send(origin, read, seconds)
+                answer = await self._parts.https.send(origin, read, seconds, shared)
                 span.say(http_status=answer.status)
                 data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"
@@ -146,3 +183,17 @@ class Reader:
 def echoes(code: str, sent: Collection[Secret]) -> bool:
     """Return whether a code is part of the sent values, so that no credential gets into a log as a code."""
     return len(code) >= LEAST_OF_A_SECRET and any(code in text.reveal() for text in sent)
+
+
+def paired(reads: Sequence[SignedRead], shareable: Collection[str]) -> list[tuple[SignedRead, ...]]:
+    """Pair the first half of reads with the second half, if all of them can share connections by two.
+
+    Two reads share a connection only if their host allows it, both are GET, because a POST is not sent again,
+    and they read different endpoints, because lists of one endpoint look alike.
+    """
+    half = (len(reads) + 1) // 2
+    pairs = [tuple(reads[number::half]) for number in range(half)]
+    can_share = all(read.method == "GET" and read.host in shareable for read in reads)
+    differ = all(len({(read.host, read.name) for read in pair}) == len(pair) for pair in pairs)
+    same_host = all(len({read.host for read in pair}) == 1 for pair in pairs)
+    return pairs if can_share and differ and same_host else [(read,) for read in reads]
