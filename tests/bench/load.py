@@ -8,6 +8,7 @@ when they were due. No request is sent again before `apart` seconds have passed 
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter, deque
@@ -152,7 +153,9 @@ class Load:
 def main() -> None:
     """Run a plan."""
     plan = json.loads(sys.stdin.readline())
-    print(json.dumps(uvloop.run(Load(plan).run())), flush=True)
+    found = json.dumps(uvloop.run(Load(plan).run()))
+    os.set_blocking(sys.stdout.fileno(), True)  # the pipe holds less than many times
+    print(found, flush=True)
 
 
 if __name__ == "__main__":

@@ -55,8 +55,10 @@ class Bench:
         base = f"{self.stack.parts.simulator.admin}/faults/okx"
         places = [f"{name}/api/v5/{path}" for name in self.names for path in PATHS]
         limits = httpx.Limits(max_connections=AT_ONCE)
+        # Thousands of requests wait for their turn.
+        seconds_each = httpx.Timeout(CALL_SECONDS, pool=None)
         async with httpx.AsyncClient(
-            base_url=base, timeout=CALL_SECONDS, trust_env=False, limits=limits
+            base_url=base, timeout=seconds_each, trust_env=False, limits=limits
         ) as client:
 
             async def switch(place: str) -> None:

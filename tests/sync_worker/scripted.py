@@ -35,6 +35,7 @@ def read_of(target: str, headers: Mapping[str, Secret] | None = None) -> SignedR
 class ScriptedExchange:
     """Answers each target by its script; `heads` and `bodies` are those of received requests, in order.
 
+    `connections` are the targets of each connection. `closes` says whether it closes one when asked to.
     `greeting` is sent on each connection before any request; up to TLS 1.2 it comes with the handshake.
     """
 
@@ -47,6 +48,8 @@ class ScriptedExchange:
         self.origin = ""
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
+        self.connections: list[list[str]] = []
+        self.closes = True
         self.scripts: dict[str, Script] = {}
         self.forget()
 
@@ -54,6 +57,8 @@ class ScriptedExchange:
         """Reset to the responses of an account that holds one BTC in each wallet."""
         self.heads.clear()
         self.bodies.clear()
+        self.connections.clear()
+        self.closes = True
         self.scripts = {
             TIME: the_time,
             BALANCE: trading({"ccy": "BTC", "eq": "1", "eqUsd": "64000"}),
@@ -81,13 +86,17 @@ class ScriptedExchange:
         return self._serve(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.append(targets := [])
+        last = False
         with suppress(OSError, asyncio.IncompleteReadError):
-            while not writer.is_closing():
+            while not (writer.is_closing() or (last and self.closes)):
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head)
                 length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
                 self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
-                await self.scripts[head.split(b" ")[1].decode()](writer)
+                last = b"\r\nconnection: close" in head.lower()
+                targets.append(head.split(b" ")[1].decode())
+                await self.scripts[targets[-1]](writer)
                 await writer.drain()
         writer.close()
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 from aiohttp import TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 
 # HTTP's first status of a final response; those below are interim ones.
 FINAL = 200
@@ -48,6 +49,7 @@ class Guarded(ResponseHandler):
         super().data_received(data)
         if self._answered and self._payload is not None and self._payload.is_eof():
             self._waits = False
+            self._unrequested |= self._holds_more()
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of a response."""
@@ -60,6 +62,13 @@ class Guarded(ResponseHandler):
         if self.ended is not None and not self.ended.done():
             self.ended.set_result(exc is None and self.is_whole)
         super().connection_lost(exc)
+
+    def _holds_more(self) -> bool:
+        """Return whether the parser has the beginning of another message; it tells so only at the end."""
+        try:
+            return self._parser is not None and self._parser.feed_eof() is not None
+        except HttpProcessingError:
+            return True
 
     def close(self) -> None:
         """Close at once, because TLS would wait 30 s for the server's close_notify, outside our timeouts.
