@@ -16,6 +16,7 @@ from contracts.syncs import Rights, Status, SyncCompleted, SyncFailed, SyncOutco
 from contracts.values import Balance
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.look import find_held
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS
 from gateway.accounts.reverify import LOOK_SECONDS
 from gateway.accounts.verify import VERIFY_SECONDS
@@ -23,7 +24,7 @@ from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause
 from gateway.rows.syncs import Held, Sync
-from gateway.store import accounts, balances, credentials, pauses, publications, syncs
+from gateway.store import accounts, credentials, pauses, publications, syncs
 from gateway.store.pool import Pool
 from gateway.syncs.record import record
 from gateway.syncs.recorder import Recorder
@@ -81,12 +82,10 @@ async def paused(pool: Pool, account: Account) -> Pause | None:
 
 async def wallets(pool: Pool, account: Account) -> dict[str, Any]:
     """Return by wallet the reason why it is stale and its amounts."""
-    async with pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account.id)
-        held = await balances.list_balances(connection, account.id)
+    held = await find_held(pool, account.user_id, account.id)
     return {
-        each.wallet: (each.error_code, [str(row.total) for row in held if row.wallet == each.wallet])
-        for each in stored
+        each.wallet: (each.error_code, [str(row.total) for row in held.balances if row.wallet == each.wallet])
+        for each in held.wallets
     }
 
 

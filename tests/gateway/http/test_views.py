@@ -14,7 +14,7 @@ from gateway.http import views
 from gateway.http.views import balances_view, batch_view, holdings_view, sync_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
-from gateway.rows.balances import StoredBalance, StoredWallet
+from gateway.rows.balances import Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Stand
 from gateway.rows.restores import Restore
 from gateway.rows.syncs import Sync
@@ -74,7 +74,7 @@ def sync(status: Status, error_code: Code | None = None) -> Sync:
 
 def test_a_wallet_never_read_has_no_balances() -> None:
     """Balances of a wallet that was never read are null, never an empty list."""
-    view = balances_view(ACCOUNT, [stored("trading"), stored("funding", None, Code.RATE_LIMITED)], [])
+    view = balances_view(Held(ACCOUNT, [stored("trading"), stored("funding", None, Code.RATE_LIMITED)], []))
 
     assert {wallet.wallet: wallet.balances for wallet in view.wallets} == {
         "trading": (),
@@ -85,9 +85,9 @@ def test_a_wallet_never_read_has_no_balances() -> None:
 
 def test_a_wallet_whose_last_read_failed_is_stale_and_says_why() -> None:
     """The last good set stays, with its time and the code of the failed read."""
-    view = balances_view(
-        ACCOUNT, [stored("trading", NOW, Code.EXCHANGE_TIMEOUT)], [held("trading", "BTC", "1")]
-    ).wallets[0]
+    kept = Held(ACCOUNT, [stored("trading", NOW, Code.EXCHANGE_TIMEOUT)], [held("trading", "BTC", "1")])
+
+    view = balances_view(kept).wallets[0]
 
     assert (view.state, view.as_of, view.error_code) == (WalletState.STALE, NOW, Code.EXCHANGE_TIMEOUT)
     assert view.balances is not None
@@ -96,7 +96,7 @@ def test_a_wallet_whose_last_read_failed_is_stale_and_says_why() -> None:
 
 def test_a_wallet_that_is_not_covered_is_named() -> None:
     """A wallet that the system does not read is shown as such."""
-    view = balances_view(ACCOUNT, [], [])
+    view = balances_view(Held(ACCOUNT, [], []))
 
     assert [wallet.state for wallet in view.wallets] == [
         WalletState.NEVER_READ,
@@ -107,7 +107,7 @@ def test_a_wallet_that_is_not_covered_is_named() -> None:
 
 def test_holdings_of_an_account_never_read_are_unknown() -> None:
     """Without any read wallet, holdings are null, not empty."""
-    view = holdings_view(ACCOUNT, [], [])
+    view = holdings_view(Held(ACCOUNT, [], []))
 
     assert (view.holdings, view.complete, view.missing_wallets) == (None, False, ("trading", "funding"))
 
@@ -124,7 +124,7 @@ def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
     funding: StoredWallet, *, complete: bool
 ) -> None:
     """A stale or missing wallet makes the sums incomplete."""
-    assert holdings_view(ACCOUNT, [stored("trading"), funding], []).complete is complete
+    assert holdings_view(Held(ACCOUNT, [stored("trading"), funding], [])).complete is complete
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_holdings_of_before_a_restore_are_not_complete(
     restored_at = NOW + timedelta(seconds=seconds)
     wallets = [stored("trading"), stored("funding")]
 
-    view = holdings_view(ACCOUNT, wallets, [], Restore(restored_at, NOW - timedelta(days=1)))
+    view = holdings_view(Held(ACCOUNT, wallets, []), Restore(restored_at, NOW - timedelta(days=1)))
 
     assert (view.complete, view.stale_wallets) == (complete, stale)
     assert view.restored_at == (None if complete else restored_at)
@@ -147,7 +147,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
     """Available is null if one wallet lacks it, never the sum of the others."""
     balances = [held("trading", "BTC", "1", "1"), held("funding", "BTC", "2")]
 
-    view = holdings_view(ACCOUNT, [stored("trading"), stored("funding")], balances)
+    view = holdings_view(Held(ACCOUNT, [stored("trading"), stored("funding")], balances))
 
     assert view.holdings is not None
     assert (view.holdings[0].total, view.holdings[0].available) == ("3", None)
@@ -165,7 +165,7 @@ def test_sums_do_not_round(amounts: list[Decimal]) -> None:
     wallets = ("trading", "funding")
     balances = [held(wallet, "X", str(amount)) for wallet, amount in zip(wallets, amounts, strict=False)]
 
-    view = holdings_view(ACCOUNT, [stored(wallet) for wallet in wallets], balances)
+    view = holdings_view(Held(ACCOUNT, [stored(wallet) for wallet in wallets], balances))
 
     assert view.holdings is not None
     assert [exact(Decimal(holding.total)) for holding in view.holdings] == (

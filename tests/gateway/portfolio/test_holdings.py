@@ -12,7 +12,7 @@ from contracts.faults import Code
 from contracts.syncs import TotalCheck, Verdict, WalletRead
 from contracts.values import Balance
 from deploy.local.postgres import SUPERUSER, Postgres
-from gateway.accounts.look import find_balances
+from gateway.accounts.look import find_held
 from gateway.errors import NotFound
 from gateway.portfolio.holdings import Holding, Holdings, WalletState, summed
 from gateway.rows.accounts import Account
@@ -40,8 +40,8 @@ async def synced(pool: Pool, account: Account, *wallets: WalletRead) -> None:
 
 async def held(pool: Pool, account: Account) -> Holdings:
     """Return the holdings of an account."""
-    _, wallets, balances = await find_balances(pool, account.user_id, account.id)
-    return summed(OKX, wallets, balances)
+    found = await find_held(pool, account.user_id, account.id)
+    return summed(OKX, found.wallets, found.balances)
 
 
 async def assets(pool: Pool, account: Account) -> dict[str, Holding]:
@@ -154,7 +154,7 @@ async def test_balances_of_an_account_that_is_not_the_user_s_are_not_found(
             await accounts.delete_account(connection, account.id)
 
     with pytest.raises(NotFound):
-        await find_balances(
+        await find_held(
             pool,
             uuid4() if whose == "another user's" else account.user_id,
             uuid4() if whose == "unknown" else account.id,

@@ -12,6 +12,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from gateway.accounts.look import find_held
 from gateway.http.views import (
     HoldingsView,
     WalletView,
@@ -20,7 +21,6 @@ from gateway.http.views import (
 )
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
-from gateway.store import accounts, balances
 from gateway.store.pool import Pool
 from gateway.syncs.record import record
 
@@ -49,20 +49,13 @@ async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelt
 
 async def shown_wallet(pool: Pool, account: Account) -> WalletView:
     """Return the trading wallet as the API shows it."""
-    async with pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account.id)
-        listed = await balances.list_balances(connection, account.id)
-    return balances_view(account, stored, listed).wallets[0]
+    return balances_view(await find_held(pool, account.user_id, account.id)).wallets[0]
 
 
 async def shown(pool: Pool, account: Account) -> tuple[Account, HoldingsView]:
     """Return the account and its holdings as the API shows them."""
-    async with pool.transaction() as connection:
-        found = await accounts.find_account(connection, account.user_id, account.id)
-        stored = await balances.list_wallets(connection, account.id)
-        listed = await balances.list_balances(connection, account.id)
-    assert found is not None
-    return found, holdings_view(found, stored, listed)
+    held = await find_held(pool, account.user_id, account.id)
+    return held.account, holdings_view(held)
 
 
 def totals(view: HoldingsView) -> dict[str, str] | None:

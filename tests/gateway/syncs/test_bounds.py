@@ -14,13 +14,13 @@ from contracts.faults import FAULTS, Code
 from contracts.syncs import SyncCompleted, SyncFailed, SyncOutcome, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed, decode, encode
+from gateway.accounts.look import find_held
 from gateway.http.views import balances_view, sync_view
 from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.verdicts import ending, wallet_reads
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import Sync
-from gateway.store import balances
 from gateway.store.pool import Pool
 from gateway.syncs.record import record
 from gateway.wording import in_own_words
@@ -202,10 +202,8 @@ async def test_a_time_outside_of_the_sync_s_life_ends_it_as_clock_disagrees(
     assert (ended.status, ended.error_code) == ("failed", Code.CLOCK_DISAGREES)
     assert {each.error_code for each in ended.wallets} == {Code.CLOCK_DISAGREES, None}
     assert sync_view(ended, (), Stand()).error == FAULTS[Code.CLOCK_DISAGREES].words
-    async with pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account.id)
-        listed = await balances.list_balances(connection, account.id)
-    trading, funding, _ = balances_view(account, stored, listed).wallets
+    held = await find_held(pool, account.user_id, account.id)
+    trading, funding, _ = balances_view(held).wallets
     assert {trading.state, funding.state} == {WalletState.STALE}
     assert [each.total for each in trading.balances or ()] == ["1"]
 
@@ -230,7 +228,6 @@ async def test_numbers_that_were_stored_before_are_shown(pool: Pool, account: Ac
     async with pool.transaction() as connection:
         await connection.execute("update balances set total = %s, asset = '币'", [long])
 
-    async with pool.transaction() as connection:
-        listed = await balances.list_balances(connection, account.id)
+    held = await find_held(pool, account.user_id, account.id)
 
-    assert {(each.asset, each.total) for each in listed} == {("币", long)}
+    assert {(each.asset, each.total) for each in held.balances} == {("币", long)}

@@ -20,6 +20,7 @@ from contracts.syncs import (
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.look import find_held
 from gateway.http.views import (
     account_view,
     sync_view,
@@ -29,7 +30,7 @@ from gateway.rows.accounts import Account
 from gateway.rows.balances import Place
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import Queued
-from gateway.store import balances, recording, syncs
+from gateway.store import recording, syncs
 from gateway.store.pool import Pool
 from gateway.syncs.keep import keep
 from tests.gateway.conftest import opened
@@ -303,9 +304,9 @@ async def test_the_time_of_the_last_sync_is_honest(pool: Pool, account: Account)
     said = outcome(await opened(pool, account), read("trading", "1", future), read("funding", "1", future))
     await recorded(pool, said)
     found, _ = await shown(pool, account)
-    async with pool.transaction() as connection:
-        stored = await balances.list_wallets(connection, account.id)
-    assert all((time or future) < future for time in [found.last_synced_at, *(each.as_of for each in stored)])
+    held = await find_held(pool, account.user_id, account.id)
+    times = [found.last_synced_at, *(each.as_of for each in held.wallets)]
+    assert all((time or future) < future for time in times)
 
 
 @pytest.mark.parametrize("partial", [True, False])

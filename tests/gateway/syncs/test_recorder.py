@@ -13,10 +13,11 @@ from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, Verd
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.look import find_held
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
-from gateway.store import accounts, balances, credentials, syncs
+from gateway.store import accounts, credentials, syncs
 from gateway.store.pool import NotStorable, Pool
 from gateway.syncs.record import end_unrecorded
 from gateway.syncs.recorder import Recorder
@@ -81,9 +82,8 @@ async def test_many_outcomes_at_once_are_each_recorded_once(
     for at, sync in enumerate(many):
         status = Status.FAILED if at % 3 else Status.COMPLETED
         assert (await found(pool, sync.id)).status is status
-        async with pool.transaction() as connection:
-            listed = await balances.list_balances(connection, sync.account_id)
-        assert [each.total for each in listed] == ([] if at % 3 else [sync.number] * 2)
+        held = await find_held(pool, sync.user_id, sync.account_id)
+        assert [each.total for each in held.balances] == ([] if at % 3 else [sync.number] * 2)
 
 
 async def test_an_outcome_at_fault_holds_up_no_other(pool: Pool, relay: Relay, account: Account) -> None:

@@ -1,5 +1,6 @@
 """Accounts, syncs and balances in API responses; amounts are decimal strings, times are UTC."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
 from gateway.rows.accounts import Account
-from gateway.rows.balances import Detail, StoredBalance, StoredWallet
+from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.restores import Restore
 from gateway.rows.syncs import Sync, WalletVerdict
@@ -281,16 +282,14 @@ def batch_view(
     )
 
 
-def balances_view(
-    account: Account,
-    stored: list[StoredWallet],
-    balances: list[StoredBalance],
-    restored: Restore | None = None,
-) -> BalancesView:
+def balances_view(held: Held, restored: Restore | None = None) -> BalancesView:
     """Return the view of every wallet of the exchange's catalogue entry with its stored balances."""
-    kept = {wallet.wallet: wallet for wallet in stored}
+    account, kept = held.account, {wallet.wallet: wallet for wallet in held.wallets}
+    inside: defaultdict[str, list[StoredBalance]] = defaultdict(list)
+    for balance in held.balances:
+        inside[balance.wallet].append(balance)
     wallets = tuple(
-        _wallet(entry, kept.get(entry.key), [each for each in balances if each.wallet == entry.key], restored)
+        _wallet(entry, kept.get(entry.key), inside[entry.key], restored)
         for entry in EXCHANGES[account.exchange].wallets
     )
     return BalancesView(account.id, account.exchange, account.last_synced_at, wallets)
@@ -330,19 +329,16 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
     )
 
 
-def holdings_view(
-    account: Account,
-    stored: list[StoredWallet],
-    balances: list[StoredBalance],
-    restored: Restore | None = None,
-) -> HoldingsView:
+def holdings_view(held: Held, restored: Restore | None = None) -> HoldingsView:
     """Return the view of the sums by asset, and of the wallets they lack."""
-    exchange = EXCHANGES[account.exchange]
-    holdings = summed(exchange, stored, balances)
-    older = {each.wallet for each in stored if restored and restored.older(each.as_of)} & {*holdings.states}
+    exchange = EXCHANGES[held.account.exchange]
+    holdings = summed(exchange, held.wallets, held.balances)
+    older = {each.wallet for each in held.wallets if restored and restored.older(each.as_of)} & {
+        *holdings.states
+    }
     stale = {*holdings.in_state(WalletState.STALE), *older.intersection(holdings.in_state(WalletState.FRESH))}
     return HoldingsView(
-        account_id=account.id,
+        account_id=held.account.id,
         complete=holdings.complete and not older,
         missing_wallets=holdings.in_state(WalletState.NEVER_READ),
         stale_wallets=tuple(wallet for wallet in holdings.states if wallet in stale),
@@ -355,18 +351,26 @@ def holdings_view(
     )
 
 
-def _holding(holding: Holding) -> HoldingView:
-    return HoldingView(**msgspec.structs.asdict(_amounts(holding)), wallets=holding.wallets)
+def _holding(of: Holding) -> HoldingView:
+    return HoldingView(
+        of.asset,
+        amount_text(of.total),
+        _text(of.available),
+        _text(of.locked),
+        _text(of.borrowed),
+        of.stale_as_of,
+        of.wallets,
+    )
 
 
-def _amounts(of: Balance | Holding) -> AmountView:
+def _amounts(of: Balance) -> AmountView:
     return AmountView(
         of.asset,
         amount_text(of.total),
         _text(of.available),
         _text(of.locked),
         _text(of.borrowed),
-        of.stale_as_of if isinstance(of, StoredBalance | Holding) else None,
+        of.stale_as_of if isinstance(of, StoredBalance) else None,
     )
 
 

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 from enum import StrEnum
+from functools import reduce
 
 import msgspec
 
@@ -12,7 +13,7 @@ from contracts.exchanges.types import Exchange
 from contracts.syncs import TotalCheck
 from gateway.rows.balances import StoredBalance, StoredWallet
 
-EXACT_DIGITS = 200
+EXACT = Context(prec=200)
 
 
 class WalletState(StrEnum):
@@ -101,6 +102,10 @@ def _assets(listed: Sequence[StoredBalance]) -> tuple[Holding, ...]:
 
 
 def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
+    if len(parts) == 1:  # most assets are in one wallet
+        (one,) = parts
+        amounts = (one.total, one.available, one.locked, one.borrowed)
+        return Holding(asset, *amounts, (one.wallet,), one.stale_as_of)
     return Holding(
         asset=asset,
         total=_exact_sum([balance.total for balance in parts]),
@@ -120,6 +125,4 @@ def _sum_known(amounts: Sequence[Decimal | None]) -> Decimal | None:
 
 def _exact_sum(amounts: Sequence[Decimal]) -> Decimal:
     """Sum without rounding, because the default context keeps only 28 digits."""
-    with localcontext() as context:
-        context.prec = EXACT_DIGITS
-        return sum(amounts, Decimal(0))
+    return reduce(EXACT.add, amounts)

@@ -149,7 +149,7 @@ async def show_balances(
     account_id: UUID, request: SignedInRequest, pool: Database, restored: Restored
 ) -> BalancesView:
     """Show the balances by wallet and asset, with the state of each wallet."""
-    return balances_view(*await look.find_balances(pool, request.user.id, account_id), restored)
+    return balances_view(await look.find_held(pool, request.user.id, account_id), restored)
 
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
@@ -157,7 +157,7 @@ async def show_holdings(
     account_id: UUID, request: SignedInRequest, pool: Database, restored: Restored
 ) -> HoldingsView:
     """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
-    return holdings_view(*await look.find_balances(pool, request.user.id, account_id), restored)
+    return holdings_view(await look.find_held(pool, request.user.id, account_id), restored)
 
 
 def _shown(accepted: Accepted, egress: tuple[str, ...], notes: tuple[str, ...]) -> Response[AccountView]:

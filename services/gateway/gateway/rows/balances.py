@@ -11,6 +11,7 @@ import msgspec
 from contracts.faults import CodeText
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
+from gateway.rows.accounts import Account
 from gateway.rows.syncs import ReadDetail
 
 
@@ -73,12 +74,26 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
     wallet: str
     stale_as_of: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no number; the rest was checked when it was recorded."""
+        for amount in (self.total, self.available, self.locked, self.borrowed):
+            if amount is not None and not amount.is_finite():
+                raise ValueError("the stored amount is not finite")
+
 
 class Place(msgspec.Struct, frozen=True):
     """A wallet of an account."""
 
     account_id: UUID
     wallet: str
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An account with its stored wallets, and its balances by asset and wallet, as of one moment."""
+
+    account: Account
+    wallets: list[StoredWallet]
+    balances: list[StoredBalance]
 
 
 class Stored(msgspec.Struct, frozen=True):

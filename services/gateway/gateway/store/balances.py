@@ -1,11 +1,25 @@
 """The last reads of wallets."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import LiteralString
 from uuid import UUID
 
-from gateway.rows.balances import Place, StoredBalance, StoredWallet
-from gateway.store.pool import Connection, execute, fetch_all
+import msgspec
+
+from gateway.rows.balances import Held, Place, StoredBalance
+from gateway.store.pool import Connection, execute, fetch_value
+
+# The stored wallets of an account of the query, as JSON; times and amounts are text.
+WALLETS_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
+            'wallet', wallet, 'as_of', as_of, 'total_check', total_check, 'error_code', error_code,
+            'error', error, 'sync_number', sync_number, 'detail', detail))
+            from account_wallets where account_id = accounts.id), '[]')"""
+# Its balances by asset and wallet, ordered as Python orders texts.
+BALANCES_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
+            'wallet', wallet, 'asset', asset, 'total', total::text, 'available', available::text,
+            'locked', locked::text, 'borrowed', borrowed::text, 'stale_as_of', stale_as_of)
+            order by asset collate "C", wallet collate "C")
+            from balances where account_id = accounts.id), '[]')"""
 
 
 async def replace_balances(connection: Connection, lists: Mapping[Place, Sequence[StoredBalance]]) -> None:
@@ -36,49 +50,15 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
     )
 
 
-async def list_wallets(connection: Connection, account_id: UUID) -> list[StoredWallet]:
-    """List the stored wallets of an account."""
-    return list((await find_wallets(connection, [account_id])).values())
-
-
-async def find_wallets(connection: Connection, account_ids: list[UUID]) -> dict[Place, StoredWallet]:
-    """Find the stored wallets of accounts."""
-    found = await fetch_all(
+async def find_held(connection: Connection, user_id: UUID, account_id: UUID) -> Held | None:
+    """Find an account of a user with its wallets and balances, by one statement and so as of one moment."""
+    found = await fetch_value(
         connection,
-        _PlacedWallet,
-        """select account_id, wallet, as_of, total_check, error_code, error, sync_number, detail
-           from account_wallets where account_id = any(%(ids)s)""",
-        ids=account_ids,
+        f"""select json_build_object('account', to_json(accounts), 'wallets', {WALLETS_JSON},
+                'balances', {BALANCES_JSON})::text
+            from accounts
+            where id = %(id)s and user_id = %(user_id)s and deleted_at is null""",  # noqa: S608 - constants
+        id=account_id,
+        user_id=user_id,
     )
-    return {Place(each.account_id, each.wallet): each for each in found}
-
-
-async def list_balances(connection: Connection, account_id: UUID) -> list[StoredBalance]:
-    """List the balances of all wallets of an account by asset."""
-    found = await find_balances(connection, [account_id])
-    return sorted(
-        (each for listed in found.values() for each in listed), key=lambda each: (each.asset, each.wallet)
-    )
-
-
-async def find_balances(connection: Connection, account_ids: list[UUID]) -> dict[Place, list[StoredBalance]]:
-    """Find the balances of each wallet of accounts."""
-    found = await fetch_all(
-        connection,
-        _PlacedBalance,
-        """select account_id, wallet, asset, total, available, locked, borrowed, stale_as_of from balances
-           where account_id = any(%(ids)s)""",
-        ids=account_ids,
-    )
-    lists: defaultdict[Place, list[StoredBalance]] = defaultdict(list)
-    for each in found:
-        lists[Place(each.account_id, each.wallet)].append(each)
-    return lists
-
-
-class _PlacedWallet(StoredWallet, frozen=True, kw_only=True):
-    account_id: UUID
-
-
-class _PlacedBalance(StoredBalance, frozen=True, kw_only=True):
-    account_id: UUID
+    return None if found is None else msgspec.json.decode(found, type=Held)

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
+from gateway.rows.accounts import Account
 from gateway.rows.pauses import Begun, Due, Ended, Pause, Stand
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
@@ -29,6 +30,12 @@ class _Kept(msgspec.Struct, frozen=True):
     pause: Pause | None
 
 
+class _Standing(Account, frozen=True, kw_only=True):
+    """An account, and its pause if one holds."""
+
+    pause: Pause | None
+
+
 async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Pause]:
     """Find the pauses that hold."""
     found = await fetch_all(
@@ -41,6 +48,22 @@ async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID
         ids=list(account_ids),
     )
     return {pause.account_id: pause for pause in found}
+
+
+async def find_standing(
+    connection: Connection, user_id: UUID, account_id: UUID | None = None
+) -> list[tuple[Account, Pause | None]]:
+    """Find the accounts of a user, oldest first, or the one with this id, each with the pause that holds."""
+    found = await fetch_all(
+        connection,
+        _Standing,
+        f"""select accounts.*, {PAUSE_JSON} as pause from accounts {OF_ACCOUNTS}
+            where accounts.user_id = %(user_id)s and accounts.deleted_at is null
+                and (%(id)s::uuid is null or accounts.id = %(id)s) order by accounts.id""",  # noqa: S608 - constants
+        user_id=user_id,
+        id=account_id,
+    )
+    return [(each, each.pause) for each in found]
 
 
 async def find_stands(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Stand]:

@@ -14,6 +14,7 @@ from gateway.rows.pauses import Key
 from gateway.rows.syncs import WalletVerdict
 from gateway.store import outbox
 from gateway.store.audit import Action
+from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.pool import Connection, fetch_all
 
 
@@ -66,26 +67,25 @@ class Row(msgspec.Struct, frozen=True):
     message_id: str
 
 
-_FIND: LiteralString = """
-    select json_build_object(
+_FIND: LiteralString = (
+    "select json_build_object("  # noqa: S608 - constants
+    """
         'account_id', accounts.id,
         'key', case when credentials.id is not null then json_build_object(
             'account_id', accounts.id, 'user_id', accounts.user_id, 'exchange', accounts.exchange,
             'exchange_uid', accounts.exchange_uid, 'credential_id', accounts.credential_id,
             'since', credentials.created_at, 'reason', account_pauses.reason,
             'rights', account_pauses.rights) end,
-        'wallets', coalesce((select json_agg(json_build_object(
-            'wallet', wallet, 'as_of', as_of, 'total_check', total_check, 'error_code', error_code,
-            'error', error, 'sync_number', sync_number, 'detail', detail))
-            from account_wallets where account_id = accounts.id), '[]'),
-        'balances', coalesce((select json_agg(json_build_object(
-            'wallet', wallet, 'asset', asset, 'total', total::text, 'available', available::text,
-            'locked', locked::text, 'borrowed', borrowed::text, 'stale_as_of', stale_as_of))
-            from balances where account_id = accounts.id), '[]'))::text
+        'wallets', """
+    + WALLETS_JSON
+    + """, 'balances', """
+    + BALANCES_JSON
+    + """)::text
     from accounts left join credentials on credentials.id = accounts.credential_id
     left join account_pauses on account_pauses.account_id = accounts.id
         and account_pauses.credential_id = accounts.credential_id
     where accounts.id = any(%(ids)s)"""
+)
 
 _END: LiteralString = """
     with said as materialized (
