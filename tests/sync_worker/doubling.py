@@ -41,6 +41,12 @@ def later(seconds: float, written: Callable[[bytes], bytes] = sized) -> Doubling
     return write
 
 
+async def later_and_closed(writer: asyncio.StreamWriter, body: bytes) -> None:
+    """Respond again when the connection is idle, and close it without another request."""
+    await later(0.02)(writer, body)
+    writer.close()
+
+
 async def half_of_the_second(writer: asyncio.StreamWriter, body: bytes) -> None:
     """Respond, and begin a second response that ends only after the next request."""
     again = sized(body)
@@ -64,6 +70,7 @@ TWICE: dict[str, Doubling] = {
     "after 20 ms": later(0.02),
     "after 20 ms, in chunks": later(0.02, chunked),
     "after 2 s": later(2.0),
+    "after 20 ms, and closed": later_and_closed,
     "half of it": half_of_the_second,
     "interim responses": hints_behind,
     "a status without a body": without_body,

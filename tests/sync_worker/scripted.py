@@ -96,9 +96,22 @@ class ScriptedExchange:
                 self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 last = b"\r\nconnection: close" in head.lower()
                 targets.append(head.split(b" ")[1].decode())
+                if last and self.closes:
+                    _say_last(writer)
                 await self.scripts[targets[-1]](writer)
                 await writer.drain()
         writer.close()
+
+
+def _say_last(writer: asyncio.StreamWriter) -> None:
+    """Let the next response say that it is the last one."""
+    write = writer.write
+
+    def write_closing(content: bytes) -> None:
+        status, end, rest = content.partition(b"\r\n")
+        write(status + end + b"connection: close\r\n" + rest if status.startswith(b"HTTP/1.1 ") else content)
+
+    writer.write = write_closing  # type: ignore[method-assign, assignment] # for the rest of the connection
 
 
 def response(body: bytes, status: str = "200 OK", headers: str = "content-type: application/json") -> Script:

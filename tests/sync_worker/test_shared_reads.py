@@ -11,7 +11,9 @@ from tests.sync_worker import scripted as script
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, ScriptedExchange
 from tests.sync_worker.system import Gateway, Worker
 
-ONE_TRY = 3.2
+# Long enough for reads to share, too short for a second try.
+ONE_TRY = 5.0
+SHORT_TRY = 3.2
 
 
 @pytest_asyncio.fixture(name="credential_id", scope="module")
@@ -45,6 +47,15 @@ async def test_a_read_does_not_wait_for_one_that_stalls(
     trading, funding, _ = outcome.wallets
     assert (trading.verdict, funding.verdict) == (Verdict.FAILED, Verdict.COMPLETE)
     assert used(scripted) == sorted([[BALANCE], [VALUATION], [FUNDING, CONFIG]])
+
+
+async def test_a_short_try_sends_all_reads_at_once(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """Two slow reads one after the other might not end in time."""
+    await gateway.sync(gateway.request(credential_id, "us", SHORT_TRY))
+
+    assert used(scripted) == sorted([[BALANCE], [VALUATION], [FUNDING], [CONFIG]])
 
 
 async def test_a_host_that_does_not_close_connections_is_read_alone(

@@ -14,6 +14,7 @@ from contracts.values import Secret
 from deploy.local.certificates import Authority, make_authority
 from deploy.local.ports import LOOPBACK
 from sync_worker.errors import ExchangeUnreachable, UnexpectedResponse
+from sync_worker.exchanges.connections import Shared
 from sync_worker.exchanges.http import Https
 from sync_worker.settings import Proxy as ProxySetting
 from sync_worker.settings import _proxy as read_setting
@@ -52,6 +53,37 @@ async def through(authority: Authority, url: str) -> AsyncIterator[Https]:
 @pytest.fixture(name="proxy", params=["http", "https"])
 def _proxy(request: pytest.FixtureRequest, authority: Authority) -> Proxy:
     return Proxy(authority.issue([LOOPBACK]) if request.param == "https" else None, LOGIN)
+
+
+async def test_two_reads_share_a_tunnel_and_the_exchange_sees_no_login(
+    authority: Authority, server: ScriptedExchange, proxy: Proxy
+) -> None:
+    """The second request is sent as it was signed, too."""
+    async with proxy.listening(), through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https:
+        with Shared() as shared:
+            for _ in range(2):
+                await https.send(server.origin, read_of(TARGET, HEADERS), 8, shared)
+
+            assert await shared.closed_by_server(5)
+        assert (len(proxy.heads), server.connections) == (1, [[TARGET, TARGET]])
+        assert not any(b"proxy" in head.lower() for head in server.heads)
+
+
+async def test_an_exchange_that_speaks_first_is_refused_through_a_proxy(
+    authority: Authority, proxy: Proxy
+) -> None:
+    """Its bytes come with the handshake, before the connection is given to the client."""
+    greeting = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    server = ScriptedExchange(authority.issue([LOOPBACK]), greeting)
+    async with (
+        server.listening(),
+        proxy.listening(),
+        through(authority, f"{proxy.scheme}://{ENCODED}@{proxy.place}") as https,
+    ):
+        with pytest.raises(ExchangeUnreachable):
+            await https.send(server.origin, read_of(TARGET, HEADERS), 8)
+
+    assert server.heads == []
 
 
 async def test_a_call_goes_through_the_proxy_and_none_of_it_is_read_there(

@@ -28,6 +28,7 @@ class Guarded(ResponseHandler):
         self._waits = False
         self._answered = False
         self._unrequested = False
+        self._says_last = False
 
     @property
     def is_whole(self) -> bool:
@@ -38,6 +39,12 @@ class Guarded(ResponseHandler):
         """Expect the response of a request, which aiohttp is about to send."""
         self._waits, self._answered = True, False
         super().set_response_params(**params)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; through a proxy, bytes of the handshake with the exchange may have come before."""
+        super().connection_made(transport)
+        if self._unrequested:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Receive bytes of the response; abort if no request waits for one."""
@@ -55,12 +62,13 @@ class Guarded(ResponseHandler):
         """Take the head of a response."""
         self._unrequested |= self._answered
         self._answered |= data[0].code >= FINAL
+        self._says_last = data[0].should_close
         super().feed_data(data, size)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note whether the server closed the connection after a whole response."""
+        """Note whether the server closed the connection after a whole response that said so."""
         if self.ended is not None and not self.ended.done():
-            self.ended.set_result(exc is None and self.is_whole)
+            self.ended.set_result(exc is None and self.is_whole and self._says_last)
         super().connection_lost(exc)
 
     def _holds_more(self) -> bool:
@@ -83,13 +91,13 @@ class Shared:
     """A connection for two requests of one credential, the second after the response to the first.
 
     The response to the first one is its own, because nothing came before it. The second request says
-    `connection: close`, and its response is its own only if the server then closed the connection and sent
-    nothing else: had the server answered the first request twice, one more response would come.
+    `connection: close`. Its response counts only if it says so, too, the server then closed the connection,
+    and nothing else came: a second response to the first request does not say that it is the last one.
     """
 
     def __init__(self) -> None:
         self._connection: Guarded | None = None
-        self.used_again = False
+        self.used_again = self._offered = False
 
     def __enter__(self) -> Self:
         """Return this connection, which opens with its first request."""
@@ -99,23 +107,27 @@ class Shared:
         """Close the connection."""
         self.close()
 
-    @property
-    def is_free(self) -> bool:
-        """Return whether the connection is open and can take the second request."""
+    def offer(self) -> bool:
+        """Return whether the next request is the second one on this connection, and so the last."""
         kept = self._connection
-        if kept is None or self.used_again:
-            return False
-        return kept.is_whole and not kept.should_close and kept.is_connected()
+        self._offered = (
+            kept is not None
+            and not self.used_again
+            and kept.is_whole
+            and not kept.should_close
+            and kept.is_connected()
+        )
+        return self._offered
 
     def hold(self, connection: Guarded) -> None:
         """Use a new connection in place of the one before."""
         self.close()
-        self._connection, self.used_again = connection, False
+        self._connection, self.used_again, self._offered = connection, False, False
         connection.shared = True
 
     def take(self) -> Guarded | None:
         """Return the connection for the second request; None if a new one must be opened."""
-        if not self.is_free or self._connection is None:
+        if not self._offered or not self.offer() or self._connection is None:
             return None
         self.used_again = True
         self._connection.ended = asyncio.get_running_loop().create_future()
@@ -123,11 +135,12 @@ class Shared:
 
     async def closed_by_server(self, seconds: float) -> bool:
         """Wait until the server closes the connection; returns whether it did, and sent nothing else."""
-        if self._connection is None or self._connection.ended is None:
+        kept = self._connection
+        if kept is None or kept.ended is None or not (kept.ended.done() or kept.is_whole):
             return False
         try:
             async with asyncio.timeout(seconds):
-                return await self._connection.ended
+                return await kept.ended
         except TimeoutError:
             return False
 

@@ -96,7 +96,7 @@ class Https:
         request = httpx.Request(
             read.method,
             origin + read.target,
-            headers=_sent(read.headers, last=shared is not None and shared.is_free),
+            headers=_sent(read.headers, last=shared is not None and shared.offer()),
             content=read.content.encode(),
             extensions=bounds,
         )

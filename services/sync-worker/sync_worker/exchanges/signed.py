@@ -15,7 +15,7 @@ from contracts.exchanges.types import OWN, Exchange, Read
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from sync_worker.broker import Access, Broker
-from sync_worker.errors import ClocksDisagree, ExchangeTimeout
+from sync_worker.errors import ClocksDisagree, ExchangeTimeout, ExchangeUnreachable
 from sync_worker.exchanges.clock import ExchangeClock, Measurement
 from sync_worker.exchanges.connections import Shared
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
@@ -58,6 +58,8 @@ CALL_NEEDS_SECONDS = 0.9
 STALL_SECONDS = 1.0
 # Servers close with their last response. One that takes longer is not asked to again for a while.
 CLOSE_SECONDS = 1.0
+# With less time for a try, all reads are sent at once.
+PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
 
 
 class Reader:
@@ -97,7 +99,9 @@ class Reader:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
-        pairs = paired(signed, {host for host in hosts if self._parts.https.shares(hosts[host])})
+        in_time = access.ends - time.monotonic() > PAIR_SECONDS
+        shareable = {host for host in hosts if in_time and self._parts.https.shares(hosts[host])}
+        pairs = paired(signed, shareable)
         read = await asyncio.gather(*(self._read_pair(access, hosts, pair) for pair in pairs))
         # The first reads of the pairs are the first half, in order, and the second ones follow them.
         return [each[0] for each in read] + [each[1] for each in read if len(each) > 1]
@@ -110,41 +114,46 @@ class Reader:
         if not rest:
             return [await self._fetch(access, origin, first)]
         with Shared() as shared:
-            async with asyncio.TaskGroup() as group:
-                earlier = group.create_task(self._fetch(access, origin, first, shared))
+            earlier = asyncio.create_task(self._fetch(access, origin, first, shared))
+            try:
                 await asyncio.wait({earlier}, timeout=STALL_SECONDS)
                 later = await self._fetch(access, origin, rest[0], shared if earlier.done() else None)
-            return [earlier.result(), later]
+                return [await earlier, later]
+            finally:
+                earlier.cancel()
 
     async def _fetch(
         self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
     ) -> Fetched | Failure:
-        """Fetch a read, and retry once if the dialect says that this helps and there is time."""
+        """Fetch a read, and once more if its response may be another's or the dialect says that it helps."""
         fetched = await self._try(access, origin, read, shared)
-        if isinstance(fetched, Fetched):
-            return fetched
-        wait = self._dialect.again_in(read.name, fetched)
-        if wait is None or access.ends - time.monotonic() < wait + CALL_NEEDS_SECONDS:
+        if await self._is_its_own(access, fetched, shared):
+            wait = None if isinstance(fetched, Fetched) else self._dialect.again_in(read.name, fetched)
+            if wait is None:
+                return fetched
+        else:
+            self._parts.https.unshare(origin)
+            fetched = ExchangeUnreachable("The answer may belong to another request.")
+            passing = failure(Code.EXCHANGE_UNAVAILABLE)
+            wait = self._dialect.again_in(read.name, passing) or 0.0
+        if access.ends - time.monotonic() < wait + CALL_NEEDS_SECONDS:
             return fetched
         await asyncio.sleep(wait)
         return await self._try(access, origin, read)
 
+    async def _is_its_own(self, access: Access, fetched: Fetched | Failure, shared: Shared | None) -> bool:
+        """Return whether a response belongs to its read; a timeout is no response."""
+        if shared is None or not shared.used_again or isinstance(fetched, ExchangeTimeout):
+            return True
+        return await shared.closed_by_server(min(CLOSE_SECONDS, access.ends - time.monotonic()))
+
     async def _try(
         self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
     ) -> Fetched | Failure:
-        """Send a read once, and once more alone if the response on a shared connection may be another's."""
         try:
-            fetched: Fetched | Failure = await self._send(
-                read, access.region, origin, access.ends - time.monotonic(), shared
-            )
+            return await self._send(read, access.region, origin, access.ends - time.monotonic(), shared)
         except Failure as fault:
-            fetched = fault
-        if shared is None or not shared.used_again or isinstance(fetched, ExchangeTimeout):
-            return fetched
-        if await shared.closed_by_server(CLOSE_SECONDS):
-            return fetched
-        self._parts.https.unshare(origin)
-        return await self._try(access, origin, read)
+            return fault
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()

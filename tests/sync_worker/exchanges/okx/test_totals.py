@@ -1,5 +1,7 @@
 """The exchange refuses its total: which requests are repeated, and the verdicts then."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -18,6 +20,7 @@ async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[
     yield await gateway.store(accounts["plain"])
 
 
+A_SECOND = 1.0
 TOO_OFTEN = script.refusal("50011", status="429 Too Many Requests")
 
 
@@ -36,6 +39,25 @@ async def test_a_refused_total_is_asked_for_once_more(
     first, again = (_signed(head) for head in scripted.heads if VALUATION.encode() in head)
     assert again == first
     assert (scripted.targets().count(BALANCE), scripted.targets().count(FUNDING)) == (1, 1)
+
+
+async def test_a_total_lost_with_its_connection_is_asked_for_within_the_limit(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
+) -> None:
+    """The exchange allows one valuation a second, and may have counted the one whose response was lost."""
+    answer, asked = scripted.scripts[VALUATION], list[float]()
+
+    async def limited(writer: asyncio.StreamWriter) -> None:
+        asked.append(time.monotonic())
+        soon = len(asked) > 1 and asked[-1] - asked[-2] < A_SECOND
+        await (script.reset if len(asked) == 1 else TOO_OFTEN if soon else answer)(writer)
+
+    scripted.scripts[VALUATION] = limited
+
+    outcome = await gateway.sync(gateway.request(credential_id, "us"))
+
+    assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.AGREES] * 2
+    assert len(asked) == 2
 
 
 LASTING: dict[str, tuple[Script, float, int]] = {
