@@ -9,6 +9,7 @@ from psycopg import AsyncClientCursor
 
 from deploy.local.postgres import SUPERUSER, Postgres
 from tests.bench.measuring import Measured
+from tests.bench.plans import plans
 from tests.bench.report import Report, median_of, middle, ratio
 from tests.bench.stacks import Bench
 from tests.bench.whole_job import OURS, run
@@ -53,6 +54,7 @@ async def growth(bench: Bench, options: argparse.Namespace, report: Report) -> N
         scans += [(str(kept), *each) for each in _read(before, after, total)]
     report.table("Growth", COLUMNS, rows)
     report.table("Full scans that read more than ten rows for each sync", SCAN_COLUMNS, scans)
+    await plans(bench, options, report)
 
 
 def _row(measured: list[Measured]) -> tuple[str, ...]:

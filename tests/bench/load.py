@@ -1,9 +1,10 @@
 """The load generator: a program of its own that sends prepared requests over raw sockets and times them.
 
-It reads a plan (JSON) from its standard input. With `rate` 0 each of `clients` connections sends its next
-request when the last one was answered; otherwise requests come at an even rate, and their time counts from
-when they were due. No request is sent again before `apart` seconds have passed since its answer. It prints
-`begin` and `end` around the measured window, and then a line of JSON.
+It reads a plan (JSON) from its standard input. Its connections divide themselves over `ports`. With `rate` 0
+each of `clients` connections sends its next request when the last one was answered; otherwise requests come
+at an even rate, and their time counts from when they were due. No request is sent again before `apart`
+seconds have passed since its answer. It prints `begin` and `end` around the measured window, and then a line
+of JSON.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
+from itertools import cycle
 from typing import Any, cast
 
 import uvloop
@@ -79,10 +81,8 @@ class Load:
     async def run(self) -> dict[str, Any]:
         """Run the plan and return its results."""
         loop = asyncio.get_running_loop()
-        for _ in range(self._plan["clients"]):
-            _, client = await loop.create_connection(
-                lambda: Client(self), self._plan["host"], self._plan["port"]
-            )
+        for _, port in zip(range(self._plan["clients"]), cycle(self._plan["ports"]), strict=False):
+            _, client = await loop.create_connection(lambda: Client(self), self._plan["host"], port)
             self._free.append(client)
         ticking = None if self._closed_loop else asyncio.create_task(self._tick(self._plan["rate"]))
         if self._closed_loop:
