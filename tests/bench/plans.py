@@ -109,7 +109,7 @@ def _rows(
     for text, each in sorted(statements.items(), key=lambda named: -named[1].runs):
         whole = (f"{table} ({planned} of {rows.get(table, 0)} rows)" for table, planned in each.whole.items())
         yield (
-            first_words(text),
+            first_words(text) or "(of a function)",
             ", ".join(each.tables) or "-",
             f"{each.runs / max(1, syncs):.4f}",
             ", ".join(each.indexes) or "-",
