@@ -19,10 +19,12 @@ from deploy.local.processes import PartFailed
 from tests.bench.added import added
 from tests.bench.fetch.comparing import fetches
 from tests.bench.growth import growth
+from tests.bench.idle import idle
 from tests.bench.profile import profile
 from tests.bench.reads import reads
 from tests.bench.report import Report
 from tests.bench.rival.running import Shape
+from tests.bench.scale import scale
 from tests.bench.stacks import WITHOUT_LIMITS, Bench, running_bench
 from tests.bench.start import start
 from tests.bench.whole_job import CONTENDERS, compare
@@ -37,6 +39,8 @@ BENCHES: dict[str, Run] = {
     "added": added,
     "reads": reads,
     "fetch": fetches,
+    "scale": scale,
+    "idle": idle,
     "start": start,
     PROFILE: profile,
 }

@@ -44,6 +44,6 @@ async def added(bench: Bench, options: argparse.Namespace, report: Report) -> No
         for (system, share), measured in found.items()
     ]
     report.table("Latency added", COLUMNS, rows)
-    for (system, share), tried in found.items():
-        for failed in (each.failed for each in tried if each.failed):
+    for (system, share), runs in found.items():
+        for failed in (each.failed for each in runs if each.failed):
             report.say(f"\nFailed ({system}, {share:.0%}): {failed}")

@@ -9,6 +9,7 @@ from psycopg import AsyncClientCursor
 
 from deploy.local.postgres import SUPERUSER, Postgres
 from tests.bench.measuring import Measured
+from tests.bench.plans import plans
 from tests.bench.report import Report, median_of, middle, ratio
 from tests.bench.stacks import Bench
 from tests.bench.whole_job import OURS, run
@@ -21,8 +22,8 @@ SCANNED = """
 select relname, coalesce(seq_scan, 0), coalesce(seq_tup_read, 0) from pg_stat_user_tables order by relname
 """
 COLUMNS = (
-    *("accounts", "syncs kept", "syncs/s", "p99 ms", "CPU ms/sync", "CPU to first", "gateway RSS MiB"),
-    *("PostgreSQL PSS MiB", "database MiB"),
+    *("accounts", "syncs kept", "syncs/s", "p99 ms", "CPU ms/sync", "CPU to first", "programs ms"),
+    *("PostgreSQL ms", "gateway RSS MiB", "PostgreSQL PSS MiB", "database MiB"),
 )
 SCAN_COLUMNS = ("accounts", "table", "full scans per sync", "rows read by them per sync")
 Scans = dict[str, tuple[int, int]]
@@ -48,11 +49,12 @@ async def growth(bench: Bench, options: argparse.Namespace, report: Report) -> N
         after, cost = await _scans(database), median_of(each.machine for each in measured)
         first = first or cost
         syncs, size = await _size(database)
-        rows.append((str(kept), str(syncs), *_row(measured), ratio(cost, first), *_memory(measured), size))
+        rows.append((str(kept), str(syncs), *_row(measured), ratio(cost, first), *_parts(measured), size))
         total = sum(each.answers for each in measured)
         scans += [(str(kept), *each) for each in _read(before, after, total)]
     report.table("Growth", COLUMNS, rows)
     report.table("Full scans that read more than ten rows for each sync", SCAN_COLUMNS, scans)
+    await plans(bench, options, report)
 
 
 def _row(measured: list[Measured]) -> tuple[str, ...]:
@@ -63,8 +65,10 @@ def _row(measured: list[Measured]) -> tuple[str, ...]:
     )
 
 
-def _memory(measured: list[Measured]) -> tuple[str, ...]:
+def _parts(measured: list[Measured]) -> tuple[str, ...]:
     return (
+        middle((sum(each.groups.values()) for each in measured), 2),
+        middle((each.groups["postgres"] for each in measured), 2),
         middle((each.memory["gateway"].rss for each in measured), 0),
         middle((each.memory["postgres"].pss for each in measured), 0),
     )

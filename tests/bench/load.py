@@ -1,6 +1,7 @@
 """The load generator: a program of its own that sends prepared requests over raw sockets and times them.
 
-It reads a plan (JSON) from its standard input. With `rate` 0 each of `clients` connections sends its next
+It reads a plan (JSON) from its standard input. Its connections divide themselves over `ports`, and each comes
+from an address of its own, as those of users do. With `rate` 0 each of `clients` connections sends its next
 request when the last one was answered; otherwise requests come at an even rate, and their time counts from
 when they were due. No request is sent again before `apart` seconds have passed since its answer. It prints
 `begin` and `end` around the measured window, and then a line of JSON.
@@ -12,6 +13,8 @@ import os
 import sys
 import time
 from collections import Counter, deque
+from ipaddress import IPv4Address
+from itertools import cycle
 from typing import Any, cast
 
 import uvloop
@@ -20,6 +23,8 @@ HEAD_ENDS = b"\r\n\r\n"
 LENGTH = b"content-length:"
 CONNECTS_AT_ONCE = 64
 SHOWN_BYTES = 160
+# Linux has all of 127.0.0.0/8 on its loopback interface.
+FIRST_ADDRESS = IPv4Address("127.1.0.1")
 
 
 class Client(asyncio.Protocol):
@@ -79,9 +84,10 @@ class Load:
     async def run(self) -> dict[str, Any]:
         """Run the plan and return its results."""
         loop = asyncio.get_running_loop()
-        for _ in range(self._plan["clients"]):
+        for number, port in zip(range(self._plan["clients"]), cycle(self._plan["ports"]), strict=False):
+            own = (str(FIRST_ADDRESS + number), 0)
             _, client = await loop.create_connection(
-                lambda: Client(self), self._plan["host"], self._plan["port"]
+                lambda: Client(self), self._plan["host"], port, local_addr=own
             )
             self._free.append(client)
         ticking = None if self._closed_loop else asyncio.create_task(self._tick(self._plan["rate"]))

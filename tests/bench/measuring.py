@@ -18,9 +18,9 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Requests to send, and how: see `load.py`."""
+    """Requests to send, to which ports, and how: see `load.py`."""
 
-    port: int
+    ports: Sequence[int]
     requests: Sequence[bytes]
     clients: int
     seconds: float
@@ -33,7 +33,7 @@ class Plan:
         """Return the plan as the generator reads it."""
         plan = {
             "host": LOOPBACK,
-            "port": self.port,
+            "ports": self.ports,
             "requests": [each.decode() for each in self.requests],
             "clients": self.clients,
             "seconds": self.seconds,

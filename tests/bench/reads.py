@@ -38,7 +38,7 @@ async def reads(bench: Bench, options: argparse.Namespace, report: Report) -> No
         for _ in range(options.repetitions):
             for name, path in READS.items():
                 ours = Plan(
-                    bench.stack.ports["gateway"],
+                    [bench.stack.ports["gateway"]],
                     [bench.ours.read(LARGE, path)] * CLIENTS,
                     CLIENTS,
                     options.seconds,
@@ -46,7 +46,7 @@ async def reads(bench: Bench, options: argparse.Namespace, report: Report) -> No
                     expect="{",
                 )
                 request = f"GET /{name} HTTP/1.1\r\nHost: {LOOPBACK}\r\n\r\n".encode()
-                bare = Plan(port, [request] * CLIENTS, CLIENTS, options.seconds, apart=0, expect="{")
+                bare = Plan([port], [request] * CLIENTS, CLIENTS, options.seconds, apart=0, expect="{")
                 for system, plan in (("ours", ours), ("bare Litestar", bare)):
                     with bench.only(SERVICES):
                         await asyncio.sleep(SETTLING_SECONDS)

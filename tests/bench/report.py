@@ -79,3 +79,9 @@ def _git(*words: str) -> str:
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def first_words(statement: str, width: int = 60) -> str:
+    """Return the beginning of a statement in one line, for a cell."""
+    line = " ".join(statement.split()).replace("|", "\\|")
+    return line if len(line) <= width else f"{line[:width]}…"

@@ -78,7 +78,7 @@ async def run(bench: Bench, system: str, *, clients: int, seconds: float, rate: 
         requests = [bench.rival.request(name, funding=system == TWO_CALLS) for name in bench.names]
     # The first answers come together, and later the more clients there are.
     warm = WARM_SECONDS + (0 if rate else clients / CLIENTS_A_SECOND)
-    plan = Plan(port, requests, min(clients, len(requests)), seconds, warm, rate=rate)
+    plan = Plan([port], requests, min(clients, len(requests)), seconds, warm, rate=rate)
     with bench.only(SERVICES if system == OURS else RIVALS):
         await asyncio.sleep(SETTLING_SECONDS)
         return await measure(plan, bench.groups)

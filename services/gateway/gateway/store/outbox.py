@@ -37,7 +37,9 @@ async def put(connection: Connection, message: Outgoing) -> None:
 
 
 async def put_all(connection: Connection, messages: list[Outgoing]) -> None:
-    """Write many messages with one statement, except those already in the outbox."""
+    """Write many messages with one statement, if any, except those already in the outbox."""
+    if not messages:
+        return
     await execute(
         connection,
         """insert into outbox (message_id, subject, stream, headers, body, sync_id, traceparent)

@@ -87,6 +87,8 @@ _FIND: LiteralString = (
     where accounts.id = any(%(ids)s)"""
 )
 
+# PostgreSQL expects a hundred rows of any JSON, for which it would read all open syncs, and all accounts of
+# some thousand: the lists of ids, and a condition that no partial index has, lead it to the primary keys.
 _END: LiteralString = """
     with said as materialized (
         select * from json_to_recordset(%(ended)s::json) as said (
@@ -98,7 +100,8 @@ _END: LiteralString = """
         update syncs set status = said.status, finished_at = said.finished_at,
             holdings_count = said.holdings_count, error_code = said.error_code, error = said.error,
             wallets = said.wallets
-        from said where syncs.id = said.id and syncs.status = 'queued' returning syncs.id),
+        from said where syncs.id = said.id and syncs.id = any(%(ids)s) and syncs.finished_at is null
+        returning syncs.id),
     unproven as (
         insert into unproven_syncs (sync_id) select id from said where rights_unproven
         on conflict do nothing),
@@ -107,7 +110,7 @@ _END: LiteralString = """
             last_error_code = said.error_code,
             last_synced_at = case when said.completed_as_of is null then last_synced_at
                 else greatest(last_synced_at, least(now(), said.completed_as_of)) end
-        from said where accounts.id = said.account_id),"""
+        from said where accounts.id = said.account_id and accounts.id = any(%(account_ids)s)),"""
 
 _KEEP: LiteralString = """
     kept as (
@@ -168,6 +171,8 @@ async def write(
             select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent{values}
             from said on conflict (message_id) do nothing returning id, message_id""",  # noqa: S608 - constants
         ended=msgspec.json.encode(ended).decode(),
+        ids=[sync.id for sync in ended],
+        account_ids=[sync.account_id for sync in ended if sync.account_id],
         wallets=msgspec.json.encode(placed).decode(),
         action=Action.SYNC_RECORDED,
         lease=lease,

@@ -43,12 +43,14 @@ async def find(connection: Connection, sync_id: UUID) -> Sync | None:
     return await fetch_one(connection, Sync, "select * from syncs where id = %(id)s", id=sync_id)
 
 
+# An open sync has no end. A condition on its status would have PostgreSQL read all open syncs by a partial
+# index of these, however many wait, and not only these by their ids.
 _QUEUED: LiteralString = """
     select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at, syncs.deadline,
         syncs.publications, clock_timestamp() as now, accounts.deleted_at is not null as deleted,
         accounts.user_id, accounts.credential_id
     from accounts join syncs on syncs.account_id = accounts.id
-    where syncs.id = any(%(ids)s) and syncs.status = 'queued' order by accounts.id"""
+    where syncs.id = any(%(ids)s) and syncs.finished_at is null order by accounts.id"""
 
 
 async def find_queued(connection: Connection, sync_ids: list[UUID]) -> dict[UUID, Queued]:

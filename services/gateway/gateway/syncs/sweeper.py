@@ -95,8 +95,7 @@ class Sweeper:
 
     async def _look(self) -> None:
         """Read the progress on the bus, and the start of this gateway's uninterrupted database access."""
-        async with self._pool.transaction() as connection:
-            moment = await database_time(connection)
+        moment = await self._pool.single(database_time)
         if self._since is None or time.monotonic() - self._contact > PAUSE_SECONDS:
             self._since = moment
         self._swept = moment
@@ -176,8 +175,8 @@ class Sweeper:
 
     async def _name_unknown(self) -> None:
         """Log, once per change, the exchanges of open syncs that only another gateway version knows."""
-        async with self._pool.transaction() as connection:
-            unknown = sorted(await syncs.find_unknown(connection, list(EXCHANGES)))
+        find = partial(syncs.find_unknown, exchanges=list(EXCHANGES))
+        unknown = sorted(await self._pool.single(find, waits=True))
         if unknown and unknown != self._unknown:
             log.warning("exchanges_unknown", exchanges=unknown)
         self._unknown = unknown
@@ -185,7 +184,6 @@ class Sweeper:
     async def _forget(self, delete: Delete) -> None:
         """Delete expired rows in batches, so that locks are held briefly."""
         for _ in range(BATCHES):
-            async with self._pool.transaction() as connection:
-                deleted = await delete(connection, FORGET_BATCH)
+            deleted = await self._pool.single(lambda one: delete(one, FORGET_BATCH), waits=True)
             if deleted < FORGET_BATCH:
                 return
