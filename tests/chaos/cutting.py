@@ -1,0 +1,101 @@
+"""Cuts a gateway's transaction at an exact point: it waits there until the test lets it go on."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from deploy.database.roles import Connection
+from deploy.local.postgres import SUPERUSER
+from gateway.outbox.relay import LEASE_SECONDS
+from tests.chaos.parts import World
+
+# The first key of the advisory locks; the second one is the number of rows in the transaction.
+LOCKS = 2711
+MOST_ROWS = 64
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A point of transactions with at least so many rows: a trigger, and the query that counts these rows."""
+
+    trigger: str
+    rows: str
+    least: int = 2
+
+
+OF_THIS_TRANSACTION = "select count(*) from syncs where xmin = pg_current_xact_id()::xid"
+# A deferred trigger runs in the commit, after the last statement.
+RECORDED = Point(
+    """create constraint trigger cut after update of status on syncs deferrable initially deferred
+       for each row execute function cut()""",
+    OF_THIS_TRANSACTION,
+)
+
+
+def accepted_except(account: str) -> Point:
+    """Return the commit of each accepted request for another account than this one."""
+    return Point(
+        f"""create constraint trigger cut after insert on syncs deferrable initially deferred
+            for each row when (new.account_id <> '{account}') execute function cut()""",
+        OF_THIS_TRANSACTION,
+        1,
+    )
+
+
+def deleted(stream: str) -> Point:
+    """Return the deletion of messages that a stream has confirmed."""
+    return Point(
+        """create trigger cut after delete on outbox referencing old table as gone
+           for each statement execute function cut()""",
+        f"select count(*) from gone where stream = '{stream}'",  # noqa: S608 - a constant
+    )
+
+
+class Cut:
+    """Transactions that wait at a point."""
+
+    def __init__(self, keeper: Connection) -> None:
+        self._keeper = keeper
+
+    async def waiting(self) -> list[int]:
+        """Return the number of rows of each transaction that waits."""
+        rows = await self._keeper.execute(
+            """select objid::integer from pg_locks
+               where locktype = 'advisory' and classid = %s and not granted""",
+            [LOCKS],
+        )
+        return [int(size) for (size,) in await rows.fetchall()]
+
+    async def release(self) -> None:
+        """Let all transactions go on."""
+        await self._keeper.execute("select pg_advisory_unlock_all()")
+
+
+@asynccontextmanager
+async def cutting(world: World, point: Point) -> AsyncIterator[Cut]:
+    """Let transactions wait at a point until the release, at the latest until the end of the block."""
+    async with await world.parts.database.connect(SUPERUSER) as keeper:
+        await keeper.execute(
+            "select pg_advisory_lock(%s, rows) from generate_series(1, %s) rows", [LOCKS, MOST_ROWS]
+        )
+        await keeper.execute(
+            f"""create function cut() returns trigger language plpgsql security definer as $$
+                declare size integer := ({point.rows});
+                begin
+                    if size >= {point.least} then
+                        perform pg_advisory_xact_lock_shared({LOCKS}, size);
+                    end if;
+                    return null;
+                end $$""".encode()
+        )
+        await keeper.execute(point.trigger.encode())
+        try:
+            yield Cut(keeper)
+        finally:
+            await keeper.execute("select pg_advisory_unlock_all()")
+            await keeper.execute("drop function cut() cascade")
+
+
+async def lease_ends(world: World) -> None:
+    """Let the time of each lease in the outbox pass."""
+    await world.rows("update outbox set next_at = next_at - make_interval(secs => %s)", LEASE_SECONDS)

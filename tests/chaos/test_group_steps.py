@@ -1,0 +1,352 @@
+"""Three of each service, and one dies between two steps of a group of syncs: each sync stands once.
+
+The steps are those of docs/decisions/0010 and 0044: a message is published after its commit and deleted after
+its stream has confirmed it, and an outcome is acknowledged after its commit.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from signal import SIGKILL, SIGSTOP
+
+import httpx
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from chassis.bus.provision import create_streams
+from deploy.simulator.okx.accounts import load_accounts
+from tests.chaos.cutting import RECORDED, Cut, accepted_except, cutting, deleted, lease_ends
+from tests.chaos.groups import CONSUMERS, EVENTS, OUTCOMES, REQUESTS, Group, unacknowledged
+from tests.chaos.parts import World
+from tests.conformance.simulated import write_accounts
+from tests.loading import UNLIMITED
+from tests.system.person import CALL_SECONDS, Person
+from tests.waiting import until
+
+OF_EACH = 3
+SIZE = 12
+SHARE = SIZE // OF_EACH
+ACCOUNTS = [f"account-{number}" for number in range(SIZE + 1)]
+
+
+@pytest_asyncio.fixture(name="one_world", scope="module")
+async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Run three of each service; the first of each is the one that dies."""
+    directory = tmp_path_factory.mktemp("groups")
+    write_accounts(directory / "accounts.toml", ACCOUNTS)
+    world = await World.start(directory, directory / "accounts.toml", None, **UNLIMITED)
+    for name in [*world.services]:
+        for each in of_each(name)[1:]:
+            world.services[each] = world.replica(name)
+            await world.services[each].start()
+    yield world
+    await asyncio.gather(*(service.close() for service in world.services.values()))
+    await world.stop()
+
+
+@pytest_asyncio.fixture(name="owners", scope="module")
+async def _owners(one_world: World) -> AsyncIterator[dict[str, Person]]:
+    """Yield accounts, each with its user at an address of their own."""
+    await until(one_world.ready, 30)
+    simulated = load_accounts(one_world.directory / "accounts.toml")
+    base = f"{one_world.services['gateway'].url}/api/v1"
+    async with AsyncExitStack() as stack:
+
+        async def connected(number: int, name: str) -> tuple[str, Person]:
+            address = httpx.AsyncHTTPTransport(local_address=f"127.0.1.{number + 1}")
+            client = httpx.AsyncClient(transport=address, base_url=base, timeout=CALL_SECONDS)
+            person = Person(await stack.enter_async_context(client), simulated)
+            await person.sign_up()
+            return (await person.connect(name))["id"], person
+
+        yield dict(await asyncio.gather(*(connected(*each) for each in enumerate(ACCOUNTS))))
+
+
+@pytest_asyncio.fixture(name="group")
+async def _group(world: World, bus: Client, owners: dict[str, Person]) -> Group:
+    group = Group(world, bus, owners, of_each("gateway"))
+    await group.begin()
+    return group
+
+
+def of_each(service: str) -> list[str]:
+    """Return the names of the processes of a service."""
+    return [service, *(f"{service}-{number}" for number in range(1, OF_EACH))]
+
+
+def are(waiting: Callable[[], Awaitable[list[int]]], number: int) -> Callable[[], Awaitable[bool]]:
+    """Return the condition that so many transactions wait."""
+
+    async def there() -> bool:
+        return len(await waiting()) == number
+
+    return there
+
+
+@asynccontextmanager
+async def suspended(world: World, names: list[str]) -> AsyncIterator[None]:
+    """Suspend processes."""
+    async with AsyncExitStack() as stack:
+        for name in names:
+            await stack.enter_async_context(world.services[name].held())
+        yield
+
+
+async def pulled(bus: Client, stream: str, number: int) -> None:
+    """Wait until so many messages of a stream are delivered and not acknowledged."""
+
+    async def there() -> bool:
+        return await unacknowledged(bus, stream) == number
+
+    await until(there)
+
+
+async def at_most_ask(bus: Client, stream: str, number: int) -> None:
+    """Wait until the server has forgotten the fetches of suspended processes."""
+
+    async def there() -> bool:
+        info = await bus.jetstream().consumer_info(stream, CONSUMERS[stream])
+        return (info.num_waiting or 0) <= number
+
+    await until(there)
+
+
+@asynccontextmanager
+async def outcomes_come(world: World, bus: Client, group: Group) -> AsyncIterator[None]:
+    """Let the first gateway alone get all outcomes of the group at once; the others go on at the end."""
+    first, *others = of_each("gateway")
+    async with AsyncExitStack() as still, AsyncExitStack() as first_still:
+        async with world.exchange.held():
+            await group.request(group.accounts)
+            await pulled(bus, REQUESTS, SIZE)
+            await group.counts("outbox", 0)
+            await still.enter_async_context(suspended(world, others))
+            await first_still.enter_async_context(suspended(world, [first]))
+            await at_most_ask(bus, OUTCOMES, 0)
+        await group.come(OUTCOMES, SIZE)
+        await first_still.aclose()
+        yield
+
+
+async def pulled_by_one_worker(world: World, bus: Client, group: Group) -> None:
+    """Request the group, and let the first worker pull all of it; the others go on afterwards."""
+    async with suspended(world, of_each("sync-worker")[1:]):
+        await at_most_ask(bus, REQUESTS, 1)
+        await group.request(group.accounts)
+        await pulled(bus, REQUESTS, SIZE)
+
+
+@asynccontextmanager
+async def refusing(bus: Client, stream: str) -> AsyncIterator[None]:
+    """Let a stream refuse every message as too large."""
+    config = (await bus.jetstream().stream_info(stream)).config
+    await bus.jetstream().update_stream(config.evolve(max_msg_size=1))
+    yield
+    await bus.jetstream().update_stream(config)
+
+
+async def dies(world: World, service: str) -> None:
+    """Kill the first process of a service, and start it again."""
+    await world.services[service].end(SIGKILL)
+    await world.services[service].start()
+
+
+async def batches(cut: Cut) -> int:
+    """Return the number of rows in the transactions that wait, once there is one with more than one row."""
+
+    async def there() -> bool:
+        return bool(await cut.waiting())
+
+    await until(there)
+    sizes = await cut.waiting()
+    assert min(sizes) > 1
+    return sum(sizes)
+
+
+async def test_before_the_commit_of_requests(world: World, bus: Client, group: Group) -> None:
+    """None of them was published, and none stands; repeated elsewhere, each is accepted."""
+    async with cutting(world, accepted_except(group.free)) as cut:
+        requests = asyncio.create_task(group.request(group.accounts))
+        await until(are(cut.waiting, SIZE))
+        await group.request([group.free], 0)  # published after the others, if these were handed over
+        await group.come(REQUESTS, 1)
+        await world.services["gateway"].end(SIGKILL)
+        await until(are(cut.waiting, SIZE - SHARE))
+    await requests
+    await world.services["gateway"].start()
+    assert await group.count("syncs") == SIZE - SHARE + 1
+
+    await group.request(group.of(0), 1)
+
+    await group.ended_once()
+
+
+async def test_between_the_commit_and_the_hand_over(world: World, bus: Client, group: Group) -> None:
+    """They wait in the outbox until their lease ends; repeated elsewhere, each names the same sync."""
+    victim = world.services["gateway"]
+    async with cutting(world, accepted_except(group.free)) as cut:
+        requests = asyncio.create_task(group.request(group.accounts))
+        await until(are(cut.waiting, SIZE))
+        victim.process.send_signal(SIGSTOP)
+        await cut.release()
+        await group.counts("syncs", SIZE)
+        await dies(world, "gateway")
+    await requests
+    await group.come(REQUESTS, SIZE - SHARE)
+    assert await group.count("outbox where stream = 'SYNC_REQUESTS'") == SHARE
+    await group.request(group.of(0), 1)
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_between_publishing_and_the_confirmation(world: World, group: Group) -> None:
+    """A silent stream has not confirmed them: no row is deleted, and another gateway publishes them."""
+    async with world.nats.held():
+        await group.request(group.accounts)
+        await world.services["gateway"].end(SIGKILL)
+        assert await group.count("outbox") == SIZE
+    await world.services["gateway"].start()
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_between_the_confirmation_and_the_deletion(world: World, group: Group) -> None:
+    """Each gateway deletes several at once; those of the dead one are published again, and dropped."""
+    async with cutting(world, deleted(REQUESTS)) as cut, world.exchange.held():
+        async with world.nats.held():
+            await group.request(group.accounts)
+        await until(are(cut.waiting, OF_EACH))
+        assert min(await cut.waiting()) > 1
+        await group.come(REQUESTS, SIZE)
+        await world.services["gateway"].end(SIGKILL)
+        await until(are(cut.waiting, OF_EACH - 1))
+    await world.services["gateway"].start()
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_before_the_commit_of_outcomes(world: World, bus: Client, group: Group) -> None:
+    """No event of them is published and none of them acknowledged; another gateway records them."""
+    async with cutting(world, RECORDED) as cut:
+        async with outcomes_come(world, bus, group):
+            together = await batches(cut)
+            await group.request([group.free], 0)
+            await group.come(REQUESTS, SIZE + 1)
+            assert await unacknowledged(bus, OUTCOMES) >= together
+            assert await group.had(EVENTS) <= SIZE - together
+        await world.services["gateway"].end(SIGKILL)
+        await until(are(cut.waiting, 0))
+    await world.services["gateway"].start()
+
+    await group.ended_once()
+
+
+async def test_between_the_commit_and_the_ack_of_outcomes(world: World, bus: Client, group: Group) -> None:
+    """They come again and change nothing; their events wait in the outbox until their lease ends."""
+    async with cutting(world, RECORDED) as cut:
+        async with outcomes_come(world, bus, group):
+            together = await batches(cut)
+            world.services["gateway"].process.send_signal(SIGSTOP)
+            await cut.release()
+            await group.counts("syncs where status <> 'queued'", SIZE)
+        await dies(world, "gateway")
+    assert await unacknowledged(bus, OUTCOMES) >= together
+    assert await group.had(EVENTS) <= SIZE - together
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_between_the_ack_and_the_publishing_of_events(world: World, bus: Client, group: Group) -> None:
+    """The stream refuses them: each row stays, and another gateway publishes it later."""
+    async with refusing(bus, EVENTS):
+        await group.request(group.accounts)
+        await group.counts("syncs where status <> 'queued'", SIZE)
+        await pulled(bus, OUTCOMES, 0)
+        await group.counts("outbox", SIZE)
+        await dies(world, "gateway")
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_between_the_publishing_of_events_and_the_ack(world: World, bus: Client, group: Group) -> None:
+    """All outcomes that the bus has ever had come again, and no event of them a second time."""
+    async with cutting(world, RECORDED) as cut, outcomes_come(world, bus, group):
+        await batches(cut)
+        await bus.jetstream().delete_consumer(OUTCOMES, CONSUMERS[OUTCOMES])
+        await cut.release()
+        await group.come(EVENTS, SIZE)
+        await world.services["gateway"].end(SIGKILL)
+    await world.services["gateway"].start()
+    await create_streams(bus.jetstream())
+
+    await group.ended_once()
+
+
+async def test_between_the_publishing_and_the_deletion_of_events(
+    world: World, bus: Client, group: Group
+) -> None:
+    """They are published again, and dropped."""
+    async with cutting(world, deleted(EVENTS)) as cut:
+        async with outcomes_come(world, bus, group):
+            together = await batches(cut)
+            assert await group.had(EVENTS) >= together
+            await world.services["gateway"].end(SIGKILL)
+        await until(are(cut.waiting, 0))
+    await world.services["gateway"].start()
+    await lease_ends(world)
+
+    await group.ended_once()
+
+
+async def test_between_pulling_and_reading(world: World, bus: Client, group: Group) -> None:
+    """A worker has pulled all requests: the others read them."""
+    async with world.exchange.held():
+        await pulled_by_one_worker(world, bus, group)
+        await dies(world, "sync-worker")
+
+    await group.ended_once()
+
+
+async def test_between_reading_and_publishing_the_outcomes(world: World, bus: Client, group: Group) -> None:
+    """The stream has refused all of them: no request is acknowledged, and the others read again."""
+    async with refusing(bus, OUTCOMES):
+        async with world.exchange.held():
+            await pulled_by_one_worker(world, bus, group)
+
+        async def refused() -> bool:
+            failures = 'butler_publish_failures_total{stream="SYNC_OUTCOMES"}'
+            return await world.services["sync-worker"].metric(failures) >= SIZE
+
+        await until(refused)
+        assert await unacknowledged(bus, REQUESTS) == SIZE
+        await dies(world, "sync-worker")
+
+    await group.ended_once()
+
+
+async def test_between_publishing_the_outcomes_and_the_ack(world: World, bus: Client, group: Group) -> None:
+    """The others get all requests again, and the stream drops their outcomes."""
+    async with world.exchange.held():
+        await pulled_by_one_worker(world, bus, group)
+        await bus.jetstream().delete_consumer(REQUESTS, CONSUMERS[REQUESTS])
+    await group.come(OUTCOMES, SIZE)
+    await dies(world, "sync-worker")
+    await create_streams(bus.jetstream())
+
+    await group.ended_once()
+
+
+async def test_while_brokers_sign(world: World, bus: Client, group: Group) -> None:
+    """Each of them has requests of the workers, who ask the others for those of the dead one."""
+    async with suspended(world, of_each("vault-broker")):
+        await group.request(group.accounts)
+        await pulled(bus, REQUESTS, SIZE)
+        await dies(world, "vault-broker")
+
+    await group.ended_once()
