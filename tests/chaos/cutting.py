@@ -64,7 +64,7 @@ class Cut:
                where locktype = 'advisory' and classid = %s and not granted""",
             [LOCKS],
         )
-        return [int(size) for (size,) in await rows.fetchall()]
+        return [size for (size,) in await rows.fetchall() if isinstance(size, int)]
 
     async def release(self) -> None:
         """Let all transactions go on."""
