@@ -9,14 +9,18 @@ from deploy.database.roles import Connection
 from deploy.local.postgres import SUPERUSER
 from gateway.outbox.relay import LEASE_SECONDS
 from tests.chaos.parts import World
+from tests.waiting import until
 
-# The first key of the advisory locks; the second one is the number of rows in the transaction.
-LOCKS = 2711
+# The first keys of the advisory locks; the second one is the number of rows in the transaction.
+LOCKS, GATHERING = 2711, 2712
 MOST_ROWS = 64
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A point of transactions with at least so many rows: a trigger, and the query that counts these rows."""
+    """A point of transactions with at least so many rows: a trigger, and the query that counts these rows.
+
+    Those with fewer rows wait there too, until more rows have gathered for the next ones.
+    """
 
     trigger: str
     rows: str
@@ -66,6 +70,16 @@ class Cut:
         )
         return [size for (size,) in await rows.fetchall() if isinstance(size, int)]
 
+    async def gather(self) -> int:
+        """Let smaller transactions go on, and return the number of rows in the larger ones that wait."""
+        await self._keeper.execute("select pg_advisory_unlock(%s, 1)", [GATHERING])
+
+        async def one_waits() -> bool:
+            return bool(await self.waiting())
+
+        await until(one_waits)
+        return sum(await self.waiting())
+
     async def release(self) -> None:
         """Let all transactions go on."""
         await self._keeper.execute("select pg_advisory_unlock_all()")
@@ -78,12 +92,15 @@ async def cutting(world: World, point: Point) -> AsyncIterator[Cut]:
         await keeper.execute(
             "select pg_advisory_lock(%s, rows) from generate_series(1, %s) rows", [LOCKS, MOST_ROWS]
         )
+        await keeper.execute("select pg_advisory_lock(%s, 1)", [GATHERING])
         await keeper.execute(
             f"""create function cut() returns trigger language plpgsql security definer as $$
                 declare size integer := ({point.rows});
                 begin
                     if size >= {point.least} then
                         perform pg_advisory_xact_lock_shared({LOCKS}, size);
+                    elsif size > 0 then
+                        perform pg_advisory_xact_lock_shared({GATHERING}, 1);
                     end if;
                     return null;
                 end $$""".encode()

@@ -70,8 +70,9 @@ class Group:
         """Wait until a stream has so many messages of the group; fails if it has more."""
 
         async def there() -> bool:
-            assert await self.had(stream) <= number
-            return await self.had(stream) == number
+            had = await self.had(stream)
+            assert had <= number, f"{had} messages in {stream}"
+            return had == number
 
         await until(there)
 

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
 from deploy.simulator.okx.accounts import load_accounts
-from tests.chaos.cutting import RECORDED, Cut, accepted_except, cutting, deleted, lease_ends
+from tests.chaos.cutting import RECORDED, accepted_except, cutting, deleted, lease_ends
 from tests.chaos.groups import CONSUMERS, EVENTS, OUTCOMES, REQUESTS, Group, unacknowledged
 from tests.chaos.parts import World
 from tests.conformance.simulated import write_accounts
@@ -102,19 +102,18 @@ async def pulled(bus: Client, stream: str, number: int) -> None:
     await until(there)
 
 
-async def at_most_ask(bus: Client, stream: str, number: int) -> None:
+async def none_asks(bus: Client, stream: str) -> None:
     """Wait until the server has forgotten the fetches of suspended processes."""
 
     async def there() -> bool:
-        info = await bus.jetstream().consumer_info(stream, CONSUMERS[stream])
-        return (info.num_waiting or 0) <= number
+        return not (await bus.jetstream().consumer_info(stream, CONSUMERS[stream])).num_waiting
 
     await until(there)
 
 
 @asynccontextmanager
 async def outcomes_come(world: World, bus: Client, group: Group) -> AsyncIterator[None]:
-    """Let the first gateway alone get all outcomes of the group at once; the others go on at the end."""
+    """Let the first gateway alone get all outcomes of the group; the others go on at the end."""
     first, *others = of_each("gateway")
     async with AsyncExitStack() as still, AsyncExitStack() as first_still:
         async with world.exchange.held():
@@ -123,7 +122,7 @@ async def outcomes_come(world: World, bus: Client, group: Group) -> AsyncIterato
             await group.counts("outbox", 0)
             await still.enter_async_context(suspended(world, others))
             await first_still.enter_async_context(suspended(world, [first]))
-            await at_most_ask(bus, OUTCOMES, 0)
+            await none_asks(bus, OUTCOMES)
         await group.come(OUTCOMES, SIZE)
         await first_still.aclose()
         yield
@@ -131,8 +130,10 @@ async def outcomes_come(world: World, bus: Client, group: Group) -> AsyncIterato
 
 async def pulled_by_one_worker(world: World, bus: Client, group: Group) -> None:
     """Request the group, and let the first worker pull all of it; the others go on afterwards."""
-    async with suspended(world, of_each("sync-worker")[1:]):
-        await at_most_ask(bus, REQUESTS, 1)
+    first, *others = of_each("sync-worker")
+    async with suspended(world, others):
+        async with suspended(world, [first]):
+            await none_asks(bus, REQUESTS)
         await group.request(group.accounts)
         await pulled(bus, REQUESTS, SIZE)
 
@@ -150,18 +151,6 @@ async def dies(world: World, service: str) -> None:
     """Kill the first process of a service, and start it again."""
     await world.services[service].end(SIGKILL)
     await world.services[service].start()
-
-
-async def batches(cut: Cut) -> int:
-    """Return the number of rows in the transactions that wait, once there is one with more than one row."""
-
-    async def there() -> bool:
-        return bool(await cut.waiting())
-
-    await until(there)
-    sizes = await cut.waiting()
-    assert min(sizes) > 1
-    return sum(sizes)
 
 
 async def test_before_the_commit_of_requests(world: World, bus: Client, group: Group) -> None:
@@ -216,11 +205,10 @@ async def test_between_publishing_and_the_confirmation(world: World, group: Grou
 async def test_between_the_confirmation_and_the_deletion(world: World, group: Group) -> None:
     """Each gateway deletes several at once; those of the dead one are published again, and dropped."""
     async with cutting(world, deleted(REQUESTS)) as cut, world.exchange.held():
-        async with world.nats.held():
-            await group.request(group.accounts)
-        await until(are(cut.waiting, OF_EACH))
-        assert min(await cut.waiting()) > 1
+        await group.request(group.accounts)
         await group.come(REQUESTS, SIZE)
+        await cut.gather()
+        await until(are(cut.waiting, OF_EACH))
         await world.services["gateway"].end(SIGKILL)
         await until(are(cut.waiting, OF_EACH - 1))
     await world.services["gateway"].start()
@@ -233,7 +221,8 @@ async def test_before_the_commit_of_outcomes(world: World, bus: Client, group: G
     """No event of them is published and none of them acknowledged; another gateway records them."""
     async with cutting(world, RECORDED) as cut:
         async with outcomes_come(world, bus, group):
-            together = await batches(cut)
+            await pulled(bus, OUTCOMES, SIZE)
+            together = await cut.gather()
             await group.request([group.free], 0)
             await group.come(REQUESTS, SIZE + 1)
             assert await unacknowledged(bus, OUTCOMES) >= together
@@ -249,7 +238,8 @@ async def test_between_the_commit_and_the_ack_of_outcomes(world: World, bus: Cli
     """They come again and change nothing; their events wait in the outbox until their lease ends."""
     async with cutting(world, RECORDED) as cut:
         async with outcomes_come(world, bus, group):
-            together = await batches(cut)
+            await pulled(bus, OUTCOMES, SIZE)
+            together = await cut.gather()
             world.services["gateway"].process.send_signal(SIGSTOP)
             await cut.release()
             await group.counts("syncs where status <> 'queued'", SIZE)
@@ -277,7 +267,8 @@ async def test_between_the_ack_and_the_publishing_of_events(world: World, bus: C
 async def test_between_the_publishing_of_events_and_the_ack(world: World, bus: Client, group: Group) -> None:
     """All outcomes that the bus has ever had come again, and no event of them a second time."""
     async with cutting(world, RECORDED) as cut, outcomes_come(world, bus, group):
-        await batches(cut)
+        await pulled(bus, OUTCOMES, SIZE)
+        await cut.gather()
         await bus.jetstream().delete_consumer(OUTCOMES, CONSUMERS[OUTCOMES])
         await cut.release()
         await group.come(EVENTS, SIZE)
@@ -294,8 +285,8 @@ async def test_between_the_publishing_and_the_deletion_of_events(
     """They are published again, and dropped."""
     async with cutting(world, deleted(EVENTS)) as cut:
         async with outcomes_come(world, bus, group):
-            together = await batches(cut)
-            assert await group.had(EVENTS) >= together
+            await group.come(EVENTS, SIZE)
+            await cut.gather()
             await world.services["gateway"].end(SIGKILL)
         await until(are(cut.waiting, 0))
     await world.services["gateway"].start()
