@@ -19,12 +19,13 @@ MOST_ROWS = 64
 class Point(msgspec.Struct, frozen=True):
     """A point of transactions with at least so many rows: a trigger, and the query that counts these rows.
 
-    Those with fewer rows wait there too, until more rows have gathered for the next ones.
+    If `gathers`, those with fewer rows wait there too, until more rows have gathered for the next ones.
     """
 
     trigger: str
     rows: str
     least: int = 2
+    gathers: bool = True
 
 
 OF_THIS_TRANSACTION = "select count(*) from syncs where xmin = pg_current_xact_id()::xid"
@@ -33,6 +34,12 @@ RECORDED = Point(
     """create constraint trigger cut after update of status on syncs deferrable initially deferred
        for each row execute function cut()""",
     OF_THIS_TRANSACTION,
+)
+OPENED = Point(
+    """create constraint trigger cut after insert on syncs deferrable initially deferred
+       for each row execute function cut()""",
+    OF_THIS_TRANSACTION,
+    gathers=False,
 )
 
 
@@ -99,7 +106,7 @@ async def cutting(world: World, point: Point) -> AsyncIterator[Cut]:
                 begin
                     if size >= {point.least} then
                         perform pg_advisory_xact_lock_shared({LOCKS}, size);
-                    elsif size > 0 then
+                    elsif size > 0 and {point.gathers} then
                         perform pg_advisory_xact_lock_shared({GATHERING}, 1);
                     end if;
                     return null;

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -22,18 +23,20 @@ SOON = 1.0
 
 
 class Group:
-    """One sync of each account, and one more; the account's place decides which gateway is asked.
+    """Syncs that are requested at once; the place of an account decides which gateway is asked.
 
-    Each account has a user with an address, because a transaction that accepts a request locks the counters
-    of both. `last` is the last sequence of each stream before the first request.
+    Of the accounts, the first `size` have a user each with an address, as does `free`: a transaction that
+    accepts a request locks the counters of both. The others have one user, who requests their syncs as a
+    batch. `last` is the last sequence of each stream before the first request.
     """
 
     def __init__(
-        self, world: World, bus: Client, owners: Mapping[str, Person], gateways: Sequence[str]
+        self, world: World, bus: Client, owners: Mapping[str, Person], gateways: Sequence[str], size: int
     ) -> None:
         self._world, self._bus, self._owners = world, bus, owners
         self._urls = [f"{world.services[name].url}/api/v1" for name in gateways]
-        *self.accounts, self.free = owners
+        self.accounts, (self.free, *of_one) = [*owners][:size], [*owners][size:]
+        self._owner_of_many = owners[of_one[0]]
         self._keys = {account: str(uuid4()) for account in owners}
         self.accepted: dict[str, str] = {}
         self.last: dict[str, int] = {}
@@ -57,14 +60,27 @@ class Group:
 
     async def _request(self, account: str, gateway: int | None) -> None:
         place = self.accounts.index(account) % len(self._urls) if gateway is None else gateway
-        headers = {"Prefer": "respond-async", "Idempotency-Key": self._keys[account]}
-        url = f"{self._urls[place]}/accounts/{account}/sync"
+        path = f"/accounts/{account}/sync"
+        sync = await self._posted(place, path, self._owners[account], self._keys[account])
+        if sync is not None:
+            self.accepted[account] = sync["sync_id"]
+
+    async def request_batch(self, gateway: int) -> None:
+        """Request a sync of each account of the user who has many."""
+        person, key = self._owner_of_many, self._keys[self.free]
+        batch = await self._posted(gateway, "/accounts/sync-all", person, key)
+        for sync in batch["results"] if batch is not None else []:
+            self.accepted[sync["account_id"]] = sync["sync_id"]
+
+    async def _posted(self, gateway: int, path: str, person: Person, key: str) -> Any:
+        """Send a POST and return the response, None from a gateway that dies."""
+        headers = {"Prefer": "respond-async", "Idempotency-Key": key}
         try:
-            answer = await self._owners[account].client.post(url, headers=headers)
+            answer = await person.client.post(f"{self._urls[gateway]}{path}", headers=headers)
         except httpx.TransportError:
-            return
+            return None
         assert answer.is_success, answer.text
-        self.accepted[account] = answer.json()["sync_id"]
+        return answer.json()
 
     async def come(self, stream: str, number: int) -> None:
         """Wait until a stream has so many messages of the group; fails if it has more."""

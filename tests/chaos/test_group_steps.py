@@ -5,8 +5,8 @@ its stream has confirmed it, and an outcome is acknowledged after its commit.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from signal import SIGKILL, SIGSTOP
 
 import httpx
@@ -16,18 +16,28 @@ from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
 from deploy.simulator.okx.accounts import load_accounts
-from tests.chaos.cutting import RECORDED, accepted_except, cutting, deleted, lease_ends
+from tests.chaos.cutting import OPENED, RECORDED, accepted_except, cutting, deleted, lease_ends
 from tests.chaos.groups import CONSUMERS, EVENTS, OUTCOMES, REQUESTS, Group, unacknowledged
+from tests.chaos.holding import (
+    OF_EACH,
+    SIZE,
+    are,
+    dies,
+    of_each,
+    outcomes_come,
+    pulled,
+    pulled_by_one_worker,
+    refusing,
+    suspended,
+)
 from tests.chaos.parts import World
 from tests.conformance.simulated import write_accounts
 from tests.loading import UNLIMITED
 from tests.system.person import CALL_SECONDS, Person
 from tests.waiting import until
 
-OF_EACH = 3
-SIZE = 12
 SHARE = SIZE // OF_EACH
-ACCOUNTS = [f"account-{number}" for number in range(SIZE + 1)]
+ACCOUNTS = [f"account-{number}" for number in range(2 * SIZE + 1)]
 
 
 @pytest_asyncio.fixture(name="one_world", scope="module")
@@ -45,112 +55,42 @@ async def _one_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     await world.stop()
 
 
-@pytest_asyncio.fixture(name="owners", scope="module")
-async def _owners(one_world: World) -> AsyncIterator[dict[str, Person]]:
-    """Yield accounts, each with its user at an address of their own."""
+@pytest_asyncio.fixture(name="people", scope="module")
+async def _people(one_world: World) -> AsyncIterator[list[Person]]:
+    """Yield users, each at an address of its own."""
     await until(one_world.ready, 30)
     simulated = load_accounts(one_world.directory / "accounts.toml")
     base = f"{one_world.services['gateway'].url}/api/v1"
     async with AsyncExitStack() as stack:
-
-        async def connected(number: int, name: str) -> tuple[str, Person]:
+        people = []
+        for number in range(SIZE + 2):
             address = httpx.AsyncHTTPTransport(local_address=f"127.0.1.{number + 1}")
             client = httpx.AsyncClient(transport=address, base_url=base, timeout=CALL_SECONDS)
-            person = Person(await stack.enter_async_context(client), simulated)
-            await person.sign_up()
-            return (await person.connect(name))["id"], person
+            people.append(Person(await stack.enter_async_context(client), simulated))
+        await asyncio.gather(*(person.sign_up() for person in people))
+        yield people
 
-        yield dict(await asyncio.gather(*(connected(*each) for each in enumerate(ACCOUNTS))))
+
+@pytest_asyncio.fixture(name="owners", scope="module")
+async def _owners(people: list[Person]) -> dict[str, Person]:
+    """Connect an account for each user, but for the last user as many as all others have."""
+    *singles, last = people
+    owners = [*singles, *[last] * SIZE]
+    few = asyncio.Semaphore(4)  # the gateway takes few at once of one user
+
+    async def connected(name: str, person: Person) -> str:
+        async with few:
+            return str((await person.connect(name))["id"])
+
+    ids = await asyncio.gather(*map(connected, ACCOUNTS, owners))
+    return dict(zip(ids, owners, strict=True))
 
 
 @pytest_asyncio.fixture(name="group")
 async def _group(world: World, bus: Client, owners: dict[str, Person]) -> Group:
-    group = Group(world, bus, owners, of_each("gateway"))
+    group = Group(world, bus, owners, of_each("gateway"), SIZE)
     await group.begin()
     return group
-
-
-def of_each(service: str) -> list[str]:
-    """Return the names of the processes of a service."""
-    return [service, *(f"{service}-{number}" for number in range(1, OF_EACH))]
-
-
-def are(waiting: Callable[[], Awaitable[list[int]]], number: int) -> Callable[[], Awaitable[bool]]:
-    """Return the condition that so many transactions wait."""
-
-    async def there() -> bool:
-        return len(await waiting()) == number
-
-    return there
-
-
-@asynccontextmanager
-async def suspended(world: World, names: list[str]) -> AsyncIterator[None]:
-    """Suspend processes."""
-    async with AsyncExitStack() as stack:
-        for name in names:
-            await stack.enter_async_context(world.services[name].held())
-        yield
-
-
-async def pulled(bus: Client, stream: str, number: int) -> None:
-    """Wait until so many messages of a stream are delivered and not acknowledged."""
-
-    async def there() -> bool:
-        return await unacknowledged(bus, stream) == number
-
-    await until(there)
-
-
-async def none_asks(bus: Client, stream: str) -> None:
-    """Wait until the server has forgotten the fetches of suspended processes."""
-
-    async def there() -> bool:
-        return not (await bus.jetstream().consumer_info(stream, CONSUMERS[stream])).num_waiting
-
-    await until(there)
-
-
-@asynccontextmanager
-async def outcomes_come(world: World, bus: Client, group: Group) -> AsyncIterator[None]:
-    """Let the first gateway alone get all outcomes of the group; the others go on at the end."""
-    first, *others = of_each("gateway")
-    async with AsyncExitStack() as still, AsyncExitStack() as first_still:
-        async with world.exchange.held():
-            await group.request(group.accounts)
-            await pulled(bus, REQUESTS, SIZE)
-            await group.counts("outbox", 0)
-            await still.enter_async_context(suspended(world, others))
-            await first_still.enter_async_context(suspended(world, [first]))
-            await none_asks(bus, OUTCOMES)
-        await group.come(OUTCOMES, SIZE)
-        await first_still.aclose()
-        yield
-
-
-async def pulled_by_one_worker(world: World, bus: Client, group: Group) -> None:
-    """Request the group, and let the first worker pull all of it; the others go on afterwards."""
-    first, *others = of_each("sync-worker")
-    async with suspended(world, others):
-        async with suspended(world, [first]):
-            await none_asks(bus, REQUESTS)
-        await group.request(group.accounts)
-        await pulled(bus, REQUESTS, SIZE)
-
-
-@asynccontextmanager
-async def refusing(bus: Client, stream: str) -> AsyncIterator[None]:
-    """Let a stream refuse every message as too large."""
-    config = (await bus.jetstream().stream_info(stream)).config
-    await bus.jetstream().update_stream(config.evolve(max_msg_size=1))
-    yield
-    await bus.jetstream().update_stream(config)
-
-
-async def dies(world: World, service: str) -> None:
-    """Kill the first process of a service, and start it again."""
-    await world.services[service].end(SIGKILL)
-    await world.services[service].start()
 
 
 async def test_before_the_commit_of_requests(world: World, bus: Client, group: Group) -> None:
@@ -167,6 +107,37 @@ async def test_before_the_commit_of_requests(world: World, bus: Client, group: G
     assert await group.count("syncs") == SIZE - SHARE + 1
 
     await group.request(group.of(0), 1)
+
+    await group.ended_once()
+
+
+async def test_before_the_commit_of_a_batch(world: World, bus: Client, group: Group) -> None:
+    """The requests of all its syncs are in one transaction: none was published, and none stands."""
+    async with cutting(world, OPENED) as cut:
+        request = asyncio.create_task(group.request_batch(0))
+        await until(are(cut.waiting, 1))
+        assert await cut.waiting() == [SIZE]
+        await group.request([group.free], 0)  # a single one does not wait
+        await group.come(REQUESTS, 1)
+        await world.services["gateway"].end(SIGKILL)
+        await until(are(cut.waiting, 0))
+    await request
+    await world.services["gateway"].start()
+    assert await group.count("syncs") == 1
+
+    await group.request_batch(1)
+
+    await group.ended_once()
+
+
+async def test_between_the_claim_and_the_confirmation(world: World, group: Group) -> None:
+    """A relay has claimed all requests of a batch; when its lease ends, another one publishes them."""
+    async with world.nats.held(), suspended(world, of_each("gateway")[1:]):
+        await group.request_batch(0)
+        await group.counts("outbox where attempts = 1 and next_at > now()", SIZE)
+        await world.services["gateway"].end(SIGKILL)
+    await world.services["gateway"].start()
+    await lease_ends(world)
 
     await group.ended_once()
 
