@@ -35,6 +35,11 @@ RECORDED = Point(
        for each row execute function cut()""",
     OF_THIS_TRANSACTION,
 )
+CLAIMED = Point(
+    """create constraint trigger cut after update of attempts on outbox deferrable initially deferred
+       for each row execute function cut()""",
+    "select count(*) from outbox where xmin = pg_current_xact_id()::xid",
+)
 OPENED = Point(
     """create constraint trigger cut after insert on syncs deferrable initially deferred
        for each row execute function cut()""",

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from chassis.bus.provision import create_streams
 from deploy.simulator.okx.accounts import load_accounts
-from tests.chaos.cutting import OPENED, RECORDED, accepted_except, cutting, deleted, lease_ends
+from tests.chaos.cutting import CLAIMED, OPENED, RECORDED, accepted_except, cutting, deleted, lease_ends
 from tests.chaos.groups import CONSUMERS, EVENTS, OUTCOMES, REQUESTS, Group, unacknowledged
 from tests.chaos.holding import (
     OF_EACH,
@@ -130,13 +130,17 @@ async def test_before_the_commit_of_a_batch(world: World, bus: Client, group: Gr
     await group.ended_once()
 
 
-async def test_between_the_claim_and_the_confirmation(world: World, group: Group) -> None:
+async def test_between_the_claim_and_the_publishing(world: World, group: Group) -> None:
     """A relay has claimed all requests of a batch; when its lease ends, another one publishes them."""
-    async with world.nats.held(), suspended(world, of_each("gateway")[1:]):
+    victim, *others = of_each("gateway")
+    async with cutting(world, CLAIMED) as cut, suspended(world, others):
         await group.request_batch(0)
+        assert await cut.gather() == SIZE
+        world.services[victim].process.send_signal(SIGSTOP)
+        await cut.release()
         await group.counts("outbox where attempts = 1 and next_at > now()", SIZE)
-        await world.services["gateway"].end(SIGKILL)
-    await world.services["gateway"].start()
+        await dies(world, "gateway")
+    assert await group.had(REQUESTS) == 0
     await lease_ends(world)
 
     await group.ended_once()
