@@ -87,8 +87,10 @@ async def refusing(bus: Client, stream: str) -> AsyncIterator[None]:
     """Let a stream refuse every message as too large."""
     config = (await bus.jetstream().stream_info(stream)).config
     await bus.jetstream().update_stream(config.evolve(max_msg_size=1))
-    yield
-    await bus.jetstream().update_stream(config)
+    try:
+        yield
+    finally:
+        await bus.jetstream().update_stream(config)
 
 
 async def dies(world: World, service: str) -> None:
