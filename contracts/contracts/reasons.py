@@ -41,6 +41,7 @@ SENTENCES = (
     "The answer does not have the documented shape.",
     "The answer is a redirect or compressed, and we asked for neither.",
     "The answer is not valid HTTP.",
+    "The answer may belong to another request.",
     "We could not verify the key in time.",
     "The list is empty.",
     "The list is worth less.",
