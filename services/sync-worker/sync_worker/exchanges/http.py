@@ -52,7 +52,7 @@ OWN_HEADERS = {
 }
 LAST = {b"connection": b"close"}
 # A host that has sent more than was requested, or does not close a connection when asked, may get better.
-UNSHARED_SECONDS = 600.0
+IN_A_ROW, UNSHARED_SECONDS = 3, 600.0
 
 log = structlog.get_logger()
 
@@ -77,6 +77,7 @@ class Https:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
         self._proxy = None if proxy is None else _proxy(proxy)
         self._unshared_until: dict[str, float] = {}
+        self._ended_badly: dict[str, int] = {}
         # Without httpx's client around the transport, because it would keep cookies and decompress.
         self._transport = AiohttpTransport(
             client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
@@ -114,11 +115,17 @@ class Https:
         """Return whether requests may share a connection to a host."""
         return time.monotonic() >= self._unshared_until.get(origin, 0.0)
 
-    def unshare(self, origin: str) -> None:
-        """Open a connection for each request to a host for ten minutes."""
-        if self.shares(origin):
+    def ended(self, origin: str, *, well: bool) -> None:
+        """Note how a shared connection to a host ended.
+
+        After three in a row that did not end as they should, each request to this host has a connection of
+        its own for ten minutes. A single one may have been late, because this process or the host is busy.
+        """
+        self._ended_badly[origin] = 0 if well else self._ended_badly.get(origin, 0) + 1
+        if self._ended_badly[origin] == IN_A_ROW:
             log.warning("connections_not_shared", origin=origin, seconds=UNSHARED_SECONDS)
-        self._unshared_until[origin] = time.monotonic() + UNSHARED_SECONDS
+            self._unshared_until[origin] = time.monotonic() + UNSHARED_SECONDS
+            self._ended_badly[origin] = 0
 
     async def close(self) -> None:
         """Abort running requests."""

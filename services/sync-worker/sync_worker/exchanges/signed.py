@@ -127,12 +127,11 @@ class Reader:
     ) -> Fetched | Failure:
         """Fetch a read, and once more if its response may be another's or the dialect says that it helps."""
         fetched = await self._try(access, origin, read, shared)
-        if await self._is_its_own(access, fetched, shared):
+        if await self._is_its_own(access, origin, fetched, shared):
             wait = None if isinstance(fetched, Fetched) else self._dialect.again_in(read.name, fetched)
             if wait is None:
                 return fetched
         else:
-            self._parts.https.unshare(origin)
             fetched = ExchangeUnreachable("The answer may belong to another request.")
             passing = failure(Code.EXCHANGE_UNAVAILABLE)
             wait = self._dialect.again_in(read.name, passing) or 0.0
@@ -141,11 +140,15 @@ class Reader:
         await asyncio.sleep(wait)
         return await self._try(access, origin, read)
 
-    async def _is_its_own(self, access: Access, fetched: Fetched | Failure, shared: Shared | None) -> bool:
+    async def _is_its_own(
+        self, access: Access, origin: str, fetched: Fetched | Failure, shared: Shared | None
+    ) -> bool:
         """Return whether a response belongs to its read; a timeout is no response."""
         if shared is None or not shared.used_again or isinstance(fetched, ExchangeTimeout):
             return True
-        return await shared.closed_by_server(min(CLOSE_SECONDS, access.ends - time.monotonic()))
+        well = await shared.closed_by_server(min(CLOSE_SECONDS, access.ends - time.monotonic()))
+        self._parts.https.ended(origin, well=well)
+        return well
 
     async def _try(
         self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
