@@ -66,7 +66,7 @@ class Group:
             self.accepted[account] = sync["sync_id"]
 
     async def request_batch(self, gateway: int) -> None:
-        """Request a sync of each account of the user who has many."""
+        """Request the syncs of all accounts of the user with many accounts, as one batch."""
         person, key = self._owner_of_many, self._keys[self.free]
         batch = await self._posted(gateway, "/accounts/sync-all", person, key)
         for sync in batch["results"] if batch is not None else []:

@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from deploy.local.veil import draw, needed_veils
 from tests.deploy.robbing import SERVICES, attempted, ids, own_files, robbed, with_python
 
-UNPRIVILEGED = pwd.getpwnam("nobody").pw_uid  # initdb requires a user who exists
+UNPRIVILEGED = pwd.getpwnam("nobody").pw_uid  # initdb requires an existing user
 SECONDS = 240
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives each service a user")
 WAYS = [

@@ -10,7 +10,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from deploy.local.certificates import Authority
+from deploy.local.certificates import Authority, make_authority
 from deploy.local.demo import ACCOUNTS
 from deploy.local.nats import Nats, running_nats
 from deploy.local.openbao import OpenBao, running_openbao
@@ -20,6 +20,7 @@ from deploy.local.services import nats_files
 from deploy.local.simulator import Simulator, running_simulator
 from deploy.simulator.app import HOSTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
+from sync_worker.exchanges.http import Https
 from tests.forking import ForkingProcesses
 from tests.joining import bus_of, joined
 from tests.pinning import pinned_in
@@ -140,6 +141,24 @@ async def _gateway(
     yield gateway
     await admin.close()
     await bus.stop()
+
+
+@pytest.fixture(name="authority", scope="module")
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"), "test")
+
+
+@pytest_asyncio.fixture(name="server")
+async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
+    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(name="https")
+async def _https(authority: Authority) -> AsyncIterator[Https]:
+    https = Https(str(authority.certificate_path))
+    yield https
+    await https.close()
 
 
 @pytest.fixture(name="facts", scope="session")

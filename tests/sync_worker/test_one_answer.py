@@ -1,41 +1,21 @@
 """One request on one connection: unrequested bytes never answer a request."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-import pytest_asyncio
 
 from contracts.faults import Code, Failure
 from contracts.values import Secret
-from deploy.local.certificates import Authority, make_authority
+from deploy.local.certificates import Authority
 from sync_worker.exchanges.http import MAX_BODY_BYTES, Https
 from tests.sync_worker.doubling import TWICE, Answers, Doubling, at_once, chunked, sized
 from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, ScriptedExchange, hang, raw, read_of, reset
 from tests.waiting import until
 
 CLOSING = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-
-
-@pytest.fixture(name="authority", scope="module")
-def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"), "test")
-
-
-@pytest_asyncio.fixture(name="server")
-async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
-    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(name="https")
-async def _https(authority: Authority) -> AsyncIterator[Https]:
-    https = Https(str(authority.certificate_path))
-    yield https
-    await https.close()
 
 
 @pytest.mark.parametrize("double", TWICE.values(), ids=TWICE)

@@ -1,16 +1,13 @@
 """Two reads on one connection: the second response counts only if nothing else came."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-import pytest_asyncio
 
 from contracts.credentials import SignedRead
 from contracts.faults import Failure
 from contracts.values import Secret
-from deploy.local.certificates import Authority, make_authority
 from sync_worker.exchanges.connections import Shared
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.signed import paired
@@ -18,24 +15,6 @@ from tests.sync_worker.doubling import TWICE, Answers, Doubling, sized
 from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, Script, ScriptedExchange, raw, read_of, reset
 
 END_SECONDS = 5.0
-
-
-@pytest.fixture(name="authority", scope="module")
-def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"), "test")
-
-
-@pytest_asyncio.fixture(name="server")
-async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
-    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(name="https")
-async def _https(authority: Authority) -> AsyncIterator[Https]:
-    https = Https(str(authority.certificate_path))
-    yield https
-    await https.close()
 
 
 def keyed(target: str, key: str) -> SignedRead:
@@ -122,6 +101,23 @@ async def test_after_a_connection_that_is_over_the_second_read_has_its_own(
         assert not shared.used_again
     assert server.connections == [[BALANCE], [FUNDING]]
     assert b"connection: keep-alive" in server.heads[-1]
+
+
+def test_a_host_without_a_good_end_for_half_a_minute_is_read_alone_for_ten() -> None:
+    """One good end begins the half minute anew, and other hosts still share."""
+    now = 0.0
+    https = Https(None, clock=lambda: now)
+    for at, well in ((0.0, False), (29.0, False), (29.5, True), (30.0, False), (59.0, False)):
+        now = at
+        https.ended("https://one", well=well)
+        assert https.shares("https://one")
+
+    now = 60.0
+    https.ended("https://one", well=False)
+
+    assert (https.shares("https://one"), https.shares("https://other")) == (False, True)
+    now = 660.0
+    assert https.shares("https://one")
 
 
 def test_reads_are_paired_across_the_halves_in_order() -> None:

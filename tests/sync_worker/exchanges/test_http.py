@@ -3,18 +3,15 @@
 import gzip
 import ssl
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from contracts.credentials import SignedRead
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure
 from contracts.values import Secret
-from deploy.local.certificates import Authority, make_authority
 from sync_worker.exchanges.http import MAX_BODY_BYTES, Https
 from tests.sync_worker.scripted import (
     Script,
@@ -31,24 +28,6 @@ from tests.sync_worker.scripted import (
 
 TARGET = "/api/v5/account/balance"
 EVERY_CHARACTER = "ABCXYZabcxyz0189._,-"
-
-
-@pytest.fixture(name="authority", scope="module")
-def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"), "test")
-
-
-@pytest_asyncio.fixture(name="server")
-async def _server(authority: Authority) -> AsyncIterator[ScriptedExchange]:
-    async with ScriptedExchange(authority.issue(["127.0.0.1"])).listening() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(name="https")
-async def _https(authority: Authority) -> AsyncIterator[Https]:
-    https = Https(str(authority.certificate_path))
-    yield https
-    await https.close()
 
 
 def all_targets() -> list[str]:

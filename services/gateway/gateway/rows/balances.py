@@ -75,7 +75,7 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
     stale_as_of: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no number; the rest was checked when it was recorded."""
+        """Refuse an amount that is not finite; the gateway checked its digits when it recorded it."""
         for amount in (self.total, self.available, self.locked, self.borrowed):
             if amount is not None and not amount.is_finite():
                 raise ValueError("the stored amount is not finite")

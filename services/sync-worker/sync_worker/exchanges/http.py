@@ -6,7 +6,7 @@ import ssl
 import time
 from asyncio.sslproto import SSLProtocol
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import certifi
 import httpx
@@ -52,7 +52,7 @@ OWN_HEADERS = {
 }
 LAST = {b"connection": b"close"}
 # A host that has sent more than was requested, or does not close a connection when asked, may get better.
-IN_A_ROW, UNSHARED_SECONDS = 3, 600.0
+BADLY_SECONDS, UNSHARED_SECONDS = 30.0, 600.0
 
 log = structlog.get_logger()
 
@@ -73,11 +73,14 @@ class Https:
     each connection is a tunnel (CONNECT), with TLS from the worker to the exchange.
     """
 
-    def __init__(self, ca_file: str | None, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, ca_file: str | None, proxy: Proxy | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
         self._proxy = None if proxy is None else _proxy(proxy)
         self._unshared_until: dict[str, float] = {}
-        self._ended_badly: dict[str, int] = {}
+        self._badly_since: dict[str, float] = {}
+        self._clock = clock
         # Without httpx's client around the transport, because it would keep cookies and decompress.
         self._transport = AiohttpTransport(
             client=self._session, verify=self._tls, trust_env=False, proxy=self._proxy
@@ -113,19 +116,22 @@ class Https:
 
     def shares(self, origin: str) -> bool:
         """Return whether requests may share a connection to a host."""
-        return time.monotonic() >= self._unshared_until.get(origin, 0.0)
+        return self._clock() >= self._unshared_until.get(origin, 0.0)
 
     def ended(self, origin: str, *, well: bool) -> None:
         """Note how a shared connection to a host ended.
 
-        After three in a row that did not end as they should, each request to this host has a connection of
-        its own for ten minutes. A single one may have been late, because this process or the host is busy.
+        If none ended as it should for 30 s, each request to this host has a connection of its own for ten
+        minutes. A moment without good ends may only mean that this process or the host is busy.
         """
-        self._ended_badly[origin] = 0 if well else self._ended_badly.get(origin, 0) + 1
-        if self._ended_badly[origin] == IN_A_ROW:
+        if well:
+            self._badly_since.pop(origin, None)
+            return
+        now = self._clock()
+        if now - self._badly_since.setdefault(origin, now) >= BADLY_SECONDS:
             log.warning("connections_not_shared", origin=origin, seconds=UNSHARED_SECONDS)
-            self._unshared_until[origin] = time.monotonic() + UNSHARED_SECONDS
-            self._ended_badly[origin] = 0
+            self._unshared_until[origin] = now + UNSHARED_SECONDS
+            del self._badly_since[origin]
 
     async def close(self) -> None:
         """Abort running requests."""

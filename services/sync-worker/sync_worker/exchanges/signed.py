@@ -56,7 +56,7 @@ class Dialect:
 CALL_NEEDS_SECONDS = 0.9
 # A read does not wait longer for the response to the one before it on its connection.
 STALL_SECONDS = 1.0
-# Servers close with their last response. One that takes longer is not asked to again for a while.
+# Servers close with their last response. The read is sent again alone if this takes longer.
 CLOSE_SECONDS = 1.0
 # With less time for a try, all reads are sent at once.
 PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
@@ -143,7 +143,7 @@ class Reader:
     async def _is_its_own(
         self, access: Access, origin: str, fetched: Fetched | Failure, shared: Shared | None
     ) -> bool:
-        """Return whether a response belongs to its read; a timeout is no response."""
+        """Return whether a response surely belongs to its read; also true for a timeout, which has none."""
         if shared is None or not shared.used_again or isinstance(fetched, ExchangeTimeout):
             return True
         well = await shared.closed_by_server(min(CLOSE_SECONDS, access.ends - time.monotonic()))
