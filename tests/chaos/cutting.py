@@ -53,7 +53,7 @@ def accepted_except(account: str) -> Point:
     return Point(
         f"""create constraint trigger cut after insert on syncs deferrable initially deferred
             for each row when (new.account_id <> '{account}') execute function cut()""",
-        OF_THIS_TRANSACTION,
+        "select 1",
         1,
     )
 

@@ -79,12 +79,13 @@ async def seconds_to_end(service: Service) -> float:
 async def test_a_stopped_gateway_holds_locks_for_five_seconds(
     world: World, person: Person, other: Service
 ) -> None:
-    """Suspended in a transaction with its user's row of rate limits: another gateway serves the user."""
+    """Suspended in the transaction of a batch, with the user's account: another gateway serves the user."""
     path = f"/accounts/{(await person.connect('account-60'))['id']}/sync"
     async with signed_in(person, other) as client, await world.parts.database.connect(SUPERUSER) as admin:
         async with admin.transaction():
             await admin.execute("select from accounts for update")
-            stuck = asyncio.create_task(client.post(path, headers={"Prefer": "respond-async"}))
+            batch = client.post("/accounts/sync-all", headers={"Prefer": "respond-async"})
+            stuck = asyncio.create_task(batch)
 
             async def waits_for_the_lock() -> bool:
                 query = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"

@@ -1,10 +1,12 @@
 """Sync requests: limited per user, one per idempotency key, and a refusal changes no row."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid_utils.compat import uuid7
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import SUPERUSER, Postgres
@@ -16,9 +18,13 @@ from gateway.errors import (
     NotFound,
     RateLimitExceeded,
 )
+from gateway.limits import Policy
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
+from gateway.rows.syncs import Opening
+from gateway.store import opening
 from gateway.store.pool import Pool
+from gateway.syncs.messages import sync_request
 from gateway.syncs.open import Terms
 from gateway.syncs.requests import Asking, Idempotency, Requests
 from tests.gateway.allowing import allowing
@@ -179,3 +185,58 @@ async def test_a_request_that_waits_for_its_account_sees_a_pause_of_the_exchange
     with pytest.raises(ExchangePaused):
         await asked
     assert await run(database, "select 1 from syncs") == []
+
+
+async def test_a_request_over_the_limit_of_its_address_changes_nothing(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """It does not count for its user, either."""
+    asked = requests(pool, nats, address=1)
+    await asked.one(asking(account.user_id), account.id)
+    await run(database, "update syncs set status = 'failed', finished_at = now()")
+
+    with pytest.raises(RateLimitExceeded):
+        await asked.one(asking(account.user_id), account.id)
+
+    assert await run(database, "select count(*) from syncs") == [(1,)]
+    assert await run(database, USED) == [("address", 1), ("sync", 1)]
+
+
+async def test_a_request_that_waits_for_its_account_asks_for_the_credential_of_then(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """The grant and the request name the credential that replaced another meanwhile."""
+    replacement = uuid7()
+    async with await database.connect(SUPERUSER) as holder, holder.transaction():
+        await holder.execute("select from accounts where id = %s for update", [account.id])
+        asked = asyncio.create_task(requests(pool, nats).one(asking(account.user_id), account.id))
+        await until(passed(0.5))
+        await holder.execute(
+            "insert into credentials (id, user_id, exchange, state) values (%s, %s, 'okx', 'live')",
+            [replacement, account.user_id],
+        )
+        await holder.execute("update accounts set credential_id = %s", [replacement])
+
+    assert (await asked).opened
+    ((body,),) = await run(database, "select convert_from(body, 'UTF8')::json->>'credential_id' from outbox")
+    assert UUID(str(body)) == replacement
+
+
+@pytest.mark.parametrize(("lease", "attempts"), [(5.0, 1), (0.0, 0)])
+async def test_a_request_with_a_lease_is_not_due(
+    pool: Pool, account: Account, database: Postgres, lease: float, attempts: int
+) -> None:
+    """Only the relay that has the lease publishes it meanwhile."""
+    async with pool.transaction() as connection:
+        asked = await opening.look(connection, account.user_id, account.id)
+        assert asked is not None
+        deadline = asked.now + timedelta(seconds=60)
+        sync = Opening(uuid7(), account.user_id, account.id, asked.credential_id, "okx", deadline)
+        request = sync_request(sync, asked, KEY)
+        assert request is not None
+        charges = ((Policy("sync", 1), str(account.user_id)), (Policy("address", 1), ADDRESS))
+        opened_now = await opening.write(connection, sync, request, charges, lease)
+
+    assert opened_now is not None
+    written = "select id, attempts, next_at between now() and now() + interval '5 seconds' from outbox"
+    assert await run(database, written) == [(opened_now.outbox_id, attempts, lease > 0)]

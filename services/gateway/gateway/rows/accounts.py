@@ -31,19 +31,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An account that its user asked to sync, locked, and what may refuse the request.
-
-    `used` and `seconds` are the user's counter with this request, `address_used` that of the client's address
-    without it. `now` is the time of the transaction.
-    """
+    """An account that its user asked to sync; `now` is the time of the database's clock."""
 
     id: UUID
     exchange: str
     region: str
     credential_id: UUID | None
-    paused: bool
-    exchange_paused: bool
-    used: int
-    seconds: float
-    address_used: int
     now: datetime

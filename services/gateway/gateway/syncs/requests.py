@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -10,10 +11,9 @@ from uuid_utils.compat import uuid7
 
 from contracts.streams import SYNC_REQUESTS
 from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, NotFound, RateLimitExceeded
-from gateway.limits import Allowance, Charge, Limits, Policy
+from gateway.limits import Allowance, Limits, Policy
 from gateway.outbox.relay import Relay
-from gateway.quotas import admit, look_for_room, require_room
-from gateway.rows.accounts import Asked
+from gateway.quotas import admit, look_for_room
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Opening, Sync
 from gateway.store import accounts, batches, limits, opening
@@ -54,9 +54,19 @@ class Accepted(msgspec.Struct, frozen=True):
     opened: bool = False
 
 
-class _Request(msgspec.Struct, frozen=True):
-    """The request of a new sync, its id in the outbox, and the time until the sync's deadline."""
+class _Wanted(msgspec.Struct, frozen=True):
+    """A request for the sync of one account: the sync's id, and the lease for its message."""
 
+    asking: Asking
+    account_id: UUID
+    sync_id: UUID
+    lease: float
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    """An opened sync, its request with the request's id in the outbox, and the time until its deadline."""
+
+    accepted: Accepted
     message: Outgoing
     row: int
     seconds_left: float
@@ -79,10 +89,17 @@ class Requests:
         over the limit is not counted; all others are, even if refused.
         """
         with self._relay.slots(SYNC_REQUESTS, 1) as slots:
-            async with self._counted(asking, self._limits.sync), self._pool.transaction() as connection:
-                accepted, request = await self._one(connection, asking, account_id, slots.lease)
-            if request is not None and slots.left:
-                slots.hand_over(request.message, request.row, request.seconds_left)
+            wanted = _Wanted(asking, account_id, uuid7(), slots.lease)
+            opened = None
+            if asking.idempotency is None:
+                opened = await self._pool.single(partial(self._open, wanted=wanted), waits=True)
+            if opened is not None:
+                accepted = opened.accepted
+            else:
+                async with self._counted(asking, self._limits.sync), self._pool.transaction() as connection:
+                    accepted, opened = await self._one(connection, wanted)
+            if opened is not None and slots.left:
+                slots.hand_over(opened.message, opened.row, opened.seconds_left)
             else:
                 self._relay.wake()
         return accepted
@@ -112,48 +129,48 @@ class Requests:
                 await admit(connection, [of_user, *self._limits.by_address(asking.address)])
             raise
 
-    async def _one(
-        self, connection: Connection, asking: Asking, account_id: UUID, lease: float
-    ) -> tuple[Accepted, "_Request | None"]:
-        """Open a sync with two statements, or join the open one; also returns the request of a new sync."""
-        sync_id, (of_address,) = uuid7(), self._limits.by_address(asking.address)
+    async def _open(self, connection: Connection, wanted: "_Wanted") -> "_Opened | None":
+        """Open a sync with two statements, the usual case; None, and nothing is written, in all others."""
+        user_id, (of_address,) = wanted.asking.user_id, self._limits.by_address(wanted.asking.address)
+        asked = await opening.look(connection, user_id, wanted.account_id)
+        if asked is None:
+            return None
+        deadline = asked.now + timedelta(seconds=self._terms.deadline_seconds)
+        named = (wanted.sync_id, user_id, asked.id, asked.credential_id, asked.exchange)
+        sync = Opening(*named, deadline)
+        request = sync_request(sync, asked, self._terms.key)
+        if request is None:
+            return None
+        of_user = (self._limits.sync, str(user_id))
+        written = await opening.write(connection, sync, request, (of_user, of_address), wanted.lease)
+        if written is None:
+            return None
+        allowance = Allowance(self._limits.sync, written.used, written.seconds)
+        accepted = Accepted(sync.id, allowance, opened=True)
+        return _Opened(accepted, request, written.outbox_id, written.seconds_left)
+
+    async def _one(self, connection: Connection, wanted: "_Wanted") -> "tuple[Accepted, _Opened | None]":
+        """Open a sync or join the open one, with the exact error of a refusal."""
+        asking, account_id = wanted.asking, wanted.account_id
+        of_address = self._limits.by_address(asking.address)
+        await look_for_room(connection, of_address)
         if asking.idempotency is not None:
-            await look_for_room(connection, [of_address])
             if await accounts.find_account(connection, asking.user_id, account_id) is None:
                 raise NotFound
-            if (earlier := await self._repeated(connection, asking, self._limits.sync, sync_id)) is not None:
-                await admit(connection, [of_address])
+            earlier = await self._repeated(connection, asking, self._limits.sync, wanted.sync_id)
+            if earlier is not None:
+                await admit(connection, of_address)
                 return earlier, None
-        asked, allowance = await self._asked(connection, asking, account_id, of_address)
-        deadline = asked.now + timedelta(seconds=self._terms.deadline_seconds)
-        sync = Opening(sync_id, asking.user_id, account_id, asked.credential_id, asked.exchange, deadline)
-        request = sync_request(sync, asked, self._terms.key)
-        if request is not None and not (asked.paused or asked.exchange_paused):
-            written = await opening.write(connection, sync, request, of_address, lease)
-            require_room(Allowance(of_address[0], written.used, written.seconds))
-            if written.outbox_id is not None:
-                handed = _Request(request, written.outbox_id, written.seconds_left)
-                return Accepted(sync_id, allowance, opened=True), handed
-        else:
-            await admit(connection, [of_address])
-        joined = await open_one(connection, self._terms, account_id, sync_id)
-        if asking.idempotency is not None and joined.id != sync_id:
-            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, joined.id)
-        return Accepted(joined.id, allowance), None
-
-    async def _asked(
-        self, connection: Connection, asking: Asking, account_id: UUID, of_address: Charge
-    ) -> tuple[Asked, Allowance]:
-        """Count a request for its user and lock the account; raises RateLimitExceeded and NotFound."""
-        of_user = (self._limits.sync, str(asking.user_id))
-        asked = await opening.ask(connection, asking.user_id, account_id, of_user, of_address)
-        if asked is None or asked.address_used >= of_address[0].quota:
-            await look_for_room(connection, [of_address])  # the address's window may have ended meanwhile
-        if asked is None:
+            if (opened := await self._open(connection, wanted)) is not None:
+                return opened.accepted, opened
+        (allowance,) = await admit(connection, [(self._limits.sync, str(asking.user_id))])
+        if await accounts.find_account(connection, asking.user_id, account_id) is None:
             raise NotFound
-        allowance = Allowance(self._limits.sync, asked.used, asked.seconds)
-        require_room(allowance)
-        return asked, allowance
+        joined = await open_one(connection, self._terms, account_id, wanted.sync_id)
+        if asking.idempotency is not None and joined.id != wanted.sync_id:
+            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, joined.id)
+        await admit(connection, of_address)  # last, because many wait for that row
+        return Accepted(joined.id, allowance, opened=joined.id == wanted.sync_id), None
 
     async def _all(self, connection: Connection, asking: Asking) -> tuple[Accepted, list[Sync]]:
         """Open a sync of every account; also returns the syncs that failed at once."""
