@@ -222,6 +222,18 @@ async def test_a_request_that_waits_for_its_account_asks_for_the_credential_of_t
     assert UUID(str(body)) == replacement
 
 
+async def test_each_opened_sync_is_in_the_audit(
+    pool: Pool, nats: Nats, account: Account, database: Postgres
+) -> None:
+    """With the user, the sync and its account; a request that joins it adds no line."""
+    asked = requests(pool, nats)
+    opened = await asked.one(asking(account.user_id), account.id)
+    await asked.one(asking(account.user_id), account.id)
+
+    lines = await run(database, "select user_id, action, subject, detail->>'account_id' from audit")
+    assert lines == [(account.user_id, "sync_requested", opened.target_id, str(account.id))]
+
+
 @pytest.mark.parametrize(("lease", "attempts"), [(5.0, 1), (0.0, 0)])
 async def test_a_request_with_a_lease_is_not_due(
     pool: Pool, account: Account, database: Postgres, lease: float, attempts: int
