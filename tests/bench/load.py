@@ -4,7 +4,7 @@ It reads a plan (JSON) from its standard input. Its connections divide themselve
 from an address of its own, as those of users do. With `rate` 0 each of `clients` connections sends its next
 request when the last one was answered; otherwise requests come at an even rate, and their time counts from
 when they were due. No request is sent again before `apart` seconds have passed since its answer. It prints
-`begin` and `end` around the measured window, and then a line of JSON.
+`begin` and `end` around the measured window, and then a line of JSON when all requests are answered.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from ipaddress import IPv4Address
 from itertools import cycle
 from typing import Any, cast
@@ -23,6 +24,7 @@ HEAD_ENDS = b"\r\n\r\n"
 LENGTH = b"content-length:"
 CONNECTS_AT_ONCE = 64
 SHOWN_BYTES = 160
+DRAINING_SECONDS = 20
 # Linux has all of 127.0.0.0/8 on its loopback interface.
 FIRST_ADDRESS = IPv4Address("127.1.0.1")
 
@@ -43,6 +45,7 @@ class Client(asyncio.Protocol):
     def send(self, index: int, due: float) -> None:
         """Send a request."""
         self._index, self._due = index, due
+        self._load.waiting += 1
         self._transport.write(self._load.requests[index])
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +82,8 @@ class Load:
         self._measuring = self._over = False
         self.seconds: list[float] = []
         self.failed: Counter[str] = Counter()
-        self.held = 0
+        self.held = self.waiting = 0
+        self._answered = asyncio.Event()
 
     async def run(self) -> dict[str, Any]:
         """Run the plan and return its results."""
@@ -104,6 +108,7 @@ class Load:
         print("end", flush=True)
         if ticking is not None:
             ticking.cancel()
+        await self._until_answered()
         return {
             "seconds": took,
             "cpu": cpu,
@@ -111,6 +116,12 @@ class Load:
             "failed": dict(self.failed.most_common(5)),
             "held": self.held,
         }
+
+    async def _until_answered(self) -> None:
+        """Wait for the requests of the run, so that none is work of the next run."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAINING_SECONDS if self.waiting else 0):
+                await self._answered.wait()
 
     async def _tick(self, rate: float) -> None:
         due = time.perf_counter()
@@ -135,6 +146,9 @@ class Load:
     def answered(self, client: Client, index: int, due: float, response: bytes) -> None:
         """Note an answer, and let its connection go on."""
         now = time.perf_counter()
+        self.waiting -= 1
+        if self._over and not self.waiting:
+            self._answered.set()
         self._next.append((index, now + self._apart))
         if self._measuring:
             if response.startswith(b"HTTP/1.1 200") and self._expect in response:
@@ -159,9 +173,11 @@ class Load:
 def main() -> None:
     """Run a plan."""
     plan = json.loads(sys.stdin.readline())
-    found = json.dumps(uvloop.run(Load(plan).run()))
+    found = json.dumps(uvloop.run(Load(plan).run())).encode() + b"\n"
     os.set_blocking(sys.stdout.fileno(), True)  # the pipe holds less than many times
-    print(found, flush=True)
+    # Buffered, which writes the rest after a part; the standard output is not, with PYTHONUNBUFFERED.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as whole:
+        whole.write(found)
 
 
 if __name__ == "__main__":

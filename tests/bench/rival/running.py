@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -23,6 +24,7 @@ from deploy.local.services import Infrastructure
 from deploy.private_files import kept, password, write_private
 from deploy.vault.root_token import as_root, recovered_root_token
 from tests.bench.rival.settings import VARIABLE, Settings
+from tests.waiting import until
 
 NAME = "rival"
 READY_SECONDS = 60
@@ -87,10 +89,16 @@ async def prepare_vault(
             if f"{NAME}/" not in mounts["data"]:
                 engine = {"type": "kv", "options": {"version": "2"}}
                 (await client.post(f"sys/mounts/{NAME}", json=engine)).raise_for_status()
+                await until(partial(_is_ready, client))
             (await client.put(f"sys/policies/acl/{NAME}", json={"policy": POLICY})).raise_for_status()
             made = (await client.post("auth/token/create", json=TOKEN)).raise_for_status().json()
             await _keep(client, credentials)
     write_private(token_file, made["auth"]["client_token"].encode())
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    """Return whether the new engine takes writes: it refuses them for a moment."""
+    return (await client.get(f"{NAME}/config")).is_success
 
 
 async def _keep(client: httpx.AsyncClient, credentials: Mapping[str, Mapping[str, str]]) -> None:
@@ -184,6 +192,7 @@ def _api(port: int, environment: Mapping[str, str], shape: Shape) -> Program:
     command: list[str | Path] = [
         *(python(), "-m", "uvicorn", "tests.bench.rival.api:app", "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+        *("--timeout-keep-alive", "75"),  # a client of `added` pauses for longer than the default of 5 s
         *("--workers", str(shape.apis)),
     ]
     return Program("rival-api", command, environment)
