@@ -4,18 +4,16 @@ import argparse
 import asyncio
 import sys
 import time
+from dataclasses import replace
 
-import httpx
 import psutil
 
 from deploy.local.confinement import ROOT
 from deploy.local.processes import PLAIN_ENVIRONMENT
-from deploy.local.services import MODULES, programs
+from deploy.local.services import MODULES, programs, service_ports, until_ready
 from tests.bench.report import Report, middle
 from tests.bench.stacks import Bench
 
-POLL_SECONDS = 0.01
-READY_SECONDS = 30
 IMPORT = """
 import time
 began, cpu = time.perf_counter(), time.process_time()
@@ -26,20 +24,14 @@ COLUMNS = ("service", "imports ms", "their CPU ms", "ready ms")
 
 
 async def start(bench: Bench, options: argparse.Namespace, report: Report) -> None:
-    """Measure each service while its dependencies run."""
-    processes = bench.stack.processes
-    listed = {each.name: each for each in programs(bench.stack.parts, bench.stack.ports, processes.way)}
+    """Measure each service while its dependencies run, by one more process beside the one that runs."""
     rows = []
     for name, module in MODULES.items():
         imports = [await _imports(module) for _ in range(options.repetitions)]
-        ready = []
-        for _ in range(options.repetitions):
-            await processes.restart(listed[name])
-            ready.append(await _ready(bench, name))
+        ready = [await _ready(bench, name) for _ in range(options.repetitions)]
         wall, cpu = zip(*imports, strict=True)
         rows.append((name, middle(wall, 0), middle(cpu, 0), middle(ready, 0)))
     report.table("Start", COLUMNS, rows)
-    bench.groups.renew()
 
 
 async def _imports(module: str) -> tuple[float, float]:
@@ -57,15 +49,9 @@ async def _imports(module: str) -> tuple[float, float]:
 
 async def _ready(bench: Bench, name: str) -> float:
     """Return the milliseconds between the creation of a service's process and its readiness."""
-    pid = int((bench.stack.processes.logs / f"{name}.pid").read_text())
-    began = psutil.Process(pid).create_time()
-    url = f"{bench.stack.operations(name)}/readyz"
-    async with httpx.AsyncClient(timeout=READY_SECONDS, trust_env=False) as client:
-        while time.time() - began < READY_SECONDS:
-            try:
-                if (await client.get(url)).is_success:
-                    return (time.time() - began) * 1000
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(POLL_SECONDS)
-    raise RuntimeError(f"{name} was not ready in {READY_SECONDS} s")
+    processes, ports = bench.stack.processes, service_ports()
+    listed = {each.name: each for each in programs(bench.stack.parts, ports, processes.way)}
+    async with processes.running(replace(listed[name], name=f"{name}-2")) as running:
+        began = psutil.Process(running.pid).create_time()
+        await until_ready(processes, ports, name)
+        return (time.time() - began) * 1000
