@@ -33,6 +33,9 @@ INITDB_SECONDS = 120
 MIGRATION_SECONDS = 120
 CONNECT_SECONDS = 5
 SCRAM = "scram-sha-256"  # the client never shows its password
+# The manifests have the same. The first change of a page after a checkpoint writes the page whole, which
+# doubles the write-ahead log of a sync.
+SETTINGS = {"checkpoint_timeout": "15min", "max_wal_size": "2GB"}
 SUPERUSER, OWNER, GATEWAY, DATABASE = "postgres", "butler_owner", "butler_gateway", "butler"
 CLIENTS = {OWNER: "dbmate", GATEWAY: "gateway"}
 
@@ -170,6 +173,7 @@ def _serving(
         "listen_addresses": "",
         "port": PORT,
         "unix_socket_directories": ", ".join(f'"{folder}"' for folder in folders),
+        **SETTINGS,
         **(more or {}),
     }
     options = [f"--{setting}={value}" for setting, value in settings.items()]

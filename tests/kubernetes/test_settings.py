@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.postgres import SETTINGS
 from deploy.vault.engines import BROKER
 from deploy.vault.provision import AUDIENCE
 from tests.deploy.loading import LOAD, parsed, rooted, unneeded, unread
@@ -125,3 +126,12 @@ def test_the_database_has_the_same_name_for_all(overlay: str) -> None:
     for cluster in of_kind(overlay, "Cluster"):
         assert cluster["metadata"]["name"] == "database"
         assert cluster["spec"]["bootstrap"]["initdb"]["owner"] == "butler_owner"
+
+
+def test_the_database_has_the_settings_of_the_local_one() -> None:
+    """A sync writes as much to its log in a cluster as in the benchmarks."""
+    (cluster,) = of_kind("production", "Cluster")
+    told = workload("single-node", "database").container["args"]
+
+    assert cluster["spec"]["postgresql"]["parameters"] == SETTINGS
+    assert {f"{name}={value}" for name, value in SETTINGS.items()} <= set(told)
