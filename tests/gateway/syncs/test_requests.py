@@ -63,11 +63,12 @@ async def test_a_request_counts_for_the_user_and_the_address(
     assert await run(database, USED) == [("address", 1), ("sync", 1)]
 
 
+@pytest.mark.parametrize("limited", ["sync", "address"])
 async def test_one_too_many_opens_nothing_and_is_not_counted(
-    pool: Pool, nats: Nats, account: Account, database: Postgres
+    pool: Pool, nats: Nats, account: Account, database: Postgres, limited: str
 ) -> None:
-    """The refusal names the time to retry."""
-    asked = requests(pool, nats, sync=1)
+    """Neither for its user nor for its address, whichever of the two has used its limit up."""
+    asked = requests(pool, nats, **{limited: 1})
     await asked.one(asking(account.user_id), account.id)
     await run(database, "update syncs set status = 'failed', finished_at = now()")
 
@@ -185,21 +186,6 @@ async def test_a_request_that_waits_for_its_account_sees_a_pause_of_the_exchange
     with pytest.raises(ExchangePaused):
         await asked
     assert await run(database, "select 1 from syncs") == []
-
-
-async def test_a_request_over_the_limit_of_its_address_changes_nothing(
-    pool: Pool, nats: Nats, account: Account, database: Postgres
-) -> None:
-    """It does not count for its user, either."""
-    asked = requests(pool, nats, address=1)
-    await asked.one(asking(account.user_id), account.id)
-    await run(database, "update syncs set status = 'failed', finished_at = now()")
-
-    with pytest.raises(RateLimitExceeded):
-        await asked.one(asking(account.user_id), account.id)
-
-    assert await run(database, "select count(*) from syncs") == [(1,)]
-    assert await run(database, USED) == [("address", 1), ("sync", 1)]
 
 
 async def test_a_request_that_waits_for_its_account_asks_for_the_credential_of_then(
