@@ -59,12 +59,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="session")
 def _many_submissions() -> Iterator[None]:
-    """Raise the limits of submissions and registrations for one address; tests of limits set their own."""
+    """Raise the limits of submissions and registrations for one address; tests of limits set their own.
+
+    Accounts are synced only when a test asks, and each sync reads anew; tests of both set their own, too.
+    """
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SUBMISSION_LIMIT_PER_MINUTE", "1000")
         environment.setenv("SUBMISSION_LIMIT_PER_DAY", "10000")
         environment.setenv("REGISTRATION_LIMIT_PER_MINUTE", "1000")
         environment.setenv("REGISTRATION_LIMIT_PER_DAY", "10000")
+        environment.setenv("SCHEDULED_SYNCS_WAITING", "0")
+        environment.setenv("SYNC_CACHE_SECONDS", "0")
         yield
 
 

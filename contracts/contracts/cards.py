@@ -104,6 +104,15 @@ CARDS = (
         ("sync-worker",),
         "At least once, to one worker, until it acknowledges or the deadline is over.",
     ),
+    Card(
+        subjects.sync_scheduled("{exchange}"),
+        SyncRequested,
+        "gateway",
+        ("gateway",),
+        ("sync-worker",),
+        "At least once, to one worker, as a request of a person, and after those. If it is lost, the gateway "
+        "publishes it again as a request of a person.",
+    ),
     _outcome(subjects.sync_completed("{exchange}"), SyncCompleted, "sync-worker", "gateway"),
     _outcome(subjects.sync_failed("{exchange}"), SyncFailed, "sync-worker", "gateway"),
     _event(

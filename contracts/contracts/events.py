@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText
-from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.syncs import Cause, Status, TotalCheck, Verdict
 from contracts.values import AwareTime
 
 
@@ -40,7 +40,8 @@ class AccountResumed(msgspec.Struct, frozen=True):
 class AccountSynced(msgspec.Struct, frozen=True):
     """The public fact that the outcome of a sync is recorded; it carries no amounts.
 
-    `rights_unproven` says that the worker read wallets but could not read the rights of the key.
+    `rights_unproven` says that the worker read wallets but could not read the rights of the key. `cause` is
+    `schedule` for a sync that the schedule opened.
     """
 
     sync_id: UUID
@@ -53,3 +54,4 @@ class AccountSynced(msgspec.Struct, frozen=True):
     holdings_count: int | None = None
     error_code: CodeText | None = None
     rights_unproven: bool = False
+    cause: Cause = Cause.PERSON

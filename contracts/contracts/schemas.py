@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from contracts.cards import Kind, schema_uri
-from contracts.syncs import TotalCheck, Verdict
+from contracts.syncs import Cause, TotalCheck, Verdict
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A schema must accept values of later versions, because readers handle them as the type's docstring says.
-OPEN: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Verdict, TotalCheck)}
+OPEN: dict[str, type[Enum]] = {kind.__name__: kind for kind in (Cause, Verdict, TotalCheck)}
 
 
 def schema(kind: Kind) -> dict[str, Any]:

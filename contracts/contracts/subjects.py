@@ -8,6 +8,7 @@ DESTROY = "butler.vault.gateway.destroy"
 AUTHORIZE = "butler.vault.worker.authorize"
 
 SYNC_REQUESTED_ALL = "butler.sync.requested.*"
+SYNC_SCHEDULED_ALL = "butler.sync.scheduled.*"
 SYNC_COMPLETED_ALL = "butler.sync.completed.*"
 SYNC_FAILED_ALL = "butler.sync.failed.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
@@ -22,6 +23,11 @@ TERMINATED_ALL = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 def sync_requested(exchange: str) -> str:
     """Return the subject of one exchange's sync requests, a work queue."""
     return f"butler.sync.requested.{exchange}"
+
+
+def sync_scheduled(exchange: str) -> str:
+    """Return the subject of one exchange's requests by the schedule, which go after those of persons."""
+    return f"butler.sync.scheduled.{exchange}"
 
 
 def sync_completed(exchange: str) -> str:

@@ -29,6 +29,20 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class Cause(StrEnum):
+    """Why a sync was opened: a person asked for it, or the schedule did.
+
+    A cause of a later version is treated as `schedule`.
+    """
+
+    PERSON = "person"
+    SCHEDULE = "schedule"
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "Cause":
+        return cls.SCHEDULE
+
+
 class Verdict(StrEnum):
     """The result of reading a wallet in one sync; a verdict of a later version is treated as `failed`.
 

@@ -25,6 +25,7 @@ from tests.bench.reads import reads
 from tests.bench.report import Report
 from tests.bench.rival.running import Shape
 from tests.bench.scale import scale
+from tests.bench.schedule import schedule
 from tests.bench.stacks import WITHOUT_LIMITS, Bench, running_bench
 from tests.bench.start import start
 from tests.bench.whole_job import CONTENDERS, compare
@@ -41,6 +42,7 @@ BENCHES: dict[str, Run] = {
     "fetch": fetches,
     "scale": scale,
     "idle": idle,
+    "schedule": schedule,
     "start": start,
     PROFILE: profile,
 }
@@ -63,6 +65,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--systems", type=_names, default=CONTENDERS, help=f"of {'; '.join(CONTENDERS)}")
     parser.add_argument("--growth", type=_numbers(int), default=[1_000, 10_000, 100_000], help="accounts")
     parser.add_argument("--history", type=int, default=24, help="syncs of each account of --growth")
+    parser.add_argument("--scheduled-rate", type=float, default=28, help="scheduled syncs a second")
+    parser.add_argument("--scheduled-seconds", type=float, default=600, help="of the bench of the schedule")
     parser.add_argument("--rival-apis", type=int, default=Shape.apis, help="processes")
     parser.add_argument("--rival-workers", type=int, default=Shape.workers, help="processes")
     parser.add_argument("--rival-pool", default=Shape.pool, choices=("gevent", "threads", "prefork"))

@@ -37,3 +37,6 @@ from filled f, model m join account_wallets w on w.account_id = m.account_id;
 insert into balances (account_id, wallet, asset, total, available, locked, borrowed)
 select f.account_id, b.wallet, b.asset, b.total, b.available, b.locked, b.borrowed
 from filled f, model m join balances b on b.account_id = m.account_id;
+
+-- Only the bench of the schedule has accounts that are due.
+update schedule set interval_seconds = null, next_at = null;

@@ -19,6 +19,7 @@ from deploy.local.simulator import Simulator, running_simulator
 from deploy.local.stack import Stack, alone
 from deploy.private_files import write_private
 from tests.bench.accounts import LARGE, Ours, credentials, names, write_accounts
+from tests.bench.asking import UNSCHEDULED, asked
 from tests.bench.rival.running import Rival, Shape, prepare_vault, running_rival
 from tests.bench.usage import Groups
 from tests.loading import UNLIMITED
@@ -29,6 +30,7 @@ WITHOUT_LIMITS = UNLIMITED | {
     "SUBMISSION_LIMIT_PER_DAY": "100000",
     "REGISTRATION_LIMIT_PER_MINUTE": "100000",
     "REGISTRATION_LIMIT_PER_DAY": "100000",
+    "SYNC_CACHE_SECONDS": "0",
 }
 SERVICES = ("gateway", "sync-worker", "vault-broker")
 RIVALS = ("rival-api", "rival-workers")
@@ -97,6 +99,7 @@ async def running_bench(directory: Path, count: int, shape: Shape) -> AsyncItera
             ours = Ours(running.api, directory / "accounts.json")
             stack.push_async_callback(ours.close)
             await ours.connect([LARGE, *wanted])
+            await asked(parts.database, UNSCHEDULED)
             yield Bench(running, rival, ours, wanted, _groups(processes.logs))
 
 

@@ -11,7 +11,7 @@ from contracts.cards import NAMES, Kind
 from contracts.credentials import Refused, StoreReply, VerifyReply
 from contracts.events import AccountSynced
 from contracts.faults import Code, PermanentError, TransientError, failure, fault_of
-from contracts.syncs import SyncCompleted, SyncOutcome, TotalCheck, Verdict
+from contracts.syncs import Cause, SyncCompleted, SyncOutcome, TotalCheck, Verdict
 from contracts.wire.envelope import Malformed, decode
 
 YESTERDAY = Path(__file__).parent / "yesterday"
@@ -130,8 +130,10 @@ def test_an_event_of_a_later_version_is_read() -> None:
             recorded_at="2026-11-24T12:00:00Z",
             wallets=[{"wallet": "moon", "verdict": "new", "error_code": "moon_in_the_way"}],
             error_code="moon_in_the_way",
+            cause="new_moon",
         ),
         AccountSynced,
     )
 
     assert (fact.error_code, fact.wallets[0].verdict) == ("moon_in_the_way", Verdict.FAILED)
+    assert fact.cause is Cause.SCHEDULE

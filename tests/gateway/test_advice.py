@@ -91,7 +91,7 @@ def test_the_uncertain_end_of_a_change_says_that_it_may_have_been_done(handler: 
         (auth.logout, "the session has ended once its refresh token is refused"),
         (auth.logout, "GET /me/sessions after a new login"),
         (accounts.delete_account, "GET /accounts"),
-        (accounts.rename_account, "GET /accounts"),
+        (accounts.change_account, "GET /accounts"),
         (me.end_session, "GET /me/sessions"),
         (auth.refresh, "within 20 seconds"),
     ],

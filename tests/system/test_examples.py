@@ -101,7 +101,7 @@ async def test_connecting_is_as_the_examples_say(person: Person, examples: Examp
     path = f"/accounts/{account['id']}"
     another = {"credentials": credentials("margin")}
     await api.expect("replaceCredentials.422.different_account", "PUT", f"{path}/credentials", another)
-    await api.expect("renameAccount.400.invalid_input", "PATCH", path, {"name": ""})
+    await api.expect("changeAccount.400.invalid_input", "PATCH", path, {"name": ""})
     await api.expect("problem.400.invalid_input", "PATCH", path, {"name": 1})
     await api.expect("problem.404.not_found", "GET", "/accounts/019ac3f0-0000-7000-8000-000000000000")
     await api.expect("problem.415.unsupported_media_type", "PATCH", path, content_type="text/plain")
@@ -133,7 +133,7 @@ async def test_syncs_are_as_the_examples_say(
         await api.expect(name, "GET", f"{path}/{noun}")
     await api.expect("AccountView.synced", "GET", path)
     await api.expect("listAccounts.200.one", "GET", "/accounts")
-    await api.expect("renameAccount.200.renamed", "PATCH", path, examples["Rename.savings"])
+    await api.expect("changeAccount.200.renamed", "PATCH", path, examples["ChangeAccount.savings"])
     await admin.put("plain", "asset/balances", UNREADABLE)
     await api.expect("SyncView.partial", "POST", f"{path}/sync")
     await admin.clear("plain", "asset/balances")

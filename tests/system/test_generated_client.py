@@ -130,8 +130,8 @@ async def test_a_generated_client_does_the_main_job(signed_in: Generated) -> Non
     assert amounts["ETH"] == Decimal("1.234567890123456789")
     assert holdings.total_checks["trading"] == "agrees"
 
-    rename = models.Rename(name="Savings")
-    renamed = (await client.call("accounts", "rename_account", account.id, body=rename)).parsed
+    rename = models.ChangeAccount(name="Savings")
+    renamed = (await client.call("accounts", "change_account", account.id, body=rename)).parsed
     (listed,) = (await client.call("accounts", "list_accounts")).parsed
     assert (renamed.name, listed) == ("Savings", renamed)
     assert type(listed.last_synced_at) is datetime

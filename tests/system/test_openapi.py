@@ -15,7 +15,15 @@ from deploy.local.stack import Stack
 from gateway.http.examples import FILE
 from tests.system.described import REQUEST, bodies, faults, nodes, operations, validator
 
-REQUESTS = {"Login", "Refresh", "ChangePassword", "DeleteMe", "Connect", "Rename", "ReplaceCredentials"}
+REQUESTS = {
+    "Login",
+    "Refresh",
+    "ChangePassword",
+    "DeleteMe",
+    "Connect",
+    "ChangeAccount",
+    "ReplaceCredentials",
+}
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Python and ECMA-262 differ in these: end of text, named groups, comments, flags.
 PYTHON_ONLY = re.compile(r"\\[AZz]|\(\?(?:P|#|[aiLmsux-]+[:)])")
@@ -29,7 +37,7 @@ OPERATIONS = {
     "register", "login", "refresh", "logout",
     "showMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
     "listExchanges",
-    "connectAccount", "listAccounts", "showAccount", "renameAccount", "deleteAccount", "replaceCredentials",
+    "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs",
 }  # fmt: skip

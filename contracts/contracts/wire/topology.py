@@ -17,7 +17,7 @@ MAX_DELIVER = 50
 
 SYNC_REQUESTS = StreamConfig(
     name=streams.SYNC_REQUESTS,
-    subjects=[subjects.SYNC_REQUESTED_ALL],
+    subjects=[subjects.SYNC_REQUESTED_ALL, subjects.SYNC_SCHEDULED_ALL],
     retention=RetentionPolicy.WORK_QUEUE,
     discard=DiscardPolicy.NEW,
     max_age=HOUR,
@@ -91,7 +91,14 @@ def sync_worker_consumer(exchange: str) -> Consumer:
     )
 
 
+def scheduled_consumer(exchange: str) -> Consumer:
+    """Return the consumer of one exchange's requests by the schedule, for which a worker has fewer slots."""
+    name, subject = f"sync-worker-scheduled-{exchange}", subjects.sync_scheduled(exchange)
+    return Consumer(streams.SYNC_REQUESTS, name, subject, MAX_DELIVER, 1024)
+
+
 OUTCOMES_CONSUMER = Consumer(streams.SYNC_OUTCOMES, "gateway")
 ADVISORIES_CONSUMER = Consumer(streams.ADVISORIES, "gateway")
 SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
-CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS)
+SCHEDULED_CONSUMERS = tuple(scheduled_consumer(key) for key in EXCHANGES)
+CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS)

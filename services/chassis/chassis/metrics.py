@@ -88,6 +88,9 @@ CONSUMER_LIMIT = _gauge(
 DEAD_LETTERS = _gauge("butler_dead_letters", "Messages in the stream DEAD_LETTERS")
 OUTBOX_OLDEST = _gauge("butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"])
 QUEUED_OLDEST = _gauge("butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome")
+SCHEDULE_OVERDUE = _gauge(
+    "butler_schedule_overdue_seconds", "How long the account that is due the longest has waited for its sync"
+)
 DATABASE_CONNECTIONS = _gauge(
     "butler_database_connections",
     "Connections of a gateway's pool: used (or being opened) or idle",

@@ -36,6 +36,7 @@ from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
 from gateway.accounts.reverify import Reverifier
+from gateway.accounts.unsynced import UnsyncedKeys
 from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json, said_once
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
@@ -70,6 +71,7 @@ from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Requests
+from gateway.syncs.schedule import Scheduler
 from gateway.syncs.sweeper import Patience, Sweeper
 from gateway.syncs.waiters import Waiters
 
@@ -179,7 +181,7 @@ def composed(
         refreshing=Refreshing(pool, settings.jwt_keys, allowed),
         intake=Intake(pool, bus, broker, destroyer, key, admission=admission),
         deleting=Deleting(pool, relay, destroyer, key),
-        requests=Requests(pool, relay, announcer, Terms(key, deadline), allowed),
+        requests=Requests(pool, relay, announcer, terms_of(settings), allowed),
         waiters=waiters,
         allowed=allowed,
         ready=Ready(checks),
@@ -189,12 +191,30 @@ def composed(
         "relay": relay.run(),
         "sweeper": Sweeper(pool, relay, key, patience, Progress(bus)).run(),
         "destroyer": destroyer.run(),
-        "reverifier": Reverifier(pool, bus, relay, destroyer, key).run(),
+        **unasked(settings, pool, bus, relay, destroyer),
         "deleting": provided.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         "clocks": clocks.keep(_others_clocks(pool, bus)),
         **observing,
+    }
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the terms on which syncs are opened."""
+    key, deadline = settings.grant_keys.current, settings.sync_deadline_seconds
+    return Terms(key, deadline, settings.sync_cache_seconds)
+
+
+def unasked(
+    settings: Settings, pool: Pool, bus: Bus, relay: Relay, destroyer: Destroyer
+) -> dict[str, Coroutine[None, None, None]]:
+    """Return the background tasks that sync accounts, and verify their keys, without a request."""
+    terms = terms_of(settings)
+    return {
+        "reverifier": Reverifier(pool, bus, relay, destroyer, terms.key).run(),
+        "scheduler": Scheduler(pool, bus, relay, terms, settings.scheduled_waiting).run(),
+        "unsynced_keys": UnsyncedKeys(pool, bus, relay, terms.key).run(),
     }
 
 

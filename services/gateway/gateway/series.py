@@ -18,6 +18,7 @@ def begin() -> None:
     """Let each counter that an alert watches begin at 0, and numbers that are not read yet be none."""
     metrics.DEAD_LETTERS.set(math.nan)
     metrics.QUEUED_OLDEST.set(math.nan)
+    metrics.SCHEDULE_OVERDUE.set(math.nan)
     for exchange in EXCHANGES:
         metrics.SYNC_SECONDS.labels(exchange)
     for exchange, status in product(EXCHANGES, (Status.COMPLETED, Status.PARTIAL, Status.FAILED)):

@@ -44,6 +44,8 @@ DEFAULTS = {
     "SYNC_DEADLINE_SECONDS": "120",
     "CREDENTIAL_GRACE_SECONDS": "120",
     "LOSS_CONFIRMATION_SECONDS": "300",
+    "SCHEDULED_SYNCS_WAITING": "500",
+    "SYNC_CACHE_SECONDS": "5",
     "SYNC_LIMIT_PER_MINUTE": "60",
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
@@ -69,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     `egress` are the source addresses of calls to exchanges, `pinned` the fingerprints of trusted vault keys.
     `database_passwords` are two while one replaces the other.
+    At most `scheduled_waiting` requests of the schedule wait for the workers of an exchange; 0 turns it off.
+    A completed sync answers requests for `sync_cache_seconds`.
     """
 
     running: Running
@@ -82,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True):
     sync_deadline_seconds: float
     credential_grace_seconds: float
     loss_confirmation_seconds: float
+    scheduled_waiting: int
+    sync_cache_seconds: float
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
@@ -115,6 +121,8 @@ def load(environ: Environment) -> Settings:
         sync_deadline_seconds=parsed(environ, "SYNC_DEADLINE_SECONDS", seconds),
         credential_grace_seconds=parsed(environ, "CREDENTIAL_GRACE_SECONDS", seconds),
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
+        scheduled_waiting=parsed(environ, "SCHEDULED_SYNCS_WAITING", _whole_number_or_0),
+        sync_cache_seconds=parsed(environ, "SYNC_CACHE_SECONDS", _seconds_or_0),
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
@@ -181,6 +189,14 @@ def _networks(environ: Environment) -> tuple[Network, ...]:
         return parsed(environ, "TRUSTED_PROXIES", lambda text: tuple(map(network, listed(text))))
     except BadSetting as error:
         raise BadSetting(f"{error}; {HOW_PROXIES_ARE_NAMED}") from None
+
+
+def _whole_number_or_0(text: str) -> int:
+    return 0 if text == "0" else whole_number(text)
+
+
+def _seconds_or_0(text: str) -> float:
+    return 0.0 if text == "0" else seconds(text)
 
 
 def _passwords(text: str) -> tuple[Secret, ...]:

@@ -11,12 +11,12 @@ from chassis.bus.inspection import nats_clock
 from chassis.bus.watch import Watch
 from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, NATS, Clocks
-from chassis.health import Checks, health_application, merged, running
+from chassis.health import Check, Checks, health_application, merged, running
 from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from chassis.settings import Environment
-from contracts.wire.topology import SYNC_WORKER_CONSUMERS
+from contracts.wire.topology import SCHEDULED_CONSUMERS, SYNC_WORKER_CONSUMERS
 from sync_worker import exchanges, settings
 from sync_worker.broker import Broker
 from sync_worker.exchanges import Connect, connectors
@@ -54,9 +54,10 @@ async def run(configuration: Configuration) -> int:
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
     Handlers(bus, connected, Timing(clocks, server)).declare()
     stopping = asyncio.Event()
-    watch, contact = Watch(bus, SYNC_WORKER_CONSUMERS), Contact(bus, *SYNC_WORKER_CONSUMERS)
-    required = {"running": running(stopping), DISAGREES: clocks.right, **bus.checks(), **contact.checks()}
-    checks = Checks(required, merged(watch.checks(), {DISAGREES: clocks.agree}))
+    watch = Watch(bus, [*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS])
+    contact = Contact(bus, *SYNC_WORKER_CONSUMERS)
+    checks = _checks(bus, {"running": running(stopping), DISAGREES: clocks.right, **contact.checks()})
+    checks = Checks(checks.required, merged(checks.degrading, watch.checks(), {DISAGREES: clocks.agree}))
     parts = {
         "metrics": collect(checks, watch.sample, Certificates(general.certificates).sample),
         "clocks": clocks.keep({NATS: server}),
@@ -67,3 +68,15 @@ async def run(configuration: Configuration) -> int:
         return await run_service(bus, [operations], parts, stopping)
     finally:
         await https.close()
+
+
+def _checks(bus: Bus, required: dict[str, Check]) -> Checks:
+    """Return the checks of the bus with others that are required.
+
+    The consumers of the schedule only degrade, because a bus of the version before does not have them.
+    """
+    scheduled = {consumer.path for consumer in SCHEDULED_CONSUMERS}
+    pulled = bus.checks()
+    later = {name: check for name, check in pulled.items() if name in scheduled}
+    first = {name: check for name, check in pulled.items() if name not in scheduled}
+    return Checks(required | first, later)

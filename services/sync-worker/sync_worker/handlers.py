@@ -18,7 +18,7 @@ from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from contracts.wire.envelope import Malformed, attributes, decode, encode
 from contracts.wire.grants import grant_mark
-from contracts.wire.topology import sync_worker_consumer
+from contracts.wire.topology import scheduled_consumer, sync_worker_consumer
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.types import Connector
@@ -28,6 +28,8 @@ from sync_worker.timing import Left, Timing
 
 QUEUE = "sync-worker"
 SYNCS_AT_ONCE = 256
+# The rest of the worker's time is for requests of persons.
+SCHEDULED_AT_ONCE = 64
 VERIFICATIONS_AT_ONCE = 64
 # Less than the bus waits for handlers during shutdown, so that no try is cut off.
 TRY_SECONDS = 22.0
@@ -51,6 +53,7 @@ class Handlers:
         """Consume the sync requests of each exchange and reply to its verifications."""
         for key in self._exchanges:
             consume(self._bus, sync_worker_consumer(key), self.run_sync, SYNCS_AT_ONCE)
+            consume(self._bus, scheduled_consumer(key), self.run_sync, SCHEDULED_AT_ONCE)
             respond(self._bus, subjects.verify(key), QUEUE, self.verify_credential, VERIFICATIONS_AT_ONCE)
 
     async def run_sync(self, delivery: Delivery) -> None:

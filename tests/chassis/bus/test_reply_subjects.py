@@ -44,6 +44,7 @@ async def state(jetstream: JetStreamContext) -> State:
 
 STORED = (
     subjects.sync_requested("okx"),
+    subjects.sync_scheduled("okx"),
     subjects.sync_failed("okx"),
     *(f"butler.account.synced.{each.user_id}" for each in SUBSCRIBED[1:]),
     subjects.dead("kept"),

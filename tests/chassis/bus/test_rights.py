@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from contracts import subjects
 from contracts.wire.bus_accounts import server_accounts
-from contracts.wire.bus_users import USERS, User
+from contracts.wire.bus_users import BROKER_ASKS, USERS, User
 from contracts.wire.topology import CONSUMERS, STREAMS
 from tests.chassis.bus.conftest import Errors, NewClient
 from tests.chassis.bus.rights import (
@@ -32,6 +32,7 @@ from tests.waiting import until
 VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]+)"(?: using queue "([^"]+)")?')
 SPEAKERS = {
     subjects.sync_requested("okx"): {"gateway"},
+    subjects.sync_scheduled("okx"): {"gateway"},
     subjects.sync_completed("okx"): {"sync-worker", "gateway"},  # the gateway replays dead letters
     subjects.sync_failed("okx"): {"sync-worker", "gateway"},
     subjects.AUTHORIZE: {"sync-worker"},
@@ -145,10 +146,12 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
         (name, f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}")
         for name in ("gateway", "vault-broker")
         for each, owner in owners.items()
-        if owner == "sync-worker"
+        if owner == "sync-worker" and (name == "gateway" or each == BROKER_ASKS)
     }
 
-    assert {subject for _, subject in watched} == {"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-okx"}
+    assert {subject for _, subject in watched} == {
+        f"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-{each}" for each in ("okx", "scheduled-okx")
+    }
     assert api == own | streams | watched | LETTERS
 
 

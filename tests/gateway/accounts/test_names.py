@@ -1,12 +1,13 @@
 """A user names own accounts only, and a name is short text that a line can show."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from contracts.faults import Code
 from deploy.local.postgres import Postgres
-from gateway.accounts.names import MAX_NAME, checked_name, rename
+from gateway.accounts.change import Changed, Changes, change
+from gateway.accounts.names import MAX_NAME, checked_name
 from gateway.errors import InvalidInput, NotFound
 from gateway.rows.accounts import Account
 from gateway.store import accounts
@@ -16,6 +17,11 @@ from tests.system.test_sweeper import run
 
 NAMES = "select name from accounts"
 AUDIT = "select action, user_id, subject from audit"
+
+
+async def rename(pool: Pool, user_id: UUID, account_id: UUID, name: str) -> Changed:
+    """Rename an account, and leave its schedule."""
+    return await change(pool, user_id, account_id, Changes(name))
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "x" * (MAX_NAME + 1), "a\nb", "a\u202eb", "a\0b"])
@@ -38,9 +44,9 @@ def test_any_other_name_is_taken_as_it_is(text: str) -> None:
 
 async def test_a_renamed_account_has_one_audit_row(pool: Pool, account: Account, database: Postgres) -> None:
     """The account is returned as stored, and is not paused."""
-    renamed, paused = await rename(pool, account.user_id, account.id, " savings\n")
+    renamed = await rename(pool, account.user_id, account.id, " savings\n")
 
-    assert (renamed.id, renamed.name, paused) == (account.id, "savings", None)
+    assert (renamed.account.id, renamed.account.name, renamed.pause) == (account.id, "savings", None)
     assert await run(database, NAMES) == [("savings",)]
     assert await run(database, AUDIT) == [("account_renamed", account.user_id, account.id)]
 
@@ -49,11 +55,11 @@ async def test_a_paused_account_can_be_renamed(pool: Pool, account: Account) -> 
     """The pause is returned with it, so that the response shows it."""
     await pause(pool, account)
 
-    renamed, paused = await rename(pool, account.user_id, account.id, "savings")
+    renamed = await rename(pool, account.user_id, account.id, "savings")
 
-    assert renamed.name == "savings"
-    assert paused is not None
-    assert paused.reason == Code.UNKNOWN_RIGHT
+    assert renamed.account.name == "savings"
+    assert renamed.pause is not None
+    assert renamed.pause.reason == Code.UNKNOWN_RIGHT
 
 
 @pytest.mark.parametrize("whose", ["another user's", "deleted", "unknown"])

@@ -108,3 +108,16 @@ async def test_what_can_not_be_read_is_no_number(clean_database: Postgres) -> No
     assert math.isnan(oldest("SYNC_REQUESTS"))
     assert math.isnan(queued())
     assert await passing(backlog.checks()) == {"outbox", "syncs"}
+
+
+async def test_a_late_schedule_shows(pool: Pool, account: Account) -> None:
+    """Its metric is how long the account that is due the longest has waited; 0 while none is due."""
+    backlog = Backlog(pool, DEADLINE)
+    late = """update schedule set next_at = now() - make_interval(secs => 90) where account_id = %(id)s"""
+    for change, least, most in (("select %(id)s::uuid", 0, 0), (late, 90, 100)):
+        async with pool.transaction() as connection:
+            await execute(connection, change, id=account.id)
+        await backlog.sample()
+        overdue = metrics.REGISTRY.get_sample_value("butler_schedule_overdue_seconds")
+        assert overdue is not None
+        assert least <= overdue <= most

@@ -12,7 +12,7 @@ from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store import accounts, batches
 from gateway.store.pool import Pool
-from gateway.syncs.look import find_batch, find_sync, list_syncs
+from gateway.syncs.look import Asked, find_batch, find_sync, list_syncs
 from tests.gateway.accounts.test_pause import recorded
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.test_open import pause
@@ -104,9 +104,9 @@ async def test_pages_hold_every_sync_once_from_the_newest(pool: Pool, account: A
     made = await ended(pool, account, 4)
     await ended(pool, await another(pool, account, 1))
 
-    first = await list_syncs(pool, account.user_id, account.id, None, 2)
+    first = await list_syncs(pool, account.user_id, account.id, Asked(None, 2))
     await ended(pool, account)
-    second = await list_syncs(pool, account.user_id, account.id, first.syncs[-1].id, 2)
+    second = await list_syncs(pool, account.user_id, account.id, Asked(first.syncs[-1].id, 2))
 
     assert (first.more, second.more) == (True, False)
     assert [each.id for each in (*first.syncs, *second.syncs)] == [each.id for each in reversed(made)]
@@ -117,7 +117,7 @@ async def test_after_the_oldest_sync_a_page_is_empty(pool: Pool, account: Accoun
     """A client may follow a cursor that it kept."""
     (sync,) = await ended(pool, account)
 
-    page = await list_syncs(pool, account.user_id, account.id, sync.id, 2)
+    page = await list_syncs(pool, account.user_id, account.id, Asked(sync.id, 2))
 
     assert (page.syncs, page.more) == ([], False)
 
@@ -128,7 +128,7 @@ async def test_a_cursor_of_another_account_is_refused(pool: Pool, account: Accou
 
     for cursor in (foreign.id, uuid4()):
         with pytest.raises(InvalidInput) as caught:
-            await list_syncs(pool, account.user_id, account.id, cursor, 2)
+            await list_syncs(pool, account.user_id, account.id, Asked(cursor, 2))
         assert "begin again without a cursor" in caught.value.detail
 
 
@@ -147,6 +147,5 @@ async def test_syncs_of_an_account_that_is_not_the_user_s_are_not_found(
                 pool,
                 uuid4() if whose == "another user's" else account.user_id,
                 uuid4() if whose == "unknown" else account.id,
-                cursor,
-                2,
+                Asked(cursor),
             )

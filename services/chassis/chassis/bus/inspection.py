@@ -56,12 +56,33 @@ class AckFloor(msgspec.Struct, frozen=True):
     stream_seq: int
 
 
+class Delivered(msgspec.Struct, frozen=True):
+    """When the server last delivered a message, by its clock; None if it never did."""
+
+    last_active: datetime | None = None
+
+
 class ConsumerStanding(_Told, frozen=True):
-    """The state of a consumer; `num_pending` messages are undelivered, `num_ack_pending` are not settled."""
+    """The state of a consumer; `num_pending` messages are undelivered, `num_ack_pending` are not settled.
+
+    `num_waiting` requests for messages are open.
+    """
 
     ack_floor: AckFloor
     num_pending: int
     num_ack_pending: int
+    num_waiting: int = 0
+    delivered: Delivered = Delivered()
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether a process with a free slot asks for a message right now."""
+        return self.num_waiting > 0
+
+    def is_pulled(self, within: timedelta) -> bool:
+        """Return whether a process asks for a message, or got one within the time."""
+        last = self.delivered.last_active
+        return self.is_asked or (last is not None and self.ts - last < within)
 
     @property
     def waiting(self) -> int:

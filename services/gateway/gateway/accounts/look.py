@@ -1,12 +1,14 @@
 """Looking up a user's accounts, their pauses and balances, as of one moment."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from gateway.errors import NotFound
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held
 from gateway.rows.pauses import Pause, Stand
-from gateway.store import accounts, balances, pauses
+from gateway.rows.schedules import Schedule
+from gateway.store import accounts, balances, pauses, schedules
 from gateway.store.pool import Connection, Pool
 
 
@@ -22,6 +24,11 @@ async def find_account(pool: Pool, user_id: UUID, account_id: UUID) -> tuple[Acc
         raise NotFound
     ((account, pause),) = found
     return account, Stand(pause)
+
+
+async def find_schedules(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Schedule]:
+    """Find the schedules of accounts."""
+    return await pool.single(lambda connection: schedules.find(connection, account_ids))
 
 
 async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:

@@ -77,6 +77,14 @@ async def _pause(connection: Connection, begun: list[Begun], keys: Mapping[UUID,
         await _tell_paused(connection, key.user_id, key.exchange, pause)
 
 
+async def pause_found(connection: Connection, account: Account, finding: Finding) -> None:
+    """Pause a locked account whose key a verification has found wrong, and publish an event."""
+    assert account.credential_id is not None  # noqa: S101 - not deleted
+    begun = Begun(account.id, account.credential_id, finding.code, finding.rights)
+    for pause in await pauses.begin(connection, [begun], FIRST_VERIFY_SECONDS):
+        await _tell_paused(connection, account.user_id, account.exchange, pause)
+
+
 async def change_reason(connection: Connection, account: Account, finding: Finding, verify_in: float) -> None:
     """Set the reason of a locked, paused account; publish an event if the reason changed."""
     before = (await pauses.find(connection, [account.id])).get(account.id)

@@ -19,7 +19,7 @@ class Doing(StrEnum):
     CHANGE_PASSWORD = "change password"  # noqa: S105 - an act
     DELETE_USER = "delete user"
     END_SESSION = "end session"
-    RENAME = "rename"
+    CHANGE_ACCOUNT = "change account"
     DELETE_ACCOUNT = "delete account"
     SYNC = "sync"
 
@@ -57,9 +57,9 @@ UNSURE: dict[Situation | Doing, str] = {
         "The session may have ended or not. GET /me/sessions in a moment, after a new login if your access "
         "token is refused: it lists those that did not end. Send the request again for them."
     ),
-    Doing.RENAME: (
-        "The account may be renamed or not. GET /accounts in a moment: it shows the name. If that is the old "
-        "one, send the request again."
+    Doing.CHANGE_ACCOUNT: (
+        "The account may be changed or not. GET /accounts in a moment: it shows its name and its schedule. "
+        "If these are the old ones, send the request again."
     ),
     Doing.DELETE_ACCOUNT: (
         "The account may be deleted or not. GET /accounts in a moment: if the account is still there, send "

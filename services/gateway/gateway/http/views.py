@@ -12,15 +12,17 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Wallet
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
-from contracts.syncs import Status, TotalCheck
+from contracts.syncs import Cause, Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
+from gateway.http.schedule_view import ScheduleView, schedule_view
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.restores import Restore
+from gateway.rows.schedules import Schedule
 from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
@@ -61,6 +63,7 @@ class AccountView(msgspec.Struct, frozen=True):
     last_error_code: CodeText | None
     next_action: str | None
     paused: PausedView | None
+    schedule: ScheduleView
     notes: tuple[str, ...] = ()
     restored_at: datetime | None = None
 
@@ -70,6 +73,7 @@ class SyncView(msgspec.Struct, frozen=True):
 
     `rights_unproven` is true if wallets were read but the rights of the key could not be read. `restored_at`
     is when the database was restored from a backup in which the sync was open: another outcome may be lost.
+    `cached` is true in the response to a request that a sync of a moment before answers without a new one.
     """
 
     account_id: UUID
@@ -84,6 +88,8 @@ class SyncView(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     wallets: tuple[WalletVerdict, ...]
     rights_unproven: bool
+    cause: Cause
+    cached: bool = False
     restored_at: datetime | None = None
 
 
@@ -210,12 +216,14 @@ def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
     )
 
 
-def account_view(
+def account_view(  # noqa: PLR0913 - the parts of one view
     account: Account,
     egress: tuple[str, ...],
     pause: Pause | None = None,
     notes: tuple[str, ...] = (),
+    *,
     restored: Restore | None = None,
+    schedule: Schedule | None = None,
 ) -> AccountView:
     """Return the view of an account."""
     advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
@@ -236,6 +244,7 @@ def account_view(
         last_error_code=account.last_error_code,
         next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
         paused=paused,
+        schedule=schedule_view(schedule, pause, advice),
         notes=notes,
         restored_at=restored.older(account.last_synced_at or account.created_at) if restored else None,
     )
@@ -259,6 +268,7 @@ def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand, restored: Resto
         finished_at=sync.finished_at,
         wallets=sync.wallets,
         rights_unproven=sync.rights_unproven,
+        cause=sync.cause,
         restored_at=restored.open(sync.requested_at, sync.finished_at) if restored else None,
     )
 

@@ -19,6 +19,7 @@ UNPRINTABLE = re.compile(r"[^ -~]")
 # subjects have a way back: never an event, which subscribers would believe, nor the server's advisories.
 STREAM_OF: Mapping[str, str] = {
     **{subjects.sync_requested(key): streams.SYNC_REQUESTS for key in EXCHANGES},
+    **{subjects.sync_scheduled(key): streams.SYNC_REQUESTS for key in EXCHANGES},
     **{subjects.sync_completed(key): streams.SYNC_OUTCOMES for key in EXCHANGES},
     **{subjects.sync_failed(key): streams.SYNC_OUTCOMES for key in EXCHANGES},
 }

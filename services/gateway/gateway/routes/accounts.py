@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from contracts.credentials import Fields
 from contracts.exchanges import EXCHANGES
 from contracts.remedies import Situation
-from gateway.accounts import look, names
+from gateway.accounts import look
+from gateway.accounts.change import Changes, change
 from gateway.accounts.connect import connect
 from gateway.accounts.delete import Deleting
 from gateway.accounts.intake import Accepted, Intake
@@ -32,6 +33,9 @@ from gateway.http.views import (
     holdings_view,
 )
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
+from gateway.store.pool import Pool
+
+SyncInterval = Annotated[int, msgspec.Meta(ge=300, le=86400)]
 
 CONNECTING = documented(401, 409, 422, 429, 502)
 REPLACING = documented(401, 404, 422, 429, 502)
@@ -46,10 +50,14 @@ class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credentials: Annotated[Fields, CREDENTIALS]
 
 
-class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another name for an account."""
+class ChangeAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another name for an account, and how often the schedule syncs it; a field that is left out stays.
 
-    name: str
+    `sync_interval` is in seconds, from five minutes to a day; null turns the schedule off.
+    """
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    sync_interval: SyncInterval | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +80,7 @@ async def connect_account(
     """Connect an account after verifying that its key is read-only; a refused key is destroyed."""
     advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, egress)
     submission, notes = _submission(request, advice, data.credentials)
-    return _shown(await connect(intake, submission, data.name), egress, notes)
+    return await _shown(await connect(intake, submission, data.name), intake.pool, egress, notes)
 
 
 @get("/accounts", responses=documented(401), tags=["accounts"])
@@ -81,7 +89,11 @@ async def list_accounts(
 ) -> tuple[AccountView, ...]:
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
-    return tuple(account_view(account, egress, pause, restored=restored) for account, pause in listed)
+    found = await look.find_schedules(pool, [account.id for account, _ in listed])
+    return tuple(
+        account_view(account, egress, pause, restored=restored, schedule=found.get(account.id))
+        for account, pause in listed
+    )
 
 
 @get("/accounts/{account_id:uuid}", responses=documented(401, 404), tags=["accounts"])
@@ -90,21 +102,23 @@ async def show_account(
 ) -> AccountView:
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
-    return account_view(account, egress, stand.pause, restored=restored)
+    schedule = (await look.find_schedules(pool, [account_id])).get(account_id)
+    return account_view(account, egress, stand.pause, restored=restored, schedule=schedule)
 
 
 @patch(
     "/accounts/{account_id:uuid}",
     responses=documented(400, 401, 404, 429),
     tags=["accounts"],
-    situation=Doing.RENAME,
+    situation=Doing.CHANGE_ACCOUNT,
 )
-async def rename_account(
-    account_id: UUID, data: Rename, request: SignedInRequest, pool: Database, egress: Egress
+async def change_account(
+    account_id: UUID, data: ChangeAccount, request: SignedInRequest, pool: Database, egress: Egress
 ) -> AccountView:
-    """Rename an account."""
-    account, pause = await names.rename(pool, request.user.id, account_id, data.name)
-    return account_view(account, egress, pause)
+    """Rename an account, or change how often the schedule syncs it."""
+    changes = Changes(data.name, data.sync_interval)
+    changed = await change(pool, request.user.id, account_id, changes)
+    return account_view(changed.account, egress, changed.pause, schedule=changed.schedule)
 
 
 @delete(
@@ -141,7 +155,7 @@ async def replace_credentials(
     exchange, region = EXCHANGES[account.exchange], data.region or account.region
     advice = Advice(Situation.REPLACE, exchange, region, egress, stand.standing)
     submission, notes = _submission(request, advice, data.credentials, account_id)
-    return _shown(await replace(intake, submission, account), egress, notes)
+    return await _shown(await replace(intake, submission, account), pool, egress, notes)
 
 
 @get("/accounts/{account_id:uuid}/balances", responses=documented(401, 404), tags=["balances"])
@@ -160,8 +174,12 @@ async def show_holdings(
     return holdings_view(await look.find_held(pool, request.user.id, account_id), restored)
 
 
-def _shown(accepted: Accepted, egress: tuple[str, ...], notes: tuple[str, ...]) -> Response[AccountView]:
-    view = account_view(accepted.account, egress, notes=notes)
+async def _shown(
+    accepted: Accepted, pool: Pool, egress: tuple[str, ...], notes: tuple[str, ...]
+) -> Response[AccountView]:
+    account = accepted.account
+    schedule = (await look.find_schedules(pool, [account.id])).get(account.id)
+    view = account_view(account, egress, notes=notes, schedule=schedule)
     return Response(view, headers=rate_limit_fields(accepted.allowances))
 
 

@@ -3,11 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
+from contracts.syncs import Cause
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
@@ -46,10 +48,17 @@ IdempotencyKey = Annotated[
     ),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+Fresh = Annotated[
+    bool, QueryParameter(description="true to read anew, also where a sync has completed a moment ago")
+]
 # Text, because Litestar reads the value `null` of an optional UUID as no value.
 Cursor = Annotated[
     str | None,
     QueryParameter(pattern=r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", format="uuid"),
+]
+Only = Annotated[
+    str | None,
+    QueryParameter(pattern=r"\A(person|schedule)\Z", description="only syncs with this `cause`"),
 ]
 
 
@@ -71,13 +80,16 @@ async def sync_account(
     egress: Egress,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
+    *,
+    fresh: Fresh = False,
 ) -> Response[SyncView]:
     """Sync an account and wait for the outcome.
 
     The response is 202 with Location if the sync takes longer than the requested wait, and 409 if the account
-    is paused, because the key of a paused account is not used.
+    is paused, because the key of a paused account is not used. A sync that completed in the last few seconds
+    answers without a new one (`cached`), unless `fresh` is true.
     """
-    accepted = await requests.one(_asking(idempotency_key, request), account_id)
+    accepted = await requests.one(_asking(idempotency_key, request, fresh=fresh), account_id)
     sync_id, headers = accepted.target_id, _headers(accepted)
     await waiters.wait(request.user.id, [sync_id], wait_seconds(prefer), new=accepted.opened)
     ended = waiters.ended(sync_id) if accepted.opened else None
@@ -87,6 +99,7 @@ async def sync_account(
         sync, stand = await look.find_sync(pool, request.user.id, sync_id)
     view = sync_view(sync, egress, stand)
     view = replayed_sync(view, stand) if accepted.replayed else view
+    view = msgspec.structs.replace(view, cached=accepted.cached)
     if view.success is None:
         return Response(view, status_code=202, headers=headers | {"Location": f"/api/v1/syncs/{sync_id}"})
     return Response(view, headers=headers)
@@ -156,9 +169,11 @@ async def list_syncs(
     restored: Restored,
     limit: Limit = 20,
     cursor: Cursor = None,
+    cause: Only = None,
 ) -> SyncPage:
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the previous page."""
-    page = await look.list_syncs(pool, request.user.id, account_id, UUID(cursor) if cursor else None, limit)
+    asked = look.Asked(UUID(cursor) if cursor else None, limit, Cause(cause) if cause else None)
+    page = await look.list_syncs(pool, request.user.id, account_id, asked)
     items = tuple(sync_view(sync, egress, page.stand, restored) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)
 
@@ -168,8 +183,8 @@ def _headers(accepted: Accepted) -> dict[str, str]:
     return rate_limit_fields([accepted.allowance]) | replayed
 
 
-def _asking(key: str | None, request: SignedInRequest) -> Asking:
+def _asking(key: str | None, request: SignedInRequest, *, fresh: bool = False) -> Asking:
     # These requests have no body.
-    used_for = f"{request.method} {request.scope['path']}"
+    used_for = f"{request.method} {request.scope['path']}{'?fresh=true' if fresh else ''}"
     idempotency = None if key is None else Idempotency(key, used_for)
-    return Asking(request.user.id, client_address(request), idempotency)
+    return Asking(request.user.id, client_address(request), idempotency, fresh)

@@ -31,10 +31,14 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An account that its user asked to sync; `now` is the time of the database's clock."""
+    """An account to sync; `now` is the time of the database's clock.
+
+    `cached` is its newest sync, if that completed with its present key a moment ago.
+    """
 
     id: UUID
     exchange: str
     region: str
     credential_id: UUID | None
     now: datetime
+    cached: UUID | None = None

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
-from contracts.syncs import Status, TotalCheck, Verdict
+from contracts.syncs import Cause, Status, TotalCheck, Verdict
 from contracts.values import AmountText
 
 
@@ -62,6 +62,7 @@ class Sync(msgspec.Struct, frozen=True):
     error: str | None
     wallets: tuple[WalletVerdict, ...]
     rights_unproven: bool = False
+    cause: Cause = Cause.PERSON
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -126,6 +127,7 @@ class Queued(msgspec.Struct, frozen=True):
     now: datetime
     deleted: bool
     credential_id: UUID | None = None
+    cause: Cause = Cause.PERSON
 
 
 class Publication(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ class Action(StrEnum):
     SECRET_DESTROYED = "secret_destroyed"  # noqa: S105 - the name of an event
     ACCOUNT_CONNECTED = "account_connected"
     ACCOUNT_RENAMED = "account_renamed"
+    ACCOUNT_SCHEDULED = "account_scheduled"
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_PAUSED = "account_paused"
     ACCOUNT_RESUMED = "account_resumed"

@@ -1,4 +1,6 @@
-"""The ages of the oldest outbox messages and of the oldest open sync."""
+"""The ages of the oldest outbox messages and of the oldest open sync, and how late the schedule is."""
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -29,3 +31,16 @@ async def oldest_sync(connection: Connection) -> float | None:
         "select extract(epoch from now() - min(requested_at))::float from syncs where status = 'queued'",
     )
     return age
+
+
+async def longest_due(connection: Connection, exchanges: Sequence[str]) -> float | None:
+    """Return for how many seconds the account that is due the longest waits; None if none is due."""
+    waited: float | None = await fetch_value(
+        connection,
+        """select extract(epoch from now() - min(first.next_at))::float
+           from unnest(%(exchanges)s::text[]) as key cross join lateral (
+               select next_at from schedule where exchange = key and next_at is not null and next_at <= now()
+               order by next_at limit 1) first""",
+        exchanges=list(exchanges),
+    )
+    return waited

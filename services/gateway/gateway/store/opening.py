@@ -23,16 +23,29 @@ class Opened(msgspec.Struct, frozen=True):
     outbox_id: int
 
 
-async def look(connection: Connection, user_id: UUID, account_id: UUID) -> Asked | None:
-    """Find an account of a user that has a credential, without a lock."""
+async def look(
+    connection: Connection, user_id: UUID, account_id: UUID, cache_seconds: float = 0.0
+) -> Asked | None:
+    """Find an account of a user that has a credential, without a lock.
+
+    Also find its newest sync, if that completed with this credential within the last seconds.
+    """
     return await fetch_one(
         connection,
         Asked,
-        """select id, exchange, region, credential_id, now() as now from accounts
+        """select id, exchange, region, credential_id, now() as now, case when %(cached)s > 0 then (
+               select case when latest.status = 'completed'
+                   and latest.finished_at > now() - make_interval(secs => %(cached)s)
+                   and latest.requested_at >= (
+                       select created_at from credentials where credentials.id = accounts.credential_id)
+                   then latest.id end
+               from syncs latest where latest.account_id = accounts.id order by latest.number desc limit 1
+               ) end as cached from accounts
            where id = %(id)s and user_id = %(user_id)s and deleted_at is null
                and credential_id is not null""",
         id=account_id,
         user_id=user_id,
+        cached=cache_seconds,
     )
 
 

@@ -48,13 +48,20 @@ async def find_by_request_seq(connection: Connection, request_seq: int) -> Sync 
     )
 
 
-async def take_lost(
-    connection: Connection, exchange: str, held: Held, silent_since: datetime, limit: int
+async def take_lost(  # noqa: PLR0913 - a queue, and how to take from it
+    connection: Connection,
+    exchange: str,
+    held: Held,
+    silent_since: datetime,
+    limit: int,
+    *,
+    scheduled: bool = False,
 ) -> list[Sync]:
     """Claim open syncs whose request was published before a time and is lost; count a publication.
 
-    A request is lost if it is neither in the outbox nor in the stream. Syncs of paused accounts, which only a
-    previous gateway version opens, are left out.
+    A request is lost if it is neither in the outbox nor in the stream. With `scheduled`, only those whose
+    only publication was on the subject of the schedule, else all others. Syncs of paused accounts, which
+    only a previous gateway version opens, are left out.
     """
     return await fetch_all(
         connection,
@@ -63,6 +70,8 @@ async def take_lost(
            where id in (
                select id from syncs where status = 'queued' and exchange = %(exchange)s and deadline > now()
                   and published_at < %(silent_since)s
+                  and (publications = 1 and exists (select from scheduled_syncs
+                                            where sync_id = syncs.id)) = %(scheduled)s
                   and not exists (select from account_pauses join accounts on accounts.id = syncs.account_id
                                       and accounts.credential_id = account_pauses.credential_id
                                   where account_pauses.account_id = syncs.account_id)
@@ -76,6 +85,7 @@ async def take_lost(
         exchange=exchange,
         silent_since=silent_since,
         limit=limit,
+        scheduled=scheduled,
     )
 
 

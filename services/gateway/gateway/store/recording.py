@@ -11,6 +11,7 @@ import msgspec
 from contracts.syncs import Status
 from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.pauses import Key
+from gateway.rows.schedules import Move, Pace
 from gateway.rows.syncs import WalletVerdict
 from gateway.store import outbox
 from gateway.store.audit import Action
@@ -19,10 +20,14 @@ from gateway.store.pool import Connection, fetch_all
 
 
 class Known(msgspec.Struct, frozen=True):
-    """The key of an account, and its stored wallets and balances as JSON; a deleted account has no key."""
+    """The key and the pace of an account, and its stored wallets and balances as JSON.
+
+    A deleted account has no key and no pace.
+    """
 
     account_id: UUID
     key: Key | None
+    pace: Pace | None
     wallets: msgspec.Raw
     balances: msgspec.Raw
 
@@ -76,6 +81,9 @@ _FIND: LiteralString = (
             'exchange_uid', accounts.exchange_uid, 'credential_id', accounts.credential_id,
             'since', credentials.created_at, 'reason', account_pauses.reason,
             'rights', account_pauses.rights) end,
+        'pace', case when schedule.account_id is not null then json_build_object(
+            'account_id', accounts.id, 'interval_seconds', schedule.interval_seconds,
+            'failures', schedule.failures, 'stopped', schedule.stopped) end,
         'wallets', """
     + WALLETS_JSON
     + """, 'balances', """
@@ -84,6 +92,7 @@ _FIND: LiteralString = (
     from accounts left join credentials on credentials.id = accounts.credential_id
     left join account_pauses on account_pauses.account_id = accounts.id
         and account_pauses.credential_id = accounts.credential_id
+    left join schedule on schedule.account_id = accounts.id
     where accounts.id = any(%(ids)s)"""
 )
 
@@ -127,6 +136,16 @@ _KEEP: LiteralString = """
             error_code = excluded.error_code, error = excluded.error, detail = excluded.detail
         where account_wallets.sync_number < excluded.sync_number),"""
 
+_MOVE: LiteralString = """
+    moved as (
+        update schedule set failures = move.failures, stopped = move.stopped,
+            next_at = case when move.wait is null then null
+                when move.sooner then least(next_at, now() + make_interval(secs => move.wait))
+                else now() + make_interval(secs => move.wait) end
+        from json_to_recordset(%(moves)s::json) as move (
+            account_id uuid, failures integer, stopped text, wait float8, sooner boolean)
+        where schedule.account_id = move.account_id and schedule.account_id = any(%(account_ids)s)),"""
+
 _AUDIT: LiteralString = """
     audited as (
         insert into audit (user_id, action, subject, detail)
@@ -153,9 +172,15 @@ def stored(known: Iterable[Known]) -> Stored:
 
 
 async def write(
-    connection: Connection, ended: Sequence[Ended], wallets: Mapping[Place, StoredWallet], lease: float = 0.0
+    connection: Connection,
+    ended: Sequence[Ended],
+    wallets: Mapping[Place, StoredWallet],
+    lease: float = 0.0,
+    moves: Sequence[Move] = (),
 ) -> dict[str, int]:
-    """End locked, queued syncs, and store their wallets, events and audit; returns the events' rows.
+    """End locked, queued syncs, store their wallets, events and audit, and move the schedules of accounts.
+
+    Returns the events' rows.
 
     The times of accounts never move back and are never in the future, whatever a worker's clock reports.
     Rows of wallets that a later sync has written stay. The outbox has the events as claimed for a lease of
@@ -166,7 +191,7 @@ async def write(
     rows = await fetch_all(
         connection,
         Row,
-        f"""{_END}{_KEEP if placed else ""}{_AUDIT}
+        f"""{_END}{_KEEP if placed else ""}{_MOVE if moves else ""}{_AUDIT}
             insert into outbox (message_id, subject, stream, headers, body, traceparent{columns})
             select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent{values}
             from said on conflict (message_id) do nothing returning id, message_id""",  # noqa: S608 - constants
@@ -174,6 +199,7 @@ async def write(
         ids=[sync.id for sync in ended],
         account_ids=[sync.account_id for sync in ended if sync.account_id],
         wallets=msgspec.json.encode(placed).decode(),
+        moves=msgspec.json.encode(moves).decode(),
         action=Action.SYNC_RECORDED,
         lease=lease,
     )

@@ -4,15 +4,18 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
+from contracts.syncs import Cause
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.syncs import Overdue, Queued, Sync
 from gateway.store.pauses import OF_ACCOUNTS, PAUSE_JSON
 from gateway.store.pool import Connection, fetch_all, fetch_one
 
-# The columns of a Sync; a separate table holds whether its rights are unproven.
+# The columns of a Sync; separate tables hold whether its rights are unproven, and its cause.
 SHOWN: LiteralString = """select syncs.*,
-    exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven from syncs"""
+    exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven, case when exists (
+        select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end as cause
+    from syncs"""
 
 
 async def open_sync(connection: Connection, sync_id: UUID, account: Account, seconds: float) -> Sync:
@@ -48,7 +51,8 @@ async def find(connection: Connection, sync_id: UUID) -> Sync | None:
 _QUEUED: LiteralString = """
     select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at, syncs.deadline,
         syncs.publications, clock_timestamp() as now, accounts.deleted_at is not null as deleted,
-        accounts.user_id, accounts.credential_id
+        accounts.user_id, accounts.credential_id, case when exists (
+            select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end as cause
     from accounts join syncs on syncs.account_id = accounts.id
     where syncs.id = any(%(ids)s) and syncs.finished_at is null order by accounts.id"""
 
@@ -100,7 +104,9 @@ async def find_with_stand(connection: Connection, user_id: UUID, sync_id: UUID) 
         connection,
         _Stood,
         """select syncs.*, exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven,
-               accounts.deleted_at is not null as deleted, case when accounts.deleted_at is null then """  # noqa: S608 - constants
+               accounts.deleted_at is not null as deleted, case when exists (
+                   select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end
+                   as cause, case when accounts.deleted_at is null then """  # noqa: S608 - constants
         + PAUSE_JSON
         + " end as pause from syncs join accounts on accounts.id = syncs.account_id "
         + OF_ACCOUNTS
@@ -111,8 +117,10 @@ async def find_with_stand(connection: Connection, user_id: UUID, sync_id: UUID) 
     return None if found is None else (found, Stand(found.pause, found.deleted))
 
 
-async def list_syncs(connection: Connection, account_id: UUID, before: UUID | None, limit: int) -> list[Sync]:
-    """List an account's syncs, newest first, older than the cursor."""
+async def list_syncs(
+    connection: Connection, account_id: UUID, before: UUID | None, limit: int, cause: Cause | None = None
+) -> list[Sync]:
+    """List an account's syncs, newest first, older than the cursor; with `cause`, only those."""
     return await fetch_all(
         connection,
         Sync,
@@ -120,10 +128,13 @@ async def list_syncs(connection: Connection, account_id: UUID, before: UUID | No
         + """ where account_id = %(account_id)s
            and (%(before)s::uuid is null or number < (select number from syncs where id = %(before)s
                                                        and account_id = %(account_id)s))
+             and (%(scheduled)s::boolean is null or %(scheduled)s = exists (
+                  select from scheduled_syncs where sync_id = syncs.id))
            order by number desc limit %(limit)s""",
         account_id=account_id,
         before=before,
         limit=limit,
+        scheduled=None if cause is None else cause is Cause.SCHEDULE,
     )
 
 

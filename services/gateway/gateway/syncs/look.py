@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.syncs import Cause
 from gateway.accounts.look import owned
 from gateway.errors import InvalidInput, NotFound
 from gateway.rows.pauses import Stand
@@ -18,6 +19,14 @@ class Page(msgspec.Struct, frozen=True):
     syncs: list[Sync]
     stand: Stand
     more: bool
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which syncs of an account to list: from the cursor on, at most so many, of one cause or of all."""
+
+    cursor: UUID | None = None
+    most: int = 20
+    cause: Cause | None = None
 
 
 async def find_sync(pool: Pool, user_id: UUID, sync_id: UUID) -> tuple[Sync, Stand]:
@@ -37,19 +46,19 @@ async def find_batch(pool: Pool, user_id: UUID, batch_id: UUID) -> tuple[list[Sy
         return found, await pauses.find_stands(connection, [sync.account_id for sync in found])
 
 
-async def list_syncs(pool: Pool, user_id: UUID, account_id: UUID, cursor: UUID | None, most: int) -> Page:
-    """List the syncs of an account, from the cursor on if it is given.
+async def list_syncs(pool: Pool, user_id: UUID, account_id: UUID, asked: Asked) -> Page:
+    """List the syncs of an account.
 
     Raises NotFound, and InvalidInput for a cursor that is not a sync of the account.
     """
     async with pool.transaction(snapshot=True) as connection:
         await owned(connection, user_id, account_id)
-        if cursor is not None:
-            last = await syncs.find_sync(connection, user_id, cursor)
+        if asked.cursor is not None:
+            last = await syncs.find_sync(connection, user_id, asked.cursor)
             if last is None or last.account_id != account_id:
                 raise InvalidInput(
                     "This cursor is not from a page of this account: begin again without a cursor."
                 )
-        listed = await syncs.list_syncs(connection, account_id, cursor, most + 1)
+        listed = await syncs.list_syncs(connection, account_id, asked.cursor, asked.most + 1, asked.cause)
         stand = (await pauses.find_stands(connection, [account_id]))[account_id]
-    return Page(listed[:most], stand, len(listed) > most)
+    return Page(listed[: asked.most], stand, len(listed) > asked.most)

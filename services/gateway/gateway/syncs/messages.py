@@ -23,10 +23,14 @@ SOURCE = "gateway"
 NO_CREDENTIAL = UUID(int=0)
 
 
-def sync_request(sync: Sync | Opening, account: Account | Asked, key: Ed25519PrivateKey) -> Outgoing | None:
+def sync_request(
+    sync: Sync | Opening, account: Account | Asked, key: Ed25519PrivateKey, *, scheduled: bool = False
+) -> Outgoing | None:
     """Return the request of a sync; None if the account has no credential.
 
-    Each publication has a new message id, because the stream drops a second message with the same id.
+    Each publication has a new message id, because the stream drops a second message with the same id. Only
+    the first one of a scheduled sync has the subject of the schedule, which a worker of the version before
+    does not know.
     """
     if account.credential_id is None:
         return None
@@ -42,7 +46,7 @@ def sync_request(sync: Sync | Opening, account: Account | Asked, key: Ed25519Pri
     message_id = f"{sync.id}:{sync.publications}"
     return Outgoing(
         message_id,
-        subjects.sync_requested(sync.exchange),
+        (subjects.sync_scheduled if scheduled else subjects.sync_requested)(sync.exchange),
         SYNC_REQUESTS,
         attributes(request, SOURCE, message_id, sync.deadline),
         encode(request),
@@ -99,6 +103,7 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
         holdings_count=sync.holdings_count,
         error_code=sync.error_code,
         rights_unproven=sync.rights_unproven,
+        cause=sync.cause,
     )
     return _account_event(subjects.account_synced(sync.user_id), f"{sync.id}:synced", fact)
 

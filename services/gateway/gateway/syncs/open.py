@@ -1,5 +1,7 @@
 """Opening syncs: the sync, its request in the outbox and its audit in one transaction of the caller."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -10,19 +12,26 @@ from gateway.accounts.paused import account_paused
 from gateway.errors import NotFound
 from gateway.operators.venues import require_running, running
 from gateway.rows.accounts import Account
-from gateway.rows.syncs import Sync
-from gateway.store import accounts, audit, outbox, pauses, syncs
+from gateway.rows.outbox import Outgoing
+from gateway.rows.schedules import Due
+from gateway.rows.syncs import Opening, Sync
+from gateway.store import accounts, audit, outbox, pauses, schedules, syncs
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
 from gateway.syncs.messages import sync_request
+from gateway.syncs.pace import CLOSED_SECONDS, spread
 from gateway.syncs.record import record_refused
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """The key that signs the grants of syncs, and the seconds until a sync's deadline."""
+    """The key that signs the grants of syncs, and the seconds until a sync's deadline.
+
+    A completed sync answers requests for `cache_seconds` after its end.
+    """
 
     key: Ed25519PrivateKey
     deadline_seconds: float
+    cache_seconds: float = 0.0
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -67,6 +76,28 @@ async def open_all(connection: Connection, terms: Terms, user_id: UUID) -> Opene
     ]
     refusing = [sync for sync in opened if sync.account_id in paused]
     return Opened(opened, await record_refused(connection, refusing, paused))
+
+
+async def open_due(connection: Connection, terms: Terms, due: Sequence[Due]) -> list[UUID]:
+    """Open the syncs of claimed accounts, and set when each is due again; returns the ids of the syncs.
+
+    An account with an open sync gets no other, and a closed one none. The caller must wake the relay after
+    the commit.
+    """
+    if not due:
+        return []
+    openings = [_scheduled(terms, account) for account in due if not account.closed]
+    waits = {each.id: spread(CLOSED_SECONDS if each.closed else each.interval_seconds) for each in due}
+    return await schedules.write(connection, [each for each in openings if each is not None], waits)
+
+
+def _scheduled(terms: Terms, account: Due) -> tuple[Opening, Outgoing] | None:
+    """Return a sync to open, with its request; None if the account has no credential."""
+    deadline = account.now + timedelta(seconds=terms.deadline_seconds)
+    named = (uuid7(), account.user_id, account.id, account.credential_id, account.exchange)
+    sync = Opening(*named, deadline)
+    request = sync_request(sync, account, terms.key, scheduled=True)
+    return None if request is None else (sync, request)
 
 
 async def _open_or_join(connection: Connection, terms: Terms, account: Account, sync_id: UUID) -> Sync:

@@ -1,6 +1,6 @@
 """Ending syncs with their outcomes, many of them in one transaction: the only module that does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import READ, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import READ, Cause, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -19,13 +19,15 @@ from gateway.portfolio.verdicts import completed_as_of, ending, read_before, rea
 from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
+from gateway.rows.schedules import Move
 from gateway.rows.syncs import Queued, Sync
 from gateway.store import balances, credentials, pauses, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
-from gateway.store.recording import Ended
+from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
+from gateway.syncs.pace import Result, moved
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -203,11 +205,7 @@ def _in_life(understood: Understood, sync: Queued) -> Understood:
 
 
 async def _end(
-    connection: Connection,
-    together: list[tuple[Understood, Queued]],
-    how: Together,
-    *,
-    keeping: bool = True,
+    connection: Connection, together: list[tuple[Understood, Queued]], how: Together, *, keeping: bool = True
 ) -> list[Recorded]:
     """Give locked syncs their terminal state, and store their wallets.
 
@@ -237,11 +235,33 @@ async def _end(
         [_row(ended[sync.id], sync, reads[sync.id], events[sync.id]) for _, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
+        _moves(together, ended, known, refused),
     )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+def _moves(
+    together: Sequence[tuple[Understood, Queued]],
+    ended: Mapping[UUID, Sync],
+    known: Mapping[UUID, Known],
+    refused: Container[UUID],
+) -> list[Move]:
+    """Return how the ends of syncs move the schedules of their accounts.
+
+    A sync from before the present key says nothing about it, and a pause answers a refused one.
+    """
+    moves: list[Move | None] = []
+    for _, sync in together:
+        end, account = ended[sync.id], known.get(sync.account_id)
+        if account is None or account.pace is None:
+            continue
+        of_key = sync.id not in refused and account.key is not None and sync.requested_at >= account.key.since
+        result = Result(end.status, end.error_code, sync.cause is Cause.SCHEDULE, of_key)
+        moves.append(moved(account.pace, result))
+    return [move for move in moves if move is not None]
 
 
 def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:
@@ -268,6 +288,7 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
         end.error,
         end.wallets,
         _is_unproven(understood),
+        sync.cause,
     )
 
 

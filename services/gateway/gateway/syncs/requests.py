@@ -14,6 +14,7 @@ from gateway.errors import GatewayError, IdempotencyKeyReused, InvalidInput, Not
 from gateway.limits import Allowance, Limits, Policy
 from gateway.outbox.relay import Relay
 from gateway.quotas import admit, look_for_room
+from gateway.rows.accounts import Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Opening, Sync
 from gateway.store import accounts, batches, limits, opening
@@ -34,24 +35,29 @@ class Idempotency(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """The user of a request for syncs, the client's address, and the idempotency key if it has one."""
+    """The user of a request for syncs, the client's address, and the idempotency key if it has one.
+
+    With `fresh`, no sync of a moment before answers it.
+    """
 
     user_id: UUID
     address: str | None
     idempotency: Idempotency | None = None
+    fresh: bool = False
 
 
 class Accepted(msgspec.Struct, frozen=True):
     """The sync or the batch of a request, and the rest of the user's limit.
 
     `replayed` is true if its idempotency key was used before; then the target is that of the first request.
-    `opened` is true for a sync that this request has opened.
+    `opened` is true for a sync that this request has opened, `cached` for one that had completed before.
     """
 
     target_id: UUID
     allowance: Allowance
     replayed: bool = False
     opened: bool = False
+    cached: bool = False
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -70,6 +76,13 @@ class _Opened(msgspec.Struct, frozen=True):
     message: Outgoing
     row: int
     seconds_left: float
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """The sync that answers a request, and whether it had completed before."""
+
+    id: UUID
+    cached: bool = False
 
 
 class Requests:
@@ -132,8 +145,8 @@ class Requests:
     async def _open(self, connection: Connection, wanted: "_Wanted") -> "_Opened | None":
         """Open a sync with two statements, the usual case; None, and nothing is written, in all others."""
         user_id, (of_address,) = wanted.asking.user_id, self._limits.by_address(wanted.asking.address)
-        asked = await opening.look(connection, user_id, wanted.account_id)
-        if asked is None:
+        asked = await self._look(connection, wanted)
+        if asked is None or asked.cached is not None:
             return None
         deadline = asked.now + timedelta(seconds=self._terms.deadline_seconds)
         named = (wanted.sync_id, user_id, asked.id, asked.credential_id, asked.exchange)
@@ -164,13 +177,27 @@ class Requests:
             if (opened := await self._open(connection, wanted)) is not None:
                 return opened.accepted, opened
         (allowance,) = await admit(connection, [(self._limits.sync, str(asking.user_id))])
-        if await accounts.find_account(connection, asking.user_id, account_id) is None:
-            raise NotFound
-        joined = await open_one(connection, self._terms, account_id, wanted.sync_id)
-        if asking.idempotency is not None and joined.id != wanted.sync_id:
-            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, joined.id)
+        found = await self._found_or_opened(connection, wanted)
+        if asking.idempotency is not None and found.id != wanted.sync_id:
+            await idempotency_keys.point(connection, asking.user_id, asking.idempotency.key, found.id)
         await admit(connection, of_address)  # last, because many wait for that row
-        return Accepted(joined.id, allowance, opened=joined.id == wanted.sync_id), None
+        opened_now = found.id == wanted.sync_id
+        return Accepted(found.id, allowance, opened=opened_now, cached=found.cached), None
+
+    async def _look(self, connection: Connection, wanted: "_Wanted") -> Asked | None:
+        asking = wanted.asking
+        cache_seconds = 0.0 if asking.fresh else self._terms.cache_seconds
+        return await opening.look(connection, asking.user_id, wanted.account_id, cache_seconds)
+
+    async def _found_or_opened(self, connection: Connection, wanted: "_Wanted") -> "_Found":
+        """Find the completed or open sync that answers a request, or open one."""
+        asked = await self._look(connection, wanted)
+        if asked is None:
+            raise NotFound
+        if asked.cached is not None:
+            return _Found(asked.cached, cached=True)
+        joined = await open_one(connection, self._terms, wanted.account_id, wanted.sync_id)
+        return _Found(joined.id)
 
     async def _all(self, connection: Connection, asking: Asking) -> tuple[Accepted, list[Sync]]:
         """Open a sync of every account; also returns the syncs that failed at once."""

@@ -102,23 +102,27 @@ class Sweeper:
         await self._progress.look(moment)
 
     async def _republish_lost(self, exchange: str) -> None:
-        """Publish the lost requests of an exchange again.
+        """Publish the lost requests of an exchange again, those of persons and of the schedule.
 
         After half of its time, a request is lost if its outcome is not among those waiting to be recorded.
         After three quarters, it counts as lost unless the bus reports it as waiting.
         """
         handled, latest = self._progress.handled, self._progress.latest
-        if handled is not None and (queue := handled.queues.get(exchange)) is not None:
-            await self._republish(exchange, queue.surely, handled.moment - self._deadline / 2)
-        if latest is not None and exchange in latest.queues:
-            queue = latest.queues[exchange]
-            held = queue.probably if queue else Held(0, 0, latest.moment)
-            await self._republish(exchange, held, latest.moment - self._deadline * 0.75)
+        for scheduled in (False, True):
+            republish = partial(self._republish, exchange, scheduled=scheduled)
+            if handled is not None and (queue := handled.of(exchange, scheduled=scheduled)) is not None:
+                await republish(queue.surely, handled.moment - self._deadline / 2)
+            if latest is not None and latest.answered(exchange, scheduled=scheduled):
+                queue = latest.of(exchange, scheduled=scheduled)
+                held = queue.probably if queue else Held(0, 0, latest.moment)
+                await republish(held, latest.moment - self._deadline * 0.75)
 
-    async def _republish(self, exchange: str, held: Held, silent_since: datetime) -> None:
+    async def _republish(self, exchange: str, held: Held, silent_since: datetime, *, scheduled: bool) -> None:
         for _ in range(BATCHES):
             async with self._pool.transaction() as connection:
-                lost = await publications.take_lost(connection, exchange, held, silent_since, LOST_BATCH)
+                lost = await publications.take_lost(
+                    connection, exchange, held, silent_since, LOST_BATCH, scheduled=scheduled
+                )
                 requests = [await self._request(connection, sync) for sync in lost]
                 await outbox.put_all(connection, [request for request in requests if request is not None])
             if lost:

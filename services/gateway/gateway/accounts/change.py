@@ -1,0 +1,65 @@
+"""Changing an account: its name, and how often the schedule syncs it."""
+
+from uuid import UUID
+
+import msgspec
+
+from gateway.accounts.names import checked_name
+from gateway.errors import InvalidInput, NotFound
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Pause
+from gateway.rows.schedules import Schedule
+from gateway.store import accounts, audit, pauses, schedules
+from gateway.store.audit import Action
+from gateway.store.pool import Connection, Pool
+from gateway.syncs.pace import spread
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """The changes of an account; a field that is not set stays.
+
+    `sync_interval` is in seconds; None turns the schedule off.
+    """
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    sync_interval: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """An account as changed, with its pause if it has one, and its schedule."""
+
+    account: Account
+    pause: Pause | None
+    schedule: Schedule | None
+
+
+async def change(pool: Pool, user_id: UUID, account_id: UUID, changes: Changes) -> Changed:
+    """Change an account of a user; raises InvalidInput and NotFound."""
+    if changes == Changes():
+        raise InvalidInput("Send a `name`, a `sync_interval` or both: this request changes nothing.")
+    name = msgspec.UNSET if changes.name is msgspec.UNSET else checked_name(changes.name)
+    async with pool.transaction() as connection:
+        account = await accounts.lock_account(connection, account_id)
+        if account is None or account.user_id != user_id or account.deleted_at is not None:
+            raise NotFound
+        if name is not msgspec.UNSET:
+            account = await _rename(connection, account, name)
+        if changes.sync_interval is not msgspec.UNSET:
+            await _set_interval(connection, account, changes.sync_interval)
+        paused = await pauses.find(connection, [account_id])
+        found = await schedules.find(connection, [account_id])
+    return Changed(account, paused.get(account_id), found.get(account_id))
+
+
+async def _rename(connection: Connection, account: Account, name: str) -> Account:
+    renamed = await accounts.rename(connection, account.user_id, account.id, name)
+    if renamed is None:
+        raise NotFound
+    await audit.record(connection, Action.ACCOUNT_RENAMED, account.user_id, account.id)
+    return renamed
+
+
+async def _set_interval(connection: Connection, account: Account, seconds: int | None) -> None:
+    wait = None if seconds is None else spread(seconds)
+    await schedules.set_interval(connection, account.id, seconds, wait)
+    await audit.record(connection, Action.ACCOUNT_SCHEDULED, account.user_id, account.id, seconds=seconds)

@@ -1,0 +1,62 @@
+"""The pace of scheduled syncs: when an account is due again, and how an outcome moves that. Pure."""
+
+import random
+
+import msgspec
+
+from contracts.faults import Actor, CodeText, fault_of
+from contracts.syncs import Status
+from gateway.rows.schedules import Move, Pace
+
+# Accounts that are due together drift apart.
+JITTER = 0.1
+LONGEST_SECONDS = 86400
+# A paused account, or one of a paused exchange, is looked at again after this time.
+CLOSED_SECONDS = 300
+MOST_DOUBLINGS = 16
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The end of a sync; `scheduled` if the schedule opened it.
+
+    `of_key` is true if a fault would be that of the account's present key, and no pause answers it.
+    """
+
+    status: Status
+    code: CodeText | None
+    scheduled: bool
+    of_key: bool
+
+
+def spread(seconds: float) -> float:
+    """Return about as many seconds: up to a tenth more or less."""
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter, no secret
+
+
+def moved(pace: Pace, result: Result) -> Move | None:
+    """Return how the end of a sync moves the schedule; None if it stays.
+
+    A fault that only the user can repair stops it. Any other failure of a scheduled sync doubles the wait, up
+    to a day. A sync that read something, whoever asked for it, ends both.
+    """
+    if result.status is not Status.FAILED:
+        if not pace.failures and pace.stopped is None:
+            return None
+        return Move(pace.account_id, 0, None, _wait(pace, 0), sooner=True)
+    if result.of_key and result.code is not None and is_of_user(result.code):
+        return None if pace.stopped else Move(pace.account_id, 0, result.code, None)
+    if not result.scheduled or pace.stopped:
+        return None
+    return Move(pace.account_id, pace.failures + 1, None, _wait(pace, pace.failures + 1))
+
+
+def is_of_user(code: CodeText) -> bool:
+    """Return whether only the user can repair a fault."""
+    fault = fault_of(code)
+    return fault.actor is Actor.USER and not fault.retryable
+
+
+def _wait(pace: Pace, failures: int) -> float | None:
+    if pace.interval_seconds is None:
+        return None
+    return spread(min(pace.interval_seconds * 2 ** min(failures, MOST_DOUBLINGS), LONGEST_SECONDS))

@@ -1,0 +1,110 @@
+"""How an outcome moves the schedule of its account."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.faults import FAULTS, Actor, Code
+from contracts.syncs import Status
+from gateway.rows.schedules import Move, Pace
+from gateway.syncs.pace import LONGEST_SECONDS, Result, is_of_user, moved, spread
+
+ID = UUID(int=1)
+HOUR = 3600
+
+
+def pace(failures: int = 0, stopped: str | None = None, interval: int | None = HOUR) -> Pace:
+    """Return the pace of an account."""
+    return Pace(ID, interval, failures, stopped)
+
+
+def failed(code: str, *, scheduled: bool = True, of_key: bool = True) -> Result:
+    """Return the end of a failed sync."""
+    return Result(Status.FAILED, code, scheduled, of_key)
+
+
+@given(st.integers(300, 86400))
+def test_accounts_drift_apart(seconds: int) -> None:
+    """A wait differs by up to a tenth, and two waits are practically never alike."""
+    waits = [spread(seconds) for _ in range(50)]
+
+    assert all(0.9 * seconds <= wait <= 1.1 * seconds for wait in waits)
+    assert len(set(waits)) > 40
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.PARTIAL])
+def test_a_sync_that_read_something_changes_a_regular_schedule_not_at_all(status: Status) -> None:
+    """So the ordinary outcome writes no row of the schedule."""
+    assert moved(pace(), Result(status, None, scheduled=True, of_key=True)) is None
+
+
+def test_failures_in_a_row_double_the_wait_up_to_a_day() -> None:
+    """With jitter; the interval itself stays."""
+    for failures in range(10):
+        move = moved(pace(failures), failed(Code.EXCHANGE_TIMEOUT))
+        assert move is not None
+        assert move.wait is not None
+        wanted = min(HOUR * 2 ** (failures + 1), LONGEST_SECONDS)
+        assert (move.failures, move.stopped, move.sooner) == (failures + 1, None, False)
+        assert 0.9 * wanted <= move.wait <= 1.1 * wanted
+    far = moved(pace(100_000), failed(Code.EXCHANGE_TIMEOUT))
+    assert far is not None
+    assert far.wait is not None
+    assert far.wait <= 1.1 * LONGEST_SECONDS
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_fault_that_only_the_user_can_repair_stops_the_schedule(scheduled: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whoever asked for the sync; the code says why."""
+    move = moved(pace(3), failed(Code.KEY_UNKNOWN, scheduled=scheduled))
+
+    assert move == Move(ID, 0, Code.KEY_UNKNOWN, None)
+    assert moved(pace(stopped=Code.KEY_UNKNOWN), failed(Code.KEY_UNKNOWN)) is None
+
+
+def test_a_fault_of_an_earlier_key_or_of_a_paused_account_stops_nothing() -> None:
+    """The present key may be good, and the pause answers the other one. The failure counts as any."""
+    move = moved(pace(), failed(Code.KEY_UNKNOWN, of_key=False))
+
+    assert move is not None
+    assert (move.failures, move.stopped) == (1, None)
+
+
+def test_failed_syncs_of_a_person_do_not_slow_the_schedule() -> None:
+    """A person who tries again and again during an outage delays nothing."""
+    assert moved(pace(), failed(Code.EXCHANGE_TIMEOUT, scheduled=False)) is None
+
+
+@pytest.mark.parametrize("before", [pace(4), pace(stopped=Code.KEY_UNKNOWN)])
+def test_a_sync_that_read_something_ends_a_stop_and_the_failures(before: Pace) -> None:
+    """The next one is due within the interval, or earlier."""
+    move = moved(before, Result(Status.COMPLETED, None, scheduled=False, of_key=True))
+
+    assert move is not None
+    assert move.wait is not None
+    assert (move.failures, move.stopped, move.sooner) == (0, None, True)
+    assert 0.9 * HOUR <= move.wait <= 1.1 * HOUR
+
+
+def test_a_schedule_that_is_off_stays_off() -> None:
+    """An outcome never makes it due."""
+    off = pace(2, interval=None)
+    for result in (
+        failed(Code.EXCHANGE_TIMEOUT),
+        Result(Status.COMPLETED, None, scheduled=True, of_key=True),
+    ):
+        move = moved(off, result)
+        assert move is not None
+        assert move.wait is None
+
+
+def test_only_faults_that_a_retry_can_not_end_are_the_user_s() -> None:
+    """An exchange that limits or an unknown code backs off."""
+    assert {code for code, fault in FAULTS.items() if is_of_user(code)} == {
+        code for code, fault in FAULTS.items() if fault.actor is Actor.USER and not fault.retryable
+    }
+    assert is_of_user(Code.KEY_UNKNOWN)
+    assert not is_of_user(Code.RATE_LIMITED)
+    assert not is_of_user("a code of tomorrow")
