@@ -61,7 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _many_submissions() -> Iterator[None]:
     """Raise the limits of submissions and registrations for one address; tests of limits set their own.
 
-    Accounts are synced only when a test asks, and each sync reads anew; tests of both set their own, too.
+    Accounts are synced only when a test asks, each sync reads anew, and no prices are requested; tests of
+    these set their own, too.
     """
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SUBMISSION_LIMIT_PER_MINUTE", "1000")
@@ -70,6 +71,7 @@ def _many_submissions() -> Iterator[None]:
         environment.setenv("REGISTRATION_LIMIT_PER_DAY", "10000")
         environment.setenv("SCHEDULED_SYNCS_WAITING", "0")
         environment.setenv("SYNC_CACHE_SECONDS", "0")
+        environment.setenv("PRICE_SECONDS", "86400")
         yield
 
 

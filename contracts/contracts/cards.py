@@ -23,6 +23,7 @@ from contracts.credentials import (
     Verify,
 )
 from contracts.events import AccountPaused, AccountResumed, AccountSynced
+from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested
 
 Kind = type[msgspec.Struct]
@@ -32,6 +33,8 @@ NAMES: Mapping[Kind, str] = {
     SyncRequested: "sync.requested.v1",
     SyncCompleted: "sync.completed.v1",
     SyncFailed: "sync.failed.v1",
+    PricesRequested: "prices.requested.v1",
+    PricesRead: "prices.read.v1",
     AccountSynced: "account.synced.v1",
     AccountPaused: "account.paused.v1",
     AccountResumed: "account.resumed.v1",
@@ -132,6 +135,23 @@ CARDS = (
         AccountResumed,
         "`account_id` and `resumed_at` tell a repeat.",
         "`resumed_at` tells which is newer.",
+    ),
+    Card(
+        subjects.prices_requested("{exchange}"),
+        PricesRequested,
+        "gateway",
+        ("gateway",),
+        ("sync-worker",),
+        "At least once, to one worker, until its deadline or until a later request replaces it.",
+    ),
+    Card(
+        subjects.prices_read("{exchange}"),
+        PricesRead,
+        "sync-worker",
+        ("sync-worker",),
+        ("gateway",),
+        "At least once, to one gateway; the stream keeps the last one of each exchange.",
+        f"{UNORDERED} `read_at` tells which is newer.",
     ),
     Card(
         subjects.recorded("{sync_id}"),

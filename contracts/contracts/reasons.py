@@ -44,6 +44,7 @@ SENTENCES = (
     "The answer may belong to another request.",
     "We could not verify the key in time.",
     "The list is empty.",
+    "The list has a document type, which it must not have.",
     "The list is worth less.",
     "The list is worth more.",
     "By the clock of the bus the request was sent in the future.",

@@ -11,6 +11,8 @@ SYNC_REQUESTED_ALL = "butler.sync.requested.*"
 SYNC_SCHEDULED_ALL = "butler.sync.scheduled.*"
 SYNC_COMPLETED_ALL = "butler.sync.completed.*"
 SYNC_FAILED_ALL = "butler.sync.failed.*"
+PRICES_REQUESTED_ALL = "butler.prices.requested.*"
+PRICES_READ_ALL = "butler.prices.read.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
 DEAD_LETTERS_ALL = "butler.dead.>"
@@ -38,6 +40,16 @@ def sync_completed(exchange: str) -> str:
 def sync_failed(exchange: str) -> str:
     """Return the subject of one exchange's failed outcomes."""
     return f"butler.sync.failed.{exchange}"
+
+
+def prices_requested(exchange: str) -> str:
+    """Return the subject of the requests to read one exchange's public prices, a work queue."""
+    return f"butler.prices.requested.{exchange}"
+
+
+def prices_read(exchange: str) -> str:
+    """Return the subject of one exchange's public prices as a worker read them."""
+    return f"butler.prices.read.{exchange}"
 
 
 def verify(exchange: str) -> str:

@@ -15,6 +15,7 @@ import httpx
 from chassis.inheriting import LISTEN_FD
 from chassis.serve import BACKLOG
 from contracts.exchanges import EXCHANGES
+from contracts.prices import ECB
 from deploy.database.passwords import for_service
 from deploy.local.confinement import CODE, Reach, Way, best_way, python
 from deploy.local.nats import Nats
@@ -27,8 +28,8 @@ from deploy.private_files import kept, private_folder, write_changed, write_priv
 from deploy.signing_keys import new_key, public_pem
 from gateway.settings import OPTIONAL as OF_GATEWAY
 from sync_worker.exchanges import OPTIONAL as OF_EXCHANGES
+from sync_worker.settings import BANK, origin_setting
 from sync_worker.settings import OPTIONAL as OF_WORKER
-from sync_worker.settings import origin_setting
 from vault_broker.settings import OPTIONAL as OF_BROKER
 
 READY_SECONDS = 60
@@ -199,7 +200,8 @@ def _sync_worker(parts: Infrastructure) -> dict[str, str]:
         for exchange in EXCHANGES
         for name, url in parts.simulator.exchanges[exchange].items()
     }
-    return {**origins, "EXCHANGE_CA_FILE": parts.simulator.ca}
+    bank = "".join(parts.simulator.exchanges.get(ECB, {}).values())
+    return {**origins, BANK: bank, "EXCHANGE_CA_FILE": parts.simulator.ca}
 
 
 def _vault_broker(parts: Infrastructure) -> dict[str, str]:

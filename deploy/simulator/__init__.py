@@ -6,11 +6,12 @@ from pkgutil import iter_modules
 
 import msgspec
 
+from deploy.simulator.bank import Bank
 from deploy.simulator.types import Exchange
 
 
 def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
-    """Create every exchange, with its default accounts or those of a file for it.
+    """Create every exchange, with its default accounts or those of a file for it, and the bank.
 
     Raises OSError and msgspec.DecodeError for an unreadable file.
     """
@@ -19,10 +20,12 @@ def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
     if unknown := told.keys() - set(folders):
         raise msgspec.ValidationError(f"deploy/simulator has no exchange {', '.join(sorted(unknown))}")
     own = {folder: Path(__file__).with_name(folder) / "accounts.toml" for folder in folders}
-    return [
+    made: list[Exchange] = [
         import_module(f"{__name__}.{folder}").simulate(file, strict=strict)
         for folder, file in (own | told).items()
     ]
+    # Last, so that the ports of the exchanges stay.
+    return [*made, Bank()]
 
 
 def _named(file: Path) -> str:

@@ -1,7 +1,8 @@
 """Responses damaged in one field: JSON text that the exchange would never send."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 DAMAGES = ("missing", "renamed", "doubled", "replaced")
@@ -37,3 +38,35 @@ def _rows(node: Any) -> Iterator[dict[str, Any]]:
             yield from _rows(inner)
     if isinstance(node, dict):
         yield node
+
+
+def edited(body: Any, row: str, fields: Mapping[str, str]) -> Any:
+    """Return a body with other values in the fields of each row that has the value `row`."""
+    document = json.loads(json.dumps(body))
+    for each in _named(document, row):
+        each.update(fields)
+    return document
+
+
+def dropped(body: Any, row: str) -> Any:
+    """Return a body without the rows that have the value `row`; raises LookupError if there is none."""
+    document = json.loads(json.dumps(body))
+    gone = _named(document, row)
+    document["data"] = [each for each in document["data"] if each not in gone]
+    return document
+
+
+def multiplied(body: Any, field: str, count: int) -> Any:
+    """Return a body with `count` rows: those of the list, and copies with a number before `field`."""
+    document = json.loads(json.dumps(body))
+    rows = document["data"]
+    copies = (row | {field: f"N{number}{row[field]}"} for number in range(count) for row in rows)
+    document["data"] = [*rows, *islice(copies, max(0, count - len(rows)))]
+    return document
+
+
+def _named(document: Any, row: str) -> list[dict[str, Any]]:
+    named = [each for each in _rows(document) if row in each.values()]
+    if not named:
+        raise LookupError(f"the answer has no row {row}")
+    return named

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from deploy.simulator.damage import DAMAGES, damaged
+from deploy.simulator.damage import DAMAGES, damaged, dropped, edited, multiplied
 from deploy.simulator.types import Answer, Exchange, Request
 
 MEBIBYTE = 1024 * 1024
@@ -29,8 +29,9 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fault by its name in FAULTS, with its parameters.
 
-    It strikes every call, or the first `times` calls. `text` need not be JSON. Raises ValueError for a name
-    that is not in FAULTS, or a missing parameter.
+    It strikes every call, or the first `times` calls. `text` need not be JSON. `row` is a value of
+    the rows that `edited` and `dropped` strike. Raises ValueError for a name that is not in FAULTS, or a
+    missing parameter.
     """
 
     fault: str
@@ -43,12 +44,17 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str | None = None
     field: Annotated[str, Meta(max_length=64)] = ""
     text: Annotated[str, Meta(max_length=4096)] = ""
+    row: Annotated[str, Meta(max_length=64)] = ""
+    fields: dict[str, str] = {}
+    count: Annotated[int, Meta(ge=1, le=10_000)] = 2000
 
     def __post_init__(self) -> None:
         if self.fault not in FAULTS:
             raise ValueError(f"there are the faults {', '.join(FAULTS)}")
-        if self.fault in DAMAGES and not self.field:
+        if self.fault in {*DAMAGES, "many"} and not self.field:
             raise ValueError("this fault needs a field")
+        if self.fault in {"edited", "dropped"} and not self.row:
+            raise ValueError("this fault needs a row")
         if self.fault == "foreign" and self.account is None:
             raise ValueError("this fault needs an account")
 
@@ -194,6 +200,24 @@ async def damage(call: Call) -> web.StreamResponse:
     return _json(damaged(call.usual.body, call.fault.fault, call.fault.field, call.fault.text).encode())
 
 
+async def edit(call: Call) -> web.StreamResponse:
+    """Answer with other `fields` in each row that has the value `row`, for example a price."""
+    usual = call.usual
+    return plain(usual._replace(body=edited(usual.body, call.fault.row, call.fault.fields)))
+
+
+async def drop(call: Call) -> web.StreamResponse:
+    """Answer without the rows that have the value `row`."""
+    usual = call.usual
+    return plain(usual._replace(body=dropped(usual.body, call.fault.row)))
+
+
+async def many(call: Call) -> web.StreamResponse:
+    """Answer with a list of `count` rows, each with another value in `field`."""
+    usual = call.usual
+    return plain(usual._replace(body=multiplied(usual.body, call.fault.field, call.fault.count)))
+
+
 FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "latency": latency,
     "refusal": refusal,
@@ -210,6 +234,9 @@ FAULTS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "padded": padded,
     "page": page,
     "redirect": redirect,
+    "edited": edit,
+    "dropped": drop,
+    "many": many,
     **dict.fromkeys(DAMAGES, damage),
 }
 
@@ -226,7 +253,7 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 
 
 def _encoded(answer: Answer) -> bytes:
-    return json.dumps(answer.body).encode()
+    return answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
 
 
 def _on_the_wire(answer: Answer) -> bytes:

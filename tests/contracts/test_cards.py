@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from contracts import credentials, events, syncs
+from contracts import credentials, events, prices, syncs
 from contracts.cards import NAMES, Kind
 from contracts.schemas import schema
 from contracts.syncs import Cause, Status, TotalCheck, Verdict
@@ -17,6 +17,8 @@ from contracts.wire.asyncapi import CONTRACTS, DOCUMENT, example, files
 from contracts.wire.envelope import Malformed, decode, encode
 
 PARTS = {
+    "IndexPrice",
+    "Quote",
     "Rights",
     "SignedRead",
     "SignedReads",
@@ -43,7 +45,7 @@ def test_every_message_has_a_name() -> None:
     """This test finds a message that was added without a name."""
     defined = {
         name
-        for module in (events, syncs, credentials)
+        for module in (events, syncs, credentials, prices)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
     }

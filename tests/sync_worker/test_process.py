@@ -28,7 +28,7 @@ async def test_health_is_served_before_the_bus_is_there(
         assert response.json() == {
             "ready": False,
             "not_ready": ["nats", "SYNC_REQUESTS/sync-worker-okx"],
-            "degraded": ["SYNC_REQUESTS/sync-worker-scheduled-okx"],
+            "degraded": ["SYNC_REQUESTS/sync-worker-scheduled-okx", "PRICE_REQUESTS/prices-okx"],
         }
 
         process.send_signal(SIGTERM)

@@ -193,3 +193,12 @@ async def test_the_exchanges_are_as_the_example_says(person: Person, examples: E
     listed = await person.get("/exchanges")
     shown = [each | {"egress_addresses": ["203.0.113.7"]} for each in listed]
     assert shown == examples["listExchanges.200.okx"]
+
+
+async def test_a_price_by_hand_is_as_the_examples_say(person: Person, examples: Examples) -> None:
+    """An asset without a price, and the price that a user sets for it."""
+    api = Answers(person, examples)
+    await api.expect("showPrice.404.not_found", "GET", "/prices/HOUSE")
+    await api.expect("PriceView.by_hand", "PUT", "/prices/HOUSE/manual", examples["SetPrice.quarter"])
+
+    assert not api.other, json.dumps(api.other, indent=1)

@@ -99,7 +99,8 @@ def is_missing(asking: Owner, route: Route, identifier: str) -> None:
 
 @pytest_asyncio.fixture(name="routes")
 async def _routes(person: Person) -> list[Route]:
-    return [route for route in await all_routes(person.client) if route.parameter]
+    # An asset is no object of a user; `test_prices` shows that a price of one user is not another's.
+    return [route for route in await all_routes(person.client) if route.parameter not in {None, "asset"}]
 
 
 @pytest_asyncio.fixture(name="owners")

@@ -23,6 +23,7 @@ REQUESTS = {
     "Connect",
     "ChangeAccount",
     "ReplaceCredentials",
+    "SetPrice",
 }
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Python and ECMA-262 differ in these: end of text, named groups, comments, flags.
@@ -40,6 +41,7 @@ OPERATIONS = {
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs",
+    "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from contracts.credentials import SignedRead, Verified
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, failure
+from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import Rights, WalletRead
 from contracts.values import Balance, Secret, parse_amount
 from sync_worker.broker import Access
@@ -64,6 +65,11 @@ class Toy:
         (key,) = await self._reader.read(access, (KEY,))
         told = parsed(_key, key)
         return Rights(told.owner, told.rights)
+
+    async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
+        """Refuse, because the entry has no reads of prices."""
+        del request, seconds
+        raise failure(Code.NOT_AVAILABLE)
 
     async def _spot(self, access: Access, first: Fetched | Failure) -> WalletRead:
         """Follow the cursor; the list counts only if complete."""

@@ -16,3 +16,5 @@ EXCHANGES: dict[str, Exchange] = {
     for module in sorted(each.name for each in iter_modules(__path__))
     for exchange in _entries(module)
 }
+# The keys of those with public lists of prices.
+PRICED: tuple[str, ...] = tuple(key for key, exchange in EXCHANGES.items() if exchange.price_reads)

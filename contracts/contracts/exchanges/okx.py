@@ -1,6 +1,14 @@
 """OKX. Source: https://www.okx.com/docs-v5/en/."""
 
-from contracts.exchanges.types import CredentialField, Endpoint, Exchange, Region, UnservedRegion, Wallet
+from contracts.exchanges.types import (
+    CredentialField,
+    Endpoint,
+    Exchange,
+    PublicRead,
+    Region,
+    UnservedRegion,
+    Wallet,
+)
 from contracts.values import MIN_KEY_BYTES
 
 OKX = Exchange(
@@ -42,6 +50,10 @@ OKX = Exchange(
         "asset_balances": Endpoint("GET", "/api/v5/asset/balances", frozenset({"ccy"})),
         "asset_valuation": Endpoint("GET", "/api/v5/asset/asset-valuation", frozenset({"ccy"})),
     },
+    price_reads=(
+        PublicRead("tickers", "/api/v5/market/tickers?instType=SPOT"),
+        PublicRead("index_tickers", "/api/v5/market/index-tickers?quoteCcy=USD"),
+    ),
     verify_reads=frozenset({"account_config"}),
     sync_reads=frozenset({"account_config", "account_balance", "asset_balances", "asset_valuation"}),
     row_fields=("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),

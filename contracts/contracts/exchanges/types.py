@@ -116,6 +116,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     host: str = OWN
 
 
+class PublicRead(msgspec.Struct, frozen=True):
+    """A GET without a signature: its name, its target with the query, and the host as for an endpoint."""
+
+    name: str
+    target: str
+    host: str = OWN
+
+
 class Request(msgspec.Struct, frozen=True):
     """A read written as an HTTP request; a scheme may add to its query and body."""
 
@@ -154,6 +162,7 @@ class Exchange(msgspec.Struct, frozen=True):
     `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
     scheme adds only `signing_keys` to a query or a body. Bodies are written in `encoding`.
+    `price_reads` are public reads of its lists of prices, at the first region.
     """
 
     key: str
@@ -171,6 +180,7 @@ class Exchange(msgspec.Struct, frozen=True):
     row_fields: tuple[str, ...] = ()
     unserved_regions: tuple[UnservedRegion, ...] = ()
     signing_keys: frozenset[str] = frozenset()
+    price_reads: tuple[PublicRead, ...] = ()
     encoding: Encoding = "form"
 
     def __post_init__(self) -> None:
@@ -178,6 +188,8 @@ class Exchange(msgspec.Struct, frozen=True):
         self._check_fields()
         if not self.verify_reads | self.sync_reads <= self.reads.keys():
             raise ValueError(f"{self.key}: a purpose covers a read that is not on the list")
+        if any(read.host not in self.regions[0].hosts for read in self.price_reads):
+            raise ValueError(f"{self.key}: a read of prices is at a host that the first region lacks")
         for endpoint in self.reads.values():
             if not all(endpoint.host in region.hosts for region in self.regions):
                 raise ValueError(f"{self.key}: {endpoint.path} is at a host that a region lacks")

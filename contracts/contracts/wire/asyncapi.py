@@ -123,6 +123,7 @@ def _stream(stream: StreamConfig) -> dict[str, Any]:
         "discard": stream.discard,
         "max_age_seconds": stream.max_age,
         "max_bytes": stream.max_bytes,
+        "max_messages_per_subject": stream.max_msgs_per_subject,
         "max_message_bytes": stream.max_msg_size,
         "duplicate_window_seconds": stream.duplicate_window,
     }

@@ -7,7 +7,8 @@ import msgspec
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 
 from contracts import streams, subjects
-from contracts.exchanges import EXCHANGES
+from contracts.exchanges import EXCHANGES, PRICED
+from contracts.prices import ECB
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 KIB, MIB = 1024, 1024 * 1024
@@ -44,13 +45,35 @@ ACCOUNT_EVENTS = StreamConfig(
 DEAD_LETTERS = StreamConfig(
     name=streams.DEAD_LETTERS, subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
 )
+# A request that is late is worth nothing, and each reading replaces the one before.
+PRICE_REQUESTS = StreamConfig(
+    name=streams.PRICE_REQUESTS,
+    subjects=[subjects.PRICES_REQUESTED_ALL],
+    retention=RetentionPolicy.WORK_QUEUE,
+    discard=DiscardPolicy.OLD,
+    max_age=MINUTE,
+    max_bytes=MIB,
+    max_msg_size=4 * KIB,
+    max_msgs_per_subject=1,
+    duplicate_window=MINUTE,
+)
+PRICES = StreamConfig(
+    name=streams.PRICES,
+    subjects=[subjects.PRICES_READ_ALL],
+    discard=DiscardPolicy.OLD,
+    max_age=DAY,
+    max_bytes=32 * MIB,
+    max_msg_size=MIB + 16 * KIB,
+    max_msgs_per_subject=1,
+    duplicate_window=MINUTE,
+)
 ADVISORIES = StreamConfig(
     name=streams.ADVISORIES,
     subjects=[subjects.MAX_DELIVERIES_ALL, subjects.TERMINATED_ALL],
     max_age=30 * DAY,
     max_bytes=64 * MIB,
 )
-STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIES)
+STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIES, PRICE_REQUESTS, PRICES)
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -97,8 +120,17 @@ def scheduled_consumer(exchange: str) -> Consumer:
     return Consumer(streams.SYNC_REQUESTS, name, subject, MAX_DELIVER, 1024)
 
 
+def price_worker_consumer(exchange: str) -> Consumer:
+    """Return the consumer of the requests to read one exchange's public prices."""
+    return Consumer(streams.PRICE_REQUESTS, f"prices-{exchange}", subjects.prices_requested(exchange), 5, 16)
+
+
 OUTCOMES_CONSUMER = Consumer(streams.SYNC_OUTCOMES, "gateway")
 ADVISORIES_CONSUMER = Consumer(streams.ADVISORIES, "gateway")
 SYNC_WORKER_CONSUMERS = tuple(sync_worker_consumer(key) for key in EXCHANGES)
 SCHEDULED_CONSUMERS = tuple(scheduled_consumer(key) for key in EXCHANGES)
-CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS)
+# The consumers on which syncs depend.
+SYNCING_CONSUMERS = (OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, *SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS)
+PRICES_CONSUMER = Consumer(streams.PRICES, "gateway-prices", max_ack_pending=16)
+PRICE_WORKER_CONSUMERS = tuple(price_worker_consumer(key) for key in (*PRICED, ECB))
+CONSUMERS = (*SYNCING_CONSUMERS, PRICES_CONSUMER, *PRICE_WORKER_CONSUMERS)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from deploy.simulator.limits import Limit
 from deploy.simulator.okx import payloads
 from deploy.simulator.okx.accounts import Permission
+from deploy.simulator.okx.market import Inquiry, index_tickers, tickers
 from deploy.simulator.okx.payloads import Question, feature_unavailable
 from deploy.simulator.okx.rows import Row
 
@@ -16,7 +16,7 @@ class PublicEndpoint:
     """An endpoint without a key; limited per address."""
 
     limit: Limit
-    rows: Callable[[datetime], list[Row]]
+    rows: Callable[[Inquiry], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,16 @@ class PrivateEndpoint:
     permission: Permission = Permission.READ_ONLY
 
 
-def server_time(now: datetime) -> list[Row]:
+def server_time(inquiry: Inquiry) -> list[Row]:
     """Return the exchange's time."""
-    return [{"ts": payloads.milliseconds(now)}]
+    return [{"ts": payloads.milliseconds(inquiry.now)}]
 
 
 PUBLIC = {
     ("GET", "/api/v5/public/time"): PublicEndpoint(Limit(10, 2), server_time),
     ("GET", "/api/v5/public/instruments"): PublicEndpoint(Limit(20, 2), payloads.nothing),
+    ("GET", "/api/v5/market/tickers"): PublicEndpoint(Limit(20, 2), tickers),
+    ("GET", "/api/v5/market/index-tickers"): PublicEndpoint(Limit(20, 2), index_tickers),
 }
 
 PRIVATE = {

@@ -6,6 +6,7 @@ from deploy.simulator.limits import Limiter
 from deploy.simulator.okx.accounts import Account, Accounts, Region
 from deploy.simulator.okx.checks import ACCOUNT_CHECKS, KEY, REQUEST_CHECKS
 from deploy.simulator.okx.endpoints import PATHS, PRIVATE, PUBLIC, PrivateEndpoint, PublicEndpoint
+from deploy.simulator.okx.market import Inquiry
 from deploy.simulator.okx.payloads import Question
 from deploy.simulator.okx.refusals import REFUSALS, Refused
 from deploy.simulator.okx.rows import Row
@@ -59,7 +60,7 @@ class Okx:
     def _public(self, endpoint: PublicEndpoint, request: Request) -> list[Row]:
         if not self._limiter.admit((request.address, request.path), endpoint.limit, request.received_at):
             raise Refused("50011")
-        return endpoint.rows(request.received_at)
+        return endpoint.rows(Inquiry(request.query, request.received_at, self._kept.prices))
 
     def _private(self, endpoint: PrivateEndpoint, request: Request, shown: str | None) -> list[Row]:
         account = self._authenticated(request)

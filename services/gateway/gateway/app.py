@@ -24,12 +24,17 @@ from chassis.certificates import Certificates
 from chassis.clocks import DISAGREES, NATS, Ask, Clocks
 from chassis.health import Checks, Ready, health_application, merged, running
 from chassis.metrics import note_key
-from chassis.sampling import collect
+from chassis.sampling import Sample, collect
 from chassis.serve import Listener, run_service
 from contracts import subjects
 from contracts.faults import Code
 from contracts.values import Secret, decode_value
-from contracts.wire.topology import ADVISORIES_CONSUMER, CONSUMERS, OUTCOMES_CONSUMER
+from contracts.wire.topology import (
+    ADVISORIES_CONSUMER,
+    OUTCOMES_CONSUMER,
+    PRICES_CONSUMER,
+    SYNCING_CONSUMERS,
+)
 from gateway import __version__, series
 from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
@@ -55,8 +60,10 @@ from gateway.operators.access import Access
 from gateway.operators.dead_letters import DeadLetters
 from gateway.operators.status import Overview
 from gateway.outbox.relay import Relay
+from gateway.prices.readings import Readings
+from gateway.prices.requests import PriceRequests
 from gateway.proxies import Proxies
-from gateway.routes import accounts, auth, documents, exchanges, me, syncs
+from gateway.routes import accounts, auth, currencies, documents, exchanges, me, prices, syncs
 from gateway.routes.admin import dead_letters, status, users
 from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
@@ -77,7 +84,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-PART_OF_API = (auth, me, exchanges, accounts, syncs)
+PART_OF_API = (auth, me, exchanges, accounts, syncs, prices, currencies)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
 _application = partial(
@@ -112,6 +119,7 @@ class Provided:
     deleting: Deleting
     requests: Requests
     waiters: Waiters
+    readings: Readings
     allowed: Limits
     ready: Ready
     egress: tuple[str, ...]
@@ -166,13 +174,13 @@ def composed(
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
-    announcer = Announcer(bus, waiters)
+    announcer, passwords = Announcer(bus, waiters), Passwords(settings.passwords_at_once)
     recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds))
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
-    passwords = Passwords(settings.passwords_at_once)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
-    checks, observing = observation(settings, pool, bus, clocks, stopping)
+    readings, pricing = priced(settings, pool, bus, gate)
+    checks, observing = observation(settings, pool, bus, clocks, stopping, readings.sample)
     provided = Provided(
         pool=pool,
         passwords=passwords,
@@ -183,6 +191,7 @@ def composed(
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, terms_of(settings), allowed),
         waiters=waiters,
+        readings=readings,
         allowed=allowed,
         ready=Ready(checks),
         egress=settings.egress,
@@ -195,8 +204,7 @@ def composed(
         "deleting": provided.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
-        "clocks": clocks.keep(_others_clocks(pool, bus)),
-        **observing,
+        **(observing | pricing),
     }
 
 
@@ -218,6 +226,16 @@ def unasked(
     }
 
 
+def priced(
+    settings: Settings, pool: Pool, bus: Bus, gate: Gate
+) -> tuple[Readings, dict[str, Coroutine[None, None, None]]]:
+    """Create what records public prices, and the background task that requests them."""
+    readings = Readings(pool)
+    consume(bus, PRICES_CONSUMER, gate.guard(readings.on_prices_read), 1)
+    requests = PriceRequests(pool, bus, settings.price_seconds, settings.rates_seconds)
+    return readings, {"prices": requests.run()}
+
+
 def note_keys(settings: Settings) -> None:
     """Show the ages of the keys of the gateway's files."""
     note_key("nkey", settings.running.nkey_made)
@@ -235,11 +253,17 @@ def _why_over(clocks: Clocks) -> Code:
 
 
 def observation(
-    settings: Settings, pool: Pool, bus: Bus, clocks: Clocks, stopping: asyncio.Event
+    settings: Settings,
+    pool: Pool,
+    bus: Bus,
+    clocks: Clocks,
+    stopping: asyncio.Event,
+    *samples: Sample,
 ) -> tuple[Checks, dict[str, Coroutine[None, None, None]]]:
     """Return the health checks of the gateway, and the tasks that update its metrics and watch the bus."""
     series.begin()
-    watch, backlog, load = Watch(bus, CONSUMERS), Backlog(pool, settings.sync_deadline_seconds), Load(pool)
+    watch, load = Watch(bus, SYNCING_CONSUMERS), Load(pool)
+    backlog = Backlog(pool, settings.sync_deadline_seconds)
     certificates = Certificates(settings.certificates)
     contact = Contact(bus, OUTCOMES_CONSUMER, ADVISORIES_CONSUMER)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}
@@ -248,8 +272,16 @@ def observation(
     checks = Checks(required, merged(*told))
     password_ages = partial(note_passwords, pool)
     bus_samples = (watch.sample, watch.sample_dead_letters)
-    sampling = collect(checks, *bus_samples, backlog.sample, load.sample, certificates.sample, password_ages)
-    return checks, {"metrics": sampling, "contact": contact.keep()}
+    own_samples: tuple[Sample, ...] = (
+        backlog.sample,
+        load.sample,
+        certificates.sample,
+        password_ages,
+        *samples,
+    )
+    sampling = collect(checks, *bus_samples, *own_samples)
+    told_time = clocks.keep(_others_clocks(pool, bus))
+    return checks, {"metrics": sampling, "contact": contact.keep(), "clocks": told_time}
 
 
 def application(provided: Provided, ending: Ending) -> Litestar:

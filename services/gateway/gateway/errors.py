@@ -123,6 +123,22 @@ class TooManyAccounts(GatewayError):
     code = "too_many_accounts"
 
 
+class NoSuchPrice(NotFound):
+    """No price of an asset is known, or the user has set none."""
+
+    words = (
+        "We know no price of this asset, or you have set none. Exchanges write the names of assets in "
+        "capital letters, such as BTC. You may set your own price with PUT /prices/{asset}/manual."
+    )
+
+
+class TooManyPrices(GatewayError):
+    """The user has set the maximum number of prices."""
+
+    code = "too_many_prices"
+    words = "You have set a price for 1000 assets, and this request changed nothing: delete one first."
+
+
 class AccountExists(GatewayError):
     """The user has already connected this exchange account."""
 

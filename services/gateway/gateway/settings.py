@@ -46,6 +46,8 @@ DEFAULTS = {
     "LOSS_CONFIRMATION_SECONDS": "300",
     "SCHEDULED_SYNCS_WAITING": "500",
     "SYNC_CACHE_SECONDS": "5",
+    "PRICE_SECONDS": "60",
+    "RATES_SECONDS": "3600",
     "SYNC_LIMIT_PER_MINUTE": "60",
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
@@ -88,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True):
     loss_confirmation_seconds: float
     scheduled_waiting: int
     sync_cache_seconds: float
+    price_seconds: float
+    rates_seconds: float
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
@@ -123,6 +127,8 @@ def load(environ: Environment) -> Settings:
         loss_confirmation_seconds=parsed(environ, "LOSS_CONFIRMATION_SECONDS", seconds),
         scheduled_waiting=parsed(environ, "SCHEDULED_SYNCS_WAITING", _whole_number_or_0),
         sync_cache_seconds=parsed(environ, "SYNC_CACHE_SECONDS", _seconds_or_0),
+        price_seconds=parsed(environ, "PRICE_SECONDS", seconds),
+        rates_seconds=parsed(environ, "RATES_SECONDS", seconds),
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),

@@ -1,6 +1,7 @@
 """Assemble the sync-worker: bus, exchanges, handlers and health, from start to graceful shutdown."""
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -16,13 +17,18 @@ from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from chassis.settings import Environment
-from contracts.wire.topology import SCHEDULED_CONSUMERS, SYNC_WORKER_CONSUMERS
+from contracts.exchanges import PRICED
+from contracts.prices import ECB
+from contracts.wire.topology import PRICE_WORKER_CONSUMERS, SCHEDULED_CONSUMERS, SYNC_WORKER_CONSUMERS
 from sync_worker import exchanges, settings
 from sync_worker.broker import Broker
+from sync_worker.currencies.ecb import Bank
 from sync_worker.exchanges import Connect, connectors
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.signed import Parts
+from sync_worker.exchanges.types import Connector
 from sync_worker.handlers import Handlers
+from sync_worker.prices import Prices, ReadPrices
 from sync_worker.settings import Settings
 from sync_worker.timing import Timing
 
@@ -50,9 +56,12 @@ async def run(configuration: Configuration) -> int:
     note_key("nkey", general.running.nkey_made)
     https = Https(general.exchange_ca_file, general.exchange_proxy)
     clocks = Clocks()
-    connected = connectors(configuration.connects, Parts(https, Broker(bus), clocks, general))
+    reading = Parts(https, Broker(bus), clocks, general)
+    connected = connectors(configuration.connects, reading)
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
-    Handlers(bus, connected, Timing(clocks, server)).declare()
+    timing = Timing(clocks, server)
+    Handlers(bus, connected, timing).declare()
+    Prices(bus, sources(connected, reading), timing).declare()
     stopping = asyncio.Event()
     watch = Watch(bus, [*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS])
     contact = Contact(bus, *SYNC_WORKER_CONSUMERS)
@@ -73,10 +82,19 @@ async def run(configuration: Configuration) -> int:
 def _checks(bus: Bus, required: dict[str, Check]) -> Checks:
     """Return the checks of the bus with others that are required.
 
-    The consumers of the schedule only degrade, because a bus of the version before does not have them.
+    Consumers of the schedule and of prices only degrade, because a bus of the version before does not have
+    them, and a worker without them syncs.
     """
-    scheduled = {consumer.path for consumer in SCHEDULED_CONSUMERS}
+    further = {consumer.path for consumer in (*SCHEDULED_CONSUMERS, *PRICE_WORKER_CONSUMERS)}
     pulled = bus.checks()
-    later = {name: check for name, check in pulled.items() if name in scheduled}
-    first = {name: check for name, check in pulled.items() if name not in scheduled}
+    later = {name: check for name, check in pulled.items() if name in further}
+    first = {name: check for name, check in pulled.items() if name not in further}
     return Checks(required | first, later)
+
+
+def sources(connected: Mapping[str, Connector], reading: Parts) -> dict[str, ReadPrices]:
+    """Return the functions that read public prices, of the exchanges that have any and of the bank."""
+    found: dict[str, ReadPrices] = {key: connected[key].read_prices for key in PRICED if key in connected}
+    if reading.settings.ecb_origin is not None:
+        found[ECB] = Bank(reading, reading.settings.ecb_origin).read_prices
+    return found

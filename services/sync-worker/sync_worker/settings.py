@@ -13,6 +13,7 @@ from contracts.values import Secret
 
 DEFAULT_PORT = 3001
 PROXY = "EXCHANGE_PROXY_URL"
+BANK = "ECB_URL"
 
 
 def origin_setting(*names: str) -> str:
@@ -43,6 +44,7 @@ OPTIONAL = (
     "EXCHANGE_CA_FILE",
     "EGRESS_ADDRESSES",
     PROXY,
+    BANK,
 )
 
 
@@ -60,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     `exchange_ca_file` the worker trusts the public CAs, and without `exchange_proxy` it connects to the
     exchange directly.
     `renamed` lists the settings that use a name of the previous release, with their new names.
+    Without `ecb_origin` the worker reads no rates of the European Central Bank.
     """
 
     running: Running
@@ -68,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     egress_addresses: tuple[str, ...]
     exchange_proxy: Proxy | None = None
     renamed: tuple[str, ...] = ()
+    ecb_origin: str | None = None
 
     @property
     def certificates(self) -> dict[str, str]:
@@ -91,6 +95,7 @@ def load(environ: Environment) -> Settings:
         exchange_ca_file=parsed(environ, "EXCHANGE_CA_FILE", _authorities) if has_authorities else None,
         egress_addresses=listed(environ.get("EGRESS_ADDRESSES", "")),
         exchange_proxy=parsed(environ, PROXY, _proxy) if environ.get(PROXY) else None,
+        ecb_origin=parsed(environ, BANK, _origin) if environ.get(BANK) else None,
         renamed=tuple(f"{old} is now {new}" for new, old in RENAMED.items() if environ.get(old)),
     )
 

@@ -49,6 +49,15 @@ class Timing:
             return Left(until_deadline, "Only the clock of the bus says that the request is over.")
         return left
 
+    async def is_over(self, delivery: Delivery) -> bool:
+        """Return whether the time that a message was published with has passed.
+
+        Raises Malformed, and RetryLater without the server's time.
+        """
+        published_with = _seconds_left(delivery)
+        age = (await self._server_time() - _stored_at(delivery)).total_seconds()
+        return published_with is not None and age > published_with
+
     def _left(self, request: SyncRequested, delivery: Delivery, now: datetime) -> Left:
         published_with = _seconds_left(delivery)
         age = (now - _stored_at(delivery)).total_seconds()

@@ -35,6 +35,8 @@ SPEAKERS = {
     subjects.sync_scheduled("okx"): {"gateway"},
     subjects.sync_completed("okx"): {"sync-worker", "gateway"},  # the gateway replays dead letters
     subjects.sync_failed("okx"): {"sync-worker", "gateway"},
+    subjects.prices_requested("okx"): {"gateway"},
+    subjects.prices_read("okx"): {"sync-worker"},
     subjects.AUTHORIZE: {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
     "butler.gateway.recorded.something": {"gateway"},
@@ -120,7 +122,10 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
     assert {user.name for user in TRIED if may_publish(user, subject)} == speakers
 
 
-STREAMS_WATCHED = ("SYNC_REQUESTS", "SYNC_OUTCOMES", "ACCOUNT_EVENTS", "DEAD_LETTERS", "ADVISORIES")
+STREAMS_WATCHED = (
+    *("SYNC_REQUESTS", "SYNC_OUTCOMES", "ACCOUNT_EVENTS", "DEAD_LETTERS", "ADVISORIES"),
+    *("PRICE_REQUESTS", "PRICES"),
+)
 # For operators: single messages of one stream, and of no other.
 LETTERS = {("gateway", f"$JS.API.STREAM.MSG.{verb}.DEAD_LETTERS") for verb in ("GET", "DELETE")}
 
@@ -134,7 +139,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
-    owners = {each: "gateway" if each.name == "gateway" else "sync-worker" for each in CONSUMERS}
+    owners = {each: "gateway" if "gateway" in each.name else "sync-worker" for each in CONSUMERS}
     owners |= {each.consumer: each.name for each in SUBSCRIBED}
     own = {
         (owner, f"$JS.API.CONSUMER.{verb}.{each.stream}.{each.name}")
@@ -146,7 +151,9 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
         (name, f"$JS.API.CONSUMER.INFO.{each.stream}.{each.name}")
         for name in ("gateway", "vault-broker")
         for each, owner in owners.items()
-        if owner == "sync-worker" and (name == "gateway" or each == BROKER_ASKS)
+        if owner == "sync-worker"
+        and each.stream == "SYNC_REQUESTS"
+        and (name == "gateway" or each == BROKER_ASKS)
     }
 
     assert {subject for _, subject in watched} == {

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from contracts.exchanges import EXCHANGES
+from contracts.prices import ECB
 from deploy.local.certificates import make_authority
 from deploy.local.demo import ACCOUNTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
@@ -37,12 +38,12 @@ def shake_hands(port: int, context: ssl.SSLContext, host: str) -> str | None:
 
 
 def test_it_says_where_it_listens(simulator: Any) -> None:
-    """The file names an address for each region of each exchange in the catalogue, and no other."""
+    """The file names an address for each region of each exchange in the catalogue, the bank, and no other."""
     address = simulator.address
     urls = [url for origins in address["exchanges"].values() for url in origins.values()]
 
     assert {"exchanges", "ca"} == address.keys()
-    assert address["exchanges"].keys() == EXCHANGES.keys()
+    assert address["exchanges"].keys() == {*EXCHANGES, ECB}
     for key, exchange in EXCHANGES.items():
         assert [*address["exchanges"][key]] == [region.key for region in exchange.regions]
     assert all(url.startswith("https://127.0.0.1:") for url in urls)

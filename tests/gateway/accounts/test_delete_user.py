@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 from deploy.local.postgres import Postgres
 from gateway.accounts.delete import USERS_AT_ONCE, Deleting
 from gateway.errors import NotFound, WrongPassword
+from gateway.prices.look import set_by_hand
 from gateway.rows.accounts import Account
 from gateway.store import accounts, credentials, users
 from gateway.store.pool import Pool
@@ -69,10 +70,12 @@ async def test_a_user_goes_with_every_account_and_key(
 ) -> None:
     """Numbers, uids and email address are gone at once; the audit has one row for each deletion."""
     await synced(pool, account, READ_ONLY)
+    await set_by_hand(pool, account.user_id, "HOUSE", "0.25")
 
     await deleting.delete_user(await person(pool, account), ADDRESS)
 
     assert await run(database, "select 1 from balances union all select 1 from account_wallets") == []
+    assert await run(database, "select 1 from manual_prices") == []
     assert await run(database, "select exchange_uid, master_uid, credential_id from accounts") == [
         ("", "", None)
     ]

@@ -20,6 +20,7 @@ from gateway.store import (
     networks,
     outbox,
     pauses,
+    prices,
     sessions,
     syncs,
 )
@@ -103,6 +104,7 @@ class Deleting:
             await credentials.doom_pending_of(connection, user_id)
             await sessions.delete_all(connection, user_id)
             await networks.forget_all(connection, user_id)
+            await prices.forget_manual(connection, user_id)
             await deleted_users.forget_exchange_uids(connection, user_id)
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()

@@ -23,6 +23,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.EmailTaken: HTTPStatus.CONFLICT,
     errors.TooManyAccounts: HTTPStatus.CONFLICT,
+    errors.TooManyPrices: HTTPStatus.CONFLICT,
     errors.AccountExists: HTTPStatus.CONFLICT,
     errors.AccountPaused: HTTPStatus.CONFLICT,
     errors.RegionNotServed: HTTPStatus.UNPROCESSABLE_ENTITY,

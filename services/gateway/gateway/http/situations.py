@@ -22,6 +22,8 @@ class Doing(StrEnum):
     CHANGE_ACCOUNT = "change account"
     DELETE_ACCOUNT = "delete account"
     SYNC = "sync"
+    SET_PRICE = "set price"
+    DELETE_PRICE = "delete price"
 
 
 UNSURE: dict[Situation | Doing, str] = {
@@ -68,6 +70,14 @@ UNSURE: dict[Situation | Doing, str] = {
     Doing.SYNC: (
         "A sync may have begun or not. Send the request again in a moment, with the same Idempotency-Key if "
         "it has one: a sync that is open is joined."
+    ),
+    Doing.SET_PRICE: (
+        "Your price may be set or not. GET the price in a moment: `value_usd` shows the one that counts. If "
+        "it is not yours, send the request again."
+    ),
+    Doing.DELETE_PRICE: (
+        "Your price may be deleted or not. GET the price in a moment: while `method` is manual, it is there. "
+        "Send the request again then."
     ),
 }
 

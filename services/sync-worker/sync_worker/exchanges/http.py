@@ -40,7 +40,7 @@ PROXY_SECONDS = 4.0
 PROXY_AUTHENTICATION = 407
 
 # The library re-encodes URLs. It does not change these characters, so it sends the target as signed.
-TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\?([A-Za-z0-9._,=&/-]|%2B)+)?", re.ASCII)
+TARGET = re.compile(r"(/[A-Za-z0-9_-]+)+(\.xml)?(\?([A-Za-z0-9._,=&/-]|%2B)+)?", re.ASCII)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
 OWN_HEADERS = {

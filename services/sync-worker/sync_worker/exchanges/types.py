@@ -4,6 +4,7 @@ from typing import Protocol
 
 from contracts.credentials import Verified
 from contracts.exchanges.types import Exchange
+from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import Rights
 from sync_worker.broker import Access
 from sync_worker.sync import Reading
@@ -22,3 +23,6 @@ class Connector(Protocol):
 
     async def read_rights(self, access: Access) -> Rights:
         """Read only the account and the rights of the key; raises Failure."""
+
+    async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
+        """Read the public lists of prices; only asked of an exchange whose entry has `price_reads`."""

@@ -1,23 +1,27 @@
 """The connector of OKX: reads the wallets of an account, and the owner and rights of a key."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import Read
+from contracts.exchanges.types import PublicRead, Read
 from contracts.faults import Code, Failure
+from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
 from contracts.syncs import Rights
 from contracts.values import Secret
 from sync_worker.broker import Access
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
+from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
 from sync_worker.exchanges.okx.wallets import judge_wallets
+from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
 from sync_worker.verdicts import parsed, retry_after
@@ -27,11 +31,14 @@ TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 VALUATION = Read("asset_valuation", {"ccy": "USD"})
 CONFIG_READS = (Read("account_config"),)
 WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION, *CONFIG_READS)
+TICKERS, INDEX_TICKERS = OKX.price_reads
 # OKX allows one valuation a second: it allows the next one then, unless another was requested in between.
 AGAIN_SECONDS = 1.1
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
 # We accept data only with this status, and an error code with any status.
 OK = 200
+
+Price = TypeVar("Price", Quote, IndexPrice)
 
 log = structlog.get_logger()
 
@@ -50,6 +57,7 @@ class Okx:
         data_of = partial(_data, egress=parts.settings.egress_addresses)
         self._reader = Reader(parts, OKX, Dialect(TIME, parse_time, data_of, _again_in))
         self._tolerance = tolerance
+        self._parts = parts
 
     async def read_wallets(self, access: Access) -> Reading:
         """Read trading and funding wallet together with the exchange's own totals and the rights of the key.
@@ -74,6 +82,32 @@ class Okx:
         (config,) = await self._reader.read(access, CONFIG_READS)
         return parsed(parse_rights, config)
 
+    async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
+        """Read the last trades of all spot pairs, and OKX's indexes in USD."""
+        read_at = self._parts.clocks.now()
+        quotes, indexes = await asyncio.gather(
+            self._listed(TICKERS, parse_tickers, seconds), self._listed(INDEX_TICKERS, parse_indexes, seconds)
+        )
+        fault = next((each for each in (quotes, indexes) if isinstance(each, Failure)), None)
+        return PricesRead(
+            OKX.key,
+            request.request_id,
+            read_at,
+            None if isinstance(quotes, Failure) else quotes,
+            None if isinstance(indexes, Failure) else indexes,
+            None if fault is None else fault.code,
+        )
+
+    async def _listed(
+        self, read: PublicRead, parse: Callable[[bytes], tuple[Price, ...]], seconds: float
+    ) -> tuple[Price, ...] | Failure:
+        try:
+            source = Source(OKX.key, self._parts.settings.origins[OKX.key][OKX.regions[0].key][read.host])
+            of_list = partial(_list_of, read.name, parse)
+            return await read_public(self._parts.https, source, read, of_list, seconds)
+        except Failure as fault:
+            return fault
+
 
 def _again_in(name: str, fault: Failure) -> float | None:
     """Return the seconds after which to retry a valuation that was refused only for a moment."""
@@ -93,3 +127,13 @@ def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, e
     if envelope is None or answer.status != OK:
         raise status_failure(answer.status, answer.retry_after)
     return envelope.data
+
+
+def _list_of(name: str, parse: Callable[[bytes], tuple[Price, ...]], answer: Answer) -> tuple[Price, ...]:
+    """Return the prices of a public list; raises Failure."""
+    head = parse_head(answer.body)
+    if head is not None and head.code != "0":
+        raise okx_failure(head.code, head.msg, Asked(name), answer.retry_after)
+    if head is None or answer.status != OK:
+        raise status_failure(answer.status, answer.retry_after)
+    return parse(answer.body)

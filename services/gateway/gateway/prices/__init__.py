@@ -1,0 +1,1 @@
+"""Public prices: requested of workers, recorded, and kept in memory."""

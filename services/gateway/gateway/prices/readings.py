@@ -1,0 +1,140 @@
+"""The last reading of each exchange's public prices: recorded once, and in the memory of each gateway."""
+
+import math
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+from uuid_utils.compat import uuid7
+
+from chassis import metrics
+from chassis.bus.delivery import Delivery, RetryLater
+from contracts import subjects
+from contracts.exchanges import PRICED
+from contracts.prices import ECB, PricesRead
+from contracts.wire.envelope import Malformed, decode
+from gateway.portfolio.markets import Market
+from gateway.portfolio.prices import derived
+from gateway.rows.prices import Known
+from gateway.store import prices
+from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
+from gateway.store.prices import Standing, Stored
+
+DATABASE_AWAY_DELAY = 5.0
+SAMPLE_SECONDS = 4.0
+
+log = structlog.get_logger()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A reading's lists and what is known after it."""
+
+    id: UUID
+    read: PricesRead
+    market: Market
+    known: dict[str, Known]
+
+
+class Readings:
+    """Records readings, and has the last one of each exchange at hand.
+
+    A process reads a reading from the database only when another process has recorded it.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._kept: dict[str, Reading] = {}
+
+    async def on_prices_read(self, delivery: Delivery) -> None:
+        """Record a reading, unless it is not newer than the last one."""
+        read: PricesRead = decode(delivery.body, PricesRead)
+        if read.exchange not in {*PRICED, ECB} or delivery.subject != subjects.prices_read(read.exchange):
+            raise Malformed("the prices are not of an exchange that has any")
+        try:
+            recorded = await self.record(read, delivery.body)
+        except DatabaseUnavailable as error:
+            raise RetryLater(DATABASE_AWAY_DELAY, str(error)) from None
+        except NotStorable as error:
+            raise Malformed(f"the prices can not be stored: {error}") from None
+        event = "prices_recorded" if recorded else "prices_ignored"
+        log.debug(event, exchange=read.exchange, request_id=read.request_id, code=read.error_code)
+
+    async def record(self, read: PricesRead, body: bytes) -> bool:
+        """Record a reading that is newer than the last one; returns whether it is.
+
+        Raises DatabaseUnavailable, NotStorable.
+        """
+        async with self._pool.transaction() as connection:
+            standing = await prices.lock(connection, read.exchange)
+            if standing is None:
+                return False
+            # A worker's clock may be ahead: no reading is newer than now.
+            seen_at = min(read.read_at, standing.now)
+            if standing.read_at is not None and seen_at <= standing.read_at:
+                return False
+            last = await self._reading(connection, standing)
+            if read.exchange == ECB and not _is_newer(read, last):
+                return False
+            before = {} if last is None else last.known
+            market = Market(read, seen_at)
+            reading = Reading(uuid7(), read, market, derived(market, before))
+            await prices.replace(
+                connection,
+                read.exchange,
+                reading_id=reading.id,
+                read_at=seen_at,
+                error_code=read.error_code,
+                stored=Stored(body, msgspec.json.encode(reading.known)),
+            )
+        self._kept[read.exchange] = reading
+        return True
+
+    async def last(self) -> tuple[list[Reading], datetime]:
+        """Return the last reading of each exchange, and the database's time; raises DatabaseUnavailable."""
+        async with self._pool.transaction() as connection:
+            standings = await prices.standings(connection)
+            readings = [await self._reading(connection, each) for each in standings]
+            now = await database_time(connection)
+        return [each for each in readings if each is not None], now
+
+    async def sample(self) -> None:
+        """Measure the age of the newest reading of each exchange, NaN where none is known."""
+        ages = dict.fromkeys((*PRICED, ECB), math.nan)
+        try:
+            async with self._pool.transaction(SAMPLE_SECONDS) as connection:
+                for each in await prices.standings(connection):
+                    if each.read_at is not None:
+                        ages[each.source] = (each.now - each.read_at).total_seconds()
+        except DatabaseUnavailable:
+            log.debug("age_of_prices_unknown")
+        finally:
+            for exchange, seconds in ages.items():
+                metrics.PRICES_AGE.labels(exchange).set(seconds)
+
+    async def _reading(self, connection: Connection, standing: Standing) -> Reading | None:
+        """Return the reading of a standing, from memory if this process knows it."""
+        if standing.reading_id is None or standing.read_at is None:
+            return None
+        kept = self._kept.get(standing.source)
+        if kept is not None and kept.id == standing.reading_id:
+            return kept
+        stored = await prices.load(connection, standing.reading_id)
+        if stored is None:
+            return None
+        try:
+            read: PricesRead = decode(stored.reading, PricesRead)
+            known: dict[str, Known] = decode(stored.known, dict[str, Known])
+        except Malformed as error:  # a gateway of another release wrote it
+            log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
+            return None
+        reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
+        self._kept[standing.source] = reading
+        return reading
+
+
+def _is_newer(read: PricesRead, last: Reading | None) -> bool:
+    """Return whether rates may replace the last ones: a failed read and an earlier day do not."""
+    if read.indexes is None or read.fixed_on is None:
+        return False
+    return last is None or last.read.fixed_on is None or last.read.fixed_on <= read.fixed_on

@@ -1,0 +1,157 @@
+"""Readings of public prices, and the prices that users set."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from gateway.rows.prices import Manual
+from gateway.store.pool import Connection, execute, fetch_all, fetch_one
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """An exchange whose prices this gateway is to request."""
+
+    source: str
+    claimed_at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The last reading of an exchange, None before the first, and the database's time."""
+
+    source: str
+    reading_id: UUID | None
+    read_at: datetime | None
+    now: datetime
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A reading as received, and what is known after it, as JSON."""
+
+    reading: bytes
+    known: bytes
+
+
+async def claim(
+    connection: Connection, sources: Sequence[str], every: float, *, for_all: bool = False
+) -> list[Claimed]:
+    """Claim the sources whose prices were not requested for `every` seconds.
+
+    An exchange needs a connected account of its own, a source `for_all` one of any exchange.
+    Of several gateways that ask at once, one gets a source. An exchange that an operator paused is not asked.
+    """
+    return await fetch_all(
+        connection,
+        Claimed,
+        """insert into price_readings (source)
+           select key from unnest(%(sources)s::text[]) as asked (key)
+           where exists (select from accounts
+                         where (%(for_all)s or exchange = key) and deleted_at is null)
+               and not exists (select from paused_exchanges where exchange = key)
+           on conflict (source) do update set claimed_at = now()
+               where price_readings.claimed_at <= now() - make_interval(secs => %(every)s)
+           returning source, claimed_at""",
+        sources=list(sources),
+        every=every,
+        for_all=for_all,
+    )
+
+
+async def lock(connection: Connection, source: str) -> Standing | None:
+    """Return the standing of an exchange, and lock it; None if no gateway has requested its prices."""
+    return await fetch_one(
+        connection,
+        Standing,
+        """select source, reading_id, read_at, clock_timestamp() as now
+           from price_readings where source = %(source)s for update""",
+        source=source,
+    )
+
+
+async def standings(connection: Connection) -> list[Standing]:
+    """Return the standing of each exchange."""
+    return await fetch_all(
+        connection,
+        Standing,
+        "select source, reading_id, read_at, clock_timestamp() as now from price_readings order by source",
+    )
+
+
+async def load(connection: Connection, reading_id: UUID) -> Stored | None:
+    """Return a reading; None if another one has replaced it."""
+    return await fetch_one(
+        connection,
+        Stored,
+        "select reading, known from price_readings where reading_id = %(reading_id)s",
+        reading_id=reading_id,
+    )
+
+
+async def replace(  # noqa: PLR0913 - the columns of the row
+    connection: Connection,
+    source: str,
+    *,
+    reading_id: UUID,
+    read_at: datetime,
+    error_code: str | None,
+    stored: Stored,
+) -> None:
+    """Replace the reading of an exchange."""
+    await execute(
+        connection,
+        """update price_readings set reading_id = %(reading_id)s, read_at = %(read_at)s,
+               error_code = %(error_code)s, reading = %(reading)s, known = %(known)s
+           where source = %(source)s""",
+        source=source,
+        reading_id=reading_id,
+        read_at=read_at,
+        error_code=error_code,
+        reading=stored.reading,
+        known=stored.known,
+    )
+
+
+async def find_manual(connection: Connection, user_id: UUID, asset: str) -> Manual | None:
+    """Find the price that a user set for an asset."""
+    return await fetch_one(
+        connection,
+        Manual,
+        "select value, set_at from manual_prices where user_id = %(user_id)s and asset = %(asset)s",
+        user_id=user_id,
+        asset=asset,
+    )
+
+
+async def set_manual(connection: Connection, user_id: UUID, asset: str, value: Decimal, most: int) -> bool:
+    """Set a user's price of an asset; returns False if that would be more than `most` prices."""
+    written = await execute(
+        connection,
+        """insert into manual_prices (user_id, asset, value)
+           select %(user_id)s::uuid, %(asset)s::text, %(value)s::numeric
+           where (select count(*) from manual_prices where user_id = %(user_id)s and asset <> %(asset)s)
+               < %(most)s
+           on conflict (user_id, asset) do update set value = excluded.value, set_at = now()""",
+        user_id=user_id,
+        asset=asset,
+        value=value,
+        most=most,
+    )
+    return written == 1
+
+
+async def delete_manual(connection: Connection, user_id: UUID, asset: str) -> bool:
+    """Delete a user's price of an asset; returns whether there was one."""
+    deleted = await execute(
+        connection,
+        "delete from manual_prices where user_id = %(user_id)s and asset = %(asset)s",
+        user_id=user_id,
+        asset=asset,
+    )
+    return deleted == 1
+
+
+async def forget_manual(connection: Connection, user_id: UUID) -> None:
+    """Delete all prices that a user set."""
+    await execute(connection, "delete from manual_prices where user_id = %(user_id)s", user_id=user_id)

@@ -1,0 +1,1 @@
+"""Rates of currencies from a public source that is no exchange."""
