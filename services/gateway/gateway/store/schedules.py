@@ -41,7 +41,9 @@ async def claim(connection: Connection, exchange: str, subject: str, limit: int)
                exists (select from account_pauses where account_pauses.account_id = accounts.id
                        and account_pauses.credential_id = accounts.credential_id)
                or exists (select from paused_exchanges
-                          where paused_exchanges.exchange = schedule.exchange) as closed
+                          where paused_exchanges.exchange = schedule.exchange)
+               or exists (select from disabled_users
+                          where disabled_users.user_id = accounts.user_id) as closed
            from schedule join accounts on accounts.id = schedule.account_id
            where schedule.exchange = %(exchange)s and schedule.next_at is not null
                and schedule.next_at <= now()
@@ -137,7 +139,8 @@ async def set_interval(
     await execute(
         connection,
         """update schedule set interval_seconds = %(seconds)s,
-               verify_at = case when %(seconds)s::integer is null then now() + interval '1 day' end,
+               verify_at = case when %(seconds)s::integer is null
+                   then least(verify_at, now() + interval '1 day') end,
                next_at = case when stopped is null and %(seconds)s::integer is not null
                    then least(next_at, now() + make_interval(secs => %(wait)s)) end
            where account_id = %(id)s""",

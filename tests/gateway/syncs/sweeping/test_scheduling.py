@@ -109,15 +109,17 @@ async def test_an_open_sync_is_joined(sweeping: Sweeping) -> None:
     assert await sweeping.rows("select 1 from schedule where next_at <= now()") == []
 
 
-@pytest.mark.parametrize("paused", ["account", "exchange"])
+@pytest.mark.parametrize("paused", ["account", "exchange", "user"])
 async def test_what_is_paused_is_not_opened_and_looked_at_again_soon(sweeping: Sweeping, paused: str) -> None:
-    """So its sync follows the end of the pause by minutes."""
+    """So its sync follows the end of the pause by minutes; so it is for a user whom an operator disabled."""
     await due(sweeping, 1)
     if paused == "account":
         await sweeping.rows(
             """insert into account_pauses (account_id, credential_id, reason, next_verify_at)
                select id, credential_id, 'unknown_right', now() from accounts"""
         )
+    elif paused == "user":
+        await sweeping.rows("insert into disabled_users (user_id) select user_id from accounts")
     else:
         await sweeping.rows("insert into paused_exchanges (exchange) values ('okx')")
 
