@@ -26,6 +26,8 @@ from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.joining import bus_of, joined
 
+FRIDAY = date(2026, 11, 27)
+
 
 def reading(last: str, ago: float = 0.0) -> PricesRead:
     """Return a reading of SOL in USDT that a worker made some seconds ago."""
@@ -152,6 +154,23 @@ async def test_a_gateway_goes_on_where_another_ended(pool: Pool, requested: Acco
     assert [each.code for each in seen.others] == ["price_implausible"]
 
 
+async def test_a_reading_that_is_replaced_while_it_is_looked_up_leaves_no_gap(
+    pool: Pool, requested: Account
+) -> None:
+    """A gateway that has seen the standing gets the reading that replaced it, never none."""
+    one, other = Readings(pool), Readings(pool)
+    await one.on_prices_read(delivery(reading("150", ago=1)))
+    async with pool.transaction() as connection:
+        (standing,) = await prices.standings(connection)
+
+        await one.on_prices_read(delivery(reading("151")))
+
+        stored = await prices.load(connection, standing.source)
+    (last,), _ = await other.last()
+    assert stored is not None
+    assert (stored.id, stored.id == standing.reading_id) == (last.id, False)
+
+
 async def test_prices_on_the_subject_of_another_are_refused(pool: Pool, requested: Account) -> None:
     """A reading counts only for the exchange of its subject."""
     with pytest.raises(Malformed):
@@ -184,24 +203,31 @@ async def test_a_user_sets_a_bounded_number_of_prices(pool: Pool, account: Accou
         await set_by_hand(pool, account.user_id, "C", "1", most=2)
 
 
-def rates(rate: str | None, day: int, ago: float = 0.0) -> Delivery:
-    """Return the delivery of the bank's rates of a day in November; without a rate they were not read."""
+def rates(rate: str | None, day: date, ago: float = 0.0) -> Delivery:
+    """Return the delivery of the bank's rates of a day; without a rate they were not read."""
     indexes = None if rate is None else (IndexPrice("EUR", "USD", rate),)
     at = datetime.now(UTC) - timedelta(seconds=ago)
-    read = PricesRead("ecb", uuid4(), at, None, indexes, None, None if rate is None else date(2026, 11, day))
+    read = PricesRead("ecb", uuid4(), at, None, indexes, None, None if rate is None else day)
     return delivery(read, subjects.prices_read("ecb"))
 
 
 async def test_the_last_fixing_stays_until_a_newer_one_is_read(pool: Pool, account: Account) -> None:
-    """A read that fails, and a list of an earlier day, replace none."""
+    """A read that fails, and a list of an earlier or a future day, replace none."""
     async with pool.transaction() as connection:
         claimed_for_all = await prices.claim(connection, ["ecb"], 60.0, for_all=True)
     assert [each.source for each in claimed_for_all] == ["ecb"]
     readings = Readings(pool)
 
-    for each in (rates("1.08", 27, ago=3), rates(None, 28, ago=2), rates("1.07", 26, ago=1)):
+    future = datetime.now(UTC).date() + timedelta(days=1)
+    for each in (
+        rates("9.99", future, ago=4),
+        rates("1.08", FRIDAY, ago=3),
+        rates(None, FRIDAY, ago=2),
+        rates("1.07", FRIDAY - timedelta(days=1), ago=1),
+        rates("9.99", future),
+    ):
         await readings.on_prices_read(each)
 
     (last,), _ = await readings.last()
     assert [each.price for each in last.read.indexes or ()] == ["1.08"]
-    assert last.read.fixed_on == date(2026, 11, 27)
+    assert last.read.fixed_on == FRIDAY

@@ -1,7 +1,7 @@
 """The last reading of each exchange's public prices: recorded once, and in the memory of each gateway."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -74,19 +74,13 @@ class Readings:
             if standing.read_at is not None and seen_at <= standing.read_at:
                 return False
             last = await self._reading(connection, standing)
-            if read.exchange == ECB and not _is_newer(read, last):
+            if read.exchange == ECB and not _is_newer(read, last, standing.now):
                 return False
             before = {} if last is None else last.known
             market = Market(read, seen_at)
             reading = Reading(uuid7(), read, market, derived(market, before))
-            await prices.replace(
-                connection,
-                read.exchange,
-                reading_id=reading.id,
-                read_at=seen_at,
-                error_code=read.error_code,
-                stored=Stored(body, msgspec.json.encode(reading.known)),
-            )
+            stored = Stored(reading.id, seen_at, body, msgspec.json.encode(reading.known))
+            await prices.replace(connection, read.exchange, read.error_code, stored)
         self._kept[read.exchange] = reading
         return True
 
@@ -119,7 +113,7 @@ class Readings:
         kept = self._kept.get(standing.source)
         if kept is not None and kept.id == standing.reading_id:
             return kept
-        stored = await prices.load(connection, standing.reading_id)
+        stored = await prices.load(connection, standing.source)
         if stored is None:
             return None
         try:
@@ -128,13 +122,16 @@ class Readings:
         except Malformed as error:  # a gateway of another release wrote it
             log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
             return None
-        reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
+        reading = Reading(stored.id, read, Market(read, stored.read_at), known)
         self._kept[standing.source] = reading
         return reading
 
 
-def _is_newer(read: PricesRead, last: Reading | None) -> bool:
-    """Return whether rates may replace the last ones: a failed read and an earlier day do not."""
-    if read.indexes is None or read.fixed_on is None:
+def _is_newer(read: PricesRead, last: Reading | None, now: datetime) -> bool:
+    """Return whether rates may replace the last ones: a failed read, an earlier and a future day do not.
+
+    Rates of a future day would keep all later ones out until that day.
+    """
+    if read.indexes is None or read.fixed_on is None or read.fixed_on > now.astimezone(UTC).date():
         return False
     return last is None or last.read.fixed_on is None or last.read.fixed_on <= read.fixed_on

@@ -30,6 +30,8 @@ class Standing(msgspec.Struct, frozen=True):
 class Stored(msgspec.Struct, frozen=True):
     """A reading as received, and what is known after it, as JSON."""
 
+    id: UUID
+    read_at: datetime
     reading: bytes
     known: bytes
 
@@ -79,25 +81,18 @@ async def standings(connection: Connection) -> list[Standing]:
     )
 
 
-async def load(connection: Connection, reading_id: UUID) -> Stored | None:
-    """Return a reading; None if another one has replaced it."""
+async def load(connection: Connection, source: str) -> Stored | None:
+    """Return the last reading of an exchange, which may be newer than its standing; None before the first."""
     return await fetch_one(
         connection,
         Stored,
-        "select reading, known from price_readings where reading_id = %(reading_id)s",
-        reading_id=reading_id,
+        """select reading_id as id, read_at, reading, known from price_readings
+           where source = %(source)s and reading_id is not null""",
+        source=source,
     )
 
 
-async def replace(  # noqa: PLR0913 - the columns of the row
-    connection: Connection,
-    source: str,
-    *,
-    reading_id: UUID,
-    read_at: datetime,
-    error_code: str | None,
-    stored: Stored,
-) -> None:
+async def replace(connection: Connection, source: str, error_code: str | None, stored: Stored) -> None:
     """Replace the reading of an exchange."""
     await execute(
         connection,
@@ -105,8 +100,8 @@ async def replace(  # noqa: PLR0913 - the columns of the row
                error_code = %(error_code)s, reading = %(reading)s, known = %(known)s
            where source = %(source)s""",
         source=source,
-        reading_id=reading_id,
-        read_at=read_at,
+        reading_id=stored.id,
+        read_at=stored.read_at,
         error_code=error_code,
         reading=stored.reading,
         known=stored.known,
