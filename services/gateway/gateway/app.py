@@ -263,7 +263,8 @@ def observation(
     """Return the health checks of the gateway, and the tasks that update its metrics and watch the bus."""
     series.begin()
     watch, load = Watch(bus, SYNCING_CONSUMERS), Load(pool)
-    backlog = Backlog(pool, settings.sync_deadline_seconds)
+    scheduling = settings.scheduled_waiting > 0
+    backlog = Backlog(pool, settings.sync_deadline_seconds, scheduling=scheduling)
     certificates = Certificates(settings.certificates)
     contact = Contact(bus, OUTCOMES_CONSUMER, ADVISORIES_CONSUMER)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}

@@ -1,5 +1,6 @@
 """Gateways record each reading once, and request prices once a minute, however many they are."""
 
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
+from chassis import metrics
 from chassis.bus.connection import Bus
 from chassis.bus.delivery import Delivery
 from contracts import subjects
@@ -169,6 +171,23 @@ async def test_a_reading_that_is_replaced_while_it_is_looked_up_leaves_no_gap(
     (last,), _ = await other.last()
     assert stored is not None
     assert (stored.id, stored.id == standing.reading_id) == (last.id, False)
+
+
+async def test_the_age_of_prices_is_known_where_they_are_asked_for(pool: Pool, requested: Account) -> None:
+    """It is infinite if they were never read, and no number for an exchange that nobody asks."""
+
+    async def age(exchange: str = "okx") -> float:
+        await Readings(pool).sample()
+        found = metrics.REGISTRY.get_sample_value("butler_prices_age_seconds", {"exchange": exchange})
+        assert found is not None
+        return found
+
+    assert (await age(), math.isnan(await age("ecb"))) == (math.inf, True)
+    await Readings(pool).on_prices_read(delivery(reading("150", ago=50)))
+    assert 50 <= await age() < 60
+    async with pool.transaction() as connection:
+        await paused_exchanges.pause(connection, "okx")
+    assert math.isnan(await age())
 
 
 async def test_prices_on_the_subject_of_another_are_refused(pool: Pool, requested: Account) -> None:

@@ -93,12 +93,18 @@ class Readings:
         return [each for each in readings if each is not None], now
 
     async def sample(self) -> None:
-        """Measure the age of the newest reading of each exchange, NaN where none is known."""
+        """Measure the age of the newest reading of each exchange: infinite if it was asked for in vain.
+
+        It is NaN for an exchange that is not asked, and for a bank that was never read.
+        """
         ages = dict.fromkeys((*PRICED, ECB), math.nan)
         try:
             async with self._pool.transaction(SAMPLE_SECONDS) as connection:
+                asked = await prices.find_asked(connection, PRICED)
                 for each in await prices.standings(connection):
-                    if each.read_at is not None:
+                    if each.read_at is None:
+                        ages[each.source] = math.inf if each.source in asked else math.nan
+                    elif each.source in {*asked, ECB}:
                         ages[each.source] = (each.now - each.read_at).total_seconds()
         except DatabaseUnavailable:
             log.debug("age_of_prices_unknown")

@@ -61,6 +61,17 @@ async def claim(
     )
 
 
+async def find_asked(connection: Connection, sources: Sequence[str]) -> set[str]:
+    """Return the exchanges whose prices gateways request: with an account, and not paused by an operator."""
+    rows = await connection.execute(
+        """select key from unnest(%s::text[]) as asked (key)
+           where exists (select from accounts where exchange = key and deleted_at is null)
+               and not exists (select from paused_exchanges where exchange = key)""",
+        [list(sources)],
+    )
+    return {key for (key,) in await rows.fetchall()}
+
+
 async def lock(connection: Connection, source: str) -> Standing | None:
     """Return the standing of an exchange, and lock it; None if no gateway has requested its prices."""
     return await fetch_one(
