@@ -113,7 +113,7 @@ async def test_before_the_commit_of_requests(world: World, bus: Client, group: G
 
 
 async def test_after_the_claim_of_accounts_that_are_due(world: World, bus: Client, group: Group) -> None:
-    """The gateway that has opened their syncs dies with all requests in its hands: others publish each once."""
+    """The gateway that has opened their syncs dies with all their requests: others publish each once."""
     scheduling = world.replica("gateway", SCHEDULED_SYNCS_WAITING="500")
     opened = "select account_id::text, id::text from syncs join scheduled_syncs on sync_id = id"
     await world.rows("update schedule set next_at = now() where account_id = any(%s::uuid[])", group.accounts)

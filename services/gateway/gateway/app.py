@@ -231,7 +231,7 @@ def priced(
 ) -> tuple[Readings, dict[str, Coroutine[None, None, None]]]:
     """Create what records public prices, and the background task that requests them."""
     readings = Readings(pool)
-    consume(bus, PRICES_CONSUMER, gate.guard(readings.on_prices_read), 1)
+    consume(bus, PRICES_CONSUMER, gate.guard(readings.on_prices_read), 1, lasting=False)
     requests = PriceRequests(pool, bus, settings.price_seconds, settings.rates_seconds)
     return readings, {"prices": requests.run()}
 
