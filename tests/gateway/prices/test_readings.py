@@ -17,6 +17,7 @@ from contracts import subjects
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
 from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed, decode, encode
 from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
 from gateway.errors import NoSuchPrice, TooManyPrices
 from gateway.prices.look import delete_by_hand, look, set_by_hand
 from gateway.prices.readings import Readings
@@ -27,6 +28,7 @@ from gateway.store import paused_exchanges, prices
 from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.joining import bus_of, joined
+from tests.system.test_sweeper import run
 
 FRIDAY = date(2026, 11, 27)
 
@@ -144,6 +146,24 @@ async def test_a_clock_that_is_ahead_does_not_block_others(pool: Pool, requested
 
     seen = await look(pool, Readings(pool), requested.user_id, "SOL")
     assert seen.price.value == Decimal(151)
+
+
+async def test_readings_and_claims_of_the_future_keep_nothing_out(
+    pool: Pool, requested: Account, database: Postgres
+) -> None:
+    """The database's clock was a day ahead for a while: prices would be of that time until then."""
+    await Readings(pool).on_prices_read(delivery(reading("150")))
+    for ahead in (
+        "update price_readings set read_at = read_at + interval '1 day'",
+        "update price_readings set claimed_at = now() + interval '1 day'",
+    ):
+        await run(database, ahead)
+
+    assert await claimed(pool) == ["okx"]
+    await Readings(pool).on_prices_read(delivery(reading("3")))
+
+    seen = await look(pool, Readings(pool), requested.user_id, "SOL")
+    assert (seen.price.value, seen.price.code) == (Decimal(3), None)
 
 
 async def test_a_gateway_goes_on_where_another_ended(pool: Pool, requested: Account) -> None:

@@ -71,9 +71,11 @@ class Readings:
                 return False
             # A worker's clock may be ahead: no reading is newer than now.
             seen_at = min(read.read_at, standing.now)
-            if standing.read_at is not None and seen_at <= standing.read_at:
+            if standing.read_at is not None and seen_at <= standing.read_at <= standing.now:
                 return False
-            last = await self._reading(connection, standing)
+            # What was read in the future is of a clock that was set back: it would keep all others out.
+            is_future = standing.read_at is not None and standing.read_at > standing.now
+            last = None if is_future else await self._reading(connection, standing)
             if read.exchange == ECB and not _is_newer(read, last, standing.now):
                 return False
             before = {} if last is None else last.known

@@ -43,6 +43,7 @@ async def claim(
 
     An exchange needs a connected account of its own, a source `for_all` one of any exchange.
     Of several gateways that ask at once, one gets a source. An exchange that an operator paused is not asked.
+    A claim in the future is of a clock that was set back, and does not count.
     """
     return await fetch_all(
         connection,
@@ -54,6 +55,7 @@ async def claim(
                and not exists (select from paused_exchanges where exchange = key)
            on conflict (source) do update set claimed_at = now()
                where price_readings.claimed_at <= now() - make_interval(secs => %(every)s)
+                   or price_readings.claimed_at > now()
            returning source, claimed_at""",
         sources=list(sources),
         every=every,

@@ -27,6 +27,22 @@ async def find_due(connection: Connection, exchanges: Sequence[str]) -> list[str
     return [key for (key,) in await rows.fetchall()]
 
 
+async def pull_back(connection: Connection, exchanges: Sequence[str], most_seconds: float) -> int:
+    """Let accounts be due now that would be due later than any interval allows; returns how many.
+
+    They were claimed while the database's clock was ahead, and would else wait until that time.
+    """
+    return await execute(
+        connection,
+        """update schedule set next_at = now() where account_id in (
+               select account_id from schedule where exchange = any(%(exchanges)s)
+                   and next_at > now() + make_interval(secs => %(most)s)
+               limit 1000 for update skip locked)""",
+        exchanges=list(exchanges),
+        most=most_seconds,
+    )
+
+
 async def claim(connection: Connection, exchange: str, subject: str, limit: int) -> list[Due]:
     """Lock the accounts of an exchange that are due, with their rows of the schedule; the longest due first.
 

@@ -11,6 +11,8 @@ from gateway.rows.schedules import Move, Pace
 # Accounts that are due together drift apart.
 JITTER = 0.1
 LONGEST_SECONDS = 86400
+# No account is due later than this: the longest wait with its jitter, and the time of a transaction.
+LATEST_SECONDS = LONGEST_SECONDS * (1 + JITTER) + 60
 # A paused account, or one of a paused exchange, is looked at again after this time.
 CLOSED_SECONDS = 300
 MOST_DOUBLINGS = 16

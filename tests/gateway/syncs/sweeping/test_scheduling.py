@@ -95,6 +95,23 @@ async def test_a_gateway_that_dies_while_it_claims_has_done_nothing(sweeping: Sw
     assert await sweeping.rows("select count(*) from syncs") == [(3,)]
 
 
+async def test_what_was_claimed_by_a_clock_that_was_ahead_is_due_again(sweeping: Sweeping) -> None:
+    """It would wait until that time; an account that is due in a day is not touched."""
+    await due(sweeping, 2)
+    await sweeping.rows("update schedule set next_at = now() + interval '1 year'")
+    await sweeping.rows(
+        """update schedule set next_at = now() + interval '26 hours'
+           where account_id = (select min(account_id::text)::uuid from schedule)"""
+    )
+
+    async with asking(sweeping, SCHEDULED):
+        await scheduler(sweeping).open_due()
+
+    assert len(await sweeping.rows(OPENED)) == 1
+    left = "select 1 from schedule where next_at > now() + interval '25 hours'"
+    assert len(await sweeping.rows(left)) == 1
+
+
 async def test_an_open_sync_is_joined(sweeping: Sweeping) -> None:
     """The account of a person's open sync gets no other, and is due again after its interval."""
     await sweeping.requested()
