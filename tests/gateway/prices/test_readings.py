@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import msgspec
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -164,6 +165,22 @@ async def test_readings_and_claims_of_the_future_keep_nothing_out(
 
     seen = await look(pool, Readings(pool), requested.user_id, "SOL")
     assert (seen.price.value, seen.price.code) == (Decimal(3), None)
+
+
+async def test_a_trade_stays_disputed_while_the_indexes_can_not_be_read(
+    pool: Pool, requested: Account
+) -> None:
+    """The last index is a minute old, and still says that the trade is far from it."""
+    first, then = reading("150", ago=60), reading("160")
+    indexes = (*(first.indexes or ()), IndexPrice("SOL", "USD", "150", first.read_at))
+    await Readings(pool).on_prices_read(delivery(msgspec.structs.replace(first, indexes=indexes)))
+    failed = msgspec.structs.replace(then, indexes=None, error_code="rate_limited")
+    await Readings(pool).on_prices_read(delivery(failed))
+
+    seen = await look(pool, Readings(pool), requested.user_id, "SOL")
+    assert (seen.price.value, seen.price.code, seen.is_disputed) == (Decimal(160), "price_disputed", True)
+    assert seen.index is not None
+    assert then.read_at - seen.index.observed_at > timedelta(seconds=50)
 
 
 async def test_a_gateway_goes_on_where_another_ended(pool: Pool, requested: Account) -> None:

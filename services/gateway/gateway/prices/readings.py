@@ -13,7 +13,7 @@ from chassis.bus.delivery import Delivery, RetryLater
 from contracts import subjects
 from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
-from contracts.wire.envelope import Malformed, decode
+from contracts.wire.envelope import Malformed, decode, encode
 from gateway.portfolio.markets import Market
 from gateway.portfolio.prices import derived
 from gateway.rows.prices import Known
@@ -63,6 +63,7 @@ class Readings:
     async def record(self, read: PricesRead, body: bytes) -> bool:
         """Record a reading that is newer than the last one; returns whether it is.
 
+        Without a list of indexes the last one stays, with its own times: else no trade would be disputed.
         Raises DatabaseUnavailable, NotStorable.
         """
         async with self._pool.transaction() as connection:
@@ -78,6 +79,9 @@ class Readings:
             last = None if is_future else await self._reading(connection, standing)
             if read.exchange == ECB and not _is_newer(read, last, standing.now):
                 return False
+            if read.indexes is None and last is not None:
+                read = msgspec.structs.replace(read, indexes=last.read.indexes)
+                body = encode(read)
             before = {} if last is None else last.known
             market = Market(read, seen_at)
             reading = Reading(uuid7(), read, market, derived(market, before))
