@@ -18,10 +18,11 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 
 async def find_due(connection: Connection, exchanges: Sequence[str]) -> list[str]:
-    """Return the exchanges that have accounts that are due."""
+    """Return the exchanges that have accounts that are due, without those that an operator has paused."""
     rows = await connection.execute(
         """select key from unnest(%s::text[]) as key where exists (
-               select from schedule where exchange = key and next_at is not null and next_at <= now())""",
+               select from schedule where exchange = key and next_at is not null and next_at <= now())
+               and not exists (select from paused_exchanges where paused_exchanges.exchange = key)""",
         [list(exchanges)],
     )
     return [key for (key,) in await rows.fetchall()]

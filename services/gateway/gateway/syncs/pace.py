@@ -13,7 +13,7 @@ JITTER = 0.1
 LONGEST_SECONDS = 86400
 # No account is due later than this: the longest wait with its jitter, and the time of a transaction.
 LATEST_SECONDS = LONGEST_SECONDS * (1 + JITTER) + 60
-# A paused account, or one of a paused exchange, is looked at again after this time.
+# A paused account, or one of a disabled user, is looked at again after this time.
 CLOSED_SECONDS = 300
 MOST_DOUBLINGS = 16
 # Faults that may end with the same key: at the exchange, or because our own addresses are right again.

@@ -13,6 +13,7 @@ from contracts.syncs import SyncRequested
 from contracts.wire.envelope import decode
 from contracts.wire.topology import Consumer, scheduled_consumer, sync_worker_consumer
 from gateway.store import schedules
+from gateway.store.backlog import longest_due
 from gateway.syncs.open import Terms, open_due
 from gateway.syncs.progress import room_for_scheduled
 from gateway.syncs.schedule import BATCH, Scheduler
@@ -126,7 +127,22 @@ async def test_an_open_sync_is_joined(sweeping: Sweeping) -> None:
     assert await sweeping.rows("select 1 from schedule where next_at <= now()") == []
 
 
-@pytest.mark.parametrize("paused", ["account", "exchange", "user"])
+async def test_a_paused_exchange_is_left_alone_until_its_end(sweeping: Sweeping) -> None:
+    """Its accounts stay due, and are not looked at again and again; no one calls them late."""
+    await due(sweeping, 2)
+    await sweeping.rows("insert into paused_exchanges (exchange) values ('okx')")
+
+    async with asking(sweeping, SCHEDULED):
+        await scheduler(sweeping).open_due()
+        assert len(await sweeping.rows("select 1 from schedule where next_at <= now()")) == 2
+        assert await sweeping.pool.single(lambda connection: longest_due(connection, ["okx"])) is None
+        await sweeping.rows("delete from paused_exchanges")
+        await scheduler(sweeping).open_due()
+
+    assert len(await sweeping.rows(OPENED)) == 2
+
+
+@pytest.mark.parametrize("paused", ["account", "user"])
 async def test_what_is_paused_is_not_opened_and_looked_at_again_soon(sweeping: Sweeping, paused: str) -> None:
     """So its sync follows the end of the pause by minutes; so it is for a user whom an operator disabled."""
     await due(sweeping, 1)
@@ -135,10 +151,8 @@ async def test_what_is_paused_is_not_opened_and_looked_at_again_soon(sweeping: S
             """insert into account_pauses (account_id, credential_id, reason, next_verify_at)
                select id, credential_id, 'unknown_right', now() from accounts"""
         )
-    elif paused == "user":
-        await sweeping.rows("insert into disabled_users (user_id) select user_id from accounts")
     else:
-        await sweeping.rows("insert into paused_exchanges (exchange) values ('okx')")
+        await sweeping.rows("insert into disabled_users (user_id) select user_id from accounts")
 
     async with asking(sweeping, SCHEDULED):
         await scheduler(sweeping).open_due()
