@@ -112,6 +112,24 @@ async def test_before_the_commit_of_requests(world: World, bus: Client, group: G
     await group.ended_once()
 
 
+async def test_after_the_claim_of_accounts_that_are_due(world: World, bus: Client, group: Group) -> None:
+    """The gateway that has opened their syncs dies with all their requests: others publish each once."""
+    scheduling = world.replica("gateway", SCHEDULED_SYNCS_WAITING="500")
+    opened = "select account_id::text, id::text from syncs join scheduled_syncs on sync_id = id"
+    await world.rows("update schedule set next_at = now() where account_id = any(%s::uuid[])", group.accounts)
+    async with refusing(bus, REQUESTS):
+        async with suspended(world, of_each("gateway")):
+            await scheduling.start()
+            await group.counts("outbox where attempts > 0", SIZE)
+            await scheduling.end(SIGKILL)
+        group.accepted = {str(account): str(sync) for account, sync in await world.rows(opened)}
+        assert {*group.accepted} == {*group.accounts}
+
+    await group.ended_once()
+
+    assert await world.rows("select 1 from schedule where next_at <= now()") == []
+
+
 async def test_before_the_commit_of_a_batch(world: World, bus: Client, group: Group) -> None:
     """The requests of all its syncs are in one transaction: none was published, and none stands."""
     async with cutting(world, OPENED) as cut:

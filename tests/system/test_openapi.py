@@ -51,6 +51,14 @@ async def _document(stack: Stack) -> Any:
         return (await client.get("/openapi.json")).raise_for_status().json()
 
 
+async def test_a_change_has_a_field(document: dict[str, Any]) -> None:
+    """A body that changes nothing is refused, and the document says so."""
+    changes = document["components"]["schemas"]["ChangeAccount"]
+
+    assert changes["minProperties"] == 1
+    assert changes["required"] == []
+
+
 async def test_the_document_is_valid(document: dict[str, Any]) -> None:
     """It is OpenAPI 3.1 with the package's version."""
     validate(document)

@@ -58,6 +58,8 @@ async def test_a_user_chooses_how_often_an_account_is_synced(person: Person) -> 
 
     for body in ({}, {"sync_interval": 299}, {"sync_interval": 86401}, {"sync_interval": "often"}):
         await change(body, 400)
+    nothing = (await person.client.patch(path, json={})).json()
+    assert (nothing["code"], "changes nothing" in nothing["detail"]) == ("invalid_input", True)
     assert (await person.get(path))["schedule"] == account["schedule"]
     await change({"name": "Savings", "sync_interval": 300})
     shown = await person.get(path)

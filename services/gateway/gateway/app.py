@@ -233,7 +233,7 @@ def priced(
 ) -> tuple[Readings, dict[str, Coroutine[None, None, None]]]:
     """Create what records public prices, and the background task that requests them."""
     readings = Readings(pool)
-    consume(bus, PRICES_CONSUMER, gate.guard(readings.on_prices_read), 1)
+    consume(bus, PRICES_CONSUMER, gate.guard(readings.on_prices_read), 1, lasting=False)
     requests = PriceRequests(pool, bus, settings.price_seconds, settings.rates_seconds)
     return readings, {"prices": requests.run()}
 
@@ -265,7 +265,8 @@ def observation(
     """Return the health checks of the gateway, and the tasks that update its metrics and watch the bus."""
     series.begin()
     watch, load = Watch(bus, SYNCING_CONSUMERS), Load(pool)
-    backlog = Backlog(pool, settings.sync_deadline_seconds)
+    scheduling = settings.scheduled_waiting > 0
+    backlog = Backlog(pool, settings.sync_deadline_seconds, scheduling=scheduling)
     certificates = Certificates(settings.certificates)
     contact = Contact(bus, OUTCOMES_CONSUMER, ADVISORIES_CONSUMER)
     required = {"database": pool.ready, "running": running(stopping), DISAGREES: clocks.right}

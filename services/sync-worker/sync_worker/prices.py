@@ -37,7 +37,7 @@ class Prices:
     def declare(self) -> None:
         """Consume the requests of each source."""
         for key in self._sources:
-            consume(self._bus, price_worker_consumer(key), self.read_prices, AT_ONCE)
+            consume(self._bus, price_worker_consumer(key), self.read_prices, AT_ONCE, lasting=False)
 
     async def read_prices(self, delivery: Delivery) -> None:
         """Read the lists of a source once and publish them, with a code for one that could not be read.

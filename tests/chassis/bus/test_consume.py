@@ -27,8 +27,16 @@ NewBus = Callable[[str], Bus]
 class Consuming:
     """A worker whose handler the test sets, and that keeps its deliveries."""
 
-    def __init__(self, bus: Bus, *answers: Exception | None, unburied: int = 0, broken: int = 0) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        *answers: Exception | None,
+        unburied: int = 0,
+        broken: int = 0,
+        lasting: bool = True,
+    ) -> None:
         self.bus = bus
+        self._lasting = lasting
         self.handed: asyncio.Queue[tuple[float, Delivery]] = asyncio.Queue()
         self.buried: list[Delivery] = []
         self._answers = list(answers)
@@ -36,7 +44,7 @@ class Consuming:
         self._broken = broken
 
     async def __aenter__(self) -> Self:
-        consume(self.bus, CONSUMER, self._handle, 4, self._bury)
+        consume(self.bus, CONSUMER, self._handle, 4, self._bury, lasting=self._lasting)
         await self.bus.start()
         return self
 
@@ -68,6 +76,17 @@ def left_in(admin: Client, stream: str) -> Callable[[int], Awaitable[bool]]:
         return bool((await admin.jetstream().stream_info(stream)).state.messages == count)
 
     return holds
+
+
+async def test_what_the_next_message_replaces_becomes_no_dead_letter(admin: Client, new_bus: NewBus) -> None:
+    """Readings of prices are large, and one comes each minute: they would push other letters out."""
+    async with Consuming(new_bus("sync-worker"), Malformed("bad"), lasting=False) as worker:
+        await admin.jetstream().publish(SUBJECT, b"{}")
+
+        await until(lambda: left_in(admin, "SYNC_REQUESTS")(0))
+
+    assert await left_in(admin, "DEAD_LETTERS")(0)
+    assert worker.buried == []
 
 
 async def test_a_handled_message_is_gone(admin: Client, new_bus: NewBus) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -101,14 +103,22 @@ async def events(database: Postgres, kind: str) -> list[dict[str, Any]]:
     return [json.loads(bytes(body)) for (body,) in await rows(database, query)]
 
 
-async def replaced(pool: Pool, account: Account) -> UUID:
-    """Replace an account's credential as an older gateway does, and return the new id."""
+@asynccontextmanager
+async def becoming_live(pool: Pool, account: Account) -> AsyncIterator[UUID]:
+    """Insert a credential that replaces the account's at the end, as after its verification."""
     credential_id = uuid7()
     async with pool.transaction() as connection:
         await credentials.insert_pending(connection, credential_id, account.user_id, "okx")
+    yield credential_id
+    async with pool.transaction() as connection:
         await credentials.set_live(connection, credential_id)
         await accounts.set_credential(connection, account.id, credential_id)
-    return credential_id
+
+
+async def replaced(pool: Pool, account: Account) -> UUID:
+    """Replace an account's credential as an older gateway does, and return the new id."""
+    async with becoming_live(pool, account) as credential_id:
+        return credential_id
 
 
 @pytest.mark.parametrize(("rights", "reason"), REASONS)

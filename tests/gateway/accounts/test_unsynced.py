@@ -80,11 +80,16 @@ async def test_a_key_that_may_do_more_pauses_its_account(
 
 
 async def test_a_sync_of_the_day_is_the_proof(
-    keys: UnsyncedKeys, worker: Worker, off: Account, pool: Pool
+    keys: UnsyncedKeys, worker: Worker, off: Account, pool: Pool, database: Postgres
 ) -> None:
-    """The exchange is not asked more often than needed, and not about accounts that are scheduled."""
+    """The exchange is not asked more often than needed, and not about accounts that are scheduled.
+
+    The day counts from the sync, so that no key stays unproven for almost two.
+    """
     await synced(pool, off, READ_ONLY)
+    await run(database, "update accounts set last_synced_at = now() - interval '23 hours'")
     await keys.verify_due()
+    assert 3500 < await verify_in(database) <= 3600
 
     await change(pool, off.user_id, off.id, Changes(sync_interval=300))
     await keys.verify_due()
@@ -113,3 +118,25 @@ async def test_a_verification_that_fails_pauses_nothing(
 
     assert await paused(pool, off) is None
     assert least <= await verify_in(database) <= most
+
+
+async def test_turning_the_schedule_off_again_postpones_no_verification(
+    keys: UnsyncedKeys, worker: Worker, off: Account, pool: Pool
+) -> None:
+    """A client that repeats its request each day would else keep the key from being verified."""
+    await change(pool, off.user_id, off.id, Changes(sync_interval=None))
+
+    await keys.verify_due()
+
+    assert len(worker.asked) == 1
+
+
+async def test_the_key_of_a_disabled_user_is_not_used(
+    keys: UnsyncedKeys, worker: Worker, off: Account, database: Postgres
+) -> None:
+    """It is verified when an operator has enabled the user again."""
+    await run(database, "insert into disabled_users (user_id) values (%s)", off.user_id)
+
+    await keys.verify_due()
+
+    assert worker.asked == []

@@ -134,6 +134,22 @@ def test_face_value_counts_only_without_any_market_and_says_so() -> None:
     assert (kept.value, kept.method) == (Decimal("0.97"), Method.LAST_KNOWN)
 
 
+def test_what_comes_to_usd_by_a_face_value_says_so() -> None:
+    """No market shows that the coin is worth 1 USD, so nothing that is priced by it is certain."""
+    known = after(PricesRead("okx", ID, NOW, (quote("SOL-USDT", "150"), quote("ETH-SOL", "20")), ()))
+
+    seen = price(known, "SOL")
+    assert (seen.value, seen.code) == (Decimal(150), PriceCode.PEG_UNOBSERVED)
+
+
+def test_usd_is_the_unit() -> None:
+    """It is worth 1 USD, also where it is traded against a coin; without a list it grows old as any other."""
+    known = after(read(quote("USD-USDT", "1.02")))
+
+    assert (price(known, "USD").value, price(known, "USD").method) == (Decimal(1), Method.DIRECT)
+    assert "USD" not in after(PricesRead("ecb", ID, NOW, None, (index("EUR", "1.08"),)))
+
+
 LIES = {
     "zero": ({"last": "0"}, PriceCode.INVALID),
     "negative": ({"last": "-150"}, PriceCode.INVALID),

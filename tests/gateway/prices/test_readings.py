@@ -1,20 +1,24 @@
 """Gateways record each reading once, and request prices once a minute, however many they are."""
 
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import msgspec
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
+from chassis import metrics
 from chassis.bus.connection import Bus
 from chassis.bus.delivery import Delivery
 from contracts import subjects
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
 from contracts.wire.envelope import SECONDS_LEFT_HEADER, Malformed, decode, encode
 from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
 from gateway.errors import NoSuchPrice, TooManyPrices
 from gateway.prices.look import delete_by_hand, look, set_by_hand
 from gateway.prices.readings import Readings
@@ -25,6 +29,9 @@ from gateway.store import paused_exchanges, prices
 from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.joining import bus_of, joined
+from tests.system.test_sweeper import run
+
+FRIDAY = date(2026, 11, 27)
 
 
 def reading(last: str, ago: float = 0.0) -> PricesRead:
@@ -142,6 +149,40 @@ async def test_a_clock_that_is_ahead_does_not_block_others(pool: Pool, requested
     assert seen.price.value == Decimal(151)
 
 
+async def test_readings_and_claims_of_the_future_keep_nothing_out(
+    pool: Pool, requested: Account, database: Postgres
+) -> None:
+    """The database's clock was a day ahead for a while: prices would be of that time until then."""
+    await Readings(pool).on_prices_read(delivery(reading("150")))
+    for ahead in (
+        "update price_readings set read_at = read_at + interval '1 day'",
+        "update price_readings set claimed_at = now() + interval '1 day'",
+    ):
+        await run(database, ahead)
+
+    assert await claimed(pool) == ["okx"]
+    await Readings(pool).on_prices_read(delivery(reading("3")))
+
+    seen = await look(pool, Readings(pool), requested.user_id, "SOL")
+    assert (seen.price.value, seen.price.code) == (Decimal(3), None)
+
+
+async def test_a_trade_stays_disputed_while_the_indexes_can_not_be_read(
+    pool: Pool, requested: Account
+) -> None:
+    """The last index is a minute old, and still says that the trade is far from it."""
+    first, then = reading("150", ago=60), reading("160")
+    indexes = (*(first.indexes or ()), IndexPrice("SOL", "USD", "150", first.read_at))
+    await Readings(pool).on_prices_read(delivery(msgspec.structs.replace(first, indexes=indexes)))
+    failed = msgspec.structs.replace(then, indexes=None, error_code="rate_limited")
+    await Readings(pool).on_prices_read(delivery(failed))
+
+    seen = await look(pool, Readings(pool), requested.user_id, "SOL")
+    assert (seen.price.value, seen.price.code, seen.is_disputed) == (Decimal(160), "price_disputed", True)
+    assert seen.index is not None
+    assert then.read_at - seen.index.observed_at > timedelta(seconds=50)
+
+
 async def test_a_gateway_goes_on_where_another_ended(pool: Pool, requested: Account) -> None:
     """The state of the rules is in the database: a jump is implausible for a gateway that just started."""
     await Readings(pool).on_prices_read(delivery(reading("150", ago=1)))
@@ -150,6 +191,40 @@ async def test_a_gateway_goes_on_where_another_ended(pool: Pool, requested: Acco
     seen = await look(pool, Readings(pool), requested.user_id, "SOL")
     assert (seen.price.value, seen.price.code) == (Decimal(150), "price_implausible")
     assert [each.code for each in seen.others] == ["price_implausible"]
+
+
+async def test_a_reading_that_is_replaced_while_it_is_looked_up_leaves_no_gap(
+    pool: Pool, requested: Account
+) -> None:
+    """A gateway that has seen the standing gets the reading that replaced it, never none."""
+    one, other = Readings(pool), Readings(pool)
+    await one.on_prices_read(delivery(reading("150", ago=1)))
+    async with pool.transaction() as connection:
+        (standing,) = await prices.standings(connection)
+
+        await one.on_prices_read(delivery(reading("151")))
+
+        stored = await prices.load(connection, standing.source)
+    (last,), _ = await other.last()
+    assert stored is not None
+    assert (stored.id, stored.id == standing.reading_id) == (last.id, False)
+
+
+async def test_the_age_of_prices_is_known_where_they_are_asked_for(pool: Pool, requested: Account) -> None:
+    """It is infinite if they were never read, and no number for an exchange that nobody asks."""
+
+    async def age(exchange: str = "okx") -> float:
+        await Readings(pool).sample()
+        found = metrics.REGISTRY.get_sample_value("butler_prices_age_seconds", {"exchange": exchange})
+        assert found is not None
+        return found
+
+    assert (await age(), math.isnan(await age("ecb"))) == (math.inf, True)
+    await Readings(pool).on_prices_read(delivery(reading("150", ago=50)))
+    assert 50 <= await age() < 60
+    async with pool.transaction() as connection:
+        await paused_exchanges.pause(connection, "okx")
+    assert math.isnan(await age())
 
 
 async def test_prices_on_the_subject_of_another_are_refused(pool: Pool, requested: Account) -> None:
@@ -184,24 +259,31 @@ async def test_a_user_sets_a_bounded_number_of_prices(pool: Pool, account: Accou
         await set_by_hand(pool, account.user_id, "C", "1", most=2)
 
 
-def rates(rate: str | None, day: int, ago: float = 0.0) -> Delivery:
-    """Return the delivery of the bank's rates of a day in November; without a rate they were not read."""
+def rates(rate: str | None, day: date, ago: float = 0.0) -> Delivery:
+    """Return the delivery of the bank's rates of a day; without a rate they were not read."""
     indexes = None if rate is None else (IndexPrice("EUR", "USD", rate),)
     at = datetime.now(UTC) - timedelta(seconds=ago)
-    read = PricesRead("ecb", uuid4(), at, None, indexes, None, None if rate is None else date(2026, 11, day))
+    read = PricesRead("ecb", uuid4(), at, None, indexes, None, None if rate is None else day)
     return delivery(read, subjects.prices_read("ecb"))
 
 
 async def test_the_last_fixing_stays_until_a_newer_one_is_read(pool: Pool, account: Account) -> None:
-    """A read that fails, and a list of an earlier day, replace none."""
+    """A read that fails, and a list of an earlier or a future day, replace none."""
     async with pool.transaction() as connection:
         claimed_for_all = await prices.claim(connection, ["ecb"], 60.0, for_all=True)
     assert [each.source for each in claimed_for_all] == ["ecb"]
     readings = Readings(pool)
 
-    for each in (rates("1.08", 27, ago=3), rates(None, 28, ago=2), rates("1.07", 26, ago=1)):
+    future = datetime.now(UTC).date() + timedelta(days=1)
+    for each in (
+        rates("9.99", future, ago=4),
+        rates("1.08", FRIDAY, ago=3),
+        rates(None, FRIDAY, ago=2),
+        rates("1.07", FRIDAY - timedelta(days=1), ago=1),
+        rates("9.99", future),
+    ):
         await readings.on_prices_read(each)
 
     (last,), _ = await readings.last()
     assert [each.price for each in last.read.indexes or ()] == ["1.08"]
-    assert last.read.fixed_on == date(2026, 11, 27)
+    assert last.read.fixed_on == FRIDAY

@@ -121,3 +121,5 @@ async def test_a_late_schedule_shows(pool: Pool, account: Account) -> None:
         overdue = metrics.REGISTRY.get_sample_value("butler_schedule_overdue_seconds")
         assert overdue is not None
         assert least <= overdue <= most
+    await Backlog(pool, DEADLINE, scheduling=False).sample()
+    assert metrics.REGISTRY.get_sample_value("butler_schedule_overdue_seconds") == 0

@@ -5,13 +5,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
+from gateway.errors import AccountPaused, ExchangePaused
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store.pool import Pool
 from gateway.syncs.open import Terms
 from gateway.syncs.requests import Asking, Idempotency, Requests
-from tests.gateway.accounts.test_pause import READ_ONLY, replaced, synced
+from tests.gateway.accounts.test_pause import READ_ONLY, becoming_live, replaced, synced
 from tests.gateway.allowing import allowing
 from tests.gateway.conftest import announcing, opened
 from tests.gateway.syncs.recorded import recorded
@@ -111,6 +112,45 @@ async def test_a_sync_of_the_key_before_is_read_anew(
     await replaced(pool, account)
 
     assert (await requests.one(asking, account.id)).opened
+
+
+async def test_a_sync_while_the_new_key_was_verified_is_read_anew(
+    pool: Pool, account: Account, requests: Requests, asking: Asking
+) -> None:
+    """It was made with the key before, although the new credential was there already."""
+    async with becoming_live(pool, account):
+        await completed(pool, account)
+
+    assert (await requests.one(asking, account.id)).opened
+
+
+async def test_an_end_in_the_future_answers_nothing(
+    pool: Pool, account: Account, requests: Requests, asking: Asking, database: Postgres
+) -> None:
+    """The database's clock was set back: the sync would answer until that time."""
+    await completed(pool, account)
+    await run(database, "update syncs set finished_at = now() + interval '1 hour'")
+
+    assert (await requests.one(asking, account.id)).opened
+
+
+async def test_a_paused_account_and_exchange_are_refused_as_ever(
+    pool: Pool, account: Account, requests: Requests, asking: Asking, database: Postgres
+) -> None:
+    """A sync of a moment before the pause does not hide it."""
+    await completed(pool, account)
+    await run(database, "insert into paused_exchanges (exchange) values ('okx')")
+    with pytest.raises(ExchangePaused):
+        await requests.one(asking, account.id)
+    await run(database, "delete from paused_exchanges")
+    await run(
+        database,
+        """insert into account_pauses (account_id, credential_id, reason, next_verify_at)
+           select id, credential_id, 'unknown_right', now() from accounts""",
+    )
+
+    with pytest.raises(AccountPaused):
+        await requests.one(asking, account.id)
 
 
 async def test_an_open_sync_is_joined_as_ever(

@@ -19,7 +19,7 @@ from gateway.rows.schedules import Schedule
 from gateway.rows.syncs import Sync
 from gateway.store import accounts
 from gateway.store.pool import Pool
-from tests.gateway.accounts.test_pause import READ_ONLY, TRADING, replaced, synced
+from tests.gateway.accounts.test_pause import READ_ONLY, TRADING, becoming_live, replaced, synced
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import recorded
 from tests.gateway.syncs.test_recorder import another
@@ -102,6 +102,18 @@ async def test_a_fault_of_the_key_before_stops_nothing(
     """A sync that was open when the key was replaced says nothing about the new one."""
     sync = await scheduled(pool, database, account)
     await replaced(pool, account)
+
+    await failing(pool, sync, Code.KEY_UNKNOWN)
+
+    assert (await schedule_of(pool, account)).stopped is None
+
+
+async def test_a_fault_of_the_key_before_stops_nothing_while_the_new_one_is_verified(
+    pool: Pool, account: Account
+) -> None:
+    """Its sync was opened after the new credential was sent, and failed after the new key was in use."""
+    async with becoming_live(pool, account):
+        sync = await opened(pool, account)
 
     await failing(pool, sync, Code.KEY_UNKNOWN)
 

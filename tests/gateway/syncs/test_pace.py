@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.faults import FAULTS, Actor, Code
 from contracts.syncs import Status
 from gateway.rows.schedules import Move, Pace
-from gateway.syncs.pace import LONGEST_SECONDS, Result, is_of_user, moved, spread
+from gateway.syncs.pace import LONGEST_SECONDS, WITH_THIS_KEY, Result, moved, needs_another_key, spread
 
 ID = UUID(int=1)
 HOUR = 3600
@@ -56,7 +56,7 @@ def test_failures_in_a_row_double_the_wait_up_to_a_day() -> None:
 
 
 @pytest.mark.parametrize("scheduled", [True, False])
-def test_a_fault_that_only_the_user_can_repair_stops_the_schedule(scheduled: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_fault_that_only_another_key_repairs_stops_the_schedule(scheduled: bool) -> None:  # noqa: FBT001 - a parameter
     """Whoever asked for the sync; the code says why."""
     move = moved(pace(3), failed(Code.KEY_UNKNOWN, scheduled=scheduled))
 
@@ -100,11 +100,25 @@ def test_a_schedule_that_is_off_stays_off() -> None:
         assert move.wait is None
 
 
-def test_only_faults_that_a_retry_can_not_end_are_the_user_s() -> None:
+@pytest.mark.parametrize("code", [Code.IP_NOT_ALLOWED, Code.ACCOUNT_RESTRICTED])
+def test_a_fault_that_ends_with_the_same_key_waits_a_day(code: Code) -> None:
+    """Our addresses may be right again, or the exchange's restriction over: no user would start all again."""
+    move = moved(pace(), failed(code))
+
+    assert move is not None
+    assert move.wait is not None
+    assert (move.failures, move.stopped) == (1, None)
+    assert 0.9 * LONGEST_SECONDS <= move.wait <= 1.1 * LONGEST_SECONDS
+    assert moved(pace(), failed(code, scheduled=False)) is None
+
+
+def test_only_faults_that_neither_a_retry_nor_the_exchange_ends_stop_the_schedule() -> None:
     """An exchange that limits or an unknown code backs off."""
-    assert {code for code, fault in FAULTS.items() if is_of_user(code)} == {
-        code for code, fault in FAULTS.items() if fault.actor is Actor.USER and not fault.retryable
+    assert {code for code in FAULTS if needs_another_key(code)} == {
+        code
+        for code, fault in FAULTS.items()
+        if fault.actor is Actor.USER and not fault.retryable and code not in WITH_THIS_KEY
     }
-    assert is_of_user(Code.KEY_UNKNOWN)
-    assert not is_of_user(Code.RATE_LIMITED)
-    assert not is_of_user("a code of tomorrow")
+    assert needs_another_key(Code.KEY_UNKNOWN)
+    assert not needs_another_key(Code.RATE_LIMITED)
+    assert not needs_another_key("a code of tomorrow")

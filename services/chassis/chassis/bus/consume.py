@@ -38,16 +38,23 @@ log = structlog.get_logger()
 Handler = Callable[[Delivery], Awaitable[None]]
 
 
-def consume(
-    bus: Bus, consumer: Consumer, handler: Handler, concurrency: int, buried: Handler | None = None
+def consume(  # noqa: PLR0913 - a consumer, and what becomes of its messages
+    bus: Bus,
+    consumer: Consumer,
+    handler: Handler,
+    concurrency: int,
+    buried: Handler | None = None,
+    *,
+    lasting: bool = True,
 ) -> None:
     """Declare a handler for every message of a durable consumer; `concurrency` is the number of slots.
 
     When the handler returns, the message is acknowledged. After RetryLater it is redelivered with a delay,
     and after an unexpected error five times. After that, and if it is Malformed, the message becomes a dead
-    letter, and `buried` is called before the message leaves the stream.
+    letter, and `buried` is called before the message leaves the stream. A message that is not `lasting`,
+    because a later one replaces it, is dropped instead.
     """
-    consuming = _Consuming(bus, consumer, handler, buried)
+    consuming = _Consuming(bus, consumer, handler, buried, lasting=lasting)
     pull = Pull(consumer, consuming.on_message, concurrency, bus.takes)
     bus.pulls.append(pull)
 
@@ -65,7 +72,10 @@ def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) ->
 class _Consuming:
     """Handles, retries and buries the messages of one consumer."""
 
-    def __init__(self, bus: Bus, consumer: Consumer, handler: Handler, buried: Handler | None) -> None:
+    def __init__(
+        self, bus: Bus, consumer: Consumer, handler: Handler, buried: Handler | None, *, lasting: bool
+    ) -> None:
+        self._lasting = lasting
         self._bus = bus
         self._consumer = consumer
         self._handler = handler
@@ -126,7 +136,9 @@ class _Consuming:
         return await self._bury(raw, f"unexpected error: {error}")
 
     async def _bury(self, raw: Msg, reason: str) -> str:
-        """Store a message as a dead letter and remove it from the stream."""
+        """Store a message as a dead letter, or drop one that does not last; remove it from the stream."""
+        if not self._lasting:
+            return await self._drop(raw, reason)
         try:
             await self._tell_buried(raw)
             message_id = f"{raw.metadata.stream}:{raw.metadata.sequence.stream}"
@@ -142,6 +154,12 @@ class _Consuming:
         self._failures.pop(raw.metadata.sequence.stream, None)
         await raw.term()
         return "dead"
+
+    async def _drop(self, raw: Msg, reason: str) -> str:
+        log.error("message_dropped", subject=raw.subject, reason=reason)
+        self._failures.pop(raw.metadata.sequence.stream, None)
+        await raw.ack_sync(timeout=ACK_TIMEOUT)
+        return "dropped"
 
     async def _tell_buried(self, raw: Msg) -> None:
         """Call `buried`; retry after an unexpected error like one of the handler, then ignore it.

@@ -42,7 +42,9 @@ def described(app: Litestar) -> dict[str, Any]:
     document: dict[str, Any] = rewritten(app.openapi_schema.to_schema(), _plain_choice)
     public = set(_public(app))
     for methods in document["paths"].values():
-        for operation in methods.values():
+        for method, operation in methods.items():
+            if method == "patch":
+                _require_a_change(document, operation)
             operation["summary"] = re.split(r"[.:;]", operation["description"], maxsplit=1)[0]
             for parameter in operation.get("parameters", ()):
                 _never_null(parameter["schema"])
@@ -69,6 +71,12 @@ def _plain_choice(node: dict[str, Any]) -> dict[str, Any]:
         del node["oneOf"]
         node |= some[0] | ({"type": [some[0]["type"], "null"]} if NULL in kinds else {})
     return node
+
+
+def _require_a_change(document: dict[str, Any], operation: dict[str, Any]) -> None:
+    """Say that a body whose fields are all optional must have one of them."""
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    document["components"]["schemas"][reference.rpartition("/")[2]]["minProperties"] = 1
 
 
 def _never_null(schema: dict[str, Any]) -> None:

@@ -22,11 +22,16 @@ UNKNOWN = Known()
 
 
 def derived(market: Market, known: Mapping[str, Known]) -> dict[str, Known]:
-    """Return what is known after a reading; `known` is what was known before it."""
+    """Return what is known after a reading; `known` is what was known before it.
+
+    USD itself is the unit: no trade against another asset makes it worth more or less.
+    """
     legs: dict[str, Price] = {}
     now: dict[str, Known] = {}
-    for asset in dict.fromkeys((*VIA, *PEGS, *market.assets, *known)):
+    for asset in dict.fromkeys((*VIA, USD, *PEGS, *market.assets, *known)):
         after = _known(asset, known.get(asset, UNKNOWN), market, legs)
+        if asset == USD:
+            after = Known(Price(ONE, Method.DIRECT, market.seen_at)) if market.has_quotes else after
         if after is not UNKNOWN and len(now) < MAX_KNOWN:
             now[asset] = after
         if asset in VIA and after.price is not None and market.seen_at - after.price.observed_at <= FRESH:

@@ -32,7 +32,8 @@ WORDS: Mapping[str, str] = {
         "rate counts."
     ),
     PriceCode.PEG_UNOBSERVED: (
-        "This coin promises to be worth 1 USD, and we know no market that shows what it is worth."
+        "A coin that promises to be worth 1 USD counts as that: this one, or the one by which this price "
+        "comes to USD. We know no market that shows what it is worth."
     ),
     PriceCode.UNPRICED: "We know no price of the last 24 hours. The value is unknown, not zero.",
     PriceCode.MANUAL: "You set this price yourself. Delete it to see the market's.",
@@ -120,7 +121,14 @@ def first_of(prices: Iterable[Shown]) -> Shown | None:
 def _caution(asset: str, price: Price, index: Price | None, now: datetime) -> PriceCode | None:
     if PEGS.get(asset) == USD and abs(price.value - ONE) > DEVIATES:
         return PriceCode.PEG_DEVIATES
+    if _counts_a_face_value(price):
+        return PriceCode.PEG_UNOBSERVED
     return PriceCode.DISPUTED if disputed(price.value, index, now) else None
+
+
+def _counts_a_face_value(price: Price) -> bool:
+    """Return whether a price comes to USD by a pegged coin of which no market is known."""
+    return bool(price.legs) and not price.legs[-1].pair.endswith(f"-{USD}")
 
 
 def _offered(offer: Offer, own: Price | None, source: str, now: datetime) -> Shown:

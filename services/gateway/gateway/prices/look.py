@@ -15,7 +15,10 @@ from gateway.store.pool import Pool
 
 ASSET = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 MAX_MANUAL = 1000
-BAD_PRICE = "The price must be a decimal number above 0, in USD for one unit of the asset, such as 0.25."
+BAD_PRICE = (
+    "The price must be a decimal number above 0 with at most 40 digits, in USD for one unit of the asset, "
+    "such as 0.25."
+)
 
 
 async def look(pool: Pool, readings: Readings, user_id: UUID, asset: str) -> Seen:

@@ -1,7 +1,7 @@
 """The last reading of each exchange's public prices: recorded once, and in the memory of each gateway."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ from chassis.bus.delivery import Delivery, RetryLater
 from contracts import subjects
 from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
-from contracts.wire.envelope import Malformed, decode
+from contracts.wire.envelope import Malformed, decode, encode
 from gateway.portfolio.markets import Market
 from gateway.portfolio.prices import derived
 from gateway.rows.prices import Known
@@ -63,6 +63,7 @@ class Readings:
     async def record(self, read: PricesRead, body: bytes) -> bool:
         """Record a reading that is newer than the last one; returns whether it is.
 
+        Without a list of indexes the last one stays, with its own times: else no trade would be disputed.
         Raises DatabaseUnavailable, NotStorable.
         """
         async with self._pool.transaction() as connection:
@@ -71,22 +72,21 @@ class Readings:
                 return False
             # A worker's clock may be ahead: no reading is newer than now.
             seen_at = min(read.read_at, standing.now)
-            if standing.read_at is not None and seen_at <= standing.read_at:
+            if standing.read_at is not None and seen_at <= standing.read_at <= standing.now:
                 return False
-            last = await self._reading(connection, standing)
-            if read.exchange == ECB and not _is_newer(read, last):
+            # What was read in the future is of a clock that was set back: it would keep all others out.
+            is_future = standing.read_at is not None and standing.read_at > standing.now
+            last = None if is_future else await self._reading(connection, standing)
+            if read.exchange == ECB and not _is_newer(read, last, standing.now):
                 return False
+            if read.indexes is None and last is not None:
+                read = msgspec.structs.replace(read, indexes=last.read.indexes)
+                body = encode(read)
             before = {} if last is None else last.known
             market = Market(read, seen_at)
             reading = Reading(uuid7(), read, market, derived(market, before))
-            await prices.replace(
-                connection,
-                read.exchange,
-                reading_id=reading.id,
-                read_at=seen_at,
-                error_code=read.error_code,
-                stored=Stored(body, msgspec.json.encode(reading.known)),
-            )
+            stored = Stored(reading.id, seen_at, body, msgspec.json.encode(reading.known))
+            await prices.replace(connection, read.exchange, read.error_code, stored)
         self._kept[read.exchange] = reading
         return True
 
@@ -99,12 +99,18 @@ class Readings:
         return [each for each in readings if each is not None], now
 
     async def sample(self) -> None:
-        """Measure the age of the newest reading of each exchange, NaN where none is known."""
+        """Measure the age of the newest reading of each exchange: infinite if it was asked for in vain.
+
+        It is NaN for an exchange that is not asked, and for a bank that was never read.
+        """
         ages = dict.fromkeys((*PRICED, ECB), math.nan)
         try:
             async with self._pool.transaction(SAMPLE_SECONDS) as connection:
+                asked = await prices.find_asked(connection, PRICED)
                 for each in await prices.standings(connection):
-                    if each.read_at is not None:
+                    if each.read_at is None:
+                        ages[each.source] = math.inf if each.source in asked else math.nan
+                    elif each.source in {*asked, ECB}:
                         ages[each.source] = (each.now - each.read_at).total_seconds()
         except DatabaseUnavailable:
             log.debug("age_of_prices_unknown")
@@ -119,7 +125,7 @@ class Readings:
         kept = self._kept.get(standing.source)
         if kept is not None and kept.id == standing.reading_id:
             return kept
-        stored = await prices.load(connection, standing.reading_id)
+        stored = await prices.load(connection, standing.source)
         if stored is None:
             return None
         try:
@@ -128,13 +134,16 @@ class Readings:
         except Malformed as error:  # a gateway of another release wrote it
             log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
             return None
-        reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
+        reading = Reading(stored.id, read, Market(read, stored.read_at), known)
         self._kept[standing.source] = reading
         return reading
 
 
-def _is_newer(read: PricesRead, last: Reading | None) -> bool:
-    """Return whether rates may replace the last ones: a failed read and an earlier day do not."""
-    if read.indexes is None or read.fixed_on is None:
+def _is_newer(read: PricesRead, last: Reading | None, now: datetime) -> bool:
+    """Return whether rates may replace the last ones: a failed read, an earlier and a future day do not.
+
+    Rates of a future day would keep all later ones out until that day.
+    """
+    if read.indexes is None or read.fixed_on is None or read.fixed_on > now.astimezone(UTC).date():
         return False
     return last is None or last.read.fixed_on is None or last.read.fixed_on <= read.fixed_on

@@ -12,7 +12,8 @@ from gateway.rows.accounts import Asked
 class Due(Asked, frozen=True, kw_only=True):
     """An account that is due, with its interval in seconds.
 
-    `closed` is true while the account is paused, or its exchange by an operator: then no sync is opened.
+    `closed` is true while the account is paused, or an operator has paused its exchange or disabled its user:
+    then no sync is opened.
     """
 
     user_id: UUID
@@ -59,7 +60,8 @@ class Move(msgspec.Struct, frozen=True):
 class Unsynced(msgspec.Struct, frozen=True):
     """An account without a schedule, whose key is to be verified.
 
-    `synced` is true if a sync completed within the last day, `closed` while it or its exchange is paused.
+    `synced` is true if a sync completed within the last day, `closed` while it or its exchange is paused, or
+    its user is disabled.
     """
 
     account_id: UUID

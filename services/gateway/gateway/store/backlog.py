@@ -34,13 +34,17 @@ async def oldest_sync(connection: Connection) -> float | None:
 
 
 async def longest_due(connection: Connection, exchanges: Sequence[str]) -> float | None:
-    """Return for how many seconds the account that is due the longest waits; None if none is due."""
+    """Return for how many seconds the account that is due the longest waits; None if none is due.
+
+    Accounts of an exchange that an operator has paused do not wait.
+    """
     waited: float | None = await fetch_value(
         connection,
         """select extract(epoch from now() - min(first.next_at))::float
            from unnest(%(exchanges)s::text[]) as key cross join lateral (
                select next_at from schedule where exchange = key and next_at is not null and next_at <= now()
-               order by next_at limit 1) first""",
+               order by next_at limit 1) first
+           where not exists (select from paused_exchanges where paused_exchanges.exchange = key)""",
         exchanges=list(exchanges),
     )
     return waited

@@ -53,11 +53,15 @@ async def delete_stand_in(connection: Connection, credential_id: UUID) -> None:
 
 
 async def set_live(connection: Connection, credential_id: UUID) -> bool:
-    """Make a pending credential live; False if it was doomed meanwhile."""
+    """Make a pending credential live from this moment; False if it was doomed meanwhile.
+
+    While it was verified, the account was still synced with the key before.
+    """
     return (
         await execute(
             connection,
-            "update credentials set state = 'live' where id = %(id)s and state = 'pending'",
+            """update credentials set state = 'live', created_at = clock_timestamp()
+               where id = %(id)s and state = 'pending'""",
             id=credential_id,
         )
         == 1

@@ -28,14 +28,19 @@ async def look(
 ) -> Asked | None:
     """Find an account of a user that has a credential, without a lock.
 
-    Also find its newest sync, if that completed with this credential within the last seconds.
+    Also find its newest sync, if that completed with this credential within the last seconds, unless a pause
+    forbids syncs. An end in the future is that of a clock that was set back.
     """
     return await fetch_one(
         connection,
         Asked,
         """select id, exchange, region, credential_id, now() as now, case when %(cached)s > 0 then (
                select case when latest.status = 'completed'
-                   and latest.finished_at > now() - make_interval(secs => %(cached)s)
+                   and latest.finished_at between now() - make_interval(secs => %(cached)s) and now()
+                   and not exists (select from account_pauses pause where pause.account_id = accounts.id
+                                   and pause.credential_id = accounts.credential_id)
+                   and not exists (select from paused_exchanges paused
+                                   where paused.exchange = accounts.exchange)
                    and latest.requested_at >= (
                        select created_at from credentials where credentials.id = accounts.credential_id)
                    then latest.id end

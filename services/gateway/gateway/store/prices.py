@@ -30,6 +30,8 @@ class Standing(msgspec.Struct, frozen=True):
 class Stored(msgspec.Struct, frozen=True):
     """A reading as received, and what is known after it, as JSON."""
 
+    id: UUID
+    read_at: datetime
     reading: bytes
     known: bytes
 
@@ -41,6 +43,7 @@ async def claim(
 
     An exchange needs a connected account of its own, a source `for_all` one of any exchange.
     Of several gateways that ask at once, one gets a source. An exchange that an operator paused is not asked.
+    A claim in the future is of a clock that was set back, and does not count.
     """
     return await fetch_all(
         connection,
@@ -52,11 +55,23 @@ async def claim(
                and not exists (select from paused_exchanges where exchange = key)
            on conflict (source) do update set claimed_at = now()
                where price_readings.claimed_at <= now() - make_interval(secs => %(every)s)
+                   or price_readings.claimed_at > now()
            returning source, claimed_at""",
         sources=list(sources),
         every=every,
         for_all=for_all,
     )
+
+
+async def find_asked(connection: Connection, sources: Sequence[str]) -> set[str]:
+    """Return the exchanges whose prices gateways request: with an account, and not paused by an operator."""
+    rows = await connection.execute(
+        """select key from unnest(%s::text[]) as asked (key)
+           where exists (select from accounts where exchange = key and deleted_at is null)
+               and not exists (select from paused_exchanges where exchange = key)""",
+        [list(sources)],
+    )
+    return {key for (key,) in await rows.fetchall()}
 
 
 async def lock(connection: Connection, source: str) -> Standing | None:
@@ -79,25 +94,18 @@ async def standings(connection: Connection) -> list[Standing]:
     )
 
 
-async def load(connection: Connection, reading_id: UUID) -> Stored | None:
-    """Return a reading; None if another one has replaced it."""
+async def load(connection: Connection, source: str) -> Stored | None:
+    """Return the last reading of an exchange, which may be newer than its standing; None before the first."""
     return await fetch_one(
         connection,
         Stored,
-        "select reading, known from price_readings where reading_id = %(reading_id)s",
-        reading_id=reading_id,
+        """select reading_id as id, read_at, reading, known from price_readings
+           where source = %(source)s and reading_id is not null""",
+        source=source,
     )
 
 
-async def replace(  # noqa: PLR0913 - the columns of the row
-    connection: Connection,
-    source: str,
-    *,
-    reading_id: UUID,
-    read_at: datetime,
-    error_code: str | None,
-    stored: Stored,
-) -> None:
+async def replace(connection: Connection, source: str, error_code: str | None, stored: Stored) -> None:
     """Replace the reading of an exchange."""
     await execute(
         connection,
@@ -105,8 +113,8 @@ async def replace(  # noqa: PLR0913 - the columns of the row
                error_code = %(error_code)s, reading = %(reading)s, known = %(known)s
            where source = %(source)s""",
         source=source,
-        reading_id=reading_id,
-        read_at=read_at,
+        reading_id=stored.id,
+        read_at=stored.read_at,
         error_code=error_code,
         reading=stored.reading,
         known=stored.known,

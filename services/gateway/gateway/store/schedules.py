@@ -18,13 +18,30 @@ from gateway.store.pool import Connection, execute, fetch_all
 
 
 async def find_due(connection: Connection, exchanges: Sequence[str]) -> list[str]:
-    """Return the exchanges that have accounts that are due."""
+    """Return the exchanges that have accounts that are due, without those that an operator has paused."""
     rows = await connection.execute(
         """select key from unnest(%s::text[]) as key where exists (
-               select from schedule where exchange = key and next_at is not null and next_at <= now())""",
+               select from schedule where exchange = key and next_at is not null and next_at <= now())
+               and not exists (select from paused_exchanges where paused_exchanges.exchange = key)""",
         [list(exchanges)],
     )
     return [key for (key,) in await rows.fetchall()]
+
+
+async def pull_back(connection: Connection, exchanges: Sequence[str], most_seconds: float) -> int:
+    """Let accounts be due now that would be due later than any interval allows; returns how many.
+
+    They were claimed while the database's clock was ahead, and would else wait until that time.
+    """
+    return await execute(
+        connection,
+        """update schedule set next_at = now() where account_id in (
+               select account_id from schedule where exchange = any(%(exchanges)s)
+                   and next_at > now() + make_interval(secs => %(most)s)
+               limit 1000 for update skip locked)""",
+        exchanges=list(exchanges),
+        most=most_seconds,
+    )
 
 
 async def claim(connection: Connection, exchange: str, subject: str, limit: int) -> list[Due]:
@@ -41,7 +58,9 @@ async def claim(connection: Connection, exchange: str, subject: str, limit: int)
                exists (select from account_pauses where account_pauses.account_id = accounts.id
                        and account_pauses.credential_id = accounts.credential_id)
                or exists (select from paused_exchanges
-                          where paused_exchanges.exchange = schedule.exchange) as closed
+                          where paused_exchanges.exchange = schedule.exchange)
+               or exists (select from disabled_users
+                          where disabled_users.user_id = accounts.user_id) as closed
            from schedule join accounts on accounts.id = schedule.account_id
            where schedule.exchange = %(exchange)s and schedule.next_at is not null
                and schedule.next_at <= now()
@@ -137,7 +156,8 @@ async def set_interval(
     await execute(
         connection,
         """update schedule set interval_seconds = %(seconds)s,
-               verify_at = case when %(seconds)s::integer is null then now() + interval '1 day' end,
+               verify_at = case when %(seconds)s::integer is null
+                   then least(verify_at, now() + interval '1 day') end,
                next_at = case when stopped is null and %(seconds)s::integer is not null
                    then least(next_at, now() + make_interval(secs => %(wait)s)) end
            where account_id = %(id)s""",

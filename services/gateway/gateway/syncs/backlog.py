@@ -20,10 +20,14 @@ log = structlog.get_logger()
 
 
 class Backlog:
-    """Samples the ages of the backlog; all gateways share it, so it only degrades the readiness."""
+    """Samples the ages of the backlog; all gateways share it, so it only degrades the readiness.
 
-    def __init__(self, pool: Pool, sync_deadline: float) -> None:
+    Without `scheduling` no account is late, because the operator has turned the schedule off.
+    """
+
+    def __init__(self, pool: Pool, sync_deadline: float, *, scheduling: bool = True) -> None:
         self._pool = pool
+        self._exchanges = list(EXCHANGES) if scheduling else []
         self._patience = sync_deadline / 2
         self._messages: dict[str, float] = dict.fromkeys(STREAMS, 0.0)
         self._sync = 0.0
@@ -35,7 +39,7 @@ class Backlog:
         try:
             async with self._pool.transaction(SAMPLE_SECONDS) as connection:
                 oldest, queued = await oldest_messages(connection), await oldest_sync(connection)
-                due = await longest_due(connection, list(EXCHANGES))
+                due = await longest_due(connection, self._exchanges)
             messages = dict.fromkeys(messages, 0.0) | {row.stream: row.seconds for row in oldest}
             sync, overdue = queued or 0.0, due or 0.0
         except DatabaseUnavailable:

@@ -4,16 +4,29 @@ import random
 
 import msgspec
 
-from contracts.faults import Actor, CodeText, fault_of
+from contracts.faults import Actor, Code, CodeText, fault_of
 from contracts.syncs import Status
 from gateway.rows.schedules import Move, Pace
 
 # Accounts that are due together drift apart.
 JITTER = 0.1
 LONGEST_SECONDS = 86400
-# A paused account, or one of a paused exchange, is looked at again after this time.
+# No account is due later than this: the longest wait with its jitter, and the time of a transaction.
+LATEST_SECONDS = LONGEST_SECONDS * (1 + JITTER) + 60
+# A paused account, or one of a disabled user, is looked at again after this time.
 CLOSED_SECONDS = 300
 MOST_DOUBLINGS = 16
+# Faults that may end with the same key: at the exchange, or because our own addresses are right again.
+WITH_THIS_KEY = frozenset(
+    {
+        Code.IP_NOT_ALLOWED,
+        Code.IP_BINDING_REQUIRED,
+        Code.PERMISSION_MISSING,
+        Code.ACCOUNT_BLOCKED,
+        Code.ACCOUNT_RESTRICTED,
+        Code.COMPLIANCE_REQUIRED,
+    }
+)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -36,24 +49,26 @@ def spread(seconds: float) -> float:
 def moved(pace: Pace, result: Result) -> Move | None:
     """Return how the end of a sync moves the schedule; None if it stays.
 
-    A fault that only the user can repair stops it. Any other failure of a scheduled sync doubles the wait, up
-    to a day. A sync that read something, whoever asked for it, ends both.
+    A fault that only another key repairs stops it. After one that the user repairs otherwise, a scheduled
+    sync waits a day. Any other failure of one doubles the wait, up to a day. A sync that read something,
+    whoever asked for it, ends all of these.
     """
     if result.status is not Status.FAILED:
         if not pace.failures and pace.stopped is None:
             return None
         return Move(pace.account_id, 0, None, _wait(pace, 0), sooner=True)
-    if result.of_key and result.code is not None and is_of_user(result.code):
+    if result.of_key and result.code is not None and needs_another_key(result.code):
         return None if pace.stopped else Move(pace.account_id, 0, result.code, None)
     if not result.scheduled or pace.stopped:
         return None
-    return Move(pace.account_id, pace.failures + 1, None, _wait(pace, pace.failures + 1))
+    failures = MOST_DOUBLINGS if result.code in WITH_THIS_KEY else pace.failures + 1
+    return Move(pace.account_id, pace.failures + 1, None, _wait(pace, failures))
 
 
-def is_of_user(code: CodeText) -> bool:
-    """Return whether only the user can repair a fault."""
+def needs_another_key(code: CodeText) -> bool:
+    """Return whether only another key repairs a fault."""
     fault = fault_of(code)
-    return fault.actor is Actor.USER and not fault.retryable
+    return fault.actor is Actor.USER and not fault.retryable and code not in WITH_THIS_KEY
 
 
 def _wait(pace: Pace, failures: int) -> float | None:

@@ -12,6 +12,7 @@ from gateway.store import schedules
 from gateway.store.background import attempt, repeat
 from gateway.store.pool import Pool
 from gateway.syncs.open import Terms, open_due
+from gateway.syncs.pace import LATEST_SECONDS
 from gateway.syncs.progress import room_for_scheduled
 
 LOOK_SECONDS = 1.0
@@ -41,6 +42,9 @@ class Scheduler:
         """Open one batch for each exchange that has accounts that are due."""
         if not self._most_waiting:
             return
+        async with self._pool.transaction() as connection:
+            if pulled := await schedules.pull_back(connection, list(EXCHANGES), LATEST_SECONDS):
+                log.error("schedule_was_ahead", accounts=pulled)
         due = await self._pool.single(lambda connection: schedules.find_due(connection, list(EXCHANGES)))
         for exchange in due:
             await attempt("scheduling", self._open_due_of(exchange), exchange=exchange)

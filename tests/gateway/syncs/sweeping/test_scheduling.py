@@ -13,6 +13,7 @@ from contracts.syncs import SyncRequested
 from contracts.wire.envelope import decode
 from contracts.wire.topology import Consumer, scheduled_consumer, sync_worker_consumer
 from gateway.store import schedules
+from gateway.store.backlog import longest_due
 from gateway.syncs.open import Terms, open_due
 from gateway.syncs.progress import room_for_scheduled
 from gateway.syncs.schedule import BATCH, Scheduler
@@ -95,6 +96,23 @@ async def test_a_gateway_that_dies_while_it_claims_has_done_nothing(sweeping: Sw
     assert await sweeping.rows("select count(*) from syncs") == [(3,)]
 
 
+async def test_what_was_claimed_by_a_clock_that_was_ahead_is_due_again(sweeping: Sweeping) -> None:
+    """It would wait until that time; an account that is due in a day is not touched."""
+    await due(sweeping, 2)
+    await sweeping.rows("update schedule set next_at = now() + interval '1 year'")
+    await sweeping.rows(
+        """update schedule set next_at = now() + interval '26 hours'
+           where account_id = (select min(account_id::text)::uuid from schedule)"""
+    )
+
+    async with asking(sweeping, SCHEDULED):
+        await scheduler(sweeping).open_due()
+
+    assert len(await sweeping.rows(OPENED)) == 1
+    left = "select 1 from schedule where next_at > now() + interval '25 hours'"
+    assert len(await sweeping.rows(left)) == 1
+
+
 async def test_an_open_sync_is_joined(sweeping: Sweeping) -> None:
     """The account of a person's open sync gets no other, and is due again after its interval."""
     await sweeping.requested()
@@ -109,9 +127,24 @@ async def test_an_open_sync_is_joined(sweeping: Sweeping) -> None:
     assert await sweeping.rows("select 1 from schedule where next_at <= now()") == []
 
 
-@pytest.mark.parametrize("paused", ["account", "exchange"])
+async def test_a_paused_exchange_is_left_alone_until_its_end(sweeping: Sweeping) -> None:
+    """Its accounts stay due, and are not looked at again and again; no one calls them late."""
+    await due(sweeping, 2)
+    await sweeping.rows("insert into paused_exchanges (exchange) values ('okx')")
+
+    async with asking(sweeping, SCHEDULED):
+        await scheduler(sweeping).open_due()
+        assert len(await sweeping.rows("select 1 from schedule where next_at <= now()")) == 2
+        assert await sweeping.pool.single(lambda connection: longest_due(connection, ["okx"])) is None
+        await sweeping.rows("delete from paused_exchanges")
+        await scheduler(sweeping).open_due()
+
+    assert len(await sweeping.rows(OPENED)) == 2
+
+
+@pytest.mark.parametrize("paused", ["account", "user"])
 async def test_what_is_paused_is_not_opened_and_looked_at_again_soon(sweeping: Sweeping, paused: str) -> None:
-    """So its sync follows the end of the pause by minutes."""
+    """So its sync follows the end of the pause by minutes; so it is for a user whom an operator disabled."""
     await due(sweeping, 1)
     if paused == "account":
         await sweeping.rows(
@@ -119,7 +152,7 @@ async def test_what_is_paused_is_not_opened_and_looked_at_again_soon(sweeping: S
                select id, credential_id, 'unknown_right', now() from accounts"""
         )
     else:
-        await sweeping.rows("insert into paused_exchanges (exchange) values ('okx')")
+        await sweeping.rows("insert into disabled_users (user_id) select user_id from accounts")
 
     async with asking(sweeping, SCHEDULED):
         await scheduler(sweeping).open_due()

@@ -1,6 +1,7 @@
 """OKX's lists of prices become quotes and indexes; a row that is damaged has no price, and harms no other."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from contracts.prices import MAX_READING_BYTES, MAX_ROWS, IndexPrice, PricesRead
 from contracts.wire.envelope import decode, encode
 from deploy.simulator.okx.market import Inquiry, tickers
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
+from sync_worker.exchanges.okx.tickers import MAX_LIST_BYTES, parse_head, parse_indexes, parse_tickers
 from tests.sync_worker.wording import NOW
 
 AT = datetime(2026, 11, 28, 12, 0, 0, 123000, UTC)
@@ -30,7 +31,7 @@ ROW = {
 QUOTE = Quote("BTC", "USDT", "64000.1", "64000", "64000.1", "812345678.9", AT)
 ID = UUID(int=1)
 PRICES = {name: Decimal(3) for name in ("BTC", "ETH", "SOL", "USD", "USDT", "USDC")}
-ROWS = 2000
+ROWS, CPU_SECONDS = 2000, 0.3
 # The worker may spend 50 ms of CPU on a list of 2,000 rows; parsing and encoding are most of it.
 
 
@@ -81,11 +82,25 @@ def test_what_is_no_pair_is_left_out(name: Any) -> None:
     assert parse_tickers(body(ROW | {"instId": name}, ROW)) == (QUOTE,)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b'{"code":"0","data":{}}', b'{"code":"0"}', b"[" * 20_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<html>",
+        b'{"code":"0","data":{}}',
+        b'{"code":"0"}',
+        b"[" * 20_000,
+        b'{"code":"0","data":' + b"[" * 20_000,
+        body(),
+        body({"instId": "BTC"}, {"pair": "BTC-USDT"}),
+        body(ROW) + b" " * MAX_LIST_BYTES,
+    ],
+)
 def test_what_is_no_list_is_refused(data: bytes) -> None:
-    """An unreadable response is never an empty list."""
-    with pytest.raises(UnexpectedResponse):
-        parse_tickers(data)
+    """An unreadable response is never an empty list, and an empty list is no delisting of all."""
+    for parse in (parse_tickers, parse_indexes):
+        with pytest.raises(UnexpectedResponse):
+            parse(data)
 
 
 def test_too_many_rows_are_refused() -> None:
@@ -94,6 +109,17 @@ def test_too_many_rows_are_refused() -> None:
 
     with pytest.raises(UnexpectedResponse):
         parse_tickers(body(*rows))
+
+
+def test_too_many_damaged_rows_are_refused_before_they_are_read() -> None:
+    """Hundreds of thousands of them would hold up the syncs of the worker for seconds."""
+    data = b'{"code":"0","data":[' + b",".join([b"[]"] * 600_000) + b"]}"
+    before = time.process_time()
+
+    with pytest.raises(UnexpectedResponse):
+        parse_tickers(data)
+
+    assert time.process_time() - before < CPU_SECONDS
 
 
 def test_a_refusal_is_seen() -> None:

@@ -19,6 +19,8 @@ from sync_worker.exchanges.okx.payloads import EPOCH, MAX_TIME_MS, MIN_TIME_MS, 
 
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 MILLISECONDS = re.compile(r"[0-9]{13,14}", re.ASCII)
+# Two thousand rows of the longest list have about 900 KB. More would hold up the syncs of this process.
+MAX_LIST_BYTES = 2 * 1024 * 1024
 INVALID = (msgspec.DecodeError, ValueError, RecursionError)
 
 Price = TypeVar("Price", Quote, IndexPrice)
@@ -81,10 +83,16 @@ def parse_indexes(body: bytes) -> tuple[IndexPrice, ...]:
 
 def _rows(body: bytes, whole: type[Any], row: type[Any]) -> list[Any]:
     """Return the rows of a list; one with a wrong type keeps only its name."""
+    if len(body) > MAX_LIST_BYTES:
+        raise UnexpectedResponse(f"The answer is longer than {MAX_LIST_BYTES} bytes.")
     try:
         rows: list[Any] = msgspec.json.decode(body, type=whole).data
     except INVALID:
-        rows = _damaged_rows(body, row)
+        return _damaged_rows(body, row)
+    return _bounded(rows)
+
+
+def _bounded(rows: list[Any]) -> list[Any]:
     if len(rows) > MAX_ROWS:
         raise UnexpectedResponse(f"The list has more than {MAX_ROWS} rows.")
     return rows
@@ -92,7 +100,7 @@ def _rows(body: bytes, whole: type[Any], row: type[Any]) -> list[Any]:
 
 def _damaged_rows(body: bytes, row: type[Any]) -> list[Any]:
     try:
-        raw = msgspec.json.decode(body, type=_Raw).data
+        raw = _bounded(msgspec.json.decode(body, type=_Raw).data)
     except INVALID:
         raise UnexpectedResponse(SHAPE) from None
     rows = []
@@ -108,13 +116,18 @@ def _damaged_rows(body: bytes, row: type[Any]) -> list[Any]:
 def _unique(
     rows: Iterable[Any], read: Callable[[str, str, Any], Price], kind: type[Price]
 ) -> tuple[Price, ...]:
-    """Return one price for each pair; a repeated pair has no price, because either row may be right."""
+    """Return one price for each pair; a repeated pair has no price, because either row may be right.
+
+    A list without a pair is refused, because all assets would seem to be gone.
+    """
     prices: dict[str, Price] = {}
     for row in rows:
         base, _, quote = row.inst_id.partition("-")
         if OKX.names_asset(base) and OKX.names_asset(quote) and "-" not in quote:
             repeated = row.inst_id in prices
             prices[row.inst_id] = kind(base, quote) if repeated else read(base, quote, row)
+    if not prices:
+        raise UnexpectedResponse("The list is empty.")
     return tuple(prices.values())
 
 
