@@ -40,7 +40,7 @@ WORDS: Mapping[str, str] = {
     DoubtCode.STALE: "The last read of this wallet failed. Its amounts are those of `as_of`: sync it again.",
     DoubtCode.INCOMPLETE: "Rows or assets of this wallet could not be read. Its balances say which.",
     DoubtCode.DISAGREES: "The exchange states another total for this wallet than its list adds up to.",
-    DoubtCode.UNCHECKED: "We could not read the exchange's own total of this wallet to compare it with.",
+    DoubtCode.UNCHECKED: "We could not compare the list of this wallet with a total of the exchange.",
     DoubtCode.RATE_UNKNOWN: "We have not read the rates of currencies yet. The values in USD are known.",
     DoubtCode.RATE_OLD: "The last fixing of this currency is more than a week old.",
 }
