@@ -16,7 +16,7 @@ from contracts.syncs import TotalCheck, Totals, Verdict, WalletRead
 from contracts.values import Balance
 from contracts.wire.envelope import encode
 from deploy.local.postgres import Postgres
-from gateway.accounts.worth import find_portfolio, find_valued
+from gateway.accounts.worth import find_portfolio, find_priced
 from gateway.errors import InvalidInput, NotFound
 from gateway.http.worth_views import PortfolioView, portfolio_view
 from gateway.prices.look import look, set_by_hand
@@ -225,5 +225,5 @@ async def test_an_account_of_another_user_is_not_found(
     stranger = uuid7()
 
     with pytest.raises(NotFound):
-        await find_valued(pool, readings, stranger, account.id, None)
+        await find_priced(pool, readings, stranger, account.id)
     assert (await find_portfolio(pool, readings, stranger, None)).accounts == ()

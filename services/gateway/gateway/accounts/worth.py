@@ -8,7 +8,7 @@ from gateway.errors import InvalidInput, NotFound
 from gateway.portfolio.holdings import summed
 from gateway.portfolio.rates import Rate, rates_of
 from gateway.portfolio.valuations import Portfolio, Valuation
-from gateway.portfolio.values import AccountValues, values_of
+from gateway.portfolio.values import AccountValues, PriceOf, values_of
 from gateway.prices.book import Book
 from gateway.prices.readings import Reading, Readings
 from gateway.rows.balances import Held
@@ -34,15 +34,15 @@ async def find_portfolio(
     return Portfolio(found, currency, _rate(last, currency), inventory.now)
 
 
-async def find_valued(
-    pool: Pool, readings: Readings, user_id: UUID, account_id: UUID, restored: Restore | None
-) -> Valuation:
-    """Find an account of a user with its values; raises NotFound."""
+async def find_priced(
+    pool: Pool, readings: Readings, user_id: UUID, account_id: UUID
+) -> tuple[Held, PriceOf]:
+    """Find an account of a user with its balances, and what finds their prices; raises NotFound."""
     inventory = await pool.single(lambda connection: find_inventory(connection, user_id, account_id))
     if not inventory.held:
         raise NotFound
     last = await readings.of(inventory.standings)
-    return _valued(inventory.held[0], Book(last, inventory.manual, inventory.now), restored)
+    return inventory.held[0], Book(last, inventory.manual, inventory.now).price
 
 
 def _valued(held: Held, book: Book, restored: Restore | None) -> Valuation:

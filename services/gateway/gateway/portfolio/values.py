@@ -18,6 +18,8 @@ from gateway.portfolio.shown_prices import Shown
 from gateway.rows.balances import StoredBalance
 from gateway.rows.prices import Method, PriceCode
 
+# Finds the price of an asset.
+PriceOf = Callable[[str], Shown]
 # What is said of these prices does not make them wrong: the user set one, the market shows the other.
 NO_DOUBT = frozenset({None, PriceCode.MANUAL, PriceCode.PEG_DEVIATES})
 
@@ -68,7 +70,7 @@ class PriceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(price.value, price.method, price.source, price.observed_at, price.code, price.pair)
 
 
-class Valued(msgspec.Struct, frozen=True):
+class Valued(msgspec.Struct, frozen=True, gc=False):
     """One asset in one wallet with its value in USD, None if its price is unknown, never zero.
 
     `quantity` is the stored `total`: the exchange's equity, from which it has subtracted the debt already
@@ -126,7 +128,14 @@ class Worth(msgspec.Struct, frozen=True):
         return WorthVerdict.UNCHECKED if codes else WorthVerdict.COMPLETE
 
 
-def values_of(listed: Iterable[StoredBalance], price_of: Callable[[str], Shown]) -> tuple[Valued, ...]:
+def value_of(quantity: Decimal, price: Shown) -> Decimal | None:
+    """Return the value of a quantity; zero needs no price, and without a price it is unknown."""
+    if not quantity:
+        return ZERO
+    return None if price.value is None else EXACT.multiply(quantity, price.value)
+
+
+def values_of(listed: Iterable[StoredBalance], price_of: PriceOf) -> tuple[Valued, ...]:
     """Return the values of balances; a row without an amount and without a debt is left out."""
     return tuple(_valued(each, price_of(each.asset)) for each in listed if each.total or each.borrowed)
 
@@ -179,11 +188,7 @@ def exact_sum(values: Collection[Decimal]) -> Decimal:
 
 
 def _valued(of: StoredBalance, price: Shown) -> Valued:
-    if not of.total:
-        value: Decimal | None = ZERO
-    else:
-        value = None if price.value is None else EXACT.multiply(of.total, price.value)
-    return Valued(of.wallet, of.asset, of.total, of.borrowed, value, price)
+    return Valued(of.wallet, of.asset, of.total, of.borrowed, value_of(of.total, price), price)
 
 
 def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decimal | None:
