@@ -215,7 +215,20 @@ async def test_a_restored_database_is_doubted(pool: Pool, account: Account, read
 
     found = await shown(pool, readings, account, restored=Restore(later, later))
 
-    assert {each.code for each in found.reasons} == {"wallet_stale"}
+    assert {each.code for each in found.reasons} == {"wallet_restored"}
+
+
+async def test_amounts_that_no_sync_has_read_for_days_are_doubted(
+    pool: Pool, account: Account, readings: Readings, clean_database: Postgres
+) -> None:
+    """Also where no read failed, as without a schedule: today's price is not that of an old amount."""
+    await synced(pool, account, trading=(Balance("BTC", Decimal(1)),))
+    await run(clean_database, "update account_wallets set as_of = as_of - interval '3 days'")
+
+    found = await shown(pool, readings, account)
+
+    assert (found.total_usd, found.verdict) == ("64000", "incomplete")
+    assert {each.code for each in found.reasons} == {"wallet_old"}
 
 
 async def test_an_account_of_another_user_is_not_found(

@@ -36,7 +36,12 @@ from gateway.rows.prices import Method, PriceCode
 WORDS: Mapping[str, str] = {
     DoubtCode.NO_ACCOUNTS: "You have connected no account: connect one.",
     DoubtCode.NEVER_READ: "We have never read this wallet. Its contents are unknown and in no total.",
-    DoubtCode.STALE: "The last read of this wallet failed. Its amounts are those of `as_of`: sync it again.",
+    DoubtCode.STALE: "The last read of this wallet failed. Its amounts are older: sync the account again.",
+    DoubtCode.RESTORED: (
+        "The operator restored our database from a backup, and we have not read this wallet since: a newer "
+        "list may be lost. Sync the account."
+    ),
+    DoubtCode.OLD: "No sync has read this wallet for more than two days: sync the account.",
     DoubtCode.INCOMPLETE: "Rows or assets of this wallet could not be read. Its balances say which.",
     DoubtCode.DISAGREES: "The exchange states another total for this wallet than its list adds up to.",
     DoubtCode.UNCHECKED: "We could not compare the list of this wallet with a total of the exchange.",

@@ -38,11 +38,21 @@ class DoubtCode(StrEnum):
     NO_ACCOUNTS = "no_accounts"
     NEVER_READ = "wallet_never_read"
     STALE = "wallet_stale"
+    RESTORED = "wallet_restored"
+    OLD = "wallet_old"
     INCOMPLETE = "wallet_incomplete"
     DISAGREES = "total_disagrees"
     UNCHECKED = "total_unchecked"
     RATE_UNKNOWN = "rate_unknown"
     RATE_OLD = "rate_old"
+
+
+OF_STATES = {
+    WalletState.NEVER_READ: DoubtCode.NEVER_READ,
+    WalletState.STALE: DoubtCode.STALE,
+    WalletState.INCOMPLETE: DoubtCode.INCOMPLETE,
+}
+OF_CHECKS = {TotalCheck.DISAGREES: DoubtCode.DISAGREES, TotalCheck.UNCHECKED: DoubtCode.UNCHECKED}
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -91,13 +101,14 @@ class AccountValues(msgspec.Struct, frozen=True):
     """The values of an account's balances, and the states of its wallets.
 
     `older` are wallets whose stored lists may be older than earlier responses, because the database was
-    restored from a backup.
+    restored from a backup. `old` are those that no sync has read for long: no read of them failed.
     """
 
     account_id: UUID
     holdings: Holdings
     parts: tuple[Valued, ...]
     older: frozenset[str] = frozenset()
+    old: frozenset[str] = frozenset()
 
 
 class Worth(msgspec.Struct, frozen=True):
@@ -163,16 +174,16 @@ def of_wallet(account: AccountValues, wallet: str, as_of: datetime | None) -> Ac
     states, checks = account.holdings.states, account.holdings.total_checks
     holdings = Holdings({wallet: states[wallet]}, {wallet: checks[wallet]}, as_of, None)
     parts = tuple(part for part in account.parts if part.wallet == wallet)
-    return AccountValues(account.account_id, holdings, parts, account.older)
+    return AccountValues(account.account_id, holdings, parts, account.older, account.old)
 
 
 def wallet_doubts(account: AccountValues) -> list[Doubt]:
     """Return the doubts about the covered wallets of an account."""
-    checks = account.holdings.total_checks
     return [
         Doubt(code, account.account_id, wallet)
         for wallet, state in account.holdings.states.items()
-        for code in _codes(state, checks.get(wallet), older=wallet in account.older)
+        for code in (_of_state(account, wallet, state), _of_check(account.holdings.total_checks[wallet]))
+        if code is not None
     ]
 
 
@@ -200,15 +211,13 @@ def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decim
     return exact_sum(known)
 
 
-def _codes(state: WalletState, check: TotalCheck | None, *, older: bool) -> list[DoubtCode]:
-    found = {
-        WalletState.NEVER_READ: DoubtCode.NEVER_READ,
-        WalletState.STALE: DoubtCode.STALE,
-        WalletState.INCOMPLETE: DoubtCode.INCOMPLETE,
-        WalletState.FRESH: DoubtCode.STALE if older else None,
-    }.get(state)
-    compared = {
-        TotalCheck.DISAGREES: DoubtCode.DISAGREES,
-        TotalCheck.UNCHECKED: DoubtCode.UNCHECKED,
-    }.get(check or TotalCheck.AGREES)
-    return [code for code in (found, compared) if code is not None]
+def _of_state(account: AccountValues, wallet: str, state: WalletState) -> DoubtCode | None:
+    if state is WalletState.FRESH:
+        if wallet in account.older:
+            return DoubtCode.RESTORED
+        return DoubtCode.OLD if wallet in account.old else None
+    return OF_STATES.get(state)
+
+
+def _of_check(check: TotalCheck | None) -> DoubtCode | None:
+    return None if check is None else OF_CHECKS.get(check)
