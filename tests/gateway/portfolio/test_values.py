@@ -169,8 +169,38 @@ def test_money_in_an_unread_wallet_is_named() -> None:
     assert none.total is None
 
 
-def test_a_failed_wallet_changes_no_quantity_but_the_verdict() -> None:
-    """Stale data under a fresh timestamp: the oldest time is that of the stale list, whatever came later."""
+@given(LISTS, BOOKS, st.sets(WALLETS, min_size=1))
+def test_a_failed_wallet_changes_no_quantity(
+    rows: list[Row], book: dict[str, Decimal], failing: set[str]
+) -> None:
+    """Nor any value: the total is that of before, and is not complete."""
+    before = account(rows, book)
+    wallets = [
+        StoredWallet(key, NOW, TotalCheck.AGREES, "exchange_timeout" if key in failing else None, None)
+        for key in OKX.covered_wallets
+    ]
+
+    after = valued(rows, wallets, {asset: price(book.get(asset)) for _, asset, _ in rows})
+
+    assert after.parts == before.parts
+    assert worth([after]).total == worth([before]).total
+    assert worth([after]).verdict is WorthVerdict.INCOMPLETE
+
+
+def test_no_digit_is_lost_to_a_float() -> None:
+    """Ten cents and twenty cents are thirty cents, and the last of 40 digits counts."""
+    small, large = Decimal("0.0000000000000000000000000000000000000001"), Decimal("9" * 40)
+    rows = [("trading", "BTC", Decimal("0.1")), ("funding", "BTC", Decimal("0.2"))]
+
+    assert worth([account(rows, {"BTC": Decimal(1)})]).total == Decimal("0.3")
+    rows = [("trading", "BTC", large), ("funding", "ETH", small)]
+    total = worth([account(rows, {"BTC": Decimal(1), "ETH": Decimal(1)})]).total
+    assert total is not None
+    assert Fraction(total) == Fraction(large) + Fraction(small)
+
+
+def test_stale_data_under_a_fresh_timestamp_are_told() -> None:
+    """The oldest time is that of the stale list, whatever came later."""
     old, rows = NOW - 60 * MINUTE, [("trading", "BTC", Decimal(1)), ("funding", "BTC", Decimal(2))]
     fresh = StoredWallet("trading", NOW, TotalCheck.AGREES, None, None)
     stale = StoredWallet("funding", old, TotalCheck.AGREES, "exchange_unavailable", "It is away.")

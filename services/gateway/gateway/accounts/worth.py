@@ -1,5 +1,6 @@
 """Looking up the worth of a user's accounts: balances and prices as of one moment."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from gateway.prices.book import Book
 from gateway.prices.readings import Reading, Readings
 from gateway.rows.balances import Held
 from gateway.rows.restores import Restore
-from gateway.store.inventories import find_inventory
+from gateway.store.inventories import Inventory, find_inventory
 from gateway.store.pool import Pool
 
 # The schedule reads each account at least once a day, unless it is off.
@@ -26,15 +27,20 @@ NOT_A_CURRENCY = "A currency has a code of three letters, such as EUR."
 async def find_portfolio(
     pool: Pool, readings: Readings, user_id: UUID, restored: Restore | None, currency: str = USD
 ) -> Portfolio:
-    """Find the accounts of a user with values; raises InvalidInput for an unknown currency."""
+    """Find the accounts of a user with values; raises InvalidInput for an unknown currency.
+
+    A thread values the balances, because a user may have so many that other requests would wait.
+    """
     currency = currency.upper()
     if len(currency) != LENGTH or not (currency.isascii() and currency.isalpha()):
         raise _unknown(NOT_A_CURRENCY)
-    inventory = await pool.single(lambda connection: find_inventory(connection, user_id))
+    async with pool.transaction() as connection:  # it may take longer than `single` waits
+        inventory = await find_inventory(connection, user_id)
     last = await readings.of(inventory.standings)
     book = Book(last, inventory.manual, inventory.now)
-    found = tuple(_valued(held, book, restored, inventory.now) for held in inventory.held)
-    return Portfolio(found, currency, _rate(last, currency), inventory.now)
+    rate = _rate(last, currency)
+    found = await asyncio.to_thread(_all_valued, inventory, book, restored)
+    return Portfolio(found, currency, rate, inventory.now)
 
 
 async def find_priced(
@@ -46,6 +52,10 @@ async def find_priced(
         raise NotFound
     last = await readings.of(inventory.standings)
     return inventory.held[0], Book(last, inventory.manual, inventory.now).price
+
+
+def _all_valued(inventory: Inventory, book: Book, restored: Restore | None) -> tuple[Valuation, ...]:
+    return tuple(_valued(held, book, restored, inventory.now) for held in inventory.held)
 
 
 def _valued(held: Held, book: Book, restored: Restore | None, now: datetime) -> Valuation:

@@ -1,5 +1,6 @@
 """The worth of all accounts of a user together."""
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -26,4 +27,5 @@ async def show_portfolio(
     currency: Currency = "USD",
 ) -> PortfolioView:
     """Show the worth of all accounts by asset, account and wallet, with every reason to doubt it."""
-    return portfolio_view(await find_portfolio(pool, readings, request.user.id, restored, currency))
+    found = await find_portfolio(pool, readings, request.user.id, restored, currency)
+    return await asyncio.to_thread(portfolio_view, found)
