@@ -36,7 +36,7 @@ class OtherPriceView(msgspec.Struct, frozen=True):
 class HeldPriceView(msgspec.Struct, frozen=True, gc=False):
     """The price behind a value, in USD for one unit; GET /prices/{asset} shows all that is known of it.
 
-    `method` is `unit` for USD itself. `code` and `detail` say why the price may be wrong.
+    `method` is `unit` for USD itself. `code` says why the price may be wrong.
     """
 
     value_usd: AmountText | None
@@ -44,9 +44,7 @@ class HeldPriceView(msgspec.Struct, frozen=True, gc=False):
     source: str | None
     pair: str | None
     observed_at: datetime | None
-    age_seconds: int | None
     code: CodeText | None
-    detail: str | None
 
 
 class PriceView(msgspec.Struct, frozen=True):
@@ -85,9 +83,7 @@ def held_price(price: Shown) -> HeldPriceView:
         source=price.source,
         pair=price.pair,
         observed_at=price.observed_at,
-        age_seconds=_age(price),
         code=price.code,
-        detail=price.words,
     )
 
 
