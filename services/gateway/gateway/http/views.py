@@ -343,9 +343,7 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
     )
 
 
-def holdings_view(
-    held: Held, restored: Restore | None = None, price_of: PriceOf | None = None
-) -> HoldingsView:
+def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf | None = None) -> HoldingsView:
     """Return the view of the sums by asset with their values, and of the wallets they lack."""
     exchange = EXCHANGES[held.account.exchange]
     holdings = summed(exchange, held.wallets, held.balances)
@@ -362,14 +360,12 @@ def holdings_view(
         not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
         total_checks=holdings.total_checks,
         as_of=holdings.as_of,
-        holdings=None
-        if holdings.assets is None
-        else tuple(_holding(each, price_of) for each in holdings.assets),
+        holdings=None if holdings.assets is None else tuple(_holding(of, prices) for of in holdings.assets),
         restored_at=restored.restored_at if restored and older else None,
     )
 
 
-def _holding(of: Holding, price_of: PriceOf | None) -> HoldingView:
+def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
     return HoldingView(
         of.asset,
         amount_text(of.total),
@@ -378,7 +374,7 @@ def _holding(of: Holding, price_of: PriceOf | None) -> HoldingView:
         _text(of.borrowed),
         of.stale_as_of,
         of.wallets,
-        *(worth_of(of.total, price_of(of.asset)) if price_of else ()),
+        *(worth_of(of.total, prices(of.asset)) if prices else ()),
     )
 
 
