@@ -15,9 +15,9 @@ from gateway.rows.prices import Manual
 from gateway.store import prices
 from gateway.store.pool import Pool
 
+NOT_USD = "1 USD is worth 1 USD: set the price of another asset."
 ASSET = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 MAX_MANUAL = 1000
-NOT_USD = "1 USD is worth 1 USD: set the price of another asset."
 BAD_PRICE = "The price must be a decimal number above 0, in USD for one unit of the asset, such as 0.25."
 
 

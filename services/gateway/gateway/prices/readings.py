@@ -1,7 +1,6 @@
 """The last reading of each exchange's public prices: recorded once, and in the memory of each gateway."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -99,7 +98,7 @@ class Readings:
             now = await database_time(connection)
         return [each for each in readings if each is not None], now
 
-    async def of(self, standings: Sequence[Standing]) -> list[Reading]:
+    async def of(self, standings: list[Standing]) -> list[Reading]:
         """Return the readings of standings, without the database unless another process recorded one.
 
         Raises DatabaseUnavailable.
@@ -133,8 +132,8 @@ class Readings:
         if kept is not None and kept.id == standing.reading_id:
             return kept
         stored = await prices.load(connection, standing.reading_id)
-        if stored is None:  # replaced a moment ago
-            return kept
+        if stored is None:
+            return None
         try:
             read: PricesRead = decode(stored.reading, PricesRead)
             known: dict[str, Known] = decode(stored.known, dict[str, Known])
