@@ -41,7 +41,7 @@ OPERATIONS = {
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
-    "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip
 
 

@@ -98,6 +98,18 @@ class Readings:
             now = await database_time(connection)
         return [each for each in readings if each is not None], now
 
+    async def of(self, standings: list[Standing]) -> list[Reading]:
+        """Return the readings of standings, without the database unless another process recorded one.
+
+        Raises DatabaseUnavailable.
+        """
+        kept = [self._kept.get(each.source) for each in standings if each.reading_id is not None]
+        ids = [each.reading_id for each in standings if each.reading_id is not None]
+        if ids == [None if each is None else each.id for each in kept]:
+            return [each for each in kept if each is not None]
+        readings, _ = await self.last()
+        return readings
+
     async def sample(self) -> None:
         """Measure the age of the newest reading of each exchange: infinite if it was asked for in vain.
 
