@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.positions import MAX_POSITIONS, Position
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
@@ -138,10 +139,13 @@ class UnreadableRow(msgspec.Struct, frozen=True):
 class WalletRead(msgspec.Struct, frozen=True):
     """One wallet's verdict; a complete or incomplete wallet has `balances` and `as_of`.
 
-    `unreadable` are unreadable rows, and `unreadable_count` is the number of all of them. `reported_at` is
+    `unreadable` are unreadable rows, and `unreadable_count` is the number of all of them. `unread_parts` are
+    the reads of parts that an incomplete wallet lacks. `reported_at` is
     the time at which the exchange last looked at the account, if more than a day before `as_of`.
     `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. `error_code` is
     the reason why a wallet was not read. The receiver drops the other fields of an unknown verdict.
+    `positions` are its open positions at `positions_as_of`, None if they were not read; `positions_code` says
+    why they were not read, or not whole.
     """
 
     wallet: str
@@ -158,6 +162,10 @@ class WalletRead(msgspec.Struct, frozen=True):
     reported_at: AwareTime | None = None
     exchange_code: ExchangeCode | None = None
     endpoint: EndpointName | None = None
+    positions: Annotated[tuple[Position, ...], msgspec.Meta(max_length=MAX_POSITIONS)] | None = None
+    positions_as_of: AwareTime | None = None
+    positions_code: CodeText | None = None
+    unread_parts: Annotated[tuple[EndpointName, ...], msgspec.Meta(max_length=16)] = ()
 
     def __post_init__(self) -> None:
         if self.verdict in READ and (self.balances is None or self.as_of is None):

@@ -145,13 +145,11 @@ def _outcome(
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
-    """Return the wallets in the order of the catalogue, including those that are not covered."""
+    """Return the wallets in the order of the catalogue; one that was not asked for is not covered."""
     reads = {read.wallet: read for read in reading.wallets}
-    not_covered = (
-        WalletRead(wallet.key, Verdict.NOT_COVERED) for wallet in exchange.wallets if not wallet.covered
+    return tuple(
+        reads.get(wallet.key) or WalletRead(wallet.key, Verdict.NOT_COVERED) for wallet in exchange.wallets
     )
-    reads |= {read.wallet: read for read in not_covered}
-    return tuple(reads[wallet.key] for wallet in exchange.wallets)
 
 
 def _rank(read: WalletRead) -> int:

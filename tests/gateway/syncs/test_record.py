@@ -190,7 +190,7 @@ async def test_an_asset_whose_row_could_not_be_read_keeps_its_amount(pool: Pool,
     _, view = await shown(pool, account)
     assert (totals(view), view.complete) == ({"BTC": "3", "ETH": "5"}, False)
     assert (view.incomplete_wallets, view.stale_wallets, view.as_of) == (("trading",), (), BEFORE)
-    assert view.total_checks == {"trading": TotalCheck.AGREES, "funding": None}
+    assert view.total_checks == {"trading": TotalCheck.AGREES, "funding": None, "earn": None}
     wallet = await shown_wallet(pool, account)
     assert (wallet.state, wallet.unreadable_rows) == (WalletState.INCOMPLETE, 1)
     assert (wallet.unreadable, wallet.difference_usd) == (("BTC: eq is missing",), "12.50")
@@ -385,4 +385,4 @@ async def test_rows_of_a_later_version_are_read(pool: Pool, account: Account, da
 
     assert row is not None
     assert (row.wallets[0].verdict, row.wallets[0].total_check) == (Verdict.FAILED, TotalCheck.UNCHECKED)
-    assert (found.last_error_code, view.stale_wallets) == ("new", ("trading", "funding"))
+    assert (found.last_error_code, view.stale_wallets) == ("new", ("trading", "funding", "earn"))

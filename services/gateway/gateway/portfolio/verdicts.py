@@ -86,9 +86,12 @@ def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
 
 def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
     """Limit the time of a read to its recording time, so that no number is dated in the future."""
-    if read.as_of is None or read.as_of <= recorded_at:
-        return read
-    return msgspec.structs.replace(read, as_of=recorded_at)
+    times = {
+        name: recorded_at
+        for name in ("as_of", "positions_as_of")
+        if (told := getattr(read, name)) is not None and told > recorded_at
+    }
+    return msgspec.structs.replace(read, **times) if times else read
 
 
 def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
@@ -126,8 +129,11 @@ def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> Wallet
         return WalletRead(entry.key, Verdict.NOT_COVERED)
     if "\0" in (read.error or ""):
         raise Malformed("the words of a wallet can not be words")
-    if read.verdict in READ:
+    if entry.key not in exchange.position_wallets:
+        read = msgspec.structs.replace(read, positions=None, positions_as_of=None, positions_code=None)
+    if read.verdict in READ or read.positions is not None:
         check_bounds(exchange, read)
+    if read.verdict in READ:
         read = msgspec.structs.replace(read, unreadable=known_rows(read))
     if read.verdict is Verdict.COMPLETE:
         return msgspec.structs.replace(read, error_code=None, error=None)
@@ -142,6 +148,9 @@ def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> Wallet
         error=words_of(read, code, exchange),
         exchange_code=read.exchange_code,
         endpoint=read.endpoint,
+        positions=read.positions,
+        positions_as_of=read.positions_as_of,
+        positions_code=read.positions_code,
     )
 
 

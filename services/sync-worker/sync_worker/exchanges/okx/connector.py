@@ -1,7 +1,8 @@
 """The connector of OKX: reads the wallets of an account, and the owner and rights of a key."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -13,27 +14,53 @@ from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import PublicRead, Read
 from contracts.faults import Code, Failure
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
-from contracts.syncs import Rights
+from contracts.syncs import Rights, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
+from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.http import Answer
+from sync_worker.exchanges.okx.earn import (
+    DUAL,
+    ORDERS,
+    REWARDS,
+    SAVINGS,
+    STAKED,
+    Around,
+    EarnReads,
+    dual_reads_by_state,
+    is_full,
+    judge_earn,
+)
 from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
+from sync_worker.exchanges.okx.positions import with_positions
 from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
-from sync_worker.exchanges.okx.wallets import judge_wallets
+from sync_worker.exchanges.okx.wallets import judge_wallets, valued_at
 from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
-from sync_worker.verdicts import parsed, retry_after
+from sync_worker.verdicts import Fetched, parsed, retry_after
 
 # A public read needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 VALUATION = Read("asset_valuation", {"ccy": "USD"})
 CONFIG_READS = (Read("account_config"),)
-WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION, *CONFIG_READS)
 TICKERS, INDEX_TICKERS = OKX.price_reads
-# OKX allows one valuation a second: it allows the next one then, unless another was requested in between.
+BALANCE, FUNDING = Read("account_balance"), Read("asset_balances")
+POSITIONS = Read("account_positions")
+# A broker of the release before signs no other reads.
+FIRST_READS = (BALANCE, FUNDING, VALUATION, *CONFIG_READS)
+EARN_READS = (SAVINGS, ORDERS, REWARDS, *STAKED)
+# Connections pair the first half with the second one, so that the responses of a pair differ in their shape.
+ALL_READS = (
+    *(BALANCE, FUNDING, SAVINGS, ORDERS, DUAL, POSITIONS),
+    *(VALUATION, *CONFIG_READS, REWARDS, *STAKED),
+)
+# OKX allows one of these reads a second: it allows the next one then, unless another was sent in between.
+ONCE_A_SECOND = frozenset({VALUATION.name, DUAL.name})
 AGAIN_SECONDS = 1.1
+# A read that no further try repeats.
+UNAWAITED = frozenset({VALUATION.name, POSITIONS.name})
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
 # We accept data only with this status, and an error code with any status.
 OK = 200
@@ -60,13 +87,18 @@ class Okx:
         self._parts = parts
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read trading and funding wallet together with the exchange's own totals and the rights of the key.
+        """Read all wallets together with the exchange's own totals and the rights of the key.
 
         Raises Failure if no read could be sent.
         """
-        trading, funding, valuation, config = await self._reader.read(access, WALLET_READS)
-        wallets = judge_wallets(trading, funding, valuation, self._tolerance)
-        asked_to_wait = retry_after((trading, funding, config))
+        reads = await self._read_all(access)
+        trading, funding, valuation, config = (reads[read.name] for read in FIRST_READS)
+        wallets: tuple[WalletRead, ...] = judge_wallets(trading, funding, valuation, self._tolerance)
+        if DUAL.name in reads:
+            around = Around(wallets, trading, valued_at(valuation).get("earn"))
+            earn = judge_earn(await self._earn_reads(access, reads), around)
+            wallets = (with_positions(wallets[0], reads[POSITIONS.name]), *wallets[1:], earn)
+        asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         try:
             return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
         except Failure as fault:
@@ -108,10 +140,35 @@ class Okx:
         except Failure as fault:
             return fault
 
+    async def _read_all(self, access: Access) -> dict[str, Fetched | Failure]:
+        """Read all, or what the broker signs while it is of the release before; returns the reads by name."""
+        results = await self._reader.read(access, ALL_READS)
+        if any(isinstance(each, Failure) and each.code == Code.READ_NOT_ALLOWED for each in results):
+            results = await self._reader.read(access, FIRST_READS)
+            return dict(zip((read.name for read in FIRST_READS), results, strict=True))
+        return dict(zip((read.name for read in ALL_READS), results, strict=True))
+
+    async def _earn_reads(self, access: Access, reads: Mapping[str, Fetched | Failure]) -> EarnReads:
+        """Return the reads of the earn wallet, with those by state if one response may lack orders."""
+        dual = [reads[DUAL.name]]
+        if is_full(dual[0]):
+            dual = await self._read_by_state(access)
+        return EarnReads({read.name: reads[read.name] for read in EARN_READS}, dual)
+
+    async def _read_by_state(self, access: Access) -> list[Fetched | Failure]:
+        """Read the dual investments of each state, in the time that is left for the try."""
+        try:
+            async with asyncio.timeout(access.ends - time.monotonic()):
+                return await self._reader.read(access, dual_reads_by_state(), AGAIN_SECONDS)
+        except TimeoutError:
+            return [ExchangeTimeout("We could not read all of it in time.")]
+        except Failure as fault:
+            return [fault]
+
 
 def _again_in(name: str, fault: Failure) -> float | None:
-    """Return the seconds after which to retry a valuation that was refused only for a moment."""
-    passing = name == VALUATION.name and fault.code in PASSING_REFUSALS
+    """Return the seconds after which to retry a read that is allowed once a second and was refused."""
+    passing = name in ONCE_A_SECOND and fault.code in PASSING_REFUSALS
     return AGAIN_SECONDS if passing and (fault.retry_after or 0.0) <= AGAIN_SECONDS else None
 
 
