@@ -44,6 +44,7 @@ OKX = Exchange(
     read_only_permissions=frozenset({"read_only"}),
     further_permissions=frozenset({"trade", "withdraw"}),
     position_wallets=("trading",),
+    valued_wallets=("earn",),
     scheme="okx",
     reads={
         "account_config": Endpoint("GET", "/api/v5/account/config"),

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.faults import Code, fault_of
 from contracts.reasons import unlisted_words
-from contracts.syncs import READ, Totals, Verdict, WalletRead
+from contracts.syncs import LEFT_OUT, Totals, Verdict, WalletRead
 from gateway.rows.drift import Drift, StoredPositions
 
 EXACT = Context(prec=200)
@@ -25,12 +25,13 @@ TOLERANCE = Tolerance()
 
 
 def measured(read: WalletRead, number: int, at: datetime) -> Drift | None:
-    """Return the comparison of a wallet in one sync; None if it was not read or the exchange told no total.
+    """Return the comparison of a wallet in one sync; None if it was not due or the exchange told no total.
 
-    The total of the list's own response goes before the valuation, which is of another moment.
+    The total of the list's own response goes before the valuation, which is of another moment. A wallet that
+    could not be read has no sum of ours.
     """
     totals = read.totals
-    if read.verdict not in READ or totals is None:
+    if read.verdict in LEFT_OUT or totals is None:
         return None
     theirs = _theirs(totals)
     if theirs is None:

@@ -5,8 +5,9 @@ from datetime import timedelta
 import msgspec
 
 from contracts.faults import Code, fault_of
-from contracts.syncs import READ, Verdict, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Verdict, WalletRead
 from contracts.values import Balance
+from gateway.portfolio.emptiness import checked
 from gateway.portfolio.losses import Moment, judge_losses
 from gateway.portfolio.verdicts import read_detail
 from gateway.rows.balances import Detail, HeldList, Missing, StoredBalance, StoredWallet
@@ -37,7 +38,10 @@ def judge(
     Where a part of the wallet was not read, the assets that the list lacks keep their amounts, as stale.
     """
     number, before = sync.number, before or StoredWallet(read.wallet, None, None, None, None)
-    if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
+    if before.sync_number >= number:
+        return Kept(read)
+    read = checked(sync, read, before, old)
+    if read.verdict in LEFT_OUT:
         return Kept(read)
     if read.verdict not in READ:
         return Kept(read, _unread(number, read, before))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from contracts.exchanges.types import Exchange
-from contracts.syncs import READ, WalletRead
+from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import check_digits
 from contracts.wire.envelope import Malformed
 
@@ -37,11 +37,11 @@ def check_bounds(exchange: Exchange, read: WalletRead) -> None:
 
 
 def is_in_life(read: WalletRead, requested_at: datetime, now: datetime) -> bool:
-    """Return whether a wallet was read between the request of its sync and now, within LEEWAY.
+    """Return whether a wallet was read, or valued, between the request of its sync and now, within LEEWAY.
 
     The time of the exchange's data may be long before, but not after.
     """
-    if read.verdict not in READ or read.as_of is None:
+    if read.verdict not in {*READ, Verdict.NOT_DUE} or read.as_of is None:
         return True
     if not requested_at - LEEWAY <= read.as_of <= now + LEEWAY:
         return False

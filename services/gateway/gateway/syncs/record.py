@@ -10,7 +10,7 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import READ, Cause, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Cause, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -227,6 +227,7 @@ async def _end(
     reads = {sync.id: _as_compared(understood, sync, how.tolerance) for understood, sync in together}
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
     kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, how.patience)
+    _report_left_out(reads, kept.reads)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
     events = {
@@ -244,6 +245,16 @@ async def _end(
         await balances.replace_balances(connection, kept.lists)
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+def _report_left_out(
+    told: Mapping[UUID, tuple[WalletRead, ...]], kept: Mapping[UUID, tuple[WalletRead, ...]]
+) -> None:
+    """Log the wallets that workers left unread without being allowed to."""
+    for sync_id, reads in kept.items():
+        for said, read in zip(told[sync_id], reads, strict=True):
+            if said.verdict in LEFT_OUT and read.verdict not in LEFT_OUT:
+                log.error("wallet_left_out", sync_id=sync_id, wallet=read.wallet)
 
 
 def _moves(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -14,13 +14,14 @@ from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import PublicRead, Read
 from contracts.faults import Code, Failure
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
-from contracts.syncs import Rights, WalletRead
+from contracts.syncs import Rights, Verdict, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
 from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.earn import (
     DUAL,
+    EARN,
     ORDERS,
     REWARDS,
     SAVINGS,
@@ -29,7 +30,9 @@ from sync_worker.exchanges.okx.earn import (
     EarnReads,
     dual_reads_by_state,
     is_full,
+    is_worth_nothing,
     judge_earn,
+    not_due,
 )
 from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
@@ -50,8 +53,9 @@ BALANCE, FUNDING = Read("account_balance"), Read("asset_balances")
 POSITIONS = Read("account_positions")
 # A broker of the release before signs no other reads.
 FIRST_READS = (BALANCE, FUNDING, VALUATION, *CONFIG_READS)
-EARN_READS = (SAVINGS, ORDERS, REWARDS, *STAKED)
+EARN_READS = (SAVINGS, ORDERS, DUAL, REWARDS, *STAKED)
 # Connections pair the first half with the second one, so that the responses of a pair differ in their shape.
+USUAL_READS = (BALANCE, FUNDING, POSITIONS, VALUATION, *CONFIG_READS)
 ALL_READS = (
     *(BALANCE, FUNDING, SAVINGS, ORDERS, DUAL, POSITIONS),
     *(VALUATION, *CONFIG_READS, REWARDS, *STAKED),
@@ -87,17 +91,23 @@ class Okx:
         self._parts = parts
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read all wallets together with the exchange's own totals and the rights of the key.
+        """Read all wallets that are due, the exchange's own totals and the rights of the key.
 
         Raises Failure if no read could be sent.
         """
-        reads = await self._read_all(access)
+        reads = await self._read_first(access, USUAL_READS if EARN in access.lately_empty else ALL_READS)
         trading, funding, valuation, config = (reads[read.name] for read in FIRST_READS)
         wallets: tuple[WalletRead, ...] = judge_wallets(trading, funding, valuation, self._tolerance)
-        if DUAL.name in reads:
-            around = Around(wallets, trading, valued_at(valuation).get("earn"))
+        around = Around(wallets, trading, valued_at(valuation).get(EARN))
+        if POSITIONS.name not in reads:
+            earn = WalletRead(EARN, Verdict.NOT_COVERED)
+        elif DUAL.name not in reads and is_worth_nothing(valuation, around.valued):
+            earn = not_due(valuation, around.valued)
+        else:
             earn = judge_earn(await self._earn_reads(access, reads), around)
-            wallets = (with_positions(wallets[0], reads[POSITIONS.name]), *wallets[1:], earn)
+        if POSITIONS.name in reads:
+            wallets = (with_positions(wallets[0], reads[POSITIONS.name]), *wallets[1:])
+        wallets = (*wallets, earn)
         asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         try:
             return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
@@ -140,30 +150,40 @@ class Okx:
         except Failure as fault:
             return fault
 
-    async def _read_all(self, access: Access) -> dict[str, Fetched | Failure]:
-        """Read all, or what the broker signs while it is of the release before; returns the reads by name."""
-        results = await self._reader.read(access, ALL_READS)
+    async def _read_first(self, access: Access, reads: Sequence[Read]) -> dict[str, Fetched | Failure]:
+        """Read, or else what the broker signs while it is of the release before; returns reads by name."""
+        results = await self._reader.read(access, reads)
         if any(isinstance(each, Failure) and each.code == Code.READ_NOT_ALLOWED for each in results):
-            results = await self._reader.read(access, FIRST_READS)
-            return dict(zip((read.name for read in FIRST_READS), results, strict=True))
-        return dict(zip((read.name for read in ALL_READS), results, strict=True))
+            reads, results = FIRST_READS, await self._reader.read(access, FIRST_READS)
+        return _by_name(reads, results)
 
-    async def _earn_reads(self, access: Access, reads: Mapping[str, Fetched | Failure]) -> EarnReads:
-        """Return the reads of the earn wallet, with those by state if one response may lack orders."""
+    async def _earn_reads(self, access: Access, reads: dict[str, Fetched | Failure]) -> EarnReads:
+        """Return the reads of the earn wallet, with those by state if one response may lack orders.
+
+        Adds to `reads` what they lack.
+        """
+        if DUAL.name not in reads:
+            reads |= _by_name(EARN_READS, await self._read_more(access, EARN_READS))
         dual = [reads[DUAL.name]]
         if is_full(dual[0]):
-            dual = await self._read_by_state(access)
-        return EarnReads({read.name: reads[read.name] for read in EARN_READS}, dual)
+            dual = await self._read_more(access, dual_reads_by_state(), AGAIN_SECONDS)
+        return EarnReads({read.name: reads[read.name] for read in EARN_READS if read != DUAL}, dual)
 
-    async def _read_by_state(self, access: Access) -> list[Fetched | Failure]:
-        """Read the dual investments of each state, in the time that is left for the try."""
+    async def _read_more(
+        self, access: Access, reads: Sequence[Read], apart: float = 0.0
+    ) -> list[Fetched | Failure]:
+        """Read in the time that is left for the try; a fault of all of them is that of each."""
         try:
             async with asyncio.timeout(access.ends - time.monotonic()):
-                return await self._reader.read(access, dual_reads_by_state(), AGAIN_SECONDS)
+                return await self._reader.read(access, reads, apart)
         except TimeoutError:
-            return [ExchangeTimeout("We could not read all of it in time.")]
+            return [ExchangeTimeout("We could not read all of it in time.") for _ in reads]
         except Failure as fault:
-            return [fault]
+            return [fault for _ in reads]
+
+
+def _by_name(reads: Sequence[Read], results: Sequence[Fetched | Failure]) -> dict[str, Fetched | Failure]:
+    return dict(zip((read.name for read in reads), results, strict=True))
 
 
 def _again_in(name: str, fault: Failure) -> float | None:

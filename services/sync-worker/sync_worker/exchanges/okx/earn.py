@@ -16,7 +16,7 @@ import msgspec
 from contracts import reasons
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, failure, fault_of
-from contracts.syncs import Totals, UnreadableRow, Verdict, WalletRead
+from contracts.syncs import NOTHING_USD, READ, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance, check_digits
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.okx.earn_rows import (
@@ -105,7 +105,27 @@ def is_full(fetched: Fetched | Failure) -> bool:
     return isinstance(fetched, Fetched) and isinstance(fetched.data, list) and len(fetched.data) >= PAGE
 
 
+def is_worth_nothing(valuation: Fetched | Failure, valued: Decimal | None) -> bool:
+    """Return whether a valuation that is of now values the wallet at nothing."""
+    now = isinstance(valuation, Fetched) and not valuation.age
+    return now and valued is not None and abs(valued) <= NOTHING_USD
+
+
+def not_due(valuation: Fetched | Failure, valued: Decimal | None) -> WalletRead:
+    """Return the wallet as unread because of its valuation."""
+    as_of = valuation.as_of if isinstance(valuation, Fetched) else None
+    return WalletRead(EARN, Verdict.NOT_DUE, as_of, totals=Totals(valued=valued))
+
+
 def judge_earn(reads: EarnReads, around: Around) -> WalletRead:
+    """Return the verdict on the earn wallet; one that was not read tells what the exchange values it at."""
+    told = _judged(reads, around)
+    if told.verdict in READ or around.valued is None:
+        return told
+    return msgspec.structs.replace(told, totals=Totals(valued=around.valued))
+
+
+def _judged(reads: EarnReads, around: Around) -> WalletRead:
     """Return the verdict on the earn wallet.
 
     A read that failed for a moment makes the wallet failed, because the next try may read it. Any other one
