@@ -45,7 +45,9 @@ def not_due(usd: str = "0") -> WalletRead:
 
 
 async def synced(pool: Pool, account: Account, earn: WalletRead) -> Sync:
-    """Sync an account; trading and funding are read."""
+    """Sync an account; trading and funding are read, and earn as said, but now."""
+    if earn.as_of is not None:
+        earn = msgspec.structs.replace(earn, as_of=datetime.now(UTC))
     said = outcome(await opened(pool, account), read("trading"), read("funding"), earn)
     sync = await recorded(pool, said)
     assert sync is not None
