@@ -59,6 +59,8 @@ class Code(StrEnum):
     EXCHANGE_ERROR = "exchange_error"
     CONTRADICTORY_TOTAL = "contradictory_total"
     UNREADABLE_ROWS = "unreadable_rows"
+    UNREAD_PARTS = "unread_parts"
+    UNLISTED_WORTH = "unlisted_worth"
     TOTAL_DISAGREES = "total_disagrees"
     UNCONFIRMED_LOSS = "unconfirmed_loss"
     TOO_MANY_ASSETS = "too_many_assets"
@@ -228,6 +230,20 @@ FAULTS: Mapping[str, Fault] = {
         Remedy.COMPARE,
         "The others are shown; sync again in a moment.",
         "If the fault lasts, the operator must compare the exchange's answer with its documentation.",
+    ),
+    Code.UNREAD_PARTS: Fault(
+        "We could not read a part of the wallet.",
+        Actor.OPERATOR,
+        Remedy.COMPARE,
+        "The other parts are shown; sync again in a moment.",
+        "If the fault lasts, the key may not read that part, or the operator must look at the service logs.",
+    ),
+    Code.UNLISTED_WORTH: Fault(
+        "The exchange values the wallet higher than all that it lists there.",
+        Actor.NOBODY,
+        Remedy.COMPARE,
+        "The list is shown: look at the exchange for the rest, which may be in a product that it does not "
+        "list, such as a fixed-term one.",
     ),
     Code.TOTAL_DISAGREES: Fault(
         "The wallet's list and the exchange's own total for it disagree.",

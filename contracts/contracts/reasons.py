@@ -17,13 +17,16 @@ STANDS_TWICE = "the currency stands twice"
 NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
 MORE_AVAILABLE = "more is available than there is"
 UNREADABLE_ROW = "the row can not be read"
+IN_REDEMPTION = "the amount that is being redeemed can not be told"
 MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
+UNKNOWN = "{field} has a value that we do not know"
 NUMBERS = ("not a decimal amount", "the amount is not finite", "the amount has too many digits")
 FIELDS = dict.fromkeys(field for exchange in EXCHANGES.values() for field in exchange.row_fields)
 REASONS = frozenset(
     {
         *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
-        *(form.format(field=field) for form in (MISSING, NEGATIVE) for field in FIELDS),
+        IN_REDEMPTION,
+        *(form.format(field=field) for form in (MISSING, NEGATIVE, UNKNOWN) for field in FIELDS),
         *(NO_NUMBER.format(field=field, why=why) for field in FIELDS for why in NUMBERS),
     }
 )
@@ -89,6 +92,11 @@ def rows_words(reasons: Sequence[str], unreadable: int, rows: int) -> str:
     more = ["and more"] if len(told) > MAX_REASONS else []
     why = "; ".join([*told[:MAX_REASONS], *more]) or UNREADABLE_ROW
     return f"{unreadable} of {rows} rows could not be read: {why}."
+
+
+def unlisted_words(missing: Decimal) -> str:
+    """Return the sentence that says how many USD of the exchange's total are in no list."""
+    return f"Its lists lack {missing:.2f} USD of the exchange's total."
 
 
 def difference_words(difference: Decimal) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.positions import MAX_POSITIONS, Position
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
@@ -46,7 +47,9 @@ class Cause(StrEnum):
 class Verdict(StrEnum):
     """The result of reading a wallet in one sync; a verdict of a later version is treated as `failed`.
 
-    An `incomplete` wallet has unreadable rows, or its list does not match its own total.
+    An `incomplete` wallet has unreadable rows, or its list does not match its own total. One that is
+    `not_due` held nothing when it was read last, less than an hour ago, and the exchange values it at
+    nothing.
     """
 
     COMPLETE = "complete"
@@ -54,6 +57,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
     NOT_PERMITTED = "not_permitted"
     NOT_COVERED = "not_covered"
+    NOT_DUE = "not_due"
 
     @classmethod
     def _missing_(cls, _value: object) -> "Verdict":
@@ -76,7 +80,11 @@ class TotalCheck(StrEnum):
 
 
 class SyncRequested(msgspec.Struct, frozen=True):
-    """Read all covered wallets of one account before the deadline."""
+    """Read all covered wallets of one account before the deadline.
+
+    `lately_empty` are wallets that held nothing when they were read last, less than an hour ago: the worker
+    may leave one unread that the exchange values at nothing.
+    """
 
     sync_id: UUID
     account_id: UUID
@@ -85,6 +93,7 @@ class SyncRequested(msgspec.Struct, frozen=True):
     region: str
     deadline: AwareTime
     grant: str
+    lately_empty: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -98,6 +107,10 @@ class Rights(msgspec.Struct, frozen=True):
 
 
 READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
+# A sync was not to read these.
+LEFT_OUT = frozenset({Verdict.NOT_COVERED, Verdict.NOT_DUE})
+# A valuation of at most so many USD values a wallet at nothing.
+NOTHING_USD = Decimal("0.01")
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -138,10 +151,14 @@ class UnreadableRow(msgspec.Struct, frozen=True):
 class WalletRead(msgspec.Struct, frozen=True):
     """One wallet's verdict; a complete or incomplete wallet has `balances` and `as_of`.
 
-    `unreadable` are unreadable rows, and `unreadable_count` is the number of all of them. `reported_at` is
+    `unreadable` are unreadable rows, and `unreadable_count` is the number of all of them. `unread_parts` are
+    the reads of parts that an incomplete wallet lacks. `reported_at` is
     the time at which the exchange last looked at the account, if more than a day before `as_of`.
-    `as_of` is the worker's UTC clock before the request. An empty tuple is an empty wallet. `error_code` is
+    `as_of` is the worker's UTC clock before the request, of a wallet that is not due that of the valuation
+    (`totals.valued`). An empty tuple is an empty wallet. `error_code` is
     the reason why a wallet was not read. The receiver drops the other fields of an unknown verdict.
+    `positions` are its open positions at `positions_as_of`, None if they were not read; `positions_code` says
+    why they were not read, or not whole.
     """
 
     wallet: str
@@ -158,6 +175,10 @@ class WalletRead(msgspec.Struct, frozen=True):
     reported_at: AwareTime | None = None
     exchange_code: ExchangeCode | None = None
     endpoint: EndpointName | None = None
+    positions: Annotated[tuple[Position, ...], msgspec.Meta(max_length=MAX_POSITIONS)] | None = None
+    positions_as_of: AwareTime | None = None
+    positions_code: CodeText | None = None
+    unread_parts: Annotated[tuple[EndpointName, ...], msgspec.Meta(max_length=16)] = ()
 
     def __post_init__(self) -> None:
         if self.verdict in READ and (self.balances is None or self.as_of is None):
@@ -209,7 +230,7 @@ def status_of(wallets: tuple[WalletRead, ...]) -> Status:
     A sync without a wallet that was read is failed. A wallet that is incomplete, or that the exchange's
     valuation contradicts, makes the sync partial.
     """
-    covered = [read for read in wallets if read.verdict is not Verdict.NOT_COVERED]
+    covered = [read for read in wallets if read.verdict not in LEFT_OUT]
     if not any(read.verdict in READ for read in covered):
         return Status.FAILED
     whole = all(

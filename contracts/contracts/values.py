@@ -99,7 +99,8 @@ class Balance(msgspec.Struct, frozen=True):
     """One asset in one wallet; amounts in units of the asset.
 
     `total` is the equity, which may be negative; `available` can be used now; `locked` is held by orders;
-    `borrowed` is a debt as a positive number. None means that the exchange did not report it, never zero.
+    `borrowed` is a debt as a positive number. `in_bots` is the part of `total` that trading
+    bots hold. None means that the exchange did not report it, never zero.
     """
 
     asset: AssetCode
@@ -107,8 +108,9 @@ class Balance(msgspec.Struct, frozen=True):
     available: Decimal | None = None
     locked: Decimal | None = None
     borrowed: Decimal | None = None
+    in_bots: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for amount in (self.total, self.available, self.locked, self.borrowed):
+        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots):
             if amount is not None:
                 check_amount(amount)

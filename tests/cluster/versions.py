@@ -15,9 +15,7 @@ WALLET, CODE = "loans", "moody_exchange"
 # A release that knows one wallet and one fault code more.
 CHANGES = {
     "contracts/contracts/exchanges/okx.py": {
-        'Wallet("earn", "Earn", covered=False),': (
-            f'Wallet("earn", "Earn", covered=False), Wallet("{WALLET}", "Loans"),'
-        ),
+        'Wallet("earn", "Earn"),': (f'Wallet("earn", "Earn"), Wallet("{WALLET}", "Loans"),'),
     },
     "contracts/contracts/faults.py": {
         'INTERNAL_ERROR = "internal_error"\n': f'INTERNAL_ERROR = "internal_error"\n    MOODY = "{CODE}"\n',

@@ -17,7 +17,7 @@ from tests.waiting import IN_THE_CLEAR
 # More digits than a float keeps.
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
 FUNDING = {"BTC": "10.000000000000000001", "USDT": "100"}
-HELD = {"trading": TRADING, "funding": FUNDING}
+HELD: dict[str, dict[str, str]] = {"trading": TRADING, "funding": FUNDING, "earn": {}}
 # Other accounts, whose lists are worth much more and much less than those of the rows.
 WEALTHY, POOR = "wealthy", "poor"
 KEEPER = "keeper"

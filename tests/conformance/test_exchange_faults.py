@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from contracts.credentials import Refused, Verified
+from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Code
 from contracts.syncs import Status, SyncOutcome, TotalCheck, Verdict, WalletRead
 from deploy.simulator.okx.accounts import Accounts
@@ -20,7 +21,6 @@ from tests.conformance.table import (
     CONFIG_ROWS,
     NOT_PERMITTED,
     ROWS,
-    VALUATION,
     VALUATION_ROWS,
     WALLETS,
     Row,
@@ -190,7 +190,7 @@ async def test_a_clock_that_was_set_is_learnt_at_once(
     credential_id = await gateway.store(accounts["in-eea"])
     assert (await gateway.sync(gateway.request(credential_id, "eea"))).status == Status.COMPLETED
     await until(passed(MIN_AGE))
-    places = ["account/balance", "asset/balances", "account/config", VALUATION]
+    places = [read.path.removeprefix("/api/v5/") for read in OKX.reads.values()]
     await admin.put("eea", "public/time", {"fault": "skew", "seconds": -45})
     for place in places:
         await admin.put("in-eea", place, {"fault": "skew", "seconds": -45})

@@ -29,6 +29,12 @@ ROWS = {
         "insert into login_failures values (sha256('{0}'), 4, now() - interval '{0}', now())",
         "1 hour",
     ),
+    "drift": (
+        """with placed as (insert into account_wallets (account_id, wallet, sync_number)
+                           select id, 'earn', 1 from accounts on conflict do nothing)
+           insert into drift select id, 'earn', hashtext('{0}'), now() - interval '{0}' from accounts""",
+        "90 days",
+    ),
     "known_networks": (
         "insert into known_networks select id, sha256('{0}'), now() - interval '{0}' from users",
         "90 days",
@@ -36,7 +42,7 @@ ROWS = {
 }
 
 
-@pytest.mark.usefixtures("user")
+@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("table", EXPIRIES)
 async def test_a_row_is_deleted_when_it_expires_and_not_before(
     pool: Pool, database: Postgres, table: str

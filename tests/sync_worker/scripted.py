@@ -21,6 +21,14 @@ FUNDING = "/api/v5/asset/balances"
 VALUATION = "/api/v5/asset/asset-valuation?ccy=USD"
 CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
+SAVINGS = "/api/v5/finance/savings/balance"
+ORDERS = "/api/v5/finance/staking-defi/orders-active"
+DUAL = "/api/v5/finance/sfp/dcd/order-history?limit=100"
+ETH, SOL = (f"/api/v5/finance/staking-defi/{coin}/balance" for coin in ("eth", "sol"))
+REWARDS = "/api/v5/finance/stable-rewards/balance"
+EARN = (SAVINGS, ORDERS, DUAL, ETH, SOL, REWARDS)
+POSITIONS = "/api/v5/account/positions"
+SIGNED = (BALANCE, FUNDING, VALUATION, CONFIG, POSITIONS, *EARN)
 
 # The other fields of a row, each empty, which means that it does not apply.
 TRADING_ROW = dict.fromkeys(("ccy", "eq", "eqUsd", "availEq", "availBal", "frozenBal", "liab"), "")
@@ -65,7 +73,13 @@ class ScriptedExchange:
             FUNDING: rows(FUNDING_ROW | {"ccy": "BTC", "bal": "1"}),
             VALUATION: rows({"details": {"trading": "64000", "funding": "64000"}}),
             CONFIG: config("read_only"),
+            POSITIONS: rows(),
+            **dict.fromkeys(EARN, rows()),
         }
+
+    def refuse_all(self, script: Script) -> None:
+        """Answer the reads of every wallet by a script."""
+        self.scripts |= dict.fromkeys((BALANCE, FUNDING, *EARN), script)
 
     def targets(self) -> list[str]:
         """Return the received request targets."""

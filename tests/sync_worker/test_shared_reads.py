@@ -14,6 +14,12 @@ from tests.sync_worker.system import Gateway, Worker
 # Long enough for reads to share, too short for a second try.
 ONE_TRY = 5.0
 SHORT_TRY = 3.2
+REST = [
+    [script.SAVINGS, script.REWARDS],
+    [script.ORDERS, script.ETH],
+    [script.DUAL, script.SOL],
+    [script.POSITIONS],
+]
 
 
 @pytest_asyncio.fixture(name="credential_id", scope="module")
@@ -26,14 +32,14 @@ def used(exchange: ScriptedExchange) -> list[list[str]]:
     return sorted(targets for targets in exchange.connections if targets not in ([], [TIME]))
 
 
-async def test_a_sync_takes_two_connections(
+async def test_reads_share_connections_by_two(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """A wallet is read first on each, and a total or the rights after it."""
+    """The two responses of a connection differ in their shape; two connections are open at once."""
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
 
     assert outcome.status == Status.COMPLETED
-    assert used(scripted) == sorted([[BALANCE, VALUATION], [FUNDING, CONFIG]])
+    assert used(scripted) == sorted([[BALANCE, VALUATION], [FUNDING, CONFIG], *REST])
 
 
 async def test_a_read_does_not_wait_for_one_that_stalls(
@@ -46,16 +52,16 @@ async def test_a_read_does_not_wait_for_one_that_stalls(
 
     trading, funding, _ = outcome.wallets
     assert (trading.verdict, funding.verdict) == (Verdict.FAILED, Verdict.COMPLETE)
-    assert used(scripted) == sorted([[BALANCE], [VALUATION], [FUNDING, CONFIG]])
+    assert used(scripted) == sorted([[BALANCE], [VALUATION], [FUNDING, CONFIG], *REST])
 
 
-async def test_a_short_try_sends_all_reads_at_once(
+async def test_in_a_short_try_reads_share_no_connection(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
     """Two slow reads one after the other might not end in time."""
     await gateway.sync(gateway.request(credential_id, "us", SHORT_TRY))
 
-    assert used(scripted) == sorted([[BALANCE], [VALUATION], [FUNDING], [CONFIG]])
+    assert used(scripted) == sorted([each] for each in script.SIGNED)
 
 
 async def test_a_second_response_on_a_connection_that_stays_open_is_read_again(
@@ -67,4 +73,6 @@ async def test_a_second_response_on_a_connection_that_stays_open_is_read_again(
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
 
     assert outcome.status == Status.COMPLETED
-    assert used(scripted) == sorted([[BALANCE, VALUATION], [VALUATION], [FUNDING, CONFIG], [CONFIG]])
+    again = [pair[1:] for pair in REST if len(pair) > 1]
+    pairs = [[BALANCE, VALUATION], [VALUATION], [FUNDING, CONFIG], [CONFIG]]
+    assert used(scripted) == sorted([*pairs, *REST, *again])

@@ -43,10 +43,10 @@ CODES = st.sampled_from(list(Code))
 
 
 def reading(trading: Code | None, funding: Code | None = None, retry_after: float | None = None) -> Reading:
-    """Return a reading whose wallets failed with these codes, or succeeded."""
+    """Return a reading whose wallets failed with these codes, or succeeded; earn was not due."""
     faults = {"trading": trading, "funding": funding}
     wallets = (failed(name, code) if code else complete(name) for name, code in faults.items())
-    return Reading(tuple(wallets), retry_after)
+    return Reading((*wallets, WalletRead("earn", Verdict.NOT_DUE)), retry_after)
 
 
 def test_all_wallets_read_is_the_last_word() -> None:
@@ -268,6 +268,13 @@ def test_an_incomplete_wallet_is_the_last_word() -> None:
     assert said.wallets[0] == read
 
 
+def test_a_covered_wallet_that_a_connector_forgets_has_failed() -> None:
+    """It never looks as if it were not covered."""
+    said = outcome(a_request(), OKX, Reading((complete("trading"), complete("funding"))), 1)
+
+    assert (said.status, said.wallets[2].error_code) == (Status.PARTIAL, Code.INTERNAL_ERROR)
+
+
 def test_a_code_that_is_not_listed_is_tried_again() -> None:
     """It is treated as passing."""
     assert next_try(reading(Code.EXCHANGE_ERROR), Attempt(1), 120, 1.0) == 2.0
@@ -277,7 +284,8 @@ def test_thousands_of_assets_can_be_sent() -> None:
     """The limit is that of the stream, one mebibyte, far above any ordinary account."""
     many = tuple(Balance(f"COIN{number:05}", Decimal(number)) for number in range(8_000))
 
-    said = outcome(a_request(), OKX, Reading((complete("trading", *many), complete("funding"))), 1)
+    reading = Reading((complete("trading", *many), complete("funding"), complete("earn")))
+    said = outcome(a_request(), OKX, reading, 1)
 
     assert said.status == Status.COMPLETED
     assert len(encode(said)) < MAX_OUTCOME_BYTES

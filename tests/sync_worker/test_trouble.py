@@ -18,7 +18,7 @@ from contracts.syncs import Status, SyncFailed, TotalCheck, Verdict
 from deploy.simulator.okx.accounts import Accounts
 from sync_worker.exchanges.clock import MIN_AGE
 from tests.sync_worker import scripted as script
-from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
+from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, Script, ScriptedExchange
 from tests.sync_worker.system import Gateway, Service, Worker
 from tests.waiting import passed, until
 
@@ -35,13 +35,13 @@ async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[
 async def test_the_wallets_are_read_together_as_they_were_signed(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
-    """Two wallets and the totals are requested, each with its signature; as_of is before the request."""
+    """All wallets and the totals are requested, each with its signature; as_of is before the request."""
     before = datetime.now(UTC)
 
     outcome = await gateway.sync(gateway.request(credential_id, "us"))
 
     assert outcome.status == Status.COMPLETED
-    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION, CONFIG])
+    assert sorted(set(scripted.targets()) - {TIME}) == sorted(script.SIGNED)
     signed = [head for head in scripted.heads if TIME.encode() not in head]
     assert all(b"ok-access-sign: " in head.lower() for head in signed)
     for read in outcome.wallets[:2]:
@@ -210,7 +210,7 @@ async def test_a_clock_that_is_never_right_fails_the_sync(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, credential_id: UUID
 ) -> None:
     """It is measured again once in a try, and not in a loop."""
-    scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal("50102")
+    scripted.refuse_all(script.refusal("50102"))
     await until(passed(MIN_AGE))
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
@@ -297,7 +297,7 @@ async def test_a_broker_that_does_not_answer_is_waited_for(
     outcome = await gateway.outcome(patient)
     assert outcome.status == Status.COMPLETED
     assert outcome.attempt > 1
-    assert len(scripted.targets()) <= 5
+    assert len(scripted.targets()) <= len(script.SIGNED) + 1
 
 
 async def test_a_stopped_worker_finishes_what_it_has_begun(

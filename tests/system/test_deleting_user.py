@@ -66,7 +66,15 @@ async def test_a_deleted_user_is_gone(person: Person, database: Postgres, vault_
     await person.post("/auth/login", {"email": person.email, "password": PASSWORD}, 401)
     stored = await everything(database)
     assert {name for name, text in texts.items() if text in stored} == set()
-    for table in ("balances", "account_wallets", "refresh_families", "session_networks", "known_networks"):
+    for table in (
+        "balances",
+        "account_wallets",
+        "positions",
+        "drift",
+        "refresh_families",
+        "session_networks",
+        "known_networks",
+    ):
         assert await run(database, f"select 1 from {table}") == []  # noqa: S608 - own text
     await until(vault_admin.holds_exactly)
     assert await audited(database, user["id"]) == ["user_deleted", "account_deleted", "secret_destroyed"]

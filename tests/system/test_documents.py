@@ -115,7 +115,7 @@ async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
     assert [(wallet["key"], wallet["covered"]) for wallet in okx["wallets"]] == [
         ("trading", True),
         ("funding", True),
-        ("earn", False),
+        ("earn", True),
     ]
 
 

@@ -86,5 +86,5 @@ async def test_a_program_with_stock_faststream_reads_the_events(person: Person, 
     assert {wallet["wallet"]: wallet["verdict"] for wallet in event["wallets"]} == {
         "trading": "complete",
         "funding": "complete",
-        "earn": "not_covered",
+        "earn": "complete",
     }

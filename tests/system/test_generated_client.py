@@ -121,7 +121,7 @@ async def test_a_generated_client_does_the_main_job(signed_in: Generated) -> Non
     assert isinstance(sync, models.SyncView)
     assert (sync.account_id, sync.success, sync.holdings_count) == (account.id, True, 5)
     assert (sync.status, type(sync.finished_at)) == ("completed", datetime)
-    assert {wallet.wallet: wallet.verdict for wallet in sync.wallets}["earn"] == "not_covered"
+    assert {wallet.wallet: wallet.verdict for wallet in sync.wallets}["earn"] == "complete"
 
     balances = (await client.call("balances", "show_balances", account.id)).parsed
     assert {wallet.wallet: wallet.state for wallet in balances.wallets}["trading"] == "fresh"
@@ -181,7 +181,7 @@ async def test_a_generated_client_reads_words_of_a_later_version(stack: Stack, g
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
         examples = (await client.get("/openapi.json")).json()["components"]["examples"]
     text = json.dumps(examples["SyncView.failed"]["value"])
-    for known in ("failed", "not_covered", "credential_missing"):
+    for known in ("failed", "credential_missing"):
         text = text.replace(f'"{known}"', '"later"')
 
     sync = generated.models.SyncView.from_dict(json.loads(text) | {"new": 1})

@@ -29,7 +29,7 @@ async def test_a_sync_answers_what_the_seed_promises(person: Person) -> None:
     assert {wallet["wallet"]: wallet["verdict"] for wallet in answer["wallets"]} == {
         "trading": "complete",
         "funding": "complete",
-        "earn": "not_covered",
+        "earn": "complete",
     }
     assert await person.get(f"/syncs/{answer['sync_id']}") == answer
 
@@ -66,7 +66,7 @@ async def test_every_digit_arrives(person: Person, name: str) -> None:
     assert {asset: row["borrowed"] or "" for asset, row in trading.items()} == {
         row["ccy"]: row.get("liab", "") for row in simulated.trading
     }
-    assert wallets["earn"] == wallets["earn"] | {"state": "not_covered", "balances": None}
+    assert (wallets["earn"]["state"], wallets["earn"]["balances"]) == ("fresh", [])
 
 
 async def test_holdings_are_summed_over_wallets(person: Person) -> None:
@@ -134,7 +134,7 @@ async def test_a_broken_account_says_what_to_do_and_is_repaired(person: Person, 
         True,
     )
     assert (shown["last_error_code"], bool(shown["next_action"])) == ("credential_missing", True)
-    assert {wallet["state"] for wallet in stale["wallets"]} == {"stale", "not_covered"}
+    assert {wallet["state"] for wallet in stale["wallets"]} == {"stale"}
     assert len(by_asset(stale["wallets"][0]["balances"])) == 3
     assert (await person.get(f"{path}/holdings"))["complete"] is False
 
@@ -221,5 +221,6 @@ async def test_what_is_read_while_it_changes_is_of_one_moment(person: Person) ->
     assert (await person.client.delete(path)).status_code == 204
     await asyncio.gather(*readers)
 
-    assert [wallet for wallet in seen if wallet["state"] == "fresh" and not wallet["balances"]] == []
+    held = [wallet for wallet in seen if wallet["wallet"] != "earn"]
+    assert [wallet for wallet in held if wallet["state"] == "fresh" and not wallet["balances"]] == []
     assert any(wallet["state"] == "fresh" for wallet in seen)

@@ -39,7 +39,7 @@ OPERATIONS = {
     "showMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
     "listExchanges",
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
-    "showBalances", "showHoldings",
+    "showBalances", "showHoldings", "showPositions", "listDrift",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip

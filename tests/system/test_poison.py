@@ -80,7 +80,7 @@ async def test_an_outcome_that_can_not_be_recorded_is_buried_and_its_sync_settle
 
         await until(settled)
     balances = await person.get(f"/accounts/{account}/balances")
-    assert [wallet["state"] for wallet in balances["wallets"]] == ["never_read", "never_read", "not_covered"]
+    assert [wallet["state"] for wallet in balances["wallets"]] == ["never_read"] * 3
 
 
 async def test_an_outcome_with_a_hostile_header_is_buried(

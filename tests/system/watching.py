@@ -35,11 +35,7 @@ class Watched:
     async def amounts(self) -> dict[str, Any]:
         """Return by wallet its state, reason and amounts."""
         wallets = (await self.person.get(f"{self.path}/balances"))["wallets"]
-        return {
-            each["wallet"]: (each["state"], each["error_code"], each["balances"])
-            for each in wallets
-            if each["state"] != "not_covered"
-        }
+        return {each["wallet"]: (each["state"], each["error_code"], each["balances"]) for each in wallets}
 
     async def event(self) -> tuple[str, Any]:
         """Return the kind and data of the next event except those of syncs."""

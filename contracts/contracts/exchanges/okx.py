@@ -39,24 +39,44 @@ OKX = Exchange(
     wallets=(
         Wallet("trading", "Trading account"),
         Wallet("funding", "Funding account"),
-        Wallet("earn", "Earn", covered=False),
+        Wallet("earn", "Earn"),
     ),
     read_only_permissions=frozenset({"read_only"}),
     further_permissions=frozenset({"trade", "withdraw"}),
+    position_wallets=("trading",),
+    valued_wallets=("earn",),
     scheme="okx",
     reads={
         "account_config": Endpoint("GET", "/api/v5/account/config"),
         "account_balance": Endpoint("GET", "/api/v5/account/balance", frozenset({"ccy"})),
         "asset_balances": Endpoint("GET", "/api/v5/asset/balances", frozenset({"ccy"})),
         "asset_valuation": Endpoint("GET", "/api/v5/asset/asset-valuation", frozenset({"ccy"})),
+        "savings_balance": Endpoint("GET", "/api/v5/finance/savings/balance"),
+        "staking_orders": Endpoint("GET", "/api/v5/finance/staking-defi/orders-active"),
+        "dual_orders": Endpoint(
+            "GET", "/api/v5/finance/sfp/dcd/order-history", frozenset({"state", "limit"})
+        ),
+        "eth_staking": Endpoint("GET", "/api/v5/finance/staking-defi/eth/balance"),
+        "sol_staking": Endpoint("GET", "/api/v5/finance/staking-defi/sol/balance"),
+        "stable_rewards": Endpoint("GET", "/api/v5/finance/stable-rewards/balance"),
+        "account_positions": Endpoint("GET", "/api/v5/account/positions"),
     },
     price_reads=(
         PublicRead("tickers", "/api/v5/market/tickers?instType=SPOT"),
         PublicRead("index_tickers", "/api/v5/market/index-tickers?quoteCcy=USD"),
     ),
     verify_reads=frozenset({"account_config"}),
-    sync_reads=frozenset({"account_config", "account_balance", "asset_balances", "asset_valuation"}),
-    row_fields=("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),
+    sync_reads=frozenset(
+        {
+            *("account_config", "account_balance", "asset_balances", "asset_valuation", "account_positions"),
+            *("savings_balance", "staking_orders", "dual_orders", "eth_staking", "sol_staking"),
+            "stable_rewards",
+        }
+    ),
+    row_fields=(
+        *("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),
+        *("amt", "notionalSz", "state"),
+    ),
     # Separate from `regions`, because programs offer those as choices.
     unserved_regions=(
         UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),

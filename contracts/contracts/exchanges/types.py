@@ -158,6 +158,8 @@ class Exchange(msgspec.Struct, frozen=True):
     `read_only_permissions` are the rights of a key that may only read; `further_permissions` are the known
     rights that allow more. A right in neither set is unknown.
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
+    `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
+    exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
     `row_fields` are the fields of its rows that a message about an unreadable row may name.
     `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
@@ -177,6 +179,8 @@ class Exchange(msgspec.Struct, frozen=True):
     verify_reads: frozenset[str]
     sync_reads: frozenset[str]
     asset_names: str = ASSET_NAMES
+    position_wallets: tuple[str, ...] = ()
+    valued_wallets: tuple[str, ...] = ()
     row_fields: tuple[str, ...] = ()
     unserved_regions: tuple[UnservedRegion, ...] = ()
     signing_keys: frozenset[str] = frozenset()

@@ -9,7 +9,16 @@ from typing import Literal
 import msgspec
 
 from deploy.simulator.accounts import Recipe, Store
-from deploy.simulator.okx.rows import FUNDING_ROW, TRADING_ROW, VALUATION_UNITS, Row
+from deploy.simulator.okx.rows import (
+    DUAL_ORDER,
+    FUNDING_ROW,
+    POSITION,
+    SAVINGS_ROW,
+    STAKING_ORDER,
+    TRADING_ROW,
+    VALUATION_UNITS,
+    Row,
+)
 
 
 class Region(StrEnum):
@@ -32,8 +41,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """An account with its one API key and the rows of its wallets.
 
     `account_level` is the account mode (1 spot, 2 futures, 3 multi-currency margin, 4 portfolio margin), `ip`
-    the addresses or networks that the key is bound to, `earn` an amount in USD. Raises ValueError for a row
-    with a field that the exchange does not document, and for an `ip` that is not a valid address.
+    the addresses or networks that the key is bound to. `fixed` is an amount in USD that only the valuation of
+    earn shows, `redeeming` has staked amounts (BETH, OKSOL, USDG) that no list shows, `settled` is a number
+    of ended dual investments, newer than those of `dual`. Raises ValueError for a row with a field that the
+    exchange does not document, and for an `ip` that is not a valid address.
     """
 
     name: str
@@ -48,12 +59,25 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     account_level: Literal["1", "2", "3", "4"] = "1"
     trading: tuple[Row, ...] = ()
     funding: tuple[Row, ...] = ()
-    earn: Decimal = Decimal(0)
+    savings: tuple[Row, ...] = ()
+    staking: tuple[Row, ...] = ()
+    dual: tuple[Row, ...] = ()
+    redeeming: dict[str, str] = {}
+    fixed: Decimal = Decimal(0)
+    settled: int = 0
+    positions: tuple[Row, ...] = ()
     generated: Recipe | None = None
 
     def __post_init__(self) -> None:
-        unknown = [field for row in self.trading for field in row.keys() - TRADING_ROW.keys()]
-        unknown += [field for row in self.funding for field in row.keys() - FUNDING_ROW.keys()]
+        known = (
+            (self.trading, TRADING_ROW),
+            (self.funding, FUNDING_ROW),
+            (self.savings, SAVINGS_ROW),
+            (self.staking, STAKING_ORDER),
+            (self.dual, DUAL_ORDER),
+            (self.positions, POSITION),
+        )
+        unknown = [field for rows, row in known for each in rows for field in each.keys() - row.keys()]
         if unknown:
             raise ValueError(f"account {self.name} has rows with unknown fields: {', '.join(unknown)}")
         for address in self.ip:

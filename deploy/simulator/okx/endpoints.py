@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.simulator.limits import Limit
-from deploy.simulator.okx import payloads
+from deploy.simulator.okx import earn, payloads
 from deploy.simulator.okx.accounts import Permission
 from deploy.simulator.okx.market import Inquiry, index_tickers, tickers
 from deploy.simulator.okx.payloads import Question, feature_unavailable
+from deploy.simulator.okx.positions import account_positions
 from deploy.simulator.okx.rows import Row
+from deploy.simulator.okx.valuation import asset_valuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,14 @@ PRIVATE = {
     ("GET", "/api/v5/account/config"): PrivateEndpoint(Limit(5, 2), payloads.account_config),
     ("GET", "/api/v5/account/balance"): PrivateEndpoint(Limit(10, 2), payloads.account_balance),
     ("GET", "/api/v5/asset/balances"): PrivateEndpoint(Limit(6, 1), payloads.asset_balances),
-    ("GET", "/api/v5/asset/asset-valuation"): PrivateEndpoint(Limit(1, 1), payloads.asset_valuation),
+    ("GET", "/api/v5/asset/asset-valuation"): PrivateEndpoint(Limit(1, 1), asset_valuation),
+    ("GET", "/api/v5/account/positions"): PrivateEndpoint(Limit(10, 2), account_positions),
+    ("GET", "/api/v5/finance/savings/balance"): PrivateEndpoint(Limit(6, 1), earn.savings),
+    ("GET", "/api/v5/finance/staking-defi/orders-active"): PrivateEndpoint(Limit(3, 1), earn.staking_orders),
+    ("GET", "/api/v5/finance/sfp/dcd/order-history"): PrivateEndpoint(Limit(1, 1), earn.dual_orders),
+    ("GET", "/api/v5/finance/staking-defi/eth/balance"): PrivateEndpoint(Limit(6, 1), earn.eth_balance),
+    ("GET", "/api/v5/finance/staking-defi/sol/balance"): PrivateEndpoint(Limit(6, 1), earn.sol_balance),
+    ("GET", "/api/v5/finance/stable-rewards/balance"): PrivateEndpoint(Limit(5, 2), earn.stable_rewards),
     ("GET", "/api/v5/asset/currencies"): PrivateEndpoint(Limit(6, 1), payloads.nothing),
     ("POST", "/api/v5/trade/order"): PrivateEndpoint(Limit(60, 2), feature_unavailable, Permission.TRADE),
     ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(Limit(2, 1), feature_unavailable, Permission.TRADE),

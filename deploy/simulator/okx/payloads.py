@@ -13,7 +13,6 @@ from deploy.simulator.okx.rows import (
     ACCOUNT_CONFIG,
     FUNDING_ROW,
     TRADING_ROW,
-    VALUATION_UNITS,
     Row,
 )
 
@@ -21,7 +20,6 @@ MAX_CURRENCIES = 20
 SPOT_MODE = "1"
 # Enough digits for the exact product of an amount and a price.
 EXACT = Context(prec=60)
-VALUATION_DIGITS = Decimal("1E-18")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +61,10 @@ def account_config(question: Question) -> list[Row]:
 def account_balance(question: Question) -> list[Row]:
     """Return the trading wallet; its totals cover the whole wallet, whichever currencies are requested."""
     now = milliseconds(question.now)
-    total = _text(_trading_value(question))
+    total = text_of(trading_value(question))
     margin = {} if question.account.account_level == SPOT_MODE else {"adjEq": total, "availEq": total}
     details = [
-        row | {"eqUsd": _text(question.in_usd(row["eq"], row["ccy"])), "uTime": now}
+        row | {"eqUsd": text_of(question.in_usd(row["eq"], row["ccy"])), "uTime": now}
         for row in _wanted(question.query, question.account.trading, TRADING_ROW)
         if Decimal(row["cashBal"]) or Decimal(row["eq"])
     ]
@@ -77,25 +75,6 @@ def asset_balances(question: Question) -> list[Row]:
     """Return the funding wallet without zero balances."""
     rows = _wanted(question.query, question.account.funding, FUNDING_ROW)
     return [row for row in rows if Decimal(row["bal"]) > 0]
-
-
-def asset_valuation(question: Question) -> list[Row]:
-    """Return the value of every wallet in one unit, by default BTC; the total sums the rounded parts."""
-    unit = question.query.get("ccy", "BTC")
-    if unit not in VALUATION_UNITS.split():
-        raise Refused("51000", "ccy")
-    values = {
-        "trading": _trading_value(question),
-        "funding": _sum(question.in_usd(row["bal"], row["ccy"]) for row in question.account.funding),
-        "earn": question.account.earn,
-        "classic": Decimal(0),
-    }
-    parts = {
-        wallet: EXACT.quantize(EXACT.divide(value, question.prices[unit]), VALUATION_DIGITS)
-        for wallet, value in values.items()
-    }
-    details = {wallet: _text(part) for wallet, part in parts.items()}
-    return [{"totalBal": _text(_sum(parts.values())), "ts": milliseconds(question.now), "details": details}]
 
 
 def nothing(_question: object) -> list[Row]:
@@ -116,14 +95,16 @@ def _wanted(query: Mapping[str, str], rows: Iterable[Row], complete: Row) -> lis
     return [complete | row for row in rows if not wanted or row["ccy"] in wanted]
 
 
-def _trading_value(question: Question) -> Decimal:
-    return _sum(question.in_usd(row["eq"], row["ccy"]) for row in question.account.trading)
+def trading_value(question: Question) -> Decimal:
+    """Return the worth of the trading wallet in USD."""
+    return sum_of(question.in_usd(row["eq"], row["ccy"]) for row in question.account.trading)
 
 
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
+def sum_of(amounts: Iterable[Decimal]) -> Decimal:
+    """Sum amounts exactly."""
     return reduce(EXACT.add, amounts, Decimal(0))
 
 
-def _text(amount: Decimal) -> str:
+def text_of(amount: Decimal) -> str:
     """Format an amount in full, without an exponent and trailing zeros."""
     return f"{amount.normalize(EXACT):f}"

@@ -1,7 +1,8 @@
 """The documented rows of the account endpoints, with the values that unused fields have there.
 
 Source: the exchange's documentation of /api/v5/account/balance, /api/v5/account/config and
-/api/v5/asset/balances. An empty string means that a field does not apply to the account's mode, not zero.
+/api/v5/asset/balances, of the earn products and of /api/v5/account/positions. An empty string means that a
+field does not apply to the account's mode, not zero.
 """
 
 from typing import Any
@@ -56,4 +57,47 @@ ACCOUNT_CONFIG = _row(
     spotBorrowAutoRepay=False,
     spotTraderInsts=[],
     traderInsts=[],
+)
+
+SAVINGS_ROW = _row(empty="ccy redemptAmt", zero="amt earnings loanAmt pendingAmt", rate="0.01")
+
+STAKING_ORDER = _row(
+    empty="ordId ccy tag estSettlementTime cancelRedemptionDeadline purchasedTime",
+    state="1",
+    productId="101",
+    protocol="Polkadot",
+    protocolType="defi",
+    term="0",
+    apy="0.07",
+    investData=[],
+    earningData=[],
+    fastRedemptionData=[],
+)
+
+DUAL_ORDER = _row(
+    empty="""ordId quoteId notionalSz notionalCcy yieldSz yieldCcy settleSz settleCcy settlePx settleTime
+        redeemStartTime redeemEndTime""",
+    state="live",
+    productId="BTC-USDT-270326-77000-C",
+    baseCcy="BTC",
+    quoteCcy="USDT",
+    uly="BTC-USD",
+    strike="77000",
+    absYield="0.008",
+    annualizedYield="0.18",
+    expTime="1806134400000",
+    cTime="1795651200000",
+    uTime="1795651200000",
+)
+
+# One position; most amounts are empty for one kind of instrument or another.
+POSITION = _row(
+    empty="""adl availPos avgPx baseBal baseBorrowed baseInterest bePx bizRefId bizRefType cTime ccy
+        clSpotInUseAmt deltaBS deltaPA fee fundingFee gammaBS gammaPA hedgedPos idxPx imr instId instType
+        interest last lever liab liabCcy liqPenalty liqPx margin markPx maxSpotInUseAmt mgnMode mgnRatio mmr
+        nonSettleAvgPx notionalUsd optVal pendingCloseOrdLiabVal pnl pos posCcy posId quoteBal quoteBorrowed
+        quoteInterest realizedPnl settledPnl spotInUseAmt spotInUseCcy thetaBS thetaPA tradeId uTime upl
+        uplLastPx uplRatio uplRatioLastPx usdPx vegaBS vegaPA""",
+    posSide="net",
+    closeOrderAlgo=[],
 )

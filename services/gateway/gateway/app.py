@@ -64,7 +64,18 @@ from gateway.outbox.relay import Relay
 from gateway.prices.readings import Readings
 from gateway.prices.requests import PriceRequests
 from gateway.proxies import Proxies
-from gateway.routes import accounts, auth, currencies, documents, exchanges, me, portfolio, prices, syncs
+from gateway.routes import (
+    accounts,
+    auth,
+    currencies,
+    documents,
+    exchanges,
+    me,
+    portfolio,
+    positions,
+    prices,
+    syncs,
+)
 from gateway.routes.admin import dead_letters, status, users
 from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
@@ -85,7 +96,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-PART_OF_API = (auth, me, exchanges, accounts, portfolio, syncs, prices, currencies)
+PART_OF_API = (auth, me, exchanges, accounts, positions, portfolio, syncs, prices, currencies)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
 _application = partial(
@@ -167,6 +178,11 @@ def listeners(settings: Settings, provided: Provided, ending: Ending, bus: Bus) 
     ]
 
 
+def _recorder(settings: Settings, pool: Pool, relay: Relay) -> Recorder:
+    patience = timedelta(seconds=settings.loss_confirmation_seconds)
+    return Recorder(pool, relay, patience, settings.drift_tolerance)
+
+
 def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
@@ -176,7 +192,7 @@ def composed(
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
     announcer, passwords = Announcer(bus, waiters), Passwords(settings.passwords_at_once)
-    recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds))
+    recorder = _recorder(settings, pool, relay)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))

@@ -1,5 +1,6 @@
 """The gateway's settings, from its environment and the files that it names."""
 
+from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -20,11 +21,12 @@ from chassis.settings import (
     whole_number,
 )
 from chassis.settings import OPTIONAL as RUNNING
-from contracts.values import Secret
+from contracts.values import Secret, parse_amount
 from contracts.wire.key_files import SigningKeys, read_signing_keys
 from contracts.wire.pinning import read_fingerprints
 from gateway.accounts.credentials import Pinned
 from gateway.limits import DAY, MINUTE, Limits, Policy
+from gateway.portfolio.drift import Tolerance
 from gateway.proxies import Network, network
 
 DEFAULT_PORT = 3000
@@ -48,6 +50,8 @@ DEFAULTS = {
     "SYNC_CACHE_SECONDS": "5",
     "PRICE_SECONDS": "60",
     "RATES_SECONDS": "3600",
+    "DRIFT_TOLERANCE_SHARE": "0.01",
+    "DRIFT_TOLERANCE_USD": "1",
     "SYNC_LIMIT_PER_MINUTE": "60",
     "SYNC_ALL_LIMIT_PER_MINUTE": "6",
     "LOGIN_FAILURE_LIMIT_PER_MINUTE": "20",
@@ -92,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
     sync_cache_seconds: float
     price_seconds: float
     rates_seconds: float
+    drift_tolerance: Tolerance
     limits: Limits
     submissions_at_once: int
     passwords_at_once: int
@@ -129,6 +134,9 @@ def load(environ: Environment) -> Settings:
         sync_cache_seconds=parsed(environ, "SYNC_CACHE_SECONDS", _seconds_or_0),
         price_seconds=parsed(environ, "PRICE_SECONDS", seconds),
         rates_seconds=parsed(environ, "RATES_SECONDS", seconds),
+        drift_tolerance=Tolerance(
+            parsed(environ, "DRIFT_TOLERANCE_SHARE", _amount), parsed(environ, "DRIFT_TOLERANCE_USD", _amount)
+        ),
         limits=limits(environ),
         submissions_at_once=parsed(environ, "SUBMISSIONS_AT_ONCE", whole_number),
         passwords_at_once=parsed(environ, "PASSWORDS_AT_ONCE", whole_number),
@@ -207,6 +215,13 @@ def _seconds_or_0(text: str) -> float:
 
 def _passwords(text: str) -> tuple[Secret, ...]:
     return tuple(map(Secret, content(text).decode().split("\n")))
+
+
+def _amount(text: str) -> Decimal:
+    amount = parse_amount(text)
+    if amount < 0:
+        raise ValueError("it is negative")
+    return amount
 
 
 def _signing_keys(text: str) -> SigningKeys:

@@ -19,7 +19,8 @@ log = structlog.get_logger()
 def words_of(read: WalletRead, code: str, exchange: Exchange) -> str:
     """Return our text for the fault of a wallet, with only the known sentences of the worker's."""
     if read.verdict in READ:
-        return _words_of_rows(read) or fault_of(code).words
+        part = _words_of_part(read) if code == Code.UNREAD_PARTS else ""
+        return " ".join(filter(None, (part, _words_of_rows(read)))) or fault_of(code).words
     if code == Code.EXCHANGE_ERROR:
         number, endpoint = read.exchange_code or "unreadable", read.endpoint or "not named"
         return f"{fault_of(code).words} (code {number}, read {endpoint})"
@@ -51,6 +52,12 @@ def in_own_words(refused: Refused, exchange: str | None = None) -> Refused:
         detail=" ".join(part for part in (sentences, numbered) if part),
         retry_after=None if wait is None else min(max(wait, 0.0), MAX_RETRY_AFTER),
     )
+
+
+def _words_of_part(read: WalletRead) -> str:
+    """Return a text that names the read of the part that a list lacks."""
+    words = fault_of(Code.UNREAD_PARTS).words
+    return f"{words} (read {read.endpoint})" if read.endpoint else words
 
 
 def _words_of_rows(read: WalletRead) -> str:

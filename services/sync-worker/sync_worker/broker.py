@@ -20,13 +20,17 @@ AUTHORIZE_SECONDS = 3.0
 
 
 class Access(msgspec.Struct, frozen=True):
-    """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit."""
+    """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit.
+
+    `lately_empty` are the wallets that may be left unread if the exchange values them at nothing.
+    """
 
     credential_id: UUID
     exchange: str
     region: str
     grant: str
     ends: float
+    lately_empty: frozenset[str] = frozenset()
 
 
 class Broker:

@@ -136,7 +136,8 @@ class Handlers:
 
 def _access(request: SyncRequested | Verify, seconds: float) -> Access:
     ends = time.monotonic() + seconds - LAST_WORD_SECONDS
-    return Access(request.credential_id, request.exchange, request.region, request.grant, ends)
+    empty = frozenset(request.lately_empty if isinstance(request, SyncRequested) else ())
+    return Access(request.credential_id, request.exchange, request.region, request.grant, ends, empty)
 
 
 def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:

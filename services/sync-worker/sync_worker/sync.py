@@ -3,7 +3,7 @@
 import msgspec
 
 from contracts.exchanges.types import Exchange
-from contracts.faults import Actor, Code, Failure, fault_of
+from contracts.faults import Actor, Code, Failure, failure, fault_of
 from contracts.syncs import (
     MAX_OUTCOME_BYTES,
     READ,
@@ -31,6 +31,7 @@ OWN_PARTS_DELAY = 6.25
 MAX_DELIVERIES = 45
 # The user must act on these, but the other wallet may become readable meanwhile.
 OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
+FORGOTTEN = failure(Code.INTERNAL_ERROR)
 # The longest delay of a redelivery.
 MAX_DELAY = 60.0
 # Below MAX_DELAY, because jitter adds up to a fifth.
@@ -145,13 +146,13 @@ def _outcome(
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
-    """Return the wallets in the order of the catalogue, including those that are not covered."""
+    """Return the wallets in the order of the catalogue; one that a connector forgot has failed."""
     reads = {read.wallet: read for read in reading.wallets}
-    not_covered = (
-        WalletRead(wallet.key, Verdict.NOT_COVERED) for wallet in exchange.wallets if not wallet.covered
+    return tuple(
+        reads.get(wallet.key)
+        or (unread(wallet.key, FORGOTTEN) if wallet.covered else WalletRead(wallet.key, Verdict.NOT_COVERED))
+        for wallet in exchange.wallets
     )
-    reads |= {read.wallet: read for read in not_covered}
-    return tuple(reads[wallet.key] for wallet in exchange.wallets)
 
 
 def _rank(read: WalletRead) -> int:

@@ -76,6 +76,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     `stated` is the total in the same response in USD, None if missing; `updated` is the time at which the
     exchange says it last looked at the account. `prices` are the USD prices of one unit of each currency.
+    `lists_all` is false if the exchange values products of the wallet that are in no list.
     """
 
     balances: tuple[Balance, ...]
@@ -84,6 +85,7 @@ class Listed(msgspec.Struct, frozen=True):
     unreadable: tuple[UnreadableRow, ...] = ()
     updated: datetime | None = None
     prices: Mapping[str, Decimal] = NO_PRICES
+    lists_all: bool = True
 
     @property
     def has_amounts(self) -> bool:
@@ -159,7 +161,7 @@ def check_total(listed: Listed, valued: Decimal | None, tolerance: Decimal = TOL
     Raises ContradictoryTotal if the list has no amounts but either total is not zero, and if its worth
     contradicts its own total. If its worth is unknown, it is not compared.
     """
-    for total in (listed.stated, valued):
+    for total in (listed.stated, valued if listed.lists_all else None):
         if total is not None and abs(total) > DUST and not listed.has_amounts:
             raise ContradictoryTotal("The list is empty.")
     fits, difference = _held_against_its_own(listed, tolerance)

@@ -32,7 +32,7 @@ async def test_what_was_read_and_the_key_go_with_the_account(
 ) -> None:
     """Numbers, name and hint are deleted, the key is destroyed at once, and the audit has one row."""
     await synced(pool, account, READ_ONLY)
-    assert len(await run(database, "select 1 from balances")) == 2
+    assert len(await run(database, "select 1 from balances")) == 3
 
     await deleting.delete(account.user_id, account.id)
 

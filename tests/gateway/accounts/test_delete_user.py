@@ -129,7 +129,7 @@ async def test_another_user_keeps_everything(
     assert await run(database, "select id, exchange_uid from accounts where deleted_at is null") == [
         (kept.id, "1")
     ]
-    assert await run(database, "select count(*) from balances") == [(2,)]
+    assert await run(database, "select count(*) from balances") == [(3,)]
     states = await run(database, "select id, state from credentials where user_id = %s", theirs.id)
     assert dict(states) == {kept.credential_id: "live", pending: "pending"}
 

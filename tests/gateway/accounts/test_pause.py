@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from uuid_utils.compat import uuid7
 
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code
 from contracts.syncs import Rights, Status, SyncCompleted, SyncFailed, SyncOutcome, Verdict, WalletRead
 from contracts.values import Balance
@@ -53,7 +54,7 @@ def outcome(
     """Return an outcome that read both wallets, with the grant of the given credential if any."""
     wallets = tuple(
         WalletRead(name, Verdict.COMPLETE, datetime.now(UTC), (Balance("BTC", Decimal(total)),))
-        for name in ("trading", "funding")
+        for name in OKX.covered_wallets
     )
     text = None
     if made_with is not None:
@@ -131,7 +132,7 @@ async def test_a_key_that_is_not_what_it_must_be_stores_nothing_and_pauses(
     sync = await synced(pool, account, rights, total="666.123456789")
 
     assert (sync.status, sync.error_code, sync.holdings_count) == (Status.FAILED, reason, None)
-    assert await wallets(pool, account) == {"trading": (reason, ["1"]), "funding": (reason, ["1"])}
+    assert await wallets(pool, account) == dict.fromkeys(OKX.covered_wallets, (reason, ["1"]))
     assert "666.123456789" not in json.dumps(await rows(database, "select wallets::text from syncs"))
     pause = await paused(pool, account)
     assert pause is not None
@@ -241,7 +242,7 @@ async def test_while_paused_only_proven_numbers_count(pool: Pool, account: Accou
     for sync in (unproven, rightless):
         assert (sync.status, sync.error_code) == (Status.FAILED, Code.OTHER_ACCOUNT)
     assert proven.status is Status.COMPLETED
-    assert await wallets(pool, account) == {"trading": (None, ["2"]), "funding": (None, ["2"])}
+    assert await wallets(pool, account) == dict.fromkeys(OKX.covered_wallets, (None, ["2"]))
     assert await paused(pool, account) is not None
 
 

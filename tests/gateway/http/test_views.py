@@ -94,22 +94,24 @@ def test_a_wallet_whose_last_read_failed_is_stale_and_says_why() -> None:
     assert view.balances[0].total == "1"
 
 
-def test_a_wallet_that_is_not_covered_is_named() -> None:
-    """A wallet that the system does not read is shown as such."""
+def test_a_wallet_that_was_never_read_is_named() -> None:
+    """Every wallet of the exchange is shown, also before the first sync."""
     view = balances_view(Held(ACCOUNT, [], []))
 
-    assert [wallet.state for wallet in view.wallets] == [
-        WalletState.NEVER_READ,
-        WalletState.NEVER_READ,
-        WalletState.NOT_COVERED,
-    ]
+    assert {wallet.wallet: wallet.state for wallet in view.wallets} == dict.fromkeys(
+        ("trading", "funding", "earn"), WalletState.NEVER_READ
+    )
 
 
 def test_holdings_of_an_account_never_read_are_unknown() -> None:
     """Without any read wallet, holdings are null, not empty."""
     view = holdings_view(Held(ACCOUNT, [], []))
 
-    assert (view.holdings, view.complete, view.missing_wallets) == (None, False, ("trading", "funding"))
+    assert (view.holdings, view.complete, view.missing_wallets) == (
+        None,
+        False,
+        ("trading", "funding", "earn"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,18 +126,20 @@ def test_holdings_are_complete_only_when_every_covered_wallet_is_fresh(
     funding: StoredWallet, *, complete: bool
 ) -> None:
     """A stale or missing wallet makes the sums incomplete."""
-    assert holdings_view(Held(ACCOUNT, [stored("trading"), funding], [])).complete is complete
+    wallets = [stored("trading"), funding, stored("earn")]
+
+    assert holdings_view(Held(ACCOUNT, wallets, [])).complete is complete
 
 
 @pytest.mark.parametrize(
-    ("seconds", "stale", "complete"), [(-1, (), True), (1, ("trading", "funding"), False)]
+    ("seconds", "stale", "complete"), [(-1, (), True), (1, ("trading", "funding", "earn"), False)]
 )
 def test_holdings_of_before_a_restore_are_not_complete(
     seconds: int, stale: tuple[str, ...], *, complete: bool
 ) -> None:
     """A wallet that was not read since a restore may be older than the last balances that the user saw."""
     restored_at = NOW + timedelta(seconds=seconds)
-    wallets = [stored("trading"), stored("funding")]
+    wallets = [stored("trading"), stored("funding"), stored("earn")]
 
     view = holdings_view(Held(ACCOUNT, wallets, []), Restore(restored_at, NOW - timedelta(days=1)))
 

@@ -1,5 +1,6 @@
 """Outcomes as a worker writes them, recorded, and the API's view of them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from contracts.faults import Code
@@ -24,17 +25,22 @@ from gateway.rows.syncs import Sync
 from gateway.store.pool import Pool
 from gateway.syncs.record import record
 
-NOT_COVERED = WalletRead("earn", Verdict.NOT_COVERED)
-
 
 def failed(wallet: str) -> WalletRead:
     """Return a wallet that was not read."""
     return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
 
 
+def earn(wallets: Sequence[WalletRead]) -> WalletRead:
+    """Return an empty earn wallet that was read with the others, or failed with them."""
+    times = [wallet.as_of for wallet in wallets if wallet.as_of is not None]
+    return WalletRead("earn", Verdict.COMPLETE, min(times), ()) if times else failed("earn")
+
+
 def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
-    """Return the outcome that a worker would publish."""
-    reads = (*wallets, NOT_COVERED)
+    """Return the outcome that a worker would publish; an earn wallet is added if none is given."""
+    given = any(wallet.wallet == "earn" for wallet in wallets)
+    reads = wallets if given else (*wallets, earn(wallets))
     status = status_of(reads)
     if status is Status.FAILED:
         return SyncFailed(sync.id, sync.account_id, "okx", Code.EXCHANGE_TIMEOUT, "late", reads)

@@ -200,7 +200,7 @@ async def test_a_time_outside_of_the_sync_s_life_ends_it_as_clock_disagrees(
     ended = await recorded(pool, sync, as_of)
 
     assert (ended.status, ended.error_code) == ("failed", Code.CLOCK_DISAGREES)
-    assert {each.error_code for each in ended.wallets} == {Code.CLOCK_DISAGREES, None}
+    assert {each.error_code for each in ended.wallets} == {Code.CLOCK_DISAGREES}
     assert sync_view(ended, (), Stand()).error == FAULTS[Code.CLOCK_DISAGREES].words
     held = await find_held(pool, account.user_id, account.id)
     trading, funding, _ = balances_view(held).wallets

@@ -6,9 +6,10 @@ from uuid import UUID
 from gateway.errors import NotFound
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held
+from gateway.rows.drift import Drift, StoredPositions
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.schedules import Schedule
-from gateway.store import accounts, balances, pauses, schedules
+from gateway.store import accounts, balances, drift, pauses, schedules
 from gateway.store.pool import Connection, Pool
 
 
@@ -37,6 +38,29 @@ async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:
     if held is None:
         raise NotFound
     return held
+
+
+async def find_positions(
+    pool: Pool, user_id: UUID, account_id: UUID
+) -> tuple[Account, list[StoredPositions]]:
+    """Find an account of a user with the open positions of its wallets; raises NotFound."""
+    async with pool.transaction(snapshot=True) as connection:
+        account = await owned(connection, user_id, account_id)
+        return account, await drift.list_positions(connection, account_id)
+
+
+async def list_drift(
+    pool: Pool, user_id: UUID, account_id: UUID, before: int | None, most: int
+) -> tuple[list[Drift], bool]:
+    """List the comparisons of the last `most` syncs before a number, and say whether older ones exist.
+
+    Raises NotFound.
+    """
+    async with pool.transaction(snapshot=True) as connection:
+        await owned(connection, user_id, account_id)
+        listed = await drift.list_drift(connection, account_id, before, most + 1)
+    numbers = sorted({each.sync_number for each in listed}, reverse=True)
+    return [each for each in listed if each.sync_number in numbers[:most]], len(numbers) > most
 
 
 async def owned(connection: Connection, user_id: UUID, account_id: UUID) -> Account:

@@ -125,7 +125,8 @@ class SyncDays(msgspec.Struct, frozen=True):
 class AmountView(msgspec.Struct, frozen=True):
     """One asset; an amount that the exchange did not report is null, never zero.
 
-    `stale_as_of` is when the amount was read, if the newest list could not supply it.
+    `in_bots` is the part of `total` that trading bots of the exchange hold. `stale_as_of` is when the amount
+    was read, if the newest list could not supply it.
     """
 
     asset: str
@@ -134,6 +135,7 @@ class AmountView(msgspec.Struct, frozen=True):
     locked: AmountText | None
     borrowed: AmountText | None
     stale_as_of: datetime | None
+    in_bots: AmountText | None
 
 
 class UnconfirmedView(msgspec.Struct, frozen=True):
@@ -382,6 +384,7 @@ def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
         _text(of.locked),
         _text(of.borrowed),
         of.stale_as_of,
+        _text(of.in_bots),
         of.wallets,
         *(worth_of(of.total, prices(of.asset)) if prices else ()),
     )
@@ -395,6 +398,7 @@ def _amounts(of: Balance) -> AmountView:
         _text(of.locked),
         _text(of.borrowed),
         of.stale_as_of if isinstance(of, StoredBalance) else None,
+        _text(of.in_bots),
     )
 
 

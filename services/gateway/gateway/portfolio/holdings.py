@@ -42,6 +42,7 @@ class Holding(msgspec.Struct, frozen=True):
     borrowed: Decimal | None
     wallets: tuple[str, ...]
     stale_as_of: datetime | None
+    in_bots: Decimal | None = None
 
 
 class Holdings(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
     if len(parts) == 1:  # most assets are in one wallet
         (one,) = parts
         amounts = (one.total, one.available, one.locked, one.borrowed)
-        return Holding(asset, *amounts, (one.wallet,), one.stale_as_of)
+        return Holding(asset, *amounts, (one.wallet,), one.stale_as_of, one.in_bots)
     return Holding(
         asset=asset,
         total=_exact_sum([balance.total for balance in parts]),
@@ -114,6 +115,7 @@ def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
         borrowed=_sum_known([balance.borrowed for balance in parts if balance.borrowed is not None]),
         wallets=tuple(balance.wallet for balance in parts),
         stale_as_of=min((each.stale_as_of for each in parts if each.stale_as_of), default=None),
+        in_bots=_sum_known([each.in_bots for each in parts if each.in_bots is not None]),
     )
 
 

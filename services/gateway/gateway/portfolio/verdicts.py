@@ -8,11 +8,13 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
+    NOTHING_USD,
     READ,
     Status,
     SyncFailed,
     SyncOutcome,
     TotalCheck,
+    Totals,
     Verdict,
     WalletRead,
     holdings_count,
@@ -20,6 +22,7 @@ from contracts.syncs import (
 )
 from contracts.values import amount_text
 from contracts.wire.envelope import Malformed
+from gateway.portfolio.emptiness import left_out
 from gateway.rows.syncs import Ending, ReadDetail, WalletVerdict
 from gateway.syncs.bounds import check_bounds
 from gateway.wording import known_rows, words_of
@@ -86,15 +89,21 @@ def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:
 
 def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
     """Limit the time of a read to its recording time, so that no number is dated in the future."""
-    if read.as_of is None or read.as_of <= recorded_at:
-        return read
-    return msgspec.structs.replace(read, as_of=recorded_at)
+    times = {
+        name: recorded_at
+        for name in ("as_of", "positions_as_of")
+        if (told := getattr(read, name)) is not None and told > recorded_at
+    }
+    return msgspec.structs.replace(read, **times) if times else read
 
 
 def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
-    """Return the oldest read time of a sync that read every wallet this version covers, else None."""
+    """Return the oldest read time of a sync that read every wallet this version covers, else None.
+
+    The time of a wallet that was not due is that of its valuation.
+    """
     covered = EXCHANGES[exchange].covered_wallets
-    complete = [read.wallet for read in reads if read.verdict is Verdict.COMPLETE]
+    complete = [read.wallet for read in reads if read.verdict in {Verdict.COMPLETE, Verdict.NOT_DUE}]
     if status_of(reads) is not Status.COMPLETED or complete != list(covered):
         return None
     return min((read.as_of for read in reads if read.as_of is not None), default=None)
@@ -124,10 +133,19 @@ def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> Wallet
     """Reduce a read to what this version understands; raises Malformed."""
     if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
+    if read.verdict is Verdict.NOT_DUE:
+        return _unread_rightly(exchange, read)
+    return _understood(exchange, read)
+
+
+def _understood(exchange: Exchange, read: WalletRead) -> WalletRead:
     if "\0" in (read.error or ""):
         raise Malformed("the words of a wallet can not be words")
-    if read.verdict in READ:
+    if read.wallet not in exchange.position_wallets:
+        read = msgspec.structs.replace(read, positions=None, positions_as_of=None, positions_code=None)
+    if read.verdict in READ or read.positions is not None or read.totals is not None:
         check_bounds(exchange, read)
+    if read.verdict in READ:
         read = msgspec.structs.replace(read, unreadable=known_rows(read))
     if read.verdict is Verdict.COMPLETE:
         return msgspec.structs.replace(read, error_code=None, error=None)
@@ -136,13 +154,35 @@ def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> Wallet
         return msgspec.structs.replace(read, error_code=code, error=words_of(read, code, exchange))
     code = read.error_code or Code.INTERNAL_ERROR
     return WalletRead(
-        entry.key,
+        read.wallet,
         read.verdict,
         error_code=code,
         error=words_of(read, code, exchange),
         exchange_code=read.exchange_code,
         endpoint=read.endpoint,
+        totals=_valued(read),
+        positions=read.positions,
+        positions_as_of=read.positions_as_of,
+        positions_code=read.positions_code,
     )
+
+
+def _unread_rightly(exchange: Exchange, read: WalletRead) -> WalletRead:
+    """Return a wallet that was not due, with its valuation; as failed if the exchange values it at more.
+
+    Raises Malformed.
+    """
+    check_bounds(exchange, read)
+    valued = None if read.totals is None else read.totals.valued
+    said = WalletRead(read.wallet, read.verdict, read.as_of, totals=_valued(read))
+    nothing = valued is not None and abs(valued) <= NOTHING_USD
+    known = read.as_of is not None and read.wallet in exchange.valued_wallets
+    return said if nothing and known else left_out(said)
+
+
+def _valued(read: WalletRead) -> Totals | None:
+    """Return only the exchange's valuation of a wallet that was not read."""
+    return None if read.totals is None else Totals(valued=read.totals.valued)
 
 
 def _verdict(read: WalletRead) -> WalletVerdict:

@@ -5,8 +5,9 @@ from datetime import timedelta
 import msgspec
 
 from contracts.faults import Code, fault_of
-from contracts.syncs import READ, Verdict, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Verdict, WalletRead
 from contracts.values import Balance
+from gateway.portfolio.emptiness import checked
 from gateway.portfolio.losses import Moment, judge_losses
 from gateway.portfolio.verdicts import read_detail
 from gateway.rows.balances import Detail, HeldList, Missing, StoredBalance, StoredWallet
@@ -34,28 +35,39 @@ def judge(
 
     A list that lacks assets without a confirmation is stored beside the old one, which stays and is stale.
     The read then counts as incomplete.
+    Where a part of the wallet was not read, the assets that the list lacks keep their amounts, as stale.
     """
     number, before = sync.number, before or StoredWallet(read.wallet, None, None, None, None)
-    if read.verdict is Verdict.NOT_COVERED or before.sync_number >= number:
+    if before.sync_number >= number:
+        return Kept(read)
+    read = checked(sync, read, before, old)
+    if read.verdict in LEFT_OUT:
         return Kept(read)
     if read.verdict not in READ:
         return Kept(read, _unread(number, read, before))
-    held = [balance.asset for balance in old if balance.total or balance.borrowed]
+    stays = _perhaps_unread(read, before, old)
+    held = [each.asset for each in old if (each.total or each.borrowed) and each.asset not in stays]
     moment = Moment(sync.requested_at, sync.now, patience)
     losses = judge_losses(held, read, before.known.missing, moment)
     if losses.missing is None:
-        return Kept(read, _accepted(number, read), _list(read, before, old))
+        return Kept(read, _accepted(number, read), _list(read, before, old, stays))
     told = _told(read, losses.missing)
     if losses.released:
         wallet = _accepted(number, told, losses.missing)
-        return Kept(told, wallet, _list(told, before, old, frozenset(losses.missing.assets)))
+        return Kept(told, wallet, _list(told, before, old, stays | losses.missing.assets.keys()))
     rest = [balance for balance in old if balance.asset not in losses.gone]
     return Kept(told, _held_back(number, told, before, losses.missing), rest if losses.gone else None)
 
 
 def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> StoredWallet:
     incomplete = read.verdict is Verdict.INCOMPLETE
-    detail = Detail(number, incomplete=incomplete, missing=missing, **read_detail(read).shared())
+    detail = Detail(
+        number,
+        incomplete=incomplete,
+        missing=missing,
+        unread_parts=read.unread_parts,
+        **read_detail(read).shared(),
+    )
     return StoredWallet(
         read.wallet, read.as_of, read.total_check, read.error_code, read.error, number, detail
     )
@@ -73,6 +85,20 @@ def _list(
         if balance.asset in unreadable | missing
     ]
     return [*listed, *stale]
+
+
+def _perhaps_unread(read: WalletRead, before: StoredWallet, old: list[StoredBalance]) -> frozenset[str]:
+    """Return the assets that a list lacks and that may be in a part of the wallet that was not read.
+
+    If the part was not read for the old list either, only the assets that were stale then may be in it.
+    """
+    if not read.unread_parts:
+        return frozenset()
+    listed = {each.asset for each in read.balances or ()}
+    known = set(read.unread_parts) <= set(before.known.unread_parts)
+    return frozenset(
+        each.asset for each in old if each.asset not in listed and (each.stale_as_of or not known)
+    )
 
 
 def _told(read: WalletRead, missing: Missing) -> WalletRead:

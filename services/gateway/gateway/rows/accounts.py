@@ -33,7 +33,8 @@ class Account(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """An account to sync; `now` is the time of the database's clock.
 
-    `cached` is its newest sync, if that completed with its present key a moment ago.
+    `cached` is its newest sync, if that completed with its present key a moment ago. `lately_empty` are the
+    wallets that held nothing when they were read, less than an hour ago.
     """
 
     id: UUID
@@ -42,3 +43,4 @@ class Asked(msgspec.Struct, frozen=True):
     credential_id: UUID | None
     now: datetime
     cached: UUID | None = None
+    lately_empty: Sequence[str] = ()

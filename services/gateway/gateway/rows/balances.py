@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import CodeText
+from contracts.faults import CodeText, EndpointName
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
 from gateway.rows.accounts import Account
@@ -34,7 +34,8 @@ class HeldList(msgspec.Struct, frozen=True):
 class Detail(ReadDetail, frozen=True):
     """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
-    `incomplete` is true if the list is the newest one but lacks rows. The inherited fields are of the last
+    `incomplete` is true if the list is the newest one but lacks rows. `unread_parts` are the reads of
+    parts that it lacks. The inherited fields are of the last
     read.
     """
 
@@ -42,6 +43,7 @@ class Detail(ReadDetail, frozen=True):
     incomplete: bool = False
     held: HeldList | None = None
     missing: Missing | None = None
+    unread_parts: tuple[EndpointName, ...] = ()
 
 
 class StoredWallet(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse an amount that is not finite; the gateway checked its digits when it recorded it."""
-        for amount in (self.total, self.available, self.locked, self.borrowed):
+        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots):
             if amount is not None and not amount.is_finite():
                 raise ValueError("the stored amount is not finite")
 

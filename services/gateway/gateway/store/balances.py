@@ -17,7 +17,8 @@ WALLETS_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
 # Its balances by asset and wallet, ordered as Python orders texts.
 BALANCES_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
             'wallet', wallet, 'asset', asset, 'total', total::text, 'available', available::text,
-            'locked', locked::text, 'borrowed', borrowed::text, 'stale_as_of', stale_as_of)
+            'locked', locked::text, 'borrowed', borrowed::text, 'in_bots', in_bots::text,
+            'stale_as_of', stale_as_of)
             order by asset collate "C", wallet collate "C")
             from balances where account_id = accounts.id), '[]')"""
 
@@ -35,10 +36,11 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
     )
     await execute(
         connection,
-        """insert into balances (account_id, wallet, asset, total, available, locked, borrowed, stale_as_of)
+        """insert into balances (account_id, wallet, asset, total, available, locked, borrowed, stale_as_of,
+               in_bots)
            select * from unnest(%(accounts)s::uuid[], %(wallets)s::text[], %(assets)s::text[],
                %(totals)s::numeric[], %(available)s::numeric[], %(locked)s::numeric[],
-               %(borrowed)s::numeric[], %(stale)s::timestamptz[])""",
+               %(borrowed)s::numeric[], %(stale)s::timestamptz[], %(in_bots)s::numeric[])""",
         accounts=[place.account_id for place, _ in rows],
         wallets=[place.wallet for place, _ in rows],
         assets=[balance.asset for _, balance in rows],
@@ -47,6 +49,7 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
         locked=[balance.locked for _, balance in rows],
         borrowed=[balance.borrowed for _, balance in rows],
         stale=[balance.stale_as_of for _, balance in rows],
+        in_bots=[balance.in_bots for _, balance in rows],
     )
 
 

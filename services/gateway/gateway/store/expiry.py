@@ -28,6 +28,7 @@ EXPIRIES: dict[LiteralString, Expiry] = {
         "and (failures <= %(free)s or attempted_at < now() - interval '1 day')",
     ),
     # Networks that were not used for 90 days.
+    "drift": Expiry("account_id, wallet, sync_number", "at < now() - interval '90 days'"),
     "known_networks": Expiry("user_id, network_hash", "signed_in_at < now() - interval '90 days'"),
 }
 

@@ -7,10 +7,12 @@ import msgspec
 
 from chassis.tracing import traceparent
 from gateway.limits import Charge
+from gateway.portfolio.emptiness import LATELY
 from gateway.rows.accounts import Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Opening
 from gateway.store.audit import Action
+from gateway.store.emptiness import LATELY_EMPTY
 from gateway.store.pool import Connection, fetch_one
 
 
@@ -26,7 +28,7 @@ class Opened(msgspec.Struct, frozen=True):
 async def look(
     connection: Connection, user_id: UUID, account_id: UUID, cache_seconds: float = 0.0
 ) -> Asked | None:
-    """Find an account of a user that has a credential, without a lock.
+    """Find an account of a user that has a credential, without a lock, and its wallets that were empty.
 
     Also find its newest sync, if that completed with this credential within the last seconds, unless a pause
     forbids syncs. An end in the future is that of a clock that was set back.
@@ -34,7 +36,8 @@ async def look(
     return await fetch_one(
         connection,
         Asked,
-        """select id, exchange, region, credential_id, now() as now, case when %(cached)s > 0 then (
+        f"""select id, exchange, region, credential_id, now() as now, {LATELY_EMPTY} as lately_empty,
+               case when %(cached)s > 0 then (
                select case when latest.status = 'completed'
                    and latest.finished_at between now() - make_interval(secs => %(cached)s) and now()
                    and not exists (select from account_pauses pause where pause.account_id = accounts.id
@@ -47,7 +50,8 @@ async def look(
                from syncs latest where latest.account_id = accounts.id order by latest.number desc limit 1
                ) end as cached from accounts
            where id = %(id)s and user_id = %(user_id)s and deleted_at is null
-               and credential_id is not null""",
+               and credential_id is not null""",  # noqa: S608 - constants
+        lately=LATELY.total_seconds(),
         id=account_id,
         user_id=user_id,
         cached=cache_seconds,

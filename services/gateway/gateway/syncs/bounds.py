@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from contracts.exchanges.types import Exchange
-from contracts.syncs import READ, WalletRead
+from contracts.syncs import READ, Verdict, WalletRead
 from contracts.values import check_digits
 from contracts.wire.envelope import Malformed
 
@@ -21,6 +21,8 @@ def check_bounds(exchange: Exchange, read: WalletRead) -> None:
     if len(set(assets)) != len(assets):
         raise Malformed("a wallet holds an asset twice")
     named = [*assets, *(row.asset for row in read.unreadable if row.asset is not None)]
+    for position in read.positions or ():
+        named += [each for each in (position.currency, position.size_currency) if each is not None]
     if not all(map(exchange.names_asset, named)):
         raise Malformed("the name of an asset can not be one of the exchange")
     if not 0 <= read.unreadable_count <= MAX_ROWS:
@@ -28,18 +30,18 @@ def check_bounds(exchange: Exchange, read: WalletRead) -> None:
     try:
         for amount in _amounts(read):
             check_digits(amount)
-        for time in (read.as_of, read.reported_at):
+        for time in (read.as_of, read.reported_at, read.positions_as_of):
             _ = time and time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Malformed("an amount or a time can not be one") from None
 
 
 def is_in_life(read: WalletRead, requested_at: datetime, now: datetime) -> bool:
-    """Return whether a wallet was read between the request of its sync and now, within LEEWAY.
+    """Return whether a wallet was read, or valued, between the request of its sync and now, within LEEWAY.
 
     The time of the exchange's data may be long before, but not after.
     """
-    if read.verdict not in READ or read.as_of is None:
+    if read.verdict not in {*READ, Verdict.NOT_DUE} or read.as_of is None:
         return True
     if not requested_at - LEEWAY <= read.as_of <= now + LEEWAY:
         return False
@@ -52,5 +54,7 @@ def _amounts(read: WalletRead) -> Iterator[Decimal]:
     if (totals := read.totals) is not None:
         optional += [totals.listed, totals.gross, totals.stated, totals.valued]
     for balance in read.balances or ():
-        optional += [balance.total, balance.available, balance.locked, balance.borrowed]
+        optional += [balance.total, balance.available, balance.locked, balance.borrowed, balance.in_bots]
     yield from (amount for amount in optional if amount is not None)
+    for position in read.positions or ():
+        yield from position.amounts

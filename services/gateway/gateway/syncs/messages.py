@@ -1,5 +1,6 @@
 """The messages of the gateway's outbox: sync requests, its own outcomes, and public events."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from uuid import UUID
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
 from contracts.events import AccountPaused, AccountResumed, AccountSynced, WalletFact
+from contracts.exchanges import EXCHANGES
 from contracts.faults import FAULTS, Code
 from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.syncs import SyncFailed, SyncRequested
@@ -24,10 +26,16 @@ NO_CREDENTIAL = UUID(int=0)
 
 
 def sync_request(
-    sync: Sync | Opening, account: Account | Asked, key: Ed25519PrivateKey, *, scheduled: bool = False
+    sync: Sync | Opening,
+    account: Account | Asked,
+    key: Ed25519PrivateKey,
+    lately_empty: Sequence[str] = (),
+    *,
+    scheduled: bool = False,
 ) -> Outgoing | None:
     """Return the request of a sync; None if the account has no credential.
 
+    Of the wallets that were empty lately, it names those that the exchange values.
     Each publication has a new message id, because the stream drops a second message with the same id. Only
     the first one of a scheduled sync has the subject of the schedule, which a worker of the version before
     does not know.
@@ -42,6 +50,7 @@ def sync_request(
         region=account.region,
         deadline=sync.deadline,
         grant=sync_grant(sync, account.credential_id, key),
+        lately_empty=tuple(each for each in EXCHANGES[sync.exchange].valued_wallets if each in lately_empty),
     )
     message_id = f"{sync.id}:{sync.publications}"
     return Outgoing(

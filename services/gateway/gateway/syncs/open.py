@@ -11,12 +11,14 @@ from uuid_utils.compat import uuid7
 from gateway.accounts.paused import account_paused
 from gateway.errors import NotFound
 from gateway.operators.venues import require_running, running
+from gateway.portfolio.emptiness import LATELY
 from gateway.rows.accounts import Account
 from gateway.rows.outbox import Outgoing
 from gateway.rows.schedules import Due
 from gateway.rows.syncs import Opening, Sync
 from gateway.store import accounts, audit, outbox, pauses, schedules, syncs
 from gateway.store.audit import Action
+from gateway.store.emptiness import find_lately_empty
 from gateway.store.pool import Connection
 from gateway.syncs.messages import sync_request
 from gateway.syncs.pace import CLOSED_SECONDS, spread
@@ -96,7 +98,7 @@ def _scheduled(terms: Terms, account: Due) -> tuple[Opening, Outgoing] | None:
     deadline = account.now + timedelta(seconds=terms.deadline_seconds)
     named = (uuid7(), account.user_id, account.id, account.credential_id, account.exchange)
     sync = Opening(*named, deadline)
-    request = sync_request(sync, account, terms.key, scheduled=True)
+    request = sync_request(sync, account, terms.key, account.lately_empty, scheduled=True)
     return None if request is None else (sync, request)
 
 
@@ -105,7 +107,8 @@ async def _open_or_join(connection: Connection, terms: Terms, account: Account, 
     sync = await syncs.open_sync(connection, sync_id, account, terms.deadline_seconds)
     if sync.id != sync_id:
         return sync
-    request = sync_request(sync, account, terms.key)
+    empty = await find_lately_empty(connection, [account.id], LATELY.total_seconds())
+    request = sync_request(sync, account, terms.key, empty.get(account.id, ()))
     if request is None:
         raise NotFound
     await outbox.put(connection, request)

@@ -10,11 +10,12 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import READ, Cause, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Cause, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
+from gateway.portfolio.drift import TOLERANCE, Tolerance, measured, open_positions, with_missing_worth
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
@@ -35,10 +36,14 @@ log = structlog.get_logger()
 
 
 class Together(msgspec.Struct, frozen=True):
-    """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes."""
+    """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes.
+
+    `tolerance` is the difference to the exchange's total that makes no wallet incomplete.
+    """
 
     patience: timedelta = LOSS_PATIENCE
     lease: float = 0.0
+    tolerance: Tolerance = Tolerance()
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -66,6 +71,7 @@ async def record(
     outcome: SyncOutcome,
     patience: timedelta = LOSS_PATIENCE,
     grant: Grant | None = None,
+    tolerance: Tolerance = TOLERANCE,
 ) -> Sync | None:
     """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
@@ -73,7 +79,7 @@ async def record(
     an outcome that is unreadable or not that of its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
-    recorded = await record_all(connection, [understood], Together(patience), wait=True)
+    recorded = await record_all(connection, [understood], Together(patience, tolerance=tolerance), wait=True)
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
@@ -218,12 +224,10 @@ async def _end(
     keys = {each.account_id: each.key for each in known.values() if each.key is not None}
     refused = await find_refused(connection, judged, keys)
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
-    reads = {
-        sync.id: tuple(read_before(read, sync.now) for read in understood.reads)
-        for understood, sync in together
-    }
+    reads = {sync.id: _as_compared(understood, sync, how.tolerance) for understood, sync in together}
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
     kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, how.patience)
+    _report_left_out(reads, kept.reads)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
     events = {
@@ -241,6 +245,16 @@ async def _end(
         await balances.replace_balances(connection, kept.lists)
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+def _report_left_out(
+    told: Mapping[UUID, tuple[WalletRead, ...]], kept: Mapping[UUID, tuple[WalletRead, ...]]
+) -> None:
+    """Log the wallets that workers left unread without being allowed to."""
+    for sync_id, reads in kept.items():
+        for said, read in zip(told[sync_id], reads, strict=True):
+            if said.verdict in LEFT_OUT and read.verdict not in LEFT_OUT:
+                log.error("wallet_left_out", sync_id=sync_id, wallet=read.wallet)
 
 
 def _moves(
@@ -262,6 +276,11 @@ def _moves(
         result = Result(end.status, end.error_code, sync.cause is Cause.SCHEDULE, of_key)
         moves.append(moved(account.pace, result))
     return [move for move in moves if move is not None]
+
+
+def _as_compared(understood: Understood, sync: Queued, tolerance: Tolerance) -> tuple[WalletRead, ...]:
+    """Return the reads of an outcome, none from the future, compared with the exchange's totals."""
+    return tuple(with_missing_worth(read_before(read, sync.now), tolerance) for read in understood.reads)
 
 
 def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:
@@ -313,6 +332,8 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoi
         fact.body.decode(),
         fact.traceparent or tracing.traceparent(),
         {"status": str(sync.status), "error_code": sync.error_code},
+        tuple(filter(None, (measured(read, sync.number, ended_at(sync)) for read in reads))),
+        open_positions(reads, sync.number),
     )
 
 

@@ -10,6 +10,7 @@ from contracts.streams import ACCOUNT_EVENTS
 from contracts.syncs import SyncOutcome
 from contracts.wire.grants import Grant
 from gateway.outbox.relay import Relay
+from gateway.portfolio.drift import TOLERANCE, Tolerance
 from gateway.portfolio.verdicts import wallet_reads
 from gateway.rows.syncs import Sync
 from gateway.store.pool import DatabaseUnavailable, Pool
@@ -28,10 +29,16 @@ class Recorder:
     recorded alone and does not delay the others.
     """
 
-    def __init__(self, pool: Pool, relay: Relay, patience: timedelta = LOSS_PATIENCE) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        relay: Relay,
+        patience: timedelta = LOSS_PATIENCE,
+        tolerance: Tolerance = TOLERANCE,
+    ) -> None:
         self._pool = pool
         self._relay = relay
-        self._patience = patience
+        self._patience, self._tolerance = patience, tolerance
         self._waiting: list[tuple[Understood, asyncio.Future[Recorded | None]]] = []
         self._flushing: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
@@ -53,7 +60,7 @@ class Recorder:
         if recorded is not None:
             return recorded.sync
         async with self._alone, self._pool.transaction() as connection:
-            sync = await record(connection, outcome, self._patience, grant)
+            sync = await record(connection, outcome, self._patience, grant, self._tolerance)
         self._relay.wake()
         return sync
 
@@ -76,7 +83,8 @@ class Recorder:
     async def _recorded(self, outcomes: Sequence[Understood]) -> dict[UUID, Recorded]:
         """Record a batch of outcomes, and hand their events to the relay."""
         with self._relay.slots(ACCOUNT_EVENTS, len(outcomes)) as slots:
-            together = Together(self._patience, slots.lease if slots.left == len(outcomes) else 0.0)
+            lease = slots.lease if slots.left == len(outcomes) else 0.0
+            together = Together(self._patience, lease, self._tolerance)
             async with self._pool.transaction() as connection:
                 recorded = await record_all(connection, outcomes, together, wait=False)
             events = [(each.event, each.row) for each in recorded.values() if each.event is not None]

@@ -30,7 +30,7 @@ from sync_worker.settings import Proxy
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# 256 syncs with four reads each, each on a connection of its own, plus verifications.
+# 256 syncs with four reads at once, each on a connection of its own, plus verifications.
 MAX_CONNECTIONS = 1280
 # asyncio allocates 256 KiB per TLS connection and has no parameter for it. A TLS record has at most 16 KiB.
 SSLProtocol.max_size = 32 * 1024

@@ -58,8 +58,10 @@ CALL_NEEDS_SECONDS = 0.9
 STALL_SECONDS = 1.0
 # Servers close with their last response. The read is sent again alone if this takes longer.
 CLOSE_SECONDS = 1.0
-# With less time for a try, all reads are sent at once.
+# With less time for a try, reads do not share connections.
 PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
+# The connections of a sync at once; a read that does not wait for the one before it adds one.
+PAIRS_AT_ONCE, READS_AT_ONCE = 2, 4
 
 
 class Reader:
@@ -72,39 +74,61 @@ class Reader:
         self._origins = parts.settings.origins[exchange.key]
         self._clock = ExchangeClock(self._ask_time, time.monotonic)
 
-    async def read(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
+    async def read(
+        self, access: Access, reads: Sequence[Read], apart: float = 0.0
+    ) -> list[Fetched | Failure]:
         """Have reads signed, send them on half as many connections, and return the data or failure of each.
 
-        Raises Failure if no read could be sent.
+        With `apart` they go one after the other instead, each after so many seconds. Raises Failure if no
+        read could be sent.
         """
         hosts = self._origins.get(access.region)
         if hosts is None:
             raise failure(Code.INVALID_REQUEST, f"{self._exchange.name} has no such region.")
         origin = hosts[OWN]
         measurement = await self._clock.measurement(origin)
-        results = await self._read_at(measurement, access, hosts, reads)
+        results = await self._read_at(measurement, access, hosts, reads, apart)
         refused = any(isinstance(each, Failure) and each.code == Code.CLOCK_DISAGREES for each in results)
         if refused and self._clock.doubt(origin, measurement):
             measurement = await self._clock.measurement(origin)
-            results = await self._read_at(measurement, access, hosts, reads)
+            results = await self._read_at(measurement, access, hosts, reads, apart)
         for each in results:
             if isinstance(each, ClocksDisagree):
                 raise each
         return results
 
     async def _read_at(
-        self, measurement: Measurement, access: Access, hosts: Mapping[str, str], reads: Sequence[Read]
+        self,
+        measurement: Measurement,
+        access: Access,
+        hosts: Mapping[str, str],
+        reads: Sequence[Read],
+        apart: float,
     ) -> list[Fetched | Failure]:
         try:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
             return [fault for _ in reads]
+        if apart:
+            return [await self._read_later(access, hosts[read.host], read, apart) for read in signed]
         in_time = access.ends - time.monotonic() > PAIR_SECONDS
         shareable = {host for host in hosts if in_time and self._parts.https.shares(hosts[host])}
         pairs = paired(signed, shareable)
-        read = await asyncio.gather(*(self._read_pair(access, hosts, pair) for pair in pairs))
+        places = asyncio.Semaphore(PAIRS_AT_ONCE if len(pairs) < len(signed) else READS_AT_ONCE)
+
+        async def in_turn(pair: Sequence[SignedRead]) -> list[Fetched | Failure]:
+            async with places:
+                return await self._read_pair(access, hosts, pair)
+
+        read = await asyncio.gather(*map(in_turn, pairs))
         # The first reads of the pairs are the first half, in order, and the second ones follow them.
         return [each[0] for each in read] + [each[1] for each in read if len(each) > 1]
+
+    async def _read_later(
+        self, access: Access, origin: str, read: SignedRead, seconds: float
+    ) -> Fetched | Failure:
+        await asyncio.sleep(max(0.0, min(seconds, access.ends - time.monotonic())))
+        return await self._fetch(access, origin, read)
 
     async def _read_pair(
         self, access: Access, hosts: Mapping[str, str], reads: Sequence[SignedRead]

@@ -81,6 +81,7 @@ def test_the_documented_trading_account(facts: Path) -> None:
         Decimal("4834.3170936228935"),
         Decimal("158.573"),
         Decimal(0),
+        in_bots=Decimal(150),
     )
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from contracts.syncs import Status, TotalCheck
 from deploy.simulator.okx.accounts import Accounts
 from tests.sync_worker import scripted as script
-from tests.sync_worker.scripted import BALANCE, CONFIG, FUNDING, TIME, VALUATION, Script, ScriptedExchange
+from tests.sync_worker.scripted import BALANCE, FUNDING, TIME, VALUATION, Script, ScriptedExchange
 from tests.sync_worker.system import Gateway, Worker
 
 
@@ -35,7 +35,7 @@ async def test_a_refused_total_is_asked_for_once_more(
 
     assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
     assert [read.total_check for read in outcome.wallets[:2]] == [TotalCheck.AGREES] * 2
-    assert sorted(set(scripted.targets()) - {TIME}) == sorted([BALANCE, FUNDING, VALUATION, CONFIG])
+    assert sorted(set(scripted.targets()) - {TIME}) == sorted(script.SIGNED)
     first, again = (_signed(head) for head in scripted.heads if VALUATION.encode() in head)
     assert again == first
     assert (scripted.targets().count(BALANCE), scripted.targets().count(FUNDING)) == (1, 1)

@@ -71,7 +71,7 @@ async def test_a_credential_in_the_place_of_a_code_is_not_told(
     """An exchange that echoes its request brings no credential into the outcome or the log."""
     passphrase = "Canary-as-code_1"
     credential_id = await gateway.store(accounts["plain"], passphrase=passphrase)
-    scripted.scripts[BALANCE] = scripted.scripts[FUNDING] = script.refusal(passphrase)
+    scripted.refuse_all(script.refusal(passphrase))
 
     outcome = await gateway.sync(gateway.request(credential_id, "us", ONE_TRY))
 

@@ -1,6 +1,7 @@
 """The connector of OKX: reads the wallets of an account, and the owner and rights of a key."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
@@ -13,27 +14,57 @@ from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import PublicRead, Read
 from contracts.faults import Code, Failure
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
-from contracts.syncs import Rights
+from contracts.syncs import Rights, Verdict, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
+from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.http import Answer
+from sync_worker.exchanges.okx.earn import (
+    DUAL,
+    EARN,
+    ORDERS,
+    REWARDS,
+    SAVINGS,
+    STAKED,
+    Around,
+    EarnReads,
+    dual_reads_by_state,
+    is_full,
+    is_worth_nothing,
+    judge_earn,
+    not_due,
+)
 from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
+from sync_worker.exchanges.okx.positions import with_positions
 from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
-from sync_worker.exchanges.okx.wallets import judge_wallets
+from sync_worker.exchanges.okx.wallets import judge_wallets, valued_at
 from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
-from sync_worker.verdicts import parsed, retry_after
+from sync_worker.verdicts import Fetched, parsed, retry_after
 
 # A public read needs no signature.
 TIME = SignedRead("public_time", "GET", "/api/v5/public/time", {})
 VALUATION = Read("asset_valuation", {"ccy": "USD"})
 CONFIG_READS = (Read("account_config"),)
-WALLET_READS = (Read("account_balance"), Read("asset_balances"), VALUATION, *CONFIG_READS)
 TICKERS, INDEX_TICKERS = OKX.price_reads
-# OKX allows one valuation a second: it allows the next one then, unless another was requested in between.
+BALANCE, FUNDING = Read("account_balance"), Read("asset_balances")
+POSITIONS = Read("account_positions")
+# A broker of the release before signs no other reads.
+FIRST_READS = (BALANCE, FUNDING, VALUATION, *CONFIG_READS)
+EARN_READS = (SAVINGS, ORDERS, DUAL, REWARDS, *STAKED)
+# Connections pair the first half with the second one, so that the responses of a pair differ in their shape.
+USUAL_READS = (BALANCE, FUNDING, POSITIONS, VALUATION, *CONFIG_READS)
+ALL_READS = (
+    *(BALANCE, FUNDING, SAVINGS, ORDERS, DUAL, POSITIONS),
+    *(VALUATION, *CONFIG_READS, REWARDS, *STAKED),
+)
+# OKX allows one of these reads a second: it allows the next one then, unless another was sent in between.
+ONCE_A_SECOND = frozenset({VALUATION.name, DUAL.name})
 AGAIN_SECONDS = 1.1
+# A read that no further try repeats.
+UNAWAITED = frozenset({VALUATION.name, POSITIONS.name})
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
 # We accept data only with this status, and an error code with any status.
 OK = 200
@@ -60,13 +91,24 @@ class Okx:
         self._parts = parts
 
     async def read_wallets(self, access: Access) -> Reading:
-        """Read trading and funding wallet together with the exchange's own totals and the rights of the key.
+        """Read all wallets that are due, the exchange's own totals and the rights of the key.
 
         Raises Failure if no read could be sent.
         """
-        trading, funding, valuation, config = await self._reader.read(access, WALLET_READS)
-        wallets = judge_wallets(trading, funding, valuation, self._tolerance)
-        asked_to_wait = retry_after((trading, funding, config))
+        reads = await self._read_first(access, USUAL_READS if EARN in access.lately_empty else ALL_READS)
+        trading, funding, valuation, config = (reads[read.name] for read in FIRST_READS)
+        wallets: tuple[WalletRead, ...] = judge_wallets(trading, funding, valuation, self._tolerance)
+        around = Around(wallets, trading, valued_at(valuation).get(EARN))
+        if POSITIONS.name not in reads:
+            earn = WalletRead(EARN, Verdict.NOT_COVERED)
+        elif DUAL.name not in reads and is_worth_nothing(valuation, around.valued):
+            earn = not_due(valuation, around.valued)
+        else:
+            earn = judge_earn(await self._earn_reads(access, reads), around)
+        if POSITIONS.name in reads:
+            wallets = (with_positions(wallets[0], reads[POSITIONS.name]), *wallets[1:])
+        wallets = (*wallets, earn)
+        asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         try:
             return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
         except Failure as fault:
@@ -108,10 +150,45 @@ class Okx:
         except Failure as fault:
             return fault
 
+    async def _read_first(self, access: Access, reads: Sequence[Read]) -> dict[str, Fetched | Failure]:
+        """Read, or else what the broker signs while it is of the release before; returns reads by name."""
+        results = await self._reader.read(access, reads)
+        if any(isinstance(each, Failure) and each.code == Code.READ_NOT_ALLOWED for each in results):
+            reads, results = FIRST_READS, await self._reader.read(access, FIRST_READS)
+        return _by_name(reads, results)
+
+    async def _earn_reads(self, access: Access, reads: dict[str, Fetched | Failure]) -> EarnReads:
+        """Return the reads of the earn wallet, with those by state if one response may lack orders.
+
+        Adds to `reads` what they lack.
+        """
+        if DUAL.name not in reads:
+            reads |= _by_name(EARN_READS, await self._read_more(access, EARN_READS))
+        dual = [reads[DUAL.name]]
+        if is_full(dual[0]):
+            dual = await self._read_more(access, dual_reads_by_state(), AGAIN_SECONDS)
+        return EarnReads({read.name: reads[read.name] for read in EARN_READS if read != DUAL}, dual)
+
+    async def _read_more(
+        self, access: Access, reads: Sequence[Read], apart: float = 0.0
+    ) -> list[Fetched | Failure]:
+        """Read in the time that is left for the try; a fault of all of them is that of each."""
+        try:
+            async with asyncio.timeout(access.ends - time.monotonic()):
+                return await self._reader.read(access, reads, apart)
+        except TimeoutError:
+            return [ExchangeTimeout("We could not read all of it in time.") for _ in reads]
+        except Failure as fault:
+            return [fault for _ in reads]
+
+
+def _by_name(reads: Sequence[Read], results: Sequence[Fetched | Failure]) -> dict[str, Fetched | Failure]:
+    return dict(zip((read.name for read in reads), results, strict=True))
+
 
 def _again_in(name: str, fault: Failure) -> float | None:
-    """Return the seconds after which to retry a valuation that was refused only for a moment."""
-    passing = name == VALUATION.name and fault.code in PASSING_REFUSALS
+    """Return the seconds after which to retry a read that is allowed once a second and was refused."""
+    passing = name in ONCE_A_SECOND and fault.code in PASSING_REFUSALS
     return AGAIN_SECONDS if passing and (fault.retry_after or 0.0) <= AGAIN_SECONDS else None
 
 

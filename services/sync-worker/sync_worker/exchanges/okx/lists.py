@@ -76,12 +76,26 @@ def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row]) -> Rows:
     Raises UnexpectedResponse if all rows are unreadable, and too_many_assets for a list that no outcome could
     carry.
     """
-    if len(rows) > MAX_ROWS:
-        raise failure(Code.TOO_MANY_ASSETS)
-    said = [_read(row, read) for row in rows]
+    said = parse_rows(rows, read)
     times = Counter(each.asset for each in said)
     twice = {asset for asset, count in times.items() if asset and count > 1}
     said = [each for each in said if each.asset not in twice] + _standing_twice(said, twice)
+    return rows_of(said)
+
+
+def parse_rows(rows: Sequence[Any], read: Callable[[Fields], Row | None]) -> list[Row | UnreadableRow]:
+    """Parse each row separately, and leave out those for which `read` returns None.
+
+    Raises too_many_assets for a list that no outcome could carry.
+    """
+    if len(rows) > MAX_ROWS:
+        raise failure(Code.TOO_MANY_ASSETS)
+    said = (_read(row, read) for row in rows)
+    return [each for each in said if each is not None]
+
+
+def rows_of(said: Sequence[Row | UnreadableRow]) -> Rows:
+    """Return parsed rows by kind; raises UnexpectedResponse if all of them are unreadable."""
     unreadable = tuple(each for each in said if isinstance(each, UnreadableRow))
     if unreadable and len(unreadable) == len(said):
         why = [row.reason for row in unreadable]
@@ -94,18 +108,19 @@ def trading_row(fields: Fields) -> Row:
 
     An empty text is treated as a missing field: it does not apply, and is not zero.
     """
-    asset, total = _asset(fields), _needed(fields, "eq")
+    asset, total = asset_of(fields), _needed(fields, "eq")
     cash, equity, plain = (_amount(fields, name) for name in ("cashBal", "availEq", "availBal"))
     available = plain if equity is None else equity
     _check_available(available, total, total if cash is None else cash)
     debt, usd = _amount(fields, "liab"), _amount(fields, "eqUsd")
     borrowed = None if debt is None else debt.copy_abs()  # some OKX endpoints write a debt as negative
-    return Row(Balance(asset, total, available, _locked(fields), borrowed), usd if total else usd or ZERO)
+    balance = Balance(asset, total, available, _locked(fields), borrowed, _in_bots(fields))
+    return Row(balance, usd if total else usd or ZERO)
 
 
 def funding_row(fields: Fields, prices: Mapping[str, Decimal]) -> Row:
     """Parse one currency of the funding account; `prices` are USD per unit; raises Unreadable."""
-    asset, total = _asset(fields), _needed(fields, "bal")
+    asset, total = asset_of(fields), _needed(fields, "bal")
     available = _amount(fields, "availBal")
     _check_available(available, total, total)
     usd = prices[asset] * total if asset in prices else None
@@ -121,12 +136,12 @@ def amount_of(value: Any) -> Decimal | None:
     return parse_amount(value)
 
 
-def _read(row: Any, read: Callable[[Fields], Row]) -> Row | UnreadableRow:
+def _read(row: Any, read: Callable[[Fields], Row | None]) -> Row | UnreadableRow | None:
     try:
         return read(_fields(row))
     except Unreadable as fault:
         known = row.once if isinstance(row, Doubled) else row if isinstance(row, dict) else {}
-        return UnreadableRow(str(fault), _or_none(_asset, known), _or_none(_worth, known))
+        return UnreadableRow(str(fault), _or_none(asset_of, known), _or_none(_worth, known))
 
 
 def _fields(row: Any) -> Fields:
@@ -156,7 +171,8 @@ def _standing_twice(said: Sequence[Row | UnreadableRow], twice: set[str]) -> lis
     return rows
 
 
-def _asset(fields: Fields) -> str:
+def asset_of(fields: Fields) -> str:
+    """Return the currency of a row; raises Unreadable."""
     name = fields.get("ccy")
     if not isinstance(name, str) or isinstance(name, Number) or not name:
         raise Unreadable(reasons.NO_NAME)
@@ -169,6 +185,14 @@ def _needed(fields: Fields, name: str) -> Decimal:
     amount = _amount(fields, name)
     if amount is None:
         raise Unreadable(reasons.MISSING.format(field=name))
+    return amount
+
+
+def held_amount(fields: Fields, name: str) -> Decimal:
+    """Return an amount that a row must have and that is not negative; raises Unreadable."""
+    amount = _needed(fields, name)
+    if amount < 0:
+        raise Unreadable(reasons.NEGATIVE.format(field=name))
     return amount
 
 
@@ -188,6 +212,11 @@ def _locked(fields: Fields) -> Decimal | None:
     if frozen is not None and frozen < 0:
         raise Unreadable(reasons.NEGATIVE.format(field="frozenBal"))
     return frozen
+
+
+def _in_bots(fields: Fields) -> Decimal | None:
+    """Return the part of the equity that trading bots hold; None for none, or if it is unreadable."""
+    return _or_none(lambda row: _amount(row, "stgyEq"), fields) or None
 
 
 def _check_available(available: Decimal | None, total: Decimal, cash: Decimal) -> None:

@@ -25,8 +25,7 @@ def judge_wallets(
     Both are compared with the valuation, and the prices of the trading account are used for the funding
     wallet; if these are unreadable they count as unknown.
     """
-    account, totals = _read(parse_trading, trading), _read(parse_valuation, valuation)
-    valued = {} if isinstance(totals, Failure) else totals
+    account, valued = _read(parse_trading, trading), valued_at(valuation)
     prices = NO_PRICES if isinstance(account, Failure) else account.prices
     of_funding = partial(parse_funding, prices=prices)
     return (
@@ -49,3 +48,9 @@ def _listed(account: Listed | Failure, _data: Any) -> Listed:
     if isinstance(account, Failure):
         raise account
     return account
+
+
+def valued_at(valuation: Fetched | Failure) -> dict[str, Decimal]:
+    """Return the exchange's totals by wallet; none if they are unreadable."""
+    totals = _read(parse_valuation, valuation)
+    return {} if isinstance(totals, Failure) else totals
