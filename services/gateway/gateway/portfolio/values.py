@@ -1,0 +1,199 @@
+"""The worth of holdings in USD: exact, null where it is unknown, and with every reason to doubt it. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import reduce
+from typing import Self
+from uuid import UUID
+
+import msgspec
+
+from contracts.faults import CodeText
+from contracts.syncs import TotalCheck
+from gateway.portfolio.holdings import EXACT, Holdings, WalletState
+from gateway.portfolio.markets import ZERO
+from gateway.portfolio.shown_prices import Shown
+from gateway.rows.balances import StoredBalance
+from gateway.rows.prices import Method, PriceCode
+
+# What is said of these prices does not make them wrong: the user set one, the market shows the other.
+NO_DOUBT = frozenset({None, PriceCode.MANUAL, PriceCode.PEG_DEVIATES})
+
+
+class WorthVerdict(StrEnum):
+    """How far a worth can be trusted; it is `unchecked` if a wallet's list had no total to compare with."""
+
+    COMPLETE = "complete"
+    UNCHECKED = "unchecked"
+    INCOMPLETE = "incomplete"
+
+
+class DoubtCode(StrEnum):
+    """Why a worth may be wrong; a doubt about a price has the price's code instead."""
+
+    NO_ACCOUNTS = "no_accounts"
+    NEVER_READ = "wallet_never_read"
+    STALE = "wallet_stale"
+    INCOMPLETE = "wallet_incomplete"
+    DISAGREES = "total_disagrees"
+    UNCHECKED = "total_unchecked"
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A reason why a worth may be wrong, and the wallet or the asset that it is about."""
+
+    code: str
+    account_id: UUID | None = None
+    wallet: str | None = None
+    asset: str | None = None
+
+
+class PriceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The price behind a stored value; a value of None means unknown, never zero."""
+
+    value: Decimal | None
+    method: str | None = None
+    source: str | None = None
+    observed_at: datetime | None = None
+    code: CodeText | None = None
+    pair: str | None = None
+
+    @classmethod
+    def of(cls, price: Shown) -> Self:
+        """Return the record of a price."""
+        return cls(price.value, price.method, price.source, price.observed_at, price.code, price.pair)
+
+
+class Valued(msgspec.Struct, frozen=True):
+    """One asset in one wallet with its value in USD, None if its price is unknown, never zero.
+
+    `quantity` is the stored `total`: the exchange's equity, from which it has subtracted the debt already
+    (OKX: `eq` includes borrowing and may be negative). So `borrowed` is shown beside it and is not subtracted
+    again. A negative quantity has a negative value, which lowers a sum. A quantity of zero is worth zero
+    without a price.
+    """
+
+    wallet: str
+    asset: str
+    quantity: Decimal
+    borrowed: Decimal | None
+    value: Decimal | None
+    price: Shown
+
+
+class AccountValues(msgspec.Struct, frozen=True):
+    """The values of an account's balances, and the states of its wallets.
+
+    `older` are wallets whose stored lists may be older than earlier responses, because the database was
+    restored from a backup.
+    """
+
+    account_id: UUID
+    holdings: Holdings
+    parts: tuple[Valued, ...]
+    older: frozenset[str] = frozenset()
+
+
+class Worth(msgspec.Struct, frozen=True):
+    """The sum of the known values in USD, None if none is known, and what is to be said about it.
+
+    `held` counts the assets that hold something, and `unpriced` names those without a price. Their share by
+    value can not be known. `prices_at` is the time of the oldest price that is not the user's own.
+    """
+
+    total: Decimal | None
+    held: int
+    unpriced: tuple[str, ...]
+    balances_as_of: datetime | None
+    prices_at: datetime | None
+    doubts: tuple[Doubt, ...]
+
+    @property
+    def priced(self) -> int:
+        """Return the number of assets that hold something and have a price."""
+        return self.held - len(self.unpriced)
+
+    @property
+    def verdict(self) -> WorthVerdict:
+        """Return whether every wallet is fresh and agrees, and every price is certain."""
+        codes = {doubt.code for doubt in self.doubts}
+        if codes - {DoubtCode.UNCHECKED}:
+            return WorthVerdict.INCOMPLETE
+        return WorthVerdict.UNCHECKED if codes else WorthVerdict.COMPLETE
+
+
+def values_of(listed: Iterable[StoredBalance], price_of: Callable[[str], Shown]) -> tuple[Valued, ...]:
+    """Return the values of balances; a row without an amount and without a debt is left out."""
+    return tuple(_valued(each, price_of(each.asset)) for each in listed if each.total or each.borrowed)
+
+
+def worth(accounts: Sequence[AccountValues]) -> Worth:
+    """Return the worth of accounts; the order of accounts, wallets and assets changes nothing but texts."""
+    holding = [part for account in accounts for part in account.parts if part.quantity]
+    unpriced = {part.asset for part in holding if part.value is None}
+    times = [each.holdings.as_of for each in accounts if each.holdings.as_of is not None]
+    observed = [part.price.observed_at for part in holding if part.price.method != Method.MANUAL]
+    wallets = [doubt for account in accounts for doubt in wallet_doubts(account)]
+    doubts = (*wallets, *price_doubts(holding)) if accounts else (Doubt(DoubtCode.NO_ACCOUNTS),)
+    return Worth(
+        total=_total([part.value for account in accounts for part in account.parts], doubts),
+        held=len({part.asset for part in holding}),
+        unpriced=tuple(sorted(unpriced)),
+        balances_as_of=min(times, default=None),
+        prices_at=min((at for at in observed if at is not None), default=None),
+        doubts=doubts,
+    )
+
+
+def wallet_doubts(account: AccountValues) -> list[Doubt]:
+    """Return the doubts about the covered wallets of an account."""
+    checks = account.holdings.total_checks
+    return [
+        Doubt(code, account.account_id, wallet)
+        for wallet, state in account.holdings.states.items()
+        for code in _codes(state, checks.get(wallet), older=wallet in account.older)
+    ]
+
+
+def price_doubts(parts: Iterable[Valued]) -> list[Doubt]:
+    """Return the doubts about the prices of holdings, one for each asset."""
+    codes = {part.asset: part.price.code for part in parts if part.price.code not in NO_DOUBT}
+    return [Doubt(code, asset=asset) for asset, code in sorted(codes.items()) if code is not None]
+
+
+def exact_sum(values: Collection[Decimal]) -> Decimal:
+    """Sum without rounding; zero for no values."""
+    return reduce(EXACT.add, values, ZERO)
+
+
+def _valued(of: StoredBalance, price: Shown) -> Valued:
+    if not of.total:
+        value: Decimal | None = ZERO
+    else:
+        value = None if price.value is None else EXACT.multiply(of.total, price.value)
+    return Valued(of.wallet, of.asset, of.total, of.borrowed, value, price)
+
+
+def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decimal | None:
+    """Sum the known values; without any it is zero only if every wallet was read and is empty."""
+    known = [value for value in values if value is not None]
+    unread = any(doubt.code in {DoubtCode.NO_ACCOUNTS, DoubtCode.NEVER_READ} for doubt in doubts)
+    if not known and (values or unread):
+        return None
+    return exact_sum(known)
+
+
+def _codes(state: WalletState, check: TotalCheck | None, *, older: bool) -> list[DoubtCode]:
+    found = {
+        WalletState.NEVER_READ: DoubtCode.NEVER_READ,
+        WalletState.STALE: DoubtCode.STALE,
+        WalletState.INCOMPLETE: DoubtCode.INCOMPLETE,
+        WalletState.FRESH: DoubtCode.STALE if older else None,
+    }.get(state)
+    compared = {
+        TotalCheck.DISAGREES: DoubtCode.DISAGREES,
+        TotalCheck.UNCHECKED: DoubtCode.UNCHECKED,
+    }.get(check or TotalCheck.AGREES)
+    return [code for code in (found, compared) if code is not None]
