@@ -175,11 +175,11 @@ def composed(
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
     announcer, passwords = Announcer(bus, waiters), Passwords(settings.passwords_at_once)
-    recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds))
+    readings, pricing = priced(settings, pool, bus, gate)
+    recorder = Recorder(pool, relay, timedelta(seconds=settings.loss_confirmation_seconds), readings.memory)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
-    readings, pricing = priced(settings, pool, bus, gate)
     checks, observing = observation(settings, pool, bus, clocks, stopping, readings.sample)
     provided = Provided(
         pool=pool,

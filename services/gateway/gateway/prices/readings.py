@@ -36,6 +36,10 @@ class Reading(msgspec.Struct, frozen=True):
     known: dict[str, Known]
 
 
+# The last readings that a process has read or recorded, by exchange.
+Memory = dict[str, Reading]
+
+
 class Readings:
     """Records readings, and has the last one of each exchange at hand.
 
@@ -44,7 +48,7 @@ class Readings:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._kept: dict[str, Reading] = {}
+        self.memory: Memory = {}
 
     async def on_prices_read(self, delivery: Delivery) -> None:
         """Record a reading, unless it is not newer than the last one."""
@@ -73,7 +77,7 @@ class Readings:
             seen_at = min(read.read_at, standing.now)
             if standing.read_at is not None and seen_at <= standing.read_at:
                 return False
-            last = await self._reading(connection, standing)
+            last = await _reading(connection, standing, self.memory)
             if read.exchange == ECB and not _is_newer(read, last):
                 return False
             before = {} if last is None else last.known
@@ -87,16 +91,15 @@ class Readings:
                 error_code=read.error_code,
                 stored=Stored(body, msgspec.json.encode(reading.known)),
             )
-        self._kept[read.exchange] = reading
+        self.memory[read.exchange] = reading
         return True
 
     async def last(self) -> tuple[list[Reading], datetime]:
         """Return the last reading of each exchange, and the database's time; raises DatabaseUnavailable."""
         async with self._pool.transaction() as connection:
-            standings = await prices.standings(connection)
-            readings = [await self._reading(connection, each) for each in standings]
+            last = await last_readings(connection, self.memory)
             now = await database_time(connection)
-        return [each for each in readings if each is not None], now
+        return last, now
 
     async def sample(self) -> None:
         """Measure the age of the newest reading of each exchange, NaN where none is known."""
@@ -112,25 +115,33 @@ class Readings:
             for exchange, seconds in ages.items():
                 metrics.PRICES_AGE.labels(exchange).set(seconds)
 
-    async def _reading(self, connection: Connection, standing: Standing) -> Reading | None:
-        """Return the reading of a standing, from memory if this process knows it."""
-        if standing.reading_id is None or standing.read_at is None:
-            return None
-        kept = self._kept.get(standing.source)
-        if kept is not None and kept.id == standing.reading_id:
-            return kept
-        stored = await prices.load(connection, standing.reading_id)
-        if stored is None:
-            return None
-        try:
-            read: PricesRead = decode(stored.reading, PricesRead)
-            known: dict[str, Known] = decode(stored.known, dict[str, Known])
-        except Malformed as error:  # a gateway of another release wrote it
-            log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
-            return None
-        reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
-        self._kept[standing.source] = reading
-        return reading
+
+async def last_readings(connection: Connection, memory: Memory) -> list[Reading]:
+    """Return the last reading of each exchange; those that are not in memory yet are read, and then are."""
+    standings = await prices.standings(connection)
+    readings = [await _reading(connection, each, memory) for each in standings]
+    return [each for each in readings if each is not None]
+
+
+async def _reading(connection: Connection, standing: Standing, memory: Memory) -> Reading | None:
+    """Return the reading of a standing, from memory if this process knows it."""
+    if standing.reading_id is None or standing.read_at is None:
+        return None
+    kept = memory.get(standing.source)
+    if kept is not None and kept.id == standing.reading_id:
+        return kept
+    stored = await prices.load(connection, standing.reading_id)
+    if stored is None:
+        return None
+    try:
+        read: PricesRead = decode(stored.reading, PricesRead)
+        known: dict[str, Known] = decode(stored.known, dict[str, Known])
+    except Malformed as error:  # a gateway of another release wrote it
+        log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
+        return None
+    reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
+    memory[standing.source] = reading
+    return reading
 
 
 def _is_newer(read: PricesRead, last: Reading | None) -> bool:

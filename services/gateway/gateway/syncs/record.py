@@ -16,6 +16,7 @@ from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
+from gateway.prices.readings import Memory
 from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
@@ -28,6 +29,7 @@ from gateway.syncs.bounds import is_in_life
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 from gateway.syncs.pace import Result, moved
+from gateway.syncs.snapshot import snapshot
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -35,10 +37,14 @@ log = structlog.get_logger()
 
 
 class Together(msgspec.Struct, frozen=True):
-    """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes."""
+    """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes.
+
+    `memory` has the readings of prices that this process knows.
+    """
 
     patience: timedelta = LOSS_PATIENCE
     lease: float = 0.0
+    memory: Memory = msgspec.field(default_factory=dict)
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -66,6 +72,7 @@ async def record(
     outcome: SyncOutcome,
     patience: timedelta = LOSS_PATIENCE,
     grant: Grant | None = None,
+    memory: Memory | None = None,
 ) -> Sync | None:
     """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
@@ -73,7 +80,8 @@ async def record(
     an outcome that is unreadable or not that of its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
-    recorded = await record_all(connection, [understood], Together(patience), wait=True)
+    together = Together(patience, memory={} if memory is None else memory)
+    recorded = await record_all(connection, [understood], together, wait=True)
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
@@ -223,7 +231,8 @@ async def _end(
         for understood, sync in together
     }
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
-    kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, how.patience)
+    stored = recording.stored(known.values()) if alive else Stored({}, {})
+    kept = keep(stored, alive, how.patience)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
     events = {
@@ -239,6 +248,7 @@ async def _end(
     )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
+    await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
 

@@ -11,6 +11,7 @@ from contracts.syncs import SyncOutcome
 from contracts.wire.grants import Grant
 from gateway.outbox.relay import Relay
 from gateway.portfolio.verdicts import wallet_reads
+from gateway.prices.readings import Memory
 from gateway.rows.syncs import Sync
 from gateway.store.pool import DatabaseUnavailable, Pool
 from gateway.syncs.record import LOSS_PATIENCE, Recorded, Together, Understood, record, record_all
@@ -28,7 +29,14 @@ class Recorder:
     recorded alone and does not delay the others.
     """
 
-    def __init__(self, pool: Pool, relay: Relay, patience: timedelta = LOSS_PATIENCE) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        relay: Relay,
+        patience: timedelta = LOSS_PATIENCE,
+        memory: Memory | None = None,
+    ) -> None:
+        self._memory: Memory = {} if memory is None else memory
         self._pool = pool
         self._relay = relay
         self._patience = patience
@@ -53,7 +61,7 @@ class Recorder:
         if recorded is not None:
             return recorded.sync
         async with self._alone, self._pool.transaction() as connection:
-            sync = await record(connection, outcome, self._patience, grant)
+            sync = await record(connection, outcome, self._patience, grant, self._memory)
         self._relay.wake()
         return sync
 
@@ -76,7 +84,8 @@ class Recorder:
     async def _recorded(self, outcomes: Sequence[Understood]) -> dict[UUID, Recorded]:
         """Record a batch of outcomes, and hand their events to the relay."""
         with self._relay.slots(ACCOUNT_EVENTS, len(outcomes)) as slots:
-            together = Together(self._patience, slots.lease if slots.left == len(outcomes) else 0.0)
+            lease = slots.lease if slots.left == len(outcomes) else 0.0
+            together = Together(self._patience, lease, self._memory)
             async with self._pool.transaction() as connection:
                 recorded = await record_all(connection, outcomes, together, wait=False)
             events = [(each.event, each.row) for each in recorded.values() if each.event is not None]
