@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import httpx
@@ -103,3 +103,56 @@ async def test_rates_of_currencies_have_the_day_of_their_fixing(stack: Stack, pe
     rates = {each["currency"]: each["rate"] for each in seen["rates"]}
     assert (seen["source"], seen["base"], rates["USD"]) == ("ecb", "EUR", "1.0866")
     assert date.fromisoformat(seen["fixed_on"]).weekday() < 5
+
+
+async def worth_of(person: Person, query: str = "") -> dict[str, Any]:
+    """Wait until all assets of a user have prices and the rates are known, and return the portfolio."""
+    seen: dict[str, Any] = {}
+
+    async def priced() -> bool:
+        seen.update(await person.get(f"/portfolio{query}"))
+        known = {reason["code"] for reason in seen["reasons"]}
+        return bool(seen["assets"]) and not known & {"unpriced", "rate_unknown"}
+
+    await until(priced)
+    return seen
+
+
+async def test_a_portfolio_is_worth_what_a_person_computes(priced: Person, admin: Admin) -> None:
+    """Of two accounts, one with a debt, in USD and in EUR; a failed wallet changes no quantity."""
+    margin = await priced.connect("margin")
+    await priced.post("/accounts/sync-all")
+    seen = await worth_of(priced)
+
+    held = {each["asset"]: Decimal(each["quantity"]) for each in seen["assets"]}
+    assert held["USDT"] == Decimal("1834.317093622894") + Decimal("250.75") - Decimal("5000.123456789")
+    assert held["BTC"] == Decimal("0.049") + Decimal("0.75")
+    assert held["ETH"] == Decimal("1.234567890123456789") + Decimal("2.000000000000000001")
+    prices = {each["asset"]: Decimal(each["price"]["value_usd"]) for each in seen["assets"]}
+    with localcontext(prec=200):
+        total = sum((held[asset] * prices[asset] for asset in held), Decimal())
+        for parts in ("assets", "accounts", "wallets"):
+            values = [each["value_usd" if parts == "assets" else "total_usd"] for each in seen[parts]]
+            assert sum(Decimal(value or 0) for value in values) == total
+    assert (Decimal(seen["total_usd"]), seen["total"], seen["rate"]) == (total, seen["total_usd"], None)
+    assert (seen["priced_share"], seen["unpriced"]) == ("1.0000", [])
+
+    euros = await worth_of(priced, "?currency=eur")
+    assert euros["rate"]["per_usd"] == "0.920301859010"
+    with localcontext(prec=200):
+        assert Decimal(euros["total"]) == Decimal(euros["total_usd"]) * Decimal("0.920301859010")
+    problem = await priced.get("/portfolio?currency=XXX", 400)
+    assert problem["errors"][0]["field"] == "currency"
+
+    await admin.put("plain", "asset/balances", {"fault": "refusal", "code": "50011"})
+    await priced.post("/accounts/sync-all")
+    await admin.clear("plain", "asset/balances")
+    stale = await worth_of(priced)
+    assert {each["asset"]: Decimal(each["quantity"]) for each in stale["assets"]} == held
+    assert stale["verdict"] == "incomplete"
+    assert ("wallet_stale", "funding") in {(each["code"], each["wallet"]) for each in stale["reasons"]}
+
+    assert (await priced.client.delete(f"/accounts/{margin['id']}")).status_code == httpx.codes.NO_CONTENT
+    rest = await worth_of(priced)
+    assert [each["name"] for each in rest["accounts"]] == ["plain"]
+    assert "USDC" not in {each["asset"] for each in rest["assets"]}

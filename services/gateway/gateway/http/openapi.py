@@ -18,6 +18,7 @@ TAGS = [
     Tag("balances", "The balances of an account by wallet and by asset, and how true they are."),
     Tag("exchanges", "The exchanges that can be connected, and what their keys need."),
     Tag("me", "Your own user: the password, the sessions, and the end of it."),
+    Tag("portfolio", "The worth of all accounts together, and how far it can be trusted."),
     Tag("prices", "Prices of assets in USD, where they come from, and your own."),
     Tag("syncs", "Syncs and their outcomes."),
 ]

@@ -31,15 +31,31 @@ class OtherPriceView(msgspec.Struct, frozen=True):
     detail: str | None
 
 
+class HeldPriceView(msgspec.Struct, frozen=True):
+    """The price behind a value, in USD for one unit; GET /prices/{asset} shows all that is known of it.
+
+    `method` is `unit` for USD itself. `code` and `detail` say why the price may be wrong.
+    """
+
+    value_usd: AmountText | None
+    method: str | None
+    source: str | None
+    pair: str | None
+    observed_at: datetime | None
+    age_seconds: int | None
+    code: CodeText | None
+    detail: str | None
+
+
 class PriceView(msgspec.Struct, frozen=True):
     """The price of one unit of an asset in USD; null means unknown, never zero.
 
     `method` says how it was found: `direct` (a trade against USD), `cross` (trades against other assets, its
     `legs`), `peg` (a coin that promises to be worth 1 USD; `market_rate` is what the market pays, null if no
     market is known), `last_known` (an earlier price, because the newest one is missing or lies), `manual`
-    (you set it). `code` and `detail` say what is wrong with the newest price, or what to be careful with.
-    `disputed` is true where the price and the exchange's index differ by more than 2 %. A later version may
-    send other methods and codes.
+    (you set it), `unit` (USD itself). `code` and `detail` say what is wrong with the newest price, or what to
+    be careful with. `disputed` is true where the price and the exchange's index differ by more than 2 %. A
+    later version may send other methods and codes.
     """
 
     asset: str
@@ -59,6 +75,20 @@ class PriceView(msgspec.Struct, frozen=True):
     alternatives: tuple[OtherPriceView, ...]
 
 
+def held_price(price: Shown) -> HeldPriceView:
+    """Return the price behind a value."""
+    return HeldPriceView(
+        value_usd=None if price.value is None else amount_text(price.value),
+        method=price.method,
+        source=price.source,
+        pair=price.pair,
+        observed_at=price.observed_at,
+        age_seconds=_age(price),
+        code=price.code,
+        detail=price.words,
+    )
+
+
 def price_view(seen: Seen) -> PriceView:
     """Return a price with all that is known of it."""
     price = seen.price
@@ -68,7 +98,7 @@ def price_view(seen: Seen) -> PriceView:
         method=price.method,
         source=price.source,
         pair=price.pair,
-        legs=_legs(price.legs),
+        legs=leg_views(price.legs),
         observed_at=price.observed_at,
         age_seconds=_age(price),
         code=price.code,
@@ -87,7 +117,7 @@ def _other(price: Shown) -> OtherPriceView:
         method=price.method,
         source=price.source,
         pair=price.pair,
-        legs=_legs(price.legs),
+        legs=leg_views(price.legs),
         observed_at=price.observed_at,
         age_seconds=_age(price),
         code=price.code,
@@ -95,7 +125,8 @@ def _other(price: Shown) -> OtherPriceView:
     )
 
 
-def _legs(legs: tuple[Leg, ...]) -> tuple[LegView, ...]:
+def leg_views(legs: tuple[Leg, ...]) -> tuple[LegView, ...]:
+    """Return the factors of a price."""
     return tuple(LegView(leg.pair, amount_text(leg.price)) for leg in legs)
 
 

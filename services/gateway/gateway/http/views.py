@@ -16,6 +16,7 @@ from contracts.syncs import Cause, Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
+from gateway.http.price_views import HeldPriceView
 from gateway.http.schedule_view import ScheduleView, schedule_view
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
 from gateway.rows.accounts import Account
@@ -177,9 +178,14 @@ class BalancesView(msgspec.Struct, frozen=True):
 
 
 class HoldingView(AmountView, frozen=True):
-    """One asset summed over the wallets that hold it."""
+    """One asset summed over the wallets that hold it; a `value_usd` of null is unknown, never zero.
+
+    The value is `total` times `price`. `total` is net of `borrowed`, which is not subtracted again.
+    """
 
     wallets: tuple[str, ...]
+    value_usd: AmountText | None = None
+    price: HeldPriceView | None = None
 
 
 class HoldingsView(msgspec.Struct, frozen=True):

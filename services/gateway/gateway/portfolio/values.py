@@ -39,6 +39,8 @@ class DoubtCode(StrEnum):
     INCOMPLETE = "wallet_incomplete"
     DISAGREES = "total_disagrees"
     UNCHECKED = "total_unchecked"
+    RATE_UNKNOWN = "rate_unknown"
+    RATE_OLD = "rate_old"
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -145,6 +147,14 @@ def worth(accounts: Sequence[AccountValues]) -> Worth:
         prices_at=min((at for at in observed if at is not None), default=None),
         doubts=doubts,
     )
+
+
+def of_wallet(account: AccountValues, wallet: str, as_of: datetime | None) -> AccountValues:
+    """Return the values of one covered wallet, whose oldest amount is of `as_of`."""
+    states, checks = account.holdings.states, account.holdings.total_checks
+    holdings = Holdings({wallet: states[wallet]}, {wallet: checks[wallet]}, as_of, None)
+    parts = tuple(part for part in account.parts if part.wallet == wallet)
+    return AccountValues(account.account_id, holdings, parts, account.older)
 
 
 def wallet_doubts(account: AccountValues) -> list[Doubt]:

@@ -1,30 +1,40 @@
-"""The prices that count for a user: the market's, and those that the user set."""
+"""The prices that count for a user now: the user's own, else the market's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from decimal import Decimal
 
-from gateway.portfolio.prices import UNKNOWN
+from contracts.prices import USD
 from gateway.portfolio.shown_prices import Shown, by_hand, first_of, shown
 from gateway.prices.readings import Reading
-from gateway.rows.prices import Manual, PriceCode
+from gateway.rows.prices import Manual, Method, PriceCode
+
+# 1 USD is worth 1 USD, whatever a market or a user says.
+UNIT = Shown(Decimal(1), Method.UNIT, None)
+UNPRICED = Shown(None, None, None, PriceCode.UNPRICED)
 
 
-def market_price(asset: str, last: Sequence[Reading], now: datetime) -> Shown:
-    """Return the price of an asset by the last readings; one without a value if none has it."""
-    holding = [each for each in last if asset in each.known or each.market.index(asset) is not None]
-    prices = [shown(asset, each.known.get(asset, UNKNOWN), each.market, now) for each in holding]
-    return first_of(prices) or Shown(None, None, None, PriceCode.UNPRICED)
+class Book:
+    """The prices of assets as of one moment; each is found once, however many balances need it."""
 
+    def __init__(self, last: Sequence[Reading], manual: Mapping[str, Manual], now: datetime) -> None:
+        self._last, self._manual, self._now = last, manual, now
+        self._found: dict[str, Shown] = {USD: UNIT}
 
-def prices_for(
-    last: Sequence[Reading], manual: Mapping[str, Manual], now: datetime
-) -> Callable[[str], Shown]:
-    """Return the function that gives the price of an asset, and looks at each asset once."""
+    def price(self, asset: str) -> Shown:
+        """Return the price of an asset; one without a value is unknown."""
+        found = self._found.get(asset)
+        if found is None:
+            found = self._found[asset] = self._price(asset)
+        return found
 
-    @cache
-    def price_of(asset: str) -> Shown:
-        own = manual.get(asset)
-        return market_price(asset, last, now) if own is None else by_hand(own, now)
-
-    return price_of
+    def _price(self, asset: str) -> Shown:
+        manual = self._manual.get(asset)
+        if manual is not None:
+            return by_hand(manual, self._now)
+        of_market = [
+            shown(asset, each.known[asset], each.market, self._now)
+            for each in self._last
+            if asset in each.known
+        ]
+        return first_of(of_market) or UNPRICED

@@ -4,10 +4,12 @@ import re
 from datetime import datetime
 from uuid import UUID
 
+from contracts.prices import USD
 from contracts.values import check_digits, parse_amount
 from gateway.errors import InvalidInput, NoSuchPrice, TooManyPrices
 from gateway.portfolio.prices import UNKNOWN
 from gateway.portfolio.shown_prices import Seen, alternatives, by_hand, disputed, first_of, shown
+from gateway.prices.book import UNIT
 from gateway.prices.readings import Reading, Readings
 from gateway.rows.prices import Manual
 from gateway.store import prices
@@ -15,6 +17,7 @@ from gateway.store.pool import Pool
 
 ASSET = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 MAX_MANUAL = 1000
+NOT_USD = "1 USD is worth 1 USD: set the price of another asset."
 BAD_PRICE = "The price must be a decimal number above 0, in USD for one unit of the asset, such as 0.25."
 
 
@@ -22,6 +25,8 @@ async def look(pool: Pool, readings: Readings, user_id: UUID, asset: str) -> See
     """Return the price of an asset; raises NoSuchPrice, DatabaseUnavailable."""
     if not ASSET.fullmatch(asset):
         raise NoSuchPrice
+    if asset == USD:
+        return Seen(asset, UNIT, None, is_disputed=False, others=())
     last, now = await readings.last()
     async with pool.transaction() as connection:
         manual = await prices.find_manual(connection, user_id, asset)
@@ -42,6 +47,8 @@ async def set_by_hand(pool: Pool, user_id: UUID, asset: str, text: str, most: in
         raise InvalidInput(BAD_PRICE)
     if not ASSET.fullmatch(asset):
         raise NoSuchPrice
+    if asset == USD:
+        raise InvalidInput(NOT_USD)
     async with pool.transaction() as connection:
         if not await prices.set_manual(connection, user_id, asset, value, most):
             raise TooManyPrices

@@ -1,6 +1,7 @@
 """The last reading of each exchange's public prices: recorded once, and in the memory of each gateway."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -101,6 +102,18 @@ class Readings:
             now = await database_time(connection)
         return last, now
 
+    async def of(self, standings: Sequence[Standing]) -> list[Reading]:
+        """Return the readings of standings, without the database unless another process recorded one.
+
+        Raises DatabaseUnavailable.
+        """
+        kept = [self.memory.get(each.source) for each in standings if each.reading_id is not None]
+        ids = [each.reading_id for each in standings if each.reading_id is not None]
+        if ids == [None if each is None else each.id for each in kept]:
+            return [each for each in kept if each is not None]
+        readings, _ = await self.last()
+        return readings
+
     async def sample(self) -> None:
         """Measure the age of the newest reading of each exchange, NaN where none is known."""
         ages = dict.fromkeys((*PRICED, ECB), math.nan)
@@ -131,8 +144,8 @@ async def _reading(connection: Connection, standing: Standing, memory: Memory) -
     if kept is not None and kept.id == standing.reading_id:
         return kept
     stored = await prices.load(connection, standing.reading_id)
-    if stored is None:
-        return None
+    if stored is None:  # replaced a moment ago
+        return kept
     try:
         read: PricesRead = decode(stored.reading, PricesRead)
         known: dict[str, Known] = decode(stored.known, dict[str, Known])

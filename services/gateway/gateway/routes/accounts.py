@@ -18,6 +18,7 @@ from gateway.accounts.intake import Accepted, Intake
 from gateway.accounts.pending import Submission
 from gateway.accounts.replace import replace
 from gateway.accounts.submission import check_region, find_exchange, read_fields
+from gateway.accounts.worth import find_valued
 from gateway.advice import Advice
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
@@ -32,6 +33,8 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
+from gateway.http.worth_views import with_values
+from gateway.prices.readings import Readings
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 from gateway.store.pool import Pool
 
@@ -168,10 +171,15 @@ async def show_balances(
 
 @get("/accounts/{account_id:uuid}/holdings", responses=documented(401, 404), tags=["balances"])
 async def show_holdings(
-    account_id: UUID, request: SignedInRequest, pool: Database, restored: Restored
+    account_id: UUID,
+    request: SignedInRequest,
+    pool: Database,
+    restored: Restored,
+    readings: NamedDependency[Readings],
 ) -> HoldingsView:
-    """Show the holdings summed by asset, and the wallets that are missing, stale or incomplete."""
-    return holdings_view(await look.find_held(pool, request.user.id, account_id), restored)
+    """Show the holdings by asset with values, and the wallets that are missing, stale or incomplete."""
+    found = await find_valued(pool, readings, request.user.id, account_id, restored)
+    return with_values(holdings_view(found.held, restored), found.values.parts)
 
 
 async def _shown(

@@ -11,7 +11,8 @@ class Method(StrEnum):
     """How a price was found: `direct` is a trade against USD, `cross` one against another asset.
 
     A coin that is pegged to USD has the method `peg`. A price that is older, or that the newest reading does
-    not confirm, is `last_known`. `index` is the exchange's own computation, `manual` the user's price.
+    not confirm, is `last_known`. `index` is the exchange's own computation, `manual` the user's price, `unit`
+    that of USD itself.
     """
 
     DIRECT = "direct"
@@ -20,6 +21,7 @@ class Method(StrEnum):
     LAST_KNOWN = "last_known"
     INDEX = "index"
     MANUAL = "manual"
+    UNIT = "unit"
 
 
 class PriceCode(StrEnum):

@@ -1,7 +1,6 @@
 """Beginning the snapshots of accounts that syncs have changed, in the transaction that records these."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -9,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.portfolio.shown_prices import Shown
 from gateway.portfolio.snapshots import Change, begins, changes, content_of, facts_of, fresh_for, moments
-from gateway.prices.book import prices_for
+from gateway.prices.book import Book
 from gateway.prices.readings import Memory, last_readings
 from gateway.rows.balances import Stored
 from gateway.rows.snapshots import Begun
@@ -43,12 +42,11 @@ async def snapshot(
         return
     last = await last_readings(connection, memory)
     manual = await prices.find_all_manual(connection, [each.sync.user_id for each in changed])
-    books = {user_id: partial(prices_for, last, own) for user_id, own in manual.items()}
-    market = partial(prices_for, last, {})
-    begun = [
-        _begun(each, known[each.sync.account_id], books.get(each.sync.user_id, market)(each.sync.now))
-        for each in changed
-    ]
+    begun = []
+    for each in changed:
+        sync = each.sync
+        book = Book(last, manual.get(sync.user_id, {}), sync.now)
+        begun.append(_begun(each, known[sync.account_id], book.price))
     await snapshots.begin(connection, begun)
 
 

@@ -1,0 +1,66 @@
+"""Looking up the worth of a user's accounts: balances and prices as of one moment."""
+
+from uuid import UUID
+
+from contracts.exchanges import EXCHANGES
+from contracts.prices import ECB, USD
+from gateway.errors import InvalidInput, NotFound
+from gateway.portfolio.holdings import summed
+from gateway.portfolio.rates import Rate, rates_of
+from gateway.portfolio.valuations import Portfolio, Valuation
+from gateway.portfolio.values import AccountValues, values_of
+from gateway.prices.book import Book
+from gateway.prices.readings import Reading, Readings
+from gateway.rows.balances import Held
+from gateway.rows.restores import Restore
+from gateway.store.inventories import find_inventory
+from gateway.store.pool import Pool
+
+LENGTH = 3
+NOT_A_CURRENCY = "A currency has a code of three letters, such as EUR."
+
+
+async def find_portfolio(
+    pool: Pool, readings: Readings, user_id: UUID, restored: Restore | None, currency: str = USD
+) -> Portfolio:
+    """Find the accounts of a user with values; raises InvalidInput for an unknown currency."""
+    currency = currency.upper()
+    if len(currency) != LENGTH or not (currency.isascii() and currency.isalpha()):
+        raise _unknown(NOT_A_CURRENCY)
+    inventory = await pool.single(lambda connection: find_inventory(connection, user_id))
+    last = await readings.of(inventory.standings)
+    book = Book(last, inventory.manual, inventory.now)
+    found = tuple(_valued(held, book, restored) for held in inventory.held)
+    return Portfolio(found, currency, _rate(last, currency), inventory.now)
+
+
+async def find_valued(
+    pool: Pool, readings: Readings, user_id: UUID, account_id: UUID, restored: Restore | None
+) -> Valuation:
+    """Find an account of a user with its values; raises NotFound."""
+    inventory = await pool.single(lambda connection: find_inventory(connection, user_id, account_id))
+    if not inventory.held:
+        raise NotFound
+    last = await readings.of(inventory.standings)
+    return _valued(inventory.held[0], Book(last, inventory.manual, inventory.now), restored)
+
+
+def _valued(held: Held, book: Book, restored: Restore | None) -> Valuation:
+    older = frozenset(each.wallet for each in held.wallets if restored and restored.older(each.as_of))
+    holdings = summed(EXCHANGES[held.account.exchange], held.wallets, held.balances)
+    parts = values_of(held.balances, book.price)
+    return Valuation(held, AccountValues(held.account.id, holdings, parts, older))
+
+
+def _rate(last: list[Reading], currency: str) -> Rate | None:
+    """Return the rate of a currency; raises InvalidInput for one that the bank does not list."""
+    rates = next((rates_of(each.read) for each in last if each.read.exchange == ECB), {})
+    if currency == USD or not rates:
+        return None
+    if currency not in rates:
+        raise _unknown(f"We know no rate of this currency. We know USD and {', '.join(sorted(rates))}.")
+    return rates[currency]
+
+
+def _unknown(words: str) -> InvalidInput:
+    return InvalidInput(words, errors=[{"field": "currency", "message": words}])
