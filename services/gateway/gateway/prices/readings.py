@@ -16,9 +16,10 @@ from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
 from contracts.wire.envelope import Malformed, decode
 from gateway.portfolio.markets import Market
+from gateway.portfolio.points import fixings_of, points_before
 from gateway.portfolio.prices import derived
 from gateway.rows.prices import Known
-from gateway.store import prices
+from gateway.store import points, prices
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.prices import Standing, Stored
 
@@ -92,6 +93,7 @@ class Readings:
                 error_code=read.error_code,
                 stored=Stored(body, msgspec.json.encode(reading.known)),
             )
+            await _leave(connection, last, reading)
         self.memory[read.exchange] = reading
         return True
 
@@ -155,6 +157,16 @@ async def _reading(connection: Connection, standing: Standing, memory: Memory) -
     reading = Reading(standing.reading_id, read, Market(read, standing.read_at), known)
     memory[standing.source] = reading
     return reading
+
+
+async def _leave(connection: Connection, last: Reading | None, reading: Reading) -> None:
+    """Write the prices of the full hour between two readings, and the rates of a fixing."""
+    hourly = [] if last is None else points_before(last.known, last.market, reading.market.seen_at)
+    if hourly:
+        await points.write(connection, hourly)
+    fixings = fixings_of(reading.read)
+    if fixings and (last is None or last.read.fixed_on != reading.read.fixed_on):
+        await points.write_fixings(connection, fixings)
 
 
 def _is_newer(read: PricesRead, last: Reading | None) -> bool:
