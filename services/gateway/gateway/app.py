@@ -63,7 +63,18 @@ from gateway.outbox.relay import Relay
 from gateway.prices.readings import Readings
 from gateway.prices.requests import PriceRequests
 from gateway.proxies import Proxies
-from gateway.routes import accounts, auth, currencies, documents, exchanges, me, portfolio, prices, syncs
+from gateway.routes import (
+    accounts,
+    auth,
+    currencies,
+    documents,
+    exchanges,
+    history,
+    me,
+    portfolio,
+    prices,
+    syncs,
+)
 from gateway.routes.admin import dead_letters, status, users
 from gateway.routes.admin import exchanges as pauses_of_exchanges
 from gateway.settings import Settings
@@ -84,7 +95,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-PART_OF_API = (auth, me, exchanges, accounts, portfolio, syncs, prices, currencies)
+PART_OF_API = (auth, me, exchanges, accounts, portfolio, history, syncs, prices, currencies)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
 _application = partial(

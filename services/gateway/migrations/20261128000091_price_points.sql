@@ -10,7 +10,7 @@ create table price_points (
     observed_at timestamptz not null,
     code        text,
     pair        text,
-    primary key (asset, source, at)
+    primary key (asset, at, source)
 ) partition by range (at);
 create table price_points_before partition of price_points for values from (minvalue) to ('2026-12-01Z');
 create table price_points_2026_12 partition of price_points for values from ('2026-12-01Z') to ('2027-01-01Z');

@@ -8,6 +8,7 @@ import msgspec
 
 from contracts.faults import CodeText
 from gateway.portfolio.values import PriceRecord
+from gateway.rows.balances import StoredWallet
 
 
 class WalletPart(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,13 +69,32 @@ class Begun(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """What an account held from `since` on, confirmed for the last time at `until`.
 
-    After `fresh_seconds` more it is old, unless a later one has begun. `wallets` are the stored ones of an
-    open snapshot.
+    After `fresh_seconds` more it is old, unless a later one has begun.
     """
 
-    account_id: UUID
     id: UUID
     since: datetime
     until: datetime
     fresh_seconds: int
     content: Content
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """The snapshot of an account that still holds."""
+
+    id: UUID
+    since: datetime
+    content: Content
+
+
+class Past(msgspec.Struct, frozen=True):
+    """An account with the snapshots that ended, by time, the one that holds, and its stored wallets."""
+
+    account_id: UUID
+    name: str
+    exchange: str
+    created_at: datetime
+    interval_seconds: int | None
+    ended: list[Snapshot]
+    open: Holding | None
+    wallets: list[StoredWallet]

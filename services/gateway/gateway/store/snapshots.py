@@ -1,11 +1,14 @@
 """Snapshots of accounts: the one that holds, and those that have ended."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import LiteralString
+from uuid import UUID
 
 import msgspec
 
-from gateway.rows.snapshots import Begun
+from gateway.rows.snapshots import Begun, Past
+from gateway.store.balances import WALLETS_JSON
 from gateway.store.pool import Connection, execute
 
 # The snapshot that holds for an account of the query, as JSON.
@@ -35,3 +38,42 @@ async def begin(connection: Connection, begun: Sequence[Begun]) -> None:
         begun=msgspec.json.encode(begun).decode(),
         ids=[each.account_id for each in begun],
     )
+
+
+# Of each account the snapshots that held at one of the times; several times often have one.
+_PAST: LiteralString = f"""
+    with wanted as (
+        select distinct accounts.id as account_id, held.since
+        from accounts cross join unnest(%(times)s::timestamptz[]) as asked (time)
+        cross join lateral (
+            select since from snapshots
+            where snapshots.account_id = accounts.id and snapshots.since <= asked.time
+            order by since desc limit 1) held
+        where user_id = %(user_id)s and deleted_at is null
+            and (%(account_id)s::uuid is null or accounts.id = %(account_id)s))
+    select json_build_object('account_id', accounts.id, 'name', name, 'exchange', exchange,
+        'created_at', created_at, 'interval_seconds', (
+            select interval_seconds from schedule where schedule.account_id = accounts.id),
+        'ended', coalesce((
+            select json_agg(json_build_object('id', id, 'since', since, 'until', until,
+                'fresh_seconds', fresh_seconds, 'content', content) order by since)
+            from wanted join snapshots using (account_id, since)
+            where wanted.account_id = accounts.id), '[]'),
+        'open', (
+            select json_build_object('id', id, 'since', since, 'content', content)
+            from open_snapshots where open_snapshots.account_id = accounts.id),
+        'wallets', {WALLETS_JSON})::text
+    from accounts
+    where user_id = %(user_id)s and deleted_at is null
+        and (%(account_id)s::uuid is null or accounts.id = %(account_id)s)
+    order by created_at, id"""  # noqa: S608 - constants
+
+
+async def find_past(
+    connection: Connection, user_id: UUID, account_id: UUID | None, times: Sequence[datetime]
+) -> list[Past]:
+    """Find a user's accounts, or one of them, with the snapshots that held at these times."""
+    rows = await connection.execute(
+        _PAST, {"user_id": user_id, "account_id": account_id, "times": list(times)}
+    )
+    return [msgspec.json.decode(row[0], type=Past) for row in await rows.fetchall()]
