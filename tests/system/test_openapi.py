@@ -41,6 +41,7 @@ OPERATIONS = {
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs",
+    "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
     "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip
 
