@@ -25,6 +25,7 @@ ID, TIME, EMAIL, TOKEN = (
         r'_token": "[^"]+"',
     )
 )
+PRICED = ("price", "value_usd")
 Examples = dict[str, Any]
 
 
@@ -43,7 +44,15 @@ def masked(value: Any) -> Any:
         (TOKEN, '_token": "TOKEN"'),
     ):
         text = pattern.sub(name, text)
-    return json.loads(text)
+    return unpriced(json.loads(text))
+
+
+def unpriced(value: Any) -> Any:
+    """Return a body without the prices of holdings, which are of the moment."""
+    if isinstance(value, dict):
+        priced = value.keys() >= {*PRICED}
+        return {key: unpriced(each) for key, each in value.items() if not (priced and key in PRICED)}
+    return [unpriced(each) for each in value] if isinstance(value, list) else value
 
 
 class Answers:

@@ -41,8 +41,8 @@ OPERATIONS = {
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs",
+    "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
-    "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip
 
 
