@@ -22,6 +22,8 @@ from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.snapshots import find_past
 
 MAX_POINTS = 2200
+# A transaction is short, however long a history.
+AT_ONCE = 200
 # The bank publishes a fixing in the afternoon of its day.
 PUBLISHED = timedelta(hours=16)
 NO_REQUEST = UUID(int=0)
@@ -64,29 +66,35 @@ async def find_history(pool: Pool, asked: Asked, span: Span) -> Shown:
     currency = checked_currency(asked.currency)
     async with pool.transaction(snapshot=True) as connection:
         now = await database_time(connection)
-        return await _found(connection, asked, currency, _times(span, now))
+        if asked.account_id is not None:
+            await owned(connection, asked.user_id, asked.account_id)
+    times = _times(span, now)
+    parts = [times[at : at + AT_ONCE] for at in range(0, len(times), AT_ONCE)]
+    return Shown(currency, [point for part in parts for point in await _found(pool, asked, currency, part)])
 
 
 async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
     """Find the worth of a user's accounts at one time; raises InvalidInput."""
     currency = checked_currency(asked.currency)
-    async with pool.transaction(snapshot=True) as connection:
+    async with pool.transaction() as connection:
         if time > await database_time(connection):
             raise _invalid("time", "This time is in the future: ask for one of the past.")
-        return await _found(connection, asked, currency, [time])
+    return Shown(currency, await _found(pool, asked, currency, [time]))
 
 
-async def _found(connection: Connection, asked: Asked, currency: str, times: list[datetime]) -> Shown:
-    if asked.account_id is not None:
-        await owned(connection, asked.user_id, asked.account_id)
-    pasts = await find_past(connection, asked.user_id, asked.account_id, times)
-    assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
-    prices = await points.find(connection, assets, times)
-    rates = await _rates(connection, currency, times)
+async def _found(
+    pool: Pool, asked: Asked, currency: str, times: list[datetime]
+) -> list[tuple[Then, Rate | None]]:
+    """Find the worth at a few times, by one short transaction."""
+    async with pool.transaction(snapshot=True) as connection:
+        pasts = await find_past(connection, asked.user_id, asked.account_id, times)
+        assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
+        prices = await points.find(connection, assets, times)
+        rates = await _rates(connection, currency, times)
     history = History(pasts, lambda asset, time: prices.get((asset, time)), asked.asset)
-    # Thousands of points take a while, in which others are served.
+    # It takes a while, in which others are served.
     thens = await asyncio.to_thread(lambda: [history.at(time) for time in times])
-    return Shown(currency, [(then, rates.get(then.time)) for then in thens])
+    return [(then, rates.get(then.time)) for then in thens]
 
 
 def parsed_time(field: str, text: str) -> datetime:
