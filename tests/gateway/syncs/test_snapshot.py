@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.events import PortfolioChanged
 from contracts.syncs import Verdict, WalletRead
 from contracts.values import Balance
 from deploy.local.postgres import Postgres
@@ -184,3 +185,27 @@ async def test_they_are_deleted_with_their_account(pool: Pool, account: Account,
         await accounts.delete_account(connection, account.id)
 
     assert await counts(database) == (1, 1)
+
+
+async def test_a_change_is_published_with_its_cause(pool: Pool, account: Account, database: Postgres) -> None:
+    """Once, with the old and the new sum of all wallets; a move, a failure and a repeat publish nothing."""
+    await synced(pool, account, read("trading", BTC="1"), failed("funding"))
+    await synced(pool, account, read("trading", BTC="0.75", ETH="2"), read("funding", BTC="0.25"))
+    await synced(pool, account, read("trading", BTC="0", ETH="2"), read("funding", BTC="1"))
+    await synced(pool, account, failed("trading"), read("funding", BTC="1"))
+    await synced(pool, account, read("trading", BTC="0", ETH="2.50"), read("funding", BTC="1"))
+
+    query = """select subject, convert_from(body, 'UTF8') from outbox where stream = 'PORTFOLIO_EVENTS'
+               order by id"""
+    found = await run(database, query)
+    assert {subject for subject, _ in found} == {f"butler.portfolio.changed.{account.user_id}"}
+    facts = [msgspec.json.decode(str(body), type=PortfolioChanged) for _, body in found]
+    assert [
+        [(each.asset, each.cause, each.old_quantity, each.new_quantity) for each in fact.assets]
+        for fact in facts
+    ] == [
+        [("BTC", "coverage", None, "1")],
+        [("BTC", "coverage", "1", "1.00"), ("ETH", "quantity", "0", "2")],
+        [("ETH", "quantity", "2", "2.50")],
+    ]
+    assert {fact.account_id for fact in facts} == {account.id}

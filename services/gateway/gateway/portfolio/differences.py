@@ -1,7 +1,7 @@
 """What changed between two consecutive snapshots of an account, and why. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -16,8 +16,8 @@ from gateway.rows.snapshots import Content, WalletPart
 class Cause(StrEnum):
     """Why an amount of an account changed.
 
-    It is `quantity` if the account holds more or less of an asset, and `coverage` if a wallet was read that
-    had never been read before, so that its amounts are known now.
+    It is `quantity` if the account holds more or less of an asset, and `coverage` if a wallet that had never
+    been read before holds some of it, which may have been there before.
     """
 
     QUANTITY = "quantity"
@@ -62,34 +62,31 @@ def difference(before: Content | None, after: Content) -> Difference:
         for each in after.wallets
         if each.wallet not in old or old[each.wallet].state == WalletState.NEVER_READ
     }
-    assets = [*_moved(before, after, first), *_covered(before, after, first)]
-    assets.sort(key=lambda each: (each.asset, each.cause))
+    assets = _assets(
+        _sums(before), _sums(after), {each.asset for each in after.amounts if each.wallet in first}
+    )
     wallets = tuple(_wallet(old.get(each.wallet), each) for each in after.wallets)
-    return Difference(tuple(assets), tuple(each for each in wallets if _has_changed(each)))
+    return Difference(assets, tuple(each for each in wallets if _has_changed(each)))
 
 
-def _moved(before: Content | None, after: Content, first: Collection[str]) -> list[AssetDifference]:
-    """Return the assets with another quantity in the wallets that were read before, too."""
-    old, new = _sums(before, first), _sums(after, first)
-    found = {asset: (old.get(asset, ZERO), new.get(asset, ZERO)) for asset in {*old, *new}}
-    return [
-        AssetDifference(asset, Cause.QUANTITY, was, now) for asset, (was, now) in found.items() if was != now
-    ]
+def _assets(
+    old: Mapping[str, Decimal], new: Mapping[str, Decimal], covered: Collection[str]
+) -> tuple[AssetDifference, ...]:
+    """Return the changes by asset; `covered` are those that a wallet had at its first read."""
+    return tuple(
+        AssetDifference(asset, Cause.COVERAGE, old.get(asset), new[asset])
+        if asset in covered
+        else AssetDifference(asset, Cause.QUANTITY, old.get(asset, ZERO), new.get(asset, ZERO))
+        for asset in sorted({*old, *new})
+        if asset in covered or old.get(asset, ZERO) != new.get(asset, ZERO)
+    )
 
 
-def _covered(before: Content | None, after: Content, first: Collection[str]) -> list[AssetDifference]:
-    """Return the assets of wallets that were read for the first time."""
-    known, now = _sums(before), _sums(after)
-    found = {each.asset for each in after.amounts if each.wallet in first}
-    return [AssetDifference(asset, Cause.COVERAGE, known.get(asset), now[asset]) for asset in found]
-
-
-def _sums(content: Content | None, but: Collection[str] = ()) -> dict[str, Decimal]:
-    """Return the quantities by asset, without those of some wallets."""
+def _sums(content: Content | None) -> dict[str, Decimal]:
+    """Return the quantities by asset."""
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     for each in content.amounts if content else ():
-        if each.wallet not in but:
-            sums[each.asset] = EXACT.add(sums[each.asset], each.quantity)
+        sums[each.asset] = EXACT.add(sums[each.asset], each.quantity)
     return sums
 
 

@@ -7,19 +7,27 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.rows.snapshots import Begun, Past, Place, Step
+from gateway.rows.snapshots import Begun, Content, Past, Place, Step
 from gateway.store.balances import WALLETS_JSON
-from gateway.store.pool import Connection, execute
+from gateway.store.pool import Connection, fetch_all
 
 # The snapshot that holds for an account of the query, as JSON.
 OPEN_JSON: LiteralString = """(select json_build_object('since', since, 'facts', facts)
             from open_snapshots where account_id = accounts.id)"""
 
 
-async def begin(connection: Connection, begun: Sequence[Begun]) -> None:
-    """Begin snapshots of locked accounts, and end those that held."""
-    await execute(
+class _Ended(msgspec.Struct, frozen=True):
+    """A snapshot that has ended, as JSON."""
+
+    account_id: UUID
+    content: str
+
+
+async def begin(connection: Connection, begun: Sequence[Begun]) -> dict[UUID, Content]:
+    """Begin snapshots of locked accounts, and end those that held; returns what these said."""
+    ended = await fetch_all(
         connection,
+        _Ended,
         """with said as materialized (
                select * from json_to_recordset(%(begun)s::json) as said (
                    account_id uuid, user_id uuid, id uuid, since timestamptz, until timestamptz,
@@ -29,15 +37,17 @@ async def begin(connection: Connection, begun: Sequence[Begun]) -> None:
                select held.account_id, held.since, said.until, said.fresh_seconds, held.user_id, held.id,
                    held.content
                from said join open_snapshots held on held.account_id = said.account_id
-               where held.account_id = any(%(ids)s))
-           insert into open_snapshots (account_id, user_id, id, since, facts, content)
+               where held.account_id = any(%(ids)s) returning account_id, content::text),
+           opened as (insert into open_snapshots (account_id, user_id, id, since, facts, content)
            select account_id, user_id, id, since, facts, content from said
            on conflict (account_id) do update
            set id = excluded.id, since = excluded.since, facts = excluded.facts,
-               content = excluded.content""",
+               content = excluded.content)
+           select account_id, content from ended""",
         begun=msgspec.json.encode(begun).decode(),
         ids=[each.account_id for each in begun],
     )
+    return {each.account_id: msgspec.json.decode(each.content, type=Content) for each in ended}
 
 
 # Of each account the snapshots that held at one of the times; several times often have one.

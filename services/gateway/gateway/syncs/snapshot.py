@@ -6,17 +6,20 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from gateway.portfolio.differences import difference
 from gateway.portfolio.shown_prices import Shown
 from gateway.portfolio.snapshots import Change, begins, changes, content_of, facts_of, fresh_for, moments
 from gateway.prices.book import Book
 from gateway.prices.readings import Memory, last_readings
 from gateway.rows.balances import Stored
-from gateway.rows.snapshots import Begun
+from gateway.rows.outbox import Outgoing
+from gateway.rows.snapshots import Begun, Content
 from gateway.rows.syncs import Queued
-from gateway.store import prices, snapshots
+from gateway.store import outbox, prices, snapshots
 from gateway.store.pool import Connection
 from gateway.store.recording import Known
 from gateway.syncs.keep import Kept
+from gateway.syncs.messages import portfolio_changed
 
 PriceOf = Callable[[str], Shown]
 
@@ -47,7 +50,8 @@ async def snapshot(
         sync = each.sync
         book = Book(last, manual.get(sync.user_id, {}), sync.now)
         begun.append(_begun(each, known[sync.account_id], book.price))
-    await snapshots.begin(connection, begun)
+    before = await snapshots.begin(connection, begun)
+    await outbox.put_all(connection, _events(changed, begun, before))
 
 
 def find_changed(
@@ -60,6 +64,18 @@ def find_changed(
         account, facts = known[account_id], facts_of(change)
         if begins(change, facts, account.open, fresh_for(account.pace)):
             found.append(Changed(by_account[account_id], change, facts))
+    return found
+
+
+def _events(
+    changed: Sequence[Changed], begun: Sequence[Begun], before: Mapping[UUID, Content]
+) -> list[Outgoing]:
+    """Return the events of the accounts of which an amount changed."""
+    found = []
+    for each, snapshot_begun in zip(changed, begun, strict=True):
+        assets = difference(before.get(snapshot_begun.account_id), snapshot_begun.content).assets
+        if assets:
+            found.append(portfolio_changed(snapshot_begun, each.sync.exchange, assets))
     return found
 
 
