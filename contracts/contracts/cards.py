@@ -22,7 +22,7 @@ from contracts.credentials import (
     VerifiedRights,
     Verify,
 )
-from contracts.events import AccountPaused, AccountResumed, AccountSynced
+from contracts.events import AccountPaused, AccountResumed, AccountSynced, PortfolioChanged
 from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested
 
@@ -38,6 +38,7 @@ NAMES: Mapping[Kind, str] = {
     AccountSynced: "account.synced.v1",
     AccountPaused: "account.paused.v1",
     AccountResumed: "account.resumed.v1",
+    PortfolioChanged: "portfolio.changed.v1",
     AskKeys: "vault.keys.requested.v1",
     Keys: "vault.keys.v1",
     Store: "credential.store.requested.v1",
@@ -135,6 +136,12 @@ CARDS = (
         AccountResumed,
         "`account_id` and `resumed_at` tell a repeat.",
         "`resumed_at` tells which is newer.",
+    ),
+    _event(
+        subjects.portfolio_changed("{user_id}"),
+        PortfolioChanged,
+        "`snapshot_id` tells a repeat.",
+        "`changed_at` tells which is newer.",
     ),
     Card(
         subjects.prices_requested("{exchange}"),

@@ -6,7 +6,7 @@ import msgspec
 
 from contracts.faults import CodeText
 from contracts.syncs import Cause, Status, TotalCheck, Verdict
-from contracts.values import AwareTime
+from contracts.values import AmountText, AssetCode, AwareTime
 
 
 class WalletFact(msgspec.Struct, frozen=True):
@@ -55,3 +55,31 @@ class AccountSynced(msgspec.Struct, frozen=True):
     error_code: CodeText | None = None
     rights_unproven: bool = False
     cause: Cause = Cause.PERSON
+
+
+class AssetChanged(msgspec.Struct, frozen=True):
+    """A change of an asset, summed over the wallets of the account, net of debt.
+
+    `cause` is `quantity` if the account holds more or less of it, and `coverage` if a wallet was read for the
+    first time. The old quantity is null if none was known. A later version may send other causes.
+    """
+
+    asset: AssetCode
+    cause: str
+    new_quantity: AmountText
+    old_quantity: AmountText | None = None
+
+
+class PortfolioChanged(msgspec.Struct, frozen=True):
+    """The fact that a sync found an account to hold something else, with amounts.
+
+    It was so at `changed_at` for the first time. `left_out` counts the changes that are not listed.
+    """
+
+    snapshot_id: UUID
+    account_id: UUID
+    user_id: UUID
+    exchange: str
+    changed_at: AwareTime
+    assets: tuple[AssetChanged, ...]
+    left_out: int = 0

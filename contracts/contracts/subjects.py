@@ -15,6 +15,7 @@ PRICES_REQUESTED_ALL = "butler.prices.requested.*"
 PRICES_READ_ALL = "butler.prices.read.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
+PORTFOLIO_EVENTS_ALL = "butler.portfolio.>"
 DEAD_LETTERS_ALL = "butler.dead.>"
 # The server replaces the reply subject by one with this prefix if a request comes from another account.
 OTHER_ACCOUNT = "_R_."
@@ -88,6 +89,11 @@ def account_paused(user_id: UUID | str) -> str:
 def account_resumed(user_id: UUID | str) -> str:
     """Return the subject of the public fact that the pause of an account of one user has ended."""
     return f"butler.account.resumed.{user_id}"
+
+
+def portfolio_changed(user_id: UUID | str) -> str:
+    """Return the subject of the fact, with amounts, that an account of one user holds something else."""
+    return f"butler.portfolio.changed.{user_id}"
 
 
 def dead(subject: str) -> str:

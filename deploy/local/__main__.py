@@ -82,6 +82,11 @@ def _subscriber_arguments(parser: argparse.ArgumentParser) -> None:
     heard.add_argument("--user", type=UUID, help="the id of the user, from GET /api/v1/me")
     heard.add_argument("--all", action="store_true", help="all users: for operators")
     add.add_argument(
+        "--portfolio",
+        action="store_true",
+        help="hear changes of holdings, with amounts, not syncs and pauses",
+    )
+    add.add_argument(
         "--name",
         default="",
         help="a-z, 0-9 and -; by default the user's id, or `all`; `subscriber-` is put before it",
@@ -131,7 +136,7 @@ async def subscriber(options: argparse.Namespace) -> None:
     require_own(options.directory)
     directory = options.directory.resolve()
     if options.action == "add":
-        added = subscribing.add(directory, options.user, options.name)
+        added = subscribing.add(directory, options.user, options.name, portfolio=options.portfolio)
         await subscribing.take_effect(directory)
         show_subscriber(directory, added)
     elif options.action == "revoke":
@@ -140,7 +145,8 @@ async def subscriber(options: argparse.Namespace) -> None:
         print(f"{subscribing.full(options.name)} is revoked")
     else:
         for each in subscribing.listed(directory):
-            print(f"{each.name}  {each.user_id or 'all users'}")
+            amounts = "  portfolio, with amounts" if each.portfolio else ""
+            print(f"{each.name}  {each.user_id or 'all users'}{amounts}")
 
 
 async def operator(options: argparse.Namespace) -> None:

@@ -32,10 +32,13 @@ class SubscriberFailed(Exception):
     """A subscriber can not be added or revoked; the text says why."""
 
 
-def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
-    """Add a subscriber of one user, or of all, with a new key; raises SubscriberFailed."""
+def add(directory: Path, user_id: UUID | None, name: str = "", *, portfolio: bool = False) -> Subscriber:
+    """Add a subscriber of one user, or of all, with a new key; raises SubscriberFailed.
+
+    With `portfolio` it hears changes of amounts, and no events without amounts.
+    """
     bus = _bus(directory)
-    full_name = _checked(full(name or str(user_id or "all")))
+    full_name = _checked(full(name or f"{'portfolio-' if portfolio else ''}{user_id or 'all'}"))
     seed_file = bus.seed_file(full_name)
     with bus.registry.held() as subscribers:
         if any(each.name == full_name for each in subscribers):
@@ -48,7 +51,7 @@ def add(directory: Path, user_id: UUID | None, name: str = "") -> Subscriber:
         if len(subscribers) >= MAX_SUBSCRIBERS:
             raise SubscriberFailed(f"there are {MAX_SUBSCRIBERS} subscribers, and no place for another")
         seed_file.unlink(missing_ok=True)  # a revoked key is not reused
-        subscriber = Subscriber(full_name, public_key(seed_file), user_id)
+        subscriber = Subscriber(full_name, public_key(seed_file), user_id, portfolio)
         bus.registry.write((*subscribers, subscriber))
     return subscriber
 

@@ -17,6 +17,7 @@ from contracts.wire.asyncapi import CONTRACTS, DOCUMENT, example, files
 from contracts.wire.envelope import Malformed, decode, encode
 
 PARTS = {
+    "AssetChanged",
     "IndexPrice",
     "Quote",
     "Rights",

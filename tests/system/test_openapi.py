@@ -42,6 +42,7 @@ OPERATIONS = {
     "showBalances", "showHoldings", "showPositions", "listDrift",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
 }  # fmt: skip
 
 

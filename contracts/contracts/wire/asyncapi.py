@@ -63,7 +63,10 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Crypto Pocket Butler: the bus",
             "version": project["version"],
-            "description": "Subscribers hear `butler.account.*`; all else is between the services.",
+            "description": (
+                "Subscribers hear `butler.account.*`, and those of amounts `butler.portfolio.*`; all else is "
+                "between the services."
+            ),
         },
         "defaultContentType": JSON,
         "servers": {

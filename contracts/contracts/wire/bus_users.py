@@ -102,6 +102,7 @@ GATEWAY = User(
         subjects.SYNC_SCHEDULED_ALL,
         subjects.SYNC_FAILED_ALL,
         "butler.account.*.*",
+        "butler.portfolio.changed.*",
         subjects.DEAD_LETTERS_ALL,
         subjects.RECORDED_ALL,
         subjects.KEYS,

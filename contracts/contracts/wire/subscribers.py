@@ -1,4 +1,4 @@
-"""Programs that receive account events, of one user or of all, live and from a consumer of their own."""
+"""Programs that receive events, of one user or of all, live and from a consumer of their own."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts import subjects
-from contracts.streams import ACCOUNT_EVENTS
+from contracts.streams import ACCOUNT_EVENTS, PORTFOLIO_EVENTS
 from contracts.wire.bus_users import Limits, User, consuming
 from contracts.wire.topology import KIB, Consumer
 
@@ -26,22 +26,28 @@ PublicKey = Annotated[str, msgspec.Meta(pattern="^U[A-Z2-7]{55}$")]
 class Subscriber(msgspec.Struct, frozen=True):
     """A program that receives the events of one user, or of all users if `user_id` is None.
 
-    It has a consumer of its own, with the same name, from which it reads missed events.
+    It has a consumer of its own, with the same name, from which it reads missed events. These are the facts
+    about accounts, which hold no amounts; with `portfolio` instead the changes of amounts.
     """
 
     name: Name
     public_key: PublicKey
     user_id: UUID | None = None
+    portfolio: bool = False
 
     @property
     def events(self) -> str:
         """Return the pattern of its events."""
+        if self.portfolio:
+            every = subjects.PORTFOLIO_EVENTS_ALL
+            return every if self.user_id is None else subjects.portfolio_changed(self.user_id)
         return subjects.ACCOUNT_EVENTS_ALL if self.user_id is None else subjects.account_events(self.user_id)
 
     @property
     def consumer(self) -> Consumer:
         """Return its consumer."""
-        return Consumer(ACCOUNT_EVENTS, self.name, self.events, max_ack_pending=MAX_UNACKNOWLEDGED)
+        stream = PORTFOLIO_EVENTS if self.portfolio else ACCOUNT_EVENTS
+        return Consumer(stream, self.name, self.events, max_ack_pending=MAX_UNACKNOWLEDGED)
 
     @property
     def user(self) -> User:

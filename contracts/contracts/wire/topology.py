@@ -42,6 +42,14 @@ ACCOUNT_EVENTS = StreamConfig(
     max_bytes=256 * MIB,
     duplicate_window=10 * MINUTE,
 )
+PORTFOLIO_EVENTS = StreamConfig(
+    name=streams.PORTFOLIO_EVENTS,
+    subjects=["butler.portfolio.changed.*"],
+    max_age=7 * DAY,
+    max_bytes=128 * MIB,
+    max_msg_size=256 * KIB,
+    duplicate_window=10 * MINUTE,
+)
 DEAD_LETTERS = StreamConfig(
     name=streams.DEAD_LETTERS, subjects=[subjects.DEAD_LETTERS_ALL], max_age=30 * DAY, max_bytes=256 * MIB
 )
@@ -73,7 +81,16 @@ ADVISORIES = StreamConfig(
     max_age=30 * DAY,
     max_bytes=64 * MIB,
 )
-STREAMS = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, ADVISORIES, PRICE_REQUESTS, PRICES)
+STREAMS = (
+    SYNC_REQUESTS,
+    SYNC_OUTCOMES,
+    ACCOUNT_EVENTS,
+    DEAD_LETTERS,
+    ADVISORIES,
+    PRICE_REQUESTS,
+    PRICES,
+    PORTFOLIO_EVENTS,
+)
 
 
 class Consumer(msgspec.Struct, frozen=True):

@@ -67,9 +67,11 @@ from gateway.proxies import Proxies
 from gateway.routes import (
     accounts,
     auth,
+    changes,
     currencies,
     documents,
     exchanges,
+    history,
     me,
     portfolio,
     positions,
@@ -88,6 +90,7 @@ from gateway.syncs.backlog import Backlog
 from gateway.syncs.open import Terms
 from gateway.syncs.outcomes import Outcomes
 from gateway.syncs.progress import Progress
+from gateway.syncs.record import Together
 from gateway.syncs.recorder import Recorder
 from gateway.syncs.requests import Requests
 from gateway.syncs.schedule import Scheduler
@@ -96,7 +99,10 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-PART_OF_API = (auth, me, exchanges, accounts, positions, portfolio, syncs, prices, currencies)
+PART_OF_API = (
+    *(auth, me, exchanges, accounts, positions, portfolio),
+    *(history, changes, syncs, prices, currencies),
+)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
 _application = partial(
@@ -178,9 +184,10 @@ def listeners(settings: Settings, provided: Provided, ending: Ending, bus: Bus) 
     ]
 
 
-def _recorder(settings: Settings, pool: Pool, relay: Relay) -> Recorder:
+def _recorder(settings: Settings, pool: Pool, relay: Relay, readings: Readings) -> Recorder:
     patience = timedelta(seconds=settings.loss_confirmation_seconds)
-    return Recorder(pool, relay, patience, settings.drift_tolerance)
+    how = Together(patience, tolerance=settings.drift_tolerance, memory=readings.memory)
+    return Recorder(pool, relay, how)
 
 
 def composed(
@@ -192,11 +199,11 @@ def composed(
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
     announcer, passwords = Announcer(bus, waiters), Passwords(settings.passwords_at_once)
-    recorder = _recorder(settings, pool, relay)
+    readings, pricing = priced(settings, pool, bus, gate)
+    recorder = _recorder(settings, pool, relay, readings)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
     allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
     patience = Patience(deadline, why=partial(_why_over, clocks))
-    readings, pricing = priced(settings, pool, bus, gate)
     checks, observing = observation(settings, pool, bus, clocks, stopping, readings.sample)
     provided = Provided(
         pool=pool,

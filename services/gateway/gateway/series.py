@@ -10,7 +10,14 @@ from itertools import product
 from chassis import metrics
 from contracts.exchanges import EXCHANGES
 from contracts.faults import FAULTS
-from contracts.streams import ACCOUNT_EVENTS, DEAD_LETTERS, PRICE_REQUESTS, SYNC_OUTCOMES, SYNC_REQUESTS
+from contracts.streams import (
+    ACCOUNT_EVENTS,
+    DEAD_LETTERS,
+    PORTFOLIO_EVENTS,
+    PRICE_REQUESTS,
+    SYNC_OUTCOMES,
+    SYNC_REQUESTS,
+)
 from contracts.syncs import Status
 
 
@@ -29,5 +36,6 @@ def begin() -> None:
         metrics.OUTCOMES.labels(grant)
     for key in ("wrapping", "sealing"):
         metrics.KEYS_REFUSED.labels(key)
-    for stream in (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, PRICE_REQUESTS):
+    streams = (SYNC_REQUESTS, SYNC_OUTCOMES, ACCOUNT_EVENTS, DEAD_LETTERS, PRICE_REQUESTS, PORTFOLIO_EVENTS)
+    for stream in streams:
         metrics.PUBLISH_FAILURES.labels(stream)

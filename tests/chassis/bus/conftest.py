@@ -22,6 +22,9 @@ Errors = list[str]
 NewClient = Callable[[str], Awaitable[tuple[Client, Errors]]]
 ROLES = {"gateway": "gateway", "sync-worker": "worker", "vault-broker": "broker"}
 SUBSCRIBERS = {"subscriber": None, "subscriber-one": UUID(int=1), "subscriber-other": UUID(int=2)}
+SUBSCRIBERS |= {"subscriber-portfolio": UUID(int=1)}
+# These hear changes of amounts.
+OF_AMOUNTS = {"subscriber-portfolio"}
 
 
 @pytest_asyncio.fixture(name="nats", scope="package")
@@ -32,7 +35,7 @@ async def _nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]
     registry = Nats.at(directory, 0, 0).registry
     registry.write(
         tuple(
-            Subscriber(name, public_key(registry.seed_file(name)), heard)
+            Subscriber(name, public_key(registry.seed_file(name)), heard, name in OF_AMOUNTS)
             for name, heard in SUBSCRIBERS.items()
         )
     )

@@ -9,9 +9,11 @@ from contracts.wire.bus_accounts import SERVICE, imports
 from contracts.wire.bus_users import USERS, User
 from contracts.wire.subscribers import Subscriber
 from contracts.wire.topology import CONSUMERS, STREAMS
-from tests.chassis.bus.conftest import SUBSCRIBERS
+from tests.chassis.bus.conftest import OF_AMOUNTS, SUBSCRIBERS
 
-SUBSCRIBED = [Subscriber(name, f"U{'A' * 55}", heard) for name, heard in SUBSCRIBERS.items()]
+SUBSCRIBED = [
+    Subscriber(name, f"U{'A' * 55}", heard, name in OF_AMOUNTS) for name, heard in SUBSCRIBERS.items()
+]
 TRIED = [*(user for user in USERS if not user.unrestricted), *(each.user for each in SUBSCRIBED)]
 ROLES = ("gateway", "worker", "broker", "admin", "subscriber")
 STREAM_API = (

@@ -39,6 +39,7 @@ SPEAKERS = {
     subjects.prices_read("okx"): {"sync-worker"},
     subjects.AUTHORIZE: {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
+    "butler.portfolio.changed.somebody": {"gateway"},
     "butler.gateway.recorded.something": {"gateway"},
     **{
         each: {"gateway"}
@@ -124,7 +125,7 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
 
 STREAMS_WATCHED = (
     *("SYNC_REQUESTS", "SYNC_OUTCOMES", "ACCOUNT_EVENTS", "DEAD_LETTERS", "ADVISORIES"),
-    *("PRICE_REQUESTS", "PRICES"),
+    *("PRICE_REQUESTS", "PRICES", "PORTFOLIO_EVENTS"),
 )
 # For operators: single messages of one stream, and of no other.
 LETTERS = {("gateway", f"$JS.API.STREAM.MSG.{verb}.DEAD_LETTERS") for verb in ("GET", "DELETE")}

@@ -69,6 +69,7 @@ def test_retention_is_that_of_the_stream() -> None:
 def test_the_cards_of_account_events_are_for_the_subjects_that_the_gateway_uses() -> None:
     """The subjects that the cards spell out are those of the code."""
     used = {subjects.account_synced(ID), subjects.account_paused(ID), subjects.account_resumed(ID)}
+    used |= {subjects.portfolio_changed(ID)}
 
     public = {card.subject for card in CARDS if "subscribers" in card.receivers}
     assert {subject.replace("{user_id}", str(ID)) for subject in public} == used

@@ -76,6 +76,7 @@ async def test_a_user_goes_with_every_account_and_key(
 
     assert await run(database, "select 1 from balances union all select 1 from account_wallets") == []
     assert await run(database, "select 1 from manual_prices") == []
+    assert await run(database, "select 1 from open_snapshots") == []
     assert await run(database, "select exchange_uid, master_uid, credential_id from accounts") == [
         ("", "", None)
     ]

@@ -23,7 +23,7 @@ from gateway.http.views import (
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store.pool import Pool
-from gateway.syncs.record import record
+from gateway.syncs.record import Together, record
 
 
 def failed(wallet: str) -> WalletRead:
@@ -50,7 +50,7 @@ def outcome(sync: Sync, *wallets: WalletRead) -> SyncOutcome:
 async def recorded(pool: Pool, said: SyncOutcome, patience: timedelta = timedelta(minutes=5)) -> Sync | None:
     """Record an outcome."""
     async with pool.transaction() as connection:
-        return await record(connection, said, patience)
+        return await record(connection, said, Together(patience))
 
 
 async def shown_wallet(pool: Pool, account: Account) -> WalletView:

@@ -3,7 +3,7 @@
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.rows.accounts import Account
 from gateway.store.pool import Connection, Pool
-from gateway.syncs.record import LOSS_PATIENCE, record
+from gateway.syncs.record import record
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import failed, outcome
 
@@ -42,7 +42,7 @@ async def test_recording_reads_neither_all_accounts_nor_all_open_syncs(
         await connection.execute(FILL.encode())
 
     async with pool.transaction() as connection:
-        ended = await record(connection, outcome(sync, failed("trading"), failed("funding")), LOSS_PATIENCE)
+        ended = await record(connection, outcome(sync, failed("trading"), failed("funding")))
         read = await rows_read(connection)
 
     assert ended is not None

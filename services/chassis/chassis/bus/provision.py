@@ -22,7 +22,7 @@ from nats.js.errors import NotFoundError, ServerError
 
 import chassis.bus.transport  # noqa: F401 - a failed handshake must end
 from chassis.tls import tls_context
-from contracts.streams import ACCOUNT_EVENTS
+from contracts.streams import ACCOUNT_EVENTS, PORTFOLIO_EVENTS
 from contracts.wire.key_files import last_line
 from contracts.wire.subscribers import PREFIX, Subscriber, read_subscribers
 from contracts.wire.topology import CONSUMERS, STREAMS, Consumer
@@ -110,11 +110,19 @@ async def _delete_others(jetstream: JetStreamContext, wanted: Mapping[str, Consu
 
     An update of such a consumer would give its waiting events to the other subscriber.
     """
-    answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{ACCOUNT_EVENTS}", timeout=TIMEOUT)
-    for name in [each for each in answer["consumers"] or () if each.startswith(PREFIX)]:
-        with suppress(NotFoundError):  # another provisioning may have deleted it
-            if name not in wanted or await _filter(jetstream, wanted[name]) != wanted[name].filter_subject:
-                await jetstream.delete_consumer(ACCOUNT_EVENTS, name)
+    for stream in (ACCOUNT_EVENTS, PORTFOLIO_EVENTS):
+        answer = await jetstream._api_request(f"$JS.API.CONSUMER.NAMES.{stream}", timeout=TIMEOUT)
+        for name in [each for each in answer["consumers"] or () if each.startswith(PREFIX)]:
+            with suppress(NotFoundError):  # another provisioning may have deleted it
+                if not await _is_wanted(jetstream, stream, wanted.get(name)):
+                    await jetstream.delete_consumer(stream, name)
+
+
+async def _is_wanted(jetstream: JetStreamContext, stream: str, wanted: Consumer | None) -> bool:
+    """Return whether a consumer of a stream is that of a subscriber, with its events."""
+    if wanted is None or wanted.stream != stream:
+        return False
+    return await _filter(jetstream, wanted) == wanted.filter_subject
 
 
 async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig, replicas: int | None) -> None:

@@ -15,9 +15,10 @@ from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
 from contracts.wire.envelope import Malformed, decode, encode
 from gateway.portfolio.markets import Market
+from gateway.portfolio.points import fixings_of, points_before
 from gateway.portfolio.prices import derived
 from gateway.rows.prices import Known
-from gateway.store import prices
+from gateway.store import points, prices
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.prices import Standing, Stored
 
@@ -36,6 +37,10 @@ class Reading(msgspec.Struct, frozen=True):
     known: dict[str, Known]
 
 
+# The last readings that a process has read or recorded, by exchange.
+Memory = dict[str, Reading]
+
+
 class Readings:
     """Records readings, and has the last one of each exchange at hand.
 
@@ -44,7 +49,7 @@ class Readings:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._kept: dict[str, Reading] = {}
+        self.memory: Memory = {}
 
     async def on_prices_read(self, delivery: Delivery) -> None:
         """Record a reading, unless it is not newer than the last one."""
@@ -76,7 +81,7 @@ class Readings:
                 return False
             # What was read in the future is of a clock that was set back: it would keep all others out.
             is_future = standing.read_at is not None and standing.read_at > standing.now
-            last = None if is_future else await self._reading(connection, standing)
+            last = None if is_future else await _reading(connection, standing, self.memory)
             if read.exchange == ECB and not _is_newer(read, last, standing.now):
                 return False
             if read.indexes is None and last is not None:
@@ -87,23 +92,23 @@ class Readings:
             reading = Reading(uuid7(), read, market, derived(market, before))
             stored = Stored(reading.id, seen_at, body, msgspec.json.encode(reading.known))
             await prices.replace(connection, read.exchange, read.error_code, stored)
-        self._kept[read.exchange] = reading
+            await _leave(connection, last, reading)
+        self.memory[read.exchange] = reading
         return True
 
     async def last(self) -> tuple[list[Reading], datetime]:
         """Return the last reading of each exchange, and the database's time; raises DatabaseUnavailable."""
         async with self._pool.transaction() as connection:
-            standings = await prices.standings(connection)
-            readings = [await self._reading(connection, each) for each in standings]
+            last = await last_readings(connection, self.memory)
             now = await database_time(connection)
-        return [each for each in readings if each is not None], now
+        return last, now
 
     async def of(self, standings: list[Standing]) -> list[Reading]:
         """Return the readings of standings, without the database unless another process recorded one.
 
         Raises DatabaseUnavailable.
         """
-        kept = [self._kept.get(each.source) for each in standings if each.reading_id is not None]
+        kept = [self.memory.get(each.source) for each in standings if each.reading_id is not None]
         ids = [each.reading_id for each in standings if each.reading_id is not None]
         if ids == [None if each is None else each.id for each in kept]:
             return [each for each in kept if each is not None]
@@ -130,25 +135,43 @@ class Readings:
             for exchange, seconds in ages.items():
                 metrics.PRICES_AGE.labels(exchange).set(seconds)
 
-    async def _reading(self, connection: Connection, standing: Standing) -> Reading | None:
-        """Return the reading of a standing, from memory if this process knows it."""
-        if standing.reading_id is None or standing.read_at is None:
-            return None
-        kept = self._kept.get(standing.source)
-        if kept is not None and kept.id == standing.reading_id:
-            return kept
-        stored = await prices.load(connection, standing.source)
-        if stored is None:
-            return None
-        try:
-            read: PricesRead = decode(stored.reading, PricesRead)
-            known: dict[str, Known] = decode(stored.known, dict[str, Known])
-        except Malformed as error:  # a gateway of another release wrote it
-            log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
-            return None
-        reading = Reading(stored.id, read, Market(read, stored.read_at), known)
-        self._kept[standing.source] = reading
-        return reading
+
+async def last_readings(connection: Connection, memory: Memory) -> list[Reading]:
+    """Return the last reading of each exchange; those that are not in memory yet are read, and then are."""
+    standings = await prices.standings(connection)
+    readings = [await _reading(connection, each, memory) for each in standings]
+    return [each for each in readings if each is not None]
+
+
+async def _reading(connection: Connection, standing: Standing, memory: Memory) -> Reading | None:
+    """Return the reading of a standing, from memory if this process knows it."""
+    if standing.reading_id is None or standing.read_at is None:
+        return None
+    kept = memory.get(standing.source)
+    if kept is not None and kept.id == standing.reading_id:
+        return kept
+    stored = await prices.load(connection, standing.source)
+    if stored is None:
+        return None
+    try:
+        read: PricesRead = decode(stored.reading, PricesRead)
+        known: dict[str, Known] = decode(stored.known, dict[str, Known])
+    except Malformed as error:  # a gateway of another release wrote it
+        log.warning("prices_not_readable", exchange=standing.source, reason=str(error))
+        return None
+    reading = Reading(stored.id, read, Market(read, stored.read_at), known)
+    memory[standing.source] = reading
+    return reading
+
+
+async def _leave(connection: Connection, last: Reading | None, reading: Reading) -> None:
+    """Write the prices of the full hour between two readings, and the rates of a fixing."""
+    hourly = [] if last is None else points_before(last.known, last.market, reading.market.seen_at)
+    if hourly:
+        await points.write(connection, hourly)
+    fixings = fixings_of(reading.read)
+    if fixings and (last is None or last.read.fixed_on != reading.read.fixed_on):
+        await points.write_fixings(connection, fixings)
 
 
 def _is_newer(read: PricesRead, last: Reading | None, now: datetime) -> bool:

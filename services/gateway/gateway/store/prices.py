@@ -132,6 +132,27 @@ async def find_manual(connection: Connection, user_id: UUID, asset: str) -> Manu
     )
 
 
+class _Own(Manual, frozen=True, kw_only=True):
+    """The price that a user set for an asset."""
+
+    user_id: UUID
+    asset: str
+
+
+async def find_all_manual(connection: Connection, user_ids: Sequence[UUID]) -> dict[UUID, dict[str, Manual]]:
+    """Find all prices that users set, by user and asset."""
+    rows = await fetch_all(
+        connection,
+        _Own,
+        "select user_id, asset, value, set_at from manual_prices where user_id = any(%(user_ids)s)",
+        user_ids=list(user_ids),
+    )
+    found: dict[UUID, dict[str, Manual]] = {}
+    for row in rows:
+        found.setdefault(row.user_id, {})[row.asset] = row
+    return found
+
+
 async def set_manual(connection: Connection, user_id: UUID, asset: str, value: Decimal, most: int) -> bool:
     """Set a user's price of an asset; returns False if that would be more than `most` prices."""
     written = await execute(

@@ -13,18 +13,20 @@ from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.drift import Drift, StoredPositions
 from gateway.rows.pauses import Key
 from gateway.rows.schedules import Move, Pace
+from gateway.rows.snapshots import Open
 from gateway.rows.syncs import WalletVerdict
 from gateway.store import outbox
 from gateway.store.audit import Action
 from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.drift import KEEP_DRIFT, KEEP_POSITIONS
 from gateway.store.pool import Connection, fetch_all
+from gateway.store.snapshots import OPEN_JSON
 
 
 class Known(msgspec.Struct, frozen=True):
-    """The key and the pace of an account, and its stored wallets and balances as JSON.
+    """The key and the pace of an account, its snapshot, and its stored wallets and balances as JSON.
 
-    A deleted account has no key and no pace.
+    A deleted account has no key, no pace and no snapshot.
     """
 
     account_id: UUID
@@ -32,6 +34,7 @@ class Known(msgspec.Struct, frozen=True):
     pace: Pace | None
     wallets: msgspec.Raw
     balances: msgspec.Raw
+    open: Open | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -92,6 +95,8 @@ _FIND: LiteralString = (
     + WALLETS_JSON
     + """, 'balances', """
     + BALANCES_JSON
+    + """, 'open', """
+    + OPEN_JSON
     + """)::text
     from accounts left join credentials on credentials.id = accounts.credential_id
     left join account_pauses on account_pauses.account_id = accounts.id
@@ -157,7 +162,7 @@ _AUDIT: LiteralString = """
 
 
 async def find_known(connection: Connection, account_ids: list[UUID]) -> dict[UUID, Known]:
-    """Find the keys, stored wallets and stored balances of accounts."""
+    """Find the keys, snapshots, stored wallets and stored balances of accounts."""
     rows = await connection.execute(_FIND, {"ids": account_ids})
     found = [msgspec.json.decode(row[0], type=Known) for row in await rows.fetchall()]
     return {known.account_id: known for known in found}

@@ -8,19 +8,31 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts import subjects
-from contracts.events import AccountPaused, AccountResumed, AccountSynced, WalletFact
+from contracts.events import (
+    AccountPaused,
+    AccountResumed,
+    AccountSynced,
+    AssetChanged,
+    PortfolioChanged,
+    WalletFact,
+)
 from contracts.exchanges import EXCHANGES
 from contracts.faults import FAULTS, Code
-from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
+from contracts.streams import ACCOUNT_EVENTS, PORTFOLIO_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
 from contracts.syncs import SyncFailed, SyncRequested
+from contracts.values import amount_text
 from contracts.wire.envelope import attributes, encode
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
+from gateway.portfolio.differences import AssetDifference
 from gateway.rows.accounts import Account, Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
+from gateway.rows.snapshots import Begun
 from gateway.rows.syncs import Opening, Overdue, Sync
 
 SOURCE = "gateway"
+# An event with more changes would be larger than its stream takes.
+MAX_CHANGES = 500
 # The credential id in the grant for a deleted account, which has no credential.
 NO_CREDENTIAL = UUID(int=0)
 
@@ -132,6 +144,25 @@ def account_resumed(
     fact = AccountResumed(account_id, user_id, exchange, resumed_at.astimezone(UTC))
     message_id = f"{account_id}:resumed:{paused_at.astimezone(UTC).isoformat()}"
     return _account_event(subjects.account_resumed(user_id), message_id, fact)
+
+
+def portfolio_changed(begun: Begun, exchange: str, assets: Sequence[AssetDifference]) -> Outgoing:
+    """Return the event, with amounts, that an account holds something else."""
+    listed = tuple(
+        AssetChanged(
+            each.asset,
+            each.cause,
+            amount_text(each.new),
+            None if each.old is None else amount_text(each.old),
+        )
+        for each in assets[:MAX_CHANGES]
+    )
+    since, more = begun.since.astimezone(UTC), len(assets) - len(listed)
+    fact = PortfolioChanged(begun.id, begun.account_id, begun.user_id, exchange, since, listed, more)
+    message_id = f"{begun.id}:changed"
+    headers = attributes(fact, SOURCE, message_id)
+    subject = subjects.portfolio_changed(begun.user_id)
+    return Outgoing(message_id, subject, PORTFOLIO_EVENTS, headers, encode(fact))
 
 
 def _account_event(

@@ -15,8 +15,9 @@ from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
-from gateway.portfolio.drift import TOLERANCE, Tolerance, measured, open_positions, with_missing_worth
+from gateway.portfolio.drift import Tolerance, measured, open_positions, with_missing_worth
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
+from gateway.prices.readings import Memory
 from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
@@ -29,6 +30,7 @@ from gateway.syncs.bounds import is_in_life
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 from gateway.syncs.pace import Result, moved
+from gateway.syncs.snapshot import snapshot
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -38,12 +40,14 @@ log = structlog.get_logger()
 class Together(msgspec.Struct, frozen=True):
     """How long a missing asset may be unconfirmed, and the lease of events that this relay publishes.
 
-    `tolerance` is the difference to the exchange's total that makes no wallet incomplete.
+    `tolerance` is the difference to the exchange's total that makes no wallet incomplete. `memory` has the
+    readings of prices that this process knows.
     """
 
     patience: timedelta = LOSS_PATIENCE
     lease: float = 0.0
     tolerance: Tolerance = Tolerance()
+    memory: Memory = msgspec.field(default_factory=dict)
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -69,17 +73,15 @@ class Recorded(msgspec.Struct, frozen=True):
 async def record(
     connection: Connection,
     outcome: SyncOutcome,
-    patience: timedelta = LOSS_PATIENCE,
+    how: Together | None = None,
     grant: Grant | None = None,
-    tolerance: Tolerance = TOLERANCE,
 ) -> Sync | None:
     """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
-    An asset that is missing without a confirmation for longer than `patience` is gone. Raises Malformed for
-    an outcome that is unreadable or not that of its sync.
+    Raises Malformed for an outcome that is unreadable or not that of its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
-    recorded = await record_all(connection, [understood], Together(patience, tolerance=tolerance), wait=True)
+    recorded = await record_all(connection, [understood], how or Together(), wait=True)
     if outcome.sync_id not in recorded:
         raise Malformed("the outcome names another account, exchange or credential than its sync")
     return recorded[outcome.sync_id].sync
@@ -226,7 +228,8 @@ async def _end(
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
     reads = {sync.id: _as_compared(understood, sync, how.tolerance) for understood, sync in together}
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
-    kept = keep(recording.stored(known.values()) if alive else Stored({}, {}), alive, how.patience)
+    stored = recording.stored(known.values()) if alive else Stored({}, {})
+    kept = keep(stored, alive, how.patience)
     _report_left_out(reads, kept.reads)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
@@ -243,6 +246,7 @@ async def _end(
     )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
+    await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
 

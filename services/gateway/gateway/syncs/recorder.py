@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
+
+import msgspec
 
 from chassis import tracing
 from contracts.streams import ACCOUNT_EVENTS
 from contracts.syncs import SyncOutcome
 from contracts.wire.grants import Grant
 from gateway.outbox.relay import Relay
-from gateway.portfolio.drift import TOLERANCE, Tolerance
 from gateway.portfolio.verdicts import wallet_reads
 from gateway.rows.syncs import Sync
 from gateway.store.pool import DatabaseUnavailable, Pool
-from gateway.syncs.record import LOSS_PATIENCE, Recorded, Together, Understood, record, record_all
+from gateway.syncs.record import Recorded, Together, Understood, record, record_all
 
 TOGETHER = 50
 # More would make smaller batches.
@@ -29,16 +29,10 @@ class Recorder:
     recorded alone and does not delay the others.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        relay: Relay,
-        patience: timedelta = LOSS_PATIENCE,
-        tolerance: Tolerance = TOLERANCE,
-    ) -> None:
+    def __init__(self, pool: Pool, relay: Relay, how: Together | None = None) -> None:
         self._pool = pool
         self._relay = relay
-        self._patience, self._tolerance = patience, tolerance
+        self._how = how or Together()
         self._waiting: list[tuple[Understood, asyncio.Future[Recorded | None]]] = []
         self._flushing: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
@@ -60,7 +54,7 @@ class Recorder:
         if recorded is not None:
             return recorded.sync
         async with self._alone, self._pool.transaction() as connection:
-            sync = await record(connection, outcome, self._patience, grant, self._tolerance)
+            sync = await record(connection, outcome, self._how, grant)
         self._relay.wake()
         return sync
 
@@ -84,7 +78,7 @@ class Recorder:
         """Record a batch of outcomes, and hand their events to the relay."""
         with self._relay.slots(ACCOUNT_EVENTS, len(outcomes)) as slots:
             lease = slots.lease if slots.left == len(outcomes) else 0.0
-            together = Together(self._patience, lease, self._tolerance)
+            together = msgspec.structs.replace(self._how, lease=lease)
             async with self._pool.transaction() as connection:
                 recorded = await record_all(connection, outcomes, together, wait=False)
             events = [(each.event, each.row) for each in recorded.values() if each.event is not None]

@@ -1,0 +1,161 @@
+"""Looking up the worth of a user's accounts in the past."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import groupby
+from uuid import UUID
+
+import msgspec
+
+from contracts.prices import ECB, EUR, USD, IndexPrice, PricesRead
+from gateway.accounts.look import owned
+from gateway.errors import InvalidInput
+from gateway.portfolio.grid import SPANS, Interval, count, grid
+from gateway.portfolio.history import History, Then, assets_of
+from gateway.portfolio.rates import OLD, Rate, rates_of
+from gateway.rows.points import Fixing
+from gateway.store import points
+from gateway.store.pool import Connection, Pool, database_time
+from gateway.store.snapshots import find_past
+
+MAX_POINTS = 2200
+# A transaction is short, however long a history.
+AT_ONCE = 200
+# The bank publishes a fixing in the afternoon of its day.
+PUBLISHED = timedelta(hours=16)
+NO_REQUEST = UUID(int=0)
+TOO_MANY = f"This would be more than {MAX_POINTS} points: ask for a shorter time or a longer interval."
+BACKWARDS = "`from` must be before `to`, and in the past."
+# Before it there was nothing to hold.
+EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
+TOO_EARLY = f"We know nothing from before {EARLIEST:%Y-%m-%d}."
+NOT_A_TIME = "A time has the form 2026-11-28T12:00:00Z, with its distance to UTC."
+NOT_A_CURRENCY = "A currency has a code of three letters, such as EUR."
+NO_RATES = "We know no rate of this currency in this time: ask for USD, or look at GET /currencies."
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The times that a user asks for; None is the default of the interval, and now."""
+
+    first: datetime | None
+    last: datetime | None
+    interval: Interval
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The worth at each time, and the rate of the currency then; None for USD, and if it is not known."""
+
+    currency: str
+    points: list[tuple[Then, Rate | None]]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Whose past is looked up: all accounts of a user or one, and all assets or one."""
+
+    user_id: UUID
+    account_id: UUID | None = None
+    asset: str | None = None
+    currency: str = USD
+
+
+async def find_history(pool: Pool, asked: Asked, span: Span) -> Shown:
+    """Find the history of a user's accounts; raises NotFound and InvalidInput."""
+    currency = checked_currency(asked.currency)
+    async with pool.transaction(snapshot=True) as connection:
+        now = await database_time(connection)
+        if asked.account_id is not None:
+            await owned(connection, asked.user_id, asked.account_id)
+    times = _times(span, now)
+    parts = [times[at : at + AT_ONCE] for at in range(0, len(times), AT_ONCE)]
+    return Shown(currency, [point for part in parts for point in await _found(pool, asked, currency, part)])
+
+
+async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
+    """Find the worth of a user's accounts at one time; raises InvalidInput."""
+    currency = checked_currency(asked.currency)
+    async with pool.transaction() as connection:
+        if time > await database_time(connection):
+            raise _invalid("time", "This time is in the future: ask for one of the past.")
+    return Shown(currency, await _found(pool, asked, currency, [time]))
+
+
+async def _found(
+    pool: Pool, asked: Asked, currency: str, times: list[datetime]
+) -> list[tuple[Then, Rate | None]]:
+    """Find the worth at a few times, by one short transaction."""
+    async with pool.transaction(snapshot=True) as connection:
+        pasts = await find_past(connection, asked.user_id, asked.account_id, times)
+        assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
+        prices = await points.find(connection, assets, times)
+        rates = await _rates(connection, currency, times)
+    history = History(pasts, lambda asset, time: prices.get((asset, time)), asked.asset)
+    # It takes a while, in which others are served.
+    thens = await asyncio.to_thread(lambda: [history.at(time) for time in times])
+    return [(then, rates.get(then.time)) for then in thens]
+
+
+def parsed_time(field: str, text: str) -> datetime:
+    """Parse a time with its distance to UTC; raises InvalidInput."""
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise _invalid(field, NOT_A_TIME)
+        time = time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _invalid(field, NOT_A_TIME) from None
+    if time < EARLIEST:
+        raise _invalid(field, TOO_EARLY)
+    return time
+
+
+def checked_currency(text: str) -> str:
+    """Return the code of a currency; raises InvalidInput."""
+    if len(text) != len(USD) or not (text.isascii() and text.isalpha()):
+        raise _invalid("currency", NOT_A_CURRENCY)
+    return text.upper()
+
+
+def _times(span: Span, now: datetime) -> list[datetime]:
+    """Return the points of a history up to now; raises InvalidInput."""
+    last = now if span.last is None else min(span.last, now)
+    first = last - SPANS[span.interval] if span.first is None else span.first
+    if first > last:
+        raise _invalid("from", BACKWARDS)
+    if count(first, last, span.interval) > MAX_POINTS:
+        raise _invalid("from", TOO_MANY)
+    return grid(first, last, span.interval)
+
+
+async def _rates(connection: Connection, currency: str, times: Sequence[datetime]) -> dict[datetime, Rate]:
+    """Return the rate of a currency at each time: of the last fixing that was published by then."""
+    if currency == USD or not times:
+        return {}
+    days = [(time - PUBLISHED).date() for time in times]
+    found = await points.find_fixings(connection, ECB, [currency, USD], days[0] - OLD, days[-1])
+    if found and currency not in {each.currency for each in found} | {EUR}:
+        raise _invalid("currency", NO_RATES)
+    rates = [rate for rate in map(partial(_rate, currency), _by_day(found)) if rate is not None]
+    near = {}
+    for time, day in zip(times, days, strict=True):
+        number = bisect_right(rates, day, key=lambda rate: rate.fixed_on)
+        if number and rates[number - 1].fixed_on >= day - OLD:
+            near[time] = rates[number - 1]
+    return near
+
+
+def _by_day(found: Sequence[Fixing]) -> list[list[Fixing]]:
+    return [list(of_day) for _, of_day in groupby(found, key=lambda each: each.fixed_on)]
+
+
+def _rate(currency: str, of_day: Sequence[Fixing]) -> Rate | None:
+    fixed_on = of_day[0].fixed_on
+    indexes = tuple(IndexPrice(EUR, each.currency, str(each.rate)) for each in of_day)
+    read = PricesRead(ECB, NO_REQUEST, EARLIEST, None, indexes, fixed_on=fixed_on)
+    return rates_of(read).get(currency)
+
+
+def _invalid(field: str, words: str) -> InvalidInput:
+    return InvalidInput(words, errors=[{"field": field, "message": words}])

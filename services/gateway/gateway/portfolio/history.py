@@ -1,0 +1,189 @@
+"""The worth of accounts at past times: the snapshots that held, with the prices of then. Pure."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from contracts.syncs import TotalCheck
+from gateway.portfolio.holdings import Holdings, WalletState
+from gateway.portfolio.prices import FRESH, PRICED_FOR
+from gateway.portfolio.shown_prices import Shown
+from gateway.portfolio.snapshots import CONFIRMED, confirmed_at, fresh_for
+from gateway.portfolio.values import AccountValues, DoubtCode, PriceRecord, Worth, values_of, worth
+from gateway.rows.balances import StoredBalance
+from gateway.rows.prices import Method, PriceCode
+from gateway.rows.schedules import Pace
+from gateway.rows.snapshots import Past, Snapshot
+
+# These count at any time.
+TIMELESS = frozenset({Method.MANUAL, Method.UNIT})
+PointOf = Callable[[str, datetime], PriceRecord | None]
+
+
+class State(StrEnum):
+    """How far a value of the past can be trusted.
+
+    It is `fresh` if every account was read around that time, whole, and every asset was priced; `stale` if
+    it is carried on or lacks something; `unknown` if nothing is known, which is never zero.
+    """
+
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+class PastCode(StrEnum):
+    """Why a value of the past is not fresh, beside the codes of a worth."""
+
+    OLD = "balances_old"
+    UNREAD = "account_unread"
+
+
+class AccountThen(msgspec.Struct, frozen=True):
+    """An account at a time, with the snapshot that held; None before the first one."""
+
+    past: Past
+    snapshot: Snapshot | None
+    values: AccountValues | None
+    is_old: bool
+
+
+class Then(msgspec.Struct, frozen=True):
+    """The accounts that were connected at a time, and their worth."""
+
+    time: datetime
+    accounts: tuple[AccountThen, ...]
+    worth: Worth
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Return the reasons why the value is not fresh, and those to read prices with care."""
+        own = [PastCode.OLD for each in self.accounts if each.is_old]
+        own += [PastCode.UNREAD for each in self.accounts if each.snapshot is None]
+        of_worth = {doubt.code for doubt in self.worth.doubts}
+        return tuple(sorted({*own, *of_worth} - ({DoubtCode.NO_ACCOUNTS} if self.accounts else set())))
+
+    @property
+    def state(self) -> State:
+        """Return how far the value can be trusted."""
+        if self.worth.total is None:
+            return State.UNKNOWN
+        whole = all(each.snapshot is not None and not each.is_old for each in self.accounts)
+        doubted = any(doubt.wallet is not None for doubt in self.worth.doubts)
+        return State.FRESH if whole and not doubted and not self.worth.unpriced else State.STALE
+
+
+class History:
+    """Accounts with their snapshots, which are prepared once for all times."""
+
+    def __init__(self, pasts: Sequence[Past], point_of: PointOf, asset: str | None = None) -> None:
+        self._point_of = point_of
+        self._accounts = [(past, snapshots_of(past)) for past in pasts]
+        self._listed = {
+            each.id: _listed(each, asset) for _, snapshots in self._accounts for each in snapshots
+        }
+
+    def at(self, time: datetime) -> Then:
+        """Return the worth at a time."""
+        found = tuple(
+            self._account_at(past, snapshots, time)
+            for past, snapshots in self._accounts
+            if past.created_at <= time or (snapshots and snapshots[0].since <= time)
+        )
+        return Then(time, found, worth([each.values for each in found if each.values is not None]))
+
+    def _account_at(self, past: Past, snapshots: Sequence[Snapshot], time: datetime) -> AccountThen:
+        number = bisect_right(snapshots, time, key=lambda each: each.since)
+        if number == 0:
+            return AccountThen(past, None, None, is_old=False)
+        held = snapshots[number - 1]
+        prices = held.content.prices
+
+        def price_of(asset: str) -> Shown:
+            return price_then(time, prices.get(asset), self._point_of(asset, time))
+
+        parts = values_of(self._listed[held.id], price_of)
+        values = AccountValues(past.account_id, _holdings(held, time), parts)
+        is_old = time > held.until + timedelta(seconds=held.fresh_seconds)
+        return AccountThen(past, held, values, is_old)
+
+
+def snapshots_of(past: Past) -> list[Snapshot]:
+    """Return all snapshots of an account by time; the one that holds is confirmed by its stored wallets."""
+    if past.open is None:
+        return past.ended
+    limit = fresh_for(Pace(past.account_id, past.interval_seconds, 0, None))
+    until = max(confirmed_at(past.wallets) or past.open.since, past.open.since)
+    seconds = int(limit.total_seconds())
+    held = Snapshot(past.open.id, past.open.since, until, seconds, past.open.content)
+    return [*past.ended, held]
+
+
+def assets_of(pasts: Iterable[Past]) -> list[str]:
+    """Return the assets of all snapshots."""
+    contents = [each.content for past in pasts for each in snapshots_of(past)]
+    return sorted({amount.asset for content in contents for amount in content.amounts})
+
+
+def price_then(time: datetime, kept: PriceRecord | None, point: PriceRecord | None) -> Shown:
+    """Return the price of an asset at a time: the newest of two records, neither of which is later.
+
+    `kept` is the record of the snapshot, and counts alone if the user set it. A price that is older than a
+    day is unknown.
+    """
+    if kept is not None and kept.method in TIMELESS:
+        return _shown(kept, time, kept.method, kept.code)
+    times = {
+        each.observed_at: each
+        for each in (kept, point)
+        if each is not None and each.observed_at is not None and each.observed_at <= time
+    }
+    newest = max(times, default=None)
+    if newest is None or time - newest > PRICED_FOR:
+        return Shown(None, None, None, PriceCode.UNPRICED)
+    is_old = time - newest > FRESH
+    best = times[newest]
+    method = Method.LAST_KNOWN if is_old else best.method
+    return _shown(best, time, method, best.code or (PriceCode.LAST_KNOWN if is_old else None))
+
+
+def _shown(of: PriceRecord, time: datetime, method: str | None, code: str | None) -> Shown:
+    age = None if of.observed_at is None else max(time - of.observed_at, timedelta(0))
+    return Shown(of.value, method, of.source, code, of.pair, (), of.observed_at, age)
+
+
+def _listed(of: Snapshot, asset: str | None) -> list[StoredBalance]:
+    return [
+        StoredBalance(
+            each.asset,
+            each.quantity,
+            borrowed=each.borrowed,
+            wallet=each.wallet,
+            stale_as_of=each.stale_as_of,
+        )
+        for each in of.content.amounts
+        if asset is None or each.asset == asset
+    ]
+
+
+def _holdings(held: Snapshot, time: datetime) -> Holdings:
+    """Return the states of the wallets then, and the time of their oldest amount.
+
+    Until its last confirmation a snapshot is as of each time.
+    """
+    wallets = held.content.wallets
+    states: Mapping[str, WalletState] = {each.wallet: _state(each.state) for each in wallets}
+    checks = {each.wallet: TotalCheck.DISAGREES if each.disagrees else None for each in wallets}
+    confirmed = [min(time, held.until)] if CONFIRMED & {*states.values()} else []
+    carried = [each.as_of for each in wallets if each.state == WalletState.STALE]
+    carried += [each.stale_as_of for each in held.content.amounts]
+    times = [*confirmed, *(each for each in carried if each is not None)]
+    return Holdings({**states}, {**checks}, min(times, default=None), None)
+
+
+def _state(text: str) -> WalletState:
+    """Return the state of a wallet; one of a later release is not trusted."""
+    return WalletState(text) if text in {*WalletState} else WalletState.STALE

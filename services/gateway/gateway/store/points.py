@@ -1,0 +1,83 @@
+"""Prices of assets at full hours, and the fixings of currencies."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from gateway.portfolio.values import PriceRecord
+from gateway.rows.points import Fixing, Point
+from gateway.store.pool import Connection, execute, fetch_all, fetch_value
+
+
+class _Found(msgspec.Struct, frozen=True, array_like=True):
+    """A price, and the places of its asset and its time in the lists that were asked for."""
+
+    asset: int
+    time: int
+    price: PriceRecord
+
+
+async def write(connection: Connection, points: Sequence[Point]) -> None:
+    """Write the prices of an hour, unless they are written already."""
+    await execute(
+        connection,
+        """insert into price_points (asset, source, at, value, method, observed_at, code, pair)
+           select * from json_to_recordset(%(points)s::json) as said (
+               asset text, source text, at timestamptz, value numeric, method text,
+               observed_at timestamptz, code text, pair text)
+           on conflict do nothing""",
+        points=msgspec.json.encode(points).decode(),
+    )
+
+
+async def write_fixings(connection: Connection, fixings: Sequence[Fixing]) -> None:
+    """Write the rates of a fixing, unless they are written already."""
+    await execute(
+        connection,
+        """insert into fixings (source, fixed_on, base, currency, rate)
+           select * from json_to_recordset(%(fixings)s::json) as said (
+               source text, fixed_on date, base text, currency text, rate numeric)
+           on conflict do nothing""",
+        fixings=msgspec.json.encode(fixings).decode(),
+    )
+
+
+async def find(
+    connection: Connection, assets: Sequence[str], times: Sequence[datetime]
+) -> dict[tuple[str, datetime], PriceRecord]:
+    """Find the prices of assets at times: each that of the last full hour within a day, none later."""
+    found = await fetch_value(
+        connection,
+        """select coalesce(json_agg(json_build_array(asset.place - 1, asked.place - 1, json_build_object(
+                   'value', value::text, 'method', method, 'source', source, 'observed_at', observed_at,
+                   'code', code, 'pair', pair))), '[]')::text
+           from unnest(%(assets)s::text[]) with ordinality as asset (name, place)
+           cross join unnest(%(times)s::timestamptz[]) with ordinality as asked (time, place)
+           cross join lateral (
+               select * from price_points
+               where price_points.asset = asset.name and at <= asked.time
+                   and at > asked.time - interval '1 day'
+               order by at desc, source limit 1) point""",
+        assets=list(assets),
+        times=list(times),
+    )
+    rows = msgspec.json.decode(found, type=list[_Found])
+    return {(assets[row.asset], times[row.time]): row.price for row in rows}
+
+
+async def find_fixings(
+    connection: Connection, source: str, currencies: Sequence[str], first: date, last: date
+) -> list[Fixing]:
+    """Find the rates of currencies from a day to another."""
+    return await fetch_all(
+        connection,
+        Fixing,
+        """select source, fixed_on, base, currency, rate from fixings
+           where source = %(source)s and currency = any(%(currencies)s)
+               and fixed_on between %(first)s and %(last)s order by fixed_on""",
+        source=source,
+        currencies=list(currencies),
+        first=first,
+        last=last,
+    )

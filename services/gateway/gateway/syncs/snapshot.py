@@ -1,0 +1,94 @@
+"""Beginning the snapshots of accounts that syncs have changed, in the transaction that records these."""
+
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from gateway.portfolio.differences import difference
+from gateway.portfolio.shown_prices import Shown
+from gateway.portfolio.snapshots import Change, begins, changes, content_of, facts_of, fresh_for, moments
+from gateway.prices.book import Book
+from gateway.prices.readings import Memory, last_readings
+from gateway.rows.balances import Stored
+from gateway.rows.outbox import Outgoing
+from gateway.rows.snapshots import Begun, Content
+from gateway.rows.syncs import Queued
+from gateway.store import outbox, prices, snapshots
+from gateway.store.pool import Connection
+from gateway.store.recording import Known
+from gateway.syncs.keep import Kept
+from gateway.syncs.messages import portfolio_changed
+
+PriceOf = Callable[[str], Shown]
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """A sync that has changed its account, and the digest of what the account holds now."""
+
+    sync: Queued
+    change: Change
+    facts: UUID
+
+
+async def snapshot(
+    connection: Connection,
+    syncs: Sequence[Queued],
+    known: Mapping[UUID, Known],
+    kept: tuple[Stored, Kept],
+    memory: Memory,
+) -> None:
+    """Begin the snapshots of accounts that recorded syncs have changed; those of others write nothing."""
+    changed = find_changed(syncs, known, *kept)
+    if not changed:
+        return
+    last = await last_readings(connection, memory)
+    manual = await prices.find_all_manual(connection, [each.sync.user_id for each in changed])
+    begun = []
+    for each in changed:
+        sync = each.sync
+        book = Book(last, manual.get(sync.user_id, {}), sync.now)
+        begun.append(_begun(each, known[sync.account_id], book.price))
+    before = await snapshots.begin(connection, begun)
+    await outbox.put_all(connection, _events(changed, begun, before))
+
+
+def find_changed(
+    syncs: Sequence[Queued], known: Mapping[UUID, Known], stored: Stored, kept: Kept
+) -> list[Changed]:
+    """Return the syncs after which a new snapshot of their account begins."""
+    by_account = {sync.account_id: sync for sync in syncs if sync.account_id in known}
+    found = []
+    for account_id, change in changes(by_account, stored, kept.wallets, kept.lists).items():
+        account, facts = known[account_id], facts_of(change)
+        if begins(change, facts, account.open, fresh_for(account.pace)):
+            found.append(Changed(by_account[account_id], change, facts))
+    return found
+
+
+def _events(
+    changed: Sequence[Changed], begun: Sequence[Begun], before: Mapping[UUID, Content]
+) -> list[Outgoing]:
+    """Return the events of the accounts of which an amount changed."""
+    found = []
+    for each, snapshot_begun in zip(changed, begun, strict=True):
+        assets = difference(before.get(snapshot_begun.account_id), snapshot_begun.content).assets
+        if assets:
+            found.append(portfolio_changed(snapshot_begun, each.sync.exchange, assets))
+    return found
+
+
+def _begun(changed: Changed, account: Known, price_of: PriceOf) -> Begun:
+    sync = changed.sync
+    since, until = moments(changed.change, account.open, sync.now)
+    return Begun(
+        sync.account_id,
+        sync.user_id,
+        uuid7(),
+        since,
+        until,
+        int(fresh_for(account.pace).total_seconds()),
+        changed.facts,
+        content_of(sync.exchange, changed.change, price_of),
+    )

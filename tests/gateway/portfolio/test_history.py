@@ -1,0 +1,151 @@
+"""The past is what was known then: a gap is a gap, and nothing is carried on without its mark."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from contracts.faults import Code
+from gateway.portfolio.grid import Interval, count, grid
+from gateway.portfolio.history import History, State, Then, price_then
+from gateway.portfolio.values import PriceRecord
+from gateway.rows.balances import StoredWallet
+from gateway.rows.prices import Method
+from gateway.rows.snapshots import Amount, Content, Holding, Past, Snapshot, WalletPart
+
+START = datetime(2026, 11, 28, tzinfo=UTC)
+LIMIT = 7200
+
+
+def hours(number: float) -> datetime:
+    """Return a time after the start."""
+    return START + timedelta(hours=number)
+
+
+def record(value: str, at: datetime, method: str = Method.CROSS) -> PriceRecord:
+    """Return a price."""
+    return PriceRecord(Decimal(value), method, "okx", at)
+
+
+def content(
+    since: datetime, state: str = "fresh", price: PriceRecord | None = None, **amounts: str
+) -> Content:
+    """Return what an account with one wallet held; an asset has the price that is given, or none."""
+    wallet = WalletPart("trading", state, since, None if state == "fresh" else Code.EXCHANGE_TIMEOUT)
+    return Content(
+        (wallet,),
+        tuple(Amount("trading", asset, Decimal(amount)) for asset, amount in amounts.items()),
+        {asset: price or PriceRecord(None) for asset in amounts},
+    )
+
+
+def snapshot(since: float, until: float, of: Content) -> Snapshot:
+    """Return an ended snapshot."""
+    return Snapshot(UUID(int=int(since * 60) + 1), hours(since), hours(until), LIMIT, of)
+
+
+def past(*ended: Snapshot, account: int = 1, created: float = 0) -> Past:
+    """Return an account."""
+    return Past(UUID(int=account), "Main", "okx", hours(created), 3600, list(ended), None, [])
+
+
+def told(then: Then) -> tuple[str, str | None]:
+    """Return the state and the total."""
+    return then.state, None if then.worth.total is None else str(then.worth.total)
+
+
+def every_hour(asset: str, time: datetime) -> PriceRecord | None:
+    """Return a price of 10 a minute before each hour, of one asset only."""
+    return record("10", time - timedelta(minutes=1)) if asset == "BTC" else None
+
+
+def test_a_stale_stretch_is_marked_and_a_gap_is_a_gap() -> None:
+    """Nothing is known before the first snapshot; an amount is carried on with its time and mark."""
+    ended = snapshot(1, 2, content(hours(1), BTC="1")), snapshot(8, 9, content(hours(8), BTC="2"))
+    history = History([past(*ended)], every_hour)
+
+    found = [told(history.at(hours(number))) for number in range(12)]
+
+    fresh, stale = (State.FRESH, State.STALE)
+    assert found == [
+        (State.UNKNOWN, None),
+        *[(fresh, "10")] * 4,
+        *[(stale, "10")] * 3,
+        *[(fresh, "20")] * 4,
+    ]
+    assert history.at(hours(0)).codes == ("account_unread",)
+    carried = history.at(hours(6))
+    assert (carried.codes, carried.worth.balances_as_of) == (("balances_old",), hours(2))
+
+
+@pytest.mark.parametrize("state", ["stale", "incomplete", "never_read", "of_a_later_release"])
+def test_a_wallet_that_was_not_whole_is_not_fresh(state: str) -> None:
+    """Whatever the prices are."""
+    history = History([past(snapshot(0, 5, content(hours(0), state, BTC="1")))], every_hour)
+
+    assert told(history.at(hours(1))) == (State.STALE, "10")
+
+
+def test_an_unpriced_asset_is_not_worth_zero() -> None:
+    """Beside others it makes the sum stale; alone, nothing is known."""
+    one = past(snapshot(0, 5, content(hours(0), BTC="1", ODD="1")))
+    other = past(snapshot(0, 5, content(hours(0), ODD="1")))
+
+    assert told(History([one], every_hour).at(hours(1))) == (State.STALE, "10")
+    assert told(History([other], every_hour).at(hours(1))) == (State.UNKNOWN, None)
+    assert told(History([one], every_hour, "BTC").at(hours(1))) == (State.FRESH, "10")
+
+
+def test_an_account_that_is_not_read_yet_makes_the_sum_stale() -> None:
+    """From its connection on; before that it was no part of it."""
+    one = past(snapshot(0, 9, content(hours(0), BTC="1")))
+    two = past(snapshot(6, 9, content(hours(6), BTC="1")), account=2, created=3)
+    history = History([one, two], every_hour)
+
+    found = [told(history.at(hours(number))) for number in (2, 4, 7)]
+
+    assert found == [(State.FRESH, "10"), (State.STALE, "10"), (State.FRESH, "20")]
+
+
+def test_the_snapshot_that_holds_is_confirmed_by_the_stored_wallets() -> None:
+    """Its syncs write nothing else. Two intervals after the last one it is old."""
+    wallet = StoredWallet("trading", hours(4), None, None, None, 9)
+    held = Holding(UUID(int=9), hours(1), content(hours(1), BTC="1"))
+    history = History(
+        [Past(UUID(int=1), "Main", "okx", START, 3600, [], held, [wallet])],
+        every_hour,
+    )
+
+    assert [told(history.at(hours(number)))[0] for number in (1, 6, 6.1)] == ["fresh", "fresh", "stale"]
+
+
+def test_no_price_is_later_than_its_time() -> None:
+    """The newest that is not later counts, and after a day there is none; the user's own is timeless."""
+    kept, point = record("1", hours(1)), record("2", hours(2))
+
+    assert price_then(hours(0.5), kept, point).value is None
+    assert price_then(hours(1.5), kept, point).value == 1
+    new, old = price_then(hours(2), kept, point), price_then(hours(3), kept, point)
+    assert new.value == old.value == 2
+    assert (new.method, old.method, old.observed_at) == ("cross", "last_known", hours(2))
+    assert price_then(hours(26.1), kept, point).value is None
+    manual = record("7", hours(5), Method.MANUAL)
+    assert price_then(hours(99), manual, point).value == 7
+
+
+@pytest.mark.parametrize(
+    ("interval", "first", "last", "points"),
+    [
+        (Interval.HOUR, hours(0.5), hours(3), [hours(1), hours(2), hours(3)]),
+        (Interval.DAY, hours(-1), hours(25), [START, START + timedelta(days=1)]),
+        (Interval.WEEK, hours(0), hours(24 * 8), [datetime(2026, 11, 30, tzinfo=UTC)]),
+        (Interval.HOUR, hours(0.1), hours(0.9), []),
+    ],
+)
+def test_points_are_full_hours_midnights_and_mondays(
+    interval: Interval, first: datetime, last: datetime, points: list[datetime]
+) -> None:
+    """Of UTC, both ends included."""
+    assert grid(first, last, interval) == points
+    assert count(first, last, interval) == len(points)
