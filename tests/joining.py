@@ -51,3 +51,10 @@ async def joined(bus: Nats, user: str, **options: Any) -> Client:
     """Connect as a user of the topology; raises nats.errors.Error."""
     options = secured(bus, user) | options
     return await nats_client.connect(bus.url, nkeys_seed_str=seed_of(bus.seed_file(user)), **options)
+
+
+async def leave(client: Client) -> None:
+    """Close a client also if its connect failed, after which nats-py leaves the socket open."""
+    if client._transport is not None:
+        client._transport.close()  # type: ignore[no-untyped-call]
+    await client.close()

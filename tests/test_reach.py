@@ -57,6 +57,7 @@ FOLDERS = {
     "gateway.identity.passwords": NOTHING,
     "gateway.operators": BUS | SQL,
     "gateway.operators.letters": NOTHING,
+    "gateway.housekeeping": SQL,
     "gateway.load": SQL,
     "gateway.outbox": BUS | SQL,
     "gateway.outbox.lanes": NOTHING,

@@ -11,7 +11,6 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -122,8 +121,9 @@ async def _system(bus: Nats) -> Client:
     """Connect as the system user, also to a bus that is still starting."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
+        client = Client()
         try:
-            return await nats.connect(
+            await client.connect(
                 bus.url,
                 nkeys_seed_str=seed(bus.seed_file(SYSTEM)),
                 tls=bus.context(SYSTEM),
@@ -133,7 +133,9 @@ async def _system(bus: Nats) -> Client:
                 error_cb=_unsaid,
                 name="subscribers",
             )
+            return client
         except (Error, OSError):
+            await client.close()  # a failed connect leaves its socket open
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(CALL_SECONDS / 10)

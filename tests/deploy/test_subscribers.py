@@ -21,7 +21,7 @@ from deploy.local.nats import Nats, running_nats
 from deploy.local.processes import Processes
 from deploy.local.stack import alone
 from deploy.local.subscribing import SubscriberFailed
-from tests.joining import joined, secured
+from tests.joining import joined, leave, secured
 from tests.tapping import taken
 from tests.waiting import until
 
@@ -169,9 +169,7 @@ async def refuses(bus: Nats, seed: str) -> bool:
     except Error:
         return True
     finally:
-        if client._transport is not None:
-            client._transport.close()  # type: ignore[no-untyped-call]
-        await client.close()
+        await leave(client)
     return False
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import nats
 import psycopg
+from nats.aio.client import Client
 from nats.errors import Error
 
 from chassis.tls import tls_context
@@ -18,6 +18,7 @@ from deploy.keys import GATEWAY, OWNER, SUPERUSER
 from deploy.local.certificates import make_authority
 from deploy.local.nats import Nats
 from deploy.local.stack import Stack
+from tests.joining import leave
 from tests.vault_broker.asking import Gateway, Worker
 from tests.vault_broker.conftest import connected
 
@@ -77,11 +78,20 @@ def _now() -> datetime:
 
 
 async def _joins(bus: Nats, own_seed: str, tls: ssl.SSLContext) -> bool:
-    options = {"tls": tls, "tls_handshake_first": True, "allow_reconnect": False, "connect_timeout": 5}
+    client = Client()
     try:
-        await (await nats.connect(bus.url, nkeys_seed_str=own_seed, **options)).close()
+        await client.connect(
+            bus.url,
+            nkeys_seed_str=own_seed,
+            tls=tls,
+            tls_handshake_first=True,
+            allow_reconnect=False,
+            connect_timeout=5,
+        )
     except (Error, OSError):
         return False
+    finally:
+        await leave(client)
     return True
 
 

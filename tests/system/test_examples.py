@@ -129,6 +129,8 @@ async def test_syncs_are_as_the_examples_say(
     await api.expect("SyncPage.last_page", "GET", f"{path}/syncs")
     elsewhere = f"{path}/syncs?cursor={account['id']}"
     await api.expect("listSyncs.400.invalid_input", "GET", elsewhere)
+    await api.expect("SyncDays.one_day", "GET", f"{path}/syncs/days")
+    await api.expect("listSyncDays.400.invalid_input", "GET", f"{path}/syncs/days?from=2024-01-01")
     for name, noun in (("BalancesView.fresh", "balances"), ("HoldingsView.complete", "holdings")):
         await api.expect(name, "GET", f"{path}/{noun}")
     await api.expect("AccountView.synced", "GET", path)

@@ -40,7 +40,7 @@ OPERATIONS = {
     "listExchanges",
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
-    "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs",
+    "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
 from gateway.accounts.reverify import Reverifier
 from gateway.accounts.unsynced import UnsyncedKeys
+from gateway.housekeeping import Housekeeper
 from gateway.http.answers import EXCEPTION_HANDLERS, SECURITY_HEADERS, only_json, said_once
 from gateway.http.authentication import AccessTokens
 from gateway.http.entry import Entering
@@ -228,12 +229,13 @@ def terms_of(settings: Settings) -> Terms:
 def unasked(
     settings: Settings, pool: Pool, bus: Bus, relay: Relay, destroyer: Destroyer
 ) -> dict[str, Coroutine[None, None, None]]:
-    """Return the background tasks that sync accounts, and verify their keys, without a request."""
+    """Return the background tasks that need no request: due syncs, checks of keys, and housekeeping."""
     terms = terms_of(settings)
     return {
         "reverifier": Reverifier(pool, bus, relay, destroyer, terms.key).run(),
         "scheduler": Scheduler(pool, bus, relay, terms, settings.scheduled_waiting).run(),
         "unsynced_keys": UnsyncedKeys(pool, bus, relay, terms.key).run(),
+        "housekeeper": Housekeeper(pool).run(),
     }
 
 

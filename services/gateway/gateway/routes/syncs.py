@@ -1,5 +1,6 @@
 """Routes to request syncs, wait for their outcomes, and look them up."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from gateway.http.prefer import wait_seconds
 from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
-from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
+from gateway.http.views import BatchView, SyncDays, SyncPage, SyncView, batch_view, sync_view
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 from gateway.rows.pauses import Stand
 from gateway.syncs import look
@@ -56,6 +57,8 @@ Cursor = Annotated[
     str | None,
     QueryParameter(pattern=r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", format="uuid"),
 ]
+First = Annotated[date | None, QueryParameter(name="from", description="the first day (UTC)")]
+Last = Annotated[date | None, QueryParameter(name="to", description="the last day (UTC), today by default")]
 Only = Annotated[
     str | None,
     QueryParameter(pattern=r"\A(person|schedule)\Z", description="only syncs with this `cause`"),
@@ -176,6 +179,14 @@ async def list_syncs(
     page = await look.list_syncs(pool, request.user.id, account_id, asked)
     items = tuple(sync_view(sync, egress, page.stand, restored) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)
+
+
+@get("/accounts/{account_id:uuid}/syncs/days", responses=documented(400, 401, 404), tags=["syncs"])
+async def list_sync_days(
+    account_id: UUID, request: SignedInRequest, pool: Database, first: First = None, last: Last = None
+) -> SyncDays:
+    """List how many syncs of an account ended on each day, also those that were deleted after 90 days."""
+    return SyncDays(tuple(await look.list_days(pool, request.user.id, account_id, first, last)))
 
 
 def _headers(accepted: Accepted) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Syncs, from the request to the terminal state."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -135,3 +135,12 @@ class Publication(msgspec.Struct, frozen=True):
 
     sync_id: UUID
     number: int
+
+
+class SyncDay(msgspec.Struct, frozen=True):
+    """How many syncs of an account that were requested on a day (UTC) ended with each status."""
+
+    day: date
+    completed: int
+    partial: int
+    failed: int

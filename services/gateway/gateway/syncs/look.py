@@ -1,5 +1,6 @@
 """Looking up a user's syncs and the states of their accounts, as of one moment."""
 
+from datetime import UTC, date, timedelta
 from uuid import UUID
 
 import msgspec
@@ -8,9 +9,12 @@ from contracts.syncs import Cause
 from gateway.accounts.look import owned
 from gateway.errors import InvalidInput, NotFound
 from gateway.rows.pauses import Stand
-from gateway.rows.syncs import Sync
-from gateway.store import batches, pauses, syncs
-from gateway.store.pool import Pool
+from gateway.rows.syncs import Sync, SyncDay
+from gateway.store import batches, pauses, retention, syncs
+from gateway.store.pool import Pool, database_time
+
+MOST_DAYS = 366
+DAYS = timedelta(days=90)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -62,3 +66,21 @@ async def list_syncs(pool: Pool, user_id: UUID, account_id: UUID, asked: Asked) 
         listed = await syncs.list_syncs(connection, account_id, asked.cursor, asked.most + 1, asked.cause)
         stand = (await pauses.find_stands(connection, [account_id]))[account_id]
     return Page(listed[: asked.most], stand, len(listed) > asked.most)
+
+
+async def list_days(
+    pool: Pool, user_id: UUID, account_id: UUID, first: date | None, last: date | None
+) -> list[SyncDay]:
+    """List how many syncs of an account ended on each day, by default on the last 90 ones.
+
+    Raises NotFound, and InvalidInput for a range that is empty or too long.
+    """
+    async with pool.transaction(snapshot=True) as connection:
+        await owned(connection, user_id, account_id)
+        last = last or (await database_time(connection)).astimezone(UTC).date()
+        first = first or max(last, date.min + DAYS) - DAYS
+        if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
+            raise InvalidInput(
+                f"Ask for a range of 1 to {MOST_DAYS} days: `from` is the first one, `to` the last."
+            )
+        return await retention.list_days(connection, account_id, first, last)

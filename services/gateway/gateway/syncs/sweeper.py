@@ -17,7 +17,6 @@ from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Held, Overdue, Sync
 from gateway.store import accounts, outbox, publications, syncs
 from gateway.store.background import attempt, repeat
-from gateway.store.expiry import EXPIRIES, delete_expired
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
 from gateway.syncs.progress import Progress
@@ -36,12 +35,6 @@ LATEST_SECONDS = 53.0
 PAUSE_SECONDS = 15.0
 # A settled sync that is still open after this time is settled again.
 AGAIN_SECONDS = 60.0
-
-Delete = Callable[[Connection, int], Awaitable[int]]
-FORGET: tuple[Delete, ...] = (
-    *(partial(delete_expired, table=table) for table in EXPIRIES),
-    publications.delete_requests_of_ended,
-)
 
 log = structlog.get_logger()
 
@@ -86,8 +79,7 @@ class Sweeper:
             await self._part("republish", self._republish_lost(exchange))
         await self._part("settle", self._settle_overdue())
         await self._part("name_unknown", self._name_unknown())
-        for delete in FORGET:
-            await self._part("forget", self._forget(delete))
+        await self._part("forget", self._forget())
 
     async def _part(self, name: str, part: Awaitable[None]) -> None:
         if await attempt("sweeping", part, part=name):
@@ -185,8 +177,9 @@ class Sweeper:
             log.warning("exchanges_unknown", exchanges=unknown)
         self._unknown = unknown
 
-    async def _forget(self, delete: Delete) -> None:
-        """Delete expired rows in batches, so that locks are held briefly."""
+    async def _forget(self) -> None:
+        """Delete the requests of ended syncs from the outbox in batches, so that locks are held briefly."""
+        delete = publications.delete_requests_of_ended
         for _ in range(BATCHES):
             deleted = await self._pool.single(lambda one: delete(one, FORGET_BATCH), waits=True)
             if deleted < FORGET_BATCH:

@@ -8,7 +8,6 @@ from chassis.bus.inspection import INFO_SECONDS
 from contracts.faults import Code
 from contracts.syncs import SyncFailed
 from contracts.wire.envelope import encode
-from gateway.store.expiry import delete_expired
 from gateway.syncs.sweeper import LATEST_SECONDS, SWEEP_SECONDS
 from tests.gateway.syncs.sweeping.conftest import Sweeping
 from tests.waiting import until
@@ -173,19 +172,3 @@ async def test_an_exchange_that_this_version_does_not_know_stops_nothing(sweepin
     await sweeping.sweeper().sweep()
 
     assert await sweeping.rows("select sync_id from sync_settlements") == [(known,)]
-
-
-async def test_what_is_over_is_forgotten_in_batches(sweeping: Sweeping) -> None:
-    """No statement deletes more than a batch, and one sweep deletes all expired rows."""
-    await sweeping.opened(1)
-    await sweeping.rows(
-        """insert into idempotency_keys
-           select user_id, n::text, '', user_id, now() - interval '2 days'
-           from accounts, generate_series(1, 1200) n"""
-    )
-    async with sweeping.pool.transaction() as connection:
-        assert await delete_expired(connection, 500, "idempotency_keys") == 500
-
-    await sweeping.sweeper().sweep()
-
-    assert await sweeping.rows("select 1 from idempotency_keys") == []
