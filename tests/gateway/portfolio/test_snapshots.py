@@ -51,7 +51,7 @@ class Recorder:
         kept = keep(self.stored, [(sync, reads)], PATIENCE)
         change = changes([ACCOUNT], self.stored, kept.wallets, kept.lists)[ACCOUNT]
         facts = facts_of(change)
-        began = begins(change, facts, self.open, LIMIT)
+        began = begins(change, facts, self.open, LIMIT, sync.now)
         if began:
             since, until = moments(change, self.open, sync.now)
             self.open = Open(since, facts)
@@ -112,6 +112,20 @@ def test_a_hole_begins_one() -> None:
     assert recorder.record(3, later(3.1), read("trading", later(3.1), BTC="1"))
 
     assert (recorder.begun, recorder.until[1:]) == ([START, later(3.1)], [later(1)])
+
+
+def test_each_month_begins_one() -> None:
+    """So none outlasts its partition by more than its last sync, and old months can be dropped."""
+    recorder = Recorder()
+    recorder.record(1, START, read("trading", START, BTC="1"))
+    ended = False
+    for hour in range(1, 24 * 32):
+        at = later(hour)
+        began = recorder.record(hour + 1, at, read("trading", at, BTC="1"))
+        assert began == (at.month != later(hour - 1).month)
+        ended |= began
+
+    assert ended
 
 
 def test_what_a_gateway_of_the_release_before_wrote_begins_one() -> None:

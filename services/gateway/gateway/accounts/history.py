@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -13,11 +13,14 @@ import msgspec
 from contracts.prices import ECB, EUR, USD, IndexPrice, PricesRead
 from gateway.accounts.look import owned
 from gateway.errors import InvalidInput
-from gateway.portfolio.grid import SPANS, Interval, count, grid
-from gateway.portfolio.history import History, Then, assets_of
+from gateway.portfolio.calendar import GREENWICH, days, end_of
+from gateway.portfolio.grid import SPANS, Interval, count, hours
+from gateway.portfolio.history import History, PointOf, Then, assets_of
 from gateway.portfolio.rates import OLD, Rate, rates_of
+from gateway.portfolio.values import PriceRecord
 from gateway.rows.points import Fixing
-from gateway.store import points
+from gateway.rows.snapshots import Past
+from gateway.store import closes, points
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.snapshots import find_past
 
@@ -63,8 +66,18 @@ async def find_history(pool: Pool, asked: Asked, span: Span) -> Shown:
     """Find the history of a user's accounts; raises NotFound and InvalidInput."""
     currency = checked_currency(asked.currency)
     async with pool.transaction(snapshot=True) as connection:
-        now = await database_time(connection)
-        return await _found(connection, asked, currency, _times(span, now))
+        if asked.account_id is not None:
+            await owned(connection, asked.user_id, asked.account_id)
+        first, last = _ends(span, await database_time(connection))
+        if span.interval is Interval.HOUR:
+            times = hours(first, last)
+            pasts = await find_past(connection, asked.user_id, asked.account_id, times)
+            prices = await points.find(connection, assets_of(pasts), times)
+        else:
+            pasts, times = await _find_closed(connection, asked, first, last, span.interval)
+            prices = {}  # a close has its own
+        rates = await _rates(connection, currency, times)
+    return await _shown(currency, History(pasts, _point_of(prices), asked.asset), (times, rates))
 
 
 async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
@@ -73,17 +86,34 @@ async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
     async with pool.transaction(snapshot=True) as connection:
         if time > await database_time(connection):
             raise _invalid("time", "This time is in the future: ask for one of the past.")
-        return await _found(connection, asked, currency, [time])
+        pasts = await find_past(connection, asked.user_id, asked.account_id, [time])
+        prices = await points.find(connection, assets_of(pasts), [time])
+        rates = await _rates(connection, currency, [time])
+    return await _shown(currency, History(pasts, _point_of(prices), asked.asset), ([time], rates))
 
 
-async def _found(connection: Connection, asked: Asked, currency: str, times: list[datetime]) -> Shown:
-    if asked.account_id is not None:
-        await owned(connection, asked.user_id, asked.account_id)
-    pasts = await find_past(connection, asked.user_id, asked.account_id, times)
-    assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
-    prices = await points.find(connection, assets, times)
-    rates = await _rates(connection, currency, times)
-    history = History(pasts, lambda asset, time: prices.get((asset, time)), asked.asset)
+async def _find_closed(
+    connection: Connection, asked: Asked, first: datetime, last: datetime, interval: Interval
+) -> tuple[list[Past], list[datetime]]:
+    """Find the closes of days or weeks, and the times of their points, also of days without a close."""
+    clock = await closes.find_clock(connection, asked.user_id)
+    zone = GREENWICH if clock is None else clock.zone
+    listed = [
+        day
+        for day in days(first, last, zone, weekly=interval is Interval.WEEK)
+        if clock is None or day < clock.next_day
+    ]
+    pasts = await closes.find_closed(connection, asked.user_id, asked.account_id, listed)
+    closed = {each.day: each.since for past in pasts for each in past.ended}
+    return pasts, [closed.get(day) or end_of(day, zone) for day in listed]
+
+
+def _point_of(prices: Mapping[tuple[str, datetime], PriceRecord]) -> PointOf:
+    return lambda asset, time: prices.get((asset, time))
+
+
+async def _shown(currency: str, history: History, at: tuple[list[datetime], dict[datetime, Rate]]) -> Shown:
+    times, rates = at
     # Thousands of points take a while, in which others are served.
     thens = await asyncio.to_thread(lambda: [history.at(time) for time in times])
     return Shown(currency, [(then, rates.get(then.time)) for then in thens])
@@ -110,15 +140,15 @@ def checked_currency(text: str) -> str:
     return text.upper()
 
 
-def _times(span: Span, now: datetime) -> list[datetime]:
-    """Return the points of a history up to now; raises InvalidInput."""
+def _ends(span: Span, now: datetime) -> tuple[datetime, datetime]:
+    """Return the first and the last time of a history up to now; raises InvalidInput."""
     last = now if span.last is None else min(span.last, now)
     first = last - SPANS[span.interval] if span.first is None else span.first
     if first > last:
         raise _invalid("from", BACKWARDS)
     if count(first, last, span.interval) > MAX_POINTS:
         raise _invalid("from", TOO_MANY)
-    return grid(first, last, span.interval)
+    return first, last
 
 
 async def _rates(connection: Connection, currency: str, times: Sequence[datetime]) -> dict[datetime, Rate]:

@@ -1,7 +1,7 @@
 """Snapshots of accounts: when a new one begins, and what it says. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
@@ -73,14 +73,20 @@ def facts_of(change: Change) -> UUID:
     return UUID(bytes=sha256(msgspec.json.encode((wallets, amounts))).digest()[:16])
 
 
-def begins(change: Change, facts: UUID, before: Open | None, limit: timedelta) -> bool:
+def begins(change: Change, facts: UUID, before: Open | None, limit: timedelta, now: datetime) -> bool:
     """Return whether a new snapshot begins; `before` is the one that holds.
 
-    One begins also after a hole: a wallet was not read for longer than `limit`.
+    One begins also after a hole: a wallet was not read for longer than `limit`; and in each month (UTC), so
+    that old months can be deleted.
     """
     if before is None:
         return change.was_read
-    return facts != before.facts or _has_hole(change, limit)
+    return facts != before.facts or _month(before.since) != _month(now) or _has_hole(change, limit)
+
+
+def _month(time: datetime) -> tuple[int, int]:
+    moment = time.astimezone(UTC)
+    return moment.year, moment.month
 
 
 def moments(change: Change, before: Open | None, now: datetime) -> tuple[datetime, datetime]:
