@@ -36,6 +36,8 @@ from deploy.rotation.catalogue import ROTATIONS, explained
 from deploy.rotation.surroundings import RotationFailed
 
 INTERRUPTED = 130
+# The demonstration requests prices this often, and waits so long for the first ones, in seconds.
+DEMO_PRICE_SECONDS, PRICES_WITHIN = "2", 15.0
 REFUSALS = (PartFailed, PortTaken, InTheClear, DirectoryInUse, NotRoots)
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int | None]]
 
@@ -114,9 +116,10 @@ def print_line(text: str) -> None:
 
 async def demo(options: argparse.Namespace) -> int:
     """Run the stack in a temporary directory, sync a simulated account, then run until a signal."""
+    os.environ.setdefault("PRICE_SECONDS", DEMO_PRICE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="butler-demo-") as directory:
         async with running_stack(Path(directory), Progress(), simulated=True) as stack:
-            completed = await demonstrate(stack.api)
+            completed = await demonstrate(stack.api, PRICES_WITHIN)
             show_addresses(stack)
             if not options.once:
                 await go_on(stack)

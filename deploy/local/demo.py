@@ -1,14 +1,16 @@
-"""The demonstration: a user connects a simulated account, syncs it and sees the holdings."""
+"""The demonstration: a user connects a simulated account, syncs it and sees what it holds and is worth."""
 
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from contracts.exchanges import EXCHANGES
+from deploy.local.tables import Row, table
+from deploy.local.worth import show_worth
 
 EXCHANGE, ACCOUNT = "okx", "plain"
 ACCOUNTS = Path(__file__).parents[1] / "simulator" / EXCHANGE / "accounts.toml"
@@ -18,13 +20,11 @@ CALL_SECONDS = WAIT_SECONDS + 15
 COLUMNS = ("asset", "total", "available", "locked", "wallets")
 WALLET_COLUMNS = ("wallet", "verdict", "state", "total", "as of")
 
-Row = Sequence[str]
 
-
-async def demonstrate(api: str) -> bool:
+async def demonstrate(api: str, prices_within: float = 0.0) -> bool:
     """Connect the account for a new user, sync it and print its holdings; returns whether the sync completed.
 
-    Raises httpx.HTTPError if the API refuses a step.
+    Prices may take `prices_within` seconds to arrive. Raises httpx.HTTPError if the API refuses a step.
     """
     password = secrets.token_urlsafe(12)
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
@@ -34,22 +34,13 @@ async def demonstrate(api: str) -> bool:
         sync = await _post(client, f"{path}/sync", headers={"Prefer": f"wait={WAIT_SECONDS}"})
         holdings = (await client.get(f"{path}/holdings")).raise_for_status().json()
         balances = (await client.get(f"{path}/balances")).raise_for_status().json()
-    print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
-    print(f"Sync {sync['sync_id']}: {sync['status']}\n")
-    print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
-    print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
+        print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
+        print(f"Sync {sync['sync_id']}: {sync['status']}\n")
+        print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
+        print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
+        await show_worth(client, prices_within)
     print(f"Signed in as {EMAIL} with password {password}")
     return bool(sync["status"] == "completed")
-
-
-def table(titles: Row, rows: Sequence[Row]) -> str:
-    """Return rows as text in columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    lines = [titles, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 async def _sign_in(client: httpx.AsyncClient, password: str) -> None:

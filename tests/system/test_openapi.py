@@ -36,12 +36,13 @@ TELLING = {
 }
 OPERATIONS = {
     "register", "login", "refresh", "logout",
-    "showMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
+    "showMe", "changeMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
     "listExchanges",
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
-    "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
 }  # fmt: skip
 
 

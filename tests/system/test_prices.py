@@ -144,7 +144,7 @@ async def test_a_portfolio_is_worth_what_a_person_computes(priced: Person, admin
     problem = await priced.get("/portfolio?currency=XXX", 400)
     assert problem["errors"][0]["field"] == "currency"
 
-    await admin.put("plain", "asset/balances", {"fault": "refusal", "code": "50011"})
+    await admin.put("plain", "asset/balances", {"fault": "refusal", "code": "50120"})
     await priced.post("/accounts/sync-all")
     await admin.clear("plain", "asset/balances")
     stale = await worth_of(priced)

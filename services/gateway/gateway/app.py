@@ -68,6 +68,7 @@ from gateway.proxies import Proxies
 from gateway.routes import (
     accounts,
     auth,
+    changes,
     currencies,
     documents,
     exchanges,
@@ -97,7 +98,7 @@ from gateway.syncs.waiters import Waiters
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
-PART_OF_API = (auth, me, exchanges, accounts, portfolio, history, syncs, prices, currencies)
+PART_OF_API = (auth, me, exchanges, accounts, portfolio, history, changes, syncs, prices, currencies)
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
 _application = partial(

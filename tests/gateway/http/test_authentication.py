@@ -124,7 +124,7 @@ async def test_no_part_became_a_parameter(pool: Pool, tokens: AccessTokens) -> N
         if parameter["in"] == "query"
     }
 
-    assert parameters == {"limit", "cursor", "cause", "fresh"}
+    assert parameters == {"limit", "cursor", "cause", "fresh", "currency"}
 
 
 async def test_a_token_opens_its_routes_until_its_session_ends(

@@ -1,5 +1,6 @@
 """Looking up the worth of a user's accounts: balances and prices as of one moment."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from contracts.exchanges import EXCHANGES
@@ -8,7 +9,7 @@ from gateway.errors import InvalidInput, NotFound
 from gateway.portfolio.holdings import summed
 from gateway.portfolio.rates import Rate, rates_of
 from gateway.portfolio.valuations import Portfolio, Valuation
-from gateway.portfolio.values import AccountValues, values_of
+from gateway.portfolio.values import AccountValues, PriceOf, values_of
 from gateway.prices.book import Book
 from gateway.prices.readings import Reading, Readings
 from gateway.rows.balances import Held
@@ -16,6 +17,8 @@ from gateway.rows.restores import Restore
 from gateway.store.inventories import find_inventory
 from gateway.store.pool import Pool
 
+# The schedule reads each account at least once a day, unless it is off.
+OLD = timedelta(days=2)
 LENGTH = 3
 NOT_A_CURRENCY = "A currency has a code of three letters, such as EUR."
 
@@ -30,26 +33,27 @@ async def find_portfolio(
     inventory = await pool.single(lambda connection: find_inventory(connection, user_id))
     last = await readings.of(inventory.standings)
     book = Book(last, inventory.manual, inventory.now)
-    found = tuple(_valued(held, book, restored) for held in inventory.held)
+    found = tuple(_valued(held, book, restored, inventory.now) for held in inventory.held)
     return Portfolio(found, currency, _rate(last, currency), inventory.now)
 
 
-async def find_valued(
-    pool: Pool, readings: Readings, user_id: UUID, account_id: UUID, restored: Restore | None
-) -> Valuation:
-    """Find an account of a user with its values; raises NotFound."""
+async def find_priced(
+    pool: Pool, readings: Readings, user_id: UUID, account_id: UUID
+) -> tuple[Held, PriceOf]:
+    """Find an account of a user with its balances, and what finds their prices; raises NotFound."""
     inventory = await pool.single(lambda connection: find_inventory(connection, user_id, account_id))
     if not inventory.held:
         raise NotFound
     last = await readings.of(inventory.standings)
-    return _valued(inventory.held[0], Book(last, inventory.manual, inventory.now), restored)
+    return inventory.held[0], Book(last, inventory.manual, inventory.now).price
 
 
-def _valued(held: Held, book: Book, restored: Restore | None) -> Valuation:
+def _valued(held: Held, book: Book, restored: Restore | None, now: datetime) -> Valuation:
     older = frozenset(each.wallet for each in held.wallets if restored and restored.older(each.as_of))
+    old = frozenset(each.wallet for each in held.wallets if each.as_of and now - each.as_of > OLD)
     holdings = summed(EXCHANGES[held.account.exchange], held.wallets, held.balances)
     parts = values_of(held.balances, book.price)
-    return Valuation(held, AccountValues(held.account.id, holdings, parts, older))
+    return Valuation(held, AccountValues(held.account.id, holdings, parts, older, old))
 
 
 def _rate(last: list[Reading], currency: str) -> Rate | None:

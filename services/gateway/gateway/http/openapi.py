@@ -17,7 +17,7 @@ TAGS = [
     Tag("auth", "Sign up, sign in and out, and renew tokens."),
     Tag("balances", "The balances of an account by wallet and by asset, and how true they are."),
     Tag("exchanges", "The exchanges that can be connected, and what their keys need."),
-    Tag("history", "What accounts held and were worth in the past, and what changed."),
+    Tag("history", "The past of accounts: holdings, their worth, and each change."),
     Tag("me", "Your own user: the password, the sessions, and the end of it."),
     Tag("portfolio", "The worth of all accounts together, and how far it can be trusted."),
     Tag("prices", "Prices of assets in USD, where they come from, and your own."),

@@ -1,12 +1,14 @@
 """Prices in API responses; values are decimal strings in USD, times are UTC."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
 from contracts.faults import CodeText
 from contracts.values import AmountText, amount_text
 from gateway.portfolio.shown_prices import Seen, Shown
+from gateway.portfolio.values import value_of
 from gateway.rows.prices import Leg
 
 
@@ -31,7 +33,7 @@ class OtherPriceView(msgspec.Struct, frozen=True):
     detail: str | None
 
 
-class HeldPriceView(msgspec.Struct, frozen=True):
+class HeldPriceView(msgspec.Struct, frozen=True, gc=False):
     """The price behind a value, in USD for one unit; GET /prices/{asset} shows all that is known of it.
 
     `method` is `unit` for USD itself. `code` and `detail` say why the price may be wrong.
@@ -87,6 +89,12 @@ def held_price(price: Shown) -> HeldPriceView:
         code=price.code,
         detail=price.words,
     )
+
+
+def worth_of(quantity: Decimal, price: Shown) -> tuple[AmountText | None, HeldPriceView]:
+    """Return the value of a quantity in USD, and the price behind it."""
+    value = value_of(quantity, price)
+    return None if value is None else amount_text(value), held_price(price)
 
 
 def price_view(seen: Seen) -> PriceView:

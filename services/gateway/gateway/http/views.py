@@ -16,9 +16,10 @@ from contracts.syncs import Cause, Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
-from gateway.http.price_views import HeldPriceView
+from gateway.http.price_views import HeldPriceView, worth_of
 from gateway.http.schedule_view import ScheduleView, schedule_view
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
+from gateway.portfolio.values import PriceOf
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
@@ -187,10 +188,7 @@ class BalancesView(msgspec.Struct, frozen=True):
 
 
 class HoldingView(AmountView, frozen=True):
-    """One asset summed over the wallets that hold it; a `value_usd` of null is unknown, never zero.
-
-    The value is `total` times `price`. `total` is net of `borrowed`, which is not subtracted again.
-    """
+    """One asset summed over its wallets; a `value_usd` of null is unknown, never zero, and net of debts."""
 
     wallets: tuple[str, ...]
     value_usd: AmountText | None = None
@@ -354,8 +352,10 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
     )
 
 
-def holdings_view(held: Held, restored: Restore | None = None) -> HoldingsView:
-    """Return the view of the sums by asset, and of the wallets they lack."""
+def holdings_view(
+    held: Held, restored: Restore | None = None, price_of: PriceOf | None = None
+) -> HoldingsView:
+    """Return the view of the sums by asset with their values, and of the wallets they lack."""
     exchange = EXCHANGES[held.account.exchange]
     holdings = summed(exchange, held.wallets, held.balances)
     older = {each.wallet for each in held.wallets if restored and restored.older(each.as_of)} & {
@@ -371,12 +371,14 @@ def holdings_view(held: Held, restored: Restore | None = None) -> HoldingsView:
         not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
         total_checks=holdings.total_checks,
         as_of=holdings.as_of,
-        holdings=None if holdings.assets is None else tuple(map(_holding, holdings.assets)),
+        holdings=None
+        if holdings.assets is None
+        else tuple(_holding(each, price_of) for each in holdings.assets),
         restored_at=restored.restored_at if restored and older else None,
     )
 
 
-def _holding(of: Holding) -> HoldingView:
+def _holding(of: Holding, price_of: PriceOf | None) -> HoldingView:
     return HoldingView(
         of.asset,
         amount_text(of.total),
@@ -385,6 +387,7 @@ def _holding(of: Holding) -> HoldingView:
         _text(of.borrowed),
         of.stale_as_of,
         of.wallets,
+        *(worth_of(of.total, price_of(of.asset)) if price_of else ()),
     )
 
 

@@ -1,7 +1,7 @@
 """The worth of accounts in API responses; amounts and values are decimal strings, times are UTC."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
@@ -14,7 +14,6 @@ from contracts.prices import USD
 from contracts.syncs import TotalCheck
 from contracts.values import AmountText, amount_text
 from gateway.http.price_views import HeldPriceView, LegView, held_price, leg_views
-from gateway.http.views import HoldingsView
 from gateway.portfolio.holdings import EXACT, WalletState
 from gateway.portfolio.markets import ONE
 from gateway.portfolio.rates import Rate
@@ -37,10 +36,15 @@ from gateway.rows.prices import Method, PriceCode
 WORDS: Mapping[str, str] = {
     DoubtCode.NO_ACCOUNTS: "You have connected no account: connect one.",
     DoubtCode.NEVER_READ: "We have never read this wallet. Its contents are unknown and in no total.",
-    DoubtCode.STALE: "The last read of this wallet failed. Its amounts are those of `as_of`: sync it again.",
+    DoubtCode.STALE: "The last read of this wallet failed. Its amounts are older: sync the account again.",
+    DoubtCode.RESTORED: (
+        "The operator restored our database from a backup, and we have not read this wallet since: a newer "
+        "list may be lost. Sync the account."
+    ),
+    DoubtCode.OLD: "No sync has read this wallet for more than two days: sync the account.",
     DoubtCode.INCOMPLETE: "Rows or assets of this wallet could not be read. Its balances say which.",
     DoubtCode.DISAGREES: "The exchange states another total for this wallet than its list adds up to.",
-    DoubtCode.UNCHECKED: "We could not read the exchange's own total of this wallet to compare it with.",
+    DoubtCode.UNCHECKED: "We could not compare the list of this wallet with a total of the exchange.",
     DoubtCode.RATE_UNKNOWN: "We have not read the rates of currencies yet. The values in USD are known.",
     DoubtCode.RATE_OLD: "The last fixing of this currency is more than a week old.",
 }
@@ -102,7 +106,7 @@ class WalletWorthView(WorthView, frozen=True):
     error: str | None
 
 
-class PartView(msgspec.Struct, frozen=True):
+class PartView(msgspec.Struct, frozen=True, gc=False):
     """An asset in one wallet."""
 
     account_id: UUID
@@ -223,24 +227,6 @@ def portfolio_view(of: Portfolio) -> PortfolioView:
     )
 
 
-def with_values(view: HoldingsView, parts: Iterable[Valued]) -> HoldingsView:
-    """Return the view of an account's holdings with the value and the price of each asset."""
-    if view.holdings is None:
-        return view
-    by_asset: defaultdict[str, list[Valued]] = defaultdict(list)
-    for part in parts:
-        by_asset[part.asset].append(part)
-    valued = tuple(
-        msgspec.structs.replace(
-            holding,
-            value_usd=_text(_sum_of_values(by_asset[holding.asset])),
-            price=held_price(by_asset[holding.asset][0].price),
-        )
-        for holding in view.holdings
-    )
-    return msgspec.structs.replace(view, holdings=valued)
-
-
 def _assets(
     accounts: Sequence[AccountValues], prices: Mapping[str, Shown], texts: Texts
 ) -> tuple[AssetWorthView, ...]:
@@ -328,6 +314,8 @@ def _with_code(prices: Mapping[str, Shown], code: PriceCode) -> tuple[str, ...]:
 
 def _sum_of_values(parts: Sequence[Valued]) -> Decimal | None:
     """Return the value of an asset; None if that of one part is unknown."""
+    if len(parts) == 1:  # most assets are in one wallet
+        return parts[0].value
     known = [part.value for part in parts if part.value is not None]
     return exact_sum(known) if len(known) == len(parts) else None
 

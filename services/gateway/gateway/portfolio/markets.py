@@ -9,7 +9,7 @@ from decimal import Context, Decimal, InvalidOperation
 
 import msgspec
 
-from contracts.prices import USD, PricesRead, Quote
+from contracts.prices import USD, IndexPrice, PricesRead, Quote
 from gateway.rows.prices import Leg, Method, Price, PriceCode
 
 # The assets by which a price may come to USD. Each is priced by those before it.
@@ -45,6 +45,7 @@ class Market:
         for quote in read.quotes or ():
             self._quotes.setdefault(quote.base, {})[quote.quote] = quote
         self._indexes = {each.base: each for each in read.indexes or () if each.quote == USD}
+        self._parsed: dict[str, Price | None] = {}
 
     @property
     def assets(self) -> Iterator[str]:
@@ -77,6 +78,11 @@ class Market:
         row = self._indexes.get(asset)
         if row is None:
             return None
+        if asset not in self._parsed:  # each user's holdings ask
+            self._parsed[asset] = self._index(asset, row)
+        return self._parsed[asset]
+
+    def _index(self, asset: str, row: IndexPrice) -> Price | None:
         value, at = number(row.price), self._observed_at(row.at)
         if value is None or not TINY < value < HUGE or at is None:
             return None

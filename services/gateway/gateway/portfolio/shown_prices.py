@@ -40,7 +40,7 @@ WORDS: Mapping[str, str] = {
 INSTEAD = "The last known price stands in its place."
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """A price as of now; without a value it is unknown, never zero."""
 
     value: Decimal | None

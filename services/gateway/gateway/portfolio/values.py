@@ -18,6 +18,8 @@ from gateway.portfolio.shown_prices import Shown
 from gateway.rows.balances import StoredBalance
 from gateway.rows.prices import Method, PriceCode
 
+# Finds the price of an asset.
+PriceOf = Callable[[str], Shown]
 # What is said of these prices does not make them wrong: the user set one, the market shows the other.
 NO_DOUBT = frozenset({None, PriceCode.MANUAL, PriceCode.PEG_DEVIATES})
 
@@ -36,11 +38,21 @@ class DoubtCode(StrEnum):
     NO_ACCOUNTS = "no_accounts"
     NEVER_READ = "wallet_never_read"
     STALE = "wallet_stale"
+    RESTORED = "wallet_restored"
+    OLD = "wallet_old"
     INCOMPLETE = "wallet_incomplete"
     DISAGREES = "total_disagrees"
     UNCHECKED = "total_unchecked"
     RATE_UNKNOWN = "rate_unknown"
     RATE_OLD = "rate_old"
+
+
+OF_STATES = {
+    WalletState.NEVER_READ: DoubtCode.NEVER_READ,
+    WalletState.STALE: DoubtCode.STALE,
+    WalletState.INCOMPLETE: DoubtCode.INCOMPLETE,
+}
+OF_CHECKS = {TotalCheck.DISAGREES: DoubtCode.DISAGREES, TotalCheck.UNCHECKED: DoubtCode.UNCHECKED}
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -68,7 +80,7 @@ class PriceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(price.value, price.method, price.source, price.observed_at, price.code, price.pair)
 
 
-class Valued(msgspec.Struct, frozen=True):
+class Valued(msgspec.Struct, frozen=True, gc=False):
     """One asset in one wallet with its value in USD, None if its price is unknown, never zero.
 
     `quantity` is the stored `total`: the exchange's equity, from which it has subtracted the debt already
@@ -89,13 +101,14 @@ class AccountValues(msgspec.Struct, frozen=True):
     """The values of an account's balances, and the states of its wallets.
 
     `older` are wallets whose stored lists may be older than earlier responses, because the database was
-    restored from a backup.
+    restored from a backup. `old` are those that no sync has read for long: no read of them failed.
     """
 
     account_id: UUID
     holdings: Holdings
     parts: tuple[Valued, ...]
     older: frozenset[str] = frozenset()
+    old: frozenset[str] = frozenset()
 
 
 class Worth(msgspec.Struct, frozen=True):
@@ -126,7 +139,14 @@ class Worth(msgspec.Struct, frozen=True):
         return WorthVerdict.UNCHECKED if codes else WorthVerdict.COMPLETE
 
 
-def values_of(listed: Iterable[StoredBalance], price_of: Callable[[str], Shown]) -> tuple[Valued, ...]:
+def value_of(quantity: Decimal, price: Shown) -> Decimal | None:
+    """Return the value of a quantity; zero needs no price, and without a price it is unknown."""
+    if not quantity:
+        return ZERO
+    return None if price.value is None else EXACT.multiply(quantity, price.value)
+
+
+def values_of(listed: Iterable[StoredBalance], price_of: PriceOf) -> tuple[Valued, ...]:
     """Return the values of balances; a row without an amount and without a debt is left out."""
     return tuple(_valued(each, price_of(each.asset)) for each in listed if each.total or each.borrowed)
 
@@ -154,16 +174,16 @@ def of_wallet(account: AccountValues, wallet: str, as_of: datetime | None) -> Ac
     states, checks = account.holdings.states, account.holdings.total_checks
     holdings = Holdings({wallet: states[wallet]}, {wallet: checks[wallet]}, as_of, None)
     parts = tuple(part for part in account.parts if part.wallet == wallet)
-    return AccountValues(account.account_id, holdings, parts, account.older)
+    return AccountValues(account.account_id, holdings, parts, account.older, account.old)
 
 
 def wallet_doubts(account: AccountValues) -> list[Doubt]:
     """Return the doubts about the covered wallets of an account."""
-    checks = account.holdings.total_checks
     return [
         Doubt(code, account.account_id, wallet)
         for wallet, state in account.holdings.states.items()
-        for code in _codes(state, checks.get(wallet), older=wallet in account.older)
+        for code in (_of_state(account, wallet, state), _of_check(account.holdings.total_checks[wallet]))
+        if code is not None
     ]
 
 
@@ -179,11 +199,7 @@ def exact_sum(values: Collection[Decimal]) -> Decimal:
 
 
 def _valued(of: StoredBalance, price: Shown) -> Valued:
-    if not of.total:
-        value: Decimal | None = ZERO
-    else:
-        value = None if price.value is None else EXACT.multiply(of.total, price.value)
-    return Valued(of.wallet, of.asset, of.total, of.borrowed, value, price)
+    return Valued(of.wallet, of.asset, of.total, of.borrowed, value_of(of.total, price), price)
 
 
 def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decimal | None:
@@ -195,15 +211,13 @@ def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decim
     return exact_sum(known)
 
 
-def _codes(state: WalletState, check: TotalCheck | None, *, older: bool) -> list[DoubtCode]:
-    found = {
-        WalletState.NEVER_READ: DoubtCode.NEVER_READ,
-        WalletState.STALE: DoubtCode.STALE,
-        WalletState.INCOMPLETE: DoubtCode.INCOMPLETE,
-        WalletState.FRESH: DoubtCode.STALE if older else None,
-    }.get(state)
-    compared = {
-        TotalCheck.DISAGREES: DoubtCode.DISAGREES,
-        TotalCheck.UNCHECKED: DoubtCode.UNCHECKED,
-    }.get(check or TotalCheck.AGREES)
-    return [code for code in (found, compared) if code is not None]
+def _of_state(account: AccountValues, wallet: str, state: WalletState) -> DoubtCode | None:
+    if state is WalletState.FRESH:
+        if wallet in account.older:
+            return DoubtCode.RESTORED
+        return DoubtCode.OLD if wallet in account.old else None
+    return OF_STATES.get(state)
+
+
+def _of_check(check: TotalCheck | None) -> DoubtCode | None:
+    return None if check is None else OF_CHECKS.get(check)

@@ -18,7 +18,7 @@ from gateway.accounts.intake import Accepted, Intake
 from gateway.accounts.pending import Submission
 from gateway.accounts.replace import replace
 from gateway.accounts.submission import check_region, find_exchange, read_fields
-from gateway.accounts.worth import find_valued
+from gateway.accounts.worth import find_priced
 from gateway.advice import Advice
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
@@ -33,7 +33,6 @@ from gateway.http.views import (
     balances_view,
     holdings_view,
 )
-from gateway.http.worth_views import with_values
 from gateway.prices.readings import Readings
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 from gateway.store.pool import Pool
@@ -178,8 +177,8 @@ async def show_holdings(
     readings: NamedDependency[Readings],
 ) -> HoldingsView:
     """Show the holdings by asset with values, and the wallets that are missing, stale or incomplete."""
-    found = await find_valued(pool, readings, request.user.id, account_id, restored)
-    return with_values(holdings_view(found.held, restored), found.values.parts)
+    held, price_of = await find_priced(pool, readings, request.user.id, account_id)
+    return holdings_view(held, restored, price_of)
 
 
 async def _shown(

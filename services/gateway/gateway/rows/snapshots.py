@@ -100,3 +100,27 @@ class Past(msgspec.Struct, frozen=True):
     ended: list[Snapshot]
     open: Holding | None
     wallets: list[StoredWallet]
+
+
+class Before(msgspec.Struct, frozen=True):
+    """The snapshot before another one, confirmed for the last time at `until`."""
+
+    until: datetime
+    content: Content
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A snapshot with the one before it; None for the first of an account."""
+
+    account_id: UUID
+    id: UUID
+    since: datetime
+    content: Content
+    before: Before | None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of a snapshot in the list of all accounts, which is ordered by time and id."""
+
+    since: datetime
+    id: UUID

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.rows.snapshots import Begun, Past
+from gateway.rows.snapshots import Begun, Past, Place, Step
 from gateway.store.balances import WALLETS_JSON
 from gateway.store.pool import Connection, execute
 
@@ -77,3 +77,33 @@ async def find_past(
         _PAST, {"user_id": user_id, "account_id": account_id, "times": list(times)}
     )
     return [msgspec.json.decode(row[0], type=Past) for row in await rows.fetchall()]
+
+
+# An account has few of them within a page, which its primary key finds in order.
+_STEPS: LiteralString = """
+    with own as (select id as account_id from accounts where user_id = %(user_id)s and deleted_at is null),
+    listed as (
+        select account_id, since, id, content from open_snapshots join own using (account_id)
+        where since between %(first)s and %(last)s and (since, id) < (%(since)s, %(id)s)
+        union all
+        select found.* from own cross join lateral (
+            select account_id, since, id, content from snapshots
+            where snapshots.account_id = own.account_id and since between %(first)s and %(last)s
+                and (since, id) < (%(since)s, %(id)s)
+            order by since desc limit %(limit)s) found
+        order by since desc, id desc limit %(limit)s)
+    select json_build_object('account_id', account_id, 'id', id, 'since', since, 'content', content,
+        'before', (
+            select json_build_object('until', until, 'content', content) from snapshots
+            where snapshots.account_id = listed.account_id and snapshots.since < listed.since
+            order by snapshots.since desc limit 1))::text
+    from listed order by since desc, id desc"""
+
+
+async def list_steps(
+    connection: Connection, user_id: UUID, first: datetime, before: Place, limit: int
+) -> list[Step]:
+    """List the snapshots of a user's accounts that began from a time on, newest first, before a place."""
+    values = {"user_id": user_id, "first": first, "last": before.since, "limit": limit}
+    rows = await connection.execute(_STEPS, values | {"since": before.since, "id": before.id})
+    return [msgspec.json.decode(row[0], type=Step) for row in await rows.fetchall()]
