@@ -41,7 +41,7 @@ OPERATIONS = {
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
-    "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showPortfolio", "exportPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
 }  # fmt: skip
 
