@@ -48,7 +48,7 @@ class Verdict(StrEnum):
     """The result of reading a wallet in one sync; a verdict of a later version is treated as `failed`.
 
     An `incomplete` wallet has unreadable rows, or its list does not match its own total. One that is
-    `not_due` held nothing when it was read last, less than an hour ago, and the exchange values it at
+    `not_due` held nothing when it was read last, less than six hours ago, and the exchange values it at
     nothing.
     """
 
@@ -82,7 +82,7 @@ class TotalCheck(StrEnum):
 class SyncRequested(msgspec.Struct, frozen=True):
     """Read all covered wallets of one account before the deadline.
 
-    `lately_empty` are wallets that held nothing when they were read last, less than an hour ago: the worker
+    `lately_empty` are wallets that held nothing when they were read last, less than six hours ago: the worker
     may leave one unread that the exchange values at nothing.
     """
 

@@ -174,3 +174,64 @@ async def test_another_users_days_are_not_shown(pool: Pool, account: Account) ->
     """As if the account did not exist."""
     with pytest.raises(NotFound):
         await list_days(pool, UUID(int=1), account.id, None, None)
+
+
+async def partitions(database: Postgres, table: str) -> list[str]:
+    """Return the names of a table's partitions."""
+    rows = await run(
+        database, "select inhrelid::regclass::text from pg_inherits where inhparent = %s::regclass", table
+    )
+    return sorted(str(name) for (name,) in rows)
+
+
+async def test_partitions_are_there_before_their_time(pool: Pool, database: Postgres) -> None:
+    """Those of the next three months, or years of closes; several gateways add each once."""
+    month = datetime.now(UTC).replace(day=1)
+    named = [f"{(month + timedelta(days=31 * ahead)).replace(day=1):%Y_%m}" for ahead in range(4)]
+    months = [f"{table}_{name}" for table in ("snapshots", "price_points") for name in named]
+    for name in (*months[3:4], *months[7:8], f"closes_{month.year + 3}"):
+        await run(database, f"drop table if exists {name}")
+
+    await asyncio.gather(*(Housekeeper(pool).keep() for _ in range(3)))
+    await Housekeeper(pool).keep()
+
+    assert {*months[:4]} <= {*await partitions(database, "snapshots")}
+    assert {*months[4:]} <= {*await partitions(database, "price_points")}
+    assert f"closes_{month.year + 3}" in await partitions(database, "closes")
+
+
+async def test_months_that_ended_120_days_ago_are_dropped(pool: Pool, database: Postgres) -> None:
+    """Younger ones stay, and so do closes of any age."""
+    await run(database, "drop table snapshots_2026_11")
+    await run(
+        database,
+        "create table snapshots_2025_01 partition of snapshots for values from (minvalue) to ('2025-02-01Z')",
+    )
+    try:
+        await Housekeeper(pool).keep()
+        left = await partitions(database, "snapshots")
+    finally:
+        await run(database, "drop table if exists snapshots_2025_01")
+        await run(
+            database,
+            """create table snapshots_2026_11 partition of snapshots
+               for values from (minvalue) to ('2026-12-01Z')""",
+        )
+
+    assert "snapshots_2025_01" not in left
+    assert {"snapshots_2026_12", "snapshots_later"} <= {*left}
+    assert "closes_before" in await partitions(database, "closes")
+
+
+async def test_a_table_that_is_in_use_gets_its_partition_later(pool: Pool, database: Postgres) -> None:
+    """Statements that wait behind the change would wait for the long one, too; so it gives up."""
+    name = f"closes_{datetime.now(UTC).year + 3}"
+    await run(database, f"drop table if exists {name}")
+    async with pool.transaction() as other:
+        await other.execute("select from closes")
+        await Housekeeper(pool).keep()
+    missing = name not in await partitions(database, "closes")
+    await Housekeeper(pool).keep()
+
+    assert missing
+    assert name in await partitions(database, "closes")

@@ -14,7 +14,7 @@ USUAL = ("account_balance", "account_config", "account_positions", "asset_balanc
 EARN = (
     *("dual_orders", "eth_staking", "savings_balance", "sol_staking", "stable_rewards", "staking_orders"),
 )
-AGED = "update account_wallets set as_of = now() - interval '61 minutes' where account_id = %s"
+AGED = "update account_wallets set as_of = now() - interval '361 minutes' where account_id = %s"
 
 
 async def asked(stack: Stack) -> Counter[str]:
@@ -41,7 +41,7 @@ async def reads_of(stack: Stack, person: Person, account: str) -> tuple[set[str]
     return sent.keys() & {*USUAL, *EARN}, sync["wallets"][2]["verdict"]
 
 
-async def test_an_account_without_earn_products_reads_earn_once_an_hour(
+async def test_an_account_without_earn_products_reads_earn_every_six_hours(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
     """The other syncs make five reads in place of eleven, and complete."""

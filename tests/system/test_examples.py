@@ -15,6 +15,7 @@ from tests.system.watching import CONFIG, Watched, perm
 
 ROW = '{"ccy": "USDT", "eq": "1834.317093622894", "eqUsd": "1834.31"}'
 SHORT = {"fault": "replaced", "field": "data", "text": f'[{{"totalEq": "", "details": [{ROW}]}}]'}
+LATE = {"fault": "latency", "seconds": 1.0}
 UNREADABLE = {"fault": "replaced", "field": "bal", "text": '"a lot"'}
 ID, TIME, EMAIL, TOKEN = (
     re.compile(pattern)
@@ -76,7 +77,10 @@ async def test_sessions_are_as_the_examples_say(person: Person, examples: Exampl
     """Registering, signing in, and the refusals."""
     api = Answers(person, examples)
     login = {"email": person.email, "password": PASSWORD}
-    await api.expect("UserView.me", "GET", "/me")
+    await api.expect("MeView.utc", "GET", "/me")
+    await api.expect("changeMe.400.invalid_input", "PATCH", "/me", {"time_zone": "Europe/Atlantis"})
+    moved = await api.client.patch("/me", json=examples["ChangeMe.berlin"])
+    assert moved.json()["time_zone"] == "Europe/Berlin"
     await api.expect("UserView.me", "POST", "/auth/register", login | {"email": f"another-{person.email}"})
     await api.expect("register.409.email_taken", "POST", "/auth/register", login)
     await api.expect(
@@ -130,8 +134,10 @@ async def test_syncs_are_as_the_examples_say(
     account = (await api.client.post("/accounts", json=examples["Connect.okx"])).json()
     path = f"/accounts/{account['id']}"
     await api.expect("HoldingsView.never_read", "GET", f"{path}/holdings")
+    await admin.put("plain", "asset/balances", LATE)  # so that the second request joins the first sync
     await api.expect("syncAccount.202.queued", "POST", f"{path}/sync", Prefer="respond-async")
     await api.expect("SyncView.completed", "POST", f"{path}/sync", Idempotency_Key="once")
+    await admin.clear("plain", "asset/balances")
     await api.expect(
         "syncAccount.422.idempotency_key_reused", "POST", "/accounts/sync-all", Idempotency_Key="once"
     )

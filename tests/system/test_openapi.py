@@ -36,12 +36,12 @@ TELLING = {
 }
 OPERATIONS = {
     "register", "login", "refresh", "logout",
-    "showMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
+    "showMe", "changeMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
     "listExchanges",
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
     "showBalances", "showHoldings", "showPositions", "listDrift",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
-    "showPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showPortfolio", "exportPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
 }  # fmt: skip
 

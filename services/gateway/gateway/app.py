@@ -37,6 +37,7 @@ from contracts.wire.topology import (
 )
 from gateway import __version__, series
 from gateway.accounts.broker import Broker
+from gateway.accounts.closing import Closer
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
@@ -248,6 +249,7 @@ def unasked(
         "scheduler": Scheduler(pool, bus, relay, terms, settings.scheduled_waiting).run(),
         "unsynced_keys": UnsyncedKeys(pool, bus, relay, terms.key).run(),
         "housekeeper": Housekeeper(pool).run(),
+        "closer": Closer(pool).run(),
     }
 
 

@@ -1,8 +1,10 @@
-"""Housekeeping: deletes what has expired, in small batches, so that locks are held briefly."""
+"""Housekeeping: deletes what has expired in small batches, and keeps partitions for the times to come."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+
+import structlog
 
 from gateway.store import retention
 from gateway.store.background import attempt, repeat
@@ -12,6 +14,8 @@ from gateway.store.pool import Connection, Pool
 SECONDS = 15.0
 BATCH, BATCHES = 500, 40
 
+log = structlog.get_logger()
+
 Delete = Callable[[Connection, int], Awaitable[int]]
 # Each deletes at most so many rows, and returns how many.
 DELETIONS: Mapping[str, Delete] = {
@@ -19,6 +23,7 @@ DELETIONS: Mapping[str, Delete] = {
     "sync_batches": retention.delete_old_batches,
     "syncs": retention.delete_old_syncs,
 }
+PARTITIONS = {"partition_added": retention.add_partition, "partition_dropped": retention.drop_partition}
 
 
 class Housekeeper:
@@ -38,6 +43,16 @@ class Housekeeper:
         """Run each deletion; a failed one does not stop the others."""
         for table, delete in DELETIONS.items():
             await attempt("housekeeping", self._delete(delete), part=table)
+        for name, divide in PARTITIONS.items():
+            await attempt("housekeeping", self._divide(name, divide), part=name)
+
+    async def _divide(self, name: str, divide: Callable[[Connection], Awaitable[str | None]]) -> None:
+        """Add or drop partitions one by one, so that each locks its table alone."""
+        for _ in range(BATCHES):
+            done = await self._pool.single(divide, waits=True)
+            if done is None:
+                return
+            log.info(name, partition=done)
 
     async def _delete(self, delete: Delete) -> None:
         for _ in range(BATCHES):

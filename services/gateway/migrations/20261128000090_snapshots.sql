@@ -24,7 +24,7 @@ create table snapshots (
     content       jsonb not null,
     primary key (account_id, since)
 ) partition by range (since);
-create table snapshots_before partition of snapshots for values from (minvalue) to ('2026-12-01Z');
+create table snapshots_2026_11 partition of snapshots for values from (minvalue) to ('2026-12-01Z');
 create table snapshots_2026_12 partition of snapshots for values from ('2026-12-01Z') to ('2027-01-01Z');
 create table snapshots_2027_01 partition of snapshots for values from ('2027-01-01Z') to ('2027-02-01Z');
 create table snapshots_later partition of snapshots default;

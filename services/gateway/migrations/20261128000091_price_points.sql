@@ -12,7 +12,7 @@ create table price_points (
     pair        text,
     primary key (asset, at, source)
 ) partition by range (at);
-create table price_points_before partition of price_points for values from (minvalue) to ('2026-12-01Z');
+create table price_points_2026_11 partition of price_points for values from (minvalue) to ('2026-12-01Z');
 create table price_points_2026_12 partition of price_points for values from ('2026-12-01Z') to ('2027-01-01Z');
 create table price_points_2027_01 partition of price_points for values from ('2027-01-01Z') to ('2027-02-01Z');
 create table price_points_later partition of price_points default;

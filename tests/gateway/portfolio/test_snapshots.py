@@ -51,7 +51,7 @@ class Recorder:
         kept = keep(self.stored, [(sync, reads)], PATIENCE)
         change = changes([ACCOUNT], self.stored, kept.wallets, kept.lists)[ACCOUNT]
         facts = facts_of(change)
-        began = begins(change, facts, self.open, LIMIT)
+        began = begins(change, facts, self.open, LIMIT, sync.now)
         if began:
             since, until = moments(change, self.open, sync.now)
             self.open = Open(since, facts)
@@ -114,6 +114,34 @@ def test_a_hole_begins_one() -> None:
     assert (recorder.begun, recorder.until[1:]) == ([START, later(3.1)], [later(1)])
 
 
+def test_an_empty_wallet_that_is_seldom_read_makes_no_hole() -> None:
+    """Not being read changes nothing of it; what other wallets hold is confirmed without it."""
+    recorder = Recorder()
+    recorder.record(1, START, read("trading", START, BTC="1"), read("earn", START))
+    for hour in range(1, 6):
+        assert not recorder.record(hour + 1, later(hour), read("trading", later(hour), BTC="1"))
+
+    again = read("trading", later(6), BTC="1"), read("earn", later(6))
+    assert not recorder.record(9, later(6), *again)
+    bought = read("trading", later(7), BTC="1"), read("earn", later(7), BTC="2")
+    assert recorder.record(10, later(7), *bought)
+    assert recorder.until[-1] == later(6)
+
+
+def test_each_month_begins_one() -> None:
+    """So none outlasts its partition by more than its last sync, and old months can be dropped."""
+    recorder = Recorder()
+    recorder.record(1, START, read("trading", START, BTC="1"))
+    ended = False
+    for hour in range(1, 24 * 32):
+        at = later(hour)
+        began = recorder.record(hour + 1, at, read("trading", at, BTC="1"))
+        assert began == (at.month != later(hour - 1).month)
+        ended |= began
+
+    assert ended
+
+
 def test_what_a_gateway_of_the_release_before_wrote_begins_one() -> None:
     """It records an outcome without a snapshot: the next sync sees that the facts are others."""
     recorder = Recorder()
@@ -168,6 +196,6 @@ def test_digests_are_of_one_account() -> None:
 
     found = changes([ACCOUNT, other], stored, {}, {})
 
-    assert found[ACCOUNT] == Change({}, {}, [])
+    assert found[ACCOUNT] == Change({}, {}, [], set())
     assert found[other].listed == listed
     assert facts_of(found[ACCOUNT]) != facts_of(found[other])

@@ -3,9 +3,10 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,14 +14,16 @@ import msgspec
 from contracts.prices import ECB, EUR, USD, IndexPrice, PricesRead
 from gateway.accounts.look import owned
 from gateway.errors import InvalidInput
-from gateway.portfolio.grid import SPANS, Interval, count, grid
+from gateway.portfolio.calendar import GREENWICH, days, end_of
+from gateway.portfolio.grid import SPANS, Interval, count, hours
 from gateway.portfolio.history import History, Then, assets_of
 from gateway.portfolio.rates import OLD, Rate, rates_of
 from gateway.rows.points import Fixing
-from gateway.store import points
+from gateway.store import closes, points
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.snapshots import find_past
 
+T = TypeVar("T")
 MAX_POINTS = 2200
 # A transaction is short, however long a history.
 AT_ONCE = 200
@@ -65,12 +68,20 @@ async def find_history(pool: Pool, asked: Asked, span: Span) -> Shown:
     """Find the history of a user's accounts; raises NotFound and InvalidInput."""
     currency = checked_currency(asked.currency)
     async with pool.transaction(snapshot=True) as connection:
-        now = await database_time(connection)
         if asked.account_id is not None:
             await owned(connection, asked.user_id, asked.account_id)
-    times = _times(span, now)
-    parts = [times[at : at + AT_ONCE] for at in range(0, len(times), AT_ONCE)]
-    return Shown(currency, [point for part in parts for point in await _found(pool, asked, currency, part)])
+        first, last = _ends(span, await database_time(connection))
+        clock = await closes.find_clock(connection, asked.user_id)
+    shown: list[tuple[Then, Rate | None]] = []
+    if span.interval is Interval.HOUR:
+        for times in _parts(hours(first, last)):
+            shown += await _found(pool, asked, currency, times)
+    else:
+        zone = GREENWICH if clock is None else clock.zone
+        ended = days(first, last, zone, weekly=span.interval is Interval.WEEK)
+        for part in _parts([day for day in ended if clock is None or day < clock.next_day]):
+            shown += await _found_closed(pool, asked, currency, {day: end_of(day, zone) for day in part})
+    return Shown(currency, shown)
 
 
 async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
@@ -80,6 +91,10 @@ async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
         if time > await database_time(connection):
             raise _invalid("time", "This time is in the future: ask for one of the past.")
     return Shown(currency, await _found(pool, asked, currency, [time]))
+
+
+def _parts(listed: list[T]) -> list[list[T]]:
+    return [listed[at : at + AT_ONCE] for at in range(0, len(listed), AT_ONCE)]
 
 
 async def _found(
@@ -92,6 +107,27 @@ async def _found(
         prices = await points.find(connection, assets, times)
         rates = await _rates(connection, currency, times)
     history = History(pasts, lambda asset, time: prices.get((asset, time)), asked.asset)
+    return await _shown(history, times, rates)
+
+
+async def _found_closed(
+    pool: Pool, asked: Asked, currency: str, ends: dict[date, datetime]
+) -> list[tuple[Then, Rate | None]]:
+    """Find the worth at the ends of a few days; of a day without a close, by the last one before."""
+    async with pool.transaction(snapshot=True) as connection:
+        pasts = await closes.find_closed(
+            connection, asked.user_id, asked.account_id, list(ends), carried=True
+        )
+        closed = {each.day: each.since for past in pasts for each in past.ended}
+        times = [closed.get(day, end) for day, end in ends.items()]
+        rates = await _rates(connection, currency, times)
+    # A close has its own prices.
+    return await _shown(History(pasts, lambda _asset, _time: None, asked.asset), times, rates)
+
+
+async def _shown(
+    history: History, times: list[datetime], rates: dict[datetime, Rate]
+) -> list[tuple[Then, Rate | None]]:
     # It takes a while, in which others are served.
     thens = await asyncio.to_thread(lambda: [history.at(time) for time in times])
     return [(then, rates.get(then.time)) for then in thens]
@@ -118,15 +154,15 @@ def checked_currency(text: str) -> str:
     return text.upper()
 
 
-def _times(span: Span, now: datetime) -> list[datetime]:
-    """Return the points of a history up to now; raises InvalidInput."""
+def _ends(span: Span, now: datetime) -> tuple[datetime, datetime]:
+    """Return the first and the last time of a history up to now; raises InvalidInput."""
     last = now if span.last is None else min(span.last, now)
     first = last - SPANS[span.interval] if span.first is None else span.first
     if first > last:
         raise _invalid("from", BACKWARDS)
     if count(first, last, span.interval) > MAX_POINTS:
         raise _invalid("from", TOO_MANY)
-    return grid(first, last, span.interval)
+    return first, last
 
 
 async def _rates(connection: Connection, currency: str, times: Sequence[datetime]) -> dict[datetime, Rate]:

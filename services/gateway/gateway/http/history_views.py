@@ -48,7 +48,10 @@ class AssetPointView(PointView, frozen=True):
 
 
 class HistoryView(msgspec.Struct, frozen=True):
-    """The worth over time: a point for each hour, midnight or Monday of UTC; a gap is a gap."""
+    """The worth over time: a point for each full hour, or for each midnight or each end of a Sunday.
+
+    Midnights are those of the time zone that the user had then. A gap is a gap.
+    """
 
     currency: str
     interval: Interval
@@ -56,7 +59,10 @@ class HistoryView(msgspec.Struct, frozen=True):
 
 
 class AssetHistoryView(msgspec.Struct, frozen=True):
-    """One asset over time: a point for each hour, midnight or Monday of UTC; a gap is a gap."""
+    """One asset over time: a point for each full hour, or for each midnight or each end of a Sunday.
+
+    Midnights are those of the time zone that the user had then. A gap is a gap.
+    """
 
     asset: str
     currency: str

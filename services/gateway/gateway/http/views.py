@@ -25,7 +25,7 @@ from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.restores import Restore
 from gateway.rows.schedules import Schedule
-from gateway.rows.syncs import Sync, SyncDay, WalletVerdict
+from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
 
@@ -111,15 +111,6 @@ class SyncPage(msgspec.Struct, frozen=True):
 
     items: tuple[SyncView, ...]
     next_cursor: UUID | None
-
-
-class SyncDays(msgspec.Struct, frozen=True):
-    """How many syncs ended on each day (UTC) of their request, newest first; a day without syncs is left out.
-
-    Syncs are deleted after 90 days; these counts stay.
-    """
-
-    items: tuple[SyncDay, ...]
 
 
 class AmountView(msgspec.Struct, frozen=True):

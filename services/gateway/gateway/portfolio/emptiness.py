@@ -13,7 +13,7 @@ from gateway.rows.syncs import Queued
 
 # For so long after a read that found nothing, the exchange's valuation stands in for the next ones. It tells
 # nothing of assets that it has no price for.
-LATELY = timedelta(hours=1)
+LATELY = timedelta(hours=6)
 # A request is written a moment before its sync.
 MARGIN = timedelta(minutes=1)
 

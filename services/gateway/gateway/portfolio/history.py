@@ -115,8 +115,9 @@ def snapshots_of(past: Past) -> list[Snapshot]:
     """Return all snapshots of an account by time; the one that holds is confirmed by its stored wallets."""
     if past.open is None:
         return past.ended
+    amounts = {each.wallet for each in past.open.content.amounts}
     limit = fresh_for(Pace(past.account_id, past.interval_seconds, 0, None))
-    until = max(confirmed_at(past.wallets) or past.open.since, past.open.since)
+    until = max(confirmed_at(past.wallets, amounts) or past.open.since, past.open.since)
     seconds = int(limit.total_seconds())
     held = Snapshot(past.open.id, past.open.since, until, seconds, past.open.content)
     return [*past.ended, held]

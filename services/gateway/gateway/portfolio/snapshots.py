@@ -1,9 +1,10 @@
 """Snapshots of accounts: when a new one begins, and what it says. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,7 @@ from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.schedules import Pace
 from gateway.rows.snapshots import Amount, Content, Open, WalletPart
 
+T = TypeVar("T")
 # What a wallet says is confirmed in these states.
 CONFIRMED = frozenset({WalletState.FRESH, WalletState.INCOMPLETE})
 SHORTEST = timedelta(hours=2)
@@ -24,11 +26,15 @@ INSTANT = timedelta(microseconds=1)
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The wallets of an account before and after a sync, and its balances after it."""
+    """The wallets of an account before and after a sync, and its balances after it.
+
+    `held` are the wallets that held something before.
+    """
 
     before: dict[str, StoredWallet]
     after: dict[str, StoredWallet]
     listed: list[StoredBalance]
+    held: set[str]
 
     @property
     def was_read(self) -> bool:
@@ -43,17 +49,25 @@ def changes(
     lists: Mapping[Place, list[StoredBalance]],
 ) -> dict[UUID, Change]:
     """Return the change of each account by the wallets and lists that are written."""
-    found = {account_id: Change({}, {}, []) for account_id in account_ids}
-    for place, wallet in stored.wallets.items():
-        if place.account_id in found:
-            found[place.account_id].before[place.wallet] = wallet
-    for place, wallet in {**stored.wallets, **wallets}.items():
-        if place.account_id in found:
-            found[place.account_id].after[place.wallet] = wallet
-    for place, listed in {**stored.lists, **lists}.items():
-        if place.account_id in found:
-            found[place.account_id].listed.extend(listed)
+    found = {account_id: Change({}, {}, [], set()) for account_id in account_ids}
+    for place, wallet in _of(found, stored.wallets):
+        found[place.account_id].before[place.wallet] = wallet
+    for place, wallet in _of(found, {**stored.wallets, **wallets}):
+        found[place.account_id].after[place.wallet] = wallet
+    for place, listed in _of(found, stored.lists):
+        if _holds(listed):
+            found[place.account_id].held.add(place.wallet)
+    for place, listed in _of(found, {**stored.lists, **lists}):
+        found[place.account_id].listed.extend(listed)
     return found
+
+
+def _of(account_ids: Container[UUID], rows: Mapping[Place, T]) -> Iterator[tuple[Place, T]]:
+    return ((place, row) for place, row in rows.items() if place.account_id in account_ids)
+
+
+def _holds(listed: Iterable[StoredBalance]) -> bool:
+    return any(each.total or each.borrowed for each in listed)
 
 
 def facts_of(change: Change) -> UUID:
@@ -73,14 +87,20 @@ def facts_of(change: Change) -> UUID:
     return UUID(bytes=sha256(msgspec.json.encode((wallets, amounts))).digest()[:16])
 
 
-def begins(change: Change, facts: UUID, before: Open | None, limit: timedelta) -> bool:
+def begins(change: Change, facts: UUID, before: Open | None, limit: timedelta, now: datetime) -> bool:
     """Return whether a new snapshot begins; `before` is the one that holds.
 
-    One begins also after a hole: a wallet was not read for longer than `limit`.
+    One begins also after a hole: a wallet was not read for longer than `limit`; and in each month (UTC), so
+    that old months can be deleted.
     """
     if before is None:
         return change.was_read
-    return facts != before.facts or _has_hole(change, limit)
+    return facts != before.facts or _month(before.since) != _month(now) or _has_hole(change, limit)
+
+
+def _month(time: datetime) -> tuple[int, int]:
+    moment = time.astimezone(UTC)
+    return moment.year, moment.month
 
 
 def moments(change: Change, before: Open | None, now: datetime) -> tuple[datetime, datetime]:
@@ -95,14 +115,22 @@ def moments(change: Change, before: Open | None, now: datetime) -> tuple[datetim
     since = min([*read, now])
     if before is None:
         return since, since
-    until = max(confirmed_at(change.before.values()) or before.since, before.since)
+    until = max(confirmed_at(change.before.values(), change.held) or before.since, before.since)
     return max(since, until, before.since + INSTANT), until
 
 
-def confirmed_at(wallets: Iterable[StoredWallet]) -> datetime | None:
-    """Return the oldest read of the wallets whose last read succeeded; None without one."""
-    times = [wallet.as_of for wallet in wallets if wallet_state(wallet) in CONFIRMED]
-    return min((at for at in times if at is not None), default=None)
+def confirmed_at(wallets: Iterable[StoredWallet], held: Container[str]) -> datetime | None:
+    """Return when the wallets that hold something were last known, the oldest of them; None without one.
+
+    A wallet that holds nothing need not be read in each sync. Where all are empty, the newest read counts.
+    """
+    times = {
+        wallet.wallet: wallet.as_of
+        for wallet in wallets
+        if wallet.as_of is not None and wallet_state(wallet) in CONFIRMED
+    }
+    of_held = [at for name, at in times.items() if name in held]
+    return min(of_held) if of_held else max(times.values(), default=None)
 
 
 def fresh_for(pace: Pace | None) -> timedelta:
@@ -141,19 +169,9 @@ def _wallet(name: str, wallet: StoredWallet | None) -> WalletPart:
 
 
 def _has_hole(change: Change, limit: timedelta) -> bool:
-    read = (
-        (change.before.get(name), wallet)
-        for name, wallet in change.after.items()
-        if wallet.as_of is not None and wallet_state(wallet) in CONFIRMED
-    )
-    return any(
-        old is not None
-        and old.as_of is not None
-        and wallet_state(old) in CONFIRMED
-        and new.as_of is not None
-        and new.as_of - old.as_of > limit
-        for old, new in read
-    )
+    held = {each.wallet for each in change.listed if each.total or each.borrowed}
+    old, new = confirmed_at(change.before.values(), change.held), confirmed_at(change.after.values(), held)
+    return old is not None and new is not None and new - old > limit
 
 
 def _plain(amount: Decimal | None) -> str | None:

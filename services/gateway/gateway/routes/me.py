@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 
 from contracts.values import Secret
+from gateway.accounts.closing import find_clock, set_zone
 from gateway.accounts.delete import Deleting
 from gateway.http.answers import documented
 from gateway.http.situations import Doing
@@ -18,12 +19,29 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.proof import Proving
 from gateway.routes.auth import UserView
 from gateway.routes.parameters import Database, SignedInRequest, client_address
+from gateway.rows.closes import Clock
 from gateway.store.sessions import Session
 
 TAG = ["me"]
 PROVING = documented(401, 403, 429)
 # Changing the password and deleting the user both check the password, so they share one limit.
 BY_PASSWORD = {"limit": "password"}
+
+
+class MeView(UserView, frozen=True):
+    """The signed-in user; days of the portfolio end at midnight of `time_zone`.
+
+    A zone that was just set counts from `time_zone_from` on, when the day of the earlier one ends.
+    """
+
+    time_zone: str
+    time_zone_from: datetime | None
+
+
+class ChangeMe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The name of a time zone in the IANA database, such as Europe/Berlin."""
+
+    time_zone: str
 
 
 class ChangePassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,9 +73,26 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 @get("/me", responses=documented(401), tags=TAG)
-async def show_me(request: SignedInRequest) -> UserView:
+async def show_me(request: SignedInRequest, pool: Database) -> MeView:
     """Show the signed-in user."""
-    return UserView(request.user.id, request.user.email, request.user.created_at)
+    return _me(request, await find_clock(pool, request.user.id))
+
+
+@patch("/me", responses=documented(400, 401), tags=TAG)
+async def change_me(data: ChangeMe, request: SignedInRequest, pool: Database) -> MeView:
+    """Set the time zone in which days end; it counts from the next midnight on."""
+    return _me(request, await set_zone(pool, request.user.id, data.time_zone))
+
+
+def _me(request: SignedInRequest, clock: Clock) -> MeView:
+    since = None if clock.next_zone is None else clock.next_close_at
+    return MeView(
+        request.user.id,
+        request.user.email,
+        request.user.created_at,
+        clock.next_zone or clock.zone,
+        since,
+    )
 
 
 @put(

@@ -1,21 +1,41 @@
-"""The worth of all accounts of a user together."""
+"""The worth of all accounts of a user together, and its export."""
 
 import asyncio
+from datetime import date
 from typing import Annotated
 
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+from litestar.response import Stream
 
+from gateway.accounts.export import export, find_range
 from gateway.accounts.worth import find_portfolio
 from gateway.http.answers import documented
+from gateway.http.export import as_csv, as_json
 from gateway.http.worth_views import PortfolioView, portfolio_view
+from gateway.portfolio.lines import Line
 from gateway.prices.readings import Readings
 from gateway.routes.parameters import Database, Restored, SignedInRequest
 
 Currency = Annotated[
     str, msgspec.Meta(description="The currency of values: USD, or one that GET /currencies lists.")
 ]
+EXPORTED = {
+    200: ResponseSpec(
+        tuple[Line, ...],
+        description="By day, account, wallet and asset; as text/csv with a header, where null is "
+        "an empty cell",
+        generate_examples=False,
+    )
+}
+Form = Annotated[str, QueryParameter(name="format", pattern=r"\A(csv|json)\Z", description="csv or json")]
+First = Annotated[
+    date | None, QueryParameter(name="from", description="the first day; a year before the last if left out")
+]
+Last = Annotated[date | None, QueryParameter(name="to", description="the last day; today if left out")]
 
 
 @get("/portfolio", responses=documented(401), tags=["portfolio"])
@@ -29,3 +49,25 @@ async def show_portfolio(
     """Show the worth of all accounts by asset, account and wallet, with every reason to doubt it."""
     found = await find_portfolio(pool, readings, request.user.id, restored, currency)
     return await asyncio.to_thread(portfolio_view, found)
+
+
+@get("/portfolio/export", responses=documented(400, 401) | EXPORTED, tags=["portfolio"])
+async def export_portfolio(
+    request: SignedInRequest,
+    pool: Database,
+    form: Form = "csv",
+    first: First = None,
+    last: Last = None,
+) -> Stream:
+    """Export the daily closes: a line for each day, account, wallet and asset, as CSV or as a JSON array.
+
+    An export that ends early ends the connection: then ask again.
+    """
+    first, last = await find_range(pool, first, last)
+    parts = export(pool, request.user.id, first, last)
+    name = f"portfolio-{first}-{last}.{form}"
+    return Stream(
+        as_csv(parts) if form == "csv" else as_json(parts),
+        media_type="text/csv; header=present" if form == "csv" else "application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

@@ -17,9 +17,10 @@ from gateway.http.prefer import wait_seconds
 from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
-from gateway.http.views import BatchView, SyncDays, SyncPage, SyncView, batch_view, sync_view
+from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
 from gateway.rows.pauses import Stand
+from gateway.rows.syncs import SyncDay
 from gateway.syncs import look
 from gateway.syncs.requests import Accepted, Asking, Idempotency, Requests
 from gateway.syncs.waiters import Waiters
@@ -63,6 +64,15 @@ Only = Annotated[
     str | None,
     QueryParameter(pattern=r"\A(person|schedule)\Z", description="only syncs with this `cause`"),
 ]
+
+
+class SyncDays(msgspec.Struct, frozen=True):
+    """How many syncs ended on each day (UTC) of their request, newest first; a day without syncs is left out.
+
+    Syncs are deleted after 90 days; these counts stay.
+    """
+
+    items: tuple[SyncDay, ...]
 
 
 @post(

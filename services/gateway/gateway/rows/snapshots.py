@@ -1,6 +1,6 @@
 """Snapshots: what an account holds from one moment to the next change."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -69,7 +69,8 @@ class Begun(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """What an account held from `since` on, confirmed for the last time at `until`.
 
-    After `fresh_seconds` more it is old, unless a later one has begun.
+    After `fresh_seconds` more it is old, unless a later one has begun. The close of a `day` is one that
+    begins at the end of that day.
     """
 
     id: UUID
@@ -77,6 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     until: datetime
     fresh_seconds: int
     content: Content
+    day: date | None = None
 
 
 class Holding(msgspec.Struct, frozen=True):

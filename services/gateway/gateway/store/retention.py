@@ -1,11 +1,11 @@
-"""Old syncs: the day's count of an account stays, and the syncs are deleted in batches."""
+"""What grows with time: old syncs become a count of their day, old months are dropped, new ones added."""
 
 from datetime import date
 from typing import LiteralString
 from uuid import UUID
 
 from gateway.rows.syncs import SyncDay
-from gateway.store.pool import Connection, execute, fetch_all
+from gateway.store.pool import Connection, execute, fetch_all, fetch_value
 
 # The lowest UUIDv7 of the moment 90 days ago: ids of syncs and batches begin with their time in milliseconds.
 OLD: LiteralString = """(
@@ -75,3 +75,15 @@ async def list_days(connection: Connection, account_id: UUID, first: date, last:
         first=first,
         last=last,
     )
+
+
+async def add_partition(connection: Connection) -> str | None:
+    """Add a partition for a time to come; returns its name, None if none is missing."""
+    name: str | None = await fetch_value(connection, "select add_partition()")
+    return name
+
+
+async def drop_partition(connection: Connection) -> str | None:
+    """Drop a partition of old snapshots or prices; returns its name, None if there is none."""
+    name: str | None = await fetch_value(connection, "select drop_partition()")
+    return name

@@ -61,9 +61,9 @@ def find_changed(
     by_account = {sync.account_id: sync for sync in syncs if sync.account_id in known}
     found = []
     for account_id, change in changes(by_account, stored, kept.wallets, kept.lists).items():
-        account, facts = known[account_id], facts_of(change)
-        if begins(change, facts, account.open, fresh_for(account.pace)):
-            found.append(Changed(by_account[account_id], change, facts))
+        account, facts, sync = known[account_id], facts_of(change), by_account[account_id]
+        if begins(change, facts, account.open, fresh_for(account.pace), sync.now):
+            found.append(Changed(sync, change, facts))
     return found
 
 
