@@ -71,7 +71,8 @@ def test_an_old_price_is_the_last_known_one_for_a_day(minutes: int, method: str 
 def test_within_an_hour_no_price_is_left() -> None:
     """The full hour is before both readings."""
     seen_at = datetime(2026, 11, 28, 13, 1, tzinfo=UTC)
-    market = Market(PricesRead("okx", uuid4(), seen_at, ()), seen_at)
+    quotes = (Quote("X", "USD", "5", "5", "5", "9", seen_at),)
+    market = Market(PricesRead("okx", uuid4(), seen_at, quotes), seen_at)
 
     assert points_before(derived(market, {}), market, seen_at + timedelta(minutes=58)) == []
 
