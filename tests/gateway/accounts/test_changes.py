@@ -44,7 +44,10 @@ async def test_changes_of_all_accounts_are_listed_newest_first(pool: Pool, accou
         [("BTC", "coverage", None, "1")],
     ]
     assert [each.account_id for each in found] == [other.id, other.id, account.id, other.id, account.id]
-    assert [(each.wallet, each.new_state) for each in found[0].wallets] == [("trading", "stale")]
+    assert [(each.wallet, each.new_state) for each in found[0].wallets] == [
+        ("trading", "stale"),
+        ("earn", "stale"),
+    ]
     assert all(each.unchanged_until is None for each in found[3:])
     assert all(each.unchanged_until and each.unchanged_until <= each.at for each in found[:3])
     since = await list_changes(pool, account.user_id, found[1].at, None, 100)

@@ -46,6 +46,7 @@ async def test_the_last_reading_before_an_hour_is_its_price(
     found = sorted(await run(database, POINTS))
     assert [row[:6] for row in found] == [
         ("SOL", "okx", hour, Decimal(150), "cross", None),
+        ("USD", "okx", hour, Decimal(1), "direct", None),
         ("USDT", "okx", hour, Decimal(1), "peg", None),
     ]
     assert all(row[6] < hour for row in found)

@@ -19,6 +19,7 @@ class Doing(StrEnum):
     CHANGE_PASSWORD = "change password"  # noqa: S105 - an act
     DELETE_USER = "delete user"
     END_SESSION = "end session"
+    CHANGE_ZONE = "change zone"
     CHANGE_ACCOUNT = "change account"
     DELETE_ACCOUNT = "delete account"
     SYNC = "sync"
@@ -58,6 +59,9 @@ UNSURE: dict[Situation | Doing, str] = {
     Doing.END_SESSION: (
         "The session may have ended or not. GET /me/sessions in a moment, after a new login if your access "
         "token is refused: it lists those that did not end. Send the request again for them."
+    ),
+    Doing.CHANGE_ZONE: (
+        "The time zone may be set or not. Look at GET /me in a moment, or send the request again."
     ),
     Doing.CHANGE_ACCOUNT: (
         "The account may be changed or not. GET /accounts in a moment: it shows its name and its schedule. "
