@@ -38,8 +38,8 @@ help: ## Show this help
 
 install: $(RUN) ## Make the virtual environment with the run-time requirements
 
-demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end)
-	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once)
+demo: $(RUN) ## Start everything in a temporary directory and sync a simulated account (ONCE=1: then end; HISTORY=1: with a year)
+	@exec $(BIN)/python -m deploy.local demo $(if $(ONCE),--once) $(if $(HISTORY),--history)
 
 up: $(RUN) ## Start everything, data in .butler/ (PORT=3000, SIMULATED=1: without the real exchanges)
 	@exec $(BIN)/python -m deploy.local up --port $(PORT) $(if $(SIMULATED),--simulated)

@@ -189,7 +189,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     """At least one covered wallet was read: all (completed) or some (partial).
 
     `status` is the sender's, for programs that read the message; the gateway derives its own.
-    `rights` are None if the worker could not read them.
+    `rights` are None if the worker could not read them. Wallets that were not due stand apart, because
+    gateways of earlier releases can not read their verdict: for them such a wallet is not covered.
     """
 
     sync_id: UUID
@@ -200,6 +201,7 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     attempt: int = 1
     grant: GrantText | None = None
     rights: Rights | None = None
+    not_due: Annotated[tuple[WalletRead, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):

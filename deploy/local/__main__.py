@@ -12,7 +12,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -27,6 +29,7 @@ from deploy.local.control import command, controlled
 from deploy.local.demo import demonstrate
 from deploy.local.nats import Nats
 from deploy.local.ownership import NotRoots, require_own
+from deploy.local.past import invent_year
 from deploy.local.ports import InTheClear, PortTaken, require_free, require_loopback
 from deploy.local.postgres import OWNER, Postgres
 from deploy.local.processes import PartFailed
@@ -54,6 +57,7 @@ def arguments() -> argparse.Namespace:
     demo.add_argument(
         "--once", action="store_true", help="end after the sync; exit 0 only if it was completed"
     )
+    demo.add_argument("--history", action="store_true", help="invent a year of daily closes, and show it")
     _subscriber_arguments(commands.add_parser("subscriber", help="programs that hear account events"))
     operator = commands.add_parser("operator", help="people who use the API on the operations port")
     for action in operator_arguments(operator):
@@ -124,11 +128,17 @@ async def demo(options: argparse.Namespace) -> int:
     os.environ.setdefault("PRICE_SECONDS", DEMO_PRICE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="butler-demo-") as directory:
         async with running_stack(Path(directory), Progress(), simulated=True) as stack:
-            completed = await demonstrate(stack.api, PRICES_WITHIN)
+            invent = partial(_invent, stack) if options.history else None
+            completed = await demonstrate(stack.api, PRICES_WITHIN, invent)
             show_addresses(stack)
             if not options.once:
                 await go_on(stack)
     return 0 if completed else 1
+
+
+async def _invent(stack: Stack, prices: Mapping[str, Decimal]) -> None:
+    async with await stack.parts.database.connect(OWNER) as connection:
+        await invent_year(connection, prices)
 
 
 async def subscriber(options: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@
 
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import httpx
 
 from contracts.exchanges import EXCHANGES
 from deploy.local.tables import Row, table
-from deploy.local.worth import show_worth
+from deploy.local.worth import show_history, show_worth
+
+# Writes a past by prices in USD.
+Invent = Callable[[Mapping[str, Decimal]], Awaitable[None]]
 
 EXCHANGE, ACCOUNT = "okx", "plain"
 ACCOUNTS = Path(__file__).parents[1] / "simulator" / EXCHANGE / "accounts.toml"
@@ -21,10 +25,11 @@ COLUMNS = ("asset", "total", "available", "locked", "wallets")
 WALLET_COLUMNS = ("wallet", "verdict", "state", "total", "as of")
 
 
-async def demonstrate(api: str, prices_within: float = 0.0) -> bool:
+async def demonstrate(api: str, prices_within: float = 0.0, invent: Invent | None = None) -> bool:
     """Connect the account for a new user, sync it and print its holdings; returns whether the sync completed.
 
-    Prices may take `prices_within` seconds to arrive. Raises httpx.HTTPError if the API refuses a step.
+    Prices may take `prices_within` seconds to arrive. `invent` writes a past for these holdings by their
+    prices, which is then printed. Raises httpx.HTTPError if the API refuses a step.
     """
     password = secrets.token_urlsafe(12)
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
@@ -38,7 +43,10 @@ async def demonstrate(api: str, prices_within: float = 0.0) -> bool:
         print(f"Sync {sync['sync_id']}: {sync['status']}\n")
         print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
         print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
-        await show_worth(client, prices_within)
+        prices = await show_worth(client, prices_within)
+        if invent is not None:
+            await invent(prices)
+            await show_history(client)
     print(f"Signed in as {EMAIL} with password {password}")
     return bool(sync["status"] == "completed")
 

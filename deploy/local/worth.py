@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
 import httpx
 
+from deploy.local.chart import chart_lines
 from deploy.local.tables import Row, table
 
 COLUMNS = ("asset", "quantity", "price in USD", "value in USD", "priced by")
@@ -14,8 +16,11 @@ CENT, WIDE = Decimal("0.01"), Context(prec=200)
 PAUSE_SECONDS = 0.5
 
 
-async def show_worth(client: httpx.AsyncClient, within: float) -> None:
-    """Print the portfolio, with prices if they arrive within so many seconds; raises httpx.HTTPError."""
+async def show_worth(client: httpx.AsyncClient, within: float) -> dict[str, Decimal]:
+    """Print the portfolio, with prices if they arrive within so many seconds; returns them.
+
+    Raises httpx.HTTPError.
+    """
     seen = await _get(client, "/portfolio")
     while within > 0 and (seen["unpriced"] or not await _rates(client)):
         await asyncio.sleep(PAUSE_SECONDS)
@@ -23,6 +28,15 @@ async def show_worth(client: httpx.AsyncClient, within: float) -> None:
         seen = await _get(client, "/portfolio")
     euros = await _get(client, "/portfolio?currency=EUR") if await _rates(client) else None
     print("\n".join(worth_lines(seen, euros)), end="\n\n")
+    prices = {each["asset"]: each["price"]["value_usd"] for each in seen["assets"]}
+    return {asset: Decimal(price) for asset, price in prices.items() if price is not None}
+
+
+async def show_history(client: httpx.AsyncClient) -> None:
+    """Print the worth at the end of each week of the last year; raises httpx.HTTPError."""
+    since = (datetime.now(UTC) - timedelta(days=371)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    history = await _get(client, f"/portfolio/history?interval=week&from={since}")
+    print("An invented year:", *chart_lines(history["points"]), sep="\n", end="\n\n")
 
 
 def worth_lines(seen: Mapping[str, Any], euros: Mapping[str, Any] | None) -> Sequence[str]:

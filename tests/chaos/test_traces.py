@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from chassis.otlp import NAMES
+from contracts.exchanges.okx import OKX
 from deploy.simulator.okx.accounts import load_accounts
 from tests.chaos.parts import World
 from tests.collecting import Collector, Seen, collecting
@@ -17,6 +18,12 @@ from tests.waiting import until
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SYNC = "POST /api/v1/accounts/{account_id}/sync"
 PROCESS = "process SYNC_REQUESTS/sync-worker-okx"
+# A sync leaves these out where the wallet was empty a short while ago.
+LATER_READS = {"savings_balance", "staking_orders", "dual_orders", "stable_rewards"} | {
+    "eth_staking",
+    "sol_staking",
+}
+FIRST = {("sync-worker", f"read {name}"): "sync account" for name in LATER_READS}
 # Each span of a sync, and the span of which it is a part.
 TREE = {
     ("gateway", SYNC): None,
@@ -27,10 +34,7 @@ TREE = {
     ("vault-broker", "answer butler.vault.worker.authorize"): "ask butler.vault.worker.authorize",
     ("vault-broker", "sign reads"): "answer butler.vault.worker.authorize",
     ("vault-broker", "vault POST transit/hmac"): "sign reads",
-    ("sync-worker", "read account_balance"): "sync account",
-    ("sync-worker", "read asset_balances"): "sync account",
-    ("sync-worker", "read asset_valuation"): "sync account",
-    ("sync-worker", "read account_config"): "sync account",
+    **{("sync-worker", f"read {name}"): "sync account" for name in OKX.sync_reads - LATER_READS},
     ("sync-worker", "publish SYNC_OUTCOMES"): "sync account",
     ("gateway", "process SYNC_OUTCOMES/gateway"): "publish SYNC_OUTCOMES",
     ("gateway", "record outcome"): "process SYNC_OUTCOMES/gateway",
@@ -91,7 +95,7 @@ async def test_a_sync_is_one_trace(world: World, person: Person, collector: Coll
     names = {each.span_id: each.name for each in spans}
     assert {
         (each.service, each.name): names.get(each.parent_id) for each in spans if each.name not in SOMETIMES
-    } == TREE
+    } == TREE | FIRST
     (root,) = (each for each in spans if not each.parent_id)
     assert root.links == (tuple(CLIENT.split("-")[1:3]),)
     assert root.trace_id != CLIENT.split("-")[1]

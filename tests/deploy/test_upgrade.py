@@ -18,7 +18,7 @@ from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import Processes, Program
 from deploy.vault.provision import FINGERPRINTS, pinned_fingerprints, state
 from tests.deploy.earlier import BEFORE, TODAY, Tree, stopped, tree_of
-from tests.deploy.lives import Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
+from tests.deploy.lives import Amounts, Kept, amounts, broken_life, calling, on_bus, part, rows, settled_life
 from tests.deploy.test_stack import Up
 from tests.in_clear import in_clear
 from tests.system.person import PASSWORD, Person
@@ -39,6 +39,7 @@ class Updated:
     running: Up
     directory: Path
     kept: Kept
+    is_earliest: bool
 
 
 @pytest_asyncio.fixture(name="updated", scope="module", params=[BEFORE, EARLIEST], ids=["before", "earliest"])
@@ -51,7 +52,7 @@ async def _updated(
     kept = await settled_life(before, directory)
     await broken_life(before, directory, kept)
     with TODAY.up(directory) as running:
-        yield Updated(before, running, directory, kept)
+        yield Updated(before, running, directory, kept, request.param == EARLIEST)
         stopped(running)
 
 
@@ -80,13 +81,18 @@ def test_the_commit_before_runs_its_own_source(updated: Updated) -> None:
     assert [path for path in found.split() if not path.startswith(str(updated.before.path))] == []
 
 
+def read(held: Amounts) -> Amounts:
+    """Return the wallets that were read: this release reads some that the one before does not."""
+    return {wallet: listed for wallet, listed in held.items() if listed is not None}
+
+
 async def test_what_was_kept_is_shown(updated: Updated, person: Person) -> None:
     """The accounts exist, with the amounts and the times that the commit before had read."""
     accounts = await person.get("/accounts")
 
     assert {account["id"] for account in accounts} == updated.kept.amounts.keys()
     for account, held in updated.kept.amounts.items():
-        assert await amounts(person, account) == held
+        assert read(held).items() <= (await amounts(person, account)).items()
 
 
 async def test_a_user_stays_signed_in(updated: Updated, person: Person) -> None:
@@ -120,7 +126,7 @@ async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Pers
             sync = await person.post(f"/accounts/{account}/sync", Prefer="wait=60")
 
             assert sync["status"] == "completed"
-            assert await amounts(person, account) == held
+            assert read(held).items() <= (await amounts(person, account)).items()
             heard = [json.loads((await events.next_msg(timeout=10)).data)]
             while heard[-1]["sync_id"] != sync["sync_id"]:
                 heard.append(json.loads((await events.next_msg(timeout=10)).data))
@@ -130,6 +136,8 @@ async def test_a_new_sync_needs_no_new_credential(updated: Updated, person: Pers
 @asynccontextmanager
 async def gateway_before(updated: Updated) -> AsyncIterator[str]:
     """Run a gateway of the commit before beside today's, on its database and bus, and yield its address."""
+    if updated.is_earliest:
+        pytest.skip("the first gateways take no outcome of a wallet that they do not cover, such as earn")
     (port,) = free_ports(1)
     try:
         settings = part(updated.running, "gateway").environ() | {"PORT": str(port)}
@@ -165,7 +173,8 @@ async def test_the_gateway_before_reads_what_today_records(updated: Updated, per
             listed = [await each.get(f"/accounts/{account}/syncs") for each in (person, earlier)]
             ids = [[sync["sync_id"] for sync in page["items"]] for page in listed]
             assert ids[0] == ids[1]
-            assert await amounts(earlier, account) == await amounts(person, account)
+            now = await amounts(person, account)
+            assert read(await amounts(earlier, account)).items() <= now.items()
         shown = [await each.get("/accounts") for each in (person, earlier)]
 
     assert [account["id"] for account in shown[0]] == [account["id"] for account in shown[1]]

@@ -138,8 +138,10 @@ def _outcome(
     request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
+    not_due = tuple(read for read in wallets if read.verdict is Verdict.NOT_DUE)
+    wallets = tuple(read for read in wallets if read.verdict is not Verdict.NOT_DUE)
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, not_due)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
     return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from deploy.keys import SUPERUSER
 from deploy.local.postgres import Postgres
 from gateway.accounts.closing import Closer, find_clock, set_zone
 from gateway.accounts.history import Asked, Span, find_history
@@ -20,14 +21,15 @@ from gateway.store import points, snapshots
 from gateway.store.pool import Pool
 from tests.gateway.portfolio.test_history import content
 from tests.system.test_sweeper import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("unpublished")
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def midnight(days: int) -> datetime:
     """Return the midnight of UTC so many days ago."""
-    return TODAY - timedelta(days=days)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days)
 
 
 def day(ago: int) -> date:
@@ -205,6 +207,26 @@ async def test_a_deleted_account_has_no_closes(pool: Pool, past: Account, databa
     )
 
     assert await closed(database) == []
+
+
+async def test_an_account_that_is_deleted_during_the_close_has_none(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """The close waits for the deletion, and then leaves the account out."""
+    async with await database.connect(SUPERUSER) as connection:
+        async with connection.transaction():
+            await connection.execute(
+                "update accounts set deleted_at = now(), credential_id = null where id = %s", [past.id]
+            )
+            closing = asyncio.create_task(Closer(pool).close_due())
+            await until(lambda: _waits(database))
+        await closing
+
+    assert await closed(database) == []
+
+
+async def _waits(database: Postgres) -> bool:
+    return bool(await run(database, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"))
 
 
 async def test_a_deleted_user_has_no_clock(pool: Pool, past: Account, database: Postgres) -> None:

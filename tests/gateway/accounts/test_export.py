@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.postgres import Postgres
 from gateway.accounts.closing import Closer
-from gateway.accounts.export import AT_ONCE, MOST_DAYS, export, find_range
+from gateway.accounts.export import MOST_AT_ONCE, MOST_DAYS, export, find_range
 from gateway.errors import InvalidInput
 from gateway.http.export import as_csv, as_json
 from gateway.portfolio.lines import Line
@@ -78,10 +78,25 @@ async def test_no_name_is_a_formula(pool: Pool, past: Account, database: Postgre
 
 
 async def test_an_export_is_read_in_parts(pool: Pool, past: Account) -> None:
-    """A month at a time, whatever its length; the last day is included."""
+    """A day first, then a month at a time, whatever its length; the last day is included."""
     parts = [part async for part in export(pool, past.user_id, date(2025, 1, 1), date(2026, 1, 1))]
 
-    assert len(parts) == -(-366 // AT_ONCE.days)
+    assert len(parts) == 1 + -(-365 // MOST_AT_ONCE)
+
+
+async def test_a_part_of_many_lines_is_short(
+    pool: Pool, past: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many accounts and assets there are, a part needs little memory; each line comes once."""
+    await Closer(pool).close_due()
+    whole = await lines_of(pool, past)
+    monkeypatch.setattr("gateway.accounts.export.LINES_AT_ONCE", 2)
+
+    parts = [part async for part in export(pool, past.user_id, day(10), day(0))]
+
+    assert [line for part in parts for line in part] == whole
+    assert len(parts[-1]) <= 2
+    assert len(parts) > 3
 
 
 async def test_a_range_is_bounded(pool: Pool) -> None:

@@ -73,7 +73,7 @@ async def _past(pool: Pool, account: Account, database: Postgres) -> Account:
 
 async def test_each_hour_has_its_snapshot_and_its_prices(pool: Pool, past: Account) -> None:
     """A stretch that no sync confirmed is stale, and before the first snapshot nothing is known."""
-    span = Span(ago(10), None, Interval.HOUR)
+    span = Span(ago(10), NOW, Interval.HOUR)
 
     view = history_view(await find_history(pool, Asked(past.user_id), span), Interval.HOUR)
 
@@ -96,7 +96,7 @@ async def test_each_hour_has_its_snapshot_and_its_prices(pool: Pool, past: Accou
 
 async def test_an_asset_and_an_account_have_a_history(pool: Pool, past: Account, database: Postgres) -> None:
     """Quantity, price and value; an account without the asset has none of it, which is known."""
-    span = Span(ago(4), None, Interval.HOUR)
+    span = Span(ago(4), NOW, Interval.HOUR)
 
     shown = await find_history(pool, Asked(past.user_id, asset="ETH"), span)
 
@@ -168,7 +168,7 @@ async def test_a_history_is_bounded(pool: Pool, account: Account) -> None:
     """A time that would be too many points, backwards, or no time, is refused with words."""
     first = ago(MAX_POINTS)
     for span in (
-        Span(first, None, Interval.HOUR),
+        Span(first, NOW, Interval.HOUR),
         Span(ago(1), ago(2), Interval.DAY),
         Span(ago(-10), None, Interval.DAY),
     ):

@@ -1,4 +1,4 @@
-"""Exporting the daily closes of a user, a month at a time, so that many years need little memory."""
+"""Exporting the daily closes of a user in parts, so that many years of many accounts need little memory."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, timedelta
@@ -9,7 +9,7 @@ from gateway.portfolio.lines import Line, lines
 from gateway.store import closes
 from gateway.store.pool import Pool, database_time
 
-AT_ONCE = timedelta(days=31)
+MOST_AT_ONCE, LINES_AT_ONCE = 31, 10_000
 MOST_DAYS = 3660
 YEAR = timedelta(days=365)
 RANGE = f"Ask for 1 to {MOST_DAYS} days: `from` is the first one, `to` the last."
@@ -26,11 +26,16 @@ async def find_range(pool: Pool, first: date | None, last: date | None) -> tuple
 
 
 async def export(pool: Pool, user_id: UUID, first: date, last: date) -> AsyncIterator[list[Line]]:
-    """Yield the lines of closed days in parts, each of one moment; a close never changes."""
+    """Yield the lines of closed days in parts, each of one moment; a close never changes.
+
+    A part has as many days as the lines of the part before suggest.
+    """
+    at_once = 1
     while first <= last:
-        end = min(first + AT_ONCE, last + timedelta(days=1))
-        days = [first + timedelta(days=number) for number in range((end - first).days)]
+        days = [first + timedelta(days=number) for number in range(at_once)]
         async with pool.transaction() as connection:
-            pasts = await closes.find_closed(connection, user_id, None, days)
-        yield list(lines(pasts))
-        first = end
+            pasts = await closes.find_closed(connection, user_id, None, [day for day in days if day <= last])
+        found = list(lines(pasts))
+        yield found
+        first += timedelta(days=at_once)
+        at_once = max(1, min(MOST_AT_ONCE, LINES_AT_ONCE * at_once // max(len(found), 1)))

@@ -36,6 +36,7 @@ BACKWARDS = "`from` must be before `to`, and in the past."
 EARLIEST = datetime(2009, 1, 3, tzinfo=UTC)
 TOO_EARLY = f"We know nothing from before {EARLIEST:%Y-%m-%d}."
 NOT_A_TIME = "A time has the form 2026-11-28T12:00:00Z, with its distance to UTC."
+NOT_A_DAY = "A day has the form 2026-11-28."
 NOT_A_CURRENCY = "A currency has a code of three letters, such as EUR."
 NO_RATES = "We know no rate of this currency in this time: ask for USD, or look at GET /currencies."
 
@@ -145,6 +146,14 @@ def parsed_time(field: str, text: str) -> datetime:
     if time < EARLIEST:
         raise _invalid(field, TOO_EARLY)
     return time
+
+
+def parsed_day(field: str, text: str | None) -> date | None:
+    """Parse a day, None without one; raises InvalidInput."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise _invalid(field, NOT_A_DAY) from None
 
 
 def checked_currency(text: str) -> str:

@@ -11,6 +11,7 @@ from litestar.openapi.spec import Tag
 from contracts.schemas import rewritten
 from gateway.http.authentication import PUBLIC
 from gateway.http.examples import attach_examples
+from gateway.http.export import COLUMNS
 
 TAGS = [
     Tag("accounts", "Accounts at exchanges: connect, repair, rename, sync and delete them."),
@@ -54,6 +55,8 @@ def described(app: Litestar) -> dict[str, Any]:
             if operation["operationId"] in public:
                 operation["security"] = [{}]
     attach_examples(document)
+    if "/api/v1/portfolio/export" in document["paths"]:  # operators have a document of their own
+        _tell_table(document)
     return document
 
 
@@ -73,6 +76,17 @@ def _plain_choice(node: dict[str, Any]) -> dict[str, Any]:
         del node["oneOf"]
         node |= some[0] | ({"type": [some[0]["type"], "null"]} if NULL in kinds else {})
     return node
+
+
+def _tell_table(document: dict[str, Any]) -> None:
+    """Say that the export answers CSV as well, with the same columns."""
+    name = "exportPortfolio.csv"
+    document["components"]["examples"][name] = {"value": ",".join(COLUMNS) + "\r\n"}
+    content = document["paths"]["/api/v1/portfolio/export"]["get"]["responses"]["200"]["content"]
+    content["text/csv"] = {
+        "schema": {"type": "string"},
+        "examples": {"empty": {"$ref": f"#/components/examples/{name}"}},
+    }
 
 
 def _require_a_change(document: dict[str, Any], operation: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from contracts.syncs import (
     NOTHING_USD,
     READ,
     Status,
+    SyncCompleted,
     SyncFailed,
     SyncOutcome,
     TotalCheck,
@@ -40,8 +41,9 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
         raise Malformed("the outcome is of an exchange that is not known here")
-    said = {read.wallet: read for read in outcome.wallets}
-    if len(said) != len(outcome.wallets):
+    wallets = (*outcome.wallets, *(outcome.not_due if isinstance(outcome, SyncCompleted) else ()))
+    said = {read.wallet: read for read in wallets}
+    if len(said) != len(wallets):
         raise Malformed("the outcome names a wallet twice")
     if isinstance(outcome, SyncFailed) and not outcome.wallets:
         said = _failed_whole(outcome.error_code, exchange)

@@ -78,7 +78,7 @@ async def show_me(request: SignedInRequest, pool: Database) -> MeView:
     return _me(request, await find_clock(pool, request.user.id))
 
 
-@patch("/me", responses=documented(400, 401), tags=TAG, situation=Doing.CHANGE_ZONE)
+@patch("/me", responses=documented(400, 401, 429), tags=TAG, situation=Doing.CHANGE_ZONE)
 async def change_me(data: ChangeMe, request: SignedInRequest, pool: Database) -> MeView:
     """Set the time zone in which days end; it counts from the next midnight on."""
     return _me(request, await set_zone(pool, request.user.id, data.time_zone))

@@ -1,9 +1,10 @@
 """The parameters that several handlers share: the request, and parts of the gateway by name."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from gateway.identity.tokens import SignedIn
 from gateway.rows.restores import Restore
@@ -16,6 +17,15 @@ Database = NamedDependency[Pool]
 Egress = NamedDependency[tuple[str, ...]]
 # The last restore of the database from a backup; the parameter's name is `restored`.
 Restored = NamedDependency[Restore | None]
+A_DAY = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
+# Texts, because Litestar reads the value `null` of an optional day as no value.
+FirstDay = Annotated[
+    str | None, QueryParameter(name="from", pattern=A_DAY, format="date", description="The first day")
+]
+LastDay = Annotated[
+    str | None,
+    QueryParameter(name="to", pattern=A_DAY, format="date", description="The last day; today if left out"),
+]
 
 
 def client_address(request: AnyRequest) -> str | None:

@@ -1,7 +1,6 @@
 """The worth of all accounts of a user together, and its export."""
 
 import asyncio
-from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -12,13 +11,14 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from gateway.accounts.export import export, find_range
+from gateway.accounts.history import parsed_day
 from gateway.accounts.worth import find_portfolio
 from gateway.http.answers import documented
 from gateway.http.export import as_csv, as_json
 from gateway.http.worth_views import PortfolioView, portfolio_view
 from gateway.portfolio.lines import Line
 from gateway.prices.readings import Readings
-from gateway.routes.parameters import Database, Restored, SignedInRequest
+from gateway.routes.parameters import Database, FirstDay, LastDay, Restored, SignedInRequest
 
 Currency = Annotated[
     str, msgspec.Meta(description="The currency of values: USD, or one that GET /currencies lists.")
@@ -32,10 +32,6 @@ EXPORTED = {
     )
 }
 Form = Annotated[str, QueryParameter(name="format", pattern=r"\A(csv|json)\Z", description="csv or json")]
-First = Annotated[
-    date | None, QueryParameter(name="from", description="the first day; a year before the last if left out")
-]
-Last = Annotated[date | None, QueryParameter(name="to", description="the last day; today if left out")]
 
 
 @get("/portfolio", responses=documented(401), tags=["portfolio"])
@@ -56,16 +52,16 @@ async def export_portfolio(
     request: SignedInRequest,
     pool: Database,
     form: Form = "csv",
-    first: First = None,
-    last: Last = None,
+    first: FirstDay = None,
+    last: LastDay = None,
 ) -> Stream:
     """Export the daily closes: a line for each day, account, wallet and asset, as CSV or as a JSON array.
 
     An export that ends early ends the connection: then ask again.
     """
-    first, last = await find_range(pool, first, last)
-    parts = export(pool, request.user.id, first, last)
-    name = f"portfolio-{first}-{last}.{form}"
+    begin, end = await find_range(pool, parsed_day("from", first), parsed_day("to", last))
+    parts = export(pool, request.user.id, begin, end)
+    name = f"portfolio-{begin}-{end}.{form}"
     return Stream(
         as_csv(parts) if form == "csv" else as_json(parts),
         media_type="text/csv; header=present" if form == "csv" else "application/json",

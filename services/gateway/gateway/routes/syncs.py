@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
 from contracts.syncs import Cause
+from gateway.accounts.history import parsed_day
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.prefer import wait_seconds
@@ -18,7 +19,15 @@ from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
 from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
-from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
+from gateway.routes.parameters import (
+    Database,
+    Egress,
+    FirstDay,
+    LastDay,
+    Restored,
+    SignedInRequest,
+    client_address,
+)
 from gateway.rows.pauses import Stand
 from gateway.rows.syncs import SyncDay
 from gateway.syncs import look
@@ -58,8 +67,6 @@ Cursor = Annotated[
     str | None,
     QueryParameter(pattern=r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", format="uuid"),
 ]
-First = Annotated[date | None, QueryParameter(name="from", description="the first day (UTC)")]
-Last = Annotated[date | None, QueryParameter(name="to", description="the last day (UTC), today by default")]
 Only = Annotated[
     str | None,
     QueryParameter(pattern=r"\A(person|schedule)\Z", description="only syncs with this `cause`"),
@@ -193,10 +200,14 @@ async def list_syncs(
 
 @get("/accounts/{account_id:uuid}/syncs/days", responses=documented(400, 401, 404), tags=["syncs"])
 async def list_sync_days(
-    account_id: UUID, request: SignedInRequest, pool: Database, first: First = None, last: Last = None
+    account_id: UUID, request: SignedInRequest, pool: Database, first: FirstDay = None, last: LastDay = None
 ) -> SyncDays:
     """List how many syncs of an account ended on each day, also those that were deleted after 90 days."""
-    return SyncDays(tuple(await look.list_days(pool, request.user.id, account_id, first, last)))
+    return SyncDays(tuple(await look.list_days(pool, request.user.id, account_id, *_days(first, last))))
+
+
+def _days(first: str | None, last: str | None) -> tuple[date | None, date | None]:
+    return parsed_day("from", first), parsed_day("to", last)
 
 
 def _headers(accepted: Accepted) -> dict[str, str]:

@@ -28,15 +28,18 @@ async def claim(connection: Connection, others_than: Sequence[UUID]) -> Clock | 
 
 
 async def write(connection: Connection, closes: Sequence[Close]) -> None:
-    """Write the closes of days."""
+    """Write the closes of days; an account that was deleted meanwhile has none."""
     await execute(
         connection,
         """insert into closes (account_id, day, at, until, fresh_seconds, snapshot_id, content)
-           select * from json_to_recordset(%(closes)s::json) as said (
+           select said.* from json_to_recordset(%(closes)s::json) as said (
                account_id uuid, day date, at timestamptz, until timestamptz, fresh_seconds integer,
                snapshot_id uuid, content jsonb)
+           join (select id from accounts where id = any(%(ids)s) and deleted_at is null
+                 order by id for share) as alive on alive.id = said.account_id
            on conflict do nothing""",
         closes=msgspec.json.encode(closes).decode(),
+        ids=[close.account_id for close in closes],
     )
 
 

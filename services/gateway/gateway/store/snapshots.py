@@ -39,7 +39,8 @@ async def begin(connection: Connection, begun: Sequence[Begun]) -> dict[UUID, Co
                from said join open_snapshots held on held.account_id = said.account_id
                where held.account_id = any(%(ids)s) returning account_id, content::text),
            opened as (insert into open_snapshots (account_id, user_id, id, since, facts, content)
-           select account_id, user_id, id, since, facts, content from said
+           -- In one order, because the first snapshot of a user adds a row that another transaction may add.
+           select account_id, user_id, id, since, facts, content from said order by user_id
            on conflict (account_id) do update
            set id = excluded.id, since = excluded.since, facts = excluded.facts,
                content = excluded.content)
