@@ -190,7 +190,7 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
 
     `status` is the sender's, for programs that read the message; the gateway derives its own.
     `rights` are None if the worker could not read them. Wallets that were not due stand apart, because
-    gateways of earlier releases can not read their verdict: for them such a wallet is not covered.
+    gateways of earlier releases can not read their verdict: in `wallets` they are not covered.
     """
 
     sync_id: UUID

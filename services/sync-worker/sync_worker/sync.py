@@ -139,7 +139,10 @@ def _outcome(
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
     not_due = tuple(read for read in wallets if read.verdict is Verdict.NOT_DUE)
-    wallets = tuple(read for read in wallets if read.verdict is not Verdict.NOT_DUE)
+    wallets = tuple(
+        WalletRead(read.wallet, Verdict.NOT_COVERED) if read.verdict is Verdict.NOT_DUE else read
+        for read in wallets
+    )
     if status is not Status.FAILED:
         return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, not_due)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)

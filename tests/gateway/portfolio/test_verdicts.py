@@ -1,12 +1,22 @@
 """The effect of an outcome on its sync, also of a later version."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 
 from contracts.faults import FAULTS, Code
-from contracts.syncs import Status, SyncCompleted, SyncFailed, SyncOutcome, TotalCheck, Verdict, WalletRead
+from contracts.syncs import (
+    Status,
+    SyncCompleted,
+    SyncFailed,
+    SyncOutcome,
+    TotalCheck,
+    Totals,
+    Verdict,
+    WalletRead,
+)
 from contracts.wire.envelope import Malformed
 from gateway.portfolio.verdicts import completed_as_of, unknown_wallets, wallet_reads
 from gateway.portfolio.verdicts import ending as ending_of
@@ -29,6 +39,25 @@ def complete(wallet: str) -> WalletRead:
 def completed(*wallets: WalletRead, status: str = "completed", exchange: str = "okx") -> SyncOutcome:
     """Return an outcome that claims a status."""
     return SyncCompleted(uuid4(), uuid4(), exchange, status, wallets)
+
+
+def test_a_wallet_that_was_not_due_stands_apart() -> None:
+    """It counts where the outcome names it as not covered, or not at all, and never beside a read."""
+    apart = WalletRead("earn", Verdict.NOT_DUE, NOW, totals=Totals(valued=Decimal(0)))
+    others = complete("trading"), complete("funding")
+    for earn, verdict in (
+        ((), Verdict.NOT_DUE),
+        ((WalletRead("earn", Verdict.NOT_COVERED),), Verdict.NOT_DUE),
+        ((complete("earn"),), Verdict.COMPLETE),
+        ((WalletRead("earn", Verdict.FAILED, error_code=Code.RATE_LIMITED),), Verdict.FAILED),
+    ):
+        outcome = SyncCompleted(uuid4(), uuid4(), "okx", "completed", (*others, *earn), not_due=(apart,))
+        assert wallet_reads(outcome)[2].verdict is verdict
+    twice = SyncCompleted(uuid4(), uuid4(), "okx", "completed", others, not_due=(apart, apart))
+    with pytest.raises(Malformed):
+        wallet_reads(twice)
+    unread = SyncCompleted(uuid4(), uuid4(), "okx", "completed", others[:1], not_due=(complete("funding"),))
+    assert wallet_reads(unread)[1].verdict is Verdict.NOT_COVERED
 
 
 def test_a_sync_that_failed_as_a_whole_failed_for_every_covered_wallet() -> None:

@@ -8,6 +8,7 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
+    LEFT_OUT,
     NOTHING_USD,
     READ,
     Status,
@@ -41,13 +42,24 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
         raise Malformed("the outcome is of an exchange that is not known here")
-    wallets = (*outcome.wallets, *(outcome.not_due if isinstance(outcome, SyncCompleted) else ()))
-    said = {read.wallet: read for read in wallets}
-    if len(said) != len(wallets):
+    not_due = outcome.not_due if isinstance(outcome, SyncCompleted) else ()
+    said = {read.wallet: read for read in outcome.wallets}
+    apart = {read.wallet: read for read in not_due}
+    if len(said) != len(outcome.wallets) or len(apart) != len(not_due):
         raise Malformed("the outcome names a wallet twice")
+    # A wallet that was read, or tried, is no wallet that was not due.
+    said |= {
+        name: read
+        for name, read in apart.items()
+        if read.verdict is Verdict.NOT_DUE and _is_left_out(said.get(name))
+    }
     if isinstance(outcome, SyncFailed) and not outcome.wallets:
         said = _failed_whole(outcome.error_code, exchange)
     return tuple(_known(exchange, entry, said.get(entry.key)) for entry in exchange.wallets)
+
+
+def _is_left_out(read: WalletRead | None) -> bool:
+    return read is None or read.verdict in LEFT_OUT
 
 
 def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[WalletRead, ...]:
