@@ -146,7 +146,6 @@ WRONGLY = {
     "it was read long ago": (read("earn"), 362, not_due()),
     "it is worth something": (read("earn"), 0, not_due("5000")),
     "nobody valued it": (read("earn"), 0, WalletRead("earn", Verdict.NOT_DUE, datetime.now(UTC))),
-    "it was left out": (read("earn", HOLDING), 0, WalletRead("earn", Verdict.NOT_COVERED)),
 }
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import LEFT_OUT, Verdict, WalletRead
+from contracts.syncs import Verdict, WalletRead
 from gateway.rows.balances import StoredBalance, StoredWallet
 from gateway.rows.syncs import Queued
 
@@ -19,16 +19,13 @@ MARGIN = timedelta(minutes=1)
 
 
 def checked(sync: Queued, read: WalletRead, before: StoredWallet, old: Sequence[StoredBalance]) -> WalletRead:
-    """Return the read of a wallet, as failed if the sync should not have left the wallet unread.
+    """Return the read of a wallet, as failed if the sync should not have said that it was not due.
 
-    A wallet with amounts is never left out, whatever release its worker is of.
+    A worker of an earlier release does not cover some wallets; what is stored of them stays, with its time.
     """
-    if read.verdict not in LEFT_OUT or read.wallet not in EXCHANGES[sync.exchange].covered_wallets:
+    if read.verdict is not Verdict.NOT_DUE or read.wallet not in EXCHANGES[sync.exchange].covered_wallets:
         return read
-    if read.verdict is Verdict.NOT_DUE:
-        rightly = not old and _was_whole(before) and _is_lately(sync, before)
-    else:
-        rightly = not any(each.total or each.borrowed for each in old)
+    rightly = not old and _was_whole(before) and _is_lately(sync, before)
     return read if rightly else left_out(read)
 
 
