@@ -185,12 +185,15 @@ class WalletRead(msgspec.Struct, frozen=True):
             raise ValueError("a wallet that was read has balances and as_of")
 
 
+FurtherWallets = Annotated[tuple[WalletRead, ...], msgspec.Meta(max_length=16)]
+
+
 class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     """At least one covered wallet was read: all (completed) or some (partial).
 
     `status` is the sender's, for programs that read the message; the gateway derives its own.
-    `rights` are None if the worker could not read them. Wallets that were not due stand apart, because
-    gateways of earlier releases can not read their verdict: in `wallets` they are not covered.
+    `rights` are None if the worker could not read them. `further` are the wallets that the gateways of the
+    first release do not cover: in `wallets` they are not covered, and the status leaves them out.
     """
 
     sync_id: UUID
@@ -201,11 +204,14 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     attempt: int = 1
     grant: GrantText | None = None
     rights: Rights | None = None
-    not_due: Annotated[tuple[WalletRead, ...], msgspec.Meta(max_length=16)] = ()
+    further: FurtherWallets = ()
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
-    """No covered wallet was read; `error_code` is the one that matters most to the user."""
+    """No covered wallet was read; `error_code` is the one that matters most to the user.
+
+    `further` is that of SyncCompleted.
+    """
 
     sync_id: UUID
     account_id: UUID
@@ -216,6 +222,7 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     attempt: int = 1
     grant: GrantText | None = None
     rights: Rights | None = None
+    further: FurtherWallets = ()
 
     @property
     def status(self) -> str:

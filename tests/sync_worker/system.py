@@ -23,6 +23,7 @@ from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.values import Secret
 from contracts.wire.envelope import attributes, decode, encode
 from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
+from contracts.wire.outcomes import whole
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program, Running
 from deploy.simulator.okx.accounts import Account
@@ -153,6 +154,7 @@ class Gateway:
         self._dead_letters.put_nowait((message.headers or {})["butler-reason"])
 
     async def _on_outcome(self, message: Msg) -> None:
-        outcome: SyncOutcome = decode(message.data, SyncOutcome)
+        received: SyncOutcome = decode(message.data, SyncOutcome)
+        outcome = whole(received)
         if outcome.sync_id in self._outcomes:  # other gateways also send requests where the whole system runs
             self._outcomes[outcome.sync_id].put_nowait(outcome)

@@ -45,6 +45,7 @@ OKX = Exchange(
     further_permissions=frozenset({"trade", "withdraw"}),
     position_wallets=("trading",),
     valued_wallets=("earn",),
+    added_wallets=("earn",),
     scheme="okx",
     reads={
         "account_config": Endpoint("GET", "/api/v5/account/config"),

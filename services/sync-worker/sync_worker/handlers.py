@@ -18,6 +18,7 @@ from contracts.faults import Code, Failure, failure
 from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
 from contracts.wire.envelope import Malformed, attributes, decode, encode
 from contracts.wire.grants import grant_mark
+from contracts.wire.outcomes import apart
 from contracts.wire.topology import scheduled_consumer, sync_worker_consumer
 from sync_worker.broker import Access
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
@@ -124,7 +125,9 @@ class Handlers:
         name = subjects.sync_failed if isinstance(said, SyncFailed) else subjects.sync_completed
         message_id = f"{said.sync_id}:outcome:{grant_mark(said.grant)}"
         headers = attributes(said, self._bus.service, message_id)
-        await self._bus.publish(name(said.exchange), "SYNC_OUTCOMES", encode(said), message_id, headers)
+        await self._bus.publish(
+            name(said.exchange), "SYNC_OUTCOMES", encode(apart(said)), message_id, headers
+        )
 
     def _exchange(self, key: str) -> Connector:
         """Find an exchange; raises Malformed for one that this worker does not serve."""

@@ -18,6 +18,7 @@ from contracts.syncs import (
     status_of,
 )
 from contracts.wire.envelope import encode
+from contracts.wire.outcomes import apart
 from sync_worker.errors import ClocksDisagree
 from sync_worker.verdicts import unread
 
@@ -124,7 +125,7 @@ def _backoff(codes: set[str], tries: int) -> float:
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Return the outcome of a sync; one too large to send becomes too_many_assets."""
     said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
-    if len(encode(said)) > MAX_OUTCOME_BYTES:
+    if len(encode(apart(said))) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
@@ -138,13 +139,8 @@ def _outcome(
     request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
-    not_due = tuple(read for read in wallets if read.verdict is Verdict.NOT_DUE)
-    wallets = tuple(
-        WalletRead(read.wallet, Verdict.NOT_COVERED) if read.verdict is Verdict.NOT_DUE else read
-        for read in wallets
-    )
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, not_due)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
     return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)

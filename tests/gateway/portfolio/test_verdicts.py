@@ -41,7 +41,7 @@ def completed(*wallets: WalletRead, status: str = "completed", exchange: str = "
     return SyncCompleted(uuid4(), uuid4(), exchange, status, wallets)
 
 
-def test_a_wallet_that_was_not_due_stands_apart() -> None:
+def test_a_further_wallet_takes_the_place_of_one_that_is_not_covered() -> None:
     """It counts where the outcome names it as not covered, or not at all, and never beside a read."""
     apart = WalletRead("earn", Verdict.NOT_DUE, NOW, totals=Totals(valued=Decimal(0)))
     others = complete("trading"), complete("funding")
@@ -51,13 +51,21 @@ def test_a_wallet_that_was_not_due_stands_apart() -> None:
         ((complete("earn"),), Verdict.COMPLETE),
         ((WalletRead("earn", Verdict.FAILED, error_code=Code.RATE_LIMITED),), Verdict.FAILED),
     ):
-        outcome = SyncCompleted(uuid4(), uuid4(), "okx", "completed", (*others, *earn), not_due=(apart,))
+        outcome = SyncCompleted(uuid4(), uuid4(), "okx", "completed", (*others, *earn), further=(apart,))
         assert wallet_reads(outcome)[2].verdict is verdict
-    twice = SyncCompleted(uuid4(), uuid4(), "okx", "completed", others, not_due=(apart, apart))
+    twice = SyncCompleted(uuid4(), uuid4(), "okx", "completed", others, further=(apart, apart))
     with pytest.raises(Malformed):
         wallet_reads(twice)
-    unread = SyncCompleted(uuid4(), uuid4(), "okx", "completed", others[:1], not_due=(complete("funding"),))
-    assert wallet_reads(unread)[1].verdict is Verdict.NOT_COVERED
+
+
+def test_a_further_wallet_of_a_later_version_is_named() -> None:
+    """It is left out like any wallet that this version does not know, and the log says so."""
+    later = SyncCompleted(
+        uuid4(), uuid4(), "okx", "completed", (complete("trading"),), further=(complete("bots"),)
+    )
+
+    assert unknown_wallets(later) == ["bots"]
+    assert [read.wallet for read in wallet_reads(later)] == ["trading", "funding", "earn"]
 
 
 def test_a_sync_that_failed_as_a_whole_failed_for_every_covered_wallet() -> None:

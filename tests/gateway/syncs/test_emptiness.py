@@ -19,7 +19,7 @@ from gateway.http.views import balances_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
-from gateway.store import schedules
+from gateway.store import schedules, syncs
 from gateway.store.pool import Pool
 from gateway.syncs.open import Terms, open_due, open_one
 from tests.gateway.conftest import opened
@@ -137,6 +137,23 @@ async def test_a_wallet_that_is_not_due_keeps_its_state_and_its_time(
     assert datetime.now(UTC) - earn.as_of > timedelta(minutes=339)
     assert held.account.last_synced_at is not None
     assert datetime.now(UTC) - held.account.last_synced_at < timedelta(minutes=1)
+
+
+async def test_a_wallet_that_was_not_due_is_stored_as_the_first_gateways_know_it(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """They can not read another verdict; today's shows what it was."""
+    await synced(pool, account, read("earn"))
+    sync = await synced(pool, account, not_due())
+
+    rows = await run(database, "select wallets -> 2 ->> 'verdict' from syncs order by number")
+    async with pool.transaction() as connection:
+        found = await syncs.find(connection, sync.id)
+
+    assert rows == [("complete",), ("not_covered",)]
+    assert found is not None
+    assert found.wallets == sync.wallets
+    assert found.wallets[2].verdict is Verdict.NOT_DUE
 
 
 WRONGLY = {

@@ -8,11 +8,9 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
-    LEFT_OUT,
     NOTHING_USD,
     READ,
     Status,
-    SyncCompleted,
     SyncFailed,
     SyncOutcome,
     TotalCheck,
@@ -24,6 +22,7 @@ from contracts.syncs import (
 )
 from contracts.values import amount_text
 from contracts.wire.envelope import Malformed
+from contracts.wire.outcomes import whole
 from gateway.portfolio.emptiness import left_out
 from gateway.rows.syncs import Ending, ReadDetail, WalletVerdict
 from gateway.syncs.bounds import check_bounds
@@ -42,24 +41,14 @@ def wallet_reads(outcome: SyncOutcome) -> tuple[WalletRead, ...]:
     exchange = EXCHANGES.get(outcome.exchange)
     if exchange is None:
         raise Malformed("the outcome is of an exchange that is not known here")
-    not_due = outcome.not_due if isinstance(outcome, SyncCompleted) else ()
+    for named in (outcome.wallets, outcome.further):
+        if len({read.wallet for read in named}) != len(named):
+            raise Malformed("the outcome names a wallet twice")
+    outcome = whole(outcome)
     said = {read.wallet: read for read in outcome.wallets}
-    apart = {read.wallet: read for read in not_due}
-    if len(said) != len(outcome.wallets) or len(apart) != len(not_due):
-        raise Malformed("the outcome names a wallet twice")
-    # A wallet that was read, or tried, is no wallet that was not due.
-    said |= {
-        name: read
-        for name, read in apart.items()
-        if read.verdict is Verdict.NOT_DUE and _is_left_out(said.get(name))
-    }
     if isinstance(outcome, SyncFailed) and not outcome.wallets:
         said = _failed_whole(outcome.error_code, exchange)
     return tuple(_known(exchange, entry, said.get(entry.key)) for entry in exchange.wallets)
-
-
-def _is_left_out(read: WalletRead | None) -> bool:
-    return read is None or read.verdict in LEFT_OUT
 
 
 def reads_failed(exchange: str, code: str, words: str | None = None) -> tuple[WalletRead, ...]:
@@ -88,7 +77,7 @@ def read_detail(read: WalletRead) -> ReadDetail:
 def unknown_wallets(outcome: SyncOutcome) -> list[str]:
     """Return the wallets of an outcome that this version does not know."""
     known = {wallet.key for wallet in EXCHANGES[outcome.exchange].wallets}
-    return sorted({read.wallet for read in outcome.wallets} - known)
+    return sorted({read.wallet for read in (*outcome.wallets, *outcome.further)} - known)
 
 
 def ending(outcome: SyncOutcome, reads: tuple[WalletRead, ...]) -> Ending:

@@ -64,6 +64,32 @@ class Sync(msgspec.Struct, frozen=True):
     rights_unproven: bool = False
     cause: Cause = Cause.PERSON
 
+    def __post_init__(self) -> None:
+        if any(map(_is_not_due, self.wallets)):
+            msgspec.structs.force_setattr(self, "wallets", tuple(map(_told, self.wallets)))
+
+
+def storable(wallets: tuple[WalletVerdict, ...]) -> tuple[WalletVerdict, ...]:
+    """Return verdicts as they are stored, so that gateways of the first release can read them.
+
+    They do not know `not_due`: it is stored as `not_covered` with the time of the valuation, which no other
+    wallet that is not covered has. A Sync has them as they were.
+    """
+    return tuple(
+        msgspec.structs.replace(each, verdict=Verdict.NOT_COVERED)
+        if each.verdict is Verdict.NOT_DUE
+        else each
+        for each in wallets
+    )
+
+
+def _is_not_due(stored: WalletVerdict) -> bool:
+    return stored.verdict is Verdict.NOT_COVERED and stored.as_of is not None
+
+
+def _told(stored: WalletVerdict) -> WalletVerdict:
+    return msgspec.structs.replace(stored, verdict=Verdict.NOT_DUE) if _is_not_due(stored) else stored
+
 
 class Opening(msgspec.Struct, frozen=True):
     """A sync to open, with its first publication, for the credential that its account has."""

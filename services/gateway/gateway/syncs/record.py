@@ -22,8 +22,8 @@ from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
-from gateway.rows.syncs import Queued, Sync
-from gateway.store import balances, credentials, pauses, recording, syncs
+from gateway.rows.syncs import Queued, Sync, storable
+from gateway.store import balances, credentials, outbox, pauses, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
@@ -234,8 +234,7 @@ async def _end(
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
     events = {
-        sync.id: msgspec.structs.replace(account_synced(sync, ended_at(sync)), traceparent=traces[sync.id])
-        for sync in ended.values()
+        sync.id: _of_trace(account_synced(sync, ended_at(sync)), traces[sync.id]) for sync in ended.values()
     }
     rows = await recording.write(
         connection,
@@ -246,9 +245,15 @@ async def _end(
     )
     if kept.lists:
         await balances.replace_balances(connection, kept.lists)
-    await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
+    changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
+    if changes:
+        await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+def _of_trace(event: Outgoing, traceparent: str | None) -> Outgoing:
+    return msgspec.structs.replace(event, traceparent=traceparent)
 
 
 def _report_left_out(
@@ -326,7 +331,7 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoi
         sync.holdings_count,
         sync.error_code,
         sync.error,
-        sync.wallets,
+        storable(sync.wallets),
         sync.rights_unproven,
         completed_as_of(sync.exchange, reads),
         fact.message_id,

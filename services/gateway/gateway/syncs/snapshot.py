@@ -15,7 +15,7 @@ from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.snapshots import Begun, Content
 from gateway.rows.syncs import Queued
-from gateway.store import outbox, prices, snapshots
+from gateway.store import prices, snapshots
 from gateway.store.pool import Connection
 from gateway.store.recording import Known
 from gateway.syncs.keep import Kept
@@ -38,11 +38,14 @@ async def snapshot(
     known: Mapping[UUID, Known],
     kept: tuple[Stored, Kept],
     memory: Memory,
-) -> None:
-    """Begin the snapshots of accounts that recorded syncs have changed; those of others write nothing."""
+) -> dict[UUID, Outgoing]:
+    """Begin the snapshots of accounts that recorded syncs have changed; those of others write nothing.
+
+    Returns by sync the events of changed amounts.
+    """
     changed = find_changed(syncs, known, *kept)
     if not changed:
-        return
+        return {}
     last = await last_readings(connection, memory)
     manual = await prices.find_all_manual(connection, [each.sync.user_id for each in changed])
     begun = []
@@ -51,7 +54,7 @@ async def snapshot(
         book = Book(last, manual.get(sync.user_id, {}), sync.now)
         begun.append(_begun(each, known[sync.account_id], book.price))
     before = await snapshots.begin(connection, begun)
-    await outbox.put_all(connection, _events(changed, begun, before))
+    return _events(changed, begun, before)
 
 
 def find_changed(
@@ -69,13 +72,13 @@ def find_changed(
 
 def _events(
     changed: Sequence[Changed], begun: Sequence[Begun], before: Mapping[UUID, Content]
-) -> list[Outgoing]:
+) -> dict[UUID, Outgoing]:
     """Return the events of the accounts of which an amount changed."""
-    found = []
+    found = {}
     for each, snapshot_begun in zip(changed, begun, strict=True):
         assets = difference(before.get(snapshot_begun.account_id), snapshot_begun.content).assets
         if assets:
-            found.append(portfolio_changed(snapshot_begun, each.sync.exchange, assets))
+            found[each.sync.id] = portfolio_changed(snapshot_begun, each.sync.exchange, assets)
     return found
 
 
