@@ -9,9 +9,8 @@ import structlog
 from gateway.errors import InvalidInput
 from gateway.portfolio.calendar import GREENWICH, day_of, end_of, next_close, zone_names
 from gateway.portfolio.history import AccountThen, History, assets_of
-from gateway.portfolio.values import PriceRecord
+from gateway.portfolio.snapshots import content_from
 from gateway.rows.closes import Clock, Close
-from gateway.rows.snapshots import Amount, Content
 from gateway.store import closes, points
 from gateway.store.background import attempt, repeat
 from gateway.store.pool import Connection, Pool, database_time
@@ -81,19 +80,7 @@ def _close(clock: Clock, of: AccountThen) -> Close | None:
     if held is None or of.values is None:
         return None
     stale = {(each.wallet, each.asset): each.stale_as_of for each in held.content.amounts}
-    amounts = tuple(
-        Amount(
-            part.wallet,
-            part.asset,
-            part.quantity,
-            part.value,
-            part.borrowed,
-            stale.get((part.wallet, part.asset)),
-        )
-        for part in of.values.parts
-    )
-    prices = {part.asset: PriceRecord.of(part.price) for part in of.values.parts}
-    content = Content(held.content.wallets, amounts, prices)
+    content = content_from(held.content.wallets, stale, of.values.parts)
     account_id, until = of.past.account_id, min(held.until, at)
     return Close(account_id, clock.next_day, at, until, held.fresh_seconds, held.id, content)
 

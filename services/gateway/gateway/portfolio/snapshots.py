@@ -13,7 +13,7 @@ from contracts.exchanges import EXCHANGES
 from contracts.syncs import TotalCheck
 from gateway.portfolio.holdings import EXACT, WalletState, wallet_state
 from gateway.portfolio.shown_prices import Shown
-from gateway.portfolio.values import PriceRecord, values_of
+from gateway.portfolio.values import PriceRecord, Valued, values_of
 from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.schedules import Pace
 from gateway.rows.snapshots import Amount, Content, Open, WalletPart
@@ -146,7 +146,15 @@ def content_of(exchange: str, change: Change, price_of: Callable[[str], Shown]) 
     wallets = tuple(_wallet(name, change.after.get(name)) for name in names)
     stale = {(each.wallet, each.asset): each.stale_as_of for each in change.listed}
     ordered: Sequence[StoredBalance] = sorted(change.listed, key=lambda each: (each.asset, each.wallet))
-    parts = values_of(ordered, price_of)
+    return content_from(wallets, stale, values_of(ordered, price_of))
+
+
+def content_from(
+    wallets: tuple[WalletPart, ...],
+    stale: Mapping[tuple[str, str], datetime | None],
+    parts: Sequence[Valued],
+) -> Content:
+    """Return values with their prices; `stale` has the time of the amounts that a list could not supply."""
     amounts = tuple(
         Amount(
             part.wallet,
