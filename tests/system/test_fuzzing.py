@@ -19,8 +19,6 @@ OPTIONS = [
     # Signing out would end the run; other tests do it.
     *("--exclude-path", "/api/v1/auth/logout"),
     *("--exclude-path", "/api/v1/me/sessions/{session_id}"),
-    # An asset is no object of a user: two users without it get the same history.
-    *("--exclude-path", "/api/v1/portfolio/assets/{asset}/history"),
     # The document does not say which values an address or a name may have, and Litestar's own response to
     # OPTIONS names the methods of only one handler of a path.
     *("--exclude-checks", "positive_data_acceptance,allow_header_conformance"),

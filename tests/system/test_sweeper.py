@@ -106,3 +106,8 @@ async def test_the_place_of_a_request_is_remembered(person: Person, database: Po
 
     assert (await run(database, "select request_seq from syncs"))[0][0] > 0
     assert await run(database, "select 1 from outbox where stream = 'SYNC_REQUESTS'") == []
+
+    async def all_sent() -> bool:
+        return await run(database, "select 1 from outbox") == []
+
+    await until(all_sent)

@@ -147,6 +147,19 @@ async def test_gateways_that_close_at_once_close_each_day_once(
     assert (await find_clock(pool, past.user_id)).next_close_at > datetime.now(UTC)
 
 
+async def test_a_day_that_another_gateway_closes_is_left_to_it(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """This gateway does not wait for it."""
+    async with await database.connect(SUPERUSER) as connection, connection.transaction():
+        await connection.execute("select 1 from user_clocks for update")
+        await asyncio.wait_for(Closer(pool).close_due(), 2)
+
+    assert await closed(database) == []
+    await Closer(pool).close_due()
+    assert len(await closed(database)) == 7
+
+
 async def test_a_new_zone_counts_from_the_next_midnight(
     pool: Pool, past: Account, database: Postgres
 ) -> None:

@@ -35,7 +35,7 @@ def all_targets() -> list[str]:
     reads = [
         Read(name, query)
         for name, endpoint in OKX.reads.items()
-        for query in ({}, dict.fromkeys(endpoint.query_keys, EVERY_CHARACTER))
+        for query in ({}, dict.fromkeys(sorted(endpoint.query_keys), EVERY_CHARACTER))
     ]
     return sorted({OKX.request(read).target for read in reads})
 
