@@ -11,9 +11,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 DAYS = 365
-# Days ago: of syncs that failed, and of days that nobody closed.
+# How many days ago no sync succeeded, and on how many no gateway closed the day.
 OUTAGE, GAP = range(60, 75), range(180, 195)
-# The holdings grew at the beginning of each of so many days.
+# The person bought something every so many days.
 BOUGHT_EVERY = 45
 BEFORE_MIDNIGHT = timedelta(minutes=20)
 STEP = 0.03

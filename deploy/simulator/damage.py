@@ -49,7 +49,7 @@ def edited(body: Any, row: str, fields: Mapping[str, str]) -> Any:
 
 
 def dropped(body: Any, row: str) -> Any:
-    """Return a body without the rows that have the value `row`; raises LookupError if there is none."""
+    """Return a body without the rows in which a field is `row`; raises LookupError if no row has it."""
     document = json.loads(json.dumps(body))
     gone = _named(document, row)
     document["data"] = [each for each in document["data"] if each not in gone]
