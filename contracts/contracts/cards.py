@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from contracts import subjects
+from contracts.budgets import BudgetRefused, Leases
 from contracts.credentials import (
     AskKeys,
     Authorize,
@@ -51,6 +52,8 @@ NAMES: Mapping[Kind, str] = {
     Verified: "credential.verified.v1",
     VerifiedRights: "credential.rights.verified.v1",
     Refused: "request.refused.v1",
+    Leases: "budget.leases.v1",
+    BudgetRefused: "budget.refused.v1",
 }
 
 UNORDERED = "No order is guaranteed."
@@ -168,6 +171,23 @@ CARDS = (
         ("gateway", "vault-broker"),
         AT_MOST_ONCE,
         summary="The outcome of a sync is in the database; the body is empty.",
+    ),
+    Card(
+        subjects.budgets("{group}", "{exchange}"),
+        Leases,
+        "sync-worker",
+        ("sync-worker",),
+        ("sync-worker",),
+        "The bucket keeps the last value; a worker replaces only the value that it read.",
+        "The sequence of a value tells which is newer.",
+    ),
+    Card(
+        subjects.budget_refused("{group}", "{exchange}"),
+        BudgetRefused,
+        "sync-worker",
+        ("sync-worker",),
+        ("sync-worker",),
+        f"{AT_MOST_ONCE} The leases say the same.",
     ),
     Card(
         subjects.dead("{subject}"),

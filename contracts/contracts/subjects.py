@@ -16,6 +16,8 @@ PRICES_READ_ALL = "butler.prices.read.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
 PORTFOLIO_EVENTS_ALL = "butler.portfolio.>"
+BUDGETS_ALL = "$KV.BUDGETS.*.*"
+BUDGET_REFUSED_ALL = "butler.worker.refused.*.*"
 DEAD_LETTERS_ALL = "butler.dead.>"
 # The server replaces the reply subject by one with this prefix if a request comes from another account.
 OTHER_ACCOUNT = "_R_."
@@ -31,6 +33,11 @@ def sync_requested(exchange: str) -> str:
 def sync_scheduled(exchange: str) -> str:
     """Return the subject of one exchange's requests by the schedule, which go after those of persons."""
     return f"butler.sync.scheduled.{exchange}"
+
+
+def is_scheduled(subject: str) -> bool:
+    """Return whether a request for a sync came from the schedule."""
+    return subject.startswith("butler.sync.scheduled.")
 
 
 def sync_completed(exchange: str) -> str:
@@ -51,6 +58,16 @@ def prices_requested(exchange: str) -> str:
 def prices_read(exchange: str) -> str:
     """Return the subject of one exchange's public prices as a worker read them."""
     return f"butler.prices.read.{exchange}"
+
+
+def budgets(group: str, exchange: str) -> str:
+    """Return the subject of the leases of one egress address at one exchange, a key of a KV bucket."""
+    return f"$KV.BUDGETS.{group}.{exchange}"
+
+
+def budget_refused(group: str, exchange: str) -> str:
+    """Return the subject that announces that an exchange refused one of our egress addresses."""
+    return f"butler.worker.refused.{group}.{exchange}"
 
 
 def verify(exchange: str) -> str:

@@ -15,6 +15,7 @@ from deploy.local.certificates import Identity, make_authority
 from deploy.local.ports import LOOPBACK
 from deploy.simulator import simulated
 from deploy.simulator.app import HOSTS, listening
+from deploy.simulator.limits import Addresses, Limit, parse_limit
 from deploy.simulator.switches import Switches, administered
 from deploy.simulator.types import Origin
 
@@ -34,6 +35,11 @@ def arguments() -> argparse.Namespace:
         help="a TOML file with the accounts of the exchange that it names, in place of the exchange's own",
     )
     parser.add_argument("--strict-limits", action="store_true", help="spread the rate limits: no bursts")
+    parser.add_argument(
+        "--address-limit", type=parse_limit, metavar="CALLS/SECONDS", help="of all calls of a client address"
+    )
+    parser.add_argument("--address-ban", type=float, default=0.0, metavar="SECONDS", help="above that limit")
+    parser.add_argument("--address-spread", action="store_true", help="that limit allows no bursts")
     parser.add_argument("--listen", default=LOOPBACK, metavar="HOST", help="address of the origins")
     parser.add_argument("--certificate", type=Path, help="of the origins, in place of one made in DIR")
     parser.add_argument("--key", type=Path, help="of that certificate")
@@ -61,7 +67,7 @@ async def serve(options: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    switches = Switches(exchanges)
+    switches = Switches(exchanges, limited(options))
     async with (
         listening(switches, identity, ports, options.listen) as bound,
         administered(switches, options.admin_port) as admin,
@@ -69,6 +75,12 @@ async def serve(options: argparse.Namespace) -> None:
         announce(address, authority, bound, admin)
         await stopping.wait()
         address.unlink(missing_ok=True)
+
+
+def limited(options: argparse.Namespace) -> Addresses | None:
+    """Return the limit of client addresses, if one was requested."""
+    limit: Limit | None = options.address_limit
+    return limit and Addresses(limit, options.address_ban, strict=options.address_spread)
 
 
 def identified(options: argparse.Namespace) -> tuple[Identity, Path]:

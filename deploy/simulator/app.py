@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from math import ceil
 
 from aiohttp import web
 
@@ -49,9 +50,24 @@ def _handler(
         request = Request(
             origin.region, http.method, http.raw_path, headers, body, http.remote or "", now, origin.host
         )
+        if (seconds := _refused(switches, request)) is not None:
+            return _too_many(seconds)
         if switched := switches.strike(exchange, request):
             call = Call(http, request, switched.fault, exchange, switched.strict)
             return await FAULTS[switched.fault.fault](call)
         return plain(exchange.answer(request))
 
     return handle
+
+
+def _refused(switches: Switches, request: Request) -> float | None:
+    """Return the seconds for which a client address must wait; None for an admitted call."""
+    if switches.addresses is None:
+        return None
+    return switches.addresses.refuses(request.address, request.received_at)
+
+
+def _too_many(seconds: float) -> web.StreamResponse:
+    """Refuse as a server in front of an exchange does: without the exchange's error code."""
+    headers = {"Retry-After": str(ceil(seconds))}
+    return web.Response(status=429, text="<html>Too Many Requests</html>", headers=headers)

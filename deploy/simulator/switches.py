@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from deploy.local.ports import LOOPBACK
 from deploy.simulator.faults import Fault
+from deploy.simulator.limits import Addresses
 from deploy.simulator.types import Exchange, Request
 
 PLACE = "/faults/{exchange}/{owner}{path:/.+}"
@@ -35,12 +36,13 @@ class Place(NamedTuple):
 
 
 class Switches:
-    """At most one fault for each exchange, owner and path.
+    """At most one fault for each exchange, owner and path, and the limit of client addresses, if any.
 
     The owner is the account of the request, or on a public path, where a request has no key, its region.
     """
 
-    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+    def __init__(self, exchanges: Iterable[Exchange], addresses: Addresses | None = None) -> None:
+        self.addresses = addresses
         self.exchanges = {exchange.key: exchange for exchange in exchanges}
         self._switched: dict[Place, Switched] = {}
 
@@ -103,7 +105,10 @@ async def administered(switches: Switches, port: int | None) -> AsyncIterator[st
 
 
 def _application(switches: Switches) -> web.Application:
-    """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off."""
+    """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off.
+
+    GET `/addresses` counts the calls of all client addresses.
+    """
 
     async def put(request: web.Request) -> web.Response:
         switches.switch(_place(request), await request.read())
@@ -116,8 +121,14 @@ def _application(switches: Switches) -> web.Application:
         switches.clear(_place(request))
         return web.Response(status=204)
 
+    async def addresses(_request: web.Request) -> web.Response:
+        if switches.addresses is None:
+            raise ValueError("no limit of addresses is set")
+        return web.json_response(asdict(switches.addresses.counts))
+
     application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_explain])
     application.add_routes([web.put(PLACE, put), web.get(PLACE, get), web.delete(PLACE, delete)])
+    application.add_routes([web.get("/addresses", addresses)])
     return application
 
 

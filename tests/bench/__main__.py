@@ -18,6 +18,7 @@ from deploy.local.confinement import ROOT
 from deploy.local.processes import PartFailed
 from tests.bench.added import added
 from tests.bench.fetch.comparing import fetches
+from tests.bench.governor import governor
 from tests.bench.growth import growth
 from tests.bench.idle import idle
 from tests.bench.profile import profile
@@ -42,6 +43,7 @@ BENCHES: dict[str, Run] = {
     "fetch": fetches,
     "scale": scale,
     "idle": idle,
+    "governor": governor,
     "schedule": schedule,
     "start": start,
     PROFILE: profile,

@@ -1,7 +1,7 @@
 """The whole system with every process controlled by the test: to stop, kill, suspend and restart."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -141,11 +141,16 @@ class World:
 
     @classmethod
     async def start(
-        cls, directory: Path, accounts: Path, bus: Nats | None = None, **settings: str
+        cls,
+        directory: Path,
+        accounts: Path,
+        bus: Nats | None = None,
+        limits: Sequence[str] = (),
+        **settings: str,
     ) -> "World":
         """Start everything and wait until it is ready; `bus` is one that runs already.
 
-        All services have these `settings`.
+        The exchange has these `limits`, as options, and all services have these `settings`.
         """
         nats, postgres, exchange = (Part(directory, name) for name in ("nats", "postgres", "exchange"))
         vault = OwnVault(Processes(directory / "vault-logs"), directory / "vault")
@@ -153,7 +158,7 @@ class World:
         await vault.start()
         bus = bus or await start_nats(nats, directory)
         database = await postgres.enter(lambda processes: running_postgres(processes, directory))
-        options = ("--admin-port", "0", "--accounts", accounts)
+        options = ("--admin-port", "0", "--accounts", accounts, *limits)
         shop = await exchange.enter(lambda processes: running_simulator(processes, directory, options))
         assert isinstance(database, Postgres)
         assert isinstance(shop, Simulator)

@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from contracts import credentials, events, prices, syncs
+from contracts import budgets, credentials, events, prices, syncs
 from contracts.cards import NAMES, Kind
 from contracts.schemas import schema
 from contracts.syncs import Cause, Status, TotalCheck, Verdict
@@ -19,8 +19,10 @@ from contracts.wire.envelope import Malformed, decode, encode
 PARTS = {
     "AssetChanged",
     "IndexPrice",
+    "Lease",
     "Quote",
     "Rights",
+    "Shrunk",
     "SignedRead",
     "SignedReads",
     "Totals",
@@ -46,7 +48,7 @@ def test_every_message_has_a_name() -> None:
     """This test finds a message that was added without a name."""
     defined = {
         name
-        for module in (events, syncs, credentials, prices)
+        for module in (budgets, events, syncs, credentials, prices)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
     }

@@ -11,7 +11,7 @@ from chassis.settings import Address, BadSetting
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import OWN
 from deploy.local.certificates import make_authority
-from sync_worker.settings import load, named_hosts
+from sync_worker.settings import Ceiling, load, named_hosts
 
 
 @pytest.fixture(name="environment")
@@ -30,6 +30,7 @@ def test_little_is_needed(environment: dict[str, str]) -> None:
     assert settings.exchange_ca_file is None
     assert settings.egress_addresses == ()
     assert settings.exchange_proxy is None
+    assert (settings.egress_group, settings.ceilings) == ("default", {})
 
 
 def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> None:
@@ -40,6 +41,8 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
         "EXCHANGE_OKX_EEA_URL": "https://[::1]:8444",
         "EXCHANGE_CA_FILE": ca,
         "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
+        "EGRESS_GROUP": "frankfurt-1",
+        "EXCHANGE_OKX_CALLS_PER_ADDRESS": "40/2.5",
         "PORT": "4001",
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - it is only read here
     }
@@ -50,6 +53,8 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.origins["okx"]["eea"][OWN] == "https://[::1]:8444"
     assert settings.origins["okx"]["us"][OWN] == "https://us.okx.com"
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
+    assert settings.egress_group == "frankfurt-1"
+    assert settings.ceilings == {"okx": Ceiling(40, 2.5)}
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
@@ -111,6 +116,8 @@ BAD = {
         "http://user:canary%0d%0a@proxy:3128",
         "http://user:canary%C3%A4@proxy:3128",
     ],
+    "EGRESS_GROUP": ["Frankfurt", "a.b", "a" * 33],
+    "EXCHANGE_OKX_CALLS_PER_ADDRESS": ["40", "0/2", "40/0", "-1/2", "40/2s", "40/86401"],
     "PORT": ["0", "65536", "http", "-1", "3001.5"],
 }
 

@@ -20,7 +20,7 @@ from contracts.syncs import (
 from contracts.values import Balance
 from contracts.wire.envelope import encode
 from contracts.wire.topology import MAX_DELIVER
-from sync_worker.errors import ClocksDisagree
+from sync_worker.errors import ClocksDisagree, HeldBack
 from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (
     MAX_DELAY,
@@ -87,6 +87,15 @@ def test_our_own_parts_are_waited_for_until_the_deadline(code: Code) -> None:
     said = outcome(a_request(), OKX, out, 13)
     assert isinstance(said, SyncFailed)
     assert said.error_code == code
+
+
+def test_a_try_that_we_held_back_uses_up_no_try_at_the_exchange() -> None:
+    """It comes back when the budget may suffice, until the deadline; the exchange's own refusal counts."""
+    held, refused = nothing_read(OKX, HeldBack(12.0)), nothing_read(OKX, failure(Code.RATE_LIMITED))
+
+    assert next_try(held, Attempt(MAX_TRIES + 9), 120, 1.0) == 12.0
+    assert next_try(held, Attempt(MAX_TRIES + 9), 13, 1.0) is None
+    assert next_try(refused, Attempt(MAX_TRIES), 120, 1.0) is None
 
 
 def test_our_own_clocks_are_waited_for_like_parts_that_are_away() -> None:

@@ -1,6 +1,7 @@
 """OKX. Source: https://www.okx.com/docs-v5/en/."""
 
 from contracts.exchanges.types import (
+    Budget,
     CredentialField,
     Endpoint,
     Exchange,
@@ -78,6 +79,14 @@ OKX = Exchange(
         *("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),
         *("amt", "notionalSz", "state"),
     ),
+    # OKX documents limits per address for public reads only; it counts signed reads per user.
+    budgets=(
+        Budget("address", 0, 2.0, counts_all=True),
+        Budget("public_time", 10, 2.0),
+        Budget("tickers", 20, 2.0),
+        Budget("index_tickers", 20, 2.0),
+    ),
+    costs={read: {read: 1} for read in ("public_time", "tickers", "index_tickers")},
     # Separate from `regions`, because programs offer those as choices.
     unserved_regions=(
         UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),

@@ -124,6 +124,19 @@ class PublicRead(msgspec.Struct, frozen=True):
     host: str = OWN
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """What an exchange allows one egress address: calls of a weight of `most` in any window of `seconds`.
+
+    With `most` 0 the exchange documents no limit; an operator may set one, and refusals teach one. Of one
+    that `counts_all`, each call to the exchange takes at least 1.
+    """
+
+    key: str
+    most: int
+    seconds: float
+    counts_all: bool = False
+
+
 class Request(msgspec.Struct, frozen=True):
     """A read written as an HTTP request; a scheme may add to its query and body."""
 
@@ -166,6 +179,8 @@ class Exchange(msgspec.Struct, frozen=True):
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
     scheme adds only `signing_keys` to a query or a body. Bodies are written in `encoding`.
     `price_reads` are public reads of its lists of prices, at the first region.
+    `budgets` are its limits per address, and `costs` has the weight that a read, signed or public, takes from
+    each of them, by the name of the read.
     """
 
     key: str
@@ -188,6 +203,8 @@ class Exchange(msgspec.Struct, frozen=True):
     signing_keys: frozenset[str] = frozenset()
     price_reads: tuple[PublicRead, ...] = ()
     encoding: Encoding = "form"
+    budgets: tuple[Budget, ...] = ()
+    costs: dict[str, dict[str, int]] = {}
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; raises ValueError."""
@@ -196,6 +213,8 @@ class Exchange(msgspec.Struct, frozen=True):
             raise ValueError(f"{self.key}: a purpose covers a read that is not on the list")
         if any(read.host not in self.regions[0].hosts for read in self.price_reads):
             raise ValueError(f"{self.key}: a read of prices is at a host that the first region lacks")
+        if not {key for cost in self.costs.values() for key in cost} <= {each.key for each in self.budgets}:
+            raise ValueError(f"{self.key}: a read takes from a budget that is not on the list")
         for endpoint in self.reads.values():
             if not all(endpoint.host in region.hosts for region in self.regions):
                 raise ValueError(f"{self.key}: {endpoint.path} is at a host that a region lacks")
@@ -217,6 +236,10 @@ class Exchange(msgspec.Struct, frozen=True):
         return Request(
             endpoint.method, endpoint.path, endpoint.host, dict(read.query), dict(read.body), self.encoding
         )
+
+    def cost(self, read: str) -> dict[str, int]:
+        """Return the weight that a read takes from each budget: 1 of one that counts all calls, or more."""
+        return {each.key: 1 for each in self.budgets if each.counts_all} | self.costs.get(read, {})
 
     def asks_only(self, read: Read, method: str, host: str, target: str, content: str) -> bool:
         """Return whether a request is a read of the list with only the keys that its scheme adds.

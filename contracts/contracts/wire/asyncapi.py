@@ -27,6 +27,7 @@ PARAMETERS = {
     "exchange": "The key of an exchange, for example `okx`.",
     "user_id": "The user whose account it is (`GET /api/v1/me` shows the id).",
     "sync_id": "The sync.",
+    "group": "The name of an egress address, which workers behind it share (`EGRESS_GROUP`).",
     "subject": "The subject of the message, which may have several tokens.",
 }
 HEADERS = {

@@ -6,6 +6,7 @@ from nats.js.api import StreamConfig
 from contracts import subjects
 from contracts.wire.topology import (
     ADVISORIES_CONSUMER,
+    BUDGETS,
     DEAD_LETTERS,
     MAX_PAYLOAD,
     OUTCOMES_CONSUMER,
@@ -116,6 +117,9 @@ GATEWAY = User(
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
 )
+# A worker gets and puts the leases of workers, which it compares and sets by sequence. It cannot read or
+# change another bucket, nor delete from this one.
+LEASING = (f"$JS.API.DIRECT.GET.{BUDGETS.name}.{subjects.BUDGETS_ALL}", subjects.BUDGETS_ALL)
 SYNC_WORKER = User(
     "sync-worker",
     publish=(
@@ -124,9 +128,15 @@ SYNC_WORKER = User(
         subjects.DEAD_LETTERS_ALL,
         subjects.AUTHORIZE,
         subjects.PRICES_READ_ALL,
+        subjects.BUDGET_REFUSED_ALL,
+        *LEASING,
         *consuming(*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS, *PRICE_WORKER_CONSUMERS),
     ),
-    subscribe=(subjects.inbox_prefix("worker") + ">", subjects.verify("*") + " sync-worker"),
+    subscribe=(
+        subjects.inbox_prefix("worker") + ">",
+        subjects.verify("*") + " sync-worker",
+        subjects.BUDGET_REFUSED_ALL,
+    ),
     replies_within=ANSWER_SECONDS,
 )
 # The broker uses no stream. It asks whether JetStream answers, and leaves a server that lost the others.

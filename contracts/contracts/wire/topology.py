@@ -81,6 +81,19 @@ ADVISORIES = StreamConfig(
     max_age=30 * DAY,
     max_bytes=64 * MIB,
 )
+# The leases of workers, which live for seconds: a lost or emptied bucket is written again.
+BUDGETS = StreamConfig(
+    name=streams.BUDGETS,
+    subjects=["$KV.BUDGETS.>"],
+    discard=DiscardPolicy.NEW,
+    max_age=DAY,
+    max_bytes=8 * MIB,
+    max_msg_size=64 * KIB,
+    max_msgs_per_subject=1,
+    allow_direct=True,
+    allow_rollup_hdrs=False,
+    duplicate_window=MINUTE,
+)
 STREAMS = (
     SYNC_REQUESTS,
     SYNC_OUTCOMES,
@@ -90,6 +103,7 @@ STREAMS = (
     PRICE_REQUESTS,
     PRICES,
     PORTFOLIO_EVENTS,
+    BUDGETS,
 )
 
 

@@ -40,6 +40,41 @@ EXCHANGE_CALLS = _histogram(
     "Seconds of calls to an exchange, by read and outcome",
     ["exchange", "read", "outcome"],
 )
+BUDGET_SIZES = _gauge(
+    "butler_budget_size",
+    "Weight that an exchange allows our address in a budget's window, as the worker knows; -1: no limit",
+    ["exchange", "budget"],
+)
+BUDGET_SHARES = _gauge(
+    "butler_budget_share",
+    "The part of a budget that this worker may use; -1: no limit",
+    ["exchange", "budget"],
+)
+BUDGET_USED = _gauge(
+    "butler_budget_used", "Weight of this worker's calls that still count in a budget", ["exchange", "budget"]
+)
+BUDGET_PAUSED = _gauge(
+    "butler_budget_paused_seconds", "Seconds for which a budget allows no call", ["exchange", "budget"]
+)
+BUDGET_WAITS = _histogram(
+    "butler_budget_wait_seconds",
+    "Seconds for which calls waited for their budgets, by the order of their work; calls without a wait are "
+    "not in it",
+    ["exchange", "order"],
+)
+BUDGET_HELD_BACK = _counter(
+    "butler_budget_held_back",
+    "Tries and calls that we did not send for lack of budget",
+    ["exchange", "order"],
+)
+BUDGET_REFUSALS = _counter(
+    "butler_budget_refusals",
+    "Calls that an exchange refused by a limit of our address",
+    ["exchange", "budget"],
+)
+BUDGET_LEASED = _gauge(
+    "butler_budget_leased", "1 while this worker has a lease of an exchange's budgets", ["exchange"]
+)
 SPANS = _counter(
     "butler_spans", "Spans of traces: ended, and of those sent to the collector or failed", ["result"]
 )

@@ -22,6 +22,9 @@ from contracts.prices import ECB
 from contracts.wire.topology import PRICE_WORKER_CONSUMERS, SCHEDULED_CONSUMERS, SYNC_WORKER_CONSUMERS
 from sync_worker import exchanges, settings
 from sync_worker.broker import Broker
+from sync_worker.budgets.governor import Governor
+from sync_worker.budgets.leasing import Leasing
+from sync_worker.budgets.tables import tables
 from sync_worker.currencies.ecb import Bank
 from sync_worker.exchanges import Connect, connectors
 from sync_worker.exchanges.http import Https
@@ -56,11 +59,14 @@ async def run(configuration: Configuration) -> int:
     note_key("nkey", general.running.nkey_made)
     https = Https(general.exchange_ca_file, general.exchange_proxy)
     clocks = Clocks()
-    reading = Parts(https, Broker(bus), clocks, general)
+    governor = Governor(tables(general.ceilings), lambda: bus.connected)
+    reading = Parts(https, Broker(bus), clocks, general, governor)
     connected = connectors(configuration.connects, reading)
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
     timing = Timing(clocks, server)
     Handlers(bus, connected, timing).declare()
+    leasing = Leasing(bus, governor, general.egress_group, timing.server_time)
+    leasing.declare()
     Prices(bus, sources(connected, reading), timing).declare()
     stopping = asyncio.Event()
     watch = Watch(bus, [*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS])
@@ -68,9 +74,10 @@ async def run(configuration: Configuration) -> int:
     checks = _checks(bus, {"running": running(stopping), DISAGREES: clocks.right, **contact.checks()})
     checks = Checks(checks.required, merged(checks.degrading, watch.checks(), {DISAGREES: clocks.agree}))
     parts = {
-        "metrics": collect(checks, watch.sample, Certificates(general.certificates).sample),
+        "metrics": collect(checks, watch.sample, governor.sample, Certificates(general.certificates).sample),
         "clocks": clocks.keep({NATS: server}),
         "contact": contact.keep(),
+        "budgets": leasing.keep(),
     }
     try:
         operations = Listener(health_application(checks), general.running.operations)

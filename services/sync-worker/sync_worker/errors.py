@@ -24,6 +24,15 @@ class UnexpectedResponse(PermanentError):
         super().__init__(Code.UNEXPECTED_RESPONSE, detail)
 
 
+class HeldBack(TransientError):
+    """We sent nothing, because a call would exceed what the exchange allows our address."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            Code.RATE_LIMITED, "We sent no request, to stay below the exchange's limit.", seconds
+        )
+
+
 class ClocksDisagree(TransientError):
     """Our own clocks disagree on a time; the exchange is not the cause."""
 

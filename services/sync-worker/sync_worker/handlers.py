@@ -21,6 +21,7 @@ from contracts.wire.grants import grant_mark
 from contracts.wire.outcomes import apart
 from contracts.wire.topology import scheduled_consumer, sync_worker_consumer
 from sync_worker.broker import Access
+from sync_worker.budgets.order import Order, Turn, in_turn
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.types import Connector
 from sync_worker.outages import Outages
@@ -71,7 +72,8 @@ class Handlers:
         ) as span:
             left = await self._timing.left(request, delivery)
             ends = started + left.seconds
-            reading = await self._try(exchange, request, left)
+            with in_turn(_turn(delivery)):
+                reading = await self._try(exchange, request, left)
             self._try_later(request, reading, delivery, ends - time.monotonic())
             said = outcome(request, exchange.exchange, reading, delivery.attempt)
             span.say(status=said.status)
@@ -85,10 +87,8 @@ class Handlers:
         exchange = self._exchange(request.exchange)
         try:
             async with asyncio.timeout(VERIFY_SECONDS):
-                if not request.rights_only:
-                    return await exchange.verify(_access(request, VERIFY_SECONDS))
-                rights = await exchange.read_rights(_access(request, VERIFY_SECONDS))
-                return VerifiedRights(rights.exchange_uid, rights.permissions)
+                with in_turn(Turn(Order.VERIFY, time.monotonic())):
+                    return await _verified(exchange, request)
         except TimeoutError:
             raise ExchangeTimeout("We could not verify the key in time.") from None
 
@@ -135,6 +135,20 @@ class Handlers:
         if exchange is None:
             raise Malformed("the exchange is not served here")
         return exchange
+
+
+async def _verified(exchange: Connector, request: Verify) -> Verified | VerifiedRights:
+    if not request.rights_only:
+        return await exchange.verify(_access(request, VERIFY_SECONDS))
+    rights = await exchange.read_rights(_access(request, VERIFY_SECONDS))
+    return VerifiedRights(rights.exchange_uid, rights.permissions)
+
+
+def _turn(delivery: Delivery) -> Turn:
+    """Return the place of a sync: a person's before the schedule's, and of these the older one first."""
+    scheduled = subjects.is_scheduled(delivery.subject)
+    stored = delivery.stored_at
+    return Turn(Order.SCHEDULED if scheduled else Order.PERSON, stored.timestamp() if stored else 0.0)
 
 
 def _access(request: SyncRequested | Verify, seconds: float) -> Access:

@@ -15,6 +15,7 @@ from contracts.prices import MAX_READING_BYTES, PricesRead, PricesRequested
 from contracts.streams import PRICES
 from contracts.wire.envelope import Malformed, attributes, decode, encode
 from contracts.wire.topology import price_worker_consumer
+from sync_worker.budgets.order import Order, Turn, in_turn
 from sync_worker.timing import Timing
 
 READ_SECONDS = 10.0
@@ -53,7 +54,8 @@ class Prices:
             log.info("prices_too_late", exchange=request.exchange, request_id=request.request_id)
             return
         with tracing.span("read prices", exchange=request.exchange):
-            read = await read_prices(request, READ_SECONDS)
+            with in_turn(Turn(Order.PRICES)):
+                read = await read_prices(request, READ_SECONDS)
             await self._publish(read)
         _report(read, time.monotonic() - started)
 

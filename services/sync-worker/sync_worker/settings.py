@@ -1,5 +1,6 @@
 """The general settings of the sync-worker, from its environment and the files it names."""
 
+import re
 import ssl
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +13,11 @@ from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 DEFAULT_PORT = 3001
+NAME = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+CEILING = re.compile(r"([0-9]{1,6})/([0-9]{1,5}(?:\.[0-9]{1,3})?)", re.ASCII)
+MAX_WINDOW = 86400.0
 PROXY = "EXCHANGE_PROXY_URL"
+GROUP = "EGRESS_GROUP"
 BANK = "ECB_URL"
 
 
@@ -32,6 +37,11 @@ def named_hosts(exchange: Exchange) -> dict[str, dict[str, tuple[str, str]]]:
     }
 
 
+def ceiling_setting(exchange: str) -> str:
+    """Return the setting that limits all calls of our address to an exchange."""
+    return f"EXCHANGE_{exchange}_CALLS_PER_ADDRESS".upper()
+
+
 HOSTS = {exchange.key: named_hosts(exchange) for exchange in EXCHANGES.values()}
 _NAMES = [name for regions in HOSTS.values() for hosts in regions.values() for name, _ in hosts.values()]
 # Their names in the previous release; the next release will not read these.
@@ -43,6 +53,8 @@ OPTIONAL = (
     *RENAMED.values(),
     "EXCHANGE_CA_FILE",
     "EGRESS_ADDRESSES",
+    GROUP,
+    *map(ceiling_setting, EXCHANGES),
     PROXY,
     BANK,
 )
@@ -55,6 +67,13 @@ class Proxy(msgspec.Struct, frozen=True):
     login: Secret | None = None
 
 
+class Ceiling(msgspec.Struct, frozen=True):
+    """The operator's limit of all calls to an exchange in any window of seconds."""
+
+    calls: int
+    seconds: float
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
@@ -62,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True):
     `exchange_ca_file` the worker trusts the public CAs, and without `exchange_proxy` it connects to the
     exchange directly.
     `renamed` lists the settings that use a name of the previous release, with their new names.
+    `egress_group` names the egress address that this worker shares with others, and `ceilings` are the
+    operator's limits for it, by exchange.
     Without `ecb_origin` the worker reads no rates of the European Central Bank.
     """
 
@@ -72,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True):
     exchange_proxy: Proxy | None = None
     renamed: tuple[str, ...] = ()
     ecb_origin: str | None = None
+    egress_group: str = "default"
+    ceilings: dict[str, Ceiling] = {}
 
     @property
     def certificates(self) -> dict[str, str]:
@@ -96,6 +119,12 @@ def load(environ: Environment) -> Settings:
         egress_addresses=listed(environ.get("EGRESS_ADDRESSES", "")),
         exchange_proxy=parsed(environ, PROXY, _proxy) if environ.get(PROXY) else None,
         ecb_origin=parsed(environ, BANK, _origin) if environ.get(BANK) else None,
+        egress_group=parsed({GROUP: environ.get(GROUP) or "default"}, GROUP, _group),
+        ceilings={
+            key: parsed(environ, name, _ceiling)
+            for key, name in ((key, ceiling_setting(key)) for key in EXCHANGES)
+            if environ.get(name)
+        },
         renamed=tuple(f"{old} is now {new}" for new, old in RENAMED.items() if environ.get(old)),
     )
 
@@ -113,6 +142,20 @@ def _origin(text: str) -> str:
     if not usable or origin != f"https://{parts.netloc}":
         raise ValueError("not https://HOST or https://HOST:PORT")
     return origin
+
+
+def _group(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("not a name of lower-case letters, digits and hyphens")
+    return text
+
+
+def _ceiling(text: str) -> Ceiling:
+    """Parse a number of calls and the seconds of their window, as in `40/2`."""
+    written = CEILING.fullmatch(text)
+    if written is None or not int(written[1]) or not 0 < float(written[2]) <= MAX_WINDOW:
+        raise ValueError("not CALLS/SECONDS, for example 40/2")
+    return Ceiling(int(written[1]), float(written[2]))
 
 
 def _proxy(text: str) -> Proxy:

@@ -19,7 +19,7 @@ from contracts.syncs import (
 )
 from contracts.wire.envelope import encode
 from contracts.wire.outcomes import apart
-from sync_worker.errors import ClocksDisagree
+from sync_worker.errors import ClocksDisagree, HeldBack
 from sync_worker.verdicts import unread
 
 MAX_TRIES = 4
@@ -42,13 +42,15 @@ LONGEST_BACKOFF = 50.0
 class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
-    `clocks_disagree` says that no read was sent, because our own clocks disagree. `rights` are those of the
-    key; if they are unreadable, `rights_code` is the reason.
+    `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that none
+    was sent, because our address has used up what the exchange allows. `rights` are those of the key; if they
+    are unreadable, `rights_code` is the reason.
     """
 
     wallets: tuple[WalletRead, ...]
     retry_after: float | None = None
     clocks_disagree: bool = False
+    held_back: bool = False
     rights: Rights | None = None
     rights_code: str | None = None
 
@@ -56,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True):
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
     """Return the reading of a try that failed for all wallets."""
     wallets = tuple(unread(wallet, fault) for wallet in exchange.covered_wallets)
-    return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree))
+    return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree), isinstance(fault, HeldBack))
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -93,9 +95,13 @@ def _outage_backoff(deliveries: int, seconds_left: float) -> float:
 
 
 def meets_outage(reading: Reading) -> bool:
-    """Return whether a part of ours was unavailable or has a wrong clock, and no fault needs the user."""
+    """Return whether a part of ours was unavailable or has a wrong clock, and no fault needs the user.
+
+    A try that we held back ourselves counts likewise: it does not use up the tries at the exchange.
+    """
     codes = _failures(reading)
-    return (reading.clocks_disagree or bool(codes & OWN_PARTS)) and not _hopeless(codes)
+    ours = reading.clocks_disagree or reading.held_back or bool(codes & OWN_PARTS)
+    return ours and not _hopeless(codes)
 
 
 def _failures(reading: Reading) -> set[str]:

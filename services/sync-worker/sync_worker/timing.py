@@ -69,11 +69,14 @@ class Timing:
             return Left((request.deadline - now).total_seconds())
         return Left(published_with - max(0.0, age))
 
-    async def _server_time(self) -> datetime:
-        """Return the server's time; ask the server if the last reading is too old."""
+    async def server_time(self) -> datetime | None:
+        """Return the server's time, asked for if the last reading is too old; None if it is silent."""
         if self._clocks.time_of(NATS) is None:
             await self._clocks.measure(NATS, self._server)
-        now = self._clocks.time_of(NATS)
+        return self._clocks.time_of(NATS)
+
+    async def _server_time(self) -> datetime:
+        now = await self.server_time()
         if now is None:
             raise RetryLater(UNKNOWN_DELAY, "the server's time is not known")
         return now

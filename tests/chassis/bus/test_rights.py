@@ -38,6 +38,8 @@ SPEAKERS = {
     subjects.prices_requested("okx"): {"gateway"},
     subjects.prices_read("okx"): {"sync-worker"},
     subjects.AUTHORIZE: {"sync-worker"},
+    subjects.budgets("default", "okx"): {"sync-worker"},
+    subjects.budget_refused("default", "okx"): {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
     "butler.portfolio.changed.somebody": {"gateway"},
     "butler.gateway.recorded.something": {"gateway"},
@@ -125,10 +127,13 @@ def test_nobody_speaks_for_another(subject: str, speakers: set[str]) -> None:
 
 STREAMS_WATCHED = (
     *("SYNC_REQUESTS", "SYNC_OUTCOMES", "ACCOUNT_EVENTS", "DEAD_LETTERS", "ADVISORIES"),
-    *("PRICE_REQUESTS", "PRICES", "PORTFOLIO_EVENTS"),
+    *("PRICE_REQUESTS", "PRICES", "PORTFOLIO_EVENTS", "KV_BUDGETS"),
 )
 # For operators: single messages of one stream, and of no other.
 LETTERS = {("gateway", f"$JS.API.STREAM.MSG.{verb}.DEAD_LETTERS") for verb in ("GET", "DELETE")}
+
+# Workers read the leases, and nothing else of that bucket's stream.
+LEASES = {("sync-worker", f"$JS.API.DIRECT.GET.KV_BUDGETS.$KV.BUDGETS.x.{key}") for key in "xy"}
 
 
 def test_nobody_rules_over_streams_and_consumers() -> None:
@@ -136,7 +141,8 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
 
     The gateway may also read the state of streams and of the consumers of requests, and the broker that of
     one of these; they may not take their messages. Of the dead letters alone the gateway reads and deletes
-    single ones, for operators.
+    single ones, for operators. A worker gets the values of one bucket, and puts them by a message; it can
+    not delete, purge or list them.
     """
     asked = {(user.name, each) for user in TRIED for each in all_subjects() if may_publish(user, each)}
     api = {(name, each) for name, each in asked if each.startswith(("$JS.API", "$SYS"))}
@@ -160,7 +166,7 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     assert {subject for _, subject in watched} == {
         f"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-{each}" for each in ("okx", "scheduled-okx")
     }
-    assert api == own | streams | watched | LETTERS
+    assert api == own | streams | watched | LETTERS | LEASES
 
 
 @pytest.mark.parametrize("role", ROLES)

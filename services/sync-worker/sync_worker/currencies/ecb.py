@@ -23,7 +23,7 @@ class Bank:
         """Read the newest rates; on weekends and holidays they are those of the last working day."""
         read_at = self._parts.clocks.now()
         try:
-            fixing = await read_public(self._parts.https, self._source, DAILY, _fixing, seconds)
+            fixing = await read_public(self._parts, self._source, DAILY, _fixing, seconds)
         except Failure as fault:
             return PricesRead(ECB, request.request_id, read_at, error_code=fault.code)
         return PricesRead(ECB, request.request_id, read_at, None, fixing.rates, None, fixing.fixed_on)

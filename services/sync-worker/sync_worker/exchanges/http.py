@@ -58,12 +58,16 @@ log = structlog.get_logger()
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A response; `retry_after` is the exchange's and `age` a cache's, in seconds, None if not sent."""
+    """A response; `retry_after` is the exchange's and `age` a cache's, in seconds, None if not sent.
+
+    The names of its headers match in any case.
+    """
 
     status: int
     body: bytes
     retry_after: float | None = None
     age: int | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Https:
@@ -168,7 +172,7 @@ class Https:
             body = await _body(response)
         finally:
             await response.aclose()
-        return Answer(response.status_code, body, _retry_after(response), _age(response))
+        return Answer(response.status_code, body, _retry_after(response), _age(response), response.headers)
 
 
 def _is_of(error: BaseException | None, url: httpx.URL) -> bool:

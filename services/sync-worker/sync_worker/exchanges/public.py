@@ -12,6 +12,7 @@ from contracts.credentials import SignedRead
 from contracts.exchanges.types import PublicRead
 from contracts.faults import Failure
 from sync_worker.exchanges.http import Answer, Https
+from sync_worker.exchanges.signed import Parts
 
 Parsed = TypeVar("Parsed")
 
@@ -24,12 +25,19 @@ class Source(msgspec.Struct, frozen=True):
 
 
 async def read_public(
-    https: Https, source: Source, read: PublicRead, parse: Callable[[Answer], Parsed], seconds: float
+    parts: Parts, source: Source, read: PublicRead, parse: Callable[[Answer], Parsed], seconds: float
 ) -> Parsed:
-    """Send a public read, and return what `parse` makes of the response.
+    """Send a public read in its turn, and return what `parse` makes of the response.
 
     Raises Failure, also that of `parse`.
     """
+    async with parts.governor.call(source.key, read.name, seconds) as call:
+        return await _read(parts.https, source, read, parse, call.seconds)
+
+
+async def _read(
+    https: Https, source: Source, read: PublicRead, parse: Callable[[Answer], Parsed], seconds: float
+) -> Parsed:
     started, result = time.monotonic(), "cancelled"
     host = urlsplit(source.origin).hostname or ""
     try:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ from contracts.exchanges.types import OWN, Exchange, Read
 from contracts.faults import Code, Failure, failure
 from contracts.values import Secret
 from sync_worker.broker import Access, Broker
+from sync_worker.budgets.governor import Call, Governor, ungoverned
+from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout, ExchangeUnreachable
 from sync_worker.exchanges.clock import ExchangeClock, Measurement
 from sync_worker.exchanges.connections import Shared
@@ -28,12 +30,13 @@ LEAST_OF_A_SECRET = 8
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts that connectors use: HTTP, the vault-broker, clocks and the worker's settings."""
+    """The parts that connectors use: HTTP, the vault-broker, clocks, settings and the governor of calls."""
 
     https: Https
     broker: Broker
     clocks: Clocks
     settings: Settings
+    governor: Governor = field(default_factory=ungoverned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,15 @@ class Dialect:
     `time` is its public read of the clock; `time_of` returns milliseconds since the epoch from its data.
     `data_of` returns the data of a response, given the read's name, the region and the values sent.
     `again_in` returns the seconds after which to send a failed read once more with the same signature, None
-    for never. `time_of` and `data_of` raise Failure.
+    for never. `used_of` returns the weights that our address has used of budgets, as far as a response says
+    so. `time_of` and `data_of` raise Failure.
     """
 
     time: SignedRead
     time_of: Callable[[Any], int]
     data_of: Callable[[Answer, str, str, Collection[Secret]], Any]
     again_in: Callable[[str, Failure], float | None] = lambda _name, _fault: None
+    used_of: Callable[[Answer], Mapping[str, int]] | None = None
 
 
 # The time that a request needs within a try, besides the wait before it.
@@ -105,6 +110,8 @@ class Reader:
         reads: Sequence[Read],
         apart: float,
     ) -> list[Fetched | Failure]:
+        left = access.ends - time.monotonic()
+        self._parts.governor.require(self._exchange.key, [read.name for read in reads], left)
         try:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:
@@ -184,7 +191,8 @@ class Reader:
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()
-        fetched = await self._send(self._dialect.time, "", origin, CALL_SECONDS)
+        with in_turn(FIRST):  # more than the work that asks first may wait for it
+            fetched = await self._send(self._dialect.time, "", origin, CALL_SECONDS)
         exchange_ms = self._dialect.time_of(fetched.data)
         middle = (before + time.monotonic()) / 2
         self._parts.clocks.note(self._exchange.key, exchange_ms / 1000, middle)
@@ -193,11 +201,19 @@ class Reader:
     async def _send(
         self, read: SignedRead, region: str, origin: str, seconds: float, shared: Shared | None = None
     ) -> Fetched:
-        """Send a read and return its data; raises Failure."""
+        """Send a read in its turn and return its data; raises Failure."""
+        async with self._parts.governor.call(self._exchange.key, read.name, seconds) as call:
+            return await self._sent(read, region, origin, call, shared)
+
+    async def _sent(
+        self, read: SignedRead, region: str, origin: str, call: Call, shared: Shared | None
+    ) -> Fetched:
         as_of, started, result = self._parts.clocks.now(), time.monotonic(), "cancelled"
         try:
             with self._span(read, origin) as span:
-                answer = await self._parts.https.send(origin, read, seconds, shared)
+                answer = await self._parts.https.send(origin, read, call.seconds, shared)
+                if self._dialect.used_of is not None:
+                    call.used(self._dialect.used_of(answer))
                 span.say(http_status=answer.status)
                 data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from deploy.simulator.limits import Limiter
+from deploy.simulator.limits import Addresses, Counts, Limit, Limiter, parse_limit
 from deploy.simulator.okx.accounts import Accounts
 from deploy.simulator.okx.endpoints import PRIVATE, PUBLIC
 from deploy.simulator.okx.exchange import Okx
@@ -104,3 +104,30 @@ def test_strict_limits_allow_no_burst(accounts: Accounts, signed: Signed) -> Non
     codes = [exchange.answer(signed(BALANCE, received_at=now)).body["code"] for now in moments]
 
     assert codes == ["0", "50011", "50011", "0", "0"]
+
+
+def test_an_address_above_its_limit_is_banned() -> None:
+    """All its calls count; one too many begins the ban, which calls in it do not lengthen."""
+    addresses = Addresses(Limit(3, 2.0), 20.0)
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+
+    def refused(seconds: float, address: str = "192.0.2.1") -> float | None:
+        return addresses.refuses(address, start + timedelta(seconds=seconds))
+
+    assert [refused(0.5 * call) for call in range(4)] == [None, None, None, 20.0]
+    assert refused(1.6, "192.0.2.2") is None
+    assert refused(11.5) == 10.0
+    assert refused(21.4) == pytest.approx(0.1)
+    assert refused(21.5) is None
+    assert addresses.counts == Counts(admitted=5, refused=3, in_ban=2, latest_in_ban=pytest.approx(19.9))
+
+
+def test_an_address_without_bursts_calls_evenly() -> None:
+    """Two calls closer than the window divided by the limit are one too many."""
+    addresses = Addresses(parse_limit("4/2"), 0.0, strict=True)
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+    calls = (0.0, 0.5, 0.9, 1.0)
+
+    assert [addresses.refuses("192.0.2.1", start + timedelta(seconds=each)) for each in calls] == [
+        *(None, None, 2.0, None)
+    ]

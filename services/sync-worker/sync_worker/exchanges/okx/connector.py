@@ -146,7 +146,7 @@ class Okx:
         try:
             source = Source(OKX.key, self._parts.settings.origins[OKX.key][OKX.regions[0].key][read.host])
             of_list = partial(_list_of, read.name, parse)
-            return await read_public(self._parts.https, source, read, of_list, seconds)
+            return await read_public(self._parts, source, read, of_list, seconds)
         except Failure as fault:
             return fault
 

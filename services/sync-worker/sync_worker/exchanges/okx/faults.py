@@ -69,7 +69,7 @@ def status_failure(status: int, retry_after: float | None = None) -> Failure:
     unreachable, which is retried, and not as a blocked region, which OKX reports as 50121.
     """
     detail = f"The answer is an HTTP {status} that does not come from the API."
-    if status == 429:  # noqa: PLR2004 - an HTTP status
+    if status in (429, 418):  # the second is a ban of our address
         return failure(Code.RATE_LIMITED, detail, retry_after)
     if status >= 500:  # noqa: PLR2004 - the same
         return failure(Code.EXCHANGE_UNAVAILABLE, detail, retry_after)

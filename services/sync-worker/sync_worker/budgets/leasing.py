@@ -1,0 +1,215 @@
+"""Keeps this worker's leases of all budgets, and tells the other workers of refusals."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from chassis import metrics
+from chassis.bus.connection import Bus, BusUnavailable
+from chassis.bus.consume import hear
+from contracts import subjects
+from contracts.budgets import BudgetRefused, Leases, Shrunk
+from contracts.wire.envelope import Malformed, decode, encode
+from sync_worker.budgets.bucket import Bucket, BucketMissing, Entry
+from sync_worker.budgets.governor import Governor
+from sync_worker.budgets.line import Line
+from sync_worker.budgets.shares import LEASE_SECONDS, MARGIN_SECONDS, Need, Share, alone, renewed
+from sync_worker.budgets.sizes import merged, refused
+
+# A lease is renewed three times in its life, and sooner while calls wait or a budget is shrunk.
+EVERY_SECONDS = LEASE_SECONDS / 3
+SOON_SECONDS = 1.0
+# Not more often, whatever happens.
+LEAST_SECONDS = 0.2
+TRIES = 8
+# After another worker wrote first: a random wait up to this, longer with each try.
+CONFLICT_SECONDS = 0.02
+SPREAD = 0.2
+
+# Returns the time of the NATS server; None while it is unknown.
+ServerTime = Callable[[], Awaitable[datetime | None]]
+
+log = structlog.get_logger()
+
+
+class Leasing:
+    """Renews the leases of one worker behind an egress address.
+
+    While the bus is away its slices end with their leases. On a bus without the bucket it uses a small fixed
+    share, as if there were seven more workers.
+    """
+
+    def __init__(self, bus: Bus, governor: Governor, group: str, server_time: ServerTime) -> None:
+        self._bus = bus
+        self._governor = governor
+        self._bucket = Bucket(bus, group)
+        self._group = group
+        self._server_time = server_time
+        self._worker = uuid4().hex
+        self._nudges = {key: asyncio.Event() for key in governor.lines}
+        self._refused: dict[str, dict[str, Shrunk]] = {key: {} for key in governor.lines}
+        self._known: dict[str, Leases] = {}
+        self._returning: dict[str, bool] = dict.fromkeys(governor.lines, False)
+        self._state: dict[str, str] = {}
+        governor.on_refusal = self._on_refusal
+        governor.on_shortage = self._nudge
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def declare(self) -> None:
+        """Hear of the refusals that other workers meet."""
+        hear(self._bus, subjects.budget_refused(self._group, "*"), self.on_announcement)
+
+    async def keep(self) -> None:
+        """Renew the leases of all exchanges for as long as the process runs."""
+        await asyncio.gather(*(self._keep(line) for line in self._governor.lines.values()))
+
+    async def on_announcement(self, subject: str, body: bytes) -> None:
+        """Begin no call of a budget that another worker's exchange refused, and read the leases anew."""
+        exchange = subject.rpartition(".")[2]
+        with suppress(Malformed):
+            said: BudgetRefused = decode(body, BudgetRefused)
+            self._governor.pause(exchange, said.budget, said.seconds)
+        if exchange in self._nudges:
+            self._nudge(exchange)
+
+    async def renew(self, line: Line) -> bool:
+        """Renew the lease of one exchange once; return whether the worker may use what it says."""
+        key = line.exchange.key
+        try:
+            await self._renew(line)
+        except BucketMissing as error:
+            self._use_alone(line, str(error))
+        except BusUnavailable as error:
+            # Not every server says that it has no such stream: it may leave the question unanswered.
+            if await self._answers():
+                self._use_alone(line, str(error))
+            else:
+                self._say(key, "away", str(error))
+                self._returning[key] = True
+                return False
+        return True
+
+    async def _keep(self, line: Line) -> None:
+        key = line.exchange.key
+        while True:
+            self._nudges[key].clear()
+            kept = await self.renew(line)
+            short = not kept or line.is_short
+            pause = (SOON_SECONDS if short else EVERY_SECONDS) * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
+            least = pause if short else LEAST_SECONDS
+            await asyncio.sleep(least)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nudges[key].wait(), pause - least)
+
+    async def _renew(self, line: Line) -> None:
+        """Renew by compare and set; raises BucketMissing and BusUnavailable."""
+        key = line.exchange.key
+        need = self._need(line)
+        for attempt in range(1, TRIES + 1):
+            began, now = time.monotonic(), await self._now()
+            entry = self._repaired(key, await self._bucket.read(key), now)
+            shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), self._refused[key])
+            told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
+            budgets = {name: each.budget for name, each in line.slices.items()}
+            leases, shares = renewed(told, self._worker, need, budgets, now)
+            sequence = await self._bucket.write(key, leases, entry.sequence)
+            if sequence is not None:
+                self._use(line, leases, shares, began + LEASE_SECONDS - MARGIN_SECONDS)
+                new = sequence <= len(self._nudges) and not any(need.held.values())
+                if new and leases.settled:  # a new bucket: no worker can have had a lease
+                    await self._bucket.write(key, msgspec.structs.replace(leases, settled=0.0), sequence)
+                    self._nudge(key)
+                return
+            await asyncio.sleep(random.uniform(0.0, CONFLICT_SECONDS * attempt))  # noqa: S311 - jitter
+        raise BusUnavailable("Other workers write their leases all the time.")
+
+    def _repaired(self, key: str, entry: Entry, now: float) -> Entry:
+        """Return the leases as they are, or after a loss of the bucket so that no worker gets more for now.
+
+        Whoever writes the first value can not know the leases that a lost one had.
+        """
+        lost = not entry.leases.workers and not entry.leases.settled
+        if not lost:
+            return entry
+        longest = max(each.budget.seconds for each in self._governor.lines[key].slices.values())
+        return Entry(entry.sequence, Leases(settled=now + LEASE_SECONDS + longest))
+
+    def _need(self, line: Line) -> Need:
+        now = self._governor.clock()
+        return Need(
+            {key: each.busy(now) for key, each in line.slices.items()},
+            {key: each.wants(now) for key, each in line.slices.items()},
+            {key: each.limit or 0 for key, each in line.slices.items()},
+            self._returning[line.exchange.key],
+        )
+
+    def _use(self, line: Line, leases: Leases, shares: dict[str, Share], until: float) -> None:
+        key = line.exchange.key
+        self._returning[key], self._known[key] = False, leases
+        # Another refusal may have come while this value was written.
+        written = {name: each.at for name, each in leases.shrunk.items()}
+        newer = {name: each for name, each in self._refused[key].items() if each.at > written.get(name, 0.0)}
+        self._refused[key] = newer
+        self._governor.apply(key, shares, until)
+        self._say(key, "leased")
+
+    def _use_alone(self, line: Line, reason: str) -> None:
+        self._governor.apply(
+            line.exchange.key,
+            alone({k: e.budget for k, e in line.slices.items()}),
+            time.monotonic() + LEASE_SECONDS,
+        )
+        self._say(line.exchange.key, "alone", reason)
+
+    def _on_refusal(self, exchange: str, budget: str, pause: float | None, used: int) -> None:
+        """Tell the other workers of a refusal, in the bucket and at once."""
+        task = asyncio.create_task(self._tell(exchange, budget, pause, used))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, exchange: str, budget: str, pause: float | None, used: int) -> None:
+        with suppress(BusUnavailable):
+            now = await self._now()
+            known = self._known.get(exchange, Leases())
+            before = merged(self._shrunk(exchange), self._refused[exchange]).get(budget)
+            others = sum(
+                lease.places.get(budget, 0)
+                for name, lease in known.workers.items()
+                if name != self._worker and now < lease.ends
+            )
+            table = self._governor.lines[exchange].slices[budget].budget
+            shrunk = self._refused[exchange][budget] = refused(table, before, now, pause, used + others)
+            body = encode(BudgetRefused(budget, max(0.0, shrunk.until - now)))
+            await self._bus.announce(subjects.budget_refused(self._group, exchange), body)
+        self._nudge(exchange)
+
+    def _shrunk(self, exchange: str) -> Mapping[str, Shrunk]:
+        """Return the shrunk budgets as this worker knew them last; a lost bucket does not."""
+        return self._known.get(exchange, Leases()).shrunk
+
+    def _nudge(self, exchange: str) -> None:
+        self._nudges[exchange].set()
+
+    async def _now(self) -> float:
+        now = await self._server_time()
+        if now is None:
+            raise BusUnavailable("The server's time is not known.")
+        return now.timestamp()
+
+    async def _answers(self) -> bool:
+        return await self._bus.ready() and await self._server_time() is not None
+
+    def _say(self, exchange: str, state: str, reason: str = "") -> None:
+        """Log and show whether this worker has a lease."""
+        metrics.BUDGET_LEASED.labels(exchange).set(state == "leased")
+        if self._state.get(exchange) != state:
+            self._state[exchange] = state
+            level = log.info if state == "leased" else log.warning
+            level(f"budgets_{state}", exchange=exchange, **({"reason": reason} if reason else {}))

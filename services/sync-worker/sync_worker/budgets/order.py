@@ -1,0 +1,42 @@
+"""The order in which calls go: a person's sync first, then verifications, the schedule, and prices. Pure."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Order(IntEnum):
+    """The ranks of work; a smaller one goes first."""
+
+    PERSON = 0
+    VERIFY = 1
+    SCHEDULED = 2
+    PRICES = 3
+
+    @property
+    def waits(self) -> bool:
+        """Return whether this work leaves a part of each budget to persons."""
+        return self >= Order.SCHEDULED
+
+
+class Turn(NamedTuple):
+    """The rank of a piece of work, and its place among those of its rank: of two the smaller goes first."""
+
+    order: Order
+    number: float = 0.0
+
+
+FIRST = Turn(Order.PERSON)
+TURN: ContextVar[Turn] = ContextVar("turn", default=FIRST)
+
+
+@contextmanager
+def in_turn(turn: Turn) -> Iterator[None]:
+    """Give all calls of this context their place."""
+    token = TURN.set(turn)
+    try:
+        yield
+    finally:
+        TURN.reset(token)

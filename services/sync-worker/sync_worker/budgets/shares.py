@@ -1,0 +1,120 @@
+"""The parts of budgets that workers lease: fair by the work that waits, and never more than there is. Pure.
+
+A budget consists of places, each for a weight of 1. A place is used again only after the window that follows
+the end of the call in it, so that the exchange counts no more calls than places, whatever their latency.
+"""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from contracts.budgets import MAX_WORKERS, Lease, Leases, Shrunk
+from contracts.exchanges.types import Budget
+from sync_worker.budgets.sizes import is_over, paused, size_at
+
+# A worker that is not heard of for so long has died: others take its places.
+LEASE_SECONDS = 12.0
+# A worker begins no call in the last second of its lease.
+MARGIN_SECONDS = 1.0
+# A worker without work holds this share of a budget, so that its first call need not wait.
+IDLE_SHARE = 8
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Of one worker, by budget: the weight in use and that it could use, and its places of the last lease.
+
+    After an outage a worker is `returning`: it begins at half of these places.
+    """
+
+    busy: Mapping[str, int] = {}
+    wants: Mapping[str, int] = {}
+    held: Mapping[str, int] = {}
+    returning: bool = False
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What a worker may use of a budget; None for a budget without a limit. `size` is the whole budget."""
+
+    places: int | None
+    size: int | None
+    pause: float = 0.0
+
+
+def fair(size: int, wants: Mapping[str, int]) -> dict[str, int]:
+    """Divide a size among workers: no one gets more than it wants while another wants more than it gets."""
+    left, shares = size, {}
+    for rank, (worker, want) in enumerate(sorted(wants.items(), key=lambda each: (each[1], each[0]))):
+        shares[worker] = min(want, left // (len(wants) - rank))
+        left -= shares[worker]
+    return shares
+
+
+def renewed(
+    leases: Leases, worker: str, need: Need, budgets: Mapping[str, Budget], now: float
+) -> tuple[Leases, dict[str, Share]]:
+    """Return the leases with a new one for a worker, and its share of each budget."""
+    kept = {name: lease for name, lease in leases.workers.items() if _counts(lease, budgets.values(), now)}
+    others = {name: lease for name, lease in kept.items() if name != worker}
+    shares, places, wants = dict[str, Share](), dict[str, int](), dict[str, int]()
+    for key, budget in budgets.items():
+        shrunk = leases.shrunk.get(key)
+        size, pause = size_at(budget, shrunk, now), paused(shrunk, now)
+        wants[key], places[key] = need.wants.get(key, 0), need.busy.get(key, 0)
+        if size is None:
+            shares[key] = Share(None, None, pause)
+            continue
+        free = max(0, size - _taken(others, budget, now))
+        mine = min(_target(size, worker, _wants(others, key, now) | {worker: wants[key]}), free)
+        if need.returning:
+            mine = min(mine, max(1, need.held.get(key, 0) // 2))
+        if now < leases.settled:
+            mine = min(mine, max(need.held.get(key, 0), size // IDLE_SHARE, 1))
+        shares[key] = Share(mine, size, pause)
+        # Places in use stay taken until their calls do not count any more.
+        places[key] = max(mine, places[key])
+    if len(others) >= MAX_WORKERS:
+        return leases, {key: Share(0, share.size, share.pause) for key, share in shares.items()}
+    lease = Lease(now + LEASE_SECONDS, places, wants)
+    shrunk_still = _still(leases.shrunk, budgets, now)
+    return Leases({**others, worker: lease}, shrunk_still, leases.settled), shares
+
+
+def alone(budgets: Mapping[str, Budget]) -> dict[str, Share]:
+    """Return the shares of a worker that knows of no other, as a bus without the bucket forces it to.
+
+    It counts as if there were seven more.
+    """
+    return {
+        key: Share(max(1, budget.most // IDLE_SHARE), budget.most) if budget.most else Share(None, None)
+        for key, budget in budgets.items()
+    }
+
+
+def _wants(others: Mapping[str, Lease], key: str, now: float) -> dict[str, int]:
+    """Return the weight that each other worker that lives wants of a budget."""
+    return {name: lease.wants.get(key, 0) for name, lease in others.items() if now < lease.ends}
+
+
+def _target(size: int, worker: str, wants: Mapping[str, int]) -> int:
+    """Return the fair part of a worker among all; each gets a bit, so that its first call need not wait."""
+    least = min(-(-size // IDLE_SHARE), size // len(wants))
+    return fair(size, {name: max(want, least) for name, want in wants.items()})[worker]
+
+
+def _taken(others: Mapping[str, Lease], budget: Budget, now: float) -> int:
+    """Return the places of a budget that others have, or that count until their window has passed."""
+    return sum(
+        lease.places.get(budget.key, 0) for lease in others.values() if now < lease.ends + budget.seconds
+    )
+
+
+def _counts(lease: Lease, budgets: Collection[Budget], now: float) -> bool:
+    longest = max((each.seconds for each in budgets), default=0.0)
+    return now < lease.ends + longest
+
+
+def _still(shrunk: Mapping[str, Shrunk], budgets: Mapping[str, Budget], now: float) -> dict[str, Shrunk]:
+    """Return the shrunk budgets that have not had their size back for long."""
+    return {
+        key: each for key, each in shrunk.items() if key in budgets and not is_over(budgets[key], each, now)
+    }
