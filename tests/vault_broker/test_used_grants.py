@@ -114,7 +114,7 @@ async def test_a_batch_is_not_handed_out_whose_sync_ends_while_the_vault_signs(
     grant = callers.gateway.grant(credential, sync_purpose(sync_id))
     signing = asyncio.create_task(handlers.authorize(encode(callers.worker.request(credential, grant))))
     await asyncio.sleep(0)  # the broker is calling the vault now
-    await handlers.on_recorded(subjects.recorded(sync_id))
+    await handlers.on_recorded(subjects.recorded(sync_id), b"")
 
     with pytest.raises(Failure, match="has ended"):
         await signing

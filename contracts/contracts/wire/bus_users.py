@@ -114,13 +114,14 @@ GATEWAY = User(
         *_watching(STREAMS, *SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS),
         *OPERATING,
     ),
-    subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
+    subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL, subjects.SYNC_WAITING_ALL),
 )
 SYNC_WORKER = User(
     "sync-worker",
     publish=(
         subjects.SYNC_COMPLETED_ALL,
         subjects.SYNC_FAILED_ALL,
+        subjects.SYNC_WAITING_ALL,
         subjects.DEAD_LETTERS_ALL,
         subjects.AUTHORIZE,
         subjects.PRICES_READ_ALL,

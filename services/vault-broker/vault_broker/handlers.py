@@ -142,7 +142,7 @@ class Handlers:
                 self._ended.check(grant)  # its end may have been announced meanwhile
             return _sealed(SignedReads(reads), request)
 
-    async def on_recorded(self, subject: str) -> None:
+    async def on_recorded(self, subject: str, _body: bytes) -> None:
         """Stop signing for a sync whose outcome is in the database."""
         sync_id = subjects.recorded_sync(subject)
         if sync_id is not None:

@@ -35,7 +35,7 @@ async def answer(body: bytes) -> msgspec.Struct:
     return Destroyed()
 
 
-async def ignore(subject: str) -> None:
+async def ignore(subject: str, body: bytes) -> None:
     """Accept an announcement."""
 
 

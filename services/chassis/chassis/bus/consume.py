@@ -59,12 +59,12 @@ def consume(  # noqa: PLR0913 - a consumer, and what becomes of its messages
     bus.pulls.append(pull)
 
 
-def listen(bus: Bus, subject: str, handler: Callable[[str], Awaitable[None]]) -> None:
-    """Declare a subscriber for announcements, which may be lost; the handler receives each subject."""
+def listen(bus: Bus, subject: str, handler: Callable[[str, bytes], Awaitable[None]]) -> None:
+    """Declare a subscriber for announcements, which may be lost; the handler gets subject and body."""
     subscriber: Any = bus.broker.subscriber(subject, ack_policy=AckPolicy.MANUAL, no_reply=True)
 
     async def on_announcement(message: NatsMessage) -> None:
-        await handler(message.raw_message.subject)
+        await handler(message.raw_message.subject, message.raw_message.data)
 
     subscriber(on_announcement)
 
