@@ -25,7 +25,7 @@ from contracts.credentials import (
 )
 from contracts.events import AccountPaused, AccountResumed, AccountSynced, PortfolioChanged
 from contracts.prices import PricesRead, PricesRequested
-from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested
+from contracts.syncs import SyncCompleted, SyncFailed, SyncRequested, SyncWaiting
 
 Kind = type[msgspec.Struct]
 
@@ -34,6 +34,7 @@ NAMES: Mapping[Kind, str] = {
     SyncRequested: "sync.requested.v1",
     SyncCompleted: "sync.completed.v1",
     SyncFailed: "sync.failed.v1",
+    SyncWaiting: "sync.waiting.v1",
     PricesRequested: "prices.requested.v1",
     PricesRead: "prices.read.v1",
     AccountSynced: "account.synced.v1",
@@ -162,6 +163,14 @@ CARDS = (
         ("gateway",),
         "At least once, to one gateway; the stream keeps the last one of each exchange.",
         f"{UNORDERED} `read_at` tells which is newer.",
+    ),
+    Card(
+        subjects.sync_waiting("{exchange}"),
+        SyncWaiting,
+        "sync-worker",
+        ("sync-worker",),
+        ("gateway",),
+        AT_MOST_ONCE,
     ),
     Card(
         subjects.recorded("{sync_id}"),

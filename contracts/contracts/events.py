@@ -41,7 +41,8 @@ class AccountSynced(msgspec.Struct, frozen=True):
     """The public fact that the outcome of a sync is recorded; it carries no amounts.
 
     `rights_unproven` says that the worker read wallets but could not read the rights of the key. `cause` is
-    `schedule` for a sync that the schedule opened.
+    `schedule` for a sync that the schedule opened. `retry_at` is when the exchange may answer again, if that
+    is known.
     """
 
     sync_id: UUID
@@ -55,6 +56,7 @@ class AccountSynced(msgspec.Struct, frozen=True):
     error_code: CodeText | None = None
     rights_unproven: bool = False
     cause: Cause = Cause.PERSON
+    retry_at: AwareTime | None = None
 
 
 class AssetChanged(msgspec.Struct, frozen=True):

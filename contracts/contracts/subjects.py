@@ -13,6 +13,7 @@ SYNC_COMPLETED_ALL = "butler.sync.completed.*"
 SYNC_FAILED_ALL = "butler.sync.failed.*"
 PRICES_REQUESTED_ALL = "butler.prices.requested.*"
 PRICES_READ_ALL = "butler.prices.read.*"
+SYNC_WAITING_ALL = "butler.sync.waiting.*"
 RECORDED_ALL = "butler.gateway.recorded.*"
 ACCOUNT_EVENTS_ALL = "butler.account.>"
 PORTFOLIO_EVENTS_ALL = "butler.portfolio.>"
@@ -48,6 +49,11 @@ def sync_completed(exchange: str) -> str:
 def sync_failed(exchange: str) -> str:
     """Return the subject of one exchange's failed outcomes."""
     return f"butler.sync.failed.{exchange}"
+
+
+def sync_waiting(exchange: str) -> str:
+    """Return the subject on which a worker announces that a sync waits for one exchange."""
+    return f"butler.sync.waiting.{exchange}"
 
 
 def prices_requested(exchange: str) -> str:

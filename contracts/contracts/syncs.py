@@ -185,6 +185,8 @@ class WalletRead(msgspec.Struct, frozen=True):
             raise ValueError("a wallet that was read has balances and as_of")
 
 
+# Seconds after which the exchange may answer again, a day at most.
+RetryAfter = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 FurtherWallets = Annotated[tuple[WalletRead, ...], msgspec.Meta(max_length=16)]
 
 
@@ -210,7 +212,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` is that of SyncCompleted.
+    `further` is that of SyncCompleted. `retry_after` is set if the exchange named the time, or the worker
+    knows it: a sync that begins earlier would fail alike.
     """
 
     sync_id: UUID
@@ -223,6 +226,7 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     grant: GrantText | None = None
     rights: Rights | None = None
     further: FurtherWallets = ()
+    retry_after: RetryAfter | None = None
 
     @property
     def status(self) -> str:
@@ -231,6 +235,14 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 SyncOutcome = SyncCompleted | SyncFailed
+
+
+class SyncWaiting(msgspec.Struct, frozen=True):
+    """A worker tries a sync again in so many seconds, because the exchange lets it wait for this reason."""
+
+    sync_id: UUID
+    error_code: CodeText
+    seconds: RetryAfter
 
 
 def status_of(wallets: tuple[WalletRead, ...]) -> Status:

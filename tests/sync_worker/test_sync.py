@@ -25,6 +25,7 @@ from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (
     MAX_DELAY,
     MAX_DELIVERIES,
+    MAX_RETRY_AFTER,
     MAX_TRIES,
     OF_ONE_WALLET,
     OWN_PARTS,
@@ -35,6 +36,7 @@ from sync_worker.sync import (
     next_try,
     nothing_read,
     outcome,
+    waits_for,
 )
 from sync_worker.verdicts import unread
 from tests.sync_worker.wording import NOW, a_request, complete, failed
@@ -65,6 +67,36 @@ def test_the_wait_that_the_exchange_asks_for_is_kept() -> None:
     assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 1.2) == 12.0
     assert next_try(reading(Code.RATE_LIMITED, retry_after=10.0), Attempt(1), 120, 0.8) == 10.0
     assert next_try(reading(Code.RATE_LIMITED, retry_after=1.0), Attempt(3), 120, 1.0) == 8.0
+
+
+def test_an_exchange_that_is_closed_beyond_the_deadline_names_the_time_of_the_next_sync() -> None:
+    """A day at most; another fault names none, and neither does a sync that read something."""
+    for code in (Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE):
+        said = outcome(a_request(), OKX, reading(code, code, retry_after=600.0), 1)
+        assert isinstance(said, SyncFailed)
+        assert (said.error_code, said.retry_after) == (code, 600.0)
+    far = outcome(a_request(), OKX, reading(Code.RATE_LIMITED, Code.RATE_LIMITED, retry_after=1e6), 1)
+    other = outcome(a_request(), OKX, reading(Code.EXCHANGE_TIMEOUT, Code.EXCHANGE_TIMEOUT, 600.0), 1)
+    assert isinstance(far, SyncFailed)
+    assert isinstance(other, SyncFailed)
+    assert (far.retry_after, other.retry_after) == (MAX_RETRY_AFTER, None)
+    assert isinstance(outcome(a_request(), OKX, reading(None, Code.RATE_LIMITED, 600.0), 1), SyncCompleted)
+
+
+@pytest.mark.parametrize(
+    ("codes", "cause"),
+    [
+        ((Code.EXCHANGE_TIMEOUT, Code.RATE_LIMITED), Code.RATE_LIMITED),
+        ((None, Code.EXCHANGE_UNAVAILABLE), Code.EXCHANGE_UNAVAILABLE),
+        ((Code.VAULT_UNAVAILABLE, Code.RATE_LIMITED), None),
+        ((None, Code.INTERNAL_ERROR), None),
+    ],
+)
+def test_a_sync_waits_for_its_exchange_only_if_that_is_the_cause(
+    codes: tuple[Code | None, Code], cause: Code | None
+) -> None:
+    """Not for a part of ours, and not for a fault that no try mends."""
+    assert waits_for(reading(*codes)) == cause
 
 
 def test_a_try_that_does_not_fit_before_the_deadline_is_not_made() -> None:

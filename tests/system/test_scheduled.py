@@ -1,11 +1,13 @@
 """Accounts are synced by themselves, with the real services."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from deploy.local.stack import Stack
+from tests.conformance.simulated import Admin
 from tests.joining import joined
 from tests.system.gateways import another_gateway
 from tests.system.person import Person
@@ -83,3 +85,33 @@ async def test_a_sync_of_a_moment_ago_answers_the_next_request(stack: Stack, per
     assert first["cached"] is False
     assert again == first | {"cached": True}
     assert (fresh["sync_id"] != first["sync_id"], fresh["cached"], fresh["success"]) == (True, False, True)
+
+
+async def test_a_sync_says_that_it_waits_for_the_exchange(person: Person, admin: Admin) -> None:
+    """Until when and why; an exchange that is closed for longer than its deadline names the next time."""
+    account = await person.connect("plain")
+    path = f"/accounts/{account['id']}"
+    refused = {"fault": "refusal", "code": "50011", "status": 429}
+    await admin.put("plain", "account/balance", refused | {"retry_after": 6, "times": 1})
+    sync = (await person.client.post(f"{path}/sync", headers={"Prefer": "respond-async"})).json()
+    shown: dict[str, Any] = sync
+
+    async def waits() -> bool:
+        nonlocal shown
+        shown = await person.get(f"/syncs/{sync['sync_id']}")
+        return shown["waiting_for_exchange"] is not None
+
+    await until(waits)
+    assert (shown["status"], shown["waiting_for_exchange"]["error_code"]) == ("queued", "rate_limited")
+    assert shown["waiting_for_exchange"]["until"] > shown["requested_at"]
+    joined_sync = await person.post(f"{path}/sync")
+    assert (joined_sync["sync_id"], joined_sync["success"]) == (sync["sync_id"], True)
+    assert (joined_sync["waiting_for_exchange"], joined_sync["retry_at"]) == (None, None)
+    for read in ("account/balance", "asset/balances"):
+        await admin.put("plain", read, refused | {"retry_after": 3000})
+
+    closed = await person.post(f"{path}/sync")
+
+    assert (closed["status"], closed["error_code"]) == ("failed", "rate_limited")
+    ended, again = (datetime.fromisoformat(closed[key]) for key in ("finished_at", "retry_at"))
+    assert again - ended == timedelta(seconds=3000)

@@ -115,7 +115,7 @@ GATEWAY = User(
         *_watching(STREAMS, *SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS),
         *OPERATING,
     ),
-    subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL),
+    subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL, subjects.SYNC_WAITING_ALL),
 )
 # A worker gets and puts the leases of workers, which it compares and sets by sequence. It cannot read or
 # change another bucket, nor delete from this one.
@@ -125,6 +125,7 @@ SYNC_WORKER = User(
     publish=(
         subjects.SYNC_COMPLETED_ALL,
         subjects.SYNC_FAILED_ALL,
+        subjects.SYNC_WAITING_ALL,
         subjects.DEAD_LETTERS_ALL,
         subjects.AUTHORIZE,
         subjects.PRICES_READ_ALL,

@@ -15,7 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from chassis.bus.connection import Bus
-from chassis.bus.consume import consume, listen
+from chassis.bus.consume import consume, hear, listen
 from chassis.bus.contact import Contact
 from chassis.bus.gate import Gate
 from chassis.bus.inspection import nats_clock
@@ -97,6 +97,7 @@ from gateway.syncs.requests import Requests
 from gateway.syncs.schedule import Scheduler
 from gateway.syncs.sweeper import Patience, Sweeper
 from gateway.syncs.waiters import Waiters
+from gateway.syncs.waiting import ExchangeWaits
 
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
@@ -138,6 +139,7 @@ class Provided:
     deleting: Deleting
     requests: Requests
     waiters: Waiters
+    waiting: ExchangeWaits
     readings: Readings
     allowed: Limits
     ready: Ready
@@ -216,6 +218,7 @@ def composed(
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, terms_of(settings), allowed),
         waiters=waiters,
+        waiting=heard_waits(bus),
         readings=readings,
         allowed=allowed,
         ready=Ready(checks),
@@ -224,13 +227,19 @@ def composed(
     return provided, {
         "relay": relay.run(),
         "sweeper": Sweeper(pool, relay, key, patience, Progress(bus)).run(),
-        "destroyer": destroyer.run(),
         **unasked(settings, pool, bus, relay, destroyer),
         "deleting": provided.deleting.run(),
         "waiters": waiters.poll(),
         "gate": gate.watch(),
         **(observing | pricing),
     }
+
+
+def heard_waits(bus: Bus) -> ExchangeWaits:
+    """Create what knows the syncs that wait for their exchange."""
+    waits = ExchangeWaits()
+    hear(bus, subjects.SYNC_WAITING_ALL, waits.on_waiting)
+    return waits
 
 
 def terms_of(settings: Settings) -> Terms:
@@ -245,6 +254,7 @@ def unasked(
     """Return the background tasks that need no request: due syncs, checks of keys, and housekeeping."""
     terms = terms_of(settings)
     return {
+        "destroyer": destroyer.run(),
         "reverifier": Reverifier(pool, bus, relay, destroyer, terms.key).run(),
         "scheduler": Scheduler(pool, bus, relay, terms, settings.scheduled_waiting).run(),
         "unsynced_keys": UnsyncedKeys(pool, bus, relay, terms.key).run(),

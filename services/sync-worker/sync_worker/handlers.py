@@ -15,7 +15,7 @@ from chassis.bus.respond import respond
 from contracts import subjects
 from contracts.credentials import Verified, VerifiedRights, Verify
 from contracts.faults import Code, Failure, failure
-from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested
+from contracts.syncs import READ, SyncFailed, SyncOutcome, SyncRequested, SyncWaiting
 from contracts.wire.envelope import Malformed, attributes, decode, encode
 from contracts.wire.grants import grant_mark
 from contracts.wire.outcomes import apart
@@ -25,7 +25,15 @@ from sync_worker.budgets.order import Order, Turn, in_turn
 from sync_worker.errors import ClocksDisagree, ExchangeTimeout
 from sync_worker.exchanges.types import Connector
 from sync_worker.outages import Outages
-from sync_worker.sync import Attempt, Reading, meets_outage, next_try, nothing_read, outcome
+from sync_worker.sync import (
+    Attempt,
+    Reading,
+    meets_outage,
+    next_try,
+    nothing_read,
+    outcome,
+    waits_for,
+)
 from sync_worker.timing import Left, Timing
 
 QUEUE = "sync-worker"
@@ -74,7 +82,7 @@ class Handlers:
             ends = started + left.seconds
             with in_turn(_turn(delivery)):
                 reading = await self._try(exchange, request, left)
-            self._try_later(request, reading, delivery, ends - time.monotonic())
+            await self._try_later(request, reading, delivery, ends - time.monotonic())
             said = outcome(request, exchange.exchange, reading, delivery.attempt)
             span.say(status=said.status)
             await self._publish(said)
@@ -107,7 +115,9 @@ class Handlers:
         except Failure as fault:
             return nothing_read(exchange.exchange, fault)
 
-    def _try_later(self, request: SyncRequested, reading: Reading, delivery: Delivery, left: float) -> None:
+    async def _try_later(
+        self, request: SyncRequested, reading: Reading, delivery: Delivery, left: float
+    ) -> None:
         """Raise RetryLater if another try could read more before the deadline."""
         attempt = Attempt(delivery.attempt, self._outages.of(delivery.message_id))
         delay = next_try(reading, attempt, left, random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
@@ -118,7 +128,14 @@ class Handlers:
         faults = [*(read.error_code for read in reading.wallets), reading.rights_code]
         codes = sorted({str(code) for code in faults if code})
         log.debug("trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay)
+        if (cause := waits_for(reading)) is not None:
+            await self._announce(request.exchange, SyncWaiting(request.sync_id, cause, delay))
         raise RetryLater(delay, ", ".join(codes))
+
+    async def _announce(self, exchange: str, said: SyncWaiting) -> None:
+        """Tell the gateways that a sync waits for its exchange; they may miss it."""
+        headers = attributes(said, self._bus.service)
+        await self._bus.announce(subjects.sync_waiting(exchange), encode(said), headers)
 
     async def _publish(self, said: SyncOutcome) -> None:
         """Publish an outcome; raises BusUnavailable, after which the request is redelivered."""

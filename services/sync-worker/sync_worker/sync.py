@@ -35,6 +35,16 @@ OF_ONE_WALLET = frozenset({Code.ACCOUNT_RESTRICTED, Code.COMPLIANCE_REQUIRED})
 FORGOTTEN = failure(Code.INTERNAL_ERROR)
 # The longest delay of a redelivery.
 MAX_DELAY = 60.0
+# Faults of the exchange that end by themselves: for the first of them, a sync waits.
+OF_EXCHANGE = (
+    Code.RATE_LIMITED,
+    Code.EXCHANGE_UNAVAILABLE,
+    Code.EXCHANGE_UNREACHABLE,
+    Code.EXCHANGE_TIMEOUT,
+)
+# A sync fails with the time of the next try for these.
+CLOSED = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE})
+MAX_RETRY_AFTER = 86400.0
 # Below MAX_DELAY, because jitter adds up to a fifth.
 LONGEST_BACKOFF = 50.0
 
@@ -84,6 +94,12 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
     return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
 
 
+def waits_for(reading: Reading) -> Code | None:
+    """Return the fault of the exchange for which a sync is tried again; None if another part is the cause."""
+    codes = _failures(reading)
+    return None if meets_outage(reading) else next((code for code in OF_EXCHANGE if code in codes), None)
+
+
 def _outage_backoff(deliveries: int, seconds_left: float) -> float:
     """Return the seconds to wait for a part of ours, so that the deliveries last until the deadline.
 
@@ -130,26 +146,29 @@ def _backoff(codes: set[str], tries: int) -> float:
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Return the outcome of a sync; one too large to send becomes too_many_assets."""
-    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
+    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading)
     if len(encode(apart(said))) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
         unsendable = Reading(tuple(wallets))
-        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading.rights)
+        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading)
     return said
 
 
 def _outcome(
-    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
+    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, reading: Reading
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, reading.rights)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
+    said = SyncFailed(*named, code, words, wallets, attempt, request.grant, reading.rights)
+    if code not in CLOSED or reading.retry_after is None:
+        return said
+    return msgspec.structs.replace(said, retry_after=min(reading.retry_after, MAX_RETRY_AFTER))
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:

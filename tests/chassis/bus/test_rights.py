@@ -35,6 +35,7 @@ SPEAKERS = {
     subjects.sync_scheduled("okx"): {"gateway"},
     subjects.sync_completed("okx"): {"sync-worker", "gateway"},  # the gateway replays dead letters
     subjects.sync_failed("okx"): {"sync-worker", "gateway"},
+    subjects.sync_waiting("okx"): {"sync-worker"},
     subjects.prices_requested("okx"): {"gateway"},
     subjects.prices_read("okx"): {"sync-worker"},
     subjects.AUTHORIZE: {"sync-worker"},

@@ -16,7 +16,7 @@ from gateway.accounts.submission import check_region, read_fields
 from gateway.advice import Advice
 from gateway.errors import Faulted, GatewayError
 from gateway.http.replays import REPEATED, replayed_sync
-from gateway.http.views import sync_view
+from gateway.http.sync_views import sync_view
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.syncs import Sync
 

@@ -15,7 +15,8 @@ from contracts.syncs import SyncCompleted, SyncFailed, SyncOutcome, Totals, Unre
 from contracts.values import Balance
 from contracts.wire.envelope import Malformed, decode, encode
 from gateway.accounts.look import find_held
-from gateway.http.views import balances_view, sync_view
+from gateway.http.sync_views import sync_view
+from gateway.http.views import balances_view
 from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.verdicts import ending, wallet_reads
 from gateway.rows.accounts import Account

@@ -1,6 +1,6 @@
 """Outcomes, keys and users move the schedule of an account in the database."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +17,7 @@ from gateway.errors import InvalidInput, NotFound
 from gateway.rows.accounts import Account
 from gateway.rows.schedules import Schedule
 from gateway.rows.syncs import Sync
-from gateway.store import accounts
+from gateway.store import accounts, syncs
 from gateway.store.pool import Pool
 from tests.gateway.accounts.test_pause import READ_ONLY, TRADING, becoming_live, replaced, synced
 from tests.gateway.conftest import opened
@@ -80,6 +80,25 @@ async def test_failures_wait_longer_and_a_success_ends_that(
 
     assert (await schedule_of(pool, account)).failures == 0
     assert await due_in(database, account) <= 1.1 * HOUR
+
+
+async def test_a_closed_exchange_says_when_its_syncs_are_due(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """The account is due then, the sync shows the time, and the next failure waits as the first one."""
+    sync = await scheduled(pool, database, account)
+    said = SyncFailed(sync.id, account.id, "okx", Code.RATE_LIMITED, "closed", retry_after=7200.0)
+
+    await recorded(pool, said)
+
+    async with pool.transaction() as connection:
+        (shown,) = await syncs.list_syncs(connection, account.id, None, 1)
+        found = await syncs.find_with_stand(connection, account.user_id, sync.id)
+    assert found is not None
+    assert shown.finished_at is not None
+    assert shown.retry_at == found[0].retry_at == shown.finished_at + timedelta(hours=2)
+    assert 7190 <= await due_in(database, account) <= 7200 + HOUR / 10
+    assert (await schedule_of(pool, account)).failures == 0
 
 
 async def test_a_fault_of_the_key_stops_the_schedule_until_another_key_is_there(

@@ -72,6 +72,22 @@ def test_a_fault_of_an_earlier_key_or_of_a_paused_account_stops_nothing() -> Non
     assert (move.failures, move.stopped) == (1, None)
 
 
+@given(st.floats(0, 200_000), st.integers(300, 86400), st.integers(0, 9))
+def test_a_sync_that_a_closed_exchange_refused_is_due_when_that_ends(
+    seconds: float, interval: int, failures: int
+) -> None:
+    """Never earlier, spread over a tenth of the interval, in a day at most; no failure is counted."""
+    result = Result(Status.FAILED, Code.RATE_LIMITED, scheduled=True, of_key=True, retry_after=seconds)
+
+    move = moved(pace(failures, interval=interval), result)
+
+    assert move is not None
+    assert move.wait is not None
+    assert (move.failures, move.stopped, move.sooner) == (failures, None, False)
+    assert min(seconds, LONGEST_SECONDS) <= move.wait <= min(seconds + interval / 10, LONGEST_SECONDS)
+    assert moved(pace(interval=None), result) == Move(ID, 0, None, None)
+
+
 def test_failed_syncs_of_a_person_do_not_slow_the_schedule() -> None:
     """A person who tries again and again during an outage delays nothing."""
     assert moved(pace(), failed(Code.EXCHANGE_TIMEOUT, scheduled=False)) is None

@@ -272,10 +272,10 @@ class Bus:
         metrics.PUBLISH_FAILURES.labels(stream).inc()
         raise refused(f"The stream {stream} did not confirm a message ({trouble}).")
 
-    async def announce(self, subject: str, body: bytes = b"") -> None:
+    async def announce(self, subject: str, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         """Send a message that may be lost."""
         with suppress(Error, BusUnavailable):
-            await self.client.publish(subject, body)
+            await self.client.publish(subject, body, headers=headers)
 
     async def request(
         self,

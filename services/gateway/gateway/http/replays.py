@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.faults import fault_of
 from contracts.remedies import Remedy, Standing
-from gateway.http.views import BatchView, SyncView
+from gateway.http.sync_views import BatchView, SyncView
 from gateway.rows.pauses import Stand
 
 REPEATED = "This is the answer of an earlier request with the same Idempotency-Key; nothing was read anew."

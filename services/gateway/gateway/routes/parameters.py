@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from gateway.identity.tokens import SignedIn
 from gateway.rows.restores import Restore
 from gateway.store.pool import Pool
+from gateway.syncs.waiting import ExchangeWaits
 
 SignedInRequest = Request[SignedIn, Any, Any]
 AnyRequest = Request[Any, Any, Any]
@@ -17,6 +18,8 @@ Database = NamedDependency[Pool]
 Egress = NamedDependency[tuple[str, ...]]
 # The last restore of the database from a backup; the parameter's name is `restored`.
 Restored = NamedDependency[Restore | None]
+# The syncs that wait for their exchange; the parameter's name is `waiting`.
+Waiting = NamedDependency[ExchangeWaits]
 A_DAY = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
 # Texts, because Litestar reads the value `null` of an optional day as no value.
 FirstDay = Annotated[

@@ -18,7 +18,7 @@ from gateway.http.prefer import wait_seconds
 from gateway.http.rate_limits import COUNTED, RATE_LIMIT, documented_header
 from gateway.http.replays import replayed_batch, replayed_sync
 from gateway.http.situations import Doing
-from gateway.http.views import BatchView, SyncPage, SyncView, batch_view, sync_view
+from gateway.http.sync_views import BatchView, SyncPage, SyncView, batch_view, sync_view
 from gateway.routes.parameters import (
     Database,
     Egress,
@@ -26,6 +26,7 @@ from gateway.routes.parameters import (
     LastDay,
     Restored,
     SignedInRequest,
+    Waiting,
     client_address,
 )
 from gateway.rows.pauses import Stand
@@ -98,6 +99,7 @@ async def sync_account(
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
     egress: Egress,
+    waiting: Waiting,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     *,
@@ -117,7 +119,7 @@ async def sync_account(
         sync, stand = ended, Stand()
     else:
         sync, stand = await look.find_sync(pool, request.user.id, sync_id)
-    view = sync_view(sync, egress, stand)
+    view = sync_view(sync, egress, stand, waits=waiting)
     view = replayed_sync(view, stand) if accepted.replayed else view
     view = msgspec.structs.replace(view, cached=accepted.cached)
     if view.success is None:
@@ -140,6 +142,7 @@ async def sync_all(
     requests: NamedDependency[Requests],
     waiters: NamedDependency[Waiters],
     egress: Egress,
+    waiting: Waiting,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[BatchView]:
@@ -154,7 +157,7 @@ async def sync_all(
     members, _ = await look.find_batch(pool, user_id, batch_id)
     await waiters.wait(user_id, [sync.id for sync in members], wait_seconds(prefer))
     ended, stands = await look.find_batch(pool, user_id, batch_id)
-    view = batch_view(batch_id, ended, egress, stands)
+    view = batch_view(batch_id, ended, egress, stands, waits=waiting)
     view = replayed_batch(view, stands) if accepted.replayed else view
     if view.pending:
         location = {"Location": f"/api/v1/sync-batches/{batch_id}"}
@@ -164,20 +167,30 @@ async def sync_all(
 
 @get("/syncs/{sync_id:uuid}", responses=documented(401, 404), tags=["syncs"])
 async def show_sync(
-    sync_id: UUID, request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
+    sync_id: UUID,
+    request: SignedInRequest,
+    pool: Database,
+    egress: Egress,
+    restored: Restored,
+    waiting: Waiting,
 ) -> SyncView:
     """Show a sync."""
     sync, stand = await look.find_sync(pool, request.user.id, sync_id)
-    return sync_view(sync, egress, stand, restored)
+    return sync_view(sync, egress, stand, restored, waiting)
 
 
 @get("/sync-batches/{batch_id:uuid}", responses=documented(401, 404), tags=["syncs"])
 async def show_batch(
-    batch_id: UUID, request: SignedInRequest, pool: Database, egress: Egress, restored: Restored
+    batch_id: UUID,
+    request: SignedInRequest,
+    pool: Database,
+    egress: Egress,
+    restored: Restored,
+    waiting: Waiting,
 ) -> BatchView:
     """Show the syncs of one sync-all."""
     members, stands = await look.find_batch(pool, request.user.id, batch_id)
-    return batch_view(batch_id, members, egress, stands, restored)
+    return batch_view(batch_id, members, egress, stands, restored, waits=waiting)
 
 
 @get("/accounts/{account_id:uuid}/syncs", responses=documented(400, 401, 404), tags=["syncs"])
@@ -187,6 +200,7 @@ async def list_syncs(
     pool: Database,
     egress: Egress,
     restored: Restored,
+    waiting: Waiting,
     limit: Limit = 20,
     cursor: Cursor = None,
     cause: Only = None,
@@ -194,7 +208,7 @@ async def list_syncs(
     """List the syncs of an account, newest first; `cursor` is the `next_cursor` of the previous page."""
     asked = look.Asked(UUID(cursor) if cursor else None, limit, Cause(cause) if cause else None)
     page = await look.list_syncs(pool, request.user.id, account_id, asked)
-    items = tuple(sync_view(sync, egress, page.stand, restored) for sync in page.syncs)
+    items = tuple(sync_view(sync, egress, page.stand, restored, waiting) for sync in page.syncs)
     return SyncPage(items, items[-1].sync_id if page.more else None)
 
 

@@ -44,7 +44,8 @@ class WalletVerdict(ReadDetail, frozen=True):
 class Sync(msgspec.Struct, frozen=True):
     """A sync as stored; `wallets` is empty until the sync ends.
 
-    `rights_unproven` is true if it read wallets but not the rights of the key.
+    `rights_unproven` is true if it read wallets but not the rights of the key. `retry_at` is when the
+    exchange may answer again, if the worker knew.
     """
 
     id: UUID
@@ -63,6 +64,7 @@ class Sync(msgspec.Struct, frozen=True):
     wallets: tuple[WalletVerdict, ...]
     rights_unproven: bool = False
     cause: Cause = Cause.PERSON
+    retry_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if any(map(_is_not_due, self.wallets)):

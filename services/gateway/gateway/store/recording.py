@@ -53,6 +53,7 @@ class Ended(msgspec.Struct, frozen=True):
     error: str | None
     wallets: tuple[WalletVerdict, ...]
     rights_unproven: bool
+    retry_at: datetime | None
     completed_as_of: datetime | None
     message_id: str
     subject: str
@@ -112,8 +113,8 @@ _END: LiteralString = """
         select * from json_to_recordset(%(ended)s::json) as said (
             id uuid, user_id uuid, account_id uuid, status text, finished_at timestamptz,
             holdings_count integer, error_code text, error text, wallets jsonb, rights_unproven boolean,
-            completed_as_of timestamptz, message_id text, subject text, stream text, headers jsonb,
-            body text, traceparent text, audit jsonb, drift json, positions json)),
+            retry_at timestamptz, completed_as_of timestamptz, message_id text, subject text, stream text,
+            headers jsonb, body text, traceparent text, audit jsonb, drift json, positions json)),
     ended as (
         update syncs set status = said.status, finished_at = said.finished_at,
             holdings_count = said.holdings_count, error_code = said.error_code, error = said.error,
@@ -122,6 +123,9 @@ _END: LiteralString = """
         returning syncs.id),
     unproven as (
         insert into unproven_syncs (sync_id) select id from said where rights_unproven
+        on conflict do nothing),
+    retried as (
+        insert into sync_retries (sync_id, retry_at) select id, retry_at from said where retry_at is not null
         on conflict do nothing),
     timed as (
         update accounts set last_attempt_at = greatest(last_attempt_at, now()),

@@ -11,8 +11,9 @@ from gateway.rows.syncs import Overdue, Queued, Sync
 from gateway.store.pauses import OF_ACCOUNTS, PAUSE_JSON
 from gateway.store.pool import Connection, fetch_all, fetch_one
 
-# The columns of a Sync; separate tables hold whether its rights are unproven, and its cause.
+# The columns of a Sync; separate tables hold whether its rights are unproven, its cause and its retry.
 SHOWN: LiteralString = """select syncs.*,
+    (select retry_at from sync_retries where sync_id = syncs.id) as retry_at,
     exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven, case when exists (
         select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end as cause
     from syncs"""
@@ -104,6 +105,7 @@ async def find_with_stand(connection: Connection, user_id: UUID, sync_id: UUID) 
         connection,
         _Stood,
         """select syncs.*, exists (select from unproven_syncs where sync_id = syncs.id) as rights_unproven,
+               (select retry_at from sync_retries where sync_id = syncs.id) as retry_at,
                accounts.deleted_at is not null as deleted, case when exists (
                    select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end
                    as cause, case when accounts.deleted_at is null then """  # noqa: S608 - constants

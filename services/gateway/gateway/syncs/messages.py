@@ -125,6 +125,7 @@ def account_synced(sync: Sync, recorded_at: datetime) -> Outgoing:
         error_code=sync.error_code,
         rights_unproven=sync.rights_unproven,
         cause=sync.cause,
+        retry_at=sync.retry_at,
     )
     return _account_event(subjects.account_synced(sync.user_id), f"{sync.id}:synced", fact)
 

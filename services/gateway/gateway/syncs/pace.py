@@ -33,12 +33,14 @@ class Result(msgspec.Struct, frozen=True):
     """The end of a sync; `scheduled` if the schedule opened it.
 
     `of_key` is true if a fault would be that of the account's present key, and no pause answers it.
+    `retry_after` are the seconds until the exchange may answer again, None if they are not known.
     """
 
     status: Status
     code: CodeText | None
     scheduled: bool
     of_key: bool
+    retry_after: float | None = None
 
 
 def spread(seconds: float) -> float:
@@ -50,8 +52,9 @@ def moved(pace: Pace, result: Result) -> Move | None:
     """Return how the end of a sync moves the schedule; None if it stays.
 
     A fault that only another key repairs stops it. After one that the user repairs otherwise, a scheduled
-    sync waits a day. Any other failure of one doubles the wait, up to a day. A sync that read something,
-    whoever asked for it, ends all of these.
+    sync waits a day. Where the exchange is closed or limits us, it waits until the time that is known for the
+    end of that. Any other failure of one doubles the wait, up to a day. A sync that read something, whoever
+    asked for it, ends all of these.
     """
     if result.status is not Status.FAILED:
         if not pace.failures and pace.stopped is None:
@@ -61,6 +64,8 @@ def moved(pace: Pace, result: Result) -> Move | None:
         return None if pace.stopped else Move(pace.account_id, 0, result.code, None)
     if not result.scheduled or pace.stopped:
         return None
+    if result.retry_after is not None:
+        return Move(pace.account_id, pace.failures, None, _after(pace, result.retry_after))
     failures = MOST_DOUBLINGS if result.code in WITH_THIS_KEY else pace.failures + 1
     return Move(pace.account_id, pace.failures + 1, None, _wait(pace, failures))
 
@@ -69,6 +74,14 @@ def needs_another_key(code: CodeText) -> bool:
     """Return whether only another key repairs a fault."""
     fault = fault_of(code)
     return fault.actor is Actor.USER and not fault.retryable and code not in WITH_THIS_KEY
+
+
+def _after(pace: Pace, seconds: float) -> float | None:
+    """Return a wait of at least so many seconds; accounts that wait for one exchange are spread out."""
+    if pace.interval_seconds is None:
+        return None
+    later = random.uniform(0, JITTER * pace.interval_seconds)  # noqa: S311 - jitter, no secret
+    return min(seconds + later, LONGEST_SECONDS)
 
 
 def _wait(pace: Pace, failures: int) -> float | None:

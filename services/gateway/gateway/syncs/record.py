@@ -10,7 +10,7 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import LEFT_OUT, READ, Cause, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Cause, Status, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -282,7 +282,8 @@ def _moves(
         if account is None or account.pace is None:
             continue
         of_key = sync.id not in refused and account.key is not None and sync.requested_at >= account.key.since
-        result = Result(end.status, end.error_code, sync.cause is Cause.SCHEDULE, of_key)
+        wait = None if end.retry_at is None else (end.retry_at - sync.now).total_seconds()
+        result = Result(end.status, end.error_code, sync.cause is Cause.SCHEDULE, of_key, wait)
         moves.append(moved(account.pace, result))
     return [move for move in moves if move is not None]
 
@@ -317,6 +318,7 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
         end.wallets,
         _is_unproven(understood),
         sync.cause,
+        _retry_at(understood.outcome, end.status, sync.now),
     )
 
 
@@ -333,6 +335,7 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoi
         sync.error,
         storable(sync.wallets),
         sync.rights_unproven,
+        sync.retry_at,
         completed_as_of(sync.exchange, reads),
         fact.message_id,
         fact.subject,
@@ -357,6 +360,13 @@ def _refused(understood: Understood, finding: Finding | None) -> Understood:
 
 def _is_unproven(understood: Understood) -> bool:
     return understood.outcome.rights is None and any(read.verdict in READ for read in understood.reads)
+
+
+def _retry_at(outcome: SyncOutcome, status: Status, now: datetime) -> datetime | None:
+    """Return when the exchange may answer again, for a sync that failed as its outcome says."""
+    if not isinstance(outcome, SyncFailed) or status is not Status.FAILED or outcome.retry_after is None:
+        return None
+    return now + timedelta(seconds=outcome.retry_after)
 
 
 def ended_at(sync: Sync) -> datetime:
