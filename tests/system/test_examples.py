@@ -38,7 +38,7 @@ async def _examples(person: Person) -> Examples:
 
 
 def masked(value: Any) -> Any:
-    """Return a body without the values that differ each time: ids, times, days, email addresses and tokens."""
+    """Return a body without the values that differ each time: ids, times, days, addresses and tokens."""
     text = ID.sub("ID", json.dumps(value))
     for pattern, name in (
         (TIME, "TIME"),
