@@ -38,6 +38,14 @@ async def _busy(pool: Pool, account: Account, database: Postgres) -> Account:
     for minutes in (3, 2, 1):
         at = now - timedelta(minutes=minutes)
         await held(pool, account, at, at, BTC=str(100 - minutes))
+    await run(
+        database,
+        """insert into price_points (asset, source, at, value, method, observed_at)
+           select 'BTC', 'okx', at, 10, 'cross', at
+           from generate_series(%s::timestamptz, %s::timestamptz, interval '1 hour') at""",
+        BEGAN,
+        BEGAN + timedelta(days=2),
+    )
     await run(database, "update thinnings set next_at = now(), until = %s", BEGAN)
     await overdue(database, account, 0)
     return account

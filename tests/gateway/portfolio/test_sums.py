@@ -73,7 +73,7 @@ def accounts(draw: st.DrawFn, number: int) -> Past:
     lacking = draw(st.just(set[int]()) | st.sets(st.integers(0, DAYS), max_size=1))
     closes = [
         Snapshot(
-            UUID(int=day + 1),
+            UUID(int=number * 100 + day),
             end(day),
             end(day) - timedelta(hours=draw(st.sampled_from([0, 1, 5]))),
             7200,

@@ -1,12 +1,12 @@
 """Which snapshots are kept after some days: the last one of each hour. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import msgspec
 
-from gateway.portfolio.grid import HOUR
+from gateway.portfolio.grid import DAY, HOUR
 from gateway.portfolio.points import hour_of
 from gateway.portfolio.snapshots import INSTANT
 
@@ -20,7 +20,7 @@ class Thinned(msgspec.Struct, frozen=True):
 
 def next_hour(time: datetime) -> datetime:
     """Return the full hour at or after a time."""
-    return hour_of(time - INSTANT) + HOUR
+    return hour_of(time.astimezone(UTC) - INSTANT) + HOUR
 
 
 def thinned(times: Sequence[datetime], first: datetime, last: datetime) -> Thinned:
@@ -44,5 +44,5 @@ def stretch(until: datetime, settled: datetime) -> tuple[datetime, datetime]:
 
     `until` is the end of the stretch before, `settled` the time from which all snapshots are still needed.
     """
-    last = hour_of(min(settled, until + timedelta(days=1)))
+    last = hour_of(min(settled, until + DAY).astimezone(UTC))
     return until, max(until, last)

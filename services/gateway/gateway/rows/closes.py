@@ -19,7 +19,7 @@ class Clock(msgspec.Struct, frozen=True):
     next_close_at: datetime
 
 
-class CloseSum(msgspec.Struct, frozen=True, omit_defaults=True):
+class CloseSum(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The sum of the known values of a close in USD, None if none is known, and what is to be said about it.
 
     `holds` is whether it lists any amount. `as_of` is the time of the oldest amount, `prices_at` that of the
@@ -35,7 +35,7 @@ class CloseSum(msgspec.Struct, frozen=True, omit_defaults=True):
     prices: tuple[tuple[str, str], ...] = ()
 
 
-class ClosedDay(msgspec.Struct, frozen=True, array_like=True):
+class ClosedDay(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A close without its content; `sum` is None if a gateway of an earlier version wrote it."""
 
     day: date
