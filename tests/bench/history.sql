@@ -26,10 +26,10 @@ from filled, generate_series(now() - interval '90 days', now() - interval '1 hou
 
 -- In the order of days, as they are closed.
 insert into closes (account_id, day, at, until, fresh_seconds, snapshot_id, content, sum)
-select account_id, day, day + 1, day + 1, 7200, gen_random_uuid(), replace(%(content)s, '@', to_json(day + 1) #>> '{}')::jsonb,
-    replace(%(sum)s, '@', to_json(day + 1) #>> '{}')::json
+select account_id, day, at, at, 7200, gen_random_uuid(), replace(%(content)s, '@', to_json(at) #>> '{}')::jsonb,
+    replace(%(sum)s, '@', to_json(at) #>> '{}')::json
 from generate_series((now() at time zone 'UTC')::date - 365, (now() at time zone 'UTC')::date - 1, interval '1 day') each (moment),
-    lateral (select moment::date as day) as days, filled
+    lateral (select moment::date as day, (moment::date + 1)::timestamp at time zone 'UTC' as at) as days, filled
 order by day;
 
 -- The bench itself thins them, and syncs none.

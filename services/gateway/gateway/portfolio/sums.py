@@ -1,6 +1,5 @@
 """Days of accounts by the sums of their closes, which say what their contents say. Pure."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,9 +10,10 @@ from gateway.rows.closes import Closed, ClosedDay, CloseSum
 from gateway.rows.restores import Restore
 from gateway.rows.snapshots import Content, Past, Snapshot
 
-# The sum says what these would.
+# The sum says what the content would.
 NO_ID, UNREAD = UUID(int=0), Content((), (), {})
-Found = list[tuple[AccountThen, ClosedDay | None]]
+# The sum of an account, None if it was not read yet, with what is to be said of it.
+Row = tuple[AccountThen, CloseSum | None]
 
 
 def sum_of(of: AccountValues) -> CloseSum:
@@ -34,61 +34,76 @@ def sum_of(of: AccountValues) -> CloseSum:
 def thens(
     accounts: Sequence[Closed], times: Sequence[datetime], restores: Sequence[Restore]
 ) -> list[Then] | None:
-    """Return the worth at the ends of days; None if the contents of the closes are needed for it.
+    """Return the worth at the ends of days, in their order; None if contents are needed for it.
 
     They are where a day has no close and the one before is carried on, where an earlier version has written
     no sum, and where a restore may have lost a newer state.
     """
-    listed = [(_past(each), each) for each in accounts]
-    found: list[Then] = []
-    for time in times:
-        rows: Found = []
-        for past, account in listed:
-            number = bisect_right(account.days, time, key=_end)
-            day = account.days[number - 1] if number else None
-            if _is_lacking(account, day, time, restores):
-                return None
-            if day is not None or account.created_at <= time:
-                rows.append((_then(past, day), day))
-        found.append(Then(time, tuple(account for account, _ in rows), _summed(rows)))
-    return found
+    of_times: list[list[Row]] = [[] for _ in times]
+    for account in accounts:
+        if not _added(account, times, restores, of_times):
+            return None
+    return [
+        Then(time, tuple([account for account, _ in rows]), _summed(rows))
+        for time, rows in zip(times, of_times, strict=True)
+    ]
 
 
-def _end(day: ClosedDay) -> datetime:
-    return day.at
+def _added(
+    account: Closed,
+    times: Sequence[datetime],
+    restores: Sequence[Restore],
+    of_times: Sequence[list[Row]],
+) -> bool:
+    """Add the rows of an account to those of all times; returns False if contents are needed."""
+    unread, fresh, old = _states(account)
+    is_carried, days = account.is_carried, iter(account.days)
+    day = next(days, None)
+    for time, rows in zip(times, of_times, strict=True):
+        if day is None or day.at > time:
+            if is_carried:
+                return False
+            if account.created_at <= time:
+                rows.append((unread, None))
+            continue
+        if day.at != time or day.sum is None or _may_be_lost(day, restores):
+            return False
+        rows.append((old if _is_old(day) else fresh, day.sum))
+        is_carried, day = True, next(days, None)
+    return True
 
 
-def _is_lacking(account: Closed, day: ClosedDay | None, time: datetime, restores: Sequence[Restore]) -> bool:
-    if day is None:
-        return account.is_carried
-    is_lost = any(each.may_have_lost(time, day.until) for each in restores)
-    return day.at != time or day.sum is None or is_lost
+def _states(of: Closed) -> tuple[AccountThen, AccountThen, AccountThen]:
+    """Return what an account is at a time: not read yet, closed, or closed with balances that were old."""
+    past = Past(of.account_id, of.name, of.exchange, of.created_at, None, [], None, [])
+    held = Snapshot(NO_ID, of.created_at, of.created_at, 0, UNREAD)
+    return (
+        AccountThen(past, None, None, is_old=False),
+        AccountThen(past, held, None, is_old=False),
+        AccountThen(past, held, None, is_old=True),
+    )
 
 
-def _past(of: Closed) -> Past:
-    return Past(of.account_id, of.name, of.exchange, of.created_at, None, [], None, [])
+def _is_old(day: ClosedDay) -> bool:
+    return day.until < day.at and day.at > day.until + timedelta(seconds=day.fresh_seconds)
 
 
-def _then(past: Past, day: ClosedDay | None) -> AccountThen:
-    if day is None:
-        return AccountThen(past, None, None, is_old=False)
-    held = Snapshot(NO_ID, day.at, day.until, day.fresh_seconds, UNREAD, day.day)
-    is_old = day.at > day.until + timedelta(seconds=day.fresh_seconds)
-    return AccountThen(past, held, None, is_old)
+def _may_be_lost(day: ClosedDay, restores: Sequence[Restore]) -> bool:
+    return bool(restores) and any(each.may_have_lost(day.at, day.until) for each in restores)
 
 
-def _summed(rows: Found) -> Summed:
+def _summed(rows: Sequence[Row]) -> Summed:
     """Add the sums of accounts, as `worth` adds their values."""
-    sums = [(account.past.account_id, day.sum) for account, day in rows if day is not None and day.sum]
-    codes = dict(each for _, of in sums for each in of.prices)
+    sums = [(account.past.account_id, of) for account, of in rows if of is not None]
+    codes = dict([each for _, of in sums if of.prices for each in of.prices])
     doubts = [Doubt(code, account_id, wallet) for account_id, of in sums for wallet, code in of.wallets]
     doubts += [Doubt(code, asset=asset) for asset, code in sorted(codes.items())]
     if not sums:
         doubts = [Doubt(DoubtCode.NO_ACCOUNTS)]
     return Summed(
         total_of([of.total for _, of in sums if of.holds], doubts),
-        tuple(sorted({asset for _, of in sums for asset in of.unpriced})),
-        min((of.as_of for _, of in sums if of.as_of is not None), default=None),
-        min((of.prices_at for _, of in sums if of.prices_at is not None), default=None),
+        tuple(sorted({asset for _, of in sums if of.unpriced for asset in of.unpriced})),
+        min([of.as_of for _, of in sums if of.as_of is not None], default=None),
+        min([of.prices_at for _, of in sums if of.prices_at is not None], default=None),
         tuple(doubts),
     )
