@@ -20,6 +20,7 @@ from tests.bench.added import added
 from tests.bench.fetch.comparing import fetches
 from tests.bench.governor import governor
 from tests.bench.growth import growth
+from tests.bench.history import history
 from tests.bench.idle import idle
 from tests.bench.profile import profile
 from tests.bench.reads import reads
@@ -31,8 +32,8 @@ from tests.bench.stacks import WITHOUT_LIMITS, Bench, running_bench
 from tests.bench.start import start
 from tests.bench.whole_job import CONTENDERS, compare
 
-# Growth has a stack of its own, which it fills.
-GROWTH = "growth"
+# These have a stack of their own, which they fill.
+GROWTH, HISTORY = "growth", "history"
 Run = Callable[[Bench, argparse.Namespace, Report], Coroutine[Any, Any, object]]
 # Not one of the benches that run without a name.
 PROFILE = "profile"
@@ -48,7 +49,7 @@ BENCHES: dict[str, Run] = {
     "start": start,
     PROFILE: profile,
 }
-ALL = (*(each for each in BENCHES if each != PROFILE), GROWTH)
+ALL = (*(each for each in BENCHES if each != PROFILE), GROWTH, HISTORY)
 
 
 def arguments() -> argparse.Namespace:
@@ -67,6 +68,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--systems", type=_names, default=CONTENDERS, help=f"of {'; '.join(CONTENDERS)}")
     parser.add_argument("--growth", type=_numbers(int), default=[1_000, 10_000, 100_000], help="accounts")
     parser.add_argument("--history", type=int, default=24, help="syncs of each account of --growth")
+    parser.add_argument("--history-accounts", type=_numbers(int), default=[100, 1_000], help="with a year")
+    parser.add_argument("--changes", type=int, default=4, help="a day of each account of --history-accounts")
+    parser.add_argument("--year-reads", type=int, default=50, help="of a user's daily year")
     parser.add_argument("--scheduled-rate", type=float, default=28, help="scheduled syncs a second")
     parser.add_argument("--scheduled-seconds", type=float, default=600, help="of the bench of the schedule")
     parser.add_argument("--rival-apis", type=int, default=Shape.apis, help="processes")
@@ -99,11 +103,13 @@ async def bench(options: argparse.Namespace) -> None:
         async with running_bench(directory, options.accounts, shape) as running:
             for name in asked:
                 await BENCHES[name](running, options, report)
-    if GROWTH in options.benches:
-        filled = directory / GROWTH
+    for name, (run, accounts) in {GROWTH: (growth, options.accounts), HISTORY: (history, 1)}.items():
+        if name not in options.benches:
+            continue
+        filled = directory / name
         shutil.rmtree(filled, ignore_errors=True)
-        async with running_bench(filled, options.accounts, shape) as running:
-            await growth(running, options, report)
+        async with running_bench(filled, accounts, shape) as running:
+            await run(running, options, report)
         shutil.rmtree(filled)
 
 

@@ -21,6 +21,20 @@ async def test_an_export_is_a_file(person: Person) -> None:
     assert (array.headers["Content-Type"], array.json()) == ("application/json", [])
 
 
+async def test_an_export_is_bounded_and_limited(person: Person) -> None:
+    """More than 366 days are refused with words, and so is the request after the last one of a minute."""
+    longer = await person.client.get("/portfolio/export?from=2024-01-01&to=2025-06-01")
+    assert longer.status_code == 400
+    assert "Ask for 1 to 366 days" in longer.json()["detail"]
+    assert longer.json()["errors"][0]["field"] == "from"
+
+    answers = [await person.client.get("/portfolio/export?format=json") for _ in range(12)]
+    assert [each.status_code for each in answers] == [200] * 11 + [429]
+    assert answers[0].headers["RateLimit-Policy"] == '"export";q=12;w=60'
+    assert answers[-1].json()["code"] == "rate_limit_exceeded"
+    assert (await person.get("/portfolio/changes"))["items"] == []
+
+
 async def test_an_export_that_can_not_go_on_ends_the_connection(person: Person, database: Postgres) -> None:
     """The client sees that it is not whole."""
     await run(database, "alter table closes rename to elsewhere")

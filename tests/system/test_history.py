@@ -24,7 +24,7 @@ async def statement(person: Person, at: datetime, status: int = 200) -> Any:
 
 async def test_the_past_stays_as_it_was(new_person: NewPerson, admin: Admin) -> None:
     """A statement has the balances of its time, whatever came later, and a failed wallet changes none."""
-    person, stranger = await new_person(), await new_person()
+    person = await new_person()
     account = await person.connect("plain")
     path = f"/accounts/{account['id']}"
     before = datetime.now(UTC)
@@ -51,6 +51,20 @@ async def test_the_past_stays_as_it_was(new_person: NewPerson, admin: Admin) -> 
     assert {each["cause"] for each in beginning["assets"]} == {"coverage"}
     assert (await person.get("/portfolio/changes?limit=1"))["items"] == [failure]
 
+    summary = await person.get(f"/portfolio/changes/summary?from={synced:%Y-%m-%dT%H:%M:%S.%fZ}")
+    assert summary["before"]["total_usd"] == first["total_usd"]
+    assert not {part["cause"] for part in summary["parts"]} & {"quantity", "coverage"}
+    await person.get("/portfolio/changes/summary?from=yesterday", 400)
+
+
+async def test_histories_are_asked_for_with_words_and_shown_to_their_owner(new_person: NewPerson) -> None:
+    """A time or a form that is wrong is refused; a stranger sees nothing."""
+    person, stranger = await new_person(), await new_person()
+    account = await person.connect("plain")
+    path, before = f"/accounts/{account['id']}", datetime.now(UTC)
+    await person.post(f"{path}/sync?fresh=true")
+    synced = datetime.now(UTC)
+
     hour = f"{before - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
     for history in ("/portfolio/history", f"{path}/history", "/portfolio/assets/BTC/history"):
         points = (await person.get(f"{history}?from={hour}&currency=EUR"))["points"]
@@ -61,4 +75,5 @@ async def test_the_past_stays_as_it_was(new_person: NewPerson, admin: Admin) -> 
     await statement(person, datetime(2099, 1, 1, tzinfo=UTC), 400)
     await stranger.get(f"{path}/history", 404)
     assert (await stranger.get("/portfolio/changes"))["items"] == []
+    assert (await stranger.get("/portfolio/changes/summary"))["assets"] == []
     assert (await statement(stranger, synced))["statement"] == []

@@ -43,6 +43,7 @@ OPERATIONS = {
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPortfolio", "exportPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
+    "summarizePortfolioChanges",
 }  # fmt: skip
 
 

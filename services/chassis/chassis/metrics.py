@@ -124,6 +124,9 @@ DEAD_LETTERS = _gauge("butler_dead_letters", "Messages in the stream DEAD_LETTER
 OUTBOX_OLDEST = _gauge("butler_outbox_oldest_seconds", "Age of the oldest row of the outbox", ["stream"])
 PRICES_AGE = _gauge("butler_prices_age_seconds", "Age of the newest reading of public prices", ["exchange"])
 QUEUED_OLDEST = _gauge("butler_sync_queued_oldest_seconds", "Age of the oldest sync without an outcome")
+DAYS_OVERDUE = _gauge(
+    "butler_days_overdue_seconds", "For how long the day that ended the longest ago has not been closed"
+)
 SCHEDULE_OVERDUE = _gauge(
     "butler_schedule_overdue_seconds", "How long the account that is due the longest has waited for its sync"
 )

@@ -1,4 +1,4 @@
-"""Housekeeping: deletes what has expired in small batches, and keeps partitions for the times to come."""
+"""Housekeeping: deletes what has expired in small batches, thins snapshots, and adds partitions ahead."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,13 +6,17 @@ from functools import partial
 
 import structlog
 
-from gateway.store import retention
+from gateway.portfolio.grid import DAY
+from gateway.portfolio.thinning import stretch, thinned
+from gateway.store import retention, thinning
 from gateway.store.background import attempt, repeat
 from gateway.store.expiry import EXPIRIES, delete_expired
 from gateway.store.pool import Connection, Pool
 
 SECONDS = 15.0
 BATCH, BATCHES = 500, 40
+# Each is due once a day: one gateway keeps up with 500,000.
+ACCOUNTS = 100
 
 log = structlog.get_logger()
 
@@ -43,6 +47,7 @@ class Housekeeper:
         """Run each deletion; a failed one does not stop the others."""
         for table, delete in DELETIONS.items():
             await attempt("housekeeping", self._delete(delete), part=table)
+        await attempt("housekeeping", self._thin_all(), part="snapshots")
         for name, divide in PARTITIONS.items():
             await attempt("housekeeping", self._divide(name, divide), part=name)
 
@@ -59,3 +64,27 @@ class Housekeeper:
             deleted = await self._pool.single(lambda one: delete(one, BATCH), waits=True)
             if deleted < BATCH:
                 return
+
+    async def _thin_all(self) -> None:
+        """Thin the snapshots of accounts that are due, each in a short transaction."""
+        for _ in range(ACCOUNTS):
+            async with self._pool.transaction() as connection:
+                if not await thin(connection):
+                    return
+
+
+async def thin(connection: Connection) -> bool:
+    """Thin a day of an account that is due, of which each hour keeps one; returns whether there was one."""
+    due = await thinning.claim(connection)
+    if due is None:
+        return False
+    first, last = stretch(due.until, due.settled)
+    if last > first:
+        times = await thinning.list_beginnings(connection, due.account_id, first, last)
+        found = thinned(times, first, last)
+        if found.gone:
+            await thinning.delete(connection, due.account_id, found.gone)
+            await thinning.mark(connection, due.account_id, found.changed)
+    is_behind = first < last and last + DAY < due.settled
+    await thinning.advance(connection, due.account_id, last, is_behind=is_behind)
+    return True

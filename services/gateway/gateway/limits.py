@@ -34,10 +34,10 @@ class Limits(msgspec.Struct, frozen=True):
     """The limits of one user, or of one client address for requests without an access token.
 
     `write` is for requests that change data and have no other policy. `login` counts failed logins of a
-    client address, `signed_in` successful ones, `submissions` the keys that a user submits. Changes by
-    signed-in users also count for their client address: in `address`, and in `address_submissions` for keys
-    of new accounts. Logins, refreshes, repairs and requests without an access token neither count there nor
-    are refused by it.
+    client address, `signed_in` successful ones, `submissions` the keys that a user submits, `export` the
+    exports of a user. Changes by signed-in users also count for their client address: in `address`, and in
+    `address_submissions` for keys of new accounts. Logins, refreshes, repairs and requests without an access
+    token neither count there nor are refused by it.
     """
 
     sync: Policy
@@ -49,6 +49,7 @@ class Limits(msgspec.Struct, frozen=True):
     password: Policy
     signed_in: Policy
     submissions: tuple[Policy, ...]
+    export: Policy
     address: Policy
     address_submissions: Policy
 

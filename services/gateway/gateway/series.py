@@ -26,6 +26,7 @@ def begin() -> None:
     metrics.DEAD_LETTERS.set(math.nan)
     metrics.QUEUED_OLDEST.set(math.nan)
     metrics.SCHEDULE_OVERDUE.set(math.nan)
+    metrics.DAYS_OVERDUE.set(math.nan)
     for exchange in EXCHANGES:
         metrics.SYNC_SECONDS.labels(exchange)
     for exchange, status in product(EXCHANGES, (Status.COMPLETED, Status.PARTIAL, Status.FAILED)):

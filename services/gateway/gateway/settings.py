@@ -63,6 +63,7 @@ DEFAULTS = {
     "SIGN_IN_LIMIT_PER_MINUTE": "120",
     "SUBMISSION_LIMIT_PER_MINUTE": "6",
     "SUBMISSION_LIMIT_PER_DAY": "30",
+    "EXPORT_LIMIT_PER_MINUTE": "12",
     "ADDRESS_LIMIT_FACTOR": "4",
     "SUBMISSIONS_AT_ONCE": "32",
     "PASSWORDS_AT_ONCE": "32",
@@ -174,6 +175,7 @@ def limits(environ: Environment) -> Limits:
         password=policy("password", "PASSWORD_CHANGE_LIMIT_PER_MINUTE"),
         signed_in=policy("sign-in", "SIGN_IN_LIMIT_PER_MINUTE"),
         submissions=submissions,
+        export=policy("export", "EXPORT_LIMIT_PER_MINUTE"),
         address=of_address(write),
         address_submissions=of_address(submissions[0]),
     )

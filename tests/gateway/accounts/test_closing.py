@@ -12,7 +12,7 @@ from deploy.local.postgres import Postgres
 from gateway.accounts.closing import Closer, find_clock, set_zone
 from gateway.accounts.history import Asked, Span, find_history
 from gateway.errors import InvalidInput
-from gateway.http.history_views import history_view
+from gateway.http.history_views import HistoryView, history_view
 from gateway.portfolio.grid import Interval
 from gateway.rows.accounts import Account
 from gateway.rows.points import Point
@@ -107,6 +107,52 @@ async def test_each_missed_day_is_closed_with_the_snapshot_and_prices_of_its_end
     ]
     assert view.points[5].as_of == midnight(2) - timedelta(hours=12)
     assert [row[0] for row in await closed(database)] == [day(ago) for ago in (6, 5, 4, 3, 2, 1, 0)]
+
+
+async def test_a_close_has_the_price_by_hand_that_counted_at_its_end(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """Not one that was set before or after."""
+    await run(
+        database,
+        """insert into manual_price_spans (user_id, asset, since, until, value)
+           values (%s, 'BTC', %s, %s, 5)""",
+        past.user_id,
+        midnight(5) - timedelta(hours=1),
+        midnight(5) + timedelta(hours=1),
+    )
+    await Closer(pool).close_due()
+
+    told = """select content #>> '{prices,BTC,method}', content #>> '{amounts,0,value}'
+              from closes order by day"""
+    assert await run(database, told) == [
+        *[("cross", "94"), ("manual", "5"), ("cross", "96"), ("cross", "194")],
+        *[("cross", "196"), ("cross", "297"), ("cross", "300")],
+    ]
+
+
+async def test_a_daily_history_reads_sums_and_no_contents(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """It says what the contents say, which are read for a close of an earlier version."""
+    span = Span(midnight(6), midnight(1), Interval.DAY)
+    await Closer(pool).close_due()
+
+    async def shown() -> HistoryView:
+        return history_view(await find_history(pool, Asked(past.user_id, past.id), span), Interval.DAY)
+
+    by_sums = await shown()
+    await run(database, "create table kept as select account_id, day, content from closes")
+    await run(database, "update closes set content = '{}'")
+    assert await shown() == by_sums
+    await run(
+        database,
+        """update closes set content = kept.content, sum = null from kept
+           where (kept.account_id, kept.day) = (closes.account_id, closes.day)""",
+    )
+    await run(database, "drop table kept")
+    assert await shown() == by_sums
+    assert [each.total_usd for each in by_sums.points] == ["94", "95", "96", "194", "196", "297"]
 
 
 async def test_a_day_without_a_close_is_carried_and_stale(

@@ -17,7 +17,7 @@ from gateway.portfolio.lines import Line
 from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
 from tests.gateway.accounts import test_closing
-from tests.gateway.accounts.test_closing import day
+from tests.gateway.accounts.test_closing import day, midnight
 from tests.system.test_sweeper import run
 
 pytestmark = pytest.mark.usefixtures("unpublished")
@@ -51,6 +51,21 @@ async def test_an_export_has_each_close_once(pool: Pool, past: Account) -> None:
     assert {line.account_id for line in found} == {past.id}
 
 
+async def test_a_line_that_a_restore_may_have_made_old_is_stale(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """The database went back to before the end of that day."""
+    await Closer(pool).close_due()
+    restored = "insert into restores (restored_at, database_at) values (%s, %s)"
+    await run(database, restored, midnight(4) + timedelta(hours=1), midnight(5) + timedelta(hours=1))
+
+    found = await lines_of(pool, past)
+
+    await run(database, "delete from restores")
+    states = {line.day: line.wallet_state for line in found if line.asset}
+    assert [states[day(ago)] for ago in (5, 4, 3)] == ["fresh", "stale", "fresh"]
+
+
 async def test_both_forms_say_the_same(pool: Pool, past: Account) -> None:
     """An empty cell is a null, and both are whole also without a line."""
     await Closer(pool).close_due()
@@ -82,6 +97,35 @@ async def test_an_export_is_read_in_parts(pool: Pool, past: Account) -> None:
     parts = [part async for part in export(pool, past.user_id, date(2025, 1, 1), date(2026, 1, 1))]
 
     assert len(parts) == 1 + -(-365 // MOST_AT_ONCE)
+
+
+async def test_a_waiting_export_holds_no_connection(pool: Pool, past: Account) -> None:
+    """A client may read as slowly as it likes; others have the whole pool."""
+    await Closer(pool).close_due()
+    exports = [as_csv(export(pool, past.user_id, day(10), day(0))) for _ in range(20)]
+
+    for each in exports:
+        for _ in range(2):
+            assert await anext(each)
+
+    assert pool.connections()[0] == 0
+
+
+async def test_a_long_part_is_sent_in_short_chunks(pool: Pool, past: Account) -> None:
+    """A slow connection takes each in time, and together they are the whole."""
+    await Closer(pool).close_due()
+    line = (await lines_of(pool, past))[0]
+
+    async def parts() -> AsyncIterator[list[Line]]:
+        yield [line] * 1000
+
+    chunks = [chunk async for chunk in as_json(parts())]
+    table = [chunk async for chunk in as_csv(parts())]
+
+    assert len(json.loads("".join(chunks))) == 1000
+    assert len("".join(table).splitlines()) == 1001
+    assert max(map(len, chunks)) < 200_000
+    assert len(chunks) == len(table) == 6
 
 
 async def test_a_part_of_many_lines_is_short(

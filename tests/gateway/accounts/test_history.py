@@ -7,11 +7,14 @@ from uuid import UUID
 import pytest
 
 from deploy.local.postgres import Postgres
+from gateway.accounts.changes import find_attribution
 from gateway.accounts.history import MAX_POINTS, Asked, Span, find_at, find_history, parsed_time
 from gateway.errors import InvalidInput, NotFound
+from gateway.http.attribution_views import changes_summary
 from gateway.http.history_views import asset_history_view, history_view, statement_view
 from gateway.portfolio.grid import Interval
 from gateway.portfolio.points import hour_of
+from gateway.prices.look import delete_by_hand, set_by_hand
 from gateway.rows.accounts import Account
 from gateway.rows.points import Fixing, Point
 from gateway.rows.snapshots import Begun
@@ -129,6 +132,25 @@ async def test_a_statement_shows_all_that_is_behind_a_total(pool: Pool, past: Ac
     )
 
 
+async def test_a_summary_of_changes_is_the_difference_of_two_statements(pool: Pool, past: Account) -> None:
+    """Its parts add up to it; without times it is of the last day."""
+    view = changes_summary(await find_attribution(pool, past.user_id, ago(3.5), ago(0.5)))
+    first, last = [
+        statement_view(await find_at(pool, Asked(past.user_id), time)) for time in (ago(3.5), ago(0.5))
+    ]
+
+    assert (view.before.total_usd, view.after.total_usd) == (first.total_usd, last.total_usd)
+    assert first.total_usd
+    assert last.total_usd
+    change = Decimal(last.total_usd) - Decimal(first.total_usd)
+    assert sum(Decimal(part.change_usd) for part in view.parts) == change == Decimal(view.change_usd or 0)
+    assert {part.cause for part in view.parts} == {"quantity", "price"}
+    lately = await find_attribution(pool, past.user_id, None, ago(-5))
+    assert lately.after.time - lately.before.time == timedelta(days=1)
+    with pytest.raises(InvalidInput):
+        await find_attribution(pool, past.user_id, ago(1), ago(2))
+
+
 async def test_values_are_converted_by_the_last_fixing_before(
     pool: Pool, past: Account, database: Postgres
 ) -> None:
@@ -162,6 +184,68 @@ async def test_a_failed_wallet_keeps_its_amounts_and_says_so(pool: Pool, account
     (shown,) = view.statement
     assert [(each.wallet, each.quantity) for each in shown.amounts] == [("funding", "2"), ("trading", "1")]
     assert (view.state, view.reasons) == ("unknown", ("unpriced", "wallet_stale"))
+
+
+async def test_a_price_by_hand_counts_from_when_it_was_set_until_it_was_changed_or_deleted(
+    pool: Pool, past: Account, database: Postgres
+) -> None:
+    """A later one changes nothing of the past, as a gateway of any version writes it."""
+    spans = "select value::text, since < until from manual_price_spans order by since"
+    await set_by_hand(pool, past.user_id, "BTC", "7")
+    await run(database, "update manual_prices set set_at = now() - interval '5 hours'")
+    await run(database, "delete from manual_price_spans where until is not null")
+    await run(database, "update manual_price_spans set since = %s", ago(5.5))
+    await run(
+        database, "update manual_prices set value = 9, set_at = %s where user_id = %s", ago(4.5), past.user_id
+    )
+    await delete_by_hand(pool, past.user_id, "BTC")
+    await run(database, "update manual_price_spans set until = %s where value = 9", ago(3.5))
+
+    span = Span(ago(6), ago(3), Interval.HOUR)
+    shown = asset_history_view(
+        "BTC", await find_history(pool, Asked(past.user_id, asset="BTC"), span), Interval.HOUR
+    )
+
+    assert await run(database, spans) == [("7", True), ("9", True)]
+    assert [each.price_usd for each in shown.points] == ["94", "7", "9", "97"]
+    ((then, _),) = (await find_at(pool, Asked(past.user_id), ago(4))).points
+    (part,) = (part for each in then.accounts if each.values for part in each.values.parts)
+    assert (part.price.method, part.price.source) == ("manual", "user")
+
+
+async def test_the_past_of_prices_by_hand_is_bounded(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """The newest 1000 that ended are kept, and the ones that count; a deleted user has none."""
+    await set_by_hand(pool, account.user_id, "OLD", "1")
+    await run(
+        database,
+        """insert into manual_price_spans (user_id, asset, since, until, value)
+           select %s, 'BTC', now() - n * interval '1 day', now() - n * interval '1 day' + interval '1 hour', 1
+           from generate_series(1, 1005) n""",
+        account.user_id,
+    )
+    await set_by_hand(pool, account.user_id, "BTC", "1")
+    await delete_by_hand(pool, account.user_id, "BTC")
+
+    counts = "select count(*) filter (where until is not null), count(*) from manual_price_spans"
+    assert await run(database, counts) == [(1000, 1001)]
+    assert await run(database, "select count(*) from manual_price_spans where until > now() - interval '1 h'")
+    await run(database, "insert into deleted_users (user_id) values (%s)", account.user_id)
+    await run(database, "delete from manual_prices")
+    assert await run(database, counts) == [(0, 0)]
+
+
+async def test_what_a_restore_may_have_lost_says_so(pool: Pool, past: Account, database: Postgres) -> None:
+    """In each history, until a sync has read the account again."""
+    await run(database, "insert into restores (restored_at, database_at) values (%s, %s)", ago(5), ago(7))
+    span = Span(ago(9), ago(3), Interval.HOUR)
+
+    points = history_view(await find_history(pool, Asked(past.user_id), span), Interval.HOUR).points
+
+    await run(database, "delete from restores")
+    marked = ["wallet_restored" in each.reasons for each in points]
+    assert marked == [False, False, True, True, True, True, False]
 
 
 async def test_a_history_is_bounded(pool: Pool, account: Account) -> None:

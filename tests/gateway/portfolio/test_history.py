@@ -4,15 +4,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.faults import Code
 from gateway.portfolio.grid import Interval, count
 from gateway.portfolio.grid import hours as hours_of
 from gateway.portfolio.history import History, State, Then, price_then
-from gateway.portfolio.values import PriceRecord
+from gateway.portfolio.values import DoubtCode, PriceRecord
 from gateway.rows.balances import StoredWallet
-from gateway.rows.prices import Method
+from gateway.rows.prices import ManualSpan, Method
+from gateway.rows.restores import Restore
 from gateway.rows.snapshots import Amount, Content, Holding, Past, Snapshot, WalletPart
 
 START = datetime(2026, 11, 28, tzinfo=UTC)
@@ -133,6 +137,58 @@ def test_no_price_is_later_than_its_time() -> None:
     assert price_then(hours(26.1), kept, point).value is None
     manual = record("7", hours(5), Method.MANUAL)
     assert price_then(hours(99), manual, point).value == 7
+
+
+def test_a_price_by_hand_counts_only_while_it_was_set() -> None:
+    """Before and after, the market's counts, whatever the snapshot says; USD is worth itself."""
+    first = ManualSpan("BTC", Decimal(7), hours(1), hours(2))
+    second = ManualSpan("BTC", Decimal(8), hours(3), None)
+    kept, point = record("7", hours(1), Method.MANUAL), record("2", hours(0))
+
+    def price(hour: float) -> tuple[str | None, str | None, str | None]:
+        found = price_then(hours(hour), kept, point, (first, second))
+        return str(found.value), found.method, found.code
+
+    by_hand = ("7", "manual", "price_manual")
+    assert [price(hour) for hour in (0, 1, 1.9)] == [("2", "cross", None), by_hand, by_hand]
+    assert price(2) == ("2", "last_known", "last_known")
+    assert [price(hour)[0] for hour in (3, 99)] == ["8", "8"]
+    unit = PriceRecord(Decimal(1), Method.UNIT)
+    assert price_then(hours(1), unit, None, (first,)).value == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=8), st.integers(0, 20))
+def test_the_price_that_counted_is_the_last_one_set_until_it_was_deleted(
+    acts: list[tuple[int, bool]], hour: int
+) -> None:
+    """Whatever was set and deleted, in whatever order: only what came before counts."""
+    spans: list[ManualSpan] = []
+    expected: Decimal | None = None
+    for number, (at, is_set) in enumerate(sorted(acts)):
+        if spans and spans[-1].until is None:
+            spans[-1] = msgspec.structs.replace(spans[-1], until=hours(at))
+        if is_set:
+            spans.append(ManualSpan("BTC", Decimal(number), hours(at), None))
+        if at <= hour:
+            expected = Decimal(number) if is_set else None
+
+    assert price_then(hours(hour), None, None, spans).value == expected
+
+
+def test_what_a_restore_may_have_lost_is_marked() -> None:
+    """Times after the moment of the backup are, until a sync has confirmed what is known."""
+    lost = Restore(restored_at=hours(6), database_at=hours(4))
+    early, late = snapshot(0, 4, content(hours(0), BTC="1")), snapshot(8, 9, content(hours(8), BTC="2"))
+    history = History([past(early, late)], every_hour, restores=[lost])
+    confirmed = History([past(snapshot(0, 7, content(hours(0), BTC="1")))], every_hour, restores=[lost])
+
+    marked = [DoubtCode.RESTORED in history.at(hours(hour)).codes for hour in range(10)]
+    assert marked == [False] * 4 + [True] * 4 + [False] * 2
+    assert [DoubtCode.RESTORED in confirmed.at(hours(hour)).codes for hour in range(3, 9)] == [
+        *(False, True, True, False, False, False)
+    ]
+    assert told(confirmed.at(hours(5))) == (State.STALE, "10")
+    assert told(confirmed.at(hours(7))) == (State.FRESH, "10")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,20 @@ async def test_what_can_not_be_read_is_no_number(clean_database: Postgres) -> No
     assert await passing(backlog.checks()) == {"outbox", "syncs"}
 
 
+async def test_a_day_that_is_not_closed_shows(pool: Pool, account: Account) -> None:
+    """Its metric is how long the oldest one could have been closed; 0 while all are."""
+    clock = """insert into user_clocks (user_id, next_day, next_close_at)
+               values (%(id)s, '2026-01-01', now() - make_interval(secs => %(age)s))
+               on conflict (user_id) do update set next_close_at = excluded.next_close_at"""
+    for age, least, most in ((200, 0, 0), (400, 100, 110)):
+        async with pool.transaction() as connection:
+            await execute(connection, clock, id=account.user_id, age=age)
+        await Backlog(pool, DEADLINE).sample()
+        overdue = metrics.REGISTRY.get_sample_value("butler_days_overdue_seconds")
+        assert overdue is not None
+        assert least <= overdue <= most
+
+
 async def test_a_late_schedule_shows(pool: Pool, account: Account) -> None:
     """Its metric is how long the account that is due the longest has waited; 0 while none is due."""
     backlog = Backlog(pool, DEADLINE)

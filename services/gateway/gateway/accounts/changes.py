@@ -1,13 +1,15 @@
 """Looking up what changed in the accounts of a user."""
 
+import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
-from gateway.accounts.history import EARLIEST
+from gateway.accounts.history import BACKWARDS, EARLIEST, find_thens
 from gateway.errors import InvalidInput
+from gateway.portfolio.attribution import Attribution, attribution
 from gateway.portfolio.differences import Difference, difference
 from gateway.rows.snapshots import Place, Step
 from gateway.store.pool import Pool, database_time
@@ -16,6 +18,7 @@ from gateway.store.snapshots import list_steps
 # Above all ids.
 LAST_ID = UUID(int=2**128 - 1)
 FORM = "%Y%m%dT%H%M%S.%fZ"
+DAY = timedelta(days=1)
 NOT_A_CURSOR = "This cursor is not from a page of changes: begin again without a cursor."
 
 
@@ -42,6 +45,22 @@ async def list_changes(
         steps = await list_steps(connection, user_id, first or EARLIEST, place, limit + 1)
     shown = tuple(Changed(step, _difference(step)) for step in steps[:limit])
     return Page(shown, cursor_of(shown[-1].step) if len(steps) > limit else None)
+
+
+async def find_attribution(
+    pool: Pool, user_id: UUID, first: datetime | None, last: datetime | None
+) -> Attribution:
+    """Find what moved the worth of all accounts from a time, a day before by default, to one until now.
+
+    Raises InvalidInput.
+    """
+    now = await pool.single(database_time)
+    end = now if last is None else min(last, now)
+    begin = end - DAY if first is None else first
+    if begin > end:
+        raise InvalidInput(BACKWARDS, errors=[{"field": "from", "message": BACKWARDS}])
+    before, after = await find_thens(pool, user_id, begin, end)
+    return await asyncio.to_thread(attribution, before, after)
 
 
 def _difference(step: Step) -> Difference:

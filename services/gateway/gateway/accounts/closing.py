@@ -4,16 +4,20 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from gateway.errors import InvalidInput
 from gateway.portfolio.calendar import GREENWICH, day_of, end_of, next_close, zone_names
 from gateway.portfolio.history import AccountThen, History, assets_of
 from gateway.portfolio.snapshots import content_from
-from gateway.rows.closes import Clock, Close
+from gateway.portfolio.sums import sum_of
+from gateway.rows.closes import Clock, Close, CloseSum
+from gateway.rows.snapshots import Snapshot
 from gateway.store import closes, points
 from gateway.store.background import attempt, repeat
 from gateway.store.pool import Connection, Pool, database_time
+from gateway.store.prices import list_spans
 from gateway.store.snapshots import find_past
 
 LOOK_SECONDS = 20.0
@@ -69,8 +73,10 @@ async def _closed(connection: Connection, clock: Clock) -> list[Close]:
     """Return the closes of a user's accounts that were read by the end of the day."""
     at = clock.next_close_at
     pasts = await find_past(connection, clock.user_id, None, [at])
-    prices = await points.find(connection, assets_of(pasts), [at])
-    then = History(pasts, lambda asset, time: prices.get((asset, time))).at(at)
+    assets = assets_of(pasts)
+    prices = await points.find(connection, assets, [at])
+    spans = await list_spans(connection, clock.user_id, assets)
+    then = History(pasts, lambda asset, time: prices.get((asset, time)), manual=spans).at(at)
     listed = (_close(clock, account) for account in then.accounts)
     return [close for close in listed if close is not None]
 
@@ -82,7 +88,16 @@ def _close(clock: Clock, of: AccountThen) -> Close | None:
     stale = {(each.wallet, each.asset): each.stale_as_of for each in held.content.amounts}
     content = content_from(held.content.wallets, stale, of.values.parts)
     account_id, until = of.past.account_id, min(held.until, at)
-    return Close(account_id, clock.next_day, at, until, held.fresh_seconds, held.id, content)
+    close = Close(account_id, clock.next_day, at, until, held.fresh_seconds, held.id, content)
+    return msgspec.structs.replace(close, sum=_sum(of, close))
+
+
+def _sum(of: AccountThen, close: Close) -> CloseSum | None:
+    """Return the sum that a reader of the content would find."""
+    read = Snapshot(close.snapshot_id, close.at, close.until, close.fresh_seconds, close.content)
+    past = msgspec.structs.replace(of.past, ended=[read], open=None, wallets=[])
+    (found,) = History([past], lambda _asset, _time: None).at(close.at).accounts
+    return None if found.values is None else sum_of(found.values)
 
 
 async def find_clock(pool: Pool, user_id: UUID) -> Clock:

@@ -8,11 +8,12 @@ from gateway.errors import InvalidInput
 from gateway.portfolio.lines import Line, lines
 from gateway.store import closes
 from gateway.store.pool import Pool, database_time
+from gateway.store.restores import list_restores
 
 MOST_AT_ONCE, LINES_AT_ONCE = 31, 10_000
-MOST_DAYS = 3660
+MOST_DAYS = 366
 YEAR = timedelta(days=365)
-RANGE = f"Ask for 1 to {MOST_DAYS} days: `from` is the first one, `to` the last."
+RANGE = f"Ask for 1 to {MOST_DAYS} days: `from` is the first one, `to` the last. Split longer times."
 
 
 async def find_range(pool: Pool, first: date | None, last: date | None) -> tuple[date, date]:
@@ -35,7 +36,8 @@ async def export(pool: Pool, user_id: UUID, first: date, last: date) -> AsyncIte
         days = [first + timedelta(days=number) for number in range(at_once)]
         async with pool.transaction() as connection:
             pasts = await closes.find_closed(connection, user_id, None, [day for day in days if day <= last])
-        found = list(lines(pasts))
+            restores = await list_restores(connection)
+        found = list(lines(pasts, restores))
         yield found
         first += timedelta(days=at_once)
         at_once = max(1, min(MOST_AT_ONCE, LINES_AT_ONCE * at_once // max(len(found), 1)))

@@ -18,15 +18,20 @@ from gateway.portfolio.calendar import GREENWICH, days, end_of
 from gateway.portfolio.grid import SPANS, Interval, count, hours
 from gateway.portfolio.history import History, Then, assets_of
 from gateway.portfolio.rates import OLD, Rate, rates_of
+from gateway.portfolio.sums import thens
 from gateway.rows.points import Fixing
 from gateway.store import closes, points
 from gateway.store.pool import Connection, Pool, database_time
+from gateway.store.prices import list_spans
+from gateway.store.restores import list_restores
 from gateway.store.snapshots import find_past
 
 T = TypeVar("T")
 MAX_POINTS = 2200
 # A transaction is short, however long a history.
 AT_ONCE = 200
+# A day by its sums needs less than one by its contents.
+DAYS_AT_ONCE = 400
 # The bank publishes a fixing in the afternoon of its day.
 PUBLISHED = timedelta(hours=16)
 NO_REQUEST = UUID(int=0)
@@ -80,8 +85,14 @@ async def find_history(pool: Pool, asked: Asked, span: Span) -> Shown:
     else:
         zone = GREENWICH if clock is None else clock.zone
         ended = days(first, last, zone, weekly=span.interval is Interval.WEEK)
-        for part in _parts([day for day in ended if clock is None or day < clock.next_day]):
-            shown += await _found_closed(pool, asked, currency, {day: end_of(day, zone) for day in part})
+        ends = {day: end_of(day, zone) for day in ended if clock is None or day < clock.next_day}
+        for listed in _parts([*ends], DAYS_AT_ONCE):
+            found = await _summed(pool, asked, currency, {day: ends[day] for day in listed})
+            if found is not None:
+                shown += found
+                continue
+            for part in _parts(listed):
+                shown += await _found_closed(pool, asked, currency, {day: ends[day] for day in part})
     return Shown(currency, shown)
 
 
@@ -94,8 +105,14 @@ async def find_at(pool: Pool, asked: Asked, time: datetime) -> Shown:
     return Shown(currency, await _found(pool, asked, currency, [time]))
 
 
-def _parts(listed: list[T]) -> list[list[T]]:
-    return [listed[at : at + AT_ONCE] for at in range(0, len(listed), AT_ONCE)]
+async def find_thens(pool: Pool, user_id: UUID, first: datetime, last: datetime) -> tuple[Then, Then]:
+    """Find the worth of all accounts of a user at two times, as of one moment."""
+    (before, _), (after, _) = await _found(pool, Asked(user_id), USD, [first, last])
+    return before, after
+
+
+def _parts(listed: list[T], most: int = AT_ONCE) -> list[list[T]]:
+    return [listed[at : at + most] for at in range(0, len(listed), most)]
 
 
 async def _found(
@@ -106,9 +123,33 @@ async def _found(
         pasts = await find_past(connection, asked.user_id, asked.account_id, times)
         assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
         prices = await points.find(connection, assets, times)
+        spans = await list_spans(connection, asked.user_id, assets)
+        restores = await list_restores(connection)
         rates = await _rates(connection, currency, times)
-    history = History(pasts, lambda asset, time: prices.get((asset, time)), asked.asset)
+    history = History(
+        pasts,
+        lambda asset, time: prices.get((asset, time)),
+        asked.asset,
+        manual=spans,
+        restores=restores,
+    )
     return await _shown(history, times, rates)
+
+
+async def _summed(
+    pool: Pool, asked: Asked, currency: str, ends: dict[date, datetime]
+) -> list[tuple[Then, Rate | None]] | None:
+    """Find the worth at the ends of days by the sums of closes; None if their contents are needed."""
+    if asked.asset is not None:
+        return None
+    async with pool.transaction(snapshot=True) as connection:
+        accounts = await closes.find_sums(connection, asked.user_id, asked.account_id, list(ends))
+        closed = {each.day: each.at for account in accounts for each in account.days}
+        times = [closed.get(day, end) for day, end in ends.items()]
+        restores = await list_restores(connection)
+        rates = await _rates(connection, currency, times)
+    found = await asyncio.to_thread(thens, accounts, times, restores)
+    return None if found is None else [(then, rates.get(then.time)) for then in found]
 
 
 async def _found_closed(
@@ -121,9 +162,11 @@ async def _found_closed(
         )
         closed = {each.day: each.since for past in pasts for each in past.ended}
         times = [closed.get(day, end) for day, end in ends.items()]
+        restores = await list_restores(connection)
         rates = await _rates(connection, currency, times)
     # A close has its own prices.
-    return await _shown(History(pasts, lambda _asset, _time: None, asked.asset), times, rates)
+    history = History(pasts, lambda _asset, _time: None, asked.asset, restores=restores)
+    return await _shown(history, times, rates)
 
 
 async def _shown(

@@ -37,8 +37,9 @@ class WalletChangeView(msgspec.Struct, frozen=True):
 class ChangeView(msgspec.Struct, frozen=True):
     """What changed in an account at `at`; it was as before at `unchanged_until` for the last time.
 
-    Between both times the change happened. Without a change of assets or wallets the account was not read
-    for so long that a gap lies between them. `unchanged_until` is null for the first snapshot.
+    Between both times the change happened; after two days all changes of an hour are one. Without a change
+    of assets or wallets the account was not read for so long that a gap lies between them, or the changes of
+    the hour cancelled each other. `unchanged_until` is null for the first snapshot.
     """
 
     account_id: UUID

@@ -9,6 +9,8 @@ import msgspec
 from gateway.portfolio.lines import Line
 
 COLUMNS = Line.__struct_fields__
+# A chunk is short enough for a slow connection.
+LINES_AT_ONCE = 200
 # A spreadsheet takes a text that begins with one of these for a formula.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 # Texts that users, or the exchanges, choose.
@@ -18,18 +20,23 @@ CHOSEN = ("account", "asset", "wallet", "exchange")
 async def as_csv(parts: AsyncIterator[list[Line]]) -> AsyncIterator[str]:
     """Yield a header and a row for each line; null is an empty cell."""
     yield _rows([COLUMNS])
-    async for part in parts:
-        yield _rows(map(_cells, part))
+    async for chunk in _chunks(parts):
+        yield _rows(map(_cells, chunk))
 
 
 async def as_json(parts: AsyncIterator[list[Line]]) -> AsyncIterator[str]:
     """Yield an array; what ends without its bracket is not whole."""
     before = "[\n"
-    async for part in parts:
-        for line in part:
-            yield f"{before}{msgspec.json.encode(line).decode()}"
-            before = ",\n"
+    async for chunk in _chunks(parts):
+        yield before + ",\n".join(msgspec.json.encode(line).decode() for line in chunk)
+        before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+async def _chunks(parts: AsyncIterator[list[Line]]) -> AsyncIterator[list[Line]]:
+    async for part in parts:
+        for at in range(0, len(part), LINES_AT_ONCE):
+            yield part[at : at + LINES_AT_ONCE]
 
 
 def _cells(line: Line) -> list[str]:

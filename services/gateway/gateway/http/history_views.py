@@ -148,6 +148,11 @@ def statement_view(shown: Shown) -> StatementView:
     )
 
 
+def point_view(then: Then) -> PointView:
+    """Return a point in USD."""
+    return PointView(**_point(then, None, USD))
+
+
 def _point(then: Then, rate: Rate | None, currency: str) -> dict[str, Any]:
     """Return the fields of a point."""
     of = then.worth

@@ -1,4 +1,4 @@
-"""Rate limits of requests that change data: every such route has one and reports the remaining quota."""
+"""Rate limits: every route that changes data has one, and reads that cost much; they tell what is left."""
 
 from http import HTTPStatus
 from typing import Any
@@ -37,11 +37,11 @@ RATE_LIMIT = [
 
 
 class Limiting:
-    """Counts requests that change data, before their bodies are read.
+    """Counts requests that change data, before their bodies are read, and reads whose route names a policy.
 
-    The policy is `write` unless the route names another. A request of a signed-in user counts for the user
-    and, unless the route counts for its user alone, for all users behind the address. Requests without a
-    token count for the address separately, so they do not reduce the quota of signed-in users.
+    The policy of a change is `write` unless the route names another. A request of a signed-in user counts
+    for the user and, unless the route counts for its user alone, for all users behind the address. Requests
+    without a token count for the address separately, so they do not reduce the quota of signed-in users.
     """
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
@@ -50,8 +50,9 @@ class Limiting:
 
     async def guard(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
         """Count one request; raises RateLimitExceeded when the quota is used up."""
-        name = handler.opt.get(OPTION, "write")
-        if connection.scope.get("method") not in WRITES or name == BY_ITSELF:
+        is_write = connection.scope.get("method") in WRITES
+        name = handler.opt.get(OPTION, "write" if is_write else BY_ITSELF)
+        if name == BY_ITSELF:
             return
         async with self._pool.transaction() as database:
             policies = self._policies(name)

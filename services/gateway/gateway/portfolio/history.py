@@ -10,11 +10,12 @@ import msgspec
 from contracts.syncs import TotalCheck
 from gateway.portfolio.holdings import Holdings, WalletState
 from gateway.portfolio.prices import FRESH, PRICED_FOR
-from gateway.portfolio.shown_prices import Shown
+from gateway.portfolio.shown_prices import Shown, by_hand
 from gateway.portfolio.snapshots import CONFIRMED, confirmed_at, fresh_for
-from gateway.portfolio.values import AccountValues, DoubtCode, PriceRecord, Worth, values_of, worth
+from gateway.portfolio.values import AccountValues, DoubtCode, PriceRecord, Summed, values_of, worth
 from gateway.rows.balances import StoredBalance
-from gateway.rows.prices import Method, PriceCode
+from gateway.rows.prices import Manual, ManualSpan, Method, PriceCode
+from gateway.rows.restores import Restore
 from gateway.rows.schedules import Pace
 from gateway.rows.snapshots import Past, Snapshot
 
@@ -40,15 +41,20 @@ class PastCode(StrEnum):
 
     OLD = "balances_old"
     UNREAD = "account_unread"
+    THINNED = "history_thinned"
 
 
 class AccountThen(msgspec.Struct, frozen=True):
-    """An account at a time, with the snapshot that held; None before the first one."""
+    """An account at a time, with the snapshot that held; None before the first one.
+
+    Where it `is_thinned`, a later one held, of which only the last one of each hour is kept.
+    """
 
     past: Past
     snapshot: Snapshot | None
     values: AccountValues | None
     is_old: bool
+    is_thinned: bool = False
 
 
 class Then(msgspec.Struct, frozen=True):
@@ -56,13 +62,14 @@ class Then(msgspec.Struct, frozen=True):
 
     time: datetime
     accounts: tuple[AccountThen, ...]
-    worth: Worth
+    worth: Summed
 
     @property
     def codes(self) -> tuple[str, ...]:
         """Return the reasons why the value is not fresh, and those to read prices with care."""
         own = [PastCode.OLD for each in self.accounts if each.is_old]
         own += [PastCode.UNREAD for each in self.accounts if each.snapshot is None]
+        own += [PastCode.THINNED for each in self.accounts if each.is_thinned]
         of_worth = {doubt.code for doubt in self.worth.doubts}
         return tuple(sorted({*own, *of_worth} - ({DoubtCode.NO_ACCOUNTS} if self.accounts else set())))
 
@@ -71,7 +78,9 @@ class Then(msgspec.Struct, frozen=True):
         """Return how far the value can be trusted."""
         if self.worth.total is None:
             return State.UNKNOWN
-        whole = all(each.snapshot is not None and not each.is_old for each in self.accounts)
+        whole = all(
+            each.snapshot is not None and not each.is_old and not each.is_thinned for each in self.accounts
+        )
         doubted = any(doubt.wallet is not None for doubt in self.worth.doubts)
         return State.FRESH if whole and not doubted and not self.worth.unpriced else State.STALE
 
@@ -79,8 +88,19 @@ class Then(msgspec.Struct, frozen=True):
 class History:
     """Accounts with their snapshots, which are prepared once for all times."""
 
-    def __init__(self, pasts: Sequence[Past], point_of: PointOf, asset: str | None = None) -> None:
-        self._point_of = point_of
+    def __init__(
+        self,
+        pasts: Sequence[Past],
+        point_of: PointOf,
+        asset: str | None = None,
+        *,
+        manual: Iterable[ManualSpan] = (),
+        restores: Sequence[Restore] = (),
+    ) -> None:
+        self._point_of, self._restores = point_of, restores
+        self._by_hand: dict[str, list[ManualSpan]] = {}
+        for span in manual:
+            self._by_hand.setdefault(span.asset, []).append(span)
         self._accounts = [(past, snapshots_of(past)) for past in pasts]
         self._listed = {
             each.id: _listed(each, asset) for _, snapshots in self._accounts for each in snapshots
@@ -103,12 +123,17 @@ class History:
         prices = held.content.prices
 
         def price_of(asset: str) -> Shown:
-            return price_then(time, prices.get(asset), self._point_of(asset, time))
+            kept, point = prices.get(asset), self._point_of(asset, time)
+            return price_then(time, kept, point, self._by_hand.get(asset, ()))
 
         parts = values_of(self._listed[held.id], price_of)
-        values = AccountValues(past.account_id, _holdings(held, time), parts)
+        holdings, confirmed = _holdings(held, time), min(time, held.until)
+        is_lost = any(each.may_have_lost(time, confirmed) for each in self._restores)
+        older = frozenset(holdings.states) if is_lost else frozenset[str]()
+        values = AccountValues(past.account_id, holdings, parts, older)
         is_old = time > held.until + timedelta(seconds=held.fresh_seconds)
-        return AccountThen(past, held, values, is_old)
+        is_thinned = held.changed_at is not None and time >= held.changed_at
+        return AccountThen(past, held, values, is_old, is_thinned)
 
 
 def snapshots_of(past: Past) -> list[Snapshot]:
@@ -129,14 +154,26 @@ def assets_of(pasts: Iterable[Past]) -> list[str]:
     return sorted({amount.asset for content in contents for amount in content.amounts})
 
 
-def price_then(time: datetime, kept: PriceRecord | None, point: PriceRecord | None) -> Shown:
+def price_then(
+    time: datetime,
+    kept: PriceRecord | None,
+    point: PriceRecord | None,
+    spans: Sequence[ManualSpan] = (),
+) -> Shown:
     """Return the price of an asset at a time: the newest of two records, neither of which is later.
 
-    `kept` is the record of the snapshot, and counts alone if the user set it. A price that is older than a
-    day is unknown.
+    A price that the user set counts alone, in its `spans`. `kept` is the record of the snapshot; if the user
+    set it and its span is not known, it counts as long as the snapshot. A price that is older than a day
+    is unknown.
     """
+    unit = kept is not None and kept.method == Method.UNIT
+    span = next((each for each in reversed(spans) if each.counts(time)), None)
+    if span is not None and not unit:
+        return by_hand(Manual(span.value, span.since), time)
     if kept is not None and kept.method in TIMELESS:
-        return _shown(kept, time, kept.method, kept.code)
+        if unit or kept.observed_at not in {each.since for each in spans}:
+            return _shown(kept, time, kept.method, kept.code)
+        kept = None
     times = {
         each.observed_at: each
         for each in (kept, point)

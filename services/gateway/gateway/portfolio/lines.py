@@ -1,6 +1,6 @@
 """Lines of an export: one for each asset of each wallet in each daily close. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import msgspec
 from contracts.values import AmountText, amount_text
 from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.values import PriceRecord
+from gateway.rows.restores import Restore
 from gateway.rows.snapshots import Past, Snapshot
 
 NO_PRICE = PriceRecord(None)
@@ -18,7 +19,8 @@ class Line(msgspec.Struct, frozen=True):
     """An asset in a wallet at the end of a day; `value_usd` is null if it is unknown, never zero.
 
     A wallet without assets has one line, without asset and amounts. `wallet_state` is `stale` where the last
-    read failed or the close is of balances that were old then; `as_of` is their time.
+    read failed, the close is of balances that were old then, or a restore from a backup may have lost newer
+    ones; `as_of` is their time.
     """
 
     day: date
@@ -40,16 +42,17 @@ class Line(msgspec.Struct, frozen=True):
     price_code: str | None = None
 
 
-def lines(pasts: Iterable[Past]) -> Iterator[Line]:
+def lines(pasts: Iterable[Past], restores: Sequence[Restore] = ()) -> Iterator[Line]:
     """Yield the lines of closes by day, account, wallet and asset."""
     closes = [(close.day, number, past, close) for number, past in enumerate(pasts) for close in past.ended]
     for day, _, past, close in sorted(closes, key=lambda each: each[:2]):
         if day is not None:
-            yield from _of_close(day, past, close)
+            yield from _of_close(day, past, close, restores)
 
 
-def _of_close(day: date, past: Past, close: Snapshot) -> Iterator[Line]:
+def _of_close(day: date, past: Past, close: Snapshot, restores: Sequence[Restore]) -> Iterator[Line]:
     is_old = close.since > close.until + timedelta(seconds=close.fresh_seconds)
+    is_old |= any(each.may_have_lost(close.since, close.until) for each in restores)
     for wallet in close.content.wallets:
         state, as_of = wallet.state, close.until if wallet.state == WalletState.FRESH else wallet.as_of
         if is_old and state == WalletState.FRESH:

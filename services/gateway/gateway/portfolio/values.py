@@ -111,19 +111,27 @@ class AccountValues(msgspec.Struct, frozen=True):
     old: frozenset[str] = frozenset()
 
 
-class Worth(msgspec.Struct, frozen=True):
+class Summed(msgspec.Struct, frozen=True):
     """The sum of the known values in USD, None if none is known, and what is to be said about it.
 
-    `held` counts the assets that hold something, and `unpriced` names those without a price. Their share by
-    value can not be known. `prices_at` is the time of the oldest price that is not the user's own.
+    `unpriced` names the assets that hold something without a price. `prices_at` is the time of the oldest
+    price that is not the user's own.
     """
 
     total: Decimal | None
-    held: int
     unpriced: tuple[str, ...]
     balances_as_of: datetime | None
     prices_at: datetime | None
     doubts: tuple[Doubt, ...]
+
+
+class Worth(Summed, frozen=True, kw_only=True):
+    """A sum that also says how many assets hold something; the share of the priced ones is one by count.
+
+    Their share by value can not be known.
+    """
+
+    held: int
 
     @property
     def priced(self) -> int:
@@ -160,7 +168,7 @@ def worth(accounts: Sequence[AccountValues]) -> Worth:
     wallets = [doubt for account in accounts for doubt in wallet_doubts(account)]
     doubts = (*wallets, *price_doubts(holding)) if accounts else (Doubt(DoubtCode.NO_ACCOUNTS),)
     return Worth(
-        total=_total([part.value for account in accounts for part in account.parts], doubts),
+        total=total_of([part.value for account in accounts for part in account.parts], doubts),
         held=len({part.asset for part in holding}),
         unpriced=tuple(sorted(unpriced)),
         balances_as_of=min(times, default=None),
@@ -202,7 +210,7 @@ def _valued(of: StoredBalance, price: Shown) -> Valued:
     return Valued(of.wallet, of.asset, of.total, of.borrowed, value_of(of.total, price), price)
 
 
-def _total(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decimal | None:
+def total_of(values: Sequence[Decimal | None], doubts: Collection[Doubt]) -> Decimal | None:
     """Sum the known values; without any it is zero only if every wallet was read and is empty."""
     known = [value for value in values if value is not None]
     unread = any(doubt.code in {DoubtCode.NO_ACCOUNTS, DoubtCode.NEVER_READ} for doubt in doubts)

@@ -5,9 +5,10 @@ from typing import Annotated
 from litestar import get
 from litestar.params import QueryParameter
 
-from gateway.accounts.changes import LAST_ID, list_changes, place_of
+from gateway.accounts.changes import LAST_ID, find_attribution, list_changes, place_of
 from gateway.accounts.history import parsed_time
 from gateway.http.answers import documented
+from gateway.http.attribution_views import ChangesSummary, changes_summary
 from gateway.http.change_views import ChangesPage, changes_page
 from gateway.routes.history import From, To
 from gateway.routes.parameters import Database, SignedInRequest
@@ -30,9 +31,23 @@ async def list_portfolio_changes(
 ) -> ChangesPage:
     """List what changed in all accounts, newest first; `cursor` is the `next_cursor` of the previous page.
 
-    A change is one of quantities or of the states of wallets. A change of prices alone is none.
+    A change is one of quantities or of the states of wallets. A change of prices alone is none: the summary
+    says what prices did.
     """
     first = None if since is None else parsed_time("from", since)
     last = None if until is None else Place(parsed_time("to", until), LAST_ID)
     before = last if cursor is None else place_of(cursor)
     return changes_page(await list_changes(pool, request.user.id, first, before, limit))
+
+
+@get("/portfolio/changes/summary", responses=documented(400, 401), tags=["history"])
+async def summarize_portfolio_changes(
+    request: SignedInRequest, pool: Database, since: From = None, until: To = None
+) -> ChangesSummary:
+    """Summarize what moved the worth of all accounts, in USD: quantities, prices and coverage.
+
+    Without `from`, it begins a day before `to`.
+    """
+    first = None if since is None else parsed_time("from", since)
+    last = None if until is None else parsed_time("to", until)
+    return changes_summary(await find_attribution(pool, request.user.id, first, last))

@@ -15,6 +15,8 @@ from gateway.accounts.history import parsed_day
 from gateway.accounts.worth import find_portfolio
 from gateway.http.answers import documented
 from gateway.http.export import as_csv, as_json
+from gateway.http.flowing import Flowing
+from gateway.http.rate_limits import OPTION, RATE_LIMIT, USER_ALONE
 from gateway.http.worth_views import PortfolioView, portfolio_view
 from gateway.portfolio.lines import Line
 from gateway.prices.readings import Readings
@@ -47,7 +49,14 @@ async def show_portfolio(
     return await asyncio.to_thread(portfolio_view, found)
 
 
-@get("/portfolio/export", responses=documented(400, 401) | EXPORTED, tags=["portfolio"])
+@get(
+    "/portfolio/export",
+    responses=documented(400, 401, 429) | EXPORTED,
+    response_headers=RATE_LIMIT,
+    opt={OPTION: "export", **USER_ALONE},
+    middleware=[Flowing()],
+    tags=["portfolio"],
+)
 async def export_portfolio(
     request: SignedInRequest,
     pool: Database,
@@ -57,7 +66,7 @@ async def export_portfolio(
 ) -> Stream:
     """Export the daily closes: a line for each day, account, wallet and asset, as CSV or as a JSON array.
 
-    An export that ends early ends the connection: then ask again.
+    One request has 366 days at most. An export that ends early ends the connection: then ask again.
     """
     begin, end = await find_range(pool, parsed_day("from", first), parsed_day("to", last))
     parts = export(pool, request.user.id, begin, end)

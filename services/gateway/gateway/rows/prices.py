@@ -77,3 +77,16 @@ class Manual(msgspec.Struct, frozen=True):
 
     value: Decimal
     set_at: datetime
+
+
+class ManualSpan(msgspec.Struct, frozen=True):
+    """From when until when a price that a user set counted; `until` is None while it does."""
+
+    asset: str
+    value: Decimal
+    since: datetime
+    until: datetime | None
+
+    def counts(self, time: datetime) -> bool:
+        """Return whether the price counted at a time."""
+        return self.since <= time and (self.until is None or time < self.until)

@@ -70,7 +70,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What an account held from `since` on, confirmed for the last time at `until`.
 
     After `fresh_seconds` more it is old, unless a later one has begun. The close of a `day` is one that
-    begins at the end of that day.
+    begins at the end of that day. From `changed_at` on a later one held, which was thinned out.
     """
 
     id: UUID
@@ -79,6 +79,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     fresh_seconds: int
     content: Content
     day: date | None = None
+    changed_at: datetime | None = None
 
 
 class Holding(msgspec.Struct, frozen=True):

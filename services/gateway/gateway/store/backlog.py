@@ -1,9 +1,10 @@
-"""The ages of the oldest outbox messages and of the oldest open sync, and how late the schedule is."""
+"""The ages of the oldest outbox messages and of the oldest open sync; how late schedule and closes are."""
 
 from collections.abc import Sequence
 
 import msgspec
 
+from gateway.store.closes import SETTLED
 from gateway.store.pool import Connection, fetch_all, fetch_value
 
 
@@ -46,5 +47,15 @@ async def longest_due(connection: Connection, exchanges: Sequence[str]) -> float
                order by next_at limit 1) first
            where not exists (select from paused_exchanges where paused_exchanges.exchange = key)""",
         exchanges=list(exchanges),
+    )
+    return waited
+
+
+async def longest_unclosed(connection: Connection) -> float | None:
+    """Return for how many seconds a day could have been closed and is not; None if no day waits."""
+    waited: float | None = await fetch_value(
+        connection,
+        f"""select extract(epoch from now() - min(next_close_at) - {SETTLED})::float from user_clocks
+            where next_close_at < now() - {SETTLED}""",  # noqa: S608 - a constant
     )
     return waited

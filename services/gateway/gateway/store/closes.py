@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.rows.closes import Clock, Close
+from gateway.rows.closes import Clock, Close, Closed
 from gateway.rows.snapshots import Past
 from gateway.store.pool import Connection, execute, fetch_one
 
@@ -31,10 +31,10 @@ async def write(connection: Connection, closes: Sequence[Close]) -> None:
     """Write the closes of days; an account that was deleted meanwhile has none."""
     await execute(
         connection,
-        """insert into closes (account_id, day, at, until, fresh_seconds, snapshot_id, content)
+        """insert into closes (account_id, day, at, until, fresh_seconds, snapshot_id, content, sum)
            select said.* from json_to_recordset(%(closes)s::json) as said (
                account_id uuid, day date, at timestamptz, until timestamptz, fresh_seconds integer,
-               snapshot_id uuid, content jsonb)
+               snapshot_id uuid, content jsonb, sum json)
            join (select id from accounts where id = any(%(ids)s) and deleted_at is null
                  order by id for share) as alive on alive.id = said.account_id
            on conflict do nothing""",
@@ -114,3 +114,25 @@ async def find_closed(
         },
     )
     return [msgspec.json.decode(row[0], type=Past) for row in await rows.fetchall()]
+
+
+async def find_sums(
+    connection: Connection, user_id: UUID, account_id: UUID | None, days: Sequence[date]
+) -> list[Closed]:
+    """Find a user's accounts, or one of them, with the sums of the closes of days, and no content."""
+    rows = await connection.execute(
+        """select json_build_object('account_id', id, 'name', name, 'exchange', exchange,
+               'created_at', created_at, 'is_carried', exists (
+                   select from closes where account_id = accounts.id and day < %(first)s::date),
+               'days', coalesce((
+                   select json_agg(json_build_array(day, at, until, fresh_seconds, sum) order by day)
+                   from closes where account_id = accounts.id and day between %(first)s and %(last)s
+                       and day = any(%(days)s::date[])), '[]'))::text
+           from accounts
+           where user_id = %(user_id)s and deleted_at is null
+               and (%(account_id)s::uuid is null or id = %(account_id)s)
+           order by created_at, id""",
+        {"user_id": user_id, "account_id": account_id, "days": list(days)}
+        | {"first": min(days), "last": max(days)},
+    )
+    return [msgspec.json.decode(row[0], type=Closed) for row in await rows.fetchall()]

@@ -22,6 +22,7 @@ class Counts(msgspec.Struct, frozen=True):
     oldest_message_seconds: float | None
     pending_credentials: int
     doomed_credentials: int
+    oldest_unclosed_day_seconds: float | None
 
 
 async def count(connection: Connection) -> Counts:
@@ -40,7 +41,9 @@ async def count(connection: Connection) -> Counts:
                   open.number as open_syncs, open.age as oldest_sync_seconds,
                   waiting.number as outbox_messages, waiting.age as oldest_message_seconds,
                   (select count(*) from credentials where state = 'pending') as pending_credentials,
-                  (select count(*) from credentials where state = 'doomed') as doomed_credentials
+                  (select count(*) from credentials where state = 'doomed') as doomed_credentials,
+                  (select extract(epoch from now() - min(next_close_at))::float8 from user_clocks
+                   where next_close_at < now()) as oldest_unclosed_day_seconds
            from (select count(*) as number, extract(epoch from now() - min(requested_at))::float8 as age
                  from syncs where status = 'queued') open,
                 (select count(*) as number, extract(epoch from now() - min(created_at))::float8 as age

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.rows.prices import Manual
+from gateway.rows.prices import Manual, ManualSpan
 from gateway.store.pool import Connection, execute, fetch_all, fetch_one
 
 
@@ -151,6 +151,18 @@ async def find_all_manual(connection: Connection, user_ids: Sequence[UUID]) -> d
     for row in rows:
         found.setdefault(row.user_id, {})[row.asset] = row
     return found
+
+
+async def list_spans(connection: Connection, user_id: UUID, assets: Sequence[str]) -> list[ManualSpan]:
+    """List from when until when the prices counted that a user set for assets, by asset and time."""
+    return await fetch_all(
+        connection,
+        ManualSpan,
+        """select asset, value, since, until from manual_price_spans
+           where user_id = %(user_id)s and asset = any(%(assets)s) order by asset, since""",
+        user_id=user_id,
+        assets=list(assets),
+    )
 
 
 async def set_manual(connection: Connection, user_id: UUID, asset: str, value: Decimal, most: int) -> bool:

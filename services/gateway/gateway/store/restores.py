@@ -1,14 +1,29 @@
-"""The last restore of the database from a backup.
+"""Restores of the database from a backup.
 
-A process reads it once a minute, because restores happen while all gateways are stopped.
+A process reads the last one once a minute, because restores happen while all gateways are stopped.
 """
 
 import time
 
 from gateway.rows.restores import Restore
-from gateway.store.pool import Pool, fetch_one
+from gateway.store.pool import Connection, Pool, fetch_all, fetch_one
 
 KEPT_SECONDS = 60.0
+
+
+# More than any database has, in which case the newest count.
+MOST = 100
+
+
+async def list_restores(connection: Connection) -> list[Restore]:
+    """List the restores of the database, newest first."""
+    return await fetch_all(
+        connection,
+        Restore,
+        """select restored_at, database_at from restores where database_at is not null
+           order by id desc limit %(most)s""",
+        most=MOST,
+    )
 
 
 class Restores:

@@ -67,7 +67,8 @@ _PAST: LiteralString = f"""
             select interval_seconds from schedule where schedule.account_id = accounts.id),
         'ended', coalesce((
             select json_agg(json_build_object('id', id, 'since', since, 'until', until,
-                'fresh_seconds', fresh_seconds, 'content', content) order by since)
+                'fresh_seconds', fresh_seconds, 'content', content, 'changed_at', changed_at)
+                order by since)
             from wanted join snapshots using (account_id, since)
             where wanted.account_id = accounts.id), '[]'),
         'open', (

@@ -1,4 +1,4 @@
-"""Metrics and checks of the gateway's backlog: outbox, syncs without an outcome, accounts that are due."""
+"""Metrics and checks of the gateway's backlog: outbox, syncs without an outcome, due accounts and days."""
 
 import math
 
@@ -8,7 +8,7 @@ from chassis import metrics
 from chassis.health import Check
 from contracts.exchanges import EXCHANGES
 from contracts.streams import ACCOUNT_EVENTS, SYNC_OUTCOMES, SYNC_REQUESTS
-from gateway.store.backlog import longest_due, oldest_messages, oldest_sync
+from gateway.store.backlog import longest_due, longest_unclosed, oldest_messages, oldest_sync
 from gateway.store.pool import DatabaseUnavailable, Pool
 
 SAMPLE_SECONDS = 4.0
@@ -32,20 +32,24 @@ class Backlog:
         self._messages: dict[str, float] = dict.fromkeys(STREAMS, 0.0)
         self._sync = 0.0
         self._overdue = 0.0
+        self._unclosed = 0.0
 
     async def sample(self) -> None:
         """Read the ages; unreadable ages are NaN."""
-        messages, sync, overdue = dict.fromkeys(self._messages, math.nan), math.nan, math.nan
+        messages, sync = dict.fromkeys(self._messages, math.nan), math.nan
+        overdue, unclosed = math.nan, math.nan
         try:
             async with self._pool.transaction(SAMPLE_SECONDS) as connection:
                 oldest, queued = await oldest_messages(connection), await oldest_sync(connection)
                 due = await longest_due(connection, self._exchanges)
+                waiting = await longest_unclosed(connection)
             messages = dict.fromkeys(messages, 0.0) | {row.stream: row.seconds for row in oldest}
-            sync, overdue = queued or 0.0, due or 0.0
+            sync, overdue, unclosed = queued or 0.0, due or 0.0, waiting or 0.0
         except DatabaseUnavailable:
             log.debug("backlog_unknown")
         finally:
             self._messages, self._sync, self._overdue = messages, sync, overdue
+            self._unclosed = unclosed
             self._measure()
 
     def checks(self) -> dict[str, Check]:
@@ -64,3 +68,4 @@ class Backlog:
             metrics.OUTBOX_OLDEST.labels(stream).set(seconds)
         metrics.QUEUED_OLDEST.set(self._sync)
         metrics.SCHEDULE_OVERDUE.set(self._overdue)
+        metrics.DAYS_OVERDUE.set(self._unclosed)
