@@ -17,6 +17,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from contracts.uncovered import Uncovered
 from contracts.wire.envelope import encode
 from contracts.wire.outcomes import apart
 from sync_worker.errors import ClocksDisagree
@@ -43,7 +44,7 @@ class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
     `clocks_disagree` says that no read was sent, because our own clocks disagree. `rights` are those of the
-    key; if they are unreadable, `rights_code` is the reason.
+    key; if they are unreadable, `rights_code` is the reason. `uncovered` are parts that no wallet contains.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -51,6 +52,7 @@ class Reading(msgspec.Struct, frozen=True):
     clocks_disagree: bool = False
     rights: Rights | None = None
     rights_code: str | None = None
+    uncovered: tuple[Uncovered, ...] = ()
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
@@ -124,26 +126,27 @@ def _backoff(codes: set[str], tries: int) -> float:
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Return the outcome of a sync; one too large to send becomes too_many_assets."""
-    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
+    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading)
     if len(encode(apart(said))) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
-        unsendable = Reading(tuple(wallets))
-        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading.rights)
+        unsendable = Reading(tuple(wallets), rights=reading.rights)
+        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, unsendable)
     return said
 
 
 def _outcome(
-    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
+    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, reading: Reading
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
+    rights, uncovered = reading.rights, reading.uncovered
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, uncovered=uncovered)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
+    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights, uncovered=uncovered)
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
