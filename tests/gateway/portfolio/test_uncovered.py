@@ -94,7 +94,7 @@ def test_a_part_that_could_not_be_looked_at_is_unknown(before: Any) -> None:
     (said,) = listed(StoredPart("flexible_loans", "Flexible loans", 7, None, Code.PERMISSION_MISSING, before))
 
     assert (said.name, said.code, said.worth) == ("Flexible loans", "unreadable", None)
-    assert "permission" in said.words
+    assert said.words.endswith("The key does not have the right to read this.")
 
 
 def test_what_was_found_before_a_failed_look_stays_with_its_time() -> None:

@@ -11,7 +11,6 @@ from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
 from contracts.syncs import LEFT_OUT, READ, Cause, SyncFailed, SyncOutcome, WalletRead
-from contracts.uncovered import Uncovered
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -240,10 +239,7 @@ async def _end(
     }
     rows = await recording.write(
         connection,
-        [
-            _row(ended[sync.id], sync, (reads[sync.id], said.outcome.uncovered), events[sync.id])
-            for said, sync in together
-        ],
+        [_row(ended[sync.id], sync, (said, reads[sync.id]), events[sync.id]) for said, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
@@ -326,11 +322,11 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
 
 
 def _row(
-    sync: Sync, queued: Queued, found: tuple[tuple[WalletRead, ...], tuple[Uncovered, ...]], fact: Outgoing
+    sync: Sync, queued: Queued, found: tuple[Understood, tuple[WalletRead, ...]], fact: Outgoing
 ) -> Ended:
     """Return an ended sync with its effects, as the database stores them."""
-    reads, parts = found
-    life = (queued.requested_at, queued.now)
+    understood, reads = found
+    parts, life = understood.outcome.uncovered, (queued.requested_at, queued.now)
     return Ended(
         sync.id,
         sync.user_id,

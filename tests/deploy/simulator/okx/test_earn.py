@@ -104,8 +104,8 @@ def test_loans_are_valued_and_in_no_other_list(ask: Callable[..., Any]) -> None:
     (valuation,) = ask("borrower", "/api/v5/asset/asset-valuation?ccy=USD")
 
     assert [(loan["collateralNotionalUsd"], loan["loanNotionalUsd"]) for loan in loans] == [
-        ("36000.00", "11994.0000"),
-        ("6400.0", "1500.5"),
+        ("36000", "11994"),
+        ("6400", "1500.5"),
     ]
     assert (one["ordId"], one["curLTV"]) == ("41002", "0.2345")
     assert Decimal(valuation["totalBal"]) == Decimal("529.75")

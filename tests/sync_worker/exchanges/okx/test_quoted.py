@@ -19,7 +19,7 @@ def price(total: str, usd: str | None) -> str | None:
     """Return the price that a row shows, as text."""
     worth = None if usd is None else Decimal(usd)
     found = quoted_prices([Row(Balance("X", Decimal(total)), worth)])
-    return str(found["X"]) if found else None
+    return format(found["X"], "f") if found else None
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_only_the_trading_list_that_was_read_shows_prices() -> None:
     """A row without a readable worth shows none, and the price of another row is not its."""
     read = judged(account(BTC, BTC | {"ccy": "OLDT", "eq": "100", "cashBal": "100", "eqUsd": ""}))
 
-    assert {asset: str(each) for asset, each in read.prices.items()} == {"BTC": "64000"}
+    assert read.prices == {"BTC": Decimal(64000)}
     assert trading(BTC | {"eqUsd": "x"}, BTC | {"ccy": "ETH"}).quoted.keys() == {"ETH"}
