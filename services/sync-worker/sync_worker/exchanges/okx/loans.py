@@ -28,6 +28,8 @@ def loans_found(fetched: Fetched | Failure, as_of: datetime | None) -> Uncovered
     Where OKX says that the account can have no loans, none are there: a sub-account, or not activated.
     Returns None if there is nothing to say.
     """
+    if isinstance(fetched, Failure) and fetched.code == Code.READ_NOT_ALLOWED:
+        return None  # a broker of the release before did not sign the read
     if isinstance(fetched, Failure) and fetched.code == Code.NOT_AVAILABLE:
         return None if as_of is None else Uncovered(PART, NAME, as_of, ())
     try:
