@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.positions import MAX_POSITIONS, Position
+from contracts.uncovered import Parts
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
@@ -158,7 +159,8 @@ class WalletRead(msgspec.Struct, frozen=True):
     (`totals.valued`). An empty tuple is an empty wallet. `error_code` is
     the reason why a wallet was not read. The receiver drops the other fields of an unknown verdict.
     `positions` are its open positions at `positions_as_of`, None if they were not read; `positions_code` says
-    why they were not read, or not whole.
+    why they were not read, or not whole. `prices` are those in USD at which the exchange itself values the
+    list, each of one unit and rounded to 12 digits.
     """
 
     wallet: str
@@ -179,8 +181,11 @@ class WalletRead(msgspec.Struct, frozen=True):
     positions_as_of: AwareTime | None = None
     positions_code: CodeText | None = None
     unread_parts: Annotated[tuple[EndpointName, ...], msgspec.Meta(max_length=16)] = ()
+    prices: dict[AssetCode, Decimal] = {}
 
     def __post_init__(self) -> None:
+        for price in self.prices.values():
+            check_amount(price)
         if self.verdict in READ and (self.balances is None or self.as_of is None):
             raise ValueError("a wallet that was read has balances and as_of")
 
@@ -195,7 +200,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
 
     `status` is the sender's, for programs that read the message; the gateway derives its own.
     `rights` are None if the worker could not read them. `further` are the wallets that the gateways of the
-    first release do not cover: in `wallets` they are not covered, and the status leaves them out.
+    first release do not cover: in `wallets` they are not covered, and the status leaves them out. `uncovered`
+    are parts of the account that no wallet contains.
     """
 
     sync_id: UUID
@@ -207,13 +213,14 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     grant: GrantText | None = None
     rights: Rights | None = None
     further: FurtherWallets = ()
+    uncovered: Parts = ()
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` is that of SyncCompleted. `retry_after` is set if the exchange named the time, or the worker
-    knows it: a sync that begins earlier would fail alike.
+    `further` and `uncovered` are those of SyncCompleted. `retry_after` is set if the exchange named the time,
+    or the worker knows it: a sync that begins earlier would fail alike.
     """
 
     sync_id: UUID
@@ -227,6 +234,7 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     rights: Rights | None = None
     further: FurtherWallets = ()
     retry_after: RetryAfter | None = None
+    uncovered: Parts = ()
 
     @property
     def status(self) -> str:

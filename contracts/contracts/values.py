@@ -99,7 +99,8 @@ class Balance(msgspec.Struct, frozen=True):
     """One asset in one wallet; amounts in units of the asset.
 
     `total` is the equity, which may be negative; `available` can be used now; `locked` is held by orders;
-    `borrowed` is a debt as a positive number. `in_bots` is the part of `total` that trading
+    `borrowed` is a debt as a positive number, and `interest` what accrued on it: exchanges do not say whether
+    `borrowed` contains it, so never add the two. `in_bots` is the part of `total` that trading
     bots hold. None means that the exchange did not report it, never zero.
     """
 
@@ -109,8 +110,9 @@ class Balance(msgspec.Struct, frozen=True):
     locked: Decimal | None = None
     borrowed: Decimal | None = None
     in_bots: Decimal | None = None
+    interest: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots):
+        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots, self.interest):
             if amount is not None:
                 check_amount(amount)

@@ -52,7 +52,10 @@ def worth_lines(seen: Mapping[str, Any], euros: Mapping[str, Any] | None) -> Seq
         table(COLUMNS, [_row(each) for each in seen["assets"]]),
         "",
         *(f"{_subject(each)} {each['code']}: {each['detail']}" for each in seen["reasons"]),
-        *(f"{each['name']} not_covered: {each['reason']}" for each in seen["uncovered"]),
+        *(
+            f"{each['name']}, {_cents(each['worth_usd'])} USD, in no total: {each['reason']}"
+            for each in seen["uncovered"]
+        ),
     ]
 
 

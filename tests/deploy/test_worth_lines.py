@@ -22,3 +22,4 @@ def test_a_portfolio_is_printed_with_its_verdict() -> None:
     assert pepe.split()[2:] == ["unknown", "unknown", "unpriced"]
     assert "incomplete, 4 of 5 assets have a price" in doubted
     assert "PEPE unpriced: We know no price" in doubted
+    assert "Flexible loans, 20000.50 USD, in no total: No wallet lists" in known

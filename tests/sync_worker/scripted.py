@@ -26,7 +26,8 @@ ORDERS = "/api/v5/finance/staking-defi/orders-active"
 DUAL = "/api/v5/finance/sfp/dcd/order-history?limit=100"
 ETH, SOL = (f"/api/v5/finance/staking-defi/{coin}/balance" for coin in ("eth", "sol"))
 REWARDS = "/api/v5/finance/stable-rewards/balance"
-EARN = (SAVINGS, ORDERS, DUAL, ETH, SOL, REWARDS)
+LOANS = "/api/v5/finance/flexible-loan/loan-info"
+EARN = (SAVINGS, ORDERS, DUAL, ETH, SOL, REWARDS, LOANS)
 POSITIONS = "/api/v5/account/positions"
 SIGNED = (BALANCE, FUNDING, VALUATION, CONFIG, POSITIONS, *EARN)
 

@@ -44,7 +44,7 @@ def signed(scripted: ScriptedExchange) -> list[str]:
 async def test_an_empty_wallet_that_is_worth_nothing_is_not_read(
     worker: Worker, gateway: Gateway, scripted: ScriptedExchange, request_: SyncRequested, earn: str
 ) -> None:
-    """Five reads in place of eleven, on half the connections; the outcome names the valuation."""
+    """Five reads in place of twelve, on half the connections; the outcome names the valuation."""
     valued(scripted, earn=earn)
 
     outcome = await gateway.sync(request_)
@@ -58,6 +58,7 @@ async def test_an_empty_wallet_that_is_worth_nothing_is_not_read(
     assert wallet.totals is not None
     assert str(wallet.totals.valued) == earn
     assert wallet.as_of is not None
+    assert outcome.uncovered == ()
 
 
 async def test_what_was_bought_since_is_read_at_once(

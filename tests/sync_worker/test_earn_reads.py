@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from contracts.faults import Code
 from contracts.syncs import Status, TotalCheck, Verdict
 from deploy.simulator.okx.accounts import Accounts
@@ -26,6 +28,52 @@ async def test_the_products_of_an_account_are_one_wallet(
         "BETH": Decimal("0.25"),
         "OKSOL": Decimal(1),
     }
+
+
+async def test_loans_are_found_beside_the_wallets(
+    worker: Worker, gateway: Gateway, accounts: Accounts
+) -> None:
+    """Their collateral is in no list, and the sync is complete; the trading list shows OKX's prices."""
+    outcome = await gateway.sync(gateway.request(await gateway.store(accounts["borrower"])))
+
+    (loans,) = outcome.uncovered
+    (said,) = loans.listed or ()
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
+    assert (loans.part, said.worth_usd) == ("flexible_loans", Decimal("28905.5"))
+    assert outcome.wallets[0].prices == {"OLDT": Decimal("0.25"), "USDT": Decimal("0.9995")}
+    assert not any(each.balances for each in outcome.wallets[2:])
+
+
+@pytest.mark.parametrize(("number", "code"), [("50120", Code.PERMISSION_MISSING), ("58002", None)])
+async def test_loans_that_are_refused_are_no_fault_of_a_wallet(
+    worker: Worker,
+    gateway: Gateway,
+    scripted: ScriptedExchange,
+    accounts: Accounts,
+    number: str,
+    code: Code | None,
+) -> None:
+    """The sync is complete at the first try; a product that was never opened holds nothing."""
+    scripted.scripts[script.LOANS] = script.refusal(number)
+
+    outcome = await gateway.sync(gateway.request(await gateway.store(accounts["plain"]), "us"))
+
+    (loans,) = outcome.uncovered
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
+    assert (loans.error_code, loans.listed) == (code, None if code else ())
+
+
+async def test_loans_that_could_not_be_read_for_a_moment_delay_no_sync(
+    worker: Worker, gateway: Gateway, scripted: ScriptedExchange, accounts: Accounts
+) -> None:
+    """No number depends on them, so no other try is made."""
+    scripted.scripts[script.LOANS] = script.refusal("50011")
+
+    outcome = await gateway.sync(gateway.request(await gateway.store(accounts["plain"]), "us"))
+
+    assert (outcome.status, outcome.attempt) == (Status.COMPLETED, 1)
+    assert outcome.uncovered[0].error_code == Code.RATE_LIMITED
+    assert scripted.targets().count(script.LOANS) == 1
 
 
 async def test_orders_behind_a_full_page_are_read_by_state(

@@ -18,7 +18,7 @@ REST = [
     [script.SAVINGS, script.REWARDS],
     [script.ORDERS, script.ETH],
     [script.DUAL, script.SOL],
-    [script.POSITIONS],
+    [script.POSITIONS, script.LOANS],
 ]
 
 

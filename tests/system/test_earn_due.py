@@ -13,6 +13,7 @@ from tests.system.test_sweeper import run
 USUAL = ("account_balance", "account_config", "account_positions", "asset_balances", "asset_valuation")
 EARN = (
     *("dual_orders", "eth_staking", "savings_balance", "sol_staking", "stable_rewards", "staking_orders"),
+    "flexible_loans",
 )
 AGED = "update account_wallets set as_of = now() - interval '361 minutes' where account_id = %s"
 
@@ -44,7 +45,7 @@ async def reads_of(stack: Stack, person: Person, account: str) -> tuple[set[str]
 async def test_an_account_without_earn_products_reads_earn_every_six_hours(
     stack: Stack, person: Person, database: Postgres
 ) -> None:
-    """The other syncs make five reads in place of eleven, and complete."""
+    """The other syncs make five reads in place of twelve, and complete."""
     account = (await person.connect("plain"))["id"]
     everything, usual = {*USUAL, *EARN}, {*USUAL}
 

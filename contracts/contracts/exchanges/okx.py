@@ -62,6 +62,7 @@ OKX = Exchange(
         "sol_staking": Endpoint("GET", "/api/v5/finance/staking-defi/sol/balance"),
         "stable_rewards": Endpoint("GET", "/api/v5/finance/stable-rewards/balance"),
         "account_positions": Endpoint("GET", "/api/v5/account/positions"),
+        "flexible_loans": Endpoint("GET", "/api/v5/finance/flexible-loan/loan-info"),
     },
     price_reads=(
         PublicRead("tickers", "/api/v5/market/tickers?instType=SPOT"),
@@ -72,11 +73,12 @@ OKX = Exchange(
         {
             *("account_config", "account_balance", "asset_balances", "asset_valuation", "account_positions"),
             *("savings_balance", "staking_orders", "dual_orders", "eth_staking", "sol_staking"),
-            "stable_rewards",
+            *("stable_rewards", "flexible_loans"),
         }
     ),
     row_fields=(
-        *("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd", "bal"),
+        *("eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "interest"),
+        *("eqUsd", "bal"),
         *("amt", "notionalSz", "state"),
     ),
     # OKX documents limits per address for public reads only; it counts signed reads per user.

@@ -12,6 +12,7 @@ from deploy.simulator.accounts import Recipe, Store
 from deploy.simulator.okx.rows import (
     DUAL_ORDER,
     FUNDING_ROW,
+    LOAN,
     POSITION,
     SAVINGS_ROW,
     STAKING_ORDER,
@@ -66,6 +67,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     fixed: Decimal = Decimal(0)
     settled: int = 0
     positions: tuple[Row, ...] = ()
+    loans: tuple[Row, ...] = ()
     generated: Recipe | None = None
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             (self.staking, STAKING_ORDER),
             (self.dual, DUAL_ORDER),
             (self.positions, POSITION),
+            (self.loans, LOAN),
         )
         unknown = [field for rows, row in known for each in rows for field in each.keys() - row.keys()]
         if unknown:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from deploy.simulator.limits import Limit
 from deploy.simulator.okx import earn, payloads
 from deploy.simulator.okx.accounts import Permission
+from deploy.simulator.okx.loans import flexible_loans
 from deploy.simulator.okx.market import Inquiry, index_tickers, tickers
 from deploy.simulator.okx.payloads import Question, feature_unavailable
 from deploy.simulator.okx.positions import account_positions
@@ -54,6 +55,7 @@ PRIVATE = {
     ("GET", "/api/v5/finance/staking-defi/eth/balance"): PrivateEndpoint(Limit(6, 1), earn.eth_balance),
     ("GET", "/api/v5/finance/staking-defi/sol/balance"): PrivateEndpoint(Limit(6, 1), earn.sol_balance),
     ("GET", "/api/v5/finance/stable-rewards/balance"): PrivateEndpoint(Limit(5, 2), earn.stable_rewards),
+    ("GET", "/api/v5/finance/flexible-loan/loan-info"): PrivateEndpoint(Limit(5, 2), flexible_loans),
     ("GET", "/api/v5/asset/currencies"): PrivateEndpoint(Limit(6, 1), payloads.nothing),
     ("POST", "/api/v5/trade/order"): PrivateEndpoint(Limit(60, 2), feature_unavailable, Permission.TRADE),
     ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(Limit(2, 1), feature_unavailable, Permission.TRADE),

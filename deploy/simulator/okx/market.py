@@ -16,6 +16,8 @@ KINDS = ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS")
 INDEX_UNITS = ("USD", "USDT", "BTC", "USDC")
 # No pairs, but units in which the exchange shows a valuation.
 CURRENCIES = frozenset(VALUATION_UNITS.split()) - {"BTC", "USDT"}
+# The exchange values it, and it has neither a pair nor an index.
+UNTRADED = frozenset({"OLDT"})
 # Assets with pairs against more units than USDT.
 LARGE = ("BTC", "ETH", "SOL")
 DIGITS = Context(prec=12)
@@ -53,12 +55,16 @@ def index_tickers(inquiry: Inquiry) -> list[Row]:
     unit = inquiry.query.get("quoteCcy", "")
     if unit not in INDEX_UNITS:
         raise Refused("51000", "quoteCcy")
-    return [_index(inquiry, asset, unit) for asset in inquiry.prices if asset not in CURRENCIES | {unit}]
+    return [
+        _index(inquiry, asset, unit)
+        for asset in inquiry.prices
+        if asset not in CURRENCIES | UNTRADED | {unit}
+    ]
 
 
 def _pairs(prices: Mapping[str, Decimal]) -> Iterator[tuple[str, str]]:
     for asset in prices:
-        if asset not in CURRENCIES | {"USDT"}:
+        if asset not in CURRENCIES | UNTRADED | {"USDT"}:
             yield asset, "USDT"
     yield from ((asset, "USDC") for asset in LARGE)
     yield from ((asset, "BTC") for asset in LARGE[1:])

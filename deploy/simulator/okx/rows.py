@@ -90,6 +90,16 @@ DUAL_ORDER = _row(
     uTime="1795651200000",
 )
 
+# One flexible loan. Worths are in USD.
+LOAN = _row(
+    empty="ordId collateralNotionalUsd curLTV loanNotionalUsd",
+    collateralData=[],
+    loanData=[],
+    liqLTV="0.8374",
+    marginCallLTV="0.7374",
+    riskWarningData={"instId": "", "liqPx": ""},
+)
+
 # One position; most amounts are empty for one kind of instrument or another.
 POSITION = _row(
     empty="""adl availPos avgPx baseBal baseBorrowed baseInterest bePx bizRefId bizRefType cTime ccy

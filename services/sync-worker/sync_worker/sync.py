@@ -17,6 +17,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from contracts.uncovered import Uncovered
 from contracts.wire.envelope import encode
 from contracts.wire.outcomes import apart
 from sync_worker.errors import ClocksDisagree, HeldBack
@@ -54,7 +55,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that none
     was sent, because our address has used up what the exchange allows. `rights` are those of the key; if they
-    are unreadable, `rights_code` is the reason.
+    are unreadable, `rights_code` is the reason. `uncovered` are parts that no wallet contains.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -63,6 +64,7 @@ class Reading(msgspec.Struct, frozen=True):
     held_back: bool = False
     rights: Rights | None = None
     rights_code: str | None = None
+    uncovered: tuple[Uncovered, ...] = ()
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
@@ -152,8 +154,8 @@ def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attemp
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
-        unsendable = Reading(tuple(wallets))
-        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading)
+        unsendable = Reading(tuple(wallets), rights=reading.rights)
+        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, unsendable)
     return said
 
 
@@ -161,11 +163,12 @@ def _outcome(
     request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, reading: Reading
 ) -> SyncOutcome:
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
+    rights, uncovered = reading.rights, reading.uncovered
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, reading.rights)
+        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, uncovered=uncovered)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    said = SyncFailed(*named, code, words, wallets, attempt, request.grant, reading.rights)
+    said = SyncFailed(*named, code, words, wallets, attempt, request.grant, rights, uncovered=uncovered)
     if code not in CLOSED or reading.retry_after is None:
         return said
     return msgspec.structs.replace(said, retry_after=min(reading.retry_after, MAX_RETRY_AFTER))

@@ -76,6 +76,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     `stated` is the total in the same response in USD, None if missing; `updated` is the time at which the
     exchange says it last looked at the account. `prices` are the USD prices of one unit of each currency.
+    `quoted` are those of them that may be shown, rounded to 12 digits.
     `lists_all` is false if the exchange values products of the wallet that are in no list.
     """
 
@@ -86,6 +87,7 @@ class Listed(msgspec.Struct, frozen=True):
     updated: datetime | None = None
     prices: Mapping[str, Decimal] = NO_PRICES
     lists_all: bool = True
+    quoted: Mapping[str, Decimal] = NO_PRICES
 
     @property
     def has_amounts(self) -> bool:
@@ -138,6 +140,7 @@ def judge(
         unreadable_count=len(listed.unreadable),
         difference_usd=checked.difference,
         reported_at=_reported_at(fetched, listed.updated),
+        prices=dict(listed.quoted),
     )
 
 

@@ -1,8 +1,9 @@
 """The worth of a user's accounts: which accounts, wallets, prices and rates count."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import LiteralString
 from uuid import uuid4
 
 import msgspec
@@ -17,7 +18,7 @@ from contracts.values import Balance
 from contracts.wire.envelope import encode
 from deploy.local.postgres import Postgres
 from gateway.accounts.worth import find_portfolio, find_priced
-from gateway.errors import InvalidInput, NotFound
+from gateway.errors import InvalidInput, NoSuchPrice, NotFound
 from gateway.http.worth_views import PortfolioView, portfolio_view
 from gateway.prices.look import look, set_by_hand
 from gateway.prices.readings import Readings
@@ -65,8 +66,13 @@ def _friday(day: date) -> date:
     return day - timedelta(days=(day.weekday() - 4) % 7)
 
 
-async def synced(pool: Pool, account: Account, **lists: tuple[Balance, ...]) -> None:
-    """Record a sync that read these wallets, and the others as empty, which the exchange's total confirms."""
+async def synced(
+    pool: Pool, account: Account, quoted: Mapping[str, str] | None = None, **lists: tuple[Balance, ...]
+) -> None:
+    """Record a sync that read these wallets, and the others as empty, which the exchange's total confirms.
+
+    `quoted` are prices by which the exchange values the trading list.
+    """
     now, empty = datetime.now(UTC), Totals(valued=Decimal(0))
     reads = [
         WalletRead(
@@ -76,6 +82,7 @@ async def synced(pool: Pool, account: Account, **lists: tuple[Balance, ...]) -> 
             lists.get(wallet, ()),
             TotalCheck.AGREES,
             totals=None if wallet in lists else empty,
+            prices={each: Decimal(price) for each, price in (quoted or {}).items() if wallet == "trading"},
         )
         for wallet in OKX.covered_wallets
     ]
@@ -229,6 +236,56 @@ async def test_amounts_that_no_sync_has_read_for_days_are_doubted(
 
     assert (found.total_usd, found.verdict) == ("64000", "incomplete")
     assert {each.code for each in found.reasons} == {"wallet_old"}
+
+
+async def test_an_asset_without_a_market_is_worth_what_the_exchange_values_it_at(
+    pool: Pool, account: Account, readings: Readings
+) -> None:
+    """In all accounts and wallets of the user, by the newest list; no market's price changes."""
+    second = await another(pool, account, "second")
+    coin = (Balance("OLDT", Decimal("10.5")),)
+    await synced(pool, account, {"OLDT": "0.25", "BTC": "1"}, trading=(*coin, Balance("BTC", Decimal(1))))
+    await synced(pool, second, {"OLDT": "0.5"}, trading=coin, funding=coin)
+
+    found = await shown(pool, readings, account)
+    _, price_of = await find_priced(pool, readings, account.user_id, account.id)
+
+    old = next(each for each in found.assets if each.asset == "OLDT")
+    assert (found.total_usd, old.value_usd, found.unpriced) == ("64015.75", "15.75", ())
+    assert (old.price.method, old.price.source, old.price.code) == ("exchange_valued", "okx", None)
+    assert price_of("OLDT").value == Decimal("0.5")
+    assert price_of("BTC").value == Decimal(64000)
+    assert (await look(pool, readings, account.user_id, "OLDT")).price.method == "exchange_valued"
+    with pytest.raises(NoSuchPrice):
+        await look(pool, readings, uuid7(), "OLDT")
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "code"),
+    [
+        ("as_of = as_of - interval '16 minutes'", "2.5", "last_known"),
+        ("as_of = as_of - interval '25 hours'", None, "unpriced"),
+        ("sync_number = sync_number + 1", None, "unpriced"),
+    ],
+    ids=["of a while ago", "of yesterday", "rewritten by a gateway of the release before"],
+)
+async def test_the_valuation_of_an_exchange_grows_old_with_its_list(
+    pool: Pool,
+    account: Account,
+    readings: Readings,
+    clean_database: Postgres,
+    change: LiteralString,
+    value: str | None,
+    code: str,
+) -> None:
+    """An old one never looks fresh, and one that may be of another list is none: unknown, not zero."""
+    await synced(pool, account, {"OLDT": "0.25"}, trading=(Balance("OLDT", Decimal(10)),))
+    await run(clean_database, f"update account_wallets set {change}")  # noqa: S608 - constants
+
+    (old,) = (await shown(pool, readings, account)).assets
+
+    assert (None if old.value_usd is None else str(Decimal(old.value_usd).normalize())) == value
+    assert old.price.code == code
 
 
 async def test_an_account_of_another_user_is_not_found(

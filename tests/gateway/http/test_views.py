@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from contracts.faults import Code
 from contracts.syncs import Status
 from gateway.http import views
+from gateway.http.holdings_views import holdings_view
 from gateway.http.sync_views import batch_view, sync_view
-from gateway.http.views import balances_view, holdings_view
+from gateway.http.views import balances_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held, StoredBalance, StoredWallet

@@ -95,6 +95,19 @@ async def test_a_debt_without_a_total_is_shown(pool: Pool, account: Account) -> 
     assert (await assets(pool, account))["USDT"].borrowed == 5
 
 
+async def test_interest_is_summed_apart_from_debts(pool: Pool, account: Account) -> None:
+    """It survives the database with every digit, and is shown also where nothing else is left."""
+    owed = {"borrowed": Decimal(5), "interest": Decimal("0.000000000000000000000001")}
+    rows = Balance("USDT", Decimal(-5), **owed), Balance("BTC", Decimal(0), interest=Decimal("0.1"))
+    await synced(pool, account, read("trading", *rows), read("funding", Balance("USDT", Decimal(7))))
+
+    found = await assets(pool, account)
+
+    usdt = found["USDT"]
+    assert (usdt.total, usdt.borrowed, usdt.interest) == (Decimal(2), owed["borrowed"], owed["interest"])
+    assert found["BTC"].interest == Decimal("0.1")
+
+
 async def test_a_sum_with_an_unknown_part_is_unknown(pool: Pool, account: Account) -> None:
     """The total is known although one wallet does not tell how much of it is available."""
     await synced(

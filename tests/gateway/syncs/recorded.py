@@ -14,12 +14,8 @@ from contracts.syncs import (
     status_of,
 )
 from gateway.accounts.look import find_held
-from gateway.http.views import (
-    HoldingsView,
-    WalletView,
-    balances_view,
-    holdings_view,
-)
+from gateway.http.holdings_views import HoldingsView, holdings_view
+from gateway.http.views import WalletView, balances_view
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store.pool import Pool

@@ -118,6 +118,24 @@ async def test_a_change_of_prices_alone_writes_none(pool: Pool, account: Account
     assert prices == {"SOL": ("cross", "okx"), "HOUSE": ("manual", "user"), "ODD": (None, None)}
 
 
+async def test_a_snapshot_keeps_the_exchange_s_own_valuation(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """Where no other price is known, with its method and the time of its list; the closes copy it."""
+    trading = msgspec.structs.replace(read("trading", OLDT="4", ODD="1"), prices={"OLDT": Decimal("0.25")})
+    await synced(pool, account, trading, read("funding", OLDT="2"))
+
+    content = await held(database)
+
+    assert {(each.wallet, each.asset): each.value for each in content.amounts} == {
+        ("trading", "OLDT"): Decimal("1.00"),
+        ("funding", "OLDT"): Decimal("0.50"),
+        ("trading", "ODD"): None,
+    }
+    price = content.prices["OLDT"]
+    assert (price.method, price.source, price.observed_at) == ("exchange_valued", "okx", trading.as_of)
+
+
 async def test_a_failed_wallet_changes_no_quantity(pool: Pool, account: Account, database: Postgres) -> None:
     """The new snapshot says that the wallet is stale, since when, and why."""
     trading = read("trading", BTC="1")

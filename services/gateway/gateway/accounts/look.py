@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from contracts.exchanges import EXCHANGES
 from gateway.errors import NotFound
+from gateway.portfolio.uncovered import NotCovered, not_covered
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held
 from gateway.rows.drift import Drift, StoredPositions
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.schedules import Schedule
-from gateway.store import accounts, balances, drift, pauses, schedules
+from gateway.store import accounts, balances, drift, pauses, schedules, uncovered
 from gateway.store.pool import Connection, Pool
 
 
@@ -30,6 +32,15 @@ async def find_account(pool: Pool, user_id: UUID, account_id: UUID) -> tuple[Acc
 async def find_schedules(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Schedule]:
     """Find the schedules of accounts."""
     return await pool.single(lambda connection: schedules.find(connection, account_ids))
+
+
+async def find_not_covered(pool: Pool, listed: Sequence[Account]) -> dict[UUID, tuple[NotCovered, ...]]:
+    """Find by account what exists there and is in no total."""
+    exchanges = {account.id: EXCHANGES[account.exchange] for account in listed}
+    found = await pool.single(lambda connection: uncovered.find_beside(connection, list(exchanges)))
+    return {
+        each.account_id: not_covered(exchanges[each.account_id], each.wallets, each.parts) for each in found
+    }
 
 
 async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:

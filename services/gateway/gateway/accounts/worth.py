@@ -37,7 +37,7 @@ async def find_portfolio(
     async with pool.transaction() as connection:  # it may take longer than `single` waits
         inventory = await find_inventory(connection, user_id)
     last = await readings.of(inventory.standings)
-    book = Book(last, inventory.manual, inventory.now)
+    book = Book(last, inventory.manual, inventory.now, inventory.quoted)
     rate = _rate(last, currency)
     found = await asyncio.to_thread(_all_valued, inventory, book, restored)
     return Portfolio(found, currency, rate, inventory.now)
@@ -51,7 +51,7 @@ async def find_priced(
     if not inventory.held:
         raise NotFound
     last = await readings.of(inventory.standings)
-    return inventory.held[0], Book(last, inventory.manual, inventory.now).price
+    return inventory.held[0], Book(last, inventory.manual, inventory.now, inventory.quoted).price
 
 
 def _all_valued(inventory: Inventory, book: Book, restored: Restore | None) -> tuple[Valuation, ...]:

@@ -36,7 +36,8 @@ class OtherPriceView(msgspec.Struct, frozen=True):
 class HeldPriceView(msgspec.Struct, frozen=True, gc=False):
     """The price behind a value, in USD for one unit; GET /prices/{asset} shows all that is known of it.
 
-    `method` is `unit` for USD itself. `code` says why the price may be wrong.
+    `method` is `unit` for USD itself, and `exchange_valued` if no market is known and the exchange values
+    what you hold. `code` says why the price may be wrong.
     """
 
     value_usd: AmountText | None
@@ -53,7 +54,8 @@ class PriceView(msgspec.Struct, frozen=True):
     `method` says how it was found: `direct` (a trade against USD), `cross` (trades against other assets, its
     `legs`), `peg` (a coin that promises to be worth 1 USD; `market_rate` is what the market pays, null if no
     market is known), `last_known` (an earlier price, because the newest one is missing or lies), `manual`
-    (you set it), `unit` (USD itself). `code` and `detail` say what is wrong with the newest price, or what to
+    (you set it), `unit` (USD itself), `exchange_valued` (no market is known, and the exchange values what you
+    hold at this price). `code` and `detail` say what is wrong with the newest price, or what to
     be careful with. `disputed` is true where the price and the exchange's index differ by more than 2 %. A
     later version may send other methods and codes.
     """

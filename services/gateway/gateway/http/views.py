@@ -1,6 +1,7 @@
 """Accounts and balances in API responses; amounts are decimal strings, times are UTC."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -15,10 +16,10 @@ from contracts.syncs import TotalCheck
 from contracts.values import AmountText, Balance, amount_text
 from gateway.accounts.paused import next_action, way_out
 from gateway.advice import Advice
-from gateway.http.price_views import HeldPriceView, worth_of
 from gateway.http.schedule_view import ScheduleView, schedule_view
-from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
-from gateway.portfolio.values import PriceOf
+from gateway.http.uncovered_views import UncoveredView, uncovered_view
+from gateway.portfolio.holdings import WalletState, wallet_state
+from gateway.portfolio.uncovered import NotCovered
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.pauses import Pause, Stand
@@ -44,6 +45,7 @@ class AccountView(msgspec.Struct, frozen=True):
 
     `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
     database was restored from a backup, until a sync completes: later changes of the account may be lost.
+    `uncovered` lists all that exists in the account and that no total contains.
     """
 
     id: UUID
@@ -64,13 +66,15 @@ class AccountView(msgspec.Struct, frozen=True):
     schedule: ScheduleView
     notes: tuple[str, ...] = ()
     restored_at: datetime | None = None
+    uncovered: tuple[UncoveredView, ...] = ()
 
 
 class AmountView(msgspec.Struct, frozen=True):
     """One asset; an amount that the exchange did not report is null, never zero.
 
-    `in_bots` is the part of `total` that trading bots of the exchange hold. `stale_as_of` is when the amount
-    was read, if the newest list could not supply it.
+    `in_bots` is the part of `total` that trading bots of the exchange hold. `interest` accrued on the debt:
+    OKX does not document whether `borrowed` contains it, so do not add them.
+    `stale_as_of` is when the amount was read, if the newest list could not supply it.
     """
 
     asset: str
@@ -80,6 +84,7 @@ class AmountView(msgspec.Struct, frozen=True):
     borrowed: AmountText | None
     stale_as_of: datetime | None
     in_bots: AmountText | None
+    interest: AmountText | None
 
 
 class UnconfirmedView(msgspec.Struct, frozen=True):
@@ -133,35 +138,6 @@ class BalancesView(msgspec.Struct, frozen=True):
     wallets: tuple[WalletView, ...]
 
 
-class HoldingView(AmountView, frozen=True):
-    """One asset summed over its wallets; a `value_usd` of null is unknown, never zero, and net of debts."""
-
-    wallets: tuple[str, ...]
-    value_usd: AmountText | None = None
-    price: HeldPriceView | None = None
-
-
-class HoldingsView(msgspec.Struct, frozen=True):
-    """Holdings by asset; `holdings` is null if no wallet was ever read.
-
-    `complete` is true only if every covered wallet is fresh and none of them disagrees with the exchange's
-    total. `total_checks` has the result of that comparison for each wallet, null if it was never read.
-    `restored_at` is when the database was restored from a backup, if a covered wallet was not read since: its
-    amounts may be older than earlier responses, so `stale_wallets` lists it, too.
-    """
-
-    account_id: UUID
-    complete: bool
-    missing_wallets: tuple[str, ...]
-    stale_wallets: tuple[str, ...]
-    incomplete_wallets: tuple[str, ...]
-    not_covered_wallets: tuple[str, ...]
-    total_checks: dict[str, TotalCheck | None]
-    as_of: datetime | None
-    holdings: tuple[HoldingView, ...] | None
-    restored_at: datetime | None = None
-
-
 def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
     """Return the view of a pause; None if the account is not paused."""
     if pause is None:
@@ -183,6 +159,7 @@ def account_view(  # noqa: PLR0913 - the parts of one view
     *,
     restored: Restore | None = None,
     schedule: Schedule | None = None,
+    beside: Sequence[NotCovered] = (),
 ) -> AccountView:
     """Return the view of an account."""
     advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
@@ -206,6 +183,7 @@ def account_view(  # noqa: PLR0913 - the parts of one view
         schedule=schedule_view(schedule, pause, advice),
         notes=notes,
         restored_at=restored.older(account.last_synced_at or account.created_at) if restored else None,
+        uncovered=tuple(uncovered_view(account.id, each) for each in beside),
     )
 
 
@@ -256,53 +234,19 @@ def _unconfirmed(known: Detail) -> UnconfirmedView | None:
     )
 
 
-def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf | None = None) -> HoldingsView:
-    """Return the view of the sums by asset with their values, and of the wallets they lack."""
-    exchange = EXCHANGES[held.account.exchange]
-    holdings = summed(exchange, held.wallets, held.balances)
-    older = {each.wallet for each in held.wallets if restored and restored.older(each.as_of)} & {
-        *holdings.states
-    }
-    stale = {*holdings.in_state(WalletState.STALE), *older.intersection(holdings.in_state(WalletState.FRESH))}
-    return HoldingsView(
-        account_id=held.account.id,
-        complete=holdings.complete and not older,
-        missing_wallets=holdings.in_state(WalletState.NEVER_READ),
-        stale_wallets=tuple(wallet for wallet in holdings.states if wallet in stale),
-        incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
-        not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
-        total_checks=holdings.total_checks,
-        as_of=holdings.as_of,
-        holdings=None if holdings.assets is None else tuple(_holding(of, prices) for of in holdings.assets),
-        restored_at=restored.restored_at if restored and older else None,
-    )
-
-
-def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
-    return HoldingView(
-        of.asset,
-        amount_text(of.total),
-        _text(of.available),
-        _text(of.locked),
-        _text(of.borrowed),
-        of.stale_as_of,
-        _text(of.in_bots),
-        of.wallets,
-        *(worth_of(of.total, prices(of.asset)) if prices else ()),
-    )
-
-
 def _amounts(of: Balance) -> AmountView:
     return AmountView(
         of.asset,
         amount_text(of.total),
-        _text(of.available),
-        _text(of.locked),
-        _text(of.borrowed),
+        text_of(of.available),
+        text_of(of.locked),
+        text_of(of.borrowed),
         of.stale_as_of if isinstance(of, StoredBalance) else None,
-        _text(of.in_bots),
+        text_of(of.in_bots),
+        text_of(of.interest),
     )
 
 
-def _text(amount: Decimal | None) -> str | None:
+def text_of(amount: Decimal | None) -> str | None:
+    """Return an amount as text; None if it is unknown."""
     return None if amount is None else amount_text(amount)

@@ -14,10 +14,12 @@ from contracts.prices import USD
 from contracts.syncs import TotalCheck
 from contracts.values import AmountText, amount_text
 from gateway.http.price_views import HeldPriceView, LegView, held_price, leg_views
+from gateway.http.uncovered_views import UncoveredView, uncovered_fields
 from gateway.portfolio.holdings import EXACT, WalletState
 from gateway.portfolio.markets import ONE
 from gateway.portfolio.rates import Rate
 from gateway.portfolio.shown_prices import Shown
+from gateway.portfolio.uncovered import not_covered
 from gateway.portfolio.valuations import Portfolio, Valuation
 from gateway.portfolio.values import (
     AccountValues,
@@ -48,7 +50,6 @@ WORDS: Mapping[str, str] = {
     DoubtCode.RATE_UNKNOWN: "We have not read the rates of currencies yet. The values in USD are known.",
     DoubtCode.RATE_OLD: "The last fixing of this currency is more than a week old.",
 }
-NOT_READ = "We do not read this wallet yet. Its contents are unknown and in no total: look at the exchange."
 SHARE = Decimal("0.0001")
 
 
@@ -132,14 +133,10 @@ class AssetWorthView(msgspec.Struct, frozen=True):
     parts: tuple[PartView, ...]
 
 
-class UncoveredView(msgspec.Struct, frozen=True):
-    """A wallet that exists and is not read: its worth is unknown, and in no total."""
+class UncoveredWorthView(UncoveredView, frozen=True):
+    """Something that is in no total; `worth` is in the currency of the response."""
 
-    account_id: UUID
-    wallet: str
-    name: str
     worth: AmountText | None
-    reason: str
 
 
 class CurrencyRateView(msgspec.Struct, frozen=True):
@@ -161,7 +158,8 @@ class PortfolioView(WorthView, frozen=True):
 
     `reasons` say why the verdict is not `complete`. `balances_as_of` is the time of the oldest amount, and
     `prices_at` that of the oldest price that is not your own. `disputed` names assets whose last trade and
-    index differ, `manual` those whose price you set. `uncovered` lists wallets that no total contains.
+    index differ, `manual` those whose price you set. `uncovered` lists all that exists and that no total
+    contains.
     `rate` is null for USD. A currency whose rate is not known yet has null values, and those in USD.
     """
 
@@ -170,7 +168,7 @@ class PortfolioView(WorthView, frozen=True):
     rate: CurrencyRateView | None
     disputed: tuple[str, ...]
     manual: tuple[str, ...]
-    uncovered: tuple[UncoveredView, ...]
+    uncovered: tuple[UncoveredWorthView, ...]
     assets: tuple[AssetWorthView, ...]
     accounts: tuple[AccountWorthView, ...]
     wallets: tuple[WalletWorthView, ...]
@@ -220,7 +218,7 @@ def portfolio_view(of: Portfolio) -> PortfolioView:
         rate=None if of.rate is None else _rate(of.rate),
         disputed=_with_code(prices, PriceCode.DISPUTED),
         manual=tuple(sorted(asset for asset, price in prices.items() if price.method == Method.MANUAL)),
-        uncovered=tuple(each for account in of.accounts for each in _uncovered(account)),
+        uncovered=tuple(each for account in of.accounts for each in _uncovered(account, texts)),
         assets=_assets(values, prices, texts),
         accounts=tuple(_account(each, texts) for each in of.accounts),
         wallets=tuple(wallet for each in of.accounts for wallet in _wallets(each, texts)),
@@ -293,10 +291,11 @@ def _wallets(of: Valuation, texts: Texts) -> Iterator[WalletWorthView]:
         )
 
 
-def _uncovered(of: Valuation) -> Iterator[UncoveredView]:
-    for wallet in EXCHANGES[of.held.account.exchange].wallets:
-        if not wallet.covered:
-            yield UncoveredView(of.held.account.id, wallet.key, wallet.name, None, NOT_READ)
+def _uncovered(of: Valuation, texts: Texts) -> Iterator[UncoveredWorthView]:
+    held = of.held
+    for each in not_covered(EXCHANGES[held.account.exchange], held.wallets, held.uncovered):
+        fields = uncovered_fields(held.account.id, each)
+        yield UncoveredWorthView(**fields, worth=texts.own(each.worth))  # type: ignore[arg-type] # its fields
 
 
 def _reason(of: Doubt, prices: Mapping[str, Shown]) -> ReasonView:

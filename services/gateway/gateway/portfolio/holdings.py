@@ -43,6 +43,7 @@ class Holding(msgspec.Struct, frozen=True):
     wallets: tuple[str, ...]
     stale_as_of: datetime | None
     in_bots: Decimal | None = None
+    interest: Decimal | None = None
 
 
 class Holdings(msgspec.Struct, frozen=True):
@@ -98,7 +99,7 @@ def _assets(listed: Sequence[StoredBalance]) -> tuple[Holding, ...]:
     return tuple(
         _holding(asset, parts)
         for asset, parts in sorted(by_asset.items())
-        if any(balance.total or balance.borrowed for balance in parts)
+        if any(balance.total or balance.borrowed or balance.interest for balance in parts)
     )
 
 
@@ -106,7 +107,7 @@ def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
     if len(parts) == 1:  # most assets are in one wallet
         (one,) = parts
         amounts = (one.total, one.available, one.locked, one.borrowed)
-        return Holding(asset, *amounts, (one.wallet,), one.stale_as_of, one.in_bots)
+        return Holding(asset, *amounts, (one.wallet,), one.stale_as_of, one.in_bots, one.interest)
     return Holding(
         asset=asset,
         total=_exact_sum([balance.total for balance in parts]),
@@ -116,6 +117,7 @@ def _holding(asset: str, parts: Sequence[StoredBalance]) -> Holding:
         wallets=tuple(balance.wallet for balance in parts),
         stale_as_of=min((each.stale_as_of for each in parts if each.stale_as_of), default=None),
         in_bots=_sum_known([each.in_bots for each in parts if each.in_bots is not None]),
+        interest=_sum_known([each.interest for each in parts if each.interest is not None]),
     )
 
 

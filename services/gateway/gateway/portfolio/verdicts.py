@@ -24,6 +24,7 @@ from contracts.values import amount_text
 from contracts.wire.envelope import Malformed
 from contracts.wire.outcomes import whole
 from gateway.portfolio.emptiness import left_out
+from gateway.portfolio.quoted import credible
 from gateway.rows.syncs import Ending, ReadDetail, WalletVerdict
 from gateway.syncs.bounds import check_bounds
 from gateway.wording import known_rows, words_of
@@ -149,7 +150,7 @@ def _understood(exchange: Exchange, read: WalletRead) -> WalletRead:
     if read.verdict in READ or read.positions is not None or read.totals is not None:
         check_bounds(exchange, read)
     if read.verdict in READ:
-        read = msgspec.structs.replace(read, unreadable=known_rows(read))
+        read = msgspec.structs.replace(read, unreadable=known_rows(read), prices=credible(exchange, read))
     if read.verdict is Verdict.COMPLETE:
         return msgspec.structs.replace(read, error_code=None, error=None)
     if read.verdict is Verdict.INCOMPLETE:

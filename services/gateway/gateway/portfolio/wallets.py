@@ -66,6 +66,7 @@ def _accepted(number: int, read: WalletRead, missing: Missing | None = None) -> 
         incomplete=incomplete,
         missing=missing,
         unread_parts=read.unread_parts,
+        prices=read.prices,
         **read_detail(read).shared(),
     )
     return StoredWallet(

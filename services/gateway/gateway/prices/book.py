@@ -1,13 +1,15 @@
-"""The prices that count for a user now: the user's own, else the market's."""
+"""The prices that count for a user now: the user's own, else the market's, else the exchange's valuation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from contracts.prices import USD
+from gateway.portfolio.quoted import by_exchange, newest
 from gateway.portfolio.shown_prices import Shown, by_hand, first_of, shown
 from gateway.prices.readings import Reading
 from gateway.rows.prices import Manual, Method, PriceCode
+from gateway.rows.uncovered import QuotedList
 
 # 1 USD is worth 1 USD, whatever a market or a user says.
 UNIT = Shown(Decimal(1), Method.UNIT, None)
@@ -17,8 +19,15 @@ UNPRICED = Shown(None, None, None, PriceCode.UNPRICED)
 class Book:
     """The prices of assets as of one moment; each is found once, however many balances need it."""
 
-    def __init__(self, last: Sequence[Reading], manual: Mapping[str, Manual], now: datetime) -> None:
+    def __init__(
+        self,
+        last: Sequence[Reading],
+        manual: Mapping[str, Manual],
+        now: datetime,
+        quoted: Iterable[QuotedList] = (),
+    ) -> None:
         self._last, self._manual, self._now = last, manual, now
+        self._quoted = newest(quoted)
         self._found: dict[str, Shown] = {USD: UNIT}
 
     def price(self, asset: str) -> Shown:
@@ -37,4 +46,7 @@ class Book:
             for each in self._last
             if asset in each.known
         ]
-        return first_of(of_market) or UNPRICED
+        best = first_of(of_market) or UNPRICED
+        if best.value is not None:
+            return best
+        return by_exchange(self._quoted.get(asset), self._now) or best

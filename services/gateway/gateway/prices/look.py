@@ -8,12 +8,14 @@ from contracts.prices import USD
 from contracts.values import check_digits, parse_amount
 from gateway.errors import InvalidInput, NoSuchPrice, TooManyPrices
 from gateway.portfolio.prices import UNKNOWN
-from gateway.portfolio.shown_prices import Seen, alternatives, by_hand, disputed, first_of, shown
+from gateway.portfolio.quoted import by_exchange, newest
+from gateway.portfolio.shown_prices import Seen, Shown, alternatives, by_hand, disputed, first_of, shown
 from gateway.prices.book import UNIT
 from gateway.prices.readings import Reading, Readings
 from gateway.rows.prices import Manual
 from gateway.store import prices
 from gateway.store.pool import Pool
+from gateway.store.quoted import find_quoted
 
 NOT_USD = "1 USD is worth 1 USD: set the price of another asset."
 ASSET = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -33,7 +35,8 @@ async def look(pool: Pool, readings: Readings, user_id: UUID, asset: str) -> See
     last, now = await readings.last()
     async with pool.transaction() as connection:
         manual = await prices.find_manual(connection, user_id, asset)
-    return _seen(asset, last, manual, now)
+        quoted = (await find_quoted(connection, [user_id])).get(user_id, ())
+    return _seen(asset, last, (manual, by_exchange(newest(quoted).get(asset), now)), now)
 
 
 async def set_by_hand(pool: Pool, user_id: UUID, asset: str, text: str, most: int = MAX_MANUAL) -> None:
@@ -64,10 +67,14 @@ async def delete_by_hand(pool: Pool, user_id: UUID, asset: str) -> None:
             raise NoSuchPrice
 
 
-def _seen(asset: str, last: list[Reading], manual: Manual | None, now: datetime) -> Seen:
+def _seen(asset: str, last: list[Reading], own: tuple[Manual | None, Shown | None], now: datetime) -> Seen:
+    """Return the price that counts: the user's own, else the market's, else the exchange's valuation."""
+    manual, quoted = own
     holding = [each for each in last if asset in each.known or each.market.index(asset) is not None]
     of_market = [shown(asset, each.known.get(asset, UNKNOWN), each.market, now) for each in holding]
     best = first_of(of_market)
+    if quoted is not None and (best is None or best.value is None):
+        best = quoted
     others = [each for each in of_market if each is not best]
     for each in holding:
         others += alternatives(asset, each.known, each.market, now)

@@ -22,19 +22,20 @@ from gateway.accounts.worth import find_priced
 from gateway.advice import Advice
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
+from gateway.http.holdings_views import HoldingsView, holdings_view
 from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE
 from gateway.http.schemas import CREDENTIALS
 from gateway.http.situations import Doing
 from gateway.http.views import (
     AccountView,
     BalancesView,
-    HoldingsView,
     account_view,
     balances_view,
-    holdings_view,
 )
+from gateway.portfolio.uncovered import NotCovered
 from gateway.prices.readings import Readings
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
+from gateway.rows.accounts import Account
 from gateway.store.pool import Pool
 
 SyncInterval = Annotated[int, msgspec.Meta(ge=300, le=86400)]
@@ -92,8 +93,16 @@ async def list_accounts(
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
     found = await look.find_schedules(pool, [account.id for account, _ in listed])
+    beside = await look.find_not_covered(pool, [account for account, _ in listed])
     return tuple(
-        account_view(account, egress, pause, restored=restored, schedule=found.get(account.id))
+        account_view(
+            account,
+            egress,
+            pause,
+            restored=restored,
+            schedule=found.get(account.id),
+            beside=beside.get(account.id, ()),
+        )
         for account, pause in listed
     )
 
@@ -105,7 +114,8 @@ async def show_account(
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
     schedule = (await look.find_schedules(pool, [account_id])).get(account_id)
-    return account_view(account, egress, stand.pause, restored=restored, schedule=schedule)
+    beside = await _beside(pool, account)
+    return account_view(account, egress, stand.pause, restored=restored, schedule=schedule, beside=beside)
 
 
 @patch(
@@ -120,7 +130,8 @@ async def change_account(
     """Rename an account, or change how often the schedule syncs it."""
     changes = Changes(data.name, data.sync_interval)
     changed = await change(pool, request.user.id, account_id, changes)
-    return account_view(changed.account, egress, changed.pause, schedule=changed.schedule)
+    beside = await _beside(pool, changed.account)
+    return account_view(changed.account, egress, changed.pause, schedule=changed.schedule, beside=beside)
 
 
 @delete(
@@ -181,12 +192,17 @@ async def show_holdings(
     return holdings_view(held, restored, price_of)
 
 
+async def _beside(pool: Pool, account: Account) -> tuple[NotCovered, ...]:
+    return (await look.find_not_covered(pool, [account])).get(account.id, ())
+
+
 async def _shown(
     accepted: Accepted, pool: Pool, egress: tuple[str, ...], notes: tuple[str, ...]
 ) -> Response[AccountView]:
     account = accepted.account
     schedule = (await look.find_schedules(pool, [account.id])).get(account.id)
-    view = account_view(account, egress, notes=notes, schedule=schedule)
+    beside = await _beside(pool, account)
+    view = account_view(account, egress, notes=notes, schedule=schedule, beside=beside)
     return Response(view, headers=rate_limit_fields(accepted.allowances))
 
 

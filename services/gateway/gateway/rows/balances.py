@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from contracts.syncs import TotalCheck
 from contracts.values import Balance
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import ReadDetail
+from gateway.rows.uncovered import StoredPart
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class Detail(ReadDetail, frozen=True):
     """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
     `incomplete` is true if the list is the newest one but lacks rows. `unread_parts` are the reads of
-    parts that it lacks. The inherited fields are of the last
+    parts that it lacks, `prices` those by which the exchange values it. The inherited fields are of the last
     read.
     """
 
@@ -44,6 +46,7 @@ class Detail(ReadDetail, frozen=True):
     held: HeldList | None = None
     missing: Missing | None = None
     unread_parts: tuple[EndpointName, ...] = ()
+    prices: dict[str, Decimal] = msgspec.field(default_factory=dict)
 
 
 class StoredWallet(msgspec.Struct, frozen=True):
@@ -78,7 +81,7 @@ class StoredBalance(Balance, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse an amount that is not finite; the gateway checked its digits when it recorded it."""
-        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots):
+        for amount in (self.total, self.available, self.locked, self.borrowed, self.in_bots, self.interest):
             if amount is not None and not amount.is_finite():
                 raise ValueError("the stored amount is not finite")
 
@@ -91,11 +94,15 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """An account with its stored wallets, and its balances by asset and wallet, as of one moment."""
+    """An account with its stored wallets, and its balances by asset and wallet, as of one moment.
+
+    `uncovered` are its parts that no wallet contains.
+    """
 
     account: Account
     wallets: list[StoredWallet]
     balances: list[StoredBalance]
+    uncovered: list[StoredPart] = []
 
 
 class Stored(msgspec.Struct, frozen=True):

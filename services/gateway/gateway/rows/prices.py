@@ -12,7 +12,8 @@ class Method(StrEnum):
 
     A coin that is pegged to USD has the method `peg`. A price that is older, or that the newest reading does
     not confirm, is `last_known`. `index` is the exchange's own computation, `manual` the user's price, `unit`
-    that of USD itself.
+    that of USD itself. `exchange_valued` is the price by which the exchange values what an account holds,
+    where no market is known.
     """
 
     DIRECT = "direct"
@@ -22,6 +23,7 @@ class Method(StrEnum):
     INDEX = "index"
     MANUAL = "manual"
     UNIT = "unit"
+    EXCHANGE_VALUED = "exchange_valued"
 
 
 class PriceCode(StrEnum):

@@ -18,7 +18,7 @@ WALLETS_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
 BALANCES_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
             'wallet', wallet, 'asset', asset, 'total', total::text, 'available', available::text,
             'locked', locked::text, 'borrowed', borrowed::text, 'in_bots', in_bots::text,
-            'stale_as_of', stale_as_of)
+            'interest', interest::text, 'stale_as_of', stale_as_of)
             order by asset collate "C", wallet collate "C")
             from balances where account_id = accounts.id), '[]')"""
 
@@ -37,10 +37,11 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
     await execute(
         connection,
         """insert into balances (account_id, wallet, asset, total, available, locked, borrowed, stale_as_of,
-               in_bots)
+               in_bots, interest)
            select * from unnest(%(accounts)s::uuid[], %(wallets)s::text[], %(assets)s::text[],
                %(totals)s::numeric[], %(available)s::numeric[], %(locked)s::numeric[],
-               %(borrowed)s::numeric[], %(stale)s::timestamptz[], %(in_bots)s::numeric[])""",
+               %(borrowed)s::numeric[], %(stale)s::timestamptz[], %(in_bots)s::numeric[],
+               %(interest)s::numeric[])""",
         accounts=[place.account_id for place, _ in rows],
         wallets=[place.wallet for place, _ in rows],
         assets=[balance.asset for _, balance in rows],
@@ -50,6 +51,7 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
         borrowed=[balance.borrowed for _, balance in rows],
         stale=[balance.stale_as_of for _, balance in rows],
         in_bots=[balance.in_bots for _, balance in rows],
+        interest=[balance.interest for _, balance in rows],
     )
 
 

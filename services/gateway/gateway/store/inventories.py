@@ -9,30 +9,40 @@ import msgspec
 
 from gateway.rows.balances import Held
 from gateway.rows.prices import Manual
+from gateway.rows.uncovered import QuotedList
 from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.pool import Connection, fetch_value
 from gateway.store.prices import Standing
+from gateway.store.quoted import QUOTED_JSON, QUOTED_WALLETS
+from gateway.store.uncovered import UNCOVERED_JSON
 
 
 class Inventory(msgspec.Struct, frozen=True):
-    """Accounts, oldest first, the user's own prices, the last readings of prices, and the database's time."""
+    """Accounts, oldest first, the user's own prices, the last readings of prices, and the database's time.
+
+    `quoted` has the prices by which exchanges value the lists of all accounts of the user.
+    """
 
     held: list[Held]
     manual: Mapping[str, Manual]
     standings: list[Standing]
     now: datetime
+    quoted: list[QuotedList] = []
 
 
 def _query(which: LiteralString) -> LiteralString:
     return f"""select json_build_object(
             'held', coalesce((select json_agg(json_build_object('account', to_json(accounts),
-                    'wallets', {WALLETS_JSON}, 'balances', {BALANCES_JSON}) order by created_at, id)
+                    'wallets', {WALLETS_JSON}, 'balances', {BALANCES_JSON},
+                    'uncovered', {UNCOVERED_JSON}) order by created_at, id)
                 from accounts where user_id = %(user_id)s and deleted_at is null{which}), '[]'),
             'manual', coalesce((select json_object_agg(asset, json_build_object('value', value::text,
                     'set_at', set_at)) from manual_prices where user_id = %(user_id)s), '{{}}'),
             'standings', coalesce((select json_agg(json_build_object('source', source,
                     'reading_id', reading_id, 'read_at', read_at, 'now', clock_timestamp()) order by source)
                 from price_readings), '[]'),
+            'quoted', (select {QUOTED_JSON} from {QUOTED_WALLETS}
+                where user_id = %(user_id)s and deleted_at is null),
             'now', clock_timestamp())::text"""  # noqa: S608 - constants
 
 

@@ -15,12 +15,14 @@ from gateway.rows.pauses import Key
 from gateway.rows.schedules import Move, Pace
 from gateway.rows.snapshots import Open
 from gateway.rows.syncs import WalletVerdict
+from gateway.rows.uncovered import StoredPart
 from gateway.store import outbox
 from gateway.store.audit import Action
 from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.drift import KEEP_DRIFT, KEEP_POSITIONS
 from gateway.store.pool import Connection, fetch_all
 from gateway.store.snapshots import OPEN_JSON
+from gateway.store.uncovered import KEEP_UNCOVERED
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ class Ended(msgspec.Struct, frozen=True):
     audit: dict[str, Any]
     drift: tuple[Drift, ...] = ()
     positions: tuple[StoredPositions, ...] = ()
+    uncovered: tuple[StoredPart, ...] = ()
 
 
 class PlacedWallet(msgspec.Struct, frozen=True):
@@ -114,7 +117,8 @@ _END: LiteralString = """
             id uuid, user_id uuid, account_id uuid, status text, finished_at timestamptz,
             holdings_count integer, error_code text, error text, wallets jsonb, rights_unproven boolean,
             retry_at timestamptz, completed_as_of timestamptz, message_id text, subject text, stream text,
-            headers jsonb, body text, traceparent text, audit jsonb, drift json, positions json)),
+            headers jsonb, body text, traceparent text, audit jsonb, drift json, positions json,
+            uncovered json)),
     ended as (
         update syncs set status = said.status, finished_at = said.finished_at,
             holdings_count = said.holdings_count, error_code = said.error_code, error = said.error,
@@ -203,10 +207,11 @@ async def write(
     columns, values = outbox.leased(lease)
     drift = KEEP_DRIFT if placed and any(sync.drift for sync in ended) else ""
     positions = KEEP_POSITIONS if placed and any(sync.positions for sync in ended) else ""
+    uncovered = KEEP_UNCOVERED if any(sync.uncovered for sync in ended) else ""
     rows = await fetch_all(
         connection,
         Row,
-        f"""{_END}{_KEEP if placed else ""}{drift}{positions}{_MOVE if moves else ""}{_AUDIT}
+        f"""{_END}{_KEEP if placed else ""}{drift}{positions}{uncovered}{_MOVE if moves else ""}{_AUDIT}
             insert into outbox (message_id, subject, stream, headers, body, traceparent{columns})
             select message_id, subject, stream, headers, convert_to(body, 'UTF8'), traceparent{values}
             from said on conflict (message_id) do nothing returning id, message_id""",  # noqa: S608 - constants

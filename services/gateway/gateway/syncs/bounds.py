@@ -55,6 +55,7 @@ def _amounts(read: WalletRead) -> Iterator[Decimal]:
         optional += [totals.listed, totals.gross, totals.stated, totals.valued]
     for balance in read.balances or ():
         optional += [balance.total, balance.available, balance.locked, balance.borrowed, balance.in_bots]
+        optional.append(balance.interest)
     yield from (amount for amount in optional if amount is not None)
     for position in read.positions or ():
         yield from position.amounts

@@ -16,6 +16,7 @@ from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
 from gateway.portfolio.drift import Tolerance, measured, open_positions, with_missing_worth
+from gateway.portfolio.uncovered import found_parts
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.prices.readings import Memory
 from gateway.rows.balances import Stored
@@ -238,7 +239,7 @@ async def _end(
     }
     rows = await recording.write(
         connection,
-        [_row(ended[sync.id], sync, reads[sync.id], events[sync.id]) for _, sync in together],
+        [_row(ended[sync.id], sync, (said, reads[sync.id]), events[sync.id]) for said, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
@@ -322,8 +323,12 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
     )
 
 
-def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoing) -> Ended:
+def _row(
+    sync: Sync, queued: Queued, found: tuple[Understood, tuple[WalletRead, ...]], fact: Outgoing
+) -> Ended:
     """Return an ended sync with its effects, as the database stores them."""
+    understood, reads = found
+    parts, life = understood.outcome.uncovered, (queued.requested_at, queued.now)
     return Ended(
         sync.id,
         sync.user_id,
@@ -346,6 +351,7 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoi
         {"status": str(sync.status), "error_code": sync.error_code},
         tuple(filter(None, (measured(read, sync.number, ended_at(sync)) for read in reads))),
         open_positions(reads, sync.number),
+        found_parts(EXCHANGES[sync.exchange], parts, sync.number, life) if parts else (),
     )
 
 

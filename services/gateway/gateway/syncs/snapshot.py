@@ -15,8 +15,10 @@ from gateway.rows.balances import Stored
 from gateway.rows.outbox import Outgoing
 from gateway.rows.snapshots import Begun, Content
 from gateway.rows.syncs import Queued
+from gateway.rows.uncovered import QuotedList
 from gateway.store import prices, snapshots
 from gateway.store.pool import Connection
+from gateway.store.quoted import find_quoted
 from gateway.store.recording import Known
 from gateway.syncs.keep import Kept
 from gateway.syncs.messages import portfolio_changed
@@ -48,13 +50,31 @@ async def snapshot(
         return {}
     last = await last_readings(connection, memory)
     manual = await prices.find_all_manual(connection, [each.sync.user_id for each in changed])
-    begun = []
-    for each in changed:
-        sync = each.sync
-        book = Book(last, manual.get(sync.user_id, {}), sync.now)
-        begun.append(_begun(each, known[sync.account_id], book.price))
+    users = [each.sync.user_id for each in changed]
+    books = [Book(last, manual.get(each.sync.user_id, {}), each.sync.now) for each in changed]
+    if quoted := await _quoted(connection, changed, books):
+        books = [
+            Book(last, manual.get(user, {}), each.sync.now, quoted.get(user, ()))
+            for user, each in zip(users, changed, strict=True)
+        ]
+    begun = [
+        _begun(each, known[each.sync.account_id], book.price)
+        for each, book in zip(changed, books, strict=True)
+    ]
     before = await snapshots.begin(connection, begun)
     return _events(changed, begun, before)
+
+
+async def _quoted(
+    connection: Connection, changed: Sequence[Changed], books: Sequence[Book]
+) -> dict[UUID, list[QuotedList]]:
+    """Return the exchanges' valuations for users of whom an account holds an asset without another price."""
+    lacking = {
+        each.sync.user_id
+        for each, book in zip(changed, books, strict=True)
+        if any(balance.total and book.price(balance.asset).value is None for balance in each.change.listed)
+    }
+    return await find_quoted(connection, sorted(lacking)) if lacking else {}
 
 
 def find_changed(

@@ -24,6 +24,7 @@ EXAMPLES = {
     f"{FINANCE}/stable-rewards/balance": "finance_stable-rewards_balance.0",
     DUAL: "finance_dcd_order-history.0",
     "/api/v5/account/positions": "account_positions.0",
+    f"{FINANCE}/flexible-loan/loan-info": "finance_flexible-loan_loan-info.0",
 }
 # The example misspells this field of the documented table.
 MISSPELT = {"redeemEndime": "redeemEndTime"}
@@ -68,7 +69,8 @@ def test_rows_have_the_keys_of_the_documented_example(
     (documented, *_) = json.loads((facts / "doc-examples" / "okx" / f"{EXAMPLES[target]}.json").read_text())[
         "data"
     ]
-    (row, *_) = ask("margin" if target.endswith("positions") else "earner", target)
+    accounts = {"positions": "margin", "loan-info": "borrower"}
+    (row, *_) = ask(accounts.get(target.rpartition("/")[2], "earner"), target)
 
     assert {MISSPELT.get(key, key): type(value) for key, value in documented.items()} == {
         key: type(value) for key, value in row.items()
@@ -93,6 +95,20 @@ def test_dual_investments_are_paged_and_filtered(ask: Callable[..., Any]) -> Non
     assert [row["ordId"] for row in ask("fixed-earner", f"{DUAL}?state=pending_redeem&limit=100")] == [
         "800001"
     ]
+
+
+def test_loans_are_valued_and_in_no_other_list(ask: Callable[..., Any]) -> None:
+    """The collateral is neither in a wallet nor in the valuation; one loan can be asked for by its id."""
+    loans = ask("borrower", f"{FINANCE}/flexible-loan/loan-info")
+    (one,) = ask("borrower", f"{FINANCE}/flexible-loan/loan-info?ordId=41002")
+    (valuation,) = ask("borrower", "/api/v5/asset/asset-valuation?ccy=USD")
+
+    assert [(loan["collateralNotionalUsd"], loan["loanNotionalUsd"]) for loan in loans] == [
+        ("36000", "11994"),
+        ("6400", "1500.5"),
+    ]
+    assert (one["ordId"], one["curLTV"]) == ("41002", "0.2345")
+    assert Decimal(valuation["totalBal"]) == Decimal("529.75")
 
 
 def test_the_valuation_of_earn_is_the_sum_of_its_products(

@@ -21,7 +21,7 @@ BTC = TRADING_ROW | {
 }
 ETH = TRADING_ROW | {"ccy": "ETH", "eq": "2", "cashBal": "2", "availBal": "2", "eqUsd": "6400"}
 IN_FUNDING = FUNDING_ROW | {"ccy": "BTC", "bal": "2", "availBal": "1.5", "frozenBal": "0.5"}
-READ_FIELDS = ("ccy", "eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "eqUsd")
+READ_FIELDS = ("ccy", "eq", "cashBal", "availEq", "availBal", "frozenBal", "liab", "interest", "eqUsd")
 
 
 def account(*rows: Any, **fields: Any) -> bytes:

@@ -133,7 +133,8 @@ def test_a_negative_liability_is_a_debt() -> None:
     read = judged(account(row, totalEq="949"), "949")
 
     assert read.verdict is Verdict.COMPLETE
-    assert read.balances == (Balance("USDT", Decimal(950), Decimal(0), Decimal(0), Decimal("50.5")),)
+    owed = {"borrowed": Decimal("50.5"), "interest": Decimal("0.5")}
+    assert read.balances == (Balance("USDT", Decimal(950), Decimal(0), Decimal(0), **owed),)
 
 
 NONSENSE: tuple[Any, ...] = (

@@ -30,6 +30,10 @@ from tests.sync_worker.exchanges.okx.answers import (
         ({"availBal": "", "frozenBal": ""}, Balance("BTC", Decimal("1.5"))),
         ({"eq": "-5.5", "availEq": "0"}, Balance("BTC", Decimal("-5.5"), Decimal(0), Decimal("0.5"))),
         ({"liab": "3"}, Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"), Decimal(3))),
+        (
+            {"liab": "-3", "interest": "-0.1"},
+            Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"), Decimal(3), interest=Decimal("0.1")),
+        ),
         ({"eq": 1.5}, Balance("BTC", Decimal("1.5"), Decimal(1), Decimal("0.5"))),
         ({"eq": "150E-2", "unknown": [1, {}]}, Balance("BTC", Decimal("1.50"), Decimal(1), Decimal("0.5"))),
     ],
@@ -37,6 +41,14 @@ from tests.sync_worker.exchanges.okx.answers import (
 def test_a_row_says_what_is_there_and_nothing_else(fields: dict[str, Any], balance: Balance) -> None:
     """An empty text is absent, not zero; negative equity stays negative; unknown fields do not matter."""
     assert row_with(**fields) == balance
+
+
+def test_accrued_interest_stands_apart_from_the_debt() -> None:
+    """OKX does not say whether `liab` contains it, so neither is added to the other, nor taken from `eq`."""
+    owing = row_with(eq="-3.5", liab="3.5", interest="0.25")
+
+    assert (owing.total, owing.borrowed, owing.interest) == (Decimal("-3.5"), Decimal("3.5"), Decimal("0.25"))
+    assert row_with(liab="3.5").interest is None
 
 
 @pytest.mark.parametrize("absent", ["missing", None, ""])

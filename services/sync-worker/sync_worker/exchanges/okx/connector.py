@@ -35,6 +35,7 @@ from sync_worker.exchanges.okx.earn import (
     not_due,
 )
 from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.loans import LOANS, loans_found
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
 from sync_worker.exchanges.okx.positions import with_positions
 from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
@@ -53,18 +54,18 @@ BALANCE, FUNDING = Read("account_balance"), Read("asset_balances")
 POSITIONS = Read("account_positions")
 # A broker of the release before signs no other reads.
 FIRST_READS = (BALANCE, FUNDING, VALUATION, *CONFIG_READS)
-EARN_READS = (SAVINGS, ORDERS, DUAL, REWARDS, *STAKED)
+EARN_READS = (SAVINGS, ORDERS, DUAL, LOANS, REWARDS, *STAKED)
 # Connections pair the first half with the second one, so that the responses of a pair differ in their shape.
 USUAL_READS = (BALANCE, FUNDING, POSITIONS, VALUATION, *CONFIG_READS)
 ALL_READS = (
     *(BALANCE, FUNDING, SAVINGS, ORDERS, DUAL, POSITIONS),
-    *(VALUATION, *CONFIG_READS, REWARDS, *STAKED),
+    *(VALUATION, *CONFIG_READS, REWARDS, *STAKED, LOANS),
 )
 # OKX allows one of these reads a second: it allows the next one then, unless another was sent in between.
 ONCE_A_SECOND = frozenset({VALUATION.name, DUAL.name})
 AGAIN_SECONDS = 1.1
 # A read that no further try repeats.
-UNAWAITED = frozenset({VALUATION.name, POSITIONS.name})
+UNAWAITED = frozenset({VALUATION.name, POSITIONS.name, LOANS.name})
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
 # We accept data only with this status, and an error code with any status.
 OK = 200
@@ -108,11 +109,13 @@ class Okx:
         if POSITIONS.name in reads:
             wallets = (with_positions(wallets[0], reads[POSITIONS.name]), *wallets[1:])
         wallets = (*wallets, earn)
+        found = loans_found(reads[LOANS.name], around.as_of) if LOANS.name in reads else None
+        uncovered = () if found is None else (found,)
         asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         try:
-            return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config))
+            return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config), uncovered=uncovered)
         except Failure as fault:
-            return Reading(wallets, asked_to_wait, rights_code=fault.code)
+            return Reading(wallets, asked_to_wait, rights_code=fault.code, uncovered=uncovered)
 
     async def verify(self, access: Access) -> Verified:
         """Read the owner and the rights of the key; raises Failure."""
@@ -167,7 +170,8 @@ class Okx:
         dual = [reads[DUAL.name]]
         if is_full(dual[0]):
             dual = await self._read_more(access, dual_reads_by_state(), AGAIN_SECONDS)
-        return EarnReads({read.name: reads[read.name] for read in EARN_READS if read != DUAL}, dual)
+        parts = (read.name for read in EARN_READS if read not in (DUAL, LOANS))
+        return EarnReads({name: reads[name] for name in parts}, dual)
 
     async def _read_more(
         self, access: Access, reads: Sequence[Read], apart: float = 0.0

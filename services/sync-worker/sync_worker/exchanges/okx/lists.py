@@ -113,8 +113,9 @@ def trading_row(fields: Fields) -> Row:
     available = plain if equity is None else equity
     _check_available(available, total, total if cash is None else cash)
     debt, usd = _amount(fields, "liab"), _amount(fields, "eqUsd")
-    borrowed = None if debt is None else debt.copy_abs()  # some OKX endpoints write a debt as negative
-    balance = Balance(asset, total, available, _locked(fields), borrowed, _in_bots(fields))
+    # OKX does not say whether `liab` contains the accrued interest, so they stay apart.
+    borrowed, interest = _positive(debt), _positive(_amount(fields, "interest"))
+    balance = Balance(asset, total, available, _locked(fields), borrowed, _in_bots(fields), interest)
     return Row(balance, usd if total else usd or ZERO)
 
 
@@ -205,6 +206,11 @@ def _amount(fields: Fields, name: str) -> Decimal | None:
 
 def _worth(fields: Fields) -> Decimal | None:
     return _amount(fields, "eqUsd")
+
+
+def _positive(debt: Decimal | None) -> Decimal | None:
+    """Return a debt as a positive number, because some OKX endpoints write it as a negative one."""
+    return None if debt is None else debt.copy_abs()
 
 
 def _locked(fields: Fields) -> Decimal | None:

@@ -19,6 +19,7 @@ from contracts.syncs import Rights
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.lenient_json import Doubled, is_whole, read_json
 from sync_worker.exchanges.okx.lists import Rows, amount_of, funding_row, read_rows, trading_row
+from sync_worker.exchanges.okx.quoted import quoted_prices
 from sync_worker.verdicts import NO_PRICES, Listed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +67,15 @@ def parse_trading(data: Any) -> Listed:
     account = _account(data)
     rows = read_rows(account["details"], trading_row)
     updated, stated = _time(account.get("uTime")), _usd(account.get("totalEq"))
-    return Listed(rows.balances, rows.worth, stated, rows.unreadable, updated, _prices(rows))
+    return Listed(
+        rows.balances,
+        rows.worth,
+        stated,
+        rows.unreadable,
+        updated,
+        _prices(rows),
+        quoted=quoted_prices(rows.read),
+    )
 
 
 def _prices(rows: Rows) -> dict[str, Decimal]:

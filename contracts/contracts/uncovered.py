@@ -1,0 +1,114 @@
+"""Wallets, products and sub-accounts that exist and that no sync reads, named beside totals."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from contracts.faults import CodeText
+from contracts.values import AssetCode, AwareTime, check_digits
+
+MAX_NAME = 64
+MAX_PARTS = 16
+MAX_LISTED = 100
+MAX_ASSETS = 50
+
+# A name of ours or of the exchange; the gateway shows only printable characters of it.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+PartKey = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
+
+
+class Reason(StrEnum):
+    """Why something is not covered; an outcome of a later version may have another one."""
+
+    NOT_READ = "not_read"
+    LOAN = "loan"
+    UNLISTED_WORTH = "unlisted_worth"
+    UNREADABLE = "unreadable"
+    OTHER = "other"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a user reads about a reason, and what to do about it."""
+
+    words: str
+    step: str
+
+
+REASONS: Mapping[str, Told] = {
+    Reason.NOT_READ: Told("We do not read this yet. Its contents are unknown.", "Look at the exchange."),
+    Reason.LOAN: Told(
+        "No wallet lists the collateral of loans. The worth is the collateral less the loans.",
+        "Compare it with the loans at the exchange, and add it to the total yourself.",
+    ),
+    Reason.UNLISTED_WORTH: Told(
+        "The exchange values this wallet higher than all that its lists show. A product that no list shows, "
+        "such as a fixed term, may hold the rest.",
+        "Look at the wallet at the exchange.",
+    ),
+    Reason.UNREADABLE: Told(
+        "We could not read this. We do not know whether you hold something there.",
+        "Sync the account again. If it stays so, look at the exchange.",
+    ),
+    Reason.OTHER: Told("We do not read this. Its contents are unknown.", "Look at the exchange."),
+}
+
+
+class AssetAmount(msgspec.Struct, frozen=True):
+    """An amount of an asset, in units of the asset and never negative."""
+
+    asset: AssetCode
+    amount: Decimal
+
+    def __post_init__(self) -> None:
+        check_digits(self.amount)
+
+
+Amounts = Annotated[tuple[AssetAmount, ...], msgspec.Meta(max_length=MAX_ASSETS)]
+
+
+class UncoveredEntry(msgspec.Struct, frozen=True):
+    """Something that no sync reads, its worth in USD, None if unknown, and what it holds and owes.
+
+    `holds` and `owes` are None if they are unknown or too long.
+    """
+
+    name: Name
+    reason: CodeText
+    worth_usd: Decimal | None = None
+    holds: Amounts | None = None
+    owes: Amounts | None = None
+
+    def __post_init__(self) -> None:
+        if self.worth_usd is not None:
+            check_digits(self.worth_usd)
+
+
+class Uncovered(msgspec.Struct, frozen=True):
+    """All that a sync found in one part of an account that it does not read.
+
+    `part` is its key and `name` the name for users. `listed` is None if the part could not be looked at, for
+    the reason `error_code`: then all that was found before stays. An empty list says that nothing is there
+    at `as_of`.
+    """
+
+    part: PartKey
+    name: Name
+    as_of: AwareTime | None = None
+    listed: Annotated[tuple[UncoveredEntry, ...], msgspec.Meta(max_length=MAX_LISTED)] | None = None
+    error_code: CodeText | None = None
+
+    def __post_init__(self) -> None:
+        if (self.listed is None) != (self.as_of is None):
+            raise ValueError("a part that was looked at has a time")
+
+
+# Empty if a sync did not look for anything; a part that it does not name stays as it was.
+Parts = Annotated[tuple[Uncovered, ...], msgspec.Meta(max_length=MAX_PARTS)]
+
+
+def told(reason: str) -> Told:
+    """Return the texts of a reason; those of a later version are general."""
+    return REASONS.get(reason, REASONS[Reason.OTHER])

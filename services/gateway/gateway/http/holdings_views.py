@@ -1,0 +1,82 @@
+"""Holdings by asset in API responses; amounts are decimal strings, times are UTC."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.exchanges import EXCHANGES
+from contracts.syncs import TotalCheck
+from contracts.values import AmountText, amount_text
+from gateway.http.price_views import HeldPriceView, worth_of
+from gateway.http.views import AmountView, text_of
+from gateway.portfolio.holdings import Holding, WalletState, summed
+from gateway.portfolio.values import PriceOf
+from gateway.rows.balances import Held
+from gateway.rows.restores import Restore
+
+
+class HoldingView(AmountView, frozen=True):
+    """One asset summed over its wallets; a `value_usd` of null is unknown, never zero, and net of debts."""
+
+    wallets: tuple[str, ...]
+    value_usd: AmountText | None = None
+    price: HeldPriceView | None = None
+
+
+class HoldingsView(msgspec.Struct, frozen=True):
+    """Holdings by asset; `holdings` is null if no wallet was ever read.
+
+    `complete` is true only if every covered wallet is fresh and none of them disagrees with the exchange's
+    total. `total_checks` has the result of that comparison for each wallet, null if it was never read.
+    `restored_at` is when the database was restored from a backup, if a covered wallet was not read since: its
+    amounts may be older than earlier responses, so `stale_wallets` lists it, too.
+    """
+
+    account_id: UUID
+    complete: bool
+    missing_wallets: tuple[str, ...]
+    stale_wallets: tuple[str, ...]
+    incomplete_wallets: tuple[str, ...]
+    not_covered_wallets: tuple[str, ...]
+    total_checks: dict[str, TotalCheck | None]
+    as_of: datetime | None
+    holdings: tuple[HoldingView, ...] | None
+    restored_at: datetime | None = None
+
+
+def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf | None = None) -> HoldingsView:
+    """Return the view of the sums by asset with their values, and of the wallets they lack."""
+    exchange = EXCHANGES[held.account.exchange]
+    holdings = summed(exchange, held.wallets, held.balances)
+    older = {each.wallet for each in held.wallets if restored and restored.older(each.as_of)} & {
+        *holdings.states
+    }
+    stale = {*holdings.in_state(WalletState.STALE), *older.intersection(holdings.in_state(WalletState.FRESH))}
+    return HoldingsView(
+        account_id=held.account.id,
+        complete=holdings.complete and not older,
+        missing_wallets=holdings.in_state(WalletState.NEVER_READ),
+        stale_wallets=tuple(wallet for wallet in holdings.states if wallet in stale),
+        incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
+        not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
+        total_checks=holdings.total_checks,
+        as_of=holdings.as_of,
+        holdings=None if holdings.assets is None else tuple(_holding(of, prices) for of in holdings.assets),
+        restored_at=restored.restored_at if restored and older else None,
+    )
+
+
+def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
+    return HoldingView(
+        of.asset,
+        amount_text(of.total),
+        text_of(of.available),
+        text_of(of.locked),
+        text_of(of.borrowed),
+        of.stale_as_of,
+        text_of(of.in_bots),
+        text_of(of.interest),
+        of.wallets,
+        *(worth_of(of.total, prices(of.asset)) if prices else ()),
+    )

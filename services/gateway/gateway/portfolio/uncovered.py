@@ -1,0 +1,123 @@
+"""Wallets, products and sub-accounts that exist and that no sync reads: beside every total. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from contracts.exchanges.types import Exchange
+from contracts.faults import fault_of
+from contracts.uncovered import AssetAmount, Reason, Uncovered, UncoveredEntry, told
+from gateway.rows.balances import StoredWallet
+from gateway.rows.uncovered import StoredPart
+from gateway.syncs.bounds import LEEWAY
+
+
+class NotCovered(msgspec.Struct, frozen=True):
+    """Something that no total contains, its worth in USD, None if unknown, and what to do about it.
+
+    `wallet` is set for a wallet of the exchange, or a part of it. `as_of` is None if it was never read.
+    """
+
+    name: str
+    code: str
+    words: str
+    step: str
+    wallet: str | None = None
+    worth: Decimal | None = None
+    as_of: datetime | None = None
+    holds: tuple[AssetAmount, ...] | None = None
+    owes: tuple[AssetAmount, ...] | None = None
+
+
+def found_parts(
+    exchange: Exchange, parts: Sequence[Uncovered], number: int, life: tuple[datetime, datetime]
+) -> tuple[StoredPart, ...]:
+    """Return the parts of an outcome to store; `life` is when its sync was requested, and now.
+
+    A part that was looked at outside the sync's life, or that stands twice, is left out: it stays as it was.
+    """
+    since, now = life
+    found: dict[str, StoredPart] = {}
+    for part in parts:
+        if part.as_of is not None and not since - LEEWAY <= part.as_of <= now + LEEWAY:
+            continue
+        listed = None if part.listed is None else tuple(_known(exchange, each) for each in part.listed)
+        as_of = None if part.as_of is None else min(part.as_of, now)
+        name = _printable(part.name) or part.part
+        found.setdefault(part.part, StoredPart(part.part, name, number, as_of, part.error_code, listed))
+    return tuple(found.values())
+
+
+def not_covered(
+    exchange: Exchange, wallets: Sequence[StoredWallet], parts: Iterable[StoredPart]
+) -> tuple[NotCovered, ...]:
+    """Return all that exists and that the totals of an account do not contain."""
+    return (*_of_catalogue(exchange), *_of_wallets(exchange, wallets), *_of_parts(parts))
+
+
+def _of_catalogue(exchange: Exchange) -> Iterator[NotCovered]:
+    for wallet in exchange.wallets:
+        if not wallet.covered:
+            yield _said(wallet.name, Reason.NOT_READ, wallet=wallet.key)
+
+
+def _of_wallets(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:
+    """Yield the wallets whose last list was worth clearly less than the exchange's total for it."""
+    names = {wallet.key: wallet.name for wallet in exchange.wallets if wallet.covered}
+    for wallet in sorted(wallets, key=lambda each: each.wallet):
+        missing = wallet.known.difference_usd
+        if wallet.wallet in names and missing is not None and Decimal(missing) > 0:
+            name = f"{names[wallet.wallet]}: in no list"
+            worth = Decimal(missing)
+            yield _said(name, Reason.UNLISTED_WORTH, wallet=wallet.wallet, worth=worth, as_of=wallet.as_of)
+
+
+def _of_parts(parts: Iterable[StoredPart]) -> Iterator[NotCovered]:
+    """Yield what was found; a part that could not be looked at is unknown, even if it was empty before."""
+    for part in parts:
+        entries = part.entries
+        for entry in entries or ():
+            said = _said(entry.name, entry.reason, worth=entry.worth_usd, as_of=part.as_of)
+            said = msgspec.structs.replace(said, holds=entry.holds, owes=entry.owes)
+            yield _older(said, part.error_code) if part.error_code else said
+        if part.error_code and not entries:
+            yield _older(_said(part.name, Reason.UNREADABLE, as_of=part.as_of), part.error_code)
+
+
+def _said(
+    name: str,
+    reason: str,
+    *,
+    wallet: str | None = None,
+    worth: Decimal | None = None,
+    as_of: datetime | None = None,
+) -> NotCovered:
+    return NotCovered(name, reason, told(reason).words, told(reason).step, wallet, worth, as_of)
+
+
+def _older(said: NotCovered, code: str) -> NotCovered:
+    """Return what is known from an earlier look with the reason why the last one failed."""
+    return msgspec.structs.replace(said, words=f"{said.words} {fault_of(code).words}")
+
+
+def _known(exchange: Exchange, entry: UncoveredEntry) -> UncoveredEntry:
+    """Return an entry with a printable name, and without amounts that are not valid."""
+    return UncoveredEntry(
+        _printable(entry.name) or Reason.OTHER,
+        entry.reason,
+        entry.worth_usd,
+        _valid(exchange, entry.holds),
+        _valid(exchange, entry.owes),
+    )
+
+
+def _valid(exchange: Exchange, amounts: tuple[AssetAmount, ...] | None) -> tuple[AssetAmount, ...] | None:
+    if amounts is None or not all(each.amount >= 0 and exchange.names_asset(each.asset) for each in amounts):
+        return None
+    return amounts
+
+
+def _printable(name: str) -> str:
+    return "".join(each for each in name if each.isprintable()).strip()
