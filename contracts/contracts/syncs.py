@@ -12,6 +12,8 @@ from contracts.positions import MAX_POSITIONS, Position
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
+# A list of more sub-accounts is not whole.
+MAX_SUB_ACCOUNTS = 200
 
 # The grant of the request that led to an outcome; None from a worker of the previous release.
 GrantText = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -79,11 +81,38 @@ class TotalCheck(StrEnum):
         return cls.UNCHECKED
 
 
+class SubAccount(msgspec.Struct, frozen=True):
+    """A sub-account of a master account, by the exchange's uid and its name there."""
+
+    uid: AccountUid
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SubAccountList(msgspec.Struct, frozen=True):
+    """The sub-accounts that the exchange lists for the key of a master account.
+
+    With `error_code`, the list was not read, and `sub_accounts` says nothing. The list is not whole if the
+    exchange has `more`, or if `unreadable` rows of it could not be read.
+    """
+
+    sub_accounts: Annotated[tuple[SubAccount, ...], msgspec.Meta(max_length=MAX_SUB_ACCOUNTS)] = ()
+    more: bool = False
+    unreadable: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    error_code: CodeText | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Return whether a sub-account that is not listed does not exist."""
+        return self.error_code is None and not self.more and not self.unreadable
+
+
 class SyncRequested(msgspec.Struct, frozen=True):
     """Read all covered wallets of one account before the deadline.
 
     `lately_empty` are wallets that held nothing when they were read last, less than six hours ago: the worker
-    may leave one unread that the exchange values at nothing.
+    may leave one unread that the exchange values at nothing. With `sub_account`, the account is that
+    sub-account of the key's account, and the outcome must name it. With `list_sub_accounts`, the outcome has
+    the list of the sub-accounts of the key's account.
     """
 
     sync_id: UUID
@@ -94,6 +123,8 @@ class SyncRequested(msgspec.Struct, frozen=True):
     deadline: AwareTime
     grant: str
     lately_empty: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    sub_account: SubAccount | None = None
+    list_sub_accounts: bool = False
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -194,6 +225,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     `status` is the sender's, for programs that read the message; the gateway derives its own.
     `rights` are None if the worker could not read them. `further` are the wallets that the gateways of the
     first release do not cover: in `wallets` they are not covered, and the status leaves them out.
+    `sub_account` is the one whose wallets these are, None for the account of the key. `sub_accounts` is the
+    list of the key's sub-accounts, None if the request did not ask for it.
     """
 
     sync_id: UUID
@@ -205,12 +238,14 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     grant: GrantText | None = None
     rights: Rights | None = None
     further: FurtherWallets = ()
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` is that of SyncCompleted.
+    `further`, `sub_account` and `sub_accounts` are those of SyncCompleted.
     """
 
     sync_id: UUID
@@ -223,6 +258,8 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     grant: GrantText | None = None
     rights: Rights | None = None
     further: FurtherWallets = ()
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
     @property
     def status(self) -> str:

@@ -23,6 +23,8 @@ PARTS = {
     "Rights",
     "SignedRead",
     "SignedReads",
+    "SubAccount",
+    "SubAccountList",
     "Totals",
     "UnreadableRow",
     "WalletFact",

@@ -46,6 +46,7 @@ OKX = Exchange(
     position_wallets=("trading",),
     valued_wallets=("earn",),
     added_wallets=("earn",),
+    sub_account_wallets=("trading", "funding"),
     scheme="okx",
     reads={
         "account_config": Endpoint("GET", "/api/v5/account/config"),
@@ -61,6 +62,11 @@ OKX = Exchange(
         "sol_staking": Endpoint("GET", "/api/v5/finance/staking-defi/sol/balance"),
         "stable_rewards": Endpoint("GET", "/api/v5/finance/stable-rewards/balance"),
         "account_positions": Endpoint("GET", "/api/v5/account/positions"),
+        "sub_accounts": Endpoint(
+            "GET", "/api/v5/users/subaccount/list", frozenset({"subAcct", "after", "limit"})
+        ),
+        "sub_account_balance": Endpoint("GET", "/api/v5/account/subaccount/balances", frozenset({"subAcct"})),
+        "sub_account_funding": Endpoint("GET", "/api/v5/asset/subaccount/balances", frozenset({"subAcct"})),
     },
     price_reads=(
         PublicRead("tickers", "/api/v5/market/tickers?instType=SPOT"),
@@ -71,7 +77,7 @@ OKX = Exchange(
         {
             *("account_config", "account_balance", "asset_balances", "asset_valuation", "account_positions"),
             *("savings_balance", "staking_orders", "dual_orders", "eth_staking", "sol_staking"),
-            "stable_rewards",
+            *("stable_rewards", "sub_accounts", "sub_account_balance", "sub_account_funding"),
         }
     ),
     row_fields=(
