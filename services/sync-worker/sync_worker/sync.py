@@ -9,6 +9,8 @@ from contracts.syncs import (
     READ,
     Rights,
     Status,
+    SubAccount,
+    SubAccountList,
     SyncCompleted,
     SyncFailed,
     SyncOutcome,
@@ -43,7 +45,8 @@ class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
     `clocks_disagree` says that no read was sent, because our own clocks disagree. `rights` are those of the
-    key; if they are unreadable, `rights_code` is the reason.
+    key; if they are unreadable, `rights_code` is the reason. `sub_account` is the one whose wallets these
+    are, as the exchange proves; `sub_accounts` are those that it lists, if the request asked for them.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -51,6 +54,8 @@ class Reading(msgspec.Struct, frozen=True):
     clocks_disagree: bool = False
     rights: Rights | None = None
     rights_code: str | None = None
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
@@ -124,26 +129,27 @@ def _backoff(codes: set[str], tries: int) -> float:
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Return the outcome of a sync; one too large to send becomes too_many_assets."""
-    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading.rights)
+    said = _outcome(request, exchange, reading, attempt)
     if len(encode(apart(said))) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
-        unsendable = Reading(tuple(wallets))
-        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, reading.rights)
+        unsendable = msgspec.structs.replace(reading, wallets=tuple(wallets))
+        said = _outcome(request, exchange, unsendable, attempt)
     return said
 
 
-def _outcome(
-    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, rights: Rights | None
-) -> SyncOutcome:
+def _outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
+    wallets = _all_wallets(exchange, reading)
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
-    told = min((read for read in wallets if read.error_code is not None), key=_rank)
-    code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
+        said: SyncOutcome = SyncCompleted(*named, status, wallets, attempt, request.grant, reading.rights)
+    else:
+        told = min((read for read in wallets if read.error_code is not None), key=_rank)
+        code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
+        said = SyncFailed(*named, code, words, wallets, attempt, request.grant, reading.rights)
+    return msgspec.structs.replace(said, sub_account=reading.sub_account, sub_accounts=reading.sub_accounts)
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
