@@ -1,4 +1,4 @@
-"""Accounts, syncs and balances in API responses; amounts are decimal strings, times are UTC."""
+"""Syncs and balances in API responses; amounts are decimal strings, times are UTC."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,60 +14,17 @@ from contracts.faults import CodeText, EndpointName, ExchangeCode
 from contracts.remedies import Situation
 from contracts.syncs import Cause, Status, TotalCheck
 from contracts.values import AmountText, Balance, amount_text
-from gateway.accounts.paused import next_action, way_out
+from gateway.accounts.paused import next_action
 from gateway.advice import Advice
 from gateway.http.price_views import HeldPriceView, worth_of
-from gateway.http.schedule_view import ScheduleView, schedule_view
 from gateway.portfolio.holdings import Holding, WalletState, summed, wallet_state
 from gateway.portfolio.values import PriceOf
-from gateway.rows.accounts import Account
 from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
-from gateway.rows.pauses import Pause, Stand
+from gateway.rows.pauses import Stand
 from gateway.rows.restores import Restore
-from gateway.rows.schedules import Schedule
 from gateway.rows.syncs import Sync, WalletVerdict
 
 PARTIAL_WORDS = "We could not read or confirm some wallets whole; each says what is older or missing."
-
-
-class PausedView(msgspec.Struct, frozen=True):
-    """The pause of an account: its reason, its start, and the action that ends it.
-
-    `rights` are the key's excess rights. If `secret_destroyed` is true, only a new key ends the pause.
-    """
-
-    reason: CodeText
-    since: datetime
-    rights: tuple[str, ...]
-    secret_destroyed: bool
-    next_action: str
-
-
-class AccountView(msgspec.Struct, frozen=True):
-    """A connected account; while `paused` is not null, its key is not used.
-
-    `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
-    database was restored from a backup, until a sync completes: later changes of the account may be lost.
-    """
-
-    id: UUID
-    exchange: str
-    region: str
-    name: str
-    exchange_uid: str
-    account_type: str
-    permissions: tuple[str, ...]
-    ip_bound: bool
-    api_key_hint: str
-    created_at: datetime
-    last_synced_at: datetime | None
-    last_attempt_at: datetime | None
-    last_error_code: CodeText | None
-    next_action: str | None
-    paused: PausedView | None
-    schedule: ScheduleView
-    notes: tuple[str, ...] = ()
-    restored_at: datetime | None = None
 
 
 class SyncView(msgspec.Struct, frozen=True):
@@ -209,53 +166,6 @@ class HoldingsView(msgspec.Struct, frozen=True):
     restored_at: datetime | None = None
 
 
-def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
-    """Return the view of a pause; None if the account is not paused."""
-    if pause is None:
-        return None
-    return PausedView(
-        reason=pause.reason,
-        since=pause.paused_at,
-        rights=pause.rights,
-        secret_destroyed=pause.destroyed_at is not None,
-        next_action=way_out(pause, EXCHANGES[exchange].name),
-    )
-
-
-def account_view(  # noqa: PLR0913 - the parts of one view
-    account: Account,
-    egress: tuple[str, ...],
-    pause: Pause | None = None,
-    notes: tuple[str, ...] = (),
-    *,
-    restored: Restore | None = None,
-    schedule: Schedule | None = None,
-) -> AccountView:
-    """Return the view of an account."""
-    advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
-    paused = paused_view(pause, account.exchange)
-    return AccountView(
-        id=account.id,
-        exchange=account.exchange,
-        region=account.region,
-        name=account.name,
-        exchange_uid=account.exchange_uid,
-        account_type="master" if account.exchange_uid == account.master_uid else "sub_account",
-        permissions=tuple(account.permissions),
-        ip_bound=account.ip_bound,
-        api_key_hint=account.api_key_hint,
-        created_at=account.created_at,
-        last_synced_at=account.last_synced_at,
-        last_attempt_at=account.last_attempt_at,
-        last_error_code=account.last_error_code,
-        next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
-        paused=paused,
-        schedule=schedule_view(schedule, pause, advice),
-        notes=notes,
-        restored_at=restored.older(account.last_synced_at or account.created_at) if restored else None,
-    )
-
-
 def sync_view(sync: Sync, egress: tuple[str, ...], stand: Stand, restored: Restore | None = None) -> SyncView:
     """Return the view of a sync; `next_action` depends on the account's present state."""
     advice = Advice(Situation.SYNC, EXCHANGES[sync.exchange], None, egress)
@@ -359,7 +269,7 @@ def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf |
         missing_wallets=holdings.in_state(WalletState.NEVER_READ),
         stale_wallets=tuple(wallet for wallet in holdings.states if wallet in stale),
         incomplete_wallets=holdings.in_state(WalletState.INCOMPLETE),
-        not_covered_wallets=tuple(wallet.key for wallet in exchange.wallets if not wallet.covered),
+        not_covered_wallets=tuple(each.key for each in exchange.wallets if each.key not in holdings.states),
         total_checks=holdings.total_checks,
         as_of=holdings.as_of,
         holdings=None if holdings.assets is None else tuple(_holding(of, prices) for of in holdings.assets),

@@ -294,9 +294,11 @@ def _wallets(of: Valuation, texts: Texts) -> Iterator[WalletWorthView]:
 
 
 def _uncovered(of: Valuation) -> Iterator[UncoveredView]:
+    reasons = {wallet.wallet: wallet.error for wallet in of.held.wallets}
     for wallet in EXCHANGES[of.held.account.exchange].wallets:
-        if not wallet.covered:
-            yield UncoveredView(of.held.account.id, wallet.key, wallet.name, None, NOT_READ)
+        if wallet.key not in of.values.holdings.states:
+            words = (reasons.get(wallet.key) if wallet.covered else None) or NOT_READ
+            yield UncoveredView(of.held.account.id, wallet.key, wallet.name, None, words)
 
 
 def _reason(of: Doubt, prices: Mapping[str, Shown]) -> ReasonView:

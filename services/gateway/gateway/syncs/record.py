@@ -15,10 +15,11 @@ from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
+from gateway.accounts.sub_accounts import keep_list
 from gateway.portfolio.drift import Tolerance, measured, open_positions, with_missing_worth
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.prices.readings import Memory
-from gateway.rows.balances import Stored
+from gateway.rows.balances import Place, Stored, StoredBalance
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
@@ -31,6 +32,7 @@ from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 from gateway.syncs.pace import Result, moved
 from gateway.syncs.snapshot import snapshot
+from gateway.syncs.whose import as_reached, is_proven, reached_wallets
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -204,6 +206,14 @@ def _failed(sync: Queued, code: Code) -> Understood:
     return Understood(outcome, reads_failed(sync.exchange, code) if sync.exchange in EXCHANGES else ())
 
 
+def _of_its_account(understood: Understood, sync: Queued) -> Understood:
+    """Return the outcome if it is of the account of its sync, else a failed one."""
+    if is_proven(understood.outcome, understood.reads, sync):
+        return understood
+    log.error("sub_account_unproven", sync_id=sync.id, account_id=sync.account_id)
+    return _failed(sync, Code.SUB_ACCOUNT_UNPROVEN)
+
+
 def _in_life(understood: Understood, sync: Queued) -> Understood:
     """Return the outcome if it was read in the lifetime of its sync, else a failed one: clocks disagree."""
     if all(is_in_life(read, sync.requested_at, sync.now) for read in understood.reads):
@@ -221,6 +231,7 @@ async def _end(
     of the pause, which any relay publishes.
     """
     traces = {sync.id: understood.traceparent for understood, sync in together}
+    together = [(_of_its_account(understood, sync), sync) for understood, sync in together]
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     keys = {each.account_id: each.key for each in known.values() if each.key is not None}
@@ -243,13 +254,25 @@ async def _end(
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
     )
-    if kept.lists:
-        await balances.replace_balances(connection, kept.lists)
+    await _keep_lists(connection, together, kept.lists)
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+async def _keep_lists(
+    connection: Connection,
+    together: Sequence[tuple[Understood, Queued]],
+    changed: Mapping[Place, list[StoredBalance]],
+) -> None:
+    """Store the lists of wallets that have changed, and those of sub-accounts."""
+    if changed:
+        await balances.replace_balances(connection, changed)
+    for understood, sync in together:
+        if understood.outcome.sub_accounts is not None and not sync.deleted:
+            await keep_list(connection, sync, understood.outcome.sub_accounts)
 
 
 def _of_trace(event: Outgoing, traceparent: str | None) -> Outgoing:
@@ -289,7 +312,8 @@ def _moves(
 
 def _as_compared(understood: Understood, sync: Queued, tolerance: Tolerance) -> tuple[WalletRead, ...]:
     """Return the reads of an outcome, none from the future, compared with the exchange's totals."""
-    return tuple(with_missing_worth(read_before(read, sync.now), tolerance) for read in understood.reads)
+    reads = as_reached(understood.reads, sync)
+    return tuple(with_missing_worth(read_before(read, sync.now), tolerance) for read in reads)
 
 
 def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:
@@ -333,7 +357,7 @@ def _row(sync: Sync, queued: Queued, reads: tuple[WalletRead, ...], fact: Outgoi
         sync.error,
         storable(sync.wallets),
         sync.rights_unproven,
-        completed_as_of(sync.exchange, reads),
+        completed_as_of(reached_wallets(queued), reads),
         fact.message_id,
         fact.subject,
         fact.stream,
