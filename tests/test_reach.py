@@ -69,6 +69,7 @@ FOLDERS = {
     "gateway.syncs.bounds": NOTHING,
     "gateway.syncs.granted": NOTHING,
     "gateway.syncs.messages": NOTHING,
+    "gateway.syncs.whose": NOTHING,
     "sync_worker": NOTHING,
     "sync_worker.__main__": BUS | EXCHANGE | TRACES | {"granian"},
     "sync_worker.app": BUS | EXCHANGE | TRACES | {"granian"},

@@ -50,6 +50,8 @@ class Code(StrEnum):
     OVER_PRIVILEGED_KEY = "over_privileged_key"
     UNKNOWN_RIGHT = "unknown_right"
     OTHER_ACCOUNT = "other_account"
+    SUB_ACCOUNT_GONE = "sub_account_gone"
+    NEEDS_OWN_KEY = "needs_own_key"
 
     RATE_LIMITED = "rate_limited"
     EXCHANGE_UNAVAILABLE = "exchange_unavailable"
@@ -74,6 +76,7 @@ class Code(StrEnum):
     KEYS_CHANGED = "keys_changed"
     INVALID_REQUEST = "invalid_request"
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    SUB_ACCOUNT_UNPROVEN = "sub_account_unproven"
     ACCOUNT_DELETED = "account_deleted"
     INTERNAL_ERROR = "internal_error"
 
@@ -210,6 +213,19 @@ FAULTS: Mapping[str, Fault] = {
         "Make a key of the account that is meant, with the Read permission only.",
         "If the exchange names the connected account again, the pause ends by itself within the hour.",
     ),
+    Code.SUB_ACCOUNT_GONE: Fault(
+        "The exchange no longer lists this sub-account for the key of its master account.",
+        Actor.NOBODY,
+        Remedy.COMPARE,
+        "The balances that were read last are shown. Look at the exchange whether it still exists. To show "
+        "it no longer, set `sub_accounts` of the master account to false and to true again.",
+    ),
+    Code.NEEDS_OWN_KEY: Fault(
+        "The key of a master account can not read this of a sub-account.",
+        Actor.NOBODY,
+        Remedy.COMPARE,
+        "To see it, connect the sub-account with a key of its own with POST /accounts.",
+    ),
     Code.RATE_LIMITED: _passing("The exchange asks us to slow down.", Actor.NOBODY),
     Code.EXCHANGE_UNAVAILABLE: _passing("The exchange is not available.", Actor.EXCHANGE),
     Code.EXCHANGE_UNREACHABLE: _passing(
@@ -293,6 +309,11 @@ FAULTS: Mapping[str, Fault] = {
         Actor.NOBODY,
         Remedy.WAIT,
         lasting="If the fault lasts, tell the operator.",
+    ),
+    Code.SUB_ACCOUNT_UNPROVEN: _passing(
+        "The worker did not say whose balances it read, so we do not count them for this sub-account.",
+        Actor.OPERATOR,
+        "If the fault lasts, the operator must update the workers.",
     ),
     Code.ACCOUNT_DELETED: Fault("The account was deleted meanwhile.", Actor.NOBODY, Remedy.RECONNECT),
     Code.INTERNAL_ERROR: _passing("Something of ours failed.", Actor.OPERATOR, _LOGS),

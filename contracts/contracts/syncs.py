@@ -13,6 +13,8 @@ from contracts.uncovered import Parts
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
 
 MAX_OUTCOME_BYTES = 1024 * 1024
+# A list of more sub-accounts is not whole.
+MAX_SUB_ACCOUNTS = 200
 
 # The grant of the request that led to an outcome; None from a worker of the previous release.
 GrantText = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -80,11 +82,38 @@ class TotalCheck(StrEnum):
         return cls.UNCHECKED
 
 
+class SubAccount(msgspec.Struct, frozen=True):
+    """A sub-account of a master account, by the exchange's uid and its name there."""
+
+    uid: AccountUid
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SubAccountList(msgspec.Struct, frozen=True):
+    """The sub-accounts that the exchange lists for the key of a master account.
+
+    With `error_code`, the list was not read, and `sub_accounts` says nothing. The list is not whole if the
+    exchange has `more`, or if `unreadable` rows of it could not be read.
+    """
+
+    sub_accounts: Annotated[tuple[SubAccount, ...], msgspec.Meta(max_length=MAX_SUB_ACCOUNTS)] = ()
+    more: bool = False
+    unreadable: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    error_code: CodeText | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Return whether a sub-account that is not listed does not exist."""
+        return self.error_code is None and not self.more and not self.unreadable
+
+
 class SyncRequested(msgspec.Struct, frozen=True):
     """Read all covered wallets of one account before the deadline.
 
     `lately_empty` are wallets that held nothing when they were read last, less than six hours ago: the worker
-    may leave one unread that the exchange values at nothing.
+    may leave one unread that the exchange values at nothing. With `sub_account`, the account is that
+    sub-account of the key's account, and the outcome must name it. With `list_sub_accounts`, the outcome has
+    the list of the sub-accounts of the key's account.
     """
 
     sync_id: UUID
@@ -95,6 +124,8 @@ class SyncRequested(msgspec.Struct, frozen=True):
     deadline: AwareTime
     grant: str
     lately_empty: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    sub_account: SubAccount | None = None
+    list_sub_accounts: bool = False
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -202,6 +233,8 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     `rights` are None if the worker could not read them. `further` are the wallets that the gateways of the
     first release do not cover: in `wallets` they are not covered, and the status leaves them out. `uncovered`
     are parts of the account that no wallet contains.
+    `sub_account` is the one whose wallets these are, None for the account of the key. `sub_accounts` is the
+    list of the key's sub-accounts, None if the request did not ask for it.
     """
 
     sync_id: UUID
@@ -214,13 +247,15 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
     rights: Rights | None = None
     further: FurtherWallets = ()
     uncovered: Parts = ()
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
 
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` and `uncovered` are those of SyncCompleted. `retry_after` is set if the exchange named the time,
-    or the worker knows it: a sync that begins earlier would fail alike.
+    `further` and what follows it are those of SyncCompleted. `retry_after` is set if the exchange named the
+    time, or the worker knows it: a sync that begins earlier would fail alike.
     """
 
     sync_id: UUID
@@ -235,6 +270,8 @@ class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     further: FurtherWallets = ()
     retry_after: RetryAfter | None = None
     uncovered: Parts = ()
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
     @property
     def status(self) -> str:

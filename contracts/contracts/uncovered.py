@@ -27,6 +27,7 @@ class Reason(StrEnum):
     LOAN = "loan"
     UNLISTED_WORTH = "unlisted_worth"
     UNREADABLE = "unreadable"
+    NEEDS_OWN_KEY = "needs_own_key"
     OTHER = "other"
 
 
@@ -51,6 +52,10 @@ REASONS: Mapping[str, Told] = {
     Reason.UNREADABLE: Told(
         "We could not read this. We do not know whether you hold something there.",
         "Sync the account again. If it stays so, look at the exchange.",
+    ),
+    Reason.NEEDS_OWN_KEY: Told(
+        "The key of a master account can not read this of a sub-account. Its contents are unknown.",
+        "To see it, connect the sub-account with a key of its own.",
     ),
     Reason.OTHER: Told("We do not read this. Its contents are unknown.", "Look at the exchange."),
 }

@@ -46,8 +46,21 @@ async def settle(connection: Connection, restored: Restored, in_vault: Collectio
         await connection.execute("update syncs set request_seq = null where status = 'queued'")
         missing = await connection.execute(
             """update accounts set last_error_code = 'credential_missing'
-               where deleted_at is null and credential_id <> all(%s) and credential_id not in
+               where deleted_at is null and credential_id <> all(%s) and id <> all(%s)
+                   and credential_id not in
                    (select credential_id from account_pauses where destroyed_at is not null)""",
-            [list(in_vault)],
+            [list(in_vault), await _sub_accounts(connection)],
         )
     return missing.rowcount
+
+
+async def _sub_accounts(connection: Connection) -> list[UUID]:
+    """Return the accounts of sub-accounts, which have no key of their own.
+
+    A database of before their release has no table of them.
+    """
+    known = await (await connection.execute("select to_regclass('sub_accounts')")).fetchone()
+    if known == (None,):
+        return []
+    found = await connection.execute("select account_id from sub_accounts")
+    return [UUID(str(account_id)) for (account_id,) in await found.fetchall()]

@@ -25,6 +25,8 @@ PARTS = {
     "Shrunk",
     "SignedRead",
     "SignedReads",
+    "SubAccount",
+    "SubAccountList",
     "Totals",
     "UnreadableRow",
     "WalletFact",

@@ -47,6 +47,7 @@ OKX = Exchange(
     position_wallets=("trading",),
     valued_wallets=("earn",),
     added_wallets=("earn",),
+    sub_account_wallets=("trading", "funding"),
     scheme="okx",
     reads={
         "account_config": Endpoint("GET", "/api/v5/account/config"),
@@ -63,6 +64,11 @@ OKX = Exchange(
         "stable_rewards": Endpoint("GET", "/api/v5/finance/stable-rewards/balance"),
         "account_positions": Endpoint("GET", "/api/v5/account/positions"),
         "flexible_loans": Endpoint("GET", "/api/v5/finance/flexible-loan/loan-info"),
+        "sub_accounts": Endpoint(
+            "GET", "/api/v5/users/subaccount/list", frozenset({"subAcct", "after", "limit"})
+        ),
+        "sub_account_balance": Endpoint("GET", "/api/v5/account/subaccount/balances", frozenset({"subAcct"})),
+        "sub_account_funding": Endpoint("GET", "/api/v5/asset/subaccount/balances", frozenset({"subAcct"})),
     },
     price_reads=(
         PublicRead("tickers", "/api/v5/market/tickers?instType=SPOT"),
@@ -74,6 +80,7 @@ OKX = Exchange(
             *("account_config", "account_balance", "asset_balances", "asset_valuation", "account_positions"),
             *("savings_balance", "staking_orders", "dual_orders", "eth_staking", "sol_staking"),
             *("stable_rewards", "flexible_loans"),
+            *("sub_accounts", "sub_account_balance", "sub_account_funding"),
         }
     ),
     row_fields=(

@@ -173,7 +173,8 @@ class Exchange(msgspec.Struct, frozen=True):
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
     `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
     exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
-    `added_wallets` are those that the gateways of the first release do not cover.
+    `added_wallets` are those that the gateways of the first release do not cover. `sub_account_wallets` are
+    those of a sub-account that the key of its master reads; none for an exchange that lists no sub-accounts.
     `row_fields` are the fields of its rows that a message about an unreadable row may name.
     `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
@@ -198,6 +199,7 @@ class Exchange(msgspec.Struct, frozen=True):
     position_wallets: tuple[str, ...] = ()
     valued_wallets: tuple[str, ...] = ()
     added_wallets: tuple[str, ...] = ()
+    sub_account_wallets: tuple[str, ...] = ()
     row_fields: tuple[str, ...] = ()
     unserved_regions: tuple[UnservedRegion, ...] = ()
     signing_keys: frozenset[str] = frozenset()

@@ -11,6 +11,11 @@ from deploy.simulator.okx.market import Inquiry, index_tickers, tickers
 from deploy.simulator.okx.payloads import Question, feature_unavailable
 from deploy.simulator.okx.positions import account_positions
 from deploy.simulator.okx.rows import Row
+from deploy.simulator.okx.sub_accounts import (
+    sub_account_balance,
+    sub_account_funding,
+    sub_account_list,
+)
 from deploy.simulator.okx.valuation import asset_valuation
 
 
@@ -56,6 +61,9 @@ PRIVATE = {
     ("GET", "/api/v5/finance/staking-defi/sol/balance"): PrivateEndpoint(Limit(6, 1), earn.sol_balance),
     ("GET", "/api/v5/finance/stable-rewards/balance"): PrivateEndpoint(Limit(5, 2), earn.stable_rewards),
     ("GET", "/api/v5/finance/flexible-loan/loan-info"): PrivateEndpoint(Limit(5, 2), flexible_loans),
+    ("GET", "/api/v5/users/subaccount/list"): PrivateEndpoint(Limit(20, 2), sub_account_list),
+    ("GET", "/api/v5/account/subaccount/balances"): PrivateEndpoint(Limit(6, 2), sub_account_balance),
+    ("GET", "/api/v5/asset/subaccount/balances"): PrivateEndpoint(Limit(6, 2), sub_account_funding),
     ("GET", "/api/v5/asset/currencies"): PrivateEndpoint(Limit(6, 1), payloads.nothing),
     ("POST", "/api/v5/trade/order"): PrivateEndpoint(Limit(60, 2), feature_unavailable, Permission.TRADE),
     ("POST", "/api/v5/asset/transfer"): PrivateEndpoint(Limit(2, 1), feature_unavailable, Permission.TRADE),

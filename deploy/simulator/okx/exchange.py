@@ -69,7 +69,16 @@ class Okx:
         if not self._limiter.admit((account.uid, request.path), endpoint.limit, request.received_at):
             raise Refused("50011")
         account = self._kept[shown] if shown else account
-        return endpoint.rows(Question(account, request.query, request.received_at, self._kept.prices))
+        return endpoint.rows(
+            Question(account, request.query, request.received_at, self._kept.prices, self._below(account))
+        )
+
+    def _below(self, account: Account) -> tuple[Account, ...]:
+        return tuple(
+            each
+            for each in self._kept.accounts
+            if each.main_uid == account.uid != each.uid and each.region == account.region
+        )
 
     def _authenticated(self, request: Request) -> Account:
         """Return the account of a request that passes every check; raises Refused of the first failed one."""

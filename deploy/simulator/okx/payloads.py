@@ -24,12 +24,13 @@ EXACT = Context(prec=60)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The input of an endpoint: the account, the query, the time and the prices in USD."""
+    """The input of an endpoint: the account, the query, the time, the prices in USD and the sub-accounts."""
 
     account: Account
     query: Mapping[str, str]
     now: datetime
     prices: Mapping[str, Decimal]
+    sub_accounts: tuple[Account, ...] = ()
 
     def in_usd(self, amount: str, ccy: str) -> Decimal:
         """Return the exact USD value of an amount."""

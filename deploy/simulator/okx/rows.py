@@ -111,3 +111,15 @@ POSITION = _row(
     posSide="net",
     closeOrderAlgo=[],
 )
+
+# One row of the list of sub-accounts; `ts` is its creation.
+SUB_ACCOUNT = _row(
+    empty="subAcct uid label mobile ts firstLvSubAcct",
+    type="1",
+    enable=True,
+    gAuth=False,
+    frozenFunc=[],
+    canTransOut=True,
+    subAcctLv="1",
+    ifDma=False,
+)

@@ -5,6 +5,7 @@ Each has a stable code and a text for users. `gateway.http.problems` maps each t
 
 import math
 from typing import Any, ClassVar
+from uuid import UUID
 
 from contracts.faults import Failure, fault_of
 from gateway.advice import Advice
@@ -241,6 +242,20 @@ class BusAway(Unavailable):
         "The bus does not answer, or does not let the gateway do this. Look at GET /readyz; list the dead "
         "letters in a moment: those that are still there were not settled."
     )
+
+
+class OfMaster(GatewayError):
+    """The account is a sub-account that the key of its master account reads."""
+
+    code = "sub_account_of_master"
+
+    def __init__(self, parent_id: UUID) -> None:
+        super().__init__(
+            "This account is a sub-account that the key of its master account reads; this request changed "
+            "nothing. To give it a key of its own, connect that with POST /api/v1/accounts. To remove it, "
+            f"set `sub_accounts` to false with PATCH /api/v1/accounts/{parent_id}.",
+            account_id=str(parent_id),
+        )
 
 
 class NoSuchLetter(NotFound):

@@ -12,6 +12,7 @@ from contracts.credentials import Authorize, AuthorizeReply, Refused, SignedRead
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Read
 from contracts.faults import Code, failure
+from contracts.syncs import SubAccount
 from contracts.wire.envelope import Malformed, decode
 from contracts.wire.sealing import SealBroken, SealingKey
 from sync_worker.errors import ClocksDisagree
@@ -23,6 +24,7 @@ class Access(msgspec.Struct, frozen=True):
     """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit.
 
     `lately_empty` are the wallets that may be left unread if the exchange values them at nothing.
+    `sub_account` is the one to read in place of the account of the key.
     """
 
     credential_id: UUID
@@ -31,6 +33,8 @@ class Access(msgspec.Struct, frozen=True):
     grant: str
     ends: float
     lately_empty: frozenset[str] = frozenset()
+    sub_account: SubAccount | None = None
+    list_sub_accounts: bool = False
 
 
 class Broker:

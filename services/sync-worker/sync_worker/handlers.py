@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Mapping
 
+import msgspec
 import structlog
 
 from chassis import tracing
@@ -170,8 +171,15 @@ def _turn(delivery: Delivery) -> Turn:
 
 def _access(request: SyncRequested | Verify, seconds: float) -> Access:
     ends = time.monotonic() + seconds - LAST_WORD_SECONDS
-    empty = frozenset(request.lately_empty if isinstance(request, SyncRequested) else ())
-    return Access(request.credential_id, request.exchange, request.region, request.grant, ends, empty)
+    access = Access(request.credential_id, request.exchange, request.region, request.grant, ends)
+    if isinstance(request, Verify):
+        return access
+    return msgspec.structs.replace(
+        access,
+        lately_empty=frozenset(request.lately_empty),
+        sub_account=request.sub_account,
+        list_sub_accounts=request.list_sub_accounts,
+    )
 
 
 def _report(said: SyncOutcome, rights_code: str | None, seconds: float) -> None:

@@ -9,6 +9,8 @@ from contracts.syncs import (
     READ,
     Rights,
     Status,
+    SubAccount,
+    SubAccountList,
     SyncCompleted,
     SyncFailed,
     SyncOutcome,
@@ -46,6 +48,8 @@ OF_EXCHANGE = (
 # A sync fails with the time of the next try for these.
 CLOSED = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE})
 MAX_RETRY_AFTER = 86400.0
+# A reading and its outcome have these alike.
+FOUND = ("uncovered", "sub_account", "sub_accounts")
 # Below MAX_DELAY, because jitter adds up to a fifth.
 LONGEST_BACKOFF = 50.0
 
@@ -55,7 +59,9 @@ class Reading(msgspec.Struct, frozen=True):
 
     `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that none
     was sent, because our address has used up what the exchange allows. `rights` are those of the key; if they
-    are unreadable, `rights_code` is the reason. `uncovered` are parts that no wallet contains.
+    are unreadable, `rights_code` is the reason. `uncovered` are parts that no wallet contains. These are the
+    wallets of `sub_account`, if the exchange proves that; `sub_accounts` are those that it lists, if the
+    request asked for them.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -65,6 +71,8 @@ class Reading(msgspec.Struct, frozen=True):
     rights: Rights | None = None
     rights_code: str | None = None
     uncovered: tuple[Uncovered, ...] = ()
+    sub_account: SubAccount | None = None
+    sub_accounts: SubAccountList | None = None
 
 
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
@@ -148,30 +156,30 @@ def _backoff(codes: set[str], tries: int) -> float:
 
 def outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
     """Return the outcome of a sync; one too large to send becomes too_many_assets."""
-    said = _outcome(request, _all_wallets(exchange, reading), attempt, reading)
+    said = _outcome(request, exchange, reading, attempt)
     if len(encode(apart(said))) > MAX_OUTCOME_BYTES:
         too_many = Failure(Code.TOO_MANY_ASSETS)
         wallets = (
             unread(read.wallet, too_many) if read.verdict in READ else read for read in reading.wallets
         )
-        unsendable = Reading(tuple(wallets), rights=reading.rights)
-        said = _outcome(request, _all_wallets(exchange, unsendable), attempt, unsendable)
+        unsendable = msgspec.structs.replace(reading, wallets=tuple(wallets), uncovered=())
+        said = _outcome(request, exchange, unsendable, attempt)
     return said
 
 
-def _outcome(
-    request: SyncRequested, wallets: tuple[WalletRead, ...], attempt: int, reading: Reading
-) -> SyncOutcome:
+def _outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attempt: int) -> SyncOutcome:
+    wallets = _all_wallets(exchange, reading)
     status, named = status_of(wallets), (request.sync_id, request.account_id, request.exchange)
-    rights, uncovered = reading.rights, reading.uncovered
+    rights, found = reading.rights, {name: getattr(reading, name) for name in FOUND}
     if status is not Status.FAILED:
-        return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, uncovered=uncovered)
+        completed = SyncCompleted(*named, status, wallets, attempt, request.grant, rights)
+        return msgspec.structs.replace(completed, **found)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-    said = SyncFailed(*named, code, words, wallets, attempt, request.grant, rights, uncovered=uncovered)
-    if code not in CLOSED or reading.retry_after is None:
-        return said
-    return msgspec.structs.replace(said, retry_after=min(reading.retry_after, MAX_RETRY_AFTER))
+    failed = SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
+    if code in CLOSED and reading.retry_after is not None:
+        failed = msgspec.structs.replace(failed, retry_after=min(reading.retry_after, MAX_RETRY_AFTER))
+    return msgspec.structs.replace(failed, **found)
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:

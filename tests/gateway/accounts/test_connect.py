@@ -7,7 +7,7 @@ import pytest
 
 from contracts.credentials import Refused, Verified
 from contracts.faults import Code
-from gateway.accounts.connect import MAX_ACCOUNTS, connect
+from gateway.accounts.connect import connect
 from gateway.errors import (
     AccountExists,
     Faulted,
@@ -17,6 +17,7 @@ from gateway.errors import (
     TooBusy,
     TooManyAccounts,
 )
+from gateway.limits import MAX_ACCOUNTS
 from tests.gateway.accounts.submitting import CREDENTIALS, Scene
 from tests.waiting import until
 

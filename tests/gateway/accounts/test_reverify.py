@@ -19,7 +19,7 @@ from gateway.accounts.reverify import (
     settle,
 )
 from gateway.accounts.verify import VERIFY_SECONDS
-from gateway.http.views import paused_view
+from gateway.http.account_views import paused_view
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Due
 from gateway.store import accounts, pauses

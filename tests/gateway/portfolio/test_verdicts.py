@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Code
 from contracts.syncs import (
     Status,
@@ -117,7 +118,10 @@ def test_a_wallet_that_the_outcome_lacks_was_not_covered() -> None:
         Verdict.NOT_COVERED,
         Verdict.NOT_COVERED,
     ]
-    assert (ending(outcome).status, completed_as_of("okx", wallet_reads(outcome))) == (Status.COMPLETED, None)
+    assert (ending(outcome).status, completed_as_of(OKX.covered_wallets, wallet_reads(outcome))) == (
+        Status.COMPLETED,
+        None,
+    )
 
 
 def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
@@ -126,7 +130,7 @@ def test_a_wallet_that_is_not_known_is_left_out_and_named() -> None:
 
     assert [read.wallet for read in wallet_reads(outcome)] == ["trading", "funding", "earn"]
     assert unknown_wallets(outcome) == ["moon"]
-    assert completed_as_of("okx", wallet_reads(outcome)) == NOW
+    assert completed_as_of(OKX.covered_wallets, wallet_reads(outcome)) == NOW
 
 
 def test_an_outcome_of_unknown_wallets_alone_failed() -> None:
@@ -162,7 +166,7 @@ def test_a_disagreeing_valuation_makes_the_sync_partial_and_is_its_reason() -> N
     outcome = completed(told, complete("funding"))
 
     assert (ending(outcome).status, ending(outcome).error_code) == (Status.PARTIAL, Code.TOTAL_DISAGREES)
-    assert completed_as_of("okx", wallet_reads(outcome)) is None
+    assert completed_as_of(OKX.covered_wallets, wallet_reads(outcome)) is None
 
 
 def test_the_words_for_an_unknown_code_of_the_exchange_are_ours() -> None:

@@ -21,8 +21,8 @@ from contracts.values import Balance
 from contracts.wire.envelope import Malformed
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.look import find_held
+from gateway.http.account_views import account_view
 from gateway.http.sync_views import sync_view
-from gateway.http.views import account_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Place

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
 from contracts.credentials import Verified
@@ -14,16 +15,14 @@ from gateway.accounts.names import checked_name
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
-from gateway.limits import Allowance
+from gateway.limits import MAX_ACCOUNTS, Allowance
 from gateway.operators.venues import require_running
 from gateway.quotas import admit
 from gateway.rows.accounts import Account
-from gateway.store import accounts, audit, credentials, pauses, users
+from gateway.store import accounts, audit, credentials, pauses, sub_accounts, users
 from gateway.store.accounts import Duplicate
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
-
-MAX_ACCOUNTS = 100
 
 
 async def connect(intake: Intake, submission: Submission, name: str) -> Accepted:
@@ -61,11 +60,30 @@ async def _insert(connection: Connection, account: Account, credential_id: UUID,
     try:
         stored = await accounts.insert_account(connection, account)
     except Duplicate:
-        raise await _duplicate(connection, account) from None
+        stored = await _taken_over(connection, account)
     await set_live(connection, credential_id, advice)
     await audit.record(
         connection, Action.ACCOUNT_CONNECTED, account.user_id, account.id, credential_id=str(credential_id)
     )
+    return stored
+
+
+async def _taken_over(connection: Connection, account: Account) -> Account:
+    """Give the account of a sub-account, which its master lists, the key that it has of its own now.
+
+    It keeps its id and its past. Raises AccountExists for any other account with this uid.
+    """
+    existing = await accounts.find_by_exchange_uid(
+        connection, account.user_id, account.exchange, account.exchange_uid
+    )
+    held = None if existing is None else await accounts.lock_account(connection, existing.id)
+    child = None if held is None else await sub_accounts.find_child(connection, held.id)
+    if held is None or held.credential_id is None or child is None:
+        raise await _duplicate(connection, account)
+    own = msgspec.structs.replace(account, id=held.id)
+    stored = await accounts.take_over(connection, own)
+    await pauses.end(connection, held.id)
+    await credentials.delete_stand_in(connection, held.credential_id)
     return stored
 
 

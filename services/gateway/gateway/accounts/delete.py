@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.faults import Code
 from gateway.accounts.destroyer import Destroyer
-from gateway.errors import NotFound, WrongPassword
+from gateway.errors import NotFound, OfMaster, WrongPassword
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store import (
@@ -22,6 +22,7 @@ from gateway.store import (
     pauses,
     prices,
     sessions,
+    sub_accounts,
     syncs,
 )
 from gateway.store.audit import Action
@@ -50,9 +51,24 @@ class Deleting:
         self._emptied_to = FIRST
 
     async def delete(self, user_id: UUID, account_id: UUID) -> None:
-        """Delete an account; raises NotFound if the user has no account with this id."""
-        if not await self._deleted(user_id, account_id):
+        """Delete an account; raises NotFound if the user has no account with this id.
+
+        Raises OfMaster for a sub-account that the key of its master reads.
+        """
+        if not await self._deleted(user_id, account_id, asked=True):
             raise NotFound
+
+    async def drop_sub_accounts(self, connection: Connection, parent_id: UUID) -> None:
+        """Delete the accounts of the sub-accounts of a locked account; the caller wakes this afterwards."""
+        for child in await sub_accounts.list_children(connection, parent_id):
+            account = await accounts.lock_account(connection, child.account_id)
+            if account is not None and account.credential_id is not None:
+                await _take_away(connection, account, self._key)
+
+    def wake(self) -> None:
+        """Publish the outcomes and destroy the secrets of what was deleted."""
+        self._destroyer.wake()
+        self._relay.wake()
 
     async def delete_user(self, user: User, address: str | None) -> None:
         """Delete a user whose password was just checked; raises WrongPassword if it was changed meanwhile.
@@ -80,6 +96,7 @@ class Deleting:
         """
         async with self._pool.transaction() as connection:
             user_ids = await deleted_users.list_to_empty(connection, self._emptied_to, USERS_AT_ONCE)
+        await self._delete_orphans()
         self._emptied_to = user_ids[-1] if len(user_ids) == USERS_AT_ONCE else FIRST
         emptied = [user_id for user_id in user_ids if await self._empty_or_later(user_id)]
         for _ in range(BATCHES if user_ids else 0):
@@ -89,6 +106,17 @@ class Deleting:
         if emptied:
             async with self._pool.transaction() as connection:
                 await deleted_users.set_emptied(connection, emptied)
+
+    async def _delete_orphans(self) -> None:
+        """Delete the sub-accounts of accounts that a gateway of the version before has deleted."""
+        async with self._pool.transaction() as connection:
+            orphans = await sub_accounts.list_orphans(connection, USERS_AT_ONCE)
+            for account_id in orphans:
+                account = await accounts.lock_account(connection, account_id)
+                if account is not None and account.credential_id is not None:
+                    await _take_away(connection, account, self._key)
+        if orphans:
+            self.wake()
 
     async def _empty_or_later(self, user_id: UUID) -> bool:
         """Delete the data of a deleted user; False if that failed, and the sweep must try it again."""
@@ -109,28 +137,37 @@ class Deleting:
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()
 
-    async def _deleted(self, user_id: UUID, account_id: UUID) -> bool:
-        """Delete an account; False if the user has no account with this id."""
+    async def _deleted(self, user_id: UUID, account_id: UUID, *, asked: bool = False) -> bool:
+        """Delete an account with its sub-accounts; False if the user has no account with this id.
+
+        The next list would add a sub-account again, so its user can not delete it alone (`asked`).
+        """
         async with self._pool.transaction() as connection:
             account = await accounts.lock_account(connection, account_id)
             if account is None or account.user_id != user_id or account.credential_id is None:
                 return False
+            if asked and (child := await sub_accounts.find_child(connection, account.id)):
+                raise OfMaster(child.parent_id)
+            await self.drop_sub_accounts(connection, account.id)
             await _take_away(connection, account, self._key)
-        self._destroyer.wake()
-        self._relay.wake()
+        self.wake()
         return True
 
 
 async def _take_away(connection: Connection, account: Account, key: Ed25519PrivateKey) -> None:
-    """Delete a locked account and settle its open sync."""
+    """Delete a locked account and settle its open sync.
+
+    The credential of a sub-account is a stand-in, of which the vault holds nothing.
+    """
     assert account.credential_id is not None  # noqa: S101 - not deleted yet
+    child = await sub_accounts.find_child(connection, account.id)
     queued = await syncs.find_open(connection, account.id)
     if queued is not None:
         grant = sync_grant(queued, account.credential_id, key)
         await outbox.put(connection, failed_outcome(queued, Code.ACCOUNT_DELETED, grant=grant))
     await accounts.delete_account(connection, account.id)
     pause = await pauses.end(connection, account.id)
-    if pause is not None and pause.is_stand_in(account.credential_id):
+    if child is not None or (pause is not None and pause.is_stand_in(account.credential_id)):
         await credentials.delete_stand_in(connection, account.credential_id)
     else:
         await credentials.doom(connection, account.credential_id, "live")

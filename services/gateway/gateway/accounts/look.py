@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from contracts.exchanges import EXCHANGES
-from gateway.errors import NotFound
+from gateway.errors import NotFound, OfMaster
 from gateway.portfolio.uncovered import NotCovered, not_covered
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held
 from gateway.rows.drift import Drift, StoredPositions
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.schedules import Schedule
-from gateway.store import accounts, balances, drift, pauses, schedules, uncovered
+from gateway.rows.sub_accounts import Relations
+from gateway.store import accounts, balances, drift, pauses, schedules, sub_accounts, uncovered
 from gateway.store.pool import Connection, Pool
 
 
@@ -41,6 +42,18 @@ async def find_not_covered(pool: Pool, listed: Sequence[Account]) -> dict[UUID, 
     return {
         each.account_id: not_covered(exchanges[each.account_id], each.wallets, each.parts) for each in found
     }
+
+
+async def find_relations(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Relations]:
+    """Find the masters of accounts, and the lists of their sub-accounts."""
+    return await pool.single(lambda connection: sub_accounts.find_relations(connection, account_ids))
+
+
+async def require_own_key(pool: Pool, account_id: UUID) -> None:
+    """Raise OfMaster for an account that the key of its master reads."""
+    relations = (await find_relations(pool, [account_id])).get(account_id)
+    if relations is not None and relations.child is not None:
+        raise OfMaster(relations.child.parent_id)
 
 
 async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:

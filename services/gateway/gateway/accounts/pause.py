@@ -13,7 +13,7 @@ from gateway.accounts.rights import Finding, judge_rights
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Begun, Ended, Key, Pause
 from gateway.rows.syncs import Queued
-from gateway.store import accounts, audit, outbox, pauses
+from gateway.store import accounts, audit, outbox, pauses, sub_accounts
 from gateway.store.audit import Action
 from gateway.store.pool import Connection, database_time
 from gateway.syncs.messages import account_paused, account_resumed
@@ -28,7 +28,8 @@ async def find_refused(
     """Return the syncs whose key must not be used, with the reason, and pause the accounts of those keys.
 
     `keys` are those of the accounts, which are locked. The rights of a key decide about the numbers that it
-    read. The account is paused only if the key is still the account's.
+    read. The account is paused only if the key is still the account's. A sub-account is paused with its
+    parent, or in a later sync if another transaction holds the parent.
     """
     refused: dict[UUID, Finding] = {}
     begun: dict[UUID, Begun] = {}
@@ -38,10 +39,10 @@ async def find_refused(
         if key is None or finding is None:
             continue
         refused[sync.id] = finding
-        if _made_with(key, outcome, sync):
+        if _made_with(key, outcome, sync) and await _is_locked(connection, key, sync):
             begun[key.account_id] = Begun(key.account_id, key.credential_id, finding.code, finding.rights)
     if begun:
-        await _pause(connection, list(begun.values()), keys)
+        await _pause(connection, list(begun.values()), {each.account_id: each for each in keys.values()})
     return refused
 
 
@@ -56,6 +57,10 @@ def _finding(outcome: SyncOutcome, key: Key) -> Finding | None:
         if finding is None or finding.code != Code.PERMISSION_MISSING:
             return finding
     return Finding(key.reason, key.rights or ()) if key.reason else None
+
+
+async def _is_locked(connection: Connection, key: Key, sync: Queued) -> bool:
+    return key.account_id == sync.account_id or await sub_accounts.try_lock(connection, key.account_id)
 
 
 def _made_with(key: Key, outcome: SyncOutcome, sync: Queued) -> bool:
@@ -97,23 +102,26 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
     """End the pause of a locked account, if it has one, and publish an event."""
     pause = await pauses.end(connection, account.id)
     if pause is not None:
-        await accounts.forget_error(connection, account.id)
+        for account_id in (account.id, *await _children(connection, account.id)):
+            await accounts.forget_error(connection, account_id)
         ended = Ended(account.id, account.user_id, account.exchange, pause.paused_at, account.deleted_at)
         await tell_resumed(connection, ended)
     return pause
 
 
 async def tell_resumed(connection: Connection, ended: Ended) -> None:
-    """Publish and audit the end of a pause."""
+    """Publish and audit the end of a pause, which ends those of sub-accounts."""
     now = await database_time(connection)
-    await outbox.put(
-        connection, account_resumed(ended.account_id, ended.user_id, ended.exchange, ended.paused_at, now)
-    )
+    for account_id in (ended.account_id, *await _children(connection, ended.account_id)):
+        event = account_resumed(account_id, ended.user_id, ended.exchange, ended.paused_at, now)
+        await outbox.put(connection, event)
     await audit.record(connection, Action.ACCOUNT_RESUMED, ended.user_id, ended.account_id)
 
 
 async def _tell_paused(connection: Connection, user_id: UUID, exchange: str, pause: Pause) -> None:
-    await outbox.put(connection, account_paused(user_id, exchange, pause))
+    below = await pauses.find(connection, await _children(connection, pause.account_id))
+    for each in (pause, *below.values()):
+        await outbox.put(connection, account_paused(user_id, exchange, each))
     await audit.record(
         connection,
         Action.ACCOUNT_PAUSED,
@@ -123,3 +131,7 @@ async def _tell_paused(connection: Connection, user_id: UUID, exchange: str, pau
         reason=pause.reason,
         rights=list(pause.rights),
     )
+
+
+async def _children(connection: Connection, account_id: UUID) -> list[UUID]:
+    return [child.account_id for child in await sub_accounts.list_children(connection, account_id)]

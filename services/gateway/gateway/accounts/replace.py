@@ -58,9 +58,8 @@ async def _swap(
 
 async def _let_go(connection: Connection, account: Account, old: UUID) -> None:
     """End the pause of a locked account and doom its old credential."""
-    # An open sync has a grant for the old credential.
-    open_sync = await syncs.find_open(connection, account.id)
-    needed_until = open_sync.deadline if open_sync else None
+    # Open syncs, also of its sub-accounts, have a grant for the old credential.
+    needed_until = await syncs.granted_until(connection, account.id)
     pause = await resume(connection, account)
     if pause is not None and pause.is_stand_in(old):
         await credentials.delete_stand_in(connection, old)

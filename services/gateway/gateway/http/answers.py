@@ -72,8 +72,8 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
     A later version may send a `code` that is unknown today: then act by `status`. `errors` names invalid
     fields of the request. `exchange_code` and `endpoint` are the exchange's error and the read that met it.
-    `rights` are the key's excess rights. `account_id` is the account that is already connected. `reason`,
-    `since` and `secret_destroyed` describe a pause.
+    `rights` are the key's excess rights. `account_id` is the account that is already connected, or the master
+    of a sub-account. `reason`, `since` and `secret_destroyed` describe a pause.
     """
 
     type: str

@@ -26,6 +26,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.TooManyPrices: HTTPStatus.CONFLICT,
     errors.AccountExists: HTTPStatus.CONFLICT,
     errors.AccountPaused: HTTPStatus.CONFLICT,
+    errors.OfMaster: HTTPStatus.CONFLICT,
     errors.RegionNotServed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DifferentAccount: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -10,6 +10,7 @@ from functools import reduce
 import msgspec
 
 from contracts.exchanges.types import Exchange
+from contracts.faults import Code
 from contracts.syncs import TotalCheck
 from gateway.rows.balances import StoredBalance, StoredWallet
 
@@ -71,7 +72,10 @@ class Holdings(msgspec.Struct, frozen=True):
 def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[StoredBalance]) -> Holdings:
     """Sum balances by asset without rounding, with the states and total checks of the wallets."""
     kept = {wallet.wallet: wallet for wallet in stored}
-    states = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
+    covered = {wallet: wallet_state(kept.get(wallet)) for wallet in exchange.covered_wallets}
+    states: dict[str, WalletState] = {
+        wallet: state for wallet, state in covered.items() if state is not WalletState.NOT_COVERED
+    }
     times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
     times += [balance.stale_as_of for balance in listed if balance.stale_as_of is not None]
     never_read = set(states.values()) == {WalletState.NEVER_READ}
@@ -84,7 +88,9 @@ def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[
 
 
 def wallet_state(wallet: StoredWallet | None) -> WalletState:
-    """Return the state of a covered wallet."""
+    """Return the state of a covered wallet; one that the key does not reach is not covered."""
+    if wallet is not None and wallet.as_of is None and wallet.error_code == Code.NEEDS_OWN_KEY:
+        return WalletState.NOT_COVERED
     if wallet is None or wallet.as_of is None:
         return WalletState.NEVER_READ
     if wallet.known.incomplete:

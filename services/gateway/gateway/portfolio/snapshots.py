@@ -143,7 +143,8 @@ def content_of(exchange: str, change: Change, price_of: Callable[[str], Shown]) 
     """Return what an account holds, with the price of each asset that counts now."""
     covered = EXCHANGES[exchange].covered_wallets if exchange in EXCHANGES else ()
     names = dict.fromkeys((*covered, *sorted(change.after)))
-    wallets = tuple(_wallet(name, change.after.get(name)) for name in names)
+    parts = (_wallet(name, change.after.get(name)) for name in names)
+    wallets = tuple(part for part in parts if part.state != WalletState.NOT_COVERED)
     stale = {(each.wallet, each.asset): each.stale_as_of for each in change.listed}
     ordered: Sequence[StoredBalance] = sorted(change.listed, key=lambda each: (each.asset, each.wallet))
     return content_from(wallets, stale, values_of(ordered, price_of))

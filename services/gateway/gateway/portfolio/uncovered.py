@@ -9,6 +9,7 @@ import msgspec
 from contracts.exchanges.types import Exchange
 from contracts.faults import fault_of
 from contracts.uncovered import AssetAmount, Reason, Uncovered, UncoveredEntry, told
+from gateway.portfolio.holdings import WalletState, wallet_state
 from gateway.rows.balances import StoredWallet
 from gateway.rows.uncovered import StoredPart
 from gateway.syncs.bounds import LEEWAY
@@ -54,13 +55,17 @@ def not_covered(
     exchange: Exchange, wallets: Sequence[StoredWallet], parts: Iterable[StoredPart]
 ) -> tuple[NotCovered, ...]:
     """Return all that exists and that the totals of an account do not contain."""
-    return (*_of_catalogue(exchange), *_of_wallets(exchange, wallets), *_of_parts(parts))
+    return (*_of_catalogue(exchange, wallets), *_of_wallets(exchange, wallets), *_of_parts(parts))
 
 
-def _of_catalogue(exchange: Exchange) -> Iterator[NotCovered]:
+def _of_catalogue(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:
+    """Yield the wallets that no sync reads, and those that the key of this account does not reach."""
+    unreached = {each.wallet for each in wallets if wallet_state(each) is WalletState.NOT_COVERED}
     for wallet in exchange.wallets:
         if not wallet.covered:
             yield _said(wallet.name, Reason.NOT_READ, wallet=wallet.key)
+        elif wallet.key in unreached:
+            yield _said(wallet.name, Reason.NEEDS_OWN_KEY, wallet=wallet.key)
 
 
 def _of_wallets(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:

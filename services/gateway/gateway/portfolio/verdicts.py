@@ -1,5 +1,6 @@
 """Translating an outcome into the wallets, verdicts and codes that this gateway version knows. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -101,12 +102,11 @@ def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
     return msgspec.structs.replace(read, **times) if times else read
 
 
-def completed_as_of(exchange: str, reads: tuple[WalletRead, ...]) -> datetime | None:
-    """Return the oldest read time of a sync that read every wallet this version covers, else None.
+def completed_as_of(covered: Sequence[str], reads: tuple[WalletRead, ...]) -> datetime | None:
+    """Return the oldest read time of a sync that read every covered wallet, else None.
 
     The time of a wallet that was not due is that of its valuation.
     """
-    covered = EXCHANGES[exchange].covered_wallets
     complete = [read.wallet for read in reads if read.verdict in {Verdict.COMPLETE, Verdict.NOT_DUE}]
     if status_of(reads) is not Status.COMPLETED or complete != list(covered):
         return None

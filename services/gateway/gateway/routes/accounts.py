@@ -20,18 +20,14 @@ from gateway.accounts.replace import replace
 from gateway.accounts.submission import check_region, find_exchange, read_fields
 from gateway.accounts.worth import find_priced
 from gateway.advice import Advice
+from gateway.http.account_views import AccountView, account_view
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.holdings_views import HoldingsView, holdings_view
 from gateway.http.rate_limits import RATE_LIMIT, USER_ALONE
 from gateway.http.schemas import CREDENTIALS
 from gateway.http.situations import Doing
-from gateway.http.views import (
-    AccountView,
-    BalancesView,
-    account_view,
-    balances_view,
-)
+from gateway.http.views import BalancesView, balances_view
 from gateway.portfolio.uncovered import NotCovered
 from gateway.prices.readings import Readings
 from gateway.routes.parameters import Database, Egress, Restored, SignedInRequest, client_address
@@ -41,7 +37,7 @@ from gateway.store.pool import Pool
 SyncInterval = Annotated[int, msgspec.Meta(ge=300, le=86400)]
 
 CONNECTING = documented(401, 409, 422, 429, 502)
-REPLACING = documented(401, 404, 422, 429, 502)
+REPLACING = documented(401, 404, 409, 422, 429, 502)
 
 
 class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,11 +52,14 @@ class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ChangeAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Another name for an account, and how often the schedule syncs it; a field that is left out stays.
 
-    `sync_interval` is in seconds, from five minutes to a day; null turns the schedule off.
+    `sync_interval` is in seconds, from five minutes to a day; null turns the schedule off. With
+    `sub_accounts`, each sub-account that the key of a master account lists is an account of its own; false
+    deletes these accounts.
     """
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     sync_interval: SyncInterval | msgspec.UnsetType | None = msgspec.UNSET
+    sub_accounts: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +91,8 @@ async def list_accounts(
 ) -> tuple[AccountView, ...]:
     """List the connected accounts."""
     listed = await look.list_accounts(pool, request.user.id)
-    found = await look.find_schedules(pool, [account.id for account, _ in listed])
+    ids = [account.id for account, _ in listed]
+    found, related = await look.find_schedules(pool, ids), await look.find_relations(pool, ids)
     beside = await look.find_not_covered(pool, [account for account, _ in listed])
     return tuple(
         account_view(
@@ -102,6 +102,7 @@ async def list_accounts(
             restored=restored,
             schedule=found.get(account.id),
             beside=beside.get(account.id, ()),
+            relations=related.get(account.id),
         )
         for account, pause in listed
     )
@@ -114,8 +115,16 @@ async def show_account(
     """Show an account."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
     schedule = (await look.find_schedules(pool, [account_id])).get(account_id)
-    beside = await _beside(pool, account)
-    return account_view(account, egress, stand.pause, restored=restored, schedule=schedule, beside=beside)
+    beside, related = await _beside(pool, account), await look.find_relations(pool, [account_id])
+    return account_view(
+        account,
+        egress,
+        stand.pause,
+        restored=restored,
+        schedule=schedule,
+        beside=beside,
+        relations=related.get(account_id),
+    )
 
 
 @patch(
@@ -125,18 +134,31 @@ async def show_account(
     situation=Doing.CHANGE_ACCOUNT,
 )
 async def change_account(
-    account_id: UUID, data: ChangeAccount, request: SignedInRequest, pool: Database, egress: Egress
+    account_id: UUID,
+    data: ChangeAccount,
+    request: SignedInRequest,
+    pool: Database,
+    egress: Egress,
+    deleting: NamedDependency[Deleting],
 ) -> AccountView:
-    """Rename an account, or change how often the schedule syncs it."""
-    changes = Changes(data.name, data.sync_interval)
-    changed = await change(pool, request.user.id, account_id, changes)
-    beside = await _beside(pool, changed.account)
-    return account_view(changed.account, egress, changed.pause, schedule=changed.schedule, beside=beside)
+    """Rename an account, or change how often the schedule syncs it, or whether it lists its sub-accounts."""
+    changes = Changes(data.name, data.sync_interval, data.sub_accounts)
+    changed = await change(pool, request.user.id, account_id, changes, deleting.drop_sub_accounts)
+    if data.sub_accounts is False:
+        deleting.wake()
+    return account_view(
+        changed.account,
+        egress,
+        changed.pause,
+        schedule=changed.schedule,
+        beside=await _beside(pool, changed.account),
+        relations=changed.relations,
+    )
 
 
 @delete(
     "/accounts/{account_id:uuid}",
-    responses=documented(401, 404, 429),
+    responses=documented(401, 404, 409, 429),
     tags=["accounts"],
     situation=Doing.DELETE_ACCOUNT,
 )
@@ -165,6 +187,7 @@ async def replace_credentials(
 ) -> Response[AccountView]:
     """Repair or rotate the key of an account; the old key works until the new one is verified."""
     account, stand = await look.find_account(pool, request.user.id, account_id)
+    await look.require_own_key(pool, account_id)
     exchange, region = EXCHANGES[account.exchange], data.region or account.region
     advice = Advice(Situation.REPLACE, exchange, region, egress, stand.standing)
     submission, notes = _submission(request, advice, data.credentials, account_id)

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText
+from gateway.rows.sub_accounts import Source
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
     """An account to sync; `now` is the time of the database's clock.
 
     `cached` is its newest sync, if that completed with its present key a moment ago. `lately_empty` are the
-    wallets that held nothing when they were read, less than an hour ago.
+    wallets that held nothing when they were read, less than an hour ago. `source` is how it is read.
     """
 
     id: UUID
@@ -44,3 +45,4 @@ class Asked(msgspec.Struct, frozen=True):
     now: datetime
     cached: UUID | None = None
     lately_empty: Sequence[str] = ()
+    source: Source | None = None

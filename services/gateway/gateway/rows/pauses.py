@@ -53,7 +53,10 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """The key of an account, with its user and start; `reason` and `rights` are those of its pause."""
+    """The key of an account, with its user and start; `reason` and `rights` are those of its pause.
+
+    The key with which a sub-account is read is that of its parent.
+    """
 
     account_id: UUID
     user_id: UUID

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.faults import CodeText, EndpointName, ExchangeCode
-from contracts.syncs import Cause, Status, TotalCheck, Verdict
+from contracts.syncs import Cause, Status, SubAccount, TotalCheck, Verdict
 from contracts.values import AmountText
 
 
@@ -142,6 +142,7 @@ class Queued(msgspec.Struct, frozen=True):
     """An open sync of any user; `now` is the database's time.
 
     `deleted` and `credential_id` are those of its account; a deleted account has no credential.
+    `sub_account` is set for an account that the key of its parent reads.
     """
 
     id: UUID
@@ -156,6 +157,7 @@ class Queued(msgspec.Struct, frozen=True):
     deleted: bool
     credential_id: UUID | None = None
     cause: Cause = Cause.PERSON
+    sub_account: SubAccount | None = None
 
 
 class Publication(msgspec.Struct, frozen=True):

@@ -111,6 +111,20 @@ async def replace_credential(connection: Connection, account: Account) -> Accoun
     return stored
 
 
+async def take_over(connection: Connection, account: Account) -> Account:
+    """Give a locked account of a sub-account a key of its own, and the name that its user chose."""
+    (stored,) = await fetch_all(
+        connection,
+        Account,
+        """update accounts set credential_id = %(credential_id)s, region = %(region)s, name = %(name)s,
+                  master_uid = %(master_uid)s, permissions = %(permissions)s, ip_bound = %(ip_bound)s,
+                  api_key_hint = %(api_key_hint)s, last_error_code = null
+           where id = %(id)s returning *""",
+        **{**msgspec.structs.asdict(account), "permissions": list(account.permissions)},
+    )
+    return stored
+
+
 async def set_credential(connection: Connection, account_id: UUID, credential_id: UUID) -> None:
     """Set the credential of an account and leave its other data."""
     await execute(

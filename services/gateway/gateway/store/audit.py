@@ -30,6 +30,7 @@ class Action(StrEnum):
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_SCHEDULED = "account_scheduled"
     ACCOUNT_DELETED = "account_deleted"
+    SUB_ACCOUNTS_SET = "sub_accounts_set"
     ACCOUNT_PAUSED = "account_paused"
     ACCOUNT_RESUMED = "account_resumed"
     SECRET_GIVEN_UP = "secret_given_up"  # noqa: S105 - the same

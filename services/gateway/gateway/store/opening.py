@@ -14,6 +14,7 @@ from gateway.rows.syncs import Opening
 from gateway.store.audit import Action
 from gateway.store.emptiness import LATELY_EMPTY
 from gateway.store.pool import Connection, fetch_one
+from gateway.store.sub_accounts import SOURCE_JSON
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -37,6 +38,7 @@ async def look(
         connection,
         Asked,
         f"""select id, exchange, region, credential_id, now() as now, {LATELY_EMPTY} as lately_empty,
+               {SOURCE_JSON} as source,
                case when %(cached)s > 0 then (
                select case when latest.status = 'completed'
                    and latest.finished_at between now() - make_interval(secs => %(cached)s) and now()

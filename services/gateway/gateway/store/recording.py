@@ -28,7 +28,8 @@ from gateway.store.uncovered import KEEP_UNCOVERED
 class Known(msgspec.Struct, frozen=True):
     """The key and the pace of an account, its snapshot, and its stored wallets and balances as JSON.
 
-    A deleted account has no key, no pace and no snapshot.
+    The key of a sub-account is that of its parent, if it has no key of its own. A deleted account has no key,
+    no pace and no snapshot.
     """
 
     account_id: UUID
@@ -88,8 +89,8 @@ _FIND: LiteralString = (
     """
         'account_id', accounts.id,
         'key', case when credentials.id is not null then json_build_object(
-            'account_id', accounts.id, 'user_id', accounts.user_id, 'exchange', accounts.exchange,
-            'exchange_uid', accounts.exchange_uid, 'credential_id', accounts.credential_id,
+            'account_id', owner.id, 'user_id', owner.user_id, 'exchange', owner.exchange,
+            'exchange_uid', owner.exchange_uid, 'credential_id', owner.credential_id,
             'since', credentials.created_at, 'reason', account_pauses.reason,
             'rights', account_pauses.rights) end,
         'pace', case when schedule.account_id is not null then json_build_object(
@@ -102,9 +103,11 @@ _FIND: LiteralString = (
     + """, 'open', """
     + OPEN_JSON
     + """)::text
-    from accounts left join credentials on credentials.id = accounts.credential_id
-    left join account_pauses on account_pauses.account_id = accounts.id
-        and account_pauses.credential_id = accounts.credential_id
+    from accounts left join sub_accounts on sub_accounts.account_id = accounts.id
+    join accounts owner on owner.id = coalesce(sub_accounts.parent_id, accounts.id)
+    left join credentials on credentials.id = owner.credential_id
+    left join account_pauses on account_pauses.account_id = owner.id
+        and account_pauses.credential_id = owner.credential_id
     left join schedule on schedule.account_id = accounts.id
     where accounts.id = any(%(ids)s)"""
 )

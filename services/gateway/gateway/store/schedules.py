@@ -17,6 +17,7 @@ from gateway.rows.syncs import Opening
 from gateway.store.audit import Action
 from gateway.store.emptiness import LATELY_EMPTY
 from gateway.store.pool import Connection, execute, fetch_all
+from gateway.store.sub_accounts import SOURCE_JSON
 
 
 async def find_due(connection: Connection, exchanges: Sequence[str]) -> list[str]:
@@ -57,7 +58,7 @@ async def claim(connection: Connection, exchange: str, subject: str, limit: int)
         Due,
         f"""select schedule.account_id as id, accounts.user_id, schedule.exchange, accounts.region,
                accounts.credential_id, schedule.interval_seconds, now() as now,
-               {LATELY_EMPTY} as lately_empty,
+               {LATELY_EMPTY} as lately_empty, {SOURCE_JSON} as source,
                exists (select from account_pauses where account_pauses.account_id = accounts.id
                        and account_pauses.credential_id = accounts.credential_id)
                or exists (select from paused_exchanges

@@ -9,7 +9,7 @@ from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.syncs import Overdue, Queued, Sync
 from gateway.store.pauses import OF_ACCOUNTS, PAUSE_JSON
-from gateway.store.pool import Connection, fetch_all, fetch_one
+from gateway.store.pool import Connection, fetch_all, fetch_one, fetch_value
 
 # The columns of a Sync; separate tables hold whether its rights are unproven, its cause and its retry.
 SHOWN: LiteralString = """select syncs.*,
@@ -53,7 +53,9 @@ _QUEUED: LiteralString = """
     select syncs.id, syncs.number, syncs.account_id, syncs.exchange, syncs.requested_at, syncs.deadline,
         syncs.publications, clock_timestamp() as now, accounts.deleted_at is not null as deleted,
         accounts.user_id, accounts.credential_id, case when exists (
-            select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end as cause
+            select from scheduled_syncs where sync_id = syncs.id) then 'schedule' else 'person' end as cause,
+        (select json_build_object('uid', accounts.exchange_uid, 'name', sub_accounts.name)
+         from sub_accounts where sub_accounts.account_id = accounts.id) as sub_account
     from accounts join syncs on syncs.account_id = accounts.id
     where syncs.id = any(%(ids)s) and syncs.finished_at is null order by accounts.id"""
 
@@ -79,6 +81,17 @@ async def find_open(connection: Connection, account_id: UUID) -> Sync | None:
     return await fetch_one(
         connection, Sync, "select * from syncs where account_id = %(id)s and status = 'queued'", id=account_id
     )
+
+
+async def granted_until(connection: Connection, account_id: UUID) -> datetime | None:
+    """Return the last deadline of the open syncs of an account and of its sub-accounts; None without one."""
+    until: datetime | None = await fetch_value(
+        connection,
+        """select max(deadline) from syncs where status = 'queued' and account_id in (
+               select %(id)s::uuid union all select account_id from sub_accounts where parent_id = %(id)s)""",
+        id=account_id,
+    )
+    return until
 
 
 async def find_sync(connection: Connection, user_id: UUID, sync_id: UUID) -> Sync | None:

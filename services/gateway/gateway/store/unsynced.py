@@ -20,6 +20,8 @@ async def claim(
         """with due as (
                select account_id from schedule
                where verify_at <= now() and interval_seconds is null and exchange = any(%(exchanges)s)
+                   and not exists (
+                       select from sub_accounts where sub_accounts.account_id = schedule.account_id)
                order by verify_at limit %(limit)s for update skip locked)
            update schedule set verify_at = make_interval(secs => %(seconds)s) + case
                when accounts.last_synced_at between now() - make_interval(secs => %(seconds)s) and now()

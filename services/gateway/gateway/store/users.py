@@ -92,7 +92,7 @@ async def find_signed_in(
 async def lock_user(connection: Connection, user_id: UUID) -> bool:
     """Lock a user, so that one transaction at a time adds to their data; False if the user was deleted."""
     rows = await connection.execute(
-        "select 1 from users where id = %s and password_hash <> %s for update", [user_id, NO_PASSWORD]
+        "select 1 from users where id = %s and password_hash <> %s for no key update", [user_id, NO_PASSWORD]
     )
     return await rows.fetchone() is not None
 

@@ -28,6 +28,7 @@ from gateway.rows.accounts import Account, Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.snapshots import Begun
+from gateway.rows.sub_accounts import Source
 from gateway.rows.syncs import Opening, Overdue, Sync
 
 SOURCE = "gateway"
@@ -37,33 +38,27 @@ MAX_CHANGES = 500
 NO_CREDENTIAL = UUID(int=0)
 
 
-def sync_request(
+def sync_request(  # noqa: PLR0913 - the parts of one message
     sync: Sync | Opening,
     account: Account | Asked,
     key: Ed25519PrivateKey,
     lately_empty: Sequence[str] = (),
     *,
     scheduled: bool = False,
+    source: Source | None = None,
 ) -> Outgoing | None:
     """Return the request of a sync; None if the account has no credential.
 
-    Of the wallets that were empty lately, it names those that the exchange values.
+    `source` is how the account is read, by default with its own credential. Of the wallets that were empty
+    lately, the request names those that the exchange values.
     Each publication has a new message id, because the stream drops a second message with the same id. Only
     the first one of a scheduled sync has the subject of the schedule, which a worker of the version before
     does not know.
     """
-    if account.credential_id is None:
+    source = source or Source(account.credential_id)
+    if source.credential_id is None:
         return None
-    request = SyncRequested(
-        sync_id=sync.id,
-        account_id=account.id,
-        credential_id=account.credential_id,
-        exchange=sync.exchange,
-        region=account.region,
-        deadline=sync.deadline,
-        grant=sync_grant(sync, account.credential_id, key),
-        lately_empty=tuple(each for each in EXCHANGES[sync.exchange].valued_wallets if each in lately_empty),
-    )
+    request = _request(sync, account, (source, source.credential_id), lately_empty, key)
     message_id = f"{sync.id}:{sync.publications}"
     return Outgoing(
         message_id,
@@ -72,6 +67,28 @@ def sync_request(
         attributes(request, SOURCE, message_id, sync.deadline),
         encode(request),
         sync.id,
+    )
+
+
+def _request(
+    sync: Sync | Opening,
+    account: Account | Asked,
+    read: tuple[Source, UUID],
+    lately_empty: Sequence[str],
+    key: Ed25519PrivateKey,
+) -> SyncRequested:
+    source, credential_id = read
+    return SyncRequested(
+        sync_id=sync.id,
+        account_id=account.id,
+        credential_id=credential_id,
+        exchange=sync.exchange,
+        region=account.region,
+        deadline=sync.deadline,
+        grant=sync_grant(sync, credential_id, key),
+        lately_empty=tuple(each for each in EXCHANGES[sync.exchange].valued_wallets if each in lately_empty),
+        sub_account=source.sub_account,
+        list_sub_accounts=source.list_sub_accounts,
     )
 
 

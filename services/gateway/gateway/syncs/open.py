@@ -20,6 +20,7 @@ from gateway.store import accounts, audit, outbox, pauses, schedules, syncs
 from gateway.store.audit import Action
 from gateway.store.emptiness import find_lately_empty
 from gateway.store.pool import Connection
+from gateway.store.sub_accounts import find_sources
 from gateway.syncs.messages import sync_request
 from gateway.syncs.pace import CLOSED_SECONDS, spread
 from gateway.syncs.record import record_refused
@@ -98,7 +99,9 @@ def _scheduled(terms: Terms, account: Due) -> tuple[Opening, Outgoing] | None:
     deadline = account.now + timedelta(seconds=terms.deadline_seconds)
     named = (uuid7(), account.user_id, account.id, account.credential_id, account.exchange)
     sync = Opening(*named, deadline)
-    request = sync_request(sync, account, terms.key, account.lately_empty, scheduled=True)
+    request = sync_request(
+        sync, account, terms.key, account.lately_empty, scheduled=True, source=account.source
+    )
     return None if request is None else (sync, request)
 
 
@@ -108,7 +111,8 @@ async def _open_or_join(connection: Connection, terms: Terms, account: Account, 
     if sync.id != sync_id:
         return sync
     empty = await find_lately_empty(connection, [account.id], LATELY.total_seconds())
-    request = sync_request(sync, account, terms.key, empty.get(account.id, ()))
+    source = (await find_sources(connection, [account.id])).get(account.id)
+    request = sync_request(sync, account, terms.key, empty.get(account.id, ()), source=source)
     if request is None:
         raise NotFound
     await outbox.put(connection, request)

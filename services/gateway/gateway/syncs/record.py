@@ -15,23 +15,26 @@ from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
 from gateway.accounts.rights import Finding
+from gateway.accounts.sub_accounts import keep_list
 from gateway.portfolio.drift import Tolerance, measured, open_positions, with_missing_worth
 from gateway.portfolio.uncovered import found_parts
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.prices.readings import Memory
-from gateway.rows.balances import Stored
+from gateway.rows.balances import Place, Stored, StoredBalance
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
 from gateway.rows.syncs import Queued, Sync, storable
-from gateway.store import balances, credentials, outbox, pauses, recording, syncs
+from gateway.store import balances, outbox, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
+from gateway.syncs.granted import granted_elsewhere
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
 from gateway.syncs.pace import Result, moved
 from gateway.syncs.snapshot import snapshot
+from gateway.syncs.whose import as_reached, is_proven, reached_wallets
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -124,7 +127,7 @@ async def _end_unrecorded(
     connection: Connection, sync_id: UUID, grant: Grant | None, *, keeping: bool
 ) -> Sync | None:
     locked = (await syncs.lock_queued(connection, [sync_id], wait=True)).get(sync_id)
-    if locked is None or await _granted_elsewhere(connection, [(grant, locked)]):
+    if locked is None or await granted_elsewhere(connection, [(grant, locked)]):
         return None
     (recorded,) = await _end(
         connection, [(_failed(locked, Code.INTERNAL_ERROR), locked)], Together(), keeping=keeping
@@ -147,7 +150,7 @@ async def record_all(
     else:  # those not locked may have ended, or not
         queued, recorded = await syncs.lock_queued(connection, list(said), wait=False), {}
     asked = [(said[sync_id].grant, sync) for sync_id, sync in queued.items()]
-    foreign = await _granted_elsewhere(connection, asked)
+    foreign = await granted_elsewhere(connection, asked)
     own = {
         sync_id: sync
         for sync_id, sync in queued.items()
@@ -166,43 +169,18 @@ def _is_of(outcome: SyncOutcome, sync: Queued) -> bool:
     return (sync.account_id, sync.exchange) == (outcome.account_id, outcome.exchange)
 
 
-async def _granted_elsewhere(
-    connection: Connection, asked: Sequence[tuple[Grant | None, Queued]]
-) -> set[UUID]:
-    """Return the syncs whose outcome has a grant for another exchange, or for a credential never theirs.
-
-    A credential that was replaced meanwhile belongs to the same user. It may be destroyed, and so unknown, as
-    soon as its grant has expired, or at once if its secret was destroyed and a stand-in replaced it.
-    """
-    granted = {sync.id: (grant, sync) for grant, sync in asked if grant is not None}
-    elsewhere = {sync_id for sync_id, (grant, sync) in granted.items() if grant.exchange != sync.exchange}
-    others = {
-        sync_id: (grant, sync)
-        for sync_id, (grant, sync) in granted.items()
-        if sync.credential_id not in (None, grant.credential_id)
-    }
-    if others:
-        ids = [grant.credential_id for grant, _ in others.values()]
-        owners = await credentials.find_owners(connection, ids)
-        paused = await pauses.find(connection, [sync.account_id for _, sync in others.values()])
-        elsewhere |= {
-            sync_id
-            for sync_id, (grant, sync) in others.items()
-            if not _was_of(grant, sync, owners, paused.get(sync.account_id))
-        }
-    return elsewhere
-
-
-def _was_of(grant: Grant, sync: Queued, owners: Mapping[UUID, UUID], pause: Pause | None) -> bool:
-    given_up = pause is not None and pause.destroyed_at is not None
-    unknown = sync.user_id if given_up or grant.exp <= sync.now else None
-    return owners.get(grant.credential_id, unknown) == sync.user_id
-
-
 def _failed(sync: Queued, code: Code) -> Understood:
     """Return a failed outcome of a sync with a code of ours."""
     outcome = SyncFailed(sync.id, sync.account_id, sync.exchange, code, fault_of(code).words)
     return Understood(outcome, reads_failed(sync.exchange, code) if sync.exchange in EXCHANGES else ())
+
+
+def _of_its_account(understood: Understood, sync: Queued) -> Understood:
+    """Return the outcome if it is of the account of its sync, else a failed one."""
+    if is_proven(understood.outcome, understood.reads, sync):
+        return understood
+    log.error("sub_account_unproven", sync_id=sync.id, account_id=sync.account_id)
+    return _failed(sync, Code.SUB_ACCOUNT_UNPROVEN)
 
 
 def _in_life(understood: Understood, sync: Queued) -> Understood:
@@ -222,6 +200,7 @@ async def _end(
     of the pause, which any relay publishes.
     """
     traces = {sync.id: understood.traceparent for understood, sync in together}
+    together = [(_of_its_account(understood, sync), sync) for understood, sync in together]
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     keys = {each.account_id: each.key for each in known.values() if each.key is not None}
@@ -244,13 +223,25 @@ async def _end(
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
     )
-    if kept.lists:
-        await balances.replace_balances(connection, kept.lists)
+    await _keep_lists(connection, together, kept.lists)
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
     leased = rows if lease else {}
     return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+
+
+async def _keep_lists(
+    connection: Connection,
+    together: Sequence[tuple[Understood, Queued]],
+    changed: Mapping[Place, list[StoredBalance]],
+) -> None:
+    """Store the lists of wallets that have changed, and those of sub-accounts."""
+    if changed:
+        await balances.replace_balances(connection, changed)
+    for understood, sync in together:
+        if understood.outcome.sub_accounts is not None and not sync.deleted:
+            await keep_list(connection, sync, understood.outcome.sub_accounts)
 
 
 def _of_trace(event: Outgoing, traceparent: str | None) -> Outgoing:
@@ -291,7 +282,8 @@ def _moves(
 
 def _as_compared(understood: Understood, sync: Queued, tolerance: Tolerance) -> tuple[WalletRead, ...]:
     """Return the reads of an outcome, none from the future, compared with the exchange's totals."""
-    return tuple(with_missing_worth(read_before(read, sync.now), tolerance) for read in understood.reads)
+    reads = as_reached(understood.reads, sync)
+    return tuple(with_missing_worth(read_before(read, sync.now), tolerance) for read in reads)
 
 
 def _handed(event: Outgoing, rows: Mapping[str, int]) -> tuple[Outgoing | None, int]:
@@ -341,7 +333,7 @@ def _row(
         storable(sync.wallets),
         sync.rights_unproven,
         sync.retry_at,
-        completed_as_of(sync.exchange, reads),
+        completed_as_of(reached_wallets(queued), reads),
         fact.message_id,
         fact.subject,
         fact.stream,

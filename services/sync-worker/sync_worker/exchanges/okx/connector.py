@@ -7,14 +7,15 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 
 from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import PublicRead, Read
-from contracts.faults import Code, Failure
+from contracts.faults import Code, Failure, failure
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
-from contracts.syncs import Rights, Verdict, WalletRead
+from contracts.syncs import Rights, SubAccount, SubAccountList, Verdict, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
 from sync_worker.errors import ExchangeTimeout
@@ -38,7 +39,18 @@ from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.loans import LOANS, loans_found
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
 from sync_worker.exchanges.okx.positions import with_positions
+from sync_worker.exchanges.okx.sub_accounts import (
+    MAX_PAGES,
+    PAGE,
+    Page,
+    judge_sub_account,
+    listed,
+    page_read,
+    parse_page,
+    reads_of,
+)
 from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
+from sync_worker.exchanges.okx.turns import LONGEST_WAIT_SECONDS, Turns
 from sync_worker.exchanges.okx.wallets import judge_wallets, valued_at
 from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
@@ -90,12 +102,15 @@ class Okx:
         self._reader = Reader(parts, OKX, Dialect(TIME, parse_time, data_of, _again_in))
         self._tolerance = tolerance
         self._parts = parts
+        self._turns = Turns()
 
     async def read_wallets(self, access: Access) -> Reading:
         """Read all wallets that are due, the exchange's own totals and the rights of the key.
 
         Raises Failure if no read could be sent.
         """
+        if access.sub_account is not None:
+            return await self._read_sub_account(access, access.sub_account)
         reads = await self._read_first(access, USUAL_READS if EARN in access.lately_empty else ALL_READS)
         trading, funding, valuation, config = (reads[read.name] for read in FIRST_READS)
         wallets: tuple[WalletRead, ...] = judge_wallets(trading, funding, valuation, self._tolerance)
@@ -112,10 +127,10 @@ class Okx:
         found = loans_found(reads[LOANS.name], around.as_of) if LOANS.name in reads else None
         uncovered = () if found is None else (found,)
         asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
-        try:
-            return Reading(wallets, asked_to_wait, rights=parsed(parse_rights, config), uncovered=uncovered)
-        except Failure as fault:
-            return Reading(wallets, asked_to_wait, rights_code=fault.code, uncovered=uncovered)
+        reading = _with_rights(Reading(wallets, asked_to_wait, uncovered=uncovered), config)
+        if not access.list_sub_accounts:
+            return reading
+        return msgspec.structs.replace(reading, sub_accounts=await self._list_sub_accounts(access, wallets))
 
     async def verify(self, access: Access) -> Verified:
         """Read the owner and the rights of the key; raises Failure."""
@@ -160,6 +175,40 @@ class Okx:
             reads, results = FIRST_READS, await self._reader.read(access, FIRST_READS)
         return _by_name(reads, results)
 
+    async def _read_sub_account(self, access: Access, sub_account: SubAccount) -> Reading:
+        """Read the wallets of a sub-account that the key of its master reads, and the rights of the key.
+
+        A broker of the release before signs none of these reads, and no other reads stand in for them. Raises
+        Failure if no read could be sent.
+        """
+        wait = self._turns.take(access.credential_id, access.grant, time.monotonic())
+        if wait > LONGEST_WAIT_SECONDS:
+            raise failure(Code.RATE_LIMITED, retry_after=wait)
+        await asyncio.sleep(wait)
+        asked = reads_of(sub_account)
+        results = await self._reader.read(access, asked)
+        reads = _by_name(asked, results)
+        wallets, proven = judge_sub_account(sub_account, reads, self._tolerance)
+        reading = Reading(wallets, retry_after(results), sub_account=sub_account if proven else None)
+        return _with_rights(reading, reads[CONFIG_READS[0].name])
+
+    async def _list_sub_accounts(self, access: Access, wallets: Sequence[WalletRead]) -> SubAccountList:
+        """Read the list of sub-accounts in pages, unless a wallet failed: then the next try reads it."""
+        if failed := [each.error_code for each in wallets if each.verdict is Verdict.FAILED]:
+            return SubAccountList(error_code=failed[0] or Code.INTERNAL_ERROR)
+        pages: list[Page] = []
+        while len(pages) < MAX_PAGES:
+            (fetched,) = await self._read_more(access, (page_read(pages[-1].after if pages else None),))
+            try:
+                pages.append(parsed(parse_page, fetched))
+            except Failure as fault:
+                return SubAccountList(error_code=fault.code)
+            if pages[-1].rows < PAGE:
+                return listed(pages, more=False)
+            if pages[-1].after is None:
+                break
+        return listed(pages, more=True)
+
     async def _earn_reads(self, access: Access, reads: dict[str, Fetched | Failure]) -> EarnReads:
         """Return the reads of the earn wallet, with those by state if one response may lack orders.
 
@@ -184,6 +233,13 @@ class Okx:
             return [ExchangeTimeout("We could not read all of it in time.") for _ in reads]
         except Failure as fault:
             return [fault for _ in reads]
+
+
+def _with_rights(reading: Reading, config: Fetched | Failure) -> Reading:
+    try:
+        return msgspec.structs.replace(reading, rights=parsed(parse_rights, config))
+    except Failure as fault:
+        return msgspec.structs.replace(reading, rights_code=fault.code)
 
 
 def _by_name(reads: Sequence[Read], results: Sequence[Fetched | Failure]) -> dict[str, Fetched | Failure]:

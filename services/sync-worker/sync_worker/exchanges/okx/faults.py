@@ -22,8 +22,9 @@ _CODES: dict[Code, str] = {
     Code.IP_NOT_ALLOWED: "50110",
     Code.IP_BINDING_REQUIRED: "50035",
     Code.PERMISSION_MISSING: "50030 50120",
-    # Not available in demo trading, before Savings is opened, for a sub-account, or for a missing account.
-    Code.NOT_AVAILABLE: "50038 51735 58002 59500 59510",
+    # Not available in demo trading, before Savings is opened, or for a sub-account.
+    Code.NOT_AVAILABLE: "50038 51735 58002 59500",
+    Code.SUB_ACCOUNT_GONE: "59510",
     Code.ACCOUNT_BLOCKED: "50007 50008 50012 50100",
     Code.ACCOUNT_RESTRICTED: "50009 50017 50018 50019 50020 50021 50022 50023 50027 50029 51738",
     Code.COMPLIANCE_REQUIRED: "50051 50059 50060",

@@ -1,0 +1,121 @@
+"""Accounts in API responses; times are UTC. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.exchanges import EXCHANGES
+from contracts.faults import CodeText
+from contracts.remedies import Situation
+from gateway.accounts.paused import next_action, way_out
+from gateway.advice import Advice
+from gateway.http.schedule_view import ScheduleView, schedule_view
+from gateway.http.sub_account_views import MasterView, SubAccountsView, master_view, sub_accounts_view
+from gateway.http.uncovered_views import UncoveredView, uncovered_view
+from gateway.portfolio.uncovered import NotCovered
+from gateway.rows.accounts import Account
+from gateway.rows.pauses import Pause, Stand
+from gateway.rows.restores import Restore
+from gateway.rows.schedules import Schedule
+from gateway.rows.sub_accounts import Relations
+
+
+class PausedView(msgspec.Struct, frozen=True):
+    """The pause of an account: its reason, its start, and the action that ends it.
+
+    `rights` are the key's excess rights. If `secret_destroyed` is true, only a new key ends the pause.
+    """
+
+    reason: CodeText
+    since: datetime
+    rights: tuple[str, ...]
+    secret_destroyed: bool
+    next_action: str
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """A connected account; while `paused` is not null, its key is not used.
+
+    `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
+    database was restored from a backup, until a sync completes: later changes of the account may be lost.
+    `uncovered` lists all that exists in the account and that no total contains.
+    `sub_accounts` is null unless the account lists its sub-accounts. `sub_account_of` is set for an account
+    that the key of another one, its master, reads.
+    """
+
+    id: UUID
+    exchange: str
+    region: str
+    name: str
+    exchange_uid: str
+    account_type: str
+    permissions: tuple[str, ...]
+    ip_bound: bool
+    api_key_hint: str
+    created_at: datetime
+    last_synced_at: datetime | None
+    last_attempt_at: datetime | None
+    last_error_code: CodeText | None
+    next_action: str | None
+    paused: PausedView | None
+    schedule: ScheduleView
+    notes: tuple[str, ...] = ()
+    restored_at: datetime | None = None
+    uncovered: tuple[UncoveredView, ...] = ()
+    sub_account_of: MasterView | None = None
+    sub_accounts: SubAccountsView | None = None
+
+
+def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
+    """Return the view of a pause; None if the account is not paused."""
+    if pause is None:
+        return None
+    return PausedView(
+        reason=pause.reason,
+        since=pause.paused_at,
+        rights=pause.rights,
+        secret_destroyed=pause.destroyed_at is not None,
+        next_action=way_out(pause, EXCHANGES[exchange].name),
+    )
+
+
+def account_view(  # noqa: PLR0913 - the parts of one view
+    account: Account,
+    egress: tuple[str, ...],
+    pause: Pause | None = None,
+    notes: tuple[str, ...] = (),
+    *,
+    restored: Restore | None = None,
+    schedule: Schedule | None = None,
+    beside: Sequence[NotCovered] = (),
+    relations: Relations | None = None,
+) -> AccountView:
+    """Return the view of an account."""
+    advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
+    paused = paused_view(pause, account.exchange)
+    relations = relations or Relations()
+    return AccountView(
+        id=account.id,
+        exchange=account.exchange,
+        region=account.region,
+        name=account.name,
+        exchange_uid=account.exchange_uid,
+        account_type="master" if account.exchange_uid == account.master_uid else "sub_account",
+        permissions=tuple(account.permissions),
+        ip_bound=account.ip_bound,
+        api_key_hint=account.api_key_hint,
+        created_at=account.created_at,
+        last_synced_at=account.last_synced_at,
+        last_attempt_at=account.last_attempt_at,
+        last_error_code=account.last_error_code,
+        next_action=paused.next_action if paused else next_action(account.last_error_code, advice, Stand()),
+        paused=paused,
+        schedule=schedule_view(schedule, pause, advice),
+        notes=notes,
+        restored_at=restored.older(account.last_synced_at or account.created_at) if restored else None,
+        uncovered=tuple(uncovered_view(account.id, each) for each in beside),
+        sub_account_of=master_view(relations.child),
+        sub_accounts=sub_accounts_view(relations.listing, account.exchange),
+    )

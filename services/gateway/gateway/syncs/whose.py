@@ -1,0 +1,34 @@
+"""Whose balances an outcome has: those of the account of its sync, and of no other one. Pure."""
+
+from collections.abc import Sequence
+
+from contracts.exchanges import EXCHANGES
+from contracts.syncs import READ, SyncOutcome, Verdict, WalletRead
+from gateway.rows.syncs import Queued
+
+
+def is_proven(outcome: SyncOutcome, reads: Sequence[WalletRead], sync: Queued) -> bool:
+    """Return whether an outcome read nothing, or says that it read the account of its sync.
+
+    A worker that does not know sub-accounts reads the master's balances with the master's key, and does not
+    name the sub-account that it was asked for.
+    """
+    if outcome.sub_account == sync.sub_account:
+        return True
+    return not any(read.verdict in {*READ, Verdict.NOT_DUE} or read.positions is not None for read in reads)
+
+
+def as_reached(reads: tuple[WalletRead, ...], sync: Queued) -> tuple[WalletRead, ...]:
+    """Return the reads with those wallets not covered that the key of a master does not reach."""
+    if sync.sub_account is None:
+        return reads
+    reached = EXCHANGES[sync.exchange].sub_account_wallets
+    return tuple(
+        read if read.wallet in reached else WalletRead(read.wallet, Verdict.NOT_COVERED) for read in reads
+    )
+
+
+def reached_wallets(sync: Queued) -> tuple[str, ...]:
+    """Return the wallets that a complete sync reads."""
+    exchange = EXCHANGES[sync.exchange]
+    return exchange.covered_wallets if sync.sub_account is None else exchange.sub_account_wallets
