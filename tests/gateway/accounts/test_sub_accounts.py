@@ -20,7 +20,8 @@ from gateway.accounts.delete import Deleting
 from gateway.accounts.look import find_held, require_own_key
 from gateway.accounts.pause import resume
 from gateway.errors import InvalidInput, OfMaster
-from gateway.http.views import balances_view, holdings_view
+from gateway.http.holdings_views import holdings_view
+from gateway.http.views import balances_view
 from gateway.rows.accounts import Account
 from gateway.store import accounts, schedules, users
 from gateway.store.pool import Pool

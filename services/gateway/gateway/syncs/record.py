@@ -29,9 +29,9 @@ from gateway.store import balances, outbox, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
-from gateway.syncs.granted import granted_elsewhere
 from gateway.syncs.keep import keep
 from gateway.syncs.messages import account_synced
+from gateway.syncs.owners import granted_elsewhere
 from gateway.syncs.pace import Result, moved
 from gateway.syncs.snapshot import snapshot
 from gateway.syncs.whose import as_reached, is_proven, reached_wallets
