@@ -9,21 +9,19 @@ import pytest
 from contracts.credentials import Verified
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code
-from contracts.syncs import Rights, Status, SubAccount, SubAccountList, SyncRequested
+from contracts.syncs import Status, SubAccount, SubAccountList, SyncRequested
 from contracts.wire.envelope import decode
 from contracts.wire.grants import granted_credential
-from deploy.backup.settle import Restored, settle
-from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.postgres import Postgres
 from gateway.accounts.change import Changes, change
 from gateway.accounts.connect import connect
 from gateway.accounts.delete import Deleting
-from gateway.accounts.look import find_held, require_own_key
-from gateway.accounts.pause import resume
-from gateway.errors import InvalidInput, OfMaster
+from gateway.accounts.look import find_held
+from gateway.errors import InvalidInput
 from gateway.http.holdings_views import holdings_view
 from gateway.http.views import balances_view
 from gateway.rows.accounts import Account
-from gateway.store import accounts, schedules, users
+from gateway.store import schedules
 from gateway.store.pool import Pool
 from gateway.syncs.open import open_due
 from tests.gateway.accounts.listing import (
@@ -40,14 +38,13 @@ from tests.gateway.accounts.listing import (
     with_two,
 )
 from tests.gateway.accounts.submitting import Scene
-from tests.gateway.accounts.test_pause import events, paused, replaced
+from tests.gateway.accounts.test_pause import paused
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.test_open import TERMS
 from tests.gateway.syncs.test_open import opened as requested
 from tests.system.test_sweeper import run
 
 pytestmark = pytest.mark.usefixtures("unpublished")
-STATES = "select state, id from credentials order by created_at, id"
 LISTING = "select error_code, more, left_out from sub_account_lists"
 
 
@@ -187,87 +184,6 @@ async def test_wallets_of_a_sub_account_do_not_count_for_its_master(pool: Pool, 
     assert (sync.status, sync.error_code) == (Status.FAILED, "sub_account_unproven")
 
 
-async def test_a_pause_of_the_key_pauses_all_that_it_reads(
-    pool: Pool, account: Account, database: Postgres
-) -> None:
-    """A sub-account's sync that finds too many rights pauses its master, and both sub-accounts with it."""
-    added = await with_two(pool, account)
-    said = outcome(
-        await opened(pool, added["savings1"]),
-        wallets(*OKX.sub_account_wallets),
-        Rights("1", ("read_only", "trade")),
-    )
-
-    sync = await recorded(pool, msgspec.structs.replace(said, sub_account=ONE))
-
-    assert (sync.status, sync.error_code) == (Status.FAILED, "over_privileged_key")
-    for each in (account, *added.values()):
-        pause = await paused(pool, each)
-        assert pause is not None
-        assert pause.reason == "over_privileged_key"
-    told = {each["account_id"] for each in await events(database, "paused")}
-    assert told == {str(each.id) for each in (account, *added.values())}
-    assert await run(database, "select count(*) from account_pauses where next_verify_at < 'infinity'") == [
-        (1,)
-    ]
-
-
-async def test_the_end_of_the_pause_resumes_all(pool: Pool, account: Account, database: Postgres) -> None:
-    """The verification of the master's key ends the pauses of its sub-accounts, and says so."""
-    added = await with_two(pool, account)
-    said = outcome(await opened(pool, account), wallets("trading"), Rights("1", ("read_only", "trade")))
-    await recorded(pool, said)
-
-    async with pool.transaction() as connection:
-        await resume(connection, account)
-
-    assert [await paused(pool, each) for each in (account, *added.values())] == [None] * 3
-    told = {each["account_id"] for each in await events(database, "resumed")}
-    assert told == {str(each.id) for each in (account, *added.values())}
-
-
-async def test_turning_the_setting_off_deletes_the_sub_accounts_and_keeps_the_key(
-    pool: Pool, account: Account, deleting: Deleting, database: Postgres
-) -> None:
-    """Their numbers go, an open sync gets its outcome, and the master's credential stays live."""
-    child = (await with_two(pool, account))["savings1"]
-    await synced(pool, child, ONE)
-    await opened(pool, child)
-
-    await turned(pool, account, on=False, deleting=deleting)
-
-    assert await children(pool, account) == {}
-    assert await run(database, "select count(*) from accounts where deleted_at is null") == [(1,)]
-    assert await run(database, STATES) == [("live", account.credential_id)]
-    assert await run(database, "select 1 from sub_account_lists union all select 1 from sub_accounts") == []
-    failed = "select count(*) from outbox where subject = 'butler.sync.failed.okx'"
-    assert await run(database, failed) == [(1,)]
-
-
-async def test_deleting_the_master_deletes_its_sub_accounts(
-    pool: Pool, account: Account, deleting: Deleting, database: Postgres
-) -> None:
-    """In the same transaction; the one key is doomed."""
-    await with_two(pool, account)
-
-    await deleting.delete(account.user_id, account.id)
-
-    assert await run(database, "select count(*) from accounts where deleted_at is null") == [(0,)]
-    assert await run(database, STATES) == [("doomed", account.credential_id)]
-
-
-async def test_a_sub_account_is_not_deleted_alone(pool: Pool, account: Account, deleting: Deleting) -> None:
-    """The next list would add it again; nor does it have a key that could be replaced."""
-    child = (await with_two(pool, account))["savings1"]
-
-    with pytest.raises(OfMaster) as caught:
-        await deleting.delete(child.user_id, child.id)
-    with pytest.raises(OfMaster):
-        await require_own_key(pool, child.id)
-
-    assert caught.value.members == {"account_id": str(account.id)}
-
-
 async def test_only_a_master_lists_sub_accounts(pool: Pool, account: Account, database: Postgres) -> None:
     """Neither an account that a list added, nor a sub-account with a key of its own."""
     child = (await with_two(pool, account))["savings1"]
@@ -319,36 +235,6 @@ async def test_a_list_and_a_key_at_once_make_one_account(
     assert set(await children(pool, account)) == {"trading2"}
 
 
-async def test_a_user_is_deleted_with_the_sub_accounts(
-    pool: Pool, account: Account, deleting: Deleting, database: Postgres
-) -> None:
-    """Their names and uids go, too."""
-    await with_two(pool, account)
-    async with pool.transaction() as connection:
-        user = await users.find_by_email(connection, "me@example.com")
-    assert user is not None
-
-    await deleting.delete_user(user, None)
-
-    assert await run(database, "select distinct name, exchange_uid from accounts") == [("", "")]
-    assert await run(database, "select 1 from sub_accounts union all select 1 from sub_account_lists") == []
-    assert await run(database, STATES) == [("doomed", account.credential_id)]
-
-
-async def test_a_new_key_of_the_master_ends_the_stops_of_its_sub_accounts(
-    pool: Pool, account: Account, database: Postgres
-) -> None:
-    """Their schedules go on without a request."""
-    child = (await with_two(pool, account))["savings1"]
-    stop = "update schedule set stopped = 'key_rejected', next_at = null where account_id = %s"
-    await run(database, stop, child.id)
-
-    await replaced(pool, account)
-
-    going = "select stopped is null and next_at is not null from schedule where account_id = %s"
-    assert await run(database, going, child.id) == [(True,)]
-
-
 async def test_an_open_sync_of_the_sub_account_does_not_count_for_its_own_key(
     scene: Scene, pool: Pool, account: Account
 ) -> None:
@@ -363,44 +249,3 @@ async def test_an_open_sync_of_the_sub_account_does_not_count_for_its_own_key(
 
     assert ended.error_code == "sub_account_unproven"
     assert await paused(pool, child) is None
-
-
-async def test_a_gateway_of_the_release_before_neither_reads_nor_destroys_with_the_masters_key(
-    pool: Pool, account: Account, database: Postgres
-) -> None:
-    """It knows the stand-in only; what it deletes or repairs is no sub-account afterwards."""
-    added = await with_two(pool, account)
-    assert account.credential_id is not None
-    assert account.credential_id not in {each.credential_id for each in added.values()}
-
-    async with pool.transaction() as connection:
-        await accounts.delete_account(connection, added["savings1"].id)
-        await accounts.set_credential(connection, added["trading2"].id, account.credential_id)
-
-    assert await children(pool, account) == {}
-
-
-async def test_sub_accounts_of_a_master_that_a_gateway_of_the_release_before_deleted_are_deleted(
-    pool: Pool, account: Account, deleting: Deleting, database: Postgres
-) -> None:
-    """The sweep finds them, because that gateway knows of no parents."""
-    await with_two(pool, account)
-    async with pool.transaction() as connection:
-        await accounts.delete_account(connection, account.id)
-
-    await deleting.finish()
-
-    assert await run(database, "select count(*) from accounts where deleted_at is null") == [(0,)]
-
-
-async def test_a_restore_does_not_miss_the_key_of_a_sub_account(
-    pool: Pool, account: Account, database: Postgres
-) -> None:
-    """The vault never held one; the master's key is what its syncs miss."""
-    await with_two(pool, account)
-
-    async with await database.connect(SUPERUSER) as connection:
-        missing = await settle(connection, Restored(None, None), [])
-        await connection.rollback()
-
-    assert missing == 1
