@@ -17,11 +17,12 @@ ROW = '{"ccy": "USDT", "eq": "1834.317093622894", "eqUsd": "1834.31"}'
 SHORT = {"fault": "replaced", "field": "data", "text": f'[{{"totalEq": "", "details": [{ROW}]}}]'}
 LATE = {"fault": "latency", "seconds": 1.0}
 UNREADABLE = {"fault": "replaced", "field": "bal", "text": '"a lot"'}
-ID, TIME, EMAIL, TOKEN = (
+ID, TIME, DAY, EMAIL, TOKEN = (
     re.compile(pattern)
     for pattern in (
         r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)",
+        r'"\d{4}-\d\d-\d\d"',
         r"[\w.-]+@example\.com",
         r'_token": "[^"]+"',
     )
@@ -41,6 +42,7 @@ def masked(value: Any) -> Any:
     text = ID.sub("ID", json.dumps(value))
     for pattern, name in (
         (TIME, "TIME"),
+        (DAY, '"DAY"'),
         (EMAIL, "EMAIL"),
         (TOKEN, '_token": "TOKEN"'),
     ):
