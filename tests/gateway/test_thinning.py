@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.changes import LAST_ID, list_changes
 from gateway.accounts.closing import Closer
 from gateway.accounts.history import Asked, Span, find_at, find_history
 from gateway.housekeeping import Housekeeper
+from gateway.http.change_views import changes_page
 from gateway.http.history_views import history_view
 from gateway.portfolio.grid import Interval
 from gateway.rows.accounts import Account
+from gateway.rows.snapshots import Place
 from gateway.store import thinning
 from gateway.store.pool import Pool
 from tests.gateway.accounts.test_closing import held, midnight, overdue
@@ -80,6 +83,23 @@ async def test_old_hours_keep_one_snapshot_and_each_full_hour_its_answer(
     at = BEGAN + timedelta(minutes=65)
     ((then, _),) = (await find_at(pool, Asked(busy.user_id), at)).points
     assert (then.state.value, then.codes[0]) == ("stale", "history_thinned")
+
+
+async def test_changes_are_those_between_the_snapshots_that_are_left(pool: Pool, busy: Account) -> None:
+    """The changes of an hour are one, with their sum, between the last time as before and its beginning."""
+    await Housekeeper(pool).keep()
+
+    last = Place(BEGAN + timedelta(days=1), LAST_ID)
+    page = changes_page(await list_changes(pool, busy.user_id, BEGAN, last, 100))
+
+    told = [(each.old_quantity, each.new_quantity) for change in page.items for each in change.assets]
+    assert told == [("9", "11"), ("7", "9"), ("3", "7"), ("1", "3"), (None, "1")]
+    minutes = [
+        (change.unchanged_until - BEGAN) // timedelta(minutes=1)
+        for change in page.items
+        if change.unchanged_until is not None
+    ]
+    assert minutes == [1409, 129, 60, 9]
 
 
 async def test_what_a_day_that_is_not_closed_needs_is_left(

@@ -33,7 +33,7 @@ async def test_changes_of_all_accounts_are_listed_newest_first(pool: Pool, accou
 
     assert cursor is None
     told = [
-        [(each.asset, each.cause.value, each.old_quantity, each.new_quantity) for each in change.assets]
+        [(each.asset, each.cause, each.old_quantity, each.new_quantity) for each in change.assets]
         for change in found
     ]
     assert told == [

@@ -10,7 +10,7 @@ from gateway.http.history_views import PointView, point_view
 from gateway.portfolio.attribution import AssetMove, Attribution, End, Mover
 
 
-class PartView(msgspec.Struct, frozen=True):
+class ChangePartView(msgspec.Struct, frozen=True):
     """The part of a change that has one cause; a later version may send other causes.
 
     `price`: what was held at both times moved with its price. `quantity`: what came, by the price at the
@@ -35,7 +35,7 @@ class AssetMoveView(msgspec.Struct, frozen=True):
     new_price_usd: AmountText | None
     old_value_usd: AmountText | None
     new_value_usd: AmountText | None
-    parts: tuple[PartView, ...]
+    parts: tuple[ChangePartView, ...]
 
 
 class ChangesSummary(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class ChangesSummary(msgspec.Struct, frozen=True):
     before: PointView
     after: PointView
     change_usd: AmountText | None
-    parts: tuple[PartView, ...]
+    parts: tuple[ChangePartView, ...]
     assets: tuple[AssetMoveView, ...]
 
 
@@ -80,8 +80,8 @@ def _price(of: End | None) -> AmountText | None:
     return None if of is None or of.price is None else _text(of.price.value)
 
 
-def _parts(of: Mapping[Mover, Decimal]) -> tuple[PartView, ...]:
-    return tuple(PartView(mover, amount_text(change)) for mover, change in of.items())
+def _parts(of: Mapping[Mover, Decimal]) -> tuple[ChangePartView, ...]:
+    return tuple(ChangePartView(mover, amount_text(change)) for mover, change in of.items())
 
 
 def _text(value: Decimal | None) -> AmountText | None:

@@ -8,7 +8,7 @@ import msgspec
 from contracts.faults import CodeText
 from contracts.values import AmountText, amount_text
 from gateway.accounts.changes import Changed, Page
-from gateway.portfolio.differences import AssetDifference, Cause, WalletDifference
+from gateway.portfolio.differences import AssetDifference, WalletDifference
 
 
 class AssetChangeView(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class AssetChangeView(msgspec.Struct, frozen=True):
     """
 
     asset: str
-    cause: Cause
+    cause: str
     old_quantity: AmountText | None
     new_quantity: AmountText
 
