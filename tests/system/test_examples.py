@@ -17,13 +17,14 @@ ROW = '{"ccy": "USDT", "eq": "1834.317093622894", "eqUsd": "1834.31"}'
 SHORT = {"fault": "replaced", "field": "data", "text": f'[{{"totalEq": "", "details": [{ROW}]}}]'}
 LATE = {"fault": "latency", "seconds": 1.0}
 UNREADABLE = {"fault": "replaced", "field": "bal", "text": '"a lot"'}
-ID, TIME, EMAIL, TOKEN = (
+ID, TIME, EMAIL, TOKEN, DAY = (
     re.compile(pattern)
     for pattern in (
         r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)",
         r"[\w.-]+@example\.com",
         r'_token": "[^"]+"',
+        r'"day": "[^"]+"',
     )
 )
 PRICED = ("price", "value_usd")
@@ -37,12 +38,13 @@ async def _examples(person: Person) -> Examples:
 
 
 def masked(value: Any) -> Any:
-    """Return a body without the values that differ each time: ids, times, email addresses and tokens."""
+    """Return a body without the values that differ each time: ids, times, days, email addresses, tokens."""
     text = ID.sub("ID", json.dumps(value))
     for pattern, name in (
         (TIME, "TIME"),
         (EMAIL, "EMAIL"),
         (TOKEN, '_token": "TOKEN"'),
+        (DAY, '"day": "DAY"'),
     ):
         text = pattern.sub(name, text)
     return unpriced(json.loads(text))

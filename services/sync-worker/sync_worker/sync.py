@@ -146,6 +146,8 @@ def _outcome(
         return SyncCompleted(*named, status, wallets, attempt, request.grant, rights, uncovered=uncovered)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
+    # The fault of the whole sync is no news about a part.
+    uncovered = tuple(part for part in uncovered if part.listed is not None)
     return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights, uncovered=uncovered)
 
 
