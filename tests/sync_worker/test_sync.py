@@ -17,6 +17,7 @@ from contracts.syncs import (
     Verdict,
     WalletRead,
 )
+from contracts.uncovered import Uncovered
 from contracts.values import Balance
 from contracts.wire.envelope import encode
 from contracts.wire.topology import MAX_DELIVER
@@ -263,6 +264,20 @@ def test_the_fault_that_tells_most_is_told(trading: Code, funding: Code, told: C
     assert isinstance(said, SyncFailed)
     assert said.error_code is told
     assert said.error.startswith(FAULTS[told].words)
+
+
+def test_a_sync_that_failed_as_a_whole_says_nothing_of_parts_that_it_did_not_see() -> None:
+    """The wallets say what is wrong; a part that was looked at all the same is told."""
+    unread = Uncovered("flexible_loans", "Flexible loans", error_code=Code.KEY_UNKNOWN)
+    seen = Uncovered("vaults", "Vaults", NOW, ())
+    wallets = tuple(failed(wallet, Code.KEY_UNKNOWN) for wallet in OKX.covered_wallets)
+    partly = (complete("trading"), *wallets[1:])
+
+    whole = outcome(a_request(), OKX, Reading(wallets, uncovered=(unread, seen)), 1)
+    some = outcome(a_request(), OKX, Reading(partly, uncovered=(unread, seen)), 1)
+
+    assert whole.uncovered == (seen,)
+    assert some.uncovered == (unread, seen)
 
 
 def test_an_outcome_too_large_to_send_says_so() -> None:
