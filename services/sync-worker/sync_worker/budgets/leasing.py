@@ -1,6 +1,7 @@
 """Keeps this worker's leases of all budgets, and tells the other workers of refusals."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -87,15 +88,13 @@ class Leasing:
         key = line.exchange.key
         try:
             await self._renew(line)
-        except BucketMissing as error:
-            self._use_alone(line, str(error))
         except BusUnavailable as error:
             # Not every server says that it has no such stream: it may leave the question unanswered.
-            if await self._answers():
-                self._use_alone(line, str(error))
-            else:
+            missing = isinstance(error, BucketMissing) or (self._unleased(key) and await self._answers())
+            if not missing or self._governor.clock() < self._leased_until.get(key, 0.0):
                 self._note_away(key, str(error))
                 return False
+            self._use_alone(line, str(error))
         return True
 
     async def _keep(self, line: Line) -> None:
@@ -168,6 +167,10 @@ class Leasing:
         self._leased_until[key] = until
         self._governor.apply(key, shares, until)
         self._say(key, "leased")
+
+    def _unleased(self, key: str) -> bool:
+        """Return whether this worker has long had no lease, so that it is no short outage."""
+        return self._governor.clock() - self._leased_until.get(key, -math.inf) > LEASE_SECONDS
 
     def _note_away(self, key: str, reason: str) -> None:
         """Note that the bus is away, if this worker has had its part of the budgets before."""
