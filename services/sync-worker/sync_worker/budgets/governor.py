@@ -63,7 +63,7 @@ class Governor:
         if line is None:
             return
         estimate = line.estimate(line.together(reads), TURN.get().order, self.clock())
-        if estimate > seconds - CALL_SECONDS:
+        if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(exchange, TURN.get().order, estimate)
 
     async def begin(self, line: Line, read: str, costs: Costs, seconds: float) -> None:
@@ -74,7 +74,7 @@ class Governor:
         if line.begins_now(costs, turn.order, now):
             return
         estimate = line.estimate(costs, turn.order, now)
-        if estimate > seconds - CALL_SECONDS:
+        if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(key, turn.order, estimate)
         try:
             async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS)):
