@@ -176,16 +176,12 @@ def _outcome(request: SyncRequested, exchange: Exchange, reading: Reading, attem
         return msgspec.structs.replace(completed, **found)
     told = min((read for read in wallets if read.error_code is not None), key=_rank)
     code, words = told.error_code or Code.INTERNAL_ERROR, told.error or ""
-<<<<<<< HEAD
     failed = SyncFailed(*named, code, words, wallets, attempt, request.grant, rights)
     if code in CLOSED and reading.retry_after is not None:
         failed = msgspec.structs.replace(failed, retry_after=min(reading.retry_after, MAX_RETRY_AFTER))
-    return msgspec.structs.replace(failed, **found)
-=======
     # The fault of the whole sync is no news about a part.
-    uncovered = tuple(part for part in uncovered if part.listed is not None)
-    return SyncFailed(*named, code, words, wallets, attempt, request.grant, rights, uncovered=uncovered)
->>>>>>> earnx
+    found["uncovered"] = tuple(part for part in reading.uncovered if part.listed is not None)
+    return msgspec.structs.replace(failed, **found)
 
 
 def _all_wallets(exchange: Exchange, reading: Reading) -> tuple[WalletRead, ...]:
