@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNLISTED_WORTH = "unlisted_worth"
     UNREADABLE = "unreadable"
     NEEDS_OWN_KEY = "needs_own_key"
+    SUB_ACCOUNT = "sub_account"
     OTHER = "other"
 
 
@@ -56,6 +57,10 @@ REASONS: Mapping[str, Told] = {
     Reason.NEEDS_OWN_KEY: Told(
         "The key of a master account can not read this of a sub-account. Its contents are unknown.",
         "To see it, connect the sub-account with a key of its own.",
+    ),
+    Reason.SUB_ACCOUNT: Told(
+        "The exchange lists this sub-account, and no account here contains it. Its contents are unknown.",
+        "`sub_accounts` of its master account says why. Connect it with a key of its own.",
     ),
     Reason.OTHER: Told("We do not read this. Its contents are unknown.", "Look at the exchange."),
 }

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from contracts.syncs import SubAccount, SubAccountList
 from gateway.accounts.sub_accounts import (
     MOST_OF_ONE,
-    OWN_KEY,
     TOO_MANY,
     TOO_MANY_ACCOUNTS,
     UNUSABLE_NAME,
     compare,
 )
-from gateway.rows.sub_accounts import Child
+from gateway.rows.sub_accounts import OWN_KEY, Child
 
 PARENT = uuid4()
 UIDS = st.sampled_from([str(number) for number in range(8)])

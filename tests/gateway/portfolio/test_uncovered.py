@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -22,8 +23,9 @@ from contracts.uncovered import (
     UncoveredEntry,
     told,
 )
-from gateway.portfolio.uncovered import NotCovered, found_parts, not_covered
+from gateway.portfolio.uncovered import MORE_SUB_ACCOUNTS, NotCovered, found_parts, not_covered
 from gateway.rows.balances import Detail, StoredWallet
+from gateway.rows.sub_accounts import OWN_KEY, LeftOut, ListState
 from gateway.rows.uncovered import StoredPart
 
 NOW = datetime(2026, 11, 29, 1, tzinfo=UTC)
@@ -51,6 +53,30 @@ def wallet(difference: str | None, name: str = "earn", code: str | None = None) 
     """Return a stored wallet whose list lacks some USD of the exchange's total."""
     detail = msgspec.to_builtins(Detail(3, incomplete=True, difference_usd=difference))
     return StoredWallet(name, NOW, None, code, None, 3, detail)
+
+
+def test_a_sub_account_that_no_account_contains_is_named() -> None:
+    """One that is connected with its own key counts there; a list that is not whole may lack others."""
+    out = (LeftOut("1", "savings\u200b", "too_many"), LeftOut("2", "trading", OWN_KEY))
+    whole = ListState(UUID(int=1), NOW, left_out=out)
+    for listing, names in (
+        (whole, ["savings"]),
+        (msgspec.structs.replace(whole, more=True), ["savings", MORE_SUB_ACCOUNTS]),
+        (msgspec.structs.replace(whole, unreadable=1, left_out=()), [MORE_SUB_ACCOUNTS]),
+        (ListState(UUID(int=1)), []),
+    ):
+        said = not_covered(OKX, (), (), listing)
+        assert [each.name for each in said] == names
+        assert all((each.code, each.worth, each.as_of) == ("sub_account", None, NOW) for each in said)
+
+
+def test_a_wallet_that_the_masters_key_does_not_reach_is_named() -> None:
+    """A sub-account's earn; its key shows it."""
+    unreached = StoredWallet("earn", None, None, Code.NEEDS_OWN_KEY, "words", 3)
+
+    (said,) = listed(wallets=(unreached,))
+
+    assert (said.wallet, said.code, said.worth) == ("earn", "needs_own_key", None)
 
 
 def test_a_loan_is_named_with_its_worth_its_reason_and_a_step() -> None:

@@ -40,7 +40,8 @@ async def find_not_covered(pool: Pool, listed: Sequence[Account]) -> dict[UUID, 
     exchanges = {account.id: EXCHANGES[account.exchange] for account in listed}
     found = await pool.single(lambda connection: uncovered.find_beside(connection, list(exchanges)))
     return {
-        each.account_id: not_covered(exchanges[each.account_id], each.wallets, each.parts) for each in found
+        each.account_id: not_covered(exchanges[each.account_id], each.wallets, each.parts, each.listing)
+        for each in found
     }
 
 

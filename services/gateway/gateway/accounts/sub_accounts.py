@@ -14,7 +14,7 @@ from contracts.syncs import SubAccount, SubAccountList
 from gateway.errors import InvalidInput
 from gateway.limits import MAX_ACCOUNTS
 from gateway.rows.accounts import Account
-from gateway.rows.sub_accounts import Child, LeftOut
+from gateway.rows.sub_accounts import OWN_KEY, Child, LeftOut
 from gateway.rows.syncs import Queued
 from gateway.store import accounts, audit, credentials, sub_accounts
 from gateway.store.audit import Action
@@ -22,7 +22,7 @@ from gateway.store.pool import Connection
 
 # They share the limits of the exchange for the key of their master.
 MOST_OF_ONE = 50
-UNUSABLE_NAME, OWN_KEY = "unusable_name", "own_key"
+UNUSABLE_NAME = "unusable_name"
 TOO_MANY, TOO_MANY_ACCOUNTS = "too_many_sub_accounts", "too_many_accounts"
 
 log = structlog.get_logger()

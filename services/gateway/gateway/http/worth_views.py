@@ -293,7 +293,8 @@ def _wallets(of: Valuation, texts: Texts) -> Iterator[WalletWorthView]:
 
 def _uncovered(of: Valuation, texts: Texts) -> Iterator[UncoveredWorthView]:
     held = of.held
-    for each in not_covered(EXCHANGES[held.account.exchange], held.wallets, held.uncovered):
+    exchange = EXCHANGES[held.account.exchange]
+    for each in not_covered(exchange, held.wallets, held.uncovered, held.listing):
         fields = uncovered_fields(held.account.id, each)
         yield UncoveredWorthView(**fields, worth=texts.own(each.worth))  # type: ignore[arg-type] # its fields
 

@@ -11,8 +11,11 @@ from contracts.faults import fault_of
 from contracts.uncovered import AssetAmount, Reason, Uncovered, UncoveredEntry, told
 from gateway.portfolio.holdings import WalletState, wallet_state
 from gateway.rows.balances import StoredWallet
+from gateway.rows.sub_accounts import OWN_KEY, ListState
 from gateway.rows.uncovered import StoredPart
 from gateway.syncs.bounds import LEEWAY
+
+MORE_SUB_ACCOUNTS = "Sub-accounts beyond those that we could read"
 
 
 class NotCovered(msgspec.Struct, frozen=True):
@@ -52,10 +55,26 @@ def found_parts(
 
 
 def not_covered(
-    exchange: Exchange, wallets: Sequence[StoredWallet], parts: Iterable[StoredPart]
+    exchange: Exchange,
+    wallets: Sequence[StoredWallet],
+    parts: Iterable[StoredPart],
+    listing: ListState | None = None,
 ) -> tuple[NotCovered, ...]:
-    """Return all that exists and that the totals of an account do not contain."""
-    return (*_of_catalogue(exchange, wallets), *_of_wallets(exchange, wallets), *_of_parts(parts))
+    """Return all that exists and that the totals of an account do not contain.
+
+    `listing` has the sub-accounts of a master, as its key listed them.
+    """
+    of_account = (*_of_catalogue(exchange, wallets), *_of_wallets(exchange, wallets), *_of_parts(parts))
+    return (*of_account, *(_of_listing(listing) if listing else ()))
+
+
+def _of_listing(listing: ListState) -> Iterator[NotCovered]:
+    """Yield the sub-accounts that no account here contains, and that there may be more of them."""
+    for each in listing.left_out:
+        if each.reason != OWN_KEY:
+            yield _said(_printable(each.name) or each.uid, Reason.SUB_ACCOUNT, as_of=listing.listed_at)
+    if listing.more or listing.unreadable:
+        yield _said(MORE_SUB_ACCOUNTS, Reason.SUB_ACCOUNT, as_of=listing.listed_at)
 
 
 def _of_catalogue(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:

@@ -13,6 +13,7 @@ from contracts.faults import CodeText, EndpointName
 from contracts.syncs import TotalCheck
 from contracts.values import Balance
 from gateway.rows.accounts import Account
+from gateway.rows.sub_accounts import ListState
 from gateway.rows.syncs import ReadDetail
 from gateway.rows.uncovered import StoredPart
 
@@ -96,13 +97,14 @@ class Place(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct, frozen=True):
     """An account with its stored wallets, and its balances by asset and wallet, as of one moment.
 
-    `uncovered` are its parts that no wallet contains.
+    `uncovered` are its parts that no wallet contains, and `listing` its sub-accounts as its key listed them.
     """
 
     account: Account
     wallets: list[StoredWallet]
     balances: list[StoredBalance]
     uncovered: list[StoredPart] = []
+    listing: ListState | None = None
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -8,6 +8,9 @@ import msgspec
 from contracts.faults import CodeText
 from contracts.syncs import SubAccount
 
+# The reason of a sub-account that another account of the user contains.
+OWN_KEY = "own_key"
+
 
 class Source(msgspec.Struct, frozen=True):
     """How an account is read: with which credential, as which sub-account, and whether with its list.

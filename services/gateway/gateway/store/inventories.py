@@ -14,7 +14,7 @@ from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.pool import Connection, fetch_value
 from gateway.store.prices import Standing
 from gateway.store.quoted import QUOTED_JSON, QUOTED_WALLETS
-from gateway.store.uncovered import UNCOVERED_JSON
+from gateway.store.uncovered import LISTING_JSON, UNCOVERED_JSON
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def _query(which: LiteralString) -> LiteralString:
     return f"""select json_build_object(
             'held', coalesce((select json_agg(json_build_object('account', to_json(accounts),
                     'wallets', {WALLETS_JSON}, 'balances', {BALANCES_JSON},
-                    'uncovered', {UNCOVERED_JSON}) order by created_at, id)
+                    'uncovered', {UNCOVERED_JSON}, 'listing', {LISTING_JSON}) order by created_at, id)
                 from accounts where user_id = %(user_id)s and deleted_at is null{which}), '[]'),
             'manual', coalesce((select json_object_agg(asset, json_build_object('value', value::text,
                     'set_at', set_at)) from manual_prices where user_id = %(user_id)s), '{{}}'),

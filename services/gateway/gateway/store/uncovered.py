@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.rows.balances import StoredWallet
+from gateway.rows.sub_accounts import ListState
 from gateway.rows.uncovered import StoredPart
 from gateway.store.balances import WALLETS_JSON
 from gateway.store.pool import Connection
@@ -32,19 +33,26 @@ UNCOVERED_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
             from uncovered where account_id = accounts.id), '[]')"""
 
 
+# The last list of the sub-accounts of an account of the query, as JSON; null for one that lists none.
+LISTING_JSON: LiteralString = """(select json_build_object('account_id', account_id, 'listed_at', listed_at,
+            'error_code', error_code, 'more', more, 'unreadable', unreadable, 'left_out', left_out)
+            from sub_account_lists where account_id = accounts.id)"""
+
+
 class Beside(msgspec.Struct, frozen=True):
-    """The stored parts of an account, and its stored wallets."""
+    """The stored parts of an account, its stored wallets, and the list of its sub-accounts."""
 
     account_id: UUID
     parts: list[StoredPart]
     wallets: list[StoredWallet]
+    listing: ListState | None = None
 
 
 async def find_beside(connection: Connection, account_ids: Sequence[UUID]) -> list[Beside]:
     """Find the parts and the wallets of accounts."""
     rows = await connection.execute(
         f"""select json_build_object('account_id', id, 'parts', {UNCOVERED_JSON},
-                'wallets', {WALLETS_JSON})::text
+                'wallets', {WALLETS_JSON}, 'listing', {LISTING_JSON})::text
             from accounts where id = any(%s)""",  # noqa: S608 - constants
         [list(account_ids)],
     )
