@@ -18,8 +18,10 @@ from tests.waiting import until
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SYNC = "POST /api/v1/accounts/{account_id}/sync"
 PROCESS = "process SYNC_REQUESTS/sync-worker-okx"
+# Only syncs of masters that list their sub-accounts, and of these, make such reads.
+OF_MASTERS = {"sub_accounts", "sub_account_balance", "sub_account_funding"}
 # A sync leaves these out where the wallet was empty a short while ago.
-LATER_READS = {"savings_balance", "staking_orders", "dual_orders", "stable_rewards"} | {
+LATER_READS = {"savings_balance", "staking_orders", "dual_orders", "stable_rewards", "flexible_loans"} | {
     "eth_staking",
     "sol_staking",
 }
@@ -38,7 +40,7 @@ TREE = {
     ("vault-broker", "answer butler.vault.worker.authorize"): "ask butler.vault.worker.authorize",
     ("vault-broker", "sign reads"): "answer butler.vault.worker.authorize",
     ("vault-broker", "vault POST transit/hmac"): "sign reads",
-    **{("sync-worker", f"read {name}"): "sync account" for name in OKX.sync_reads - LATER_READS},
+    **{("sync-worker", f"read {name}"): "sync account" for name in OKX.sync_reads - LATER_READS - OF_MASTERS},
     ("sync-worker", "publish SYNC_OUTCOMES"): "sync account",
     ("gateway", "process SYNC_OUTCOMES/gateway"): "publish SYNC_OUTCOMES",
     ("gateway", "record outcome"): "process SYNC_OUTCOMES/gateway",
