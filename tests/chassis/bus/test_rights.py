@@ -41,6 +41,8 @@ SPEAKERS = {
     subjects.AUTHORIZE: {"sync-worker"},
     subjects.budgets("default", "okx"): {"sync-worker"},
     subjects.budget_refused("default", "okx"): {"sync-worker"},
+    subjects.closures("default", "okx"): {"sync-worker"},
+    subjects.region_told("default", "okx"): {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
     "butler.portfolio.changed.somebody": {"gateway"},
     "butler.gateway.recorded.something": {"gateway"},
