@@ -80,7 +80,9 @@ async def serve(options: argparse.Namespace) -> None:
 def limited(options: argparse.Namespace) -> Addresses | None:
     """Return the limit of client addresses, if one was requested."""
     limit: Limit | None = options.address_limit
-    return limit and Addresses(limit, options.address_ban, strict=options.address_spread)
+    if limit is None:
+        return None
+    return Addresses(limit, options.address_ban, strict=options.address_spread)
 
 
 def identified(options: argparse.Namespace) -> tuple[Identity, Path]:

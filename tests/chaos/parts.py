@@ -145,7 +145,7 @@ class World:
         directory: Path,
         accounts: Path,
         bus: Nats | None = None,
-        limits: Sequence[str] = (),
+        limits: Sequence[str | Path] = (),
         **settings: str,
     ) -> "World":
         """Start everything and wait until it is ready; `bus` is one that runs already.
@@ -158,7 +158,7 @@ class World:
         await vault.start()
         bus = bus or await start_nats(nats, directory)
         database = await postgres.enter(lambda processes: running_postgres(processes, directory))
-        options = ("--admin-port", "0", "--accounts", accounts, *limits)
+        options: list[str | Path] = ["--admin-port", "0", "--accounts", accounts, *limits]
         shop = await exchange.enter(lambda processes: running_simulator(processes, directory, options))
         assert isinstance(database, Postgres)
         assert isinstance(shop, Simulator)

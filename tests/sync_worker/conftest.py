@@ -3,13 +3,18 @@
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from contracts.budgets import Leases
+from contracts.subjects import budgets
+from contracts.wire.envelope import encode
 from deploy.local.certificates import Authority, make_authority
 from deploy.local.demo import ACCOUNTS
 from deploy.local.nats import Nats, running_nats
@@ -120,9 +125,19 @@ def _worker_program(bus_server: Nats, exchange: Simulator, scripted_server: Scri
 
 @pytest_asyncio.fixture(name="worker", scope="module")
 async def _worker(
-    processes: Processes, directory: Path, broker: Service, worker_program: Program
+    processes: Processes, directory: Path, bus_server: Nats, broker: Service, worker_program: Program
 ) -> AsyncIterator[Worker]:
-    """Run a worker for each module of tests, because some tests end it."""
+    """Run a worker for each module of tests, because some tests end it.
+
+    Its address has budgets of its own, because refusals of other tests would slow it down.
+    """
+    group = uuid4().hex
+    async with await joined(bus_server, "admin") as admin:
+        body = encode(Leases(settled=1.0))  # no other worker has had a lease
+        await admin.jetstream().publish(budgets(group, "okx"), body)
+    worker_program = replace(
+        worker_program, environment={**worker_program.environment, "EGRESS_GROUP": group}
+    )
     async with processes.running(worker_program) as process:
         worker = Worker.of(worker_program, process, directory / "logs" / "sync-worker.log")
         await processes.until("sync-worker", worker.ready, READY_SECONDS)

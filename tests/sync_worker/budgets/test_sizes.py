@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from contracts.exchanges.types import Budget
 from sync_worker.budgets.sizes import (
     FORGET_SECONDS,
+    LEAST_LEARNT,
     LONGEST_PAUSE,
     MAX_STRIKES,
+    MOST_LEARNT,
     STEPS,
     is_over,
     merged,
@@ -59,12 +61,14 @@ def test_each_further_refusal_doubles_the_pause_and_the_way_back() -> None:
 
 
 def test_a_limit_that_is_not_documented_is_learnt_and_forgotten() -> None:
-    """It begins at half of what was used, grows, and has no limit again after an hour without a refusal."""
+    """It begins at half of what was used, doubles in ten windows, and has no limit after a quiet hour."""
     shrunk = refused(UNKNOWN, None, NOW, None, 60)
 
     assert size_at(UNKNOWN, None, NOW) is None
     assert size_at(UNKNOWN, shrunk, NOW) == 30
-    assert (size_at(UNKNOWN, shrunk, NOW + 60) or 0) > 30
+    assert size_at(UNKNOWN, refused(UNKNOWN, None, NOW, None, 3), NOW) == LEAST_LEARNT
+    assert size_at(UNKNOWN, shrunk, shrunk.until + 40) == 120
+    assert size_at(UNKNOWN, shrunk, shrunk.until + 3599) == MOST_LEARNT
     assert size_at(UNKNOWN, shrunk, shrunk.until + FORGET_SECONDS) is None
     assert is_over(UNKNOWN, shrunk, shrunk.until + FORGET_SECONDS)
 

@@ -66,7 +66,7 @@ class Governor:
             return
         costs, now = line.together(reads), self.clock()
         estimate = line.estimate(costs, TURN.get().order, now)
-        if estimate > seconds - CALL_SECONDS:
+        if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(exchange, TURN.get().order, estimate, paused(costs, now))
 
     async def begin(self, line: Line, read: str, costs: Costs, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Governor:
         if line.begins_now(costs, turn.order, now):
             return
         estimate = line.estimate(costs, turn.order, now)
-        if estimate > seconds - CALL_SECONDS:
+        if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(key, turn.order, estimate, paused(costs, now))
         try:
             async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS)):

@@ -1,6 +1,7 @@
 """Keeps this worker's leases of all budgets, and tells the other workers of refusals."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,8 @@ TRIES = 8
 # After another worker wrote first: a random wait up to this, longer with each try.
 CONFLICT_SECONDS = 0.02
 SPREAD = 0.2
+# Within this time all workers with a lease renew it.
+SETTLED_SECONDS = EVERY_SECONDS * (1 + SPREAD) + 1.0
 
 # Returns the time of the NATS server; None while it is unknown.
 ServerTime = Callable[[], Awaitable[datetime | None]]
@@ -57,6 +60,7 @@ class Leasing:
         self._refused: dict[str, dict[str, Shrunk]] = {key: {} for key in governor.lines}
         self._known: dict[str, Leases] = {}
         self._returning: dict[str, bool] = dict.fromkeys(governor.lines, False)
+        self._leased_until: dict[str, float] = {}
         self._state: dict[str, str] = {}
         governor.on_refusal = self._on_refusal
         governor.on_shortage = self._nudge
@@ -84,16 +88,13 @@ class Leasing:
         key = line.exchange.key
         try:
             await self._renew(line)
-        except BucketMissing as error:
-            self._use_alone(line, str(error))
         except BusUnavailable as error:
             # Not every server says that it has no such stream: it may leave the question unanswered.
-            if await self._answers():
-                self._use_alone(line, str(error))
-            else:
-                self._say(key, "away", str(error))
-                self._returning[key] = True
+            missing = isinstance(error, BucketMissing) or (self._unleased(key) and await self._answers())
+            if not missing or self._governor.clock() < self._leased_until.get(key, 0.0):
+                self._note_away(key, str(error))
                 return False
+            self._use_alone(line, str(error))
         return True
 
     async def _keep(self, line: Line) -> None:
@@ -102,7 +103,9 @@ class Leasing:
             self._nudges[key].clear()
             kept = await self.renew(line)
             short = not kept or line.is_short
-            pause = (SOON_SECONDS if short else EVERY_SECONDS) * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
+            every = SOON_SECONDS if short else EVERY_SECONDS
+            # At its start a worker has no lease until the bus is connected.
+            pause = (every if key in self._state else LEAST_SECONDS) * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
             least = pause if short else LEAST_SECONDS
             await asyncio.sleep(least)
             with suppress(TimeoutError):
@@ -114,7 +117,7 @@ class Leasing:
         need = self._need(line)
         for attempt in range(1, TRIES + 1):
             began, now = time.monotonic(), await self._now()
-            entry = self._repaired(key, await self._bucket.read(key), now)
+            entry = self._marked(line, await self._bucket.read(key), now)
             shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), self._refused[key])
             told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
             budgets = {name: each.budget for name, each in line.slices.items()}
@@ -130,16 +133,20 @@ class Leasing:
             await asyncio.sleep(random.uniform(0.0, CONFLICT_SECONDS * attempt))  # noqa: S311 - jitter
         raise BusUnavailable("Other workers write their leases all the time.")
 
-    def _repaired(self, key: str, entry: Entry, now: float) -> Entry:
-        """Return the leases as they are, or after a loss of the bucket so that no worker gets more for now.
+    def _marked(self, line: Line, entry: Entry, now: float) -> Entry:
+        """Return the leases, or after a loss of the bucket with a mark that lets no worker get more for now.
 
-        Whoever writes the first value can not know the leases that a lost one had.
+        A worker that misses its own lease knows of the loss. A new one can not, so it waits for the others.
         """
-        lost = not entry.leases.workers and not entry.leases.settled
-        if not lost:
+        if self._worker in entry.leases.workers:
             return entry
-        longest = max(each.budget.seconds for each in self._governor.lines[key].slices.values())
-        return Entry(entry.sequence, Leases(settled=now + LEASE_SECONDS + longest))
+        budgets = [each.budget for each in line.slices.values()]
+        until = entry.leases.settled
+        if self._governor.clock() < self._leased_until.get(line.exchange.key, 0.0):
+            until = max(until, now + LEASE_SECONDS + max(each.seconds for each in budgets))
+        elif not entry.leases.workers and not until:
+            until = now + SETTLED_SECONDS
+        return Entry(entry.sequence, msgspec.structs.replace(entry.leases, settled=until))
 
     def _need(self, line: Line) -> Need:
         now = self._governor.clock()
@@ -157,8 +164,19 @@ class Leasing:
         written = {name: each.at for name, each in leases.shrunk.items()}
         newer = {name: each for name, each in self._refused[key].items() if each.at > written.get(name, 0.0)}
         self._refused[key] = newer
+        self._leased_until[key] = until
         self._governor.apply(key, shares, until)
         self._say(key, "leased")
+
+    def _unleased(self, key: str) -> bool:
+        """Return whether this worker has long had no lease, so that it is no short outage."""
+        return self._governor.clock() - self._leased_until.get(key, -math.inf) > LEASE_SECONDS
+
+    def _note_away(self, key: str, reason: str) -> None:
+        """Note that the bus is away, if this worker has had its part of the budgets before."""
+        if key in self._state:
+            self._say(key, "away", reason)
+            self._returning[key] = True
 
     def _use_alone(self, line: Line, reason: str) -> None:
         self._governor.apply(

@@ -14,6 +14,8 @@ STEPS = 20
 MAX_STRIKES = 7
 # A limit that the exchange does not document is forgotten after this time without a refusal.
 FORGET_SECONDS = 3600.0
+# It begins with no less, because a sync has about as many calls, and doubles in ten windows up to this.
+LEAST_LEARNT, MOST_LEARNT = 10, 1_000_000
 # Without a time from the exchange each further refusal doubles the pause, up to this one.
 LONGEST_PAUSE = 300.0
 
@@ -23,9 +25,10 @@ def size_at(budget: Budget, shrunk: Shrunk | None, now: float) -> int | None:
     if shrunk is None or is_over(budget, shrunk, now):
         return budget.most or None
     steps = max(0.0, now - shrunk.until) // _step_seconds(budget, shrunk)
-    step = max(1, (budget.most or 2 * shrunk.most) // STEPS)
-    grown = shrunk.most + int(steps) * step
-    return min(grown, budget.most) if budget.most else grown
+    if not budget.most:
+        doubled = min(2 * steps / STEPS, MOST_LEARNT.bit_length())
+        return min(int(shrunk.most * 2**doubled), MOST_LEARNT)
+    return min(shrunk.most + int(steps) * max(1, budget.most // STEPS), budget.most)
 
 
 def paused(shrunk: Shrunk | None, now: float) -> float:
@@ -45,7 +48,7 @@ def refused(budget: Budget, before: Shrunk | None, now: float, pause: float | No
         longer = max(before.until, now + (pause or 0.0))
         return Shrunk(before.most, before.at, longer, before.strikes)
     strikes = 1 if before is None else min(before.strikes + 1, MAX_STRIKES)
-    size = size_at(budget, before, now) or max(used, 1)
+    size = size_at(budget, before, now) or max(used, 2 * LEAST_LEARNT)
     wait = min(budget.seconds * 2 ** (strikes - 1), LONGEST_PAUSE) if pause is None else pause
     return Shrunk(max(1, size // 2), now, now + wait, strikes)
 

@@ -21,6 +21,7 @@ async def _credential_id(gateway: Gateway, accounts: Accounts) -> AsyncIterator[
 
 
 A_SECOND = 1.0
+LIMITED = b'{"msg":"Too Many Requests","code":"50011"}'
 TOO_OFTEN = script.refusal("50011", status="429 Too Many Requests")
 
 
@@ -64,7 +65,7 @@ LASTING: dict[str, tuple[Script, float, int]] = {
     "refused twice": (TOO_OFTEN, 30.0, 2),
     "for good": (script.refusal("50120"), 30.0, 1),
     "a longer wait": (
-        script.response(b"", "429 Too Many Requests", "content-type: text/html\r\nretry-after: 5"),
+        script.response(LIMITED, "429 Too Many Requests", "content-type: application/json\r\nretry-after: 5"),
         30.0,
         1,
     ),
