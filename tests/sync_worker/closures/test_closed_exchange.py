@@ -31,7 +31,7 @@ from tests.sync_worker.system import Gateway, Service, Worker
 from tests.sync_worker.test_prices import request as request_prices
 from tests.waiting import IN_THE_CLEAR, passed, until
 
-FIRST, LONGEST = 3.0, 6.0
+FIRST, LONGEST = 2.0, 4.0
 REGION = "global"
 READS_OF_A_SYNC = "/api/v5/account/balance"
 Heard = TypeVar("Heard", SyncWaiting, PricesRead)
@@ -157,6 +157,11 @@ async def degraded(worker: Service) -> list[str]:
     return [part for part in response.json()["degraded"] if part.startswith("exchange/")]
 
 
+async def is_among(readings: list[PricesRead], request_id: UUID) -> bool:
+    """Return whether the reading of a request was published."""
+    return any(each.request_id == request_id for each in readings)
+
+
 async def ended(gateway: Gateway, requests: list[SyncRequested]) -> list[SyncOutcome]:
     """Wait for the outcomes of requests."""
     return list(await asyncio.gather(*(gateway.outcome(each) for each in requests)))
@@ -165,10 +170,11 @@ async def ended(gateway: Gateway, requests: list[SyncRequested]) -> list[SyncOut
 async def test_until_the_announced_end_no_worker_calls(
     shop: Shop, workers: list[Worker], gateway: Gateway, keys: list[UUID], admin: Client
 ) -> None:
-    """One try finds the maintenance, for both; syncs that can wait complete then, others name the end."""
+    """One try finds it, for both; syncs that can wait complete then, others and readings say why not."""
     waiting = await heard(admin, subjects.sync_waiting("okx"), SyncWaiting)
     assert (await gateway.sync(gateway.request(keys[0], REGION))).status == Status.COMPLETED
-    ends = await shop.close(14.0)
+    readings = await heard(admin, subjects.prices_read("okx"), PricesRead)
+    ends = await shop.close(11.0)
     found = gateway.request(keys[1], REGION, 60.0)
     await gateway.publish(found)
     for worker in workers:
@@ -190,6 +196,10 @@ async def test_until_the_announced_end_no_worker_calls(
     assert (refused.code, time.monotonic() - began < 1.0) == (Code.EXCHANGE_UNAVAILABLE, True)
     assert refused.detail == "We sent no request: the exchange says that it is in maintenance."
     assert abs((refused.retry_after or 0.0) - (ends - time.monotonic())) < 1.5
+    asked = await request_prices(admin)
+    await until(partial(is_among, readings, asked.request_id), 10)
+    (reading,) = [each for each in readings if each.request_id == asked.request_id]
+    assert (reading.error_code, reading.quotes, reading.indexes) == (Code.EXCHANGE_UNAVAILABLE, None, None)
     await until(passed(ends - time.monotonic() - 0.5))
     assert await shop.calls() == calls
 
@@ -214,7 +224,7 @@ async def test_without_a_word_of_its_end_both_workers_share_one_probe_at_a_time(
     await until(passed(1.0))  # for tries that were under way
     tries, began = await shop.tries(), time.monotonic()
 
-    await until(passed(16.0), 20)
+    await until(passed(9.0), 15)
     probes, took = await shop.tries() - tries, time.monotonic() - began
     assert 1 <= probes <= 1 + (took - FIRST) / LONGEST + 1
     await shop.open()
@@ -223,36 +233,12 @@ async def test_without_a_word_of_its_end_both_workers_share_one_probe_at_a_time(
     assert UNAVAILABLE in {line["reason"] for worker in workers for line in worker.lines("exchange_closed")}
 
 
-async def test_prices_are_not_read_while_the_exchange_is_closed(
-    shop: Shop, workers: list[Worker], gateway: Gateway, keys: list[UUID], admin: Client
-) -> None:
-    """The reading says why, and no call was sent."""
-    readings = await heard(admin, subjects.prices_read("okx"), PricesRead)
-    ends = await shop.close(8.0)
-    sync = gateway.request(keys[0], REGION, 60.0)
-    await gateway.publish(sync)
-    await until(partial(closed_at, workers[0]), 10)
-    calls = await shop.calls()
-
-    asked = await request_prices(admin)
-
-    async def read() -> bool:
-        return any(each.request_id == asked.request_id for each in readings)
-
-    await until(read, 10)
-    (reading,) = [each for each in readings if each.request_id == asked.request_id]
-    assert (reading.error_code, reading.quotes, reading.indexes) == (Code.EXCHANGE_UNAVAILABLE, None, None)
-    assert time.monotonic() < ends
-    assert await shop.calls() == calls
-    assert (await gateway.outcome(sync)).status == Status.COMPLETED
-
-
 async def test_during_a_ban_no_worker_calls(
     shop: Shop, workers: list[Worker], gateway: Gateway, keys: list[UUID]
 ) -> None:
     """One call learns of it, for both; a sync that can not wait names the end of the ban."""
-    ends = time.monotonic() + 12.0
-    await shop.ban(12.0)
+    ends = time.monotonic() + 9.0
+    await shop.ban(9.0)
     patient = [gateway.request(key, REGION, 60.0) for key in keys]
     await gateway.publish(patient[0])
     for worker in workers:
