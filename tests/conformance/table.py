@@ -104,7 +104,7 @@ def broken(endpoint: str) -> Iterator[Row]:
     yield Row("storm that passes", endpoint, storm | {"times": 1}, None, tries=2)
     yield Row("storm with a wait", endpoint, storm | {"times": 1, "retry_after": 3}, None, **late)
     yield Row("storm with a long wait", endpoint, storm | {"retry_after": 60}, Code.RATE_LIMITED, tries=1)
-    # A 429 without a code concerns our address, and so all rows: `tests/chaos/test_budgets.py` has it.
+    # A 429 or 418 without a code concerns our address, and so all rows: `tests/chaos/test_budgets.py`.
     yield Row("maintenance that passes", endpoint, {**storm, "code": "50001", "times": 1}, None, tries=2)
     yield Row("hang", endpoint, {"fault": "hang"}, Code.EXCHANGE_TIMEOUT, tries=1)
     yield Row("hang that passes", endpoint, {"fault": "hang", "times": 1}, None, **late)
@@ -118,7 +118,7 @@ def broken(endpoint: str) -> Iterator[Row]:
     yield Row("millions of values", endpoint, {"fault": "padded", "mebibytes": 7}, unexpected)
     yield Row("HTML with 200", endpoint, {"fault": "page"}, unexpected)
     yield Row("HTML with 403", endpoint, {"fault": "page", "status": 403}, unreachable)
-    yield Row("HTML with 418", endpoint, {"fault": "page", "status": 418}, unexpected)
+    yield Row("HTML with 404", endpoint, {"fault": "page", "status": 404}, unexpected)
     yield Row("HTML with 502", endpoint, {"fault": "page", "status": 502}, Code.EXCHANGE_UNAVAILABLE)
     for status in (301, 302, 307):
         fault = {"fault": "redirect", "status": status, "times": 1}

@@ -167,6 +167,7 @@ def test_a_code_that_is_not_listed_is_told_where_it_looks_like_one(code: str, to
         (404, Code.UNEXPECTED_RESPONSE),
         (403, Code.EXCHANGE_UNREACHABLE),
         (429, Code.RATE_LIMITED),
+        (418, Code.RATE_LIMITED),
         (500, Code.EXCHANGE_UNAVAILABLE),
         (502, Code.EXCHANGE_UNAVAILABLE),
         (503, Code.EXCHANGE_UNAVAILABLE),
