@@ -157,6 +157,11 @@ async def degraded(worker: Service) -> list[str]:
     return [part for part in response.json()["degraded"] if part.startswith("exchange/")]
 
 
+async def shows(worker: Service, line: str) -> bool:
+    """Return whether a worker has a metric with this value."""
+    return line in (await worker.get("/metrics")).text.splitlines()
+
+
 async def is_among(readings: list[PricesRead], request_id: UUID) -> bool:
     """Return whether the reading of a request was published."""
     return any(each.request_id == request_id for each in readings)
@@ -226,6 +231,8 @@ async def test_without_a_word_of_its_end_both_workers_share_one_probe_at_a_time(
 
     await until(passed(9.0), 15)
     probes, took = await shop.tries() - tries, time.monotonic() - began
+    shown = f'butler_exchange_closed{{exchange="okx",reason="{UNAVAILABLE}",region="{REGION}"}} 1.0'
+    await until(partial(shows, workers[0], shown), 15)
     assert 1 <= probes <= 1 + (took - FIRST) / LONGEST + 1
     await shop.open()
     for outcome in await ended(gateway, requests):

@@ -78,8 +78,7 @@ class Gate:
             await self.refresh(exchange)
         if await self.refusal(exchange, region) is None:
             return False
-        due = breaker.wait(await self.now() - late) == 0.0
-        if due and await self.change(exchange, region, claimed):
+        if await self._claim(exchange, region, breaker, late):
             return True
         if (refusal := await self.refusal(exchange, region)) is not None:
             raise refusal
@@ -97,15 +96,7 @@ class Gate:
         Without the bucket it changes for this worker, and for those that hear of it.
         """
         async with self._locks[exchange]:
-            try:
-                return await self._change_all(exchange, region, change)
-            except BusUnavailable:
-                known = self.breakers[exchange, region].closure
-                closure = change(known, await self.now())
-                if closure == known:
-                    return False
-                await self._learn_and_tell(exchange, region, closure, 0)
-                return True
+            return await self._change(exchange, region, change)
 
     async def refresh(self, exchange: str) -> None:
         """Read the closures of an exchange from the bucket, if it has been written."""
@@ -154,6 +145,23 @@ class Gate:
             metrics.EXCHANGE_CLOSED_SECONDS.labels(exchange, region).set(breaker.wait(now))
             if breaker.closure is not None:
                 metrics.EXCHANGE_CLOSED.labels(exchange, region, breaker.closure.reason).set(1)
+
+    async def _claim(self, exchange: str, region: str, breaker: Breaker, late: float) -> bool:
+        """Return whether the work that asks is the probe; of much at once, one piece asks the bus."""
+        async with self._locks[exchange]:
+            due = breaker.closure is not None and breaker.wait(await self.now() - late) == 0.0
+            return due and await self._change(exchange, region, claimed)
+
+    async def _change(self, exchange: str, region: str, change: Change) -> bool:
+        try:
+            return await self._change_all(exchange, region, change)
+        except BusUnavailable:
+            known = self.breakers[exchange, region].closure
+            closure = change(known, await self.now())
+            if closure == known:
+                return False
+            await self._learn_and_tell(exchange, region, closure, 0)
+            return True
 
     async def _change_all(self, exchange: str, region: str, change: Change) -> bool:
         """Change by compare and set; raises BucketMissing and BusUnavailable."""

@@ -1,0 +1,173 @@
+"""Workers share what they know of closed exchanges in a bucket of a real bus, or keep it for themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from chassis.bus.inspection import nats_clock
+from chassis.clocks import Clocks
+from contracts import subjects
+from contracts.closures import Closure, Closures, RegionTold
+from contracts.exchanges.okx import OKX
+from contracts.streams import BUDGETS
+from contracts.wire.envelope import encode
+from contracts.wire.topology import SYNC_WORKER_CONSUMERS
+from deploy.local.nats import Nats
+from sync_worker.closures.breaker import PROBE_SECONDS, Breaker, closed, probed
+from sync_worker.closures.gate import Gate
+from sync_worker.closures.hearing import Heard
+from sync_worker.errors import ExchangeClosed
+from sync_worker.settings import Pace
+from sync_worker.timing import Timing
+from tests.joining import bus_of, joined
+from tests.waiting import until
+
+HERE = ("okx", "global")
+# The first probe is due at once.
+AT_ONCE, LATER = Pace(0.0, 0.0), Pace(60.0, 600.0)
+Make = Callable[..., Awaitable[Gate]]
+
+
+@pytest_asyncio.fixture(name="admin")
+async def _admin(bus_server: Nats) -> AsyncIterator[Client]:
+    async with await joined(bus_server, "admin") as client:
+        yield client
+
+
+@pytest_asyncio.fixture(name="make")
+async def _make(bus_server: Nats) -> AsyncIterator[Make]:
+    """Yield a function that makes the gate of a worker with a connection of its own."""
+    group = uuid4().hex
+    async with AsyncExitStack() as stack:
+
+        async def make(pace: Pace = LATER, group: str = group) -> Gate:
+            bus = bus_of(bus_server, "sync-worker", "worker")
+            timing = Timing(Clocks(), nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
+            gate = Gate(bus, {"okx": OKX}, group, timing.server_time, pace)
+            gate.declare()
+            await bus.start()
+            stack.push_async_callback(bus.stop)
+            return gate
+
+        yield make
+
+
+async def shut(gate: Gate) -> bool:
+    """Close the region."""
+    return await gate.change(*HERE, partial(closed, pace=gate.pace, said=None))
+
+
+def breaker(gate: Gate) -> Breaker:
+    """Return what a worker knows of the region."""
+    return gate.breakers[HERE]
+
+
+async def is_shut(gate: Gate) -> bool:
+    """Return whether a worker knows that the region is closed."""
+    return breaker(gate).closure is not None
+
+
+async def test_a_closure_is_known_to_all_at_once_and_to_a_new_worker(make: Make) -> None:
+    """Each has the same times; so does the end, and another region stays open."""
+    first, second = await make(), await make()
+    assert not await first.enter(*HERE)
+    assert await shut(first)
+    assert not await shut(second)
+    third = await make()
+
+    for gate in (first, second, third):
+        with pytest.raises(ExchangeClosed) as caught:
+            await gate.enter(*HERE)
+        assert caught.value.retry_after == pytest.approx(60.0, abs=5.0)
+        assert not await gate.enter("okx", "eea")
+    assert not await gate.checks()["exchange/okx/global"]()
+    await first.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, LATER, None))
+    for gate in (first, second):
+        await until(lambda gate=gate: _not(is_shut(gate)))  # type: ignore[misc]
+        assert not await gate.enter(*HERE)
+
+
+async def _not(what: Awaitable[bool]) -> bool:
+    return not await what
+
+
+async def test_of_many_that_come_at_once_one_is_the_probe(make: Make) -> None:
+    """Whichever worker they come to; the others come again soon."""
+    gates = [await make(AT_ONCE) for _ in range(4)]
+    await shut(gates[0])
+
+    entered = await asyncio.gather(*(gate.enter(*HERE) for gate in gates * 5), return_exceptions=True)
+
+    assert entered.count(True) == 1
+    refused = [each for each in entered if isinstance(each, ExchangeClosed)]
+    assert len(refused) == len(entered) - 1
+    assert {each.retry_after for each in refused} == {2.0}
+
+
+async def test_an_announcement_that_was_missed_is_read_from_the_bucket(make: Make, admin: Client) -> None:
+    """The value counts, whatever was heard; an older announcement changes nothing."""
+    gate, other = await make(), await make()
+    await shut(gate)
+    await until(partial(is_shut, other))
+    group = gate._group
+    body = encode(RegionTold("a" * 32, "global", 1))
+    await admin.publish(subjects.region_told(group, "okx"), body)
+    await admin.publish(subjects.region_told(group, "okx"), b"nonsense")
+    await admin.flush()
+    await other.refresh("okx")
+    assert await is_shut(other)
+
+    await admin.jetstream().publish(subjects.closures(group, "okx"), encode(Closures()))
+    for each in (gate, other):
+        await each.refresh("okx")
+        assert not await is_shut(each)
+
+
+async def test_a_lost_bucket_opens_nothing(make: Make, admin: Client) -> None:
+    """A worker that knows of a closure writes it again with its next change."""
+    gate, other = await make(AT_ONCE), await make(AT_ONCE)
+    await shut(gate)
+    await until(partial(is_shut, other))
+    await admin.jetstream().purge_stream(BUDGETS, subject=subjects.closures(gate._group, "okx"))
+
+    await gate.refresh("okx")
+    assert await is_shut(gate)
+    assert await other.enter(*HERE)
+    await gate.refresh("okx")
+    closure = breaker(gate).closure
+    assert closure is not None
+    assert closure.probing
+    assert 0 < closure.until - await gate.now() <= PROBE_SECONDS
+
+
+async def test_without_the_bucket_each_worker_knows_for_itself(make: Make) -> None:
+    """It closes, probes and opens again, and tells those that hear it."""
+    gate, other = await make(AT_ONCE), await make(AT_ONCE)
+    for each in (gate, other):
+        each._bus.denies = lambda subject: subject.startswith("$")  # type: ignore[method-assign]
+    assert await shut(gate)
+    await until(partial(is_shut, other))
+
+    assert [await each.enter(*HERE) for each in (gate, other)] == [True, True]
+    with pytest.raises(ExchangeClosed):
+        await gate.enter(*HERE)
+    await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, AT_ONCE, None))
+    assert not await gate.enter(*HERE)
+
+
+async def test_prices_are_a_probe_only_long_after_one_was_due(make: Make) -> None:
+    """So accounts, of which they say little, are tried first."""
+    gate = await make(AT_ONCE)
+    await shut(gate)
+
+    with pytest.raises(ExchangeClosed):
+        await gate.enter(*HERE, late=600.0)
+    now = await gate.now()
+    await gate.change(*HERE, lambda _before, _now: Closure("unavailable", now - 700, now - 650))
+    assert await gate.enter(*HERE, late=600.0)
