@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sync_worker
-from contracts.credentials import Verified, VerifyReply
 from contracts.closures import MAINTENANCE, UNAVAILABLE
+from contracts.credentials import Verified, VerifyReply
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import REASONS, SENTENCES, looked_for_in, sentences_in

@@ -1,8 +1,10 @@
 """Workers share what they know of closed exchanges in a bucket of a real bus, or keep it for themselves."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
@@ -14,16 +16,23 @@ from chassis.bus.inspection import nats_clock
 from chassis.clocks import Clocks
 from contracts import subjects
 from contracts.closures import Closure, Closures, RegionTold
+from contracts.credentials import Verified
 from contracts.exchanges.okx import OKX
+from contracts.faults import Code, failure
+from contracts.prices import PricesRead, PricesRequested
 from contracts.streams import BUDGETS
+from contracts.syncs import Rights
 from contracts.wire.envelope import encode
 from contracts.wire.topology import SYNC_WORKER_CONSUMERS
 from deploy.local.nats import Nats
+from sync_worker.broker import Access
 from sync_worker.closures.breaker import PROBE_SECONDS, Breaker, closed, probed
 from sync_worker.closures.gate import Gate
-from sync_worker.closures.hearing import Heard
+from sync_worker.closures.gated import Gated
+from sync_worker.closures.hearing import Heard, Maintenance
 from sync_worker.errors import ExchangeClosed
 from sync_worker.settings import Pace
+from sync_worker.sync import Reading, nothing_read
 from sync_worker.timing import Timing
 from tests.joining import bus_of, joined
 from tests.waiting import until
@@ -171,3 +180,82 @@ async def test_prices_are_a_probe_only_long_after_one_was_due(make: Make) -> Non
     now = await gate.now()
     await gate.change(*HERE, lambda _before, _now: Closure("unavailable", now - 700, now - 650))
     assert await gate.enter(*HERE, late=600.0)
+
+
+class Told:
+    """A connector whose tries end as they are told, and which counts the reads of the status."""
+
+    exchange = OKX
+
+    def __init__(self, read: Callable[[], Awaitable[Reading]]) -> None:
+        self.read = read
+        self.asked = 0
+
+    async def read_wallets(self, access: Access) -> Reading:
+        """End as told."""
+        del access
+        return await self.read()
+
+    async def read_status(self, region: str, seconds: float) -> Maintenance | None:
+        """Tell of a maintenance without an end."""
+        del region, seconds
+        self.asked += 1
+        return Maintenance()
+
+    async def verify(self, access: Access) -> Verified:
+        """Refuse; no test verifies."""
+        raise NotImplementedError
+
+    async def read_rights(self, access: Access) -> Rights:
+        """Refuse; no test verifies."""
+        raise NotImplementedError
+
+    async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
+        """Refuse; no test reads prices."""
+        raise NotImplementedError
+
+
+def access() -> Access:
+    """Return the access of some key."""
+    return Access(uuid4(), "okx", "global", "", time.monotonic() + 20.0)
+
+
+async def unavailable() -> Reading:
+    """Fail as a whole."""
+    return nothing_read(OKX, failure(Code.EXCHANGE_UNAVAILABLE, exchange_code="50001"))
+
+
+async def test_a_probe_that_is_cut_off_is_one_that_failed(make: Make) -> None:
+    """Its try ran out of time, so the exchange was silent; the next probe comes after the interval."""
+    gate = await make(AT_ONCE)
+    await shut(gate)
+    gate.pace = LATER
+
+    async def never() -> Reading:
+        return await asyncio.Future()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await Gated(Told(never), gate, lambda: datetime.now(UTC)).read_wallets(access())
+
+    async def failed() -> bool:
+        closure = breaker(gate).closure
+        return closure is not None and closure.probes == 1 and not closure.probing
+
+    await until(failed)
+    with pytest.raises(ExchangeClosed):
+        await gate.enter(*HERE)
+
+
+async def test_many_that_fail_at_once_ask_for_the_status_once(make: Make) -> None:
+    """All wait for its answer, which closes the region; each comes back as held back, with its time."""
+    gate = await make(LATER)
+    told = Told(unavailable)
+    gated = Gated(told, gate, lambda: datetime.now(UTC))
+
+    readings = await asyncio.gather(*(gated.read_wallets(access()) for _ in range(20)))
+
+    assert told.asked == 1
+    assert all(each.held_back for each in readings)
+    assert all(each.retry_after == pytest.approx(60.0, abs=5.0) for each in readings)
+    assert breaker(gate).closure is not None

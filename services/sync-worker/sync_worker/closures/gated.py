@@ -114,11 +114,12 @@ class Gated:
         """Do work; a probe that is cut off, for example by its deadline, counts as one without an answer."""
         try:
             return await work
-        except asyncio.CancelledError:
+        except Failure:
+            raise
+        except BaseException as error:
             if probing:
-                task = asyncio.create_task(self._settle(region, Heard.SILENT, time.monotonic()))
-                self._settling.add(task)
-                task.add_done_callback(self._settling.discard)
+                silent = isinstance(error, asyncio.CancelledError)
+                self._settling_of(region, Heard.SILENT if silent else Heard.NOTHING, time.monotonic())
             raise
 
     async def _note(self, access: Access, what: Heard) -> None:
@@ -132,7 +133,16 @@ class Gated:
             await self._gate.change(key, region, partial(closed, pace=self._gate.pace, said=said))
 
     async def _settle(self, region: str, what: Heard, ends_at: float) -> None:
-        """End a probe with what it says."""
+        """End a probe with what it says, even if the work that was the probe is cut off meanwhile."""
+        await asyncio.shield(self._settling_of(region, what, ends_at))
+
+    def _settling_of(self, region: str, what: Heard, ends_at: float) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._end_probe(region, what, ends_at))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return task
+
+    async def _end_probe(self, region: str, what: Heard, ends_at: float) -> None:
         ask = what in (Heard.CLOSED, Heard.SILENT)
         said = await self._status(region, ends_at) if ask else None
         metrics.EXCHANGE_PROBES.labels(self.exchange.key, region, what.name.lower()).inc()
