@@ -243,7 +243,7 @@ async def test_without_a_word_of_its_end_both_workers_share_one_probe_at_a_time(
 async def test_during_a_ban_no_worker_calls(
     shop: Shop, workers: list[Worker], gateway: Gateway, keys: list[UUID]
 ) -> None:
-    """One call learns of it, for both; a sync that can not wait names the end of the ban."""
+    """One call learns of it, for both; a sync that can not wait names a time after its end."""
     ends = time.monotonic() + 9.0
     await shop.ban(9.0)
     patient = [gateway.request(key, REGION, 60.0) for key in keys]
@@ -259,7 +259,7 @@ async def test_during_a_ban_no_worker_calls(
     failed = await gateway.outcome(hasty)
     assert isinstance(failed, SyncFailed)
     assert failed.error_code == Code.RATE_LIMITED
-    assert abs((failed.retry_after or 0.0) - (ends - time.monotonic())) < 3.0
+    assert (failed.retry_after or 0.0) > ends - time.monotonic() - 1.0
     await until(passed(ends - time.monotonic() - 0.5))
     assert await shop.calls() == calls
     for outcome in await ended(gateway, patient):

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from chassis.bus.inspection import nats_clock
 from chassis.clocks import Clocks
 from contracts import subjects
-from contracts.closures import Closure, Closures, RegionTold
+from contracts.closures import UNAVAILABLE, Closure, Closures, RegionTold
 from contracts.credentials import Verified
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
@@ -38,9 +38,8 @@ from tests.joining import bus_of, joined
 from tests.waiting import until
 
 HERE = ("okx", "global")
-# The first probe is due at once.
-AT_ONCE, LATER = Pace(0.0, 0.0), Pace(60.0, 600.0)
-Make = Callable[..., Awaitable[Gate]]
+LATER = Pace(60.0, 600.0)
+Make = Callable[[], Awaitable[Gate]]
 
 
 @pytest_asyncio.fixture(name="admin")
@@ -55,12 +54,13 @@ async def _make(bus_server: Nats) -> AsyncIterator[Make]:
     group = uuid4().hex
     async with AsyncExitStack() as stack:
 
-        async def make(pace: Pace = LATER, group: str = group) -> Gate:
+        async def make() -> Gate:
             bus = bus_of(bus_server, "sync-worker", "worker")
             timing = Timing(Clocks(), nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
-            gate = Gate(bus, {"okx": OKX}, group, timing.server_time, pace)
+            gate = Gate(bus, {"okx": OKX}, group, timing.server_time, LATER)
             gate.declare()
             await bus.start()
+            await bus.client.flush()  # it hears all that follows
             stack.push_async_callback(bus.stop)
             return gate
 
@@ -70,6 +70,11 @@ async def _make(bus_server: Nats) -> AsyncIterator[Make]:
 async def shut(gate: Gate) -> bool:
     """Close the region."""
     return await gate.change(*HERE, partial(closed, pace=gate.pace, said=None))
+
+
+async def overdue(gate: Gate) -> bool:
+    """Close the region, with a probe that was due long ago by any clock."""
+    return await gate.change(*HERE, lambda _before, now: Closure(UNAVAILABLE, now - 60, now - 50))
 
 
 def breaker(gate: Gate) -> Breaker:
@@ -108,8 +113,8 @@ async def _not(what: Awaitable[bool]) -> bool:
 
 async def test_of_many_that_come_at_once_one_is_the_probe(make: Make) -> None:
     """Whichever worker they come to; the others come again soon."""
-    gates = [await make(AT_ONCE) for _ in range(4)]
-    await shut(gates[0])
+    gates = [await make() for _ in range(4)]
+    await overdue(gates[0])
 
     entered = await asyncio.gather(*(gate.enter(*HERE) for gate in gates * 5), return_exceptions=True)
 
@@ -120,15 +125,18 @@ async def test_of_many_that_come_at_once_one_is_the_probe(make: Make) -> None:
 
 
 async def test_an_announcement_that_was_missed_is_read_from_the_bucket(make: Make, admin: Client) -> None:
-    """The value counts, whatever was heard; an older announcement changes nothing."""
+    """The value counts, whatever was heard; an older announcement, and one of our own, change nothing."""
     gate, other = await make(), await make()
     await shut(gate)
     await until(partial(is_shut, other))
-    group = gate._group
-    body = encode(RegionTold("a" * 32, "global", 1))
-    await admin.publish(subjects.region_told(group, "okx"), body)
-    await admin.publish(subjects.region_told(group, "okx"), b"nonsense")
-    await admin.flush()
+    group, known = gate._group, other._sequences["okx"]
+    subject = subjects.region_told(group, "okx")
+    for said in (RegionTold("a" * 32, "global", known), RegionTold(other._worker, "global", known + 1)):
+        await other.on_announcement(subject, encode(said))
+    await other.on_announcement(subject, b"nonsense")
+    assert await is_shut(other)
+    await other.on_announcement(subject, encode(RegionTold("a" * 32, "global", known + 1)))
+    assert not await is_shut(other)
     await other.refresh("okx")
     assert await is_shut(other)
 
@@ -140,8 +148,8 @@ async def test_an_announcement_that_was_missed_is_read_from_the_bucket(make: Mak
 
 async def test_a_lost_bucket_opens_nothing(make: Make, admin: Client) -> None:
     """A worker that knows of a closure writes it again with its next change."""
-    gate, other = await make(AT_ONCE), await make(AT_ONCE)
-    await shut(gate)
+    gate, other = await make(), await make()
+    await overdue(gate)
     await until(partial(is_shut, other))
     await admin.jetstream().purge_stream(BUDGETS, subject=subjects.closures(gate._group, "okx"))
 
@@ -157,22 +165,28 @@ async def test_a_lost_bucket_opens_nothing(make: Make, admin: Client) -> None:
 
 async def test_without_the_bucket_each_worker_knows_for_itself(make: Make) -> None:
     """It closes, probes and opens again, and tells those that hear it."""
-    gate, other = await make(AT_ONCE), await make(AT_ONCE)
+    gate, other = await make(), await make()
     for each in (gate, other):
         each._bus.denies = lambda subject: subject.startswith("$")  # type: ignore[method-assign]
-    assert await shut(gate)
-    await until(partial(is_shut, other))
+    assert await overdue(gate)
+    closure = breaker(gate).closure
+
+    async def heard() -> bool:
+        await gate._learn_and_tell(*HERE, closure, 0)  # an announcement may be lost
+        return await is_shut(other)
+
+    await until(heard)
 
     assert [await each.enter(*HERE) for each in (gate, other)] == [True, True]
     with pytest.raises(ExchangeClosed):
         await gate.enter(*HERE)
-    await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, AT_ONCE, None))
+    await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, LATER, None))
     assert not await gate.enter(*HERE)
 
 
 async def test_prices_are_a_probe_only_long_after_one_was_due(make: Make) -> None:
     """So accounts, of which they say little, are tried first."""
-    gate = await make(AT_ONCE)
+    gate = await make()
     await shut(gate)
 
     with pytest.raises(ExchangeClosed):
@@ -227,9 +241,8 @@ async def unavailable() -> Reading:
 
 async def test_a_probe_that_is_cut_off_is_one_that_failed(make: Make) -> None:
     """Its try ran out of time, so the exchange was silent; the next probe comes after the interval."""
-    gate = await make(AT_ONCE)
-    await shut(gate)
-    gate.pace = LATER
+    gate = await make()
+    await overdue(gate)
 
     async def never() -> Reading:
         return await asyncio.Future()
@@ -249,7 +262,7 @@ async def test_a_probe_that_is_cut_off_is_one_that_failed(make: Make) -> None:
 
 async def test_many_that_fail_at_once_ask_for_the_status_once(make: Make) -> None:
     """All wait for its answer, which closes the region; each comes back as held back, with its time."""
-    gate = await make(LATER)
+    gate = await make()
     told = Told(unavailable)
     gated = Gated(told, gate, lambda: datetime.now(UTC))
 
