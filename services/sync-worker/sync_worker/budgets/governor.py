@@ -48,6 +48,9 @@ class Governor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lines = {key: Line(exchange, budgets) for key, (exchange, budgets) in tables.items()}
+        for key, line in self.lines.items():
+            for budget in line.slices:  # the series begins, so that the first refusal shows as an increase
+                metrics.BUDGET_REFUSALS.labels(key, budget)
         self.clock = clock
         self.on_refusal: OnRefusal = _ignored
         self.on_shortage: Callable[[str], None] = lambda _exchange: None
