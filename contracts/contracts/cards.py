@@ -9,6 +9,7 @@ import msgspec
 
 from contracts import subjects
 from contracts.budgets import BudgetRefused, Leases
+from contracts.closures import Closures, RegionTold
 from contracts.credentials import (
     AskKeys,
     Authorize,
@@ -55,6 +56,8 @@ NAMES: Mapping[Kind, str] = {
     Refused: "request.refused.v1",
     Leases: "budget.leases.v1",
     BudgetRefused: "budget.refused.v1",
+    Closures: "exchange.closures.v1",
+    RegionTold: "exchange.region.told.v1",
 }
 
 UNORDERED = "No order is guaranteed."
@@ -197,6 +200,24 @@ CARDS = (
         ("sync-worker",),
         ("sync-worker",),
         f"{AT_MOST_ONCE} The leases say the same.",
+    ),
+    Card(
+        subjects.closures("{group}", "{exchange}"),
+        Closures,
+        "sync-worker",
+        ("sync-worker",),
+        ("sync-worker",),
+        "The bucket keeps the last value; a worker replaces only the value that it read.",
+        "The sequence of a value tells which is newer.",
+    ),
+    Card(
+        subjects.region_told("{group}", "{exchange}"),
+        RegionTold,
+        "sync-worker",
+        ("sync-worker",),
+        ("sync-worker",),
+        f"{AT_MOST_ONCE} The bucket says the same.",
+        "`sequence` tells which is newer.",
     ),
     Card(
         subjects.dead("{subject}"),

@@ -55,6 +55,9 @@ SENTENCES = (
     "The time is not a valid time.",
     "We can not read what the answer says of the key.",
     *(f"{exchange.name} has no such region." for exchange in EXCHANGES.values()),
+    "We sent no request, to stay below the exchange's limit.",
+    "We sent no request: the exchange says that it is in maintenance.",
+    "We sent no request: the exchange refused the last ones of several accounts.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
 )

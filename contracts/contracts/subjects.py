@@ -19,6 +19,8 @@ ACCOUNT_EVENTS_ALL = "butler.account.>"
 PORTFOLIO_EVENTS_ALL = "butler.portfolio.>"
 BUDGETS_ALL = "$KV.BUDGETS.*.*"
 BUDGET_REFUSED_ALL = "butler.worker.refused.*.*"
+CLOSURES_ALL = "$KV.BUDGETS.*.*.closed"
+REGION_TOLD_ALL = "butler.worker.closed.*.*"
 DEAD_LETTERS_ALL = "butler.dead.>"
 # The server replaces the reply subject by one with this prefix if a request comes from another account.
 OTHER_ACCOUNT = "_R_."
@@ -74,6 +76,16 @@ def budgets(group: str, exchange: str) -> str:
 def budget_refused(group: str, exchange: str) -> str:
     """Return the subject that announces that an exchange refused one of our egress addresses."""
     return f"butler.worker.refused.{group}.{exchange}"
+
+
+def closures(group: str, exchange: str) -> str:
+    """Return the subject of the closed regions of one exchange for one egress address, in the same bucket."""
+    return f"$KV.BUDGETS.{group}.{exchange}.closed"
+
+
+def region_told(group: str, exchange: str) -> str:
+    """Return the subject that announces that a region of an exchange is closed, or open again."""
+    return f"butler.worker.closed.{group}.{exchange}"
 
 
 def verify(exchange: str) -> str:

@@ -50,6 +50,7 @@ def _handler(
         request = Request(
             origin.region, http.method, http.raw_path, headers, body, http.remote or "", now, origin.host
         )
+        switches.count(exchange, request)
         if (seconds := _refused(switches, request)) is not None:
             return _too_many(seconds)
         if switched := switches.strike(exchange, request):
@@ -62,6 +63,8 @@ def _handler(
 
 def _refused(switches: Switches, request: Request) -> float | None:
     """Return the seconds for which a client address must wait; None for an admitted call."""
+    if banned := switches.banned(request.received_at):
+        return banned
     if switches.addresses is None:
         return None
     return switches.addresses.refuses(request.address, request.received_at)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Self
 
-from deploy.simulator.types import Answer, Request
+from deploy.simulator.types import Answer, Request, Upkeep
 
 DAILY = "/stats/eurofxref/eurofxref-daily.xml"
 # Units of each currency for 1 EUR; a part of the list.
@@ -47,6 +47,11 @@ class Bank:
     def without_bursts(self) -> Self:
         """Return the same bank, which has no limits."""
         return self
+
+    def maintain(self, region: str, upkeep: Upkeep | None) -> None:
+        """Refuse, because the bank has no maintenance."""
+        del region, upkeep
+        raise ValueError("the bank has no maintenance")
 
 
 def fixed_on(now: datetime) -> date:

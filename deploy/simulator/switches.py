@@ -1,9 +1,11 @@
 """The faults that are switched on, with their places, and the admin port that switches them."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -12,9 +14,10 @@ from aiohttp.typedefs import Handler
 from deploy.local.ports import LOOPBACK
 from deploy.simulator.faults import Fault
 from deploy.simulator.limits import Addresses
-from deploy.simulator.types import Exchange, Request
+from deploy.simulator.types import Exchange, Request, Upkeep
 
 PLACE = "/faults/{exchange}/{owner}{path:/.+}"
+REGION = "/{exchange}/{region}"
 MAX_BODY_BYTES = 16 * 1024
 
 
@@ -25,6 +28,13 @@ class Switched:
     fault: Fault
     strict: Exchange
     struck: int = 0
+
+
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A maintenance or a ban from now on; the status of the exchange tells of one that is `announced`."""
+
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)]
+    announced: bool = True
 
 
 class Place(NamedTuple):
@@ -44,7 +54,9 @@ class Switches:
     def __init__(self, exchanges: Iterable[Exchange], addresses: Addresses | None = None) -> None:
         self.addresses = addresses
         self.exchanges = {exchange.key: exchange for exchange in exchanges}
+        self.calls: Counter[tuple[str, str, str]] = Counter()
         self._switched: dict[Place, Switched] = {}
+        self._banned_until: datetime | None = None
 
     def switch(self, place: Place, body: bytes) -> None:
         """Switch a fault on, replacing an earlier one; raises ValueError or msgspec.DecodeError."""
@@ -75,6 +87,40 @@ class Switches:
             return None
         switched.struck += 1
         return switched
+
+    def pause(self, exchange: str, region: str, body: bytes) -> None:
+        """Begin a maintenance of a region, or without a body end it; raises ValueError or DecodeError."""
+        upkeep = None
+        if body:
+            now, pause = datetime.now(UTC), msgspec.json.decode(body, type=Pause)
+            upkeep = Upkeep(now, now + timedelta(seconds=pause.seconds), pause.announced)
+        self._region(exchange, region).maintain(region, upkeep)
+
+    def ban(self, body: bytes) -> None:
+        """Ban all client addresses; raises ValueError or DecodeError."""
+        pause = msgspec.json.decode(body, type=Pause)
+        self._banned_until = datetime.now(UTC) + timedelta(seconds=pause.seconds)
+
+    def banned(self, now: datetime) -> float:
+        """Return the seconds for which all client addresses are still banned."""
+        until = self._banned_until
+        return 0.0 if until is None else max(0.0, (until - now).total_seconds())
+
+    def count(self, exchange: Exchange, request: Request) -> None:
+        """Count a call, admitted or not."""
+        path = request.path if request.path in exchange.paths else ""
+        self.calls[exchange.key, request.region, path] += 1
+
+    def called(self, exchange: str, region: str) -> dict[str, int]:
+        """Return the calls of a region by path, admitted or not; raises ValueError."""
+        self._region(exchange, region)
+        return {path: count for (*place, path), count in self.calls.items() if place == [exchange, region]}
+
+    def _region(self, exchange: str, region: str) -> Exchange:
+        found = self.exchanges.get(exchange)
+        if found is None or region not in found.regions:
+            raise ValueError(f"the simulator does not serve {exchange} in {region}")
+        return found
 
     def _checked(self, place: Place) -> Exchange:
         """Return the exchange of a valid place; raises ValueError."""
@@ -107,7 +153,8 @@ async def administered(switches: Switches, port: int | None) -> AsyncIterator[st
 def _application(switches: Switches) -> web.Application:
     """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off.
 
-    GET `/addresses` counts the calls of all client addresses.
+    GET `/addresses` counts the calls of all client addresses, and GET `/calls` those of a region. PUT `/ban`
+    bans all addresses, PUT `/maintenance` begins that of a region, and DELETE ends it.
     """
 
     async def put(request: web.Request) -> web.Response:
@@ -128,8 +175,32 @@ def _application(switches: Switches) -> web.Application:
 
     application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_explain])
     application.add_routes([web.put(PLACE, put), web.get(PLACE, get), web.delete(PLACE, delete)])
-    application.add_routes([web.get("/addresses", addresses)])
+    application.add_routes([web.get("/addresses", addresses), *_pauses(switches)])
     return application
+
+
+def _pauses(switches: Switches) -> list[web.RouteDef]:
+    """Return the routes of maintenance, bans and the calls that come meanwhile."""
+
+    async def maintain(request: web.Request) -> web.Response:
+        place = request.match_info["exchange"], request.match_info["region"]
+        switches.pause(*place, b"" if request.method == "DELETE" else await request.read() or b"null")
+        return web.Response(status=204)
+
+    async def ban(request: web.Request) -> web.Response:
+        switches.ban(await request.read())
+        return web.Response(status=204)
+
+    async def calls(request: web.Request) -> web.Response:
+        return web.json_response(
+            switches.called(request.match_info["exchange"], request.match_info["region"])
+        )
+
+    upkeep = f"/maintenance{REGION}"
+    return [
+        *(web.put("/ban", ban), web.get(f"/calls{REGION}", calls)),
+        *(web.put(upkeep, maintain), web.delete(upkeep, maintain)),
+    ]
 
 
 def _place(request: web.Request) -> Place:

@@ -55,6 +55,15 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """A maintenance of one region until its end; with `announced` the exchange's status tells of it."""
+
+    begin: datetime
+    end: datetime
+    announced: bool = True
+
+
 class Exchange(Protocol):
     """One exchange without its sockets: requests to responses.
 
@@ -82,3 +91,6 @@ class Exchange(Protocol):
 
     def without_bursts(self) -> Self:
         """Return the same exchange with evenly spread limits and new counters."""
+
+    def maintain(self, region: str, upkeep: Upkeep | None) -> None:
+        """Begin a maintenance of a region, or end it; raises ValueError for an exchange that has none."""

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sync_worker
+from contracts.closures import MAINTENANCE, UNAVAILABLE
 from contracts.credentials import Verified, VerifyReply
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
@@ -21,7 +22,7 @@ from contracts.syncs import SyncOutcome, SyncRequested
 from contracts.wire.envelope import decode, encode
 from gateway.portfolio.verdicts import ending, wallet_reads
 from gateway.syncs.bounds import is_in_life
-from sync_worker.errors import UnexpectedResponse
+from sync_worker.errors import ExchangeClosed, HeldBack, UnexpectedResponse
 from sync_worker.exchanges.lenient_json import read_json
 from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.payloads import parse_config
@@ -130,6 +131,8 @@ def test_what_the_worker_says_stands_in_the_table(text: str) -> None:
     "text",
     [
         status_failure(503).detail,
+        *(ExchangeClosed(reason, 60.0).detail for reason in (MAINTENANCE, UNAVAILABLE)),
+        HeldBack(2.0).detail,
         looked_for_in(OKX, "eea"),
         "The connection failed: ConnectError.",
         "The answer is longer than 8388608 bytes.",

@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from contracts import budgets, credentials, events, prices, syncs
+from contracts import budgets, closures, credentials, events, prices, syncs
 from contracts.cards import NAMES, Kind
 from contracts.schemas import schema
 from contracts.syncs import Cause, Status, TotalCheck, Verdict
@@ -18,6 +18,7 @@ from contracts.wire.envelope import Malformed, decode, encode
 
 PARTS = {
     "AssetChanged",
+    "Closure",
     "IndexPrice",
     "Lease",
     "Quote",
@@ -50,7 +51,7 @@ def test_every_message_has_a_name() -> None:
     """This test finds a message that was added without a name."""
     defined = {
         name
-        for module in (budgets, events, syncs, credentials, prices)
+        for module in (budgets, closures, events, syncs, credentials, prices)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
     }

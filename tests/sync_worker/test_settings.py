@@ -11,7 +11,7 @@ from chassis.settings import Address, BadSetting
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import OWN
 from deploy.local.certificates import make_authority
-from sync_worker.settings import Ceiling, load, named_hosts
+from sync_worker.settings import Ceiling, Pace, load, named_hosts
 
 
 @pytest.fixture(name="environment")
@@ -43,6 +43,7 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
         "EGRESS_ADDRESSES": " 192.0.2.1,2001:db8::1 ,",
         "EGRESS_GROUP": "frankfurt-1",
         "EXCHANGE_OKX_CALLS_PER_ADDRESS": "40/2.5",
+        "EXCHANGE_PROBE_SECONDS": "10/60.5",
         "PORT": "4001",
         "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - it is only read here
     }
@@ -55,6 +56,8 @@ def test_everything_can_be_said(environment: dict[str, str], tmp_path: Path) -> 
     assert settings.egress_addresses == ("192.0.2.1", "2001:db8::1")
     assert settings.egress_group == "frankfurt-1"
     assert settings.ceilings == {"okx": Ceiling(40, 2.5)}
+    assert settings.probes == Pace(10.0, 60.5)
+    assert load(environment).probes == Pace(30.0, 300.0)
     assert settings.running.operations == Address("0.0.0.0", 4001)  # noqa: S104 - the same
 
 
@@ -118,6 +121,7 @@ BAD = {
     ],
     "EGRESS_GROUP": ["Frankfurt", "a.b", "a" * 33],
     "EXCHANGE_OKX_CALLS_PER_ADDRESS": ["40", "0/2", "40/0", "-1/2", "40/2s", "40/86401"],
+    "EXCHANGE_PROBE_SECONDS": ["30", "0/30", "60/30", "30/3601", "30s/60s", "-1/5", "1e3/2e3"],
     "PORT": ["0", "65536", "http", "-1", "3001.5"],
 }
 

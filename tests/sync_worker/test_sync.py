@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.closures import MAINTENANCE
 from contracts.exchanges.okx import OKX
 from contracts.faults import FAULTS, Actor, Code, failure
 from contracts.syncs import (
@@ -21,7 +22,7 @@ from contracts.uncovered import Uncovered
 from contracts.values import Balance
 from contracts.wire.envelope import encode
 from contracts.wire.topology import MAX_DELIVER
-from sync_worker.errors import ClocksDisagree, HeldBack
+from sync_worker.errors import ClocksDisagree, ExchangeClosed, HeldBack
 from sync_worker.outages import MAX_MESSAGES, Outages
 from sync_worker.sync import (
     MAX_DELAY,
@@ -38,6 +39,7 @@ from sync_worker.sync import (
     nothing_read,
     outcome,
     waits_for,
+    waits_seconds,
 )
 from sync_worker.verdicts import unread
 from tests.sync_worker.wording import NOW, a_request, complete, failed
@@ -129,6 +131,22 @@ def test_a_try_that_we_held_back_uses_up_no_try_at_the_exchange() -> None:
     assert next_try(held, Attempt(MAX_TRIES + 9), 120, 1.0) == 12.0
     assert next_try(held, Attempt(MAX_TRIES + 9), 13, 1.0) is None
     assert next_try(refused, Attempt(MAX_TRIES), 120, 1.0) is None
+
+
+def test_a_sync_waits_for_a_closed_exchange_as_long_as_its_deadline_allows() -> None:
+    """It comes back a minute at a time, shows the whole wait, and otherwise fails with that time."""
+    shut = nothing_read(OKX, ExchangeClosed(MAINTENANCE, 100.0))
+
+    assert next_try(shut, Attempt(MAX_TRIES + 9), 103, 0.8) == MAX_DELAY
+    assert next_try(shut, Attempt(1), 103, 1.2) is None
+    assert next_try(shut, Attempt(1), 101, 1.0) is None
+    assert (waits_for(shut), waits_seconds(shut, MAX_DELAY)) == (Code.EXCHANGE_UNAVAILABLE, 100.0)
+    assert next_try(nothing_read(OKX, ExchangeClosed(MAINTENANCE, 40.0)), Attempt(1), 103, 1.2) == 45.0
+    said = outcome(a_request(), OKX, shut, 1)
+    assert isinstance(said, SyncFailed)
+    assert (said.error_code, said.retry_after) == (Code.EXCHANGE_UNAVAILABLE, 100.0)
+    held = nothing_read(OKX, HeldBack(12.0))
+    assert (waits_for(held), waits_seconds(held, 12.0)) == (Code.RATE_LIMITED, 12.0)
 
 
 def test_our_own_clocks_are_waited_for_like_parts_that_are_away() -> None:

@@ -107,11 +107,14 @@ async def test_a_sync_says_that_it_waits_for_the_exchange(person: Person, admin:
     joined_sync = await person.post(f"{path}/sync")
     assert (joined_sync["sync_id"], joined_sync["success"]) == (sync["sync_id"], True)
     assert (joined_sync["waiting_for_exchange"], joined_sync["retry_at"]) == (None, None)
-    for read in ("account/balance", "asset/balances"):
+    reads = ("account/balance", "asset/balances")
+    for read in reads:
         await admin.put("plain", read, refused | {"retry_after": 3000})
 
     closed = await person.post(f"{path}/sync")
 
+    for read in reads:
+        await admin.clear("plain", read)
     assert (closed["status"], closed["error_code"]) == ("failed", "rate_limited")
     ended, again = (datetime.fromisoformat(closed[key]) for key in ("finished_at", "retry_at"))
     assert again - ended == timedelta(seconds=3000)

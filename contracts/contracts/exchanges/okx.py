@@ -94,8 +94,12 @@ OKX = Exchange(
         Budget("public_time", 10, 2.0),
         Budget("tickers", 20, 2.0),
         Budget("index_tickers", 20, 2.0),
+        Budget("system_status", 1, 5.0),
     ),
-    costs={read: {read: 1} for read in ("public_time", "tickers", "index_tickers")},
+    costs={read: {read: 1} for read in ("public_time", "tickers", "index_tickers", "system_status")},
+    status_read=PublicRead("system_status", "/api/v5/system/status"),
+    # Unavailable, busy, and a system error; the other codes of its table name an endpoint or a feature.
+    closing_codes=frozenset({"50001", "50013", "50026"}),
     # Separate from `regions`, because programs offer those as choices.
     unserved_regions=(
         UnservedRegion("tr", "OKX Türkiye (tr.okx.com)", "It has a host and accounts of its own."),

@@ -182,6 +182,8 @@ class Exchange(msgspec.Struct, frozen=True):
     `price_reads` are public reads of its lists of prices, at the first region.
     `budgets` are its limits per address, and `costs` has the weight that a read, signed or public, takes from
     each of them, by the name of the read.
+    `status_read` is the public read, in each region, of the maintenance that it announces. `closing_codes`
+    are its error codes that mean that the whole exchange is not available, not one endpoint or feature.
     """
 
     key: str
@@ -207,6 +209,8 @@ class Exchange(msgspec.Struct, frozen=True):
     encoding: Encoding = "form"
     budgets: tuple[Budget, ...] = ()
     costs: dict[str, dict[str, int]] = {}
+    status_read: PublicRead | None = None
+    closing_codes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; raises ValueError."""

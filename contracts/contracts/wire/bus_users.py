@@ -117,9 +117,13 @@ GATEWAY = User(
     ),
     subscribe=(subjects.inbox_prefix("gateway") + ">", subjects.RECORDED_ALL, subjects.SYNC_WAITING_ALL),
 )
-# A worker gets and puts the leases of workers, which it compares and sets by sequence. It cannot read or
-# change another bucket, nor delete from this one.
-LEASING = (f"$JS.API.DIRECT.GET.{BUDGETS.name}.{subjects.BUDGETS_ALL}", subjects.BUDGETS_ALL)
+# A worker gets and puts the leases of workers and the closed exchanges, which it compares and sets by
+# sequence. It cannot read or change another bucket, nor delete from this one.
+LEASING = tuple(
+    text
+    for each in (subjects.BUDGETS_ALL, subjects.CLOSURES_ALL)
+    for text in (f"$JS.API.DIRECT.GET.{BUDGETS.name}.{each}", each)
+)
 SYNC_WORKER = User(
     "sync-worker",
     publish=(
@@ -130,6 +134,7 @@ SYNC_WORKER = User(
         subjects.AUTHORIZE,
         subjects.PRICES_READ_ALL,
         subjects.BUDGET_REFUSED_ALL,
+        subjects.REGION_TOLD_ALL,
         *LEASING,
         *consuming(*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS, *PRICE_WORKER_CONSUMERS),
     ),
@@ -137,6 +142,7 @@ SYNC_WORKER = User(
         subjects.inbox_prefix("worker") + ">",
         subjects.verify("*") + " sync-worker",
         subjects.BUDGET_REFUSED_ALL,
+        subjects.REGION_TOLD_ALL,
     ),
     replies_within=ANSWER_SECONDS,
 )

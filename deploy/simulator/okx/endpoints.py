@@ -41,11 +41,35 @@ def server_time(inquiry: Inquiry) -> list[Row]:
     return [{"ts": payloads.milliseconds(inquiry.now)}]
 
 
+def system_status(inquiry: Inquiry) -> list[Row]:
+    """Return the maintenance of the trading service that is announced and under way, if any."""
+    upkeep = inquiry.upkeep
+    if upkeep is None or not upkeep.announced:
+        return []
+    begin, end = map(payloads.milliseconds, (upkeep.begin, upkeep.end))
+    return [
+        {
+            "title": "Trading service maintenance",
+            "state": "ongoing",
+            "begin": begin,
+            "end": end,
+            "preOpenBegin": "",
+            "href": "",
+            "serviceType": "5",
+            "system": "unified",
+            "scheDesc": "",
+            "maintType": "1",
+            "env": "1",
+        }
+    ]
+
+
 PUBLIC = {
     ("GET", "/api/v5/public/time"): PublicEndpoint(Limit(10, 2), server_time),
     ("GET", "/api/v5/public/instruments"): PublicEndpoint(Limit(20, 2), payloads.nothing),
     ("GET", "/api/v5/market/tickers"): PublicEndpoint(Limit(20, 2), tickers),
     ("GET", "/api/v5/market/index-tickers"): PublicEndpoint(Limit(20, 2), index_tickers),
+    ("GET", "/api/v5/system/status"): PublicEndpoint(Limit(1, 5), system_status),
 }
 
 PRIVATE = {

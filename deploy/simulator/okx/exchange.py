@@ -10,7 +10,7 @@ from deploy.simulator.okx.market import Inquiry
 from deploy.simulator.okx.payloads import Question
 from deploy.simulator.okx.refusals import REFUSALS, Refused
 from deploy.simulator.okx.rows import Row
-from deploy.simulator.types import Answer, Request
+from deploy.simulator.types import Answer, Request, Upkeep
 
 
 class Okx:
@@ -27,6 +27,7 @@ class Okx:
         self._kept = accounts
         self._limiter = limiter
         self.accounts = accounts.names
+        self._upkeeps: dict[str, Upkeep] = {}
 
     def answer(self, request: Request, shown: str | None = None) -> Answer:
         """Answer as the real exchange does, including refusals; `shown` answers with that account's data."""
@@ -49,6 +50,17 @@ class Okx:
         """Return the same exchange with evenly spread limits and new counters."""
         return type(self)(self._kept, Limiter(strict=True))
 
+    def maintain(self, region: str, upkeep: Upkeep | None) -> None:
+        """Begin a maintenance of a region, or end it."""
+        if upkeep is None:
+            self._upkeeps.pop(region, None)
+        else:
+            self._upkeeps[region] = upkeep
+
+    def _maintained(self, request: Request) -> Upkeep | None:
+        upkeep = self._upkeeps.get(request.region)
+        return upkeep if upkeep is not None and request.received_at < upkeep.end else None
+
     def _rows(self, request: Request, shown: str | None) -> list[Row]:
         place = (request.method, request.path)
         if public := PUBLIC.get(place):
@@ -60,9 +72,12 @@ class Okx:
     def _public(self, endpoint: PublicEndpoint, request: Request) -> list[Row]:
         if not self._limiter.admit((request.address, request.path), endpoint.limit, request.received_at):
             raise Refused("50011")
-        return endpoint.rows(Inquiry(request.query, request.received_at, self._kept.prices))
+        upkeep = self._maintained(request)
+        return endpoint.rows(Inquiry(request.query, request.received_at, self._kept.prices, upkeep))
 
     def _private(self, endpoint: PrivateEndpoint, request: Request, shown: str | None) -> list[Row]:
+        if self._maintained(request):
+            raise Refused("50001")
         account = self._authenticated(request)
         if endpoint.permission not in account.permissions:
             raise Refused("50120")

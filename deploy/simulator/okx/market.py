@@ -11,6 +11,7 @@ from decimal import Context, Decimal
 from deploy.simulator.okx.payloads import milliseconds
 from deploy.simulator.okx.refusals import Refused
 from deploy.simulator.okx.rows import VALUATION_UNITS, Row
+from deploy.simulator.types import Upkeep
 
 KINDS = ("SPOT", "SWAP", "FUTURES", "OPTION", "EVENTS")
 INDEX_UNITS = ("USD", "USDT", "BTC", "USDC")
@@ -29,11 +30,12 @@ TRADED = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """The input of a public endpoint: the query, the time and the prices in USD."""
+    """The input of a public endpoint: the query, the time, the prices in USD and the maintenance, if any."""
 
     query: Mapping[str, str]
     now: datetime
     prices: Mapping[str, Decimal]
+    upkeep: Upkeep | None = None
 
     def price(self, asset: str) -> Decimal:
         """Return the present price of an asset in USD; each asset is at another place of its way."""

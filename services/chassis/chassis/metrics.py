@@ -75,6 +75,21 @@ BUDGET_REFUSALS = _counter(
 BUDGET_LEASED = _gauge(
     "butler_budget_leased", "1 while this worker has a lease of an exchange's budgets", ["exchange"]
 )
+EXCHANGE_CLOSED = _gauge(
+    "butler_exchange_closed",
+    "1 while a region of an exchange is closed to us, for a reason; absent while it is open",
+    ["exchange", "region", "reason"],
+)
+EXCHANGE_CLOSED_SECONDS = _gauge(
+    "butler_exchange_closed_seconds",
+    "Seconds until the worker looks whether a closed region is open again; 0: open, or a look is due",
+    ["exchange", "region"],
+)
+EXCHANGE_PROBES = _counter(
+    "butler_exchange_probes",
+    "Tries that looked whether a closed region is open again, by what they found",
+    ["exchange", "region", "result"],
+)
 SPANS = _counter(
     "butler_spans", "Spans of traces: ended, and of those sent to the collector or failed", ["result"]
 )

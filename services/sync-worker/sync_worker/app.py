@@ -17,7 +17,7 @@ from chassis.metrics import note_key
 from chassis.sampling import collect
 from chassis.serve import Listener, run_service
 from chassis.settings import Environment
-from contracts.exchanges import PRICED
+from contracts.exchanges import EXCHANGES, PRICED
 from contracts.prices import ECB
 from contracts.wire.topology import PRICE_WORKER_CONSUMERS, SCHEDULED_CONSUMERS, SYNC_WORKER_CONSUMERS
 from sync_worker import exchanges, settings
@@ -25,6 +25,8 @@ from sync_worker.broker import Broker
 from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.leasing import Leasing
 from sync_worker.budgets.tables import tables
+from sync_worker.closures.gate import Gate
+from sync_worker.closures.gated import Gated
 from sync_worker.currencies.ecb import Bank
 from sync_worker.exchanges import Connect, connectors
 from sync_worker.exchanges.http import Https
@@ -61,9 +63,12 @@ async def run(configuration: Configuration) -> int:
     clocks = Clocks()
     governor = Governor(tables(general.ceilings), lambda: bus.connected)
     reading = Parts(https, Broker(bus), clocks, general, governor)
-    connected = connectors(configuration.connects, reading)
     server = nats_clock(bus, SYNC_WORKER_CONSUMERS[0])
     timing = Timing(clocks, server)
+    gate = Gate(bus, EXCHANGES, general.egress_group, timing.server_time, general.probes)
+    gate.declare()
+    made = connectors(configuration.connects, reading)
+    connected = {key: Gated(connector, gate, clocks.now) for key, connector in made.items()}
     Handlers(bus, connected, timing).declare()
     leasing = Leasing(bus, governor, general.egress_group, timing.server_time)
     leasing.declare()
@@ -72,12 +77,15 @@ async def run(configuration: Configuration) -> int:
     watch = Watch(bus, [*SYNC_WORKER_CONSUMERS, *SCHEDULED_CONSUMERS])
     contact = Contact(bus, *SYNC_WORKER_CONSUMERS)
     checks = _checks(bus, {"running": running(stopping), DISAGREES: clocks.right, **contact.checks()})
-    checks = Checks(checks.required, merged(checks.degrading, watch.checks(), {DISAGREES: clocks.agree}))
+    limiting = {DISAGREES: clocks.agree, **gate.checks(), **governor.checks()}
+    checks = Checks(checks.required, merged(checks.degrading, watch.checks(), limiting))
+    certificates = Certificates(general.certificates)
     parts = {
-        "metrics": collect(checks, watch.sample, governor.sample, Certificates(general.certificates).sample),
+        "metrics": collect(checks, watch.sample, governor.sample, gate.sample, certificates.sample),
         "clocks": clocks.keep({NATS: server}),
         "contact": contact.keep(),
         "budgets": leasing.keep(),
+        "closures": gate.keep(),
     }
     try:
         operations = Listener(health_application(checks), general.running.operations)

@@ -1,5 +1,6 @@
 """Failures at the edges of the worker, named by the fact."""
 
+from contracts.closures import MAINTENANCE, UNAVAILABLE
 from contracts.faults import Code, PermanentError, TransientError
 
 
@@ -31,6 +32,18 @@ class HeldBack(TransientError):
         super().__init__(
             Code.RATE_LIMITED, "We sent no request, to stay below the exchange's limit.", seconds
         )
+
+
+class ExchangeClosed(TransientError):
+    """We sent nothing, because the exchange is closed to all of us; `reason` is that of its closure."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        why = {
+            MAINTENANCE: "the exchange says that it is in maintenance.",
+            UNAVAILABLE: "the exchange refused the last ones of several accounts.",
+        }.get(reason)
+        words = f"We sent no request: {why}" if why else ""
+        super().__init__(Code.EXCHANGE_UNAVAILABLE, words, seconds)
 
 
 class ClocksDisagree(TransientError):

@@ -34,6 +34,7 @@ from sync_worker.sync import (
     nothing_read,
     outcome,
     waits_for,
+    waits_seconds,
 )
 from sync_worker.timing import Left, Timing
 
@@ -130,7 +131,8 @@ class Handlers:
         codes = sorted({str(code) for code in faults if code})
         log.debug("trying_later", sync_id=request.sync_id, attempt=delivery.attempt, codes=codes, delay=delay)
         if (cause := waits_for(reading)) is not None:
-            await self._announce(request.exchange, SyncWaiting(request.sync_id, cause, delay))
+            waiting = SyncWaiting(request.sync_id, cause, waits_seconds(reading, delay))
+            await self._announce(request.exchange, waiting)
         raise RetryLater(delay, ", ".join(codes))
 
     async def _announce(self, exchange: str, said: SyncWaiting) -> None:

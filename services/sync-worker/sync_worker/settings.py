@@ -14,11 +14,14 @@ from contracts.values import Secret
 
 DEFAULT_PORT = 3001
 NAME = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+PACE = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)/([0-9]{1,4}(?:\.[0-9]{1,3})?)", re.ASCII)
 CEILING = re.compile(r"([0-9]{1,6})/([0-9]{1,5}(?:\.[0-9]{1,3})?)", re.ASCII)
 MAX_WINDOW = 86400.0
 PROXY = "EXCHANGE_PROXY_URL"
 GROUP = "EGRESS_GROUP"
 BANK = "ECB_URL"
+PROBES = "EXCHANGE_PROBE_SECONDS"
+MAX_PROBE_SECONDS = 3600.0
 
 
 def origin_setting(*names: str) -> str:
@@ -56,6 +59,7 @@ OPTIONAL = (
     GROUP,
     *map(ceiling_setting, EXCHANGES),
     PROXY,
+    PROBES,
     BANK,
 )
 
@@ -74,6 +78,17 @@ class Ceiling(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Pace(msgspec.Struct, frozen=True):
+    """The seconds until the first probe of a closed exchange, which each failed one doubles to `longest`."""
+
+    first: float = 30.0
+    longest: float = 300.0
+
+    def after(self, probes: int) -> float:
+        """Return the seconds until the next probe after so many failed ones."""
+        return float(min(self.first * 2 ** min(probes, 16), self.longest))
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The settings of one sync-worker.
 
@@ -83,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True):
     `renamed` lists the settings that use a name of the previous release, with their new names.
     `egress_group` names the egress address that this worker shares with others, and `ceilings` are the
     operator's limits for it, by exchange.
+    `probes` is the pace of looking whether a closed exchange is open again.
     Without `ecb_origin` the worker reads no rates of the European Central Bank.
     """
 
@@ -95,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
     ecb_origin: str | None = None
     egress_group: str = "default"
     ceilings: dict[str, Ceiling] = {}
+    probes: Pace = Pace()
 
     @property
     def certificates(self) -> dict[str, str]:
@@ -125,6 +142,7 @@ def load(environ: Environment) -> Settings:
             for key, name in ((key, ceiling_setting(key)) for key in EXCHANGES)
             if environ.get(name)
         },
+        probes=parsed(environ, PROBES, _pace) if environ.get(PROBES) else Pace(),
         renamed=tuple(f"{old} is now {new}" for new, old in RENAMED.items() if environ.get(old)),
     )
 
@@ -156,6 +174,14 @@ def _ceiling(text: str) -> Ceiling:
     if written is None or not int(written[1]) or not 0 < float(written[2]) <= MAX_WINDOW:
         raise ValueError("not CALLS/SECONDS, for example 40/2")
     return Ceiling(int(written[1]), float(written[2]))
+
+
+def _pace(text: str) -> Pace:
+    """Parse the seconds until the first probe and the longest ones, as in `30/300`."""
+    written = PACE.fullmatch(text)
+    if written is None or not 1 <= float(written[1]) <= float(written[2]) <= MAX_PROBE_SECONDS:
+        raise ValueError("not FIRST/LONGEST in seconds from 1 to 3600, for example 30/300")
+    return Pace(float(written[1]), float(written[2]))
 
 
 def _proxy(text: str) -> Proxy:

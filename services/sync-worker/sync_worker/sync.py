@@ -22,7 +22,7 @@ from contracts.syncs import (
 from contracts.uncovered import Uncovered
 from contracts.wire.envelope import encode
 from contracts.wire.outcomes import apart
-from sync_worker.errors import ClocksDisagree, HeldBack
+from sync_worker.errors import ClocksDisagree, ExchangeClosed, HeldBack
 from sync_worker.verdicts import unread
 
 MAX_TRIES = 4
@@ -52,16 +52,18 @@ MAX_RETRY_AFTER = 86400.0
 FOUND = ("uncovered", "sub_account", "sub_accounts")
 # Below MAX_DELAY, because jitter adds up to a fifth.
 LONGEST_BACKOFF = 50.0
+# A wait that we know is lengthened by chance by a fifth, up to this.
+SPREAD_SECONDS = 5.0
 
 
 class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
-    `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that none
-    was sent, because our address has used up what the exchange allows. `rights` are those of the key; if they
-    are unreadable, `rights_code` is the reason. `uncovered` are parts that no wallet contains. These are the
-    wallets of `sub_account`, if the exchange proves that; `sub_accounts` are those that it lists, if the
-    request asked for them.
+    `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that the
+    sync waits with all others: our address has used up what the exchange allows, or the exchange is closed.
+    `rights` are those of the key; if they are unreadable, `rights_code` is the reason. `uncovered` are parts
+    that no wallet contains. These are the wallets of `sub_account`, if the exchange proves that;
+    `sub_accounts` are those that it lists, if the request asked for them.
     """
 
     wallets: tuple[WalletRead, ...]
@@ -78,7 +80,8 @@ class Reading(msgspec.Struct, frozen=True):
 def nothing_read(exchange: Exchange, fault: Failure) -> Reading:
     """Return the reading of a try that failed for all wallets."""
     wallets = tuple(unread(wallet, fault) for wallet in exchange.covered_wallets)
-    return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree), isinstance(fault, HeldBack))
+    held_back = isinstance(fault, HeldBack | ExchangeClosed)
+    return Reading(wallets, fault.retry_after, isinstance(fault, ClocksDisagree), held_back)
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -100,14 +103,25 @@ def next_try(reading: Reading, attempt: Attempt, seconds_left: float, jitter: fl
     if not backoff:
         return None
     # Not earlier than the exchange allows.
-    delay = max(backoff * jitter, (reading.retry_after or 0.0) * max(1.0, jitter))
+    asked = reading.retry_after or 0.0
+    if reading.held_back:
+        delay = max(backoff * jitter, asked + min(SPREAD_SECONDS, asked * max(0.0, jitter - 1.0)))
+        # The message comes back meanwhile, and is held back again without a call.
+        return min(delay, MAX_DELAY) if delay <= seconds_left - TRY_SECONDS else None
+    delay = max(backoff * jitter, asked * max(1.0, jitter))
     return delay if delay <= min(MAX_DELAY, seconds_left - TRY_SECONDS) else None
+
+
+def waits_seconds(reading: Reading, delay: float) -> float:
+    """Return for how long a sync that comes back after a delay waits for its exchange."""
+    return min(max(delay, reading.retry_after or 0.0), MAX_RETRY_AFTER)
 
 
 def waits_for(reading: Reading) -> Code | None:
     """Return the fault of the exchange for which a sync is tried again; None if another part is the cause."""
     codes = _failures(reading)
-    return None if meets_outage(reading) else next((code for code in OF_EXCHANGE if code in codes), None)
+    of_ours = meets_outage(reading) and not reading.held_back
+    return None if of_ours else next((code for code in OF_EXCHANGE if code in codes), None)
 
 
 def _outage_backoff(deliveries: int, seconds_left: float) -> float:

@@ -51,6 +51,7 @@ STORED = (
     subjects.prices_requested("ecb"),
     subjects.prices_read("okx"),
     subjects.budgets("kept", "okx"),
+    subjects.closures("kept", "okx"),
     *(f"butler.account.synced.{each.user_id}" for each in SUBSCRIBED[1:3]),
     *(f"butler.portfolio.changed.{each.user_id}" for each in SUBSCRIBED[3:]),
     subjects.dead("kept"),

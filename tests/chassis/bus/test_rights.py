@@ -41,6 +41,8 @@ SPEAKERS = {
     subjects.AUTHORIZE: {"sync-worker"},
     subjects.budgets("default", "okx"): {"sync-worker"},
     subjects.budget_refused("default", "okx"): {"sync-worker"},
+    subjects.closures("default", "okx"): {"sync-worker"},
+    subjects.region_told("default", "okx"): {"sync-worker"},
     "butler.account.synced.somebody": {"gateway"},
     "butler.portfolio.changed.somebody": {"gateway"},
     "butler.gateway.recorded.something": {"gateway"},
@@ -133,8 +135,10 @@ STREAMS_WATCHED = (
 # For operators: single messages of one stream, and of no other.
 LETTERS = {("gateway", f"$JS.API.STREAM.MSG.{verb}.DEAD_LETTERS") for verb in ("GET", "DELETE")}
 
-# Workers read the leases, and nothing else of that bucket's stream.
-LEASES = {("sync-worker", f"$JS.API.DIRECT.GET.KV_BUDGETS.$KV.BUDGETS.x.{key}") for key in "xy"}
+# Workers read the leases and the closed exchanges, and nothing else of that bucket's stream.
+LEASES = {
+    ("sync-worker", f"$JS.API.DIRECT.GET.KV_BUDGETS.$KV.BUDGETS.x.{key}") for key in ("x", "y", "x.closed")
+}
 
 
 def test_nobody_rules_over_streams_and_consumers() -> None:

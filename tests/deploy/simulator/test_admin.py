@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import ccxt.async_support
 import pytest
 
 from deploy.simulator.faults import FAULTS
 from deploy.simulator.okx.accounts import Accounts
 from deploy.simulator.okx.refusals import REFUSALS
+from tests.waiting import passed, until
 
 # The usual limit is ten calls in two seconds.
 BURST = 8
@@ -215,3 +217,62 @@ def test_the_admin_port_listens_on_loopback_only(troubled: Any) -> None:
     assert {line.split()[1] for line in listening if line.split()[1].endswith(f":{port:04X}")} == {
         f"0100007F:{port:04X}"
     }
+
+
+def operate(simulator: Any, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    """Call the admin port for a whole region or address."""
+    with closing(http.client.HTTPConnection(urlsplit(simulator.address["admin"]).netloc, timeout=5)) as admin:
+        admin.request(method, path, None if body is None else json.dumps(body))
+        response = admin.getresponse()
+        return response.status, json.loads(response.read() or b"null")
+
+
+def test_a_maintenance_refuses_each_signed_read_of_its_region(troubled: Any, accounts: Accounts) -> None:
+    """With 50001 and 503, until it ends; other regions answer, and all calls are counted."""
+    place, eea = "/maintenance/okx/eea", accounts["eea"]
+    assert operate(troubled, "PUT", place, {"seconds": 600})[0] == HTTPStatus.NO_CONTENT
+    before = operate(troubled, "GET", "/calls/okx/eea")[1]
+
+    status, body = troubled.get(eea, TARGET, "eea")
+
+    assert (status, body["code"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "50001")
+    assert troubled.get(None, "/api/v5/public/time", "eea")[0] == HTTPStatus.OK
+    assert troubled.get(accounts["plain"], TARGET)[0] == HTTPStatus.OK
+    assert operate(troubled, "DELETE", place)[0] == HTTPStatus.NO_CONTENT
+    assert troubled.get(eea, TARGET, "eea")[0] == HTTPStatus.OK
+    after = operate(troubled, "GET", "/calls/okx/eea")[1]
+    assert after[TARGET] - before.get(TARGET, 0) == 2
+
+
+async def test_ccxt_sees_a_maintenance(troubled: Any) -> None:
+    """With its end."""
+    place = "/maintenance/okx/global"
+    assert operate(troubled, "PUT", place, {"seconds": 600})[0] == HTTPStatus.NO_CONTENT
+    given = {"hostname": f"127.0.0.1:{troubled.port}", "cafile": troubled.address["ca"]}
+
+    async with ccxt.async_support.okx(given) as client:
+        said = await client.fetch_status()
+
+    assert operate(troubled, "DELETE", place)[0] == HTTPStatus.NO_CONTENT
+    assert said["status"] == "maintenance"
+    assert 590 < said["eta"] / 1000 - time.time() < 600
+
+
+async def test_a_ban_refuses_every_call(troubled: Any, accounts: Accounts) -> None:
+    """As a server in front of the exchange does: with 429, a page, and the seconds until the end."""
+    assert operate(troubled, "PUT", "/ban", {"seconds": 0.5})[0] == HTTPStatus.NO_CONTENT
+
+    with pytest.raises(json.JSONDecodeError):
+        troubled.get(accounts["plain"], TARGET)
+
+    await until(passed(0.5))
+    assert troubled.get(accounts["plain"], TARGET)[0] == HTTPStatus.OK
+
+
+def test_bad_pauses_are_explained(troubled: Any) -> None:
+    """A region that there is not, no time, and an exchange without maintenance."""
+    assert operate(troubled, "PUT", "/maintenance/okx/mars", {"seconds": 1})[0] == HTTPStatus.BAD_REQUEST
+    assert operate(troubled, "PUT", "/maintenance/okx/eea", {"seconds": 0})[0] == HTTPStatus.BAD_REQUEST
+    assert operate(troubled, "PUT", "/maintenance/ecb/eu", {"seconds": 1})[0] == HTTPStatus.BAD_REQUEST
+    assert operate(troubled, "GET", "/calls/nowhere/eu")[0] == HTTPStatus.BAD_REQUEST
+    assert operate(troubled, "PUT", "/ban", {"seconds": -1})[0] == HTTPStatus.BAD_REQUEST

@@ -165,3 +165,22 @@ async def test_weights_are_rows_of_an_entry() -> None:
 
     assert orders.busy(made.clock()) == 1
     assert weight.wait(20, Order.PERSON, made.clock()) > 50
+
+
+async def test_work_that_a_ban_holds_back_comes_again_at_its_end() -> None:
+    """Not sooner, however long the ban; and the worker says that it is limited until then."""
+    made = governed(5, 2.0)
+    (check,) = made.checks().values()
+    assert await check()
+    made.pause("okx", "address", 600.0)
+
+    with pytest.raises(HeldBack) as batch:
+        made.require("okx", [READ], 20.0)
+    with pytest.raises(HeldBack) as call:
+        async with made.call("okx", READ, 20.0):
+            pytest.fail("a call was sent in a ban")
+
+    for caught in (batch.value, call.value):
+        assert caught.retry_after is not None
+        assert 599.0 < caught.retry_after < 601.0
+    assert not await check()

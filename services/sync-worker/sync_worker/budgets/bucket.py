@@ -1,4 +1,8 @@
-"""The bucket with the leases of workers: get, and put if the value is still the one that was read."""
+"""The bucket of workers: get, and put if the value is still the one that was read."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -16,6 +20,9 @@ SEQUENCE, STATUS, OPERATION = "Nats-Sequence", "Status", "KV-Operation"
 NOT_FOUND = "404"
 # The server's codes for another last sequence of the subject.
 STALE = frozenset({10071, 10164})
+
+
+Value = TypeVar("Value", bound=msgspec.Struct)
 
 
 class BucketMissing(BusUnavailable):
@@ -40,30 +47,31 @@ class _Stored(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
-class Bucket:
-    """The leases of the workers behind one egress address, by exchange."""
+class Values(Generic[Value]):
+    """The values of one kind in the bucket, by exchange; `kind()` is the value where none was written."""
 
-    def __init__(self, bus: Bus, group: str) -> None:
+    def __init__(self, bus: Bus, subject: Callable[[str], str], kind: type[Value]) -> None:
         self._bus = bus
-        self._group = group
+        self._subject = subject
+        self._kind = kind
 
-    async def read(self, exchange: str) -> Entry:
-        """Return the leases at an exchange; raises BucketMissing and BusUnavailable."""
+    async def read(self, exchange: str) -> tuple[int, Value]:
+        """Return the value of an exchange, and its sequence; raises BucketMissing and BusUnavailable."""
         answer = await self._ask(f"$JS.API.DIRECT.GET.{BUDGETS}.{self._subject(exchange)}", b"", {})
         headers = answer.headers or {}
         if headers.get(STATUS) == NOT_FOUND:
-            return Entry(0, Leases())
+            return 0, self._kind()
         sequence = headers.get(SEQUENCE, "")
         if not sequence.isdecimal():
             raise BusUnavailable(f"The stream {BUDGETS} did not return a value.")
-        return Entry(int(sequence), _leases(answer))
+        return int(sequence), self._value(answer)
 
-    async def write(self, exchange: str, leases: Leases, sequence: int) -> int | None:
+    async def write(self, exchange: str, value: Value, sequence: int) -> int | None:
         """Replace the value with this sequence, and return the new sequence; None if there is another.
 
         Raises BucketMissing and BusUnavailable.
         """
-        answer = await self._ask(self._subject(exchange), encode(leases), {EXPECTED: str(sequence)})
+        answer = await self._ask(self._subject(exchange), encode(value), {EXPECTED: str(sequence)})
         try:
             stored: _Stored = decode(answer.data, _Stored)
         except Malformed as error:
@@ -73,9 +81,6 @@ class Bucket:
         if stored.error is not None and stored.error.err_code in STALE:
             return None
         raise BusUnavailable(f"The stream {BUDGETS} refused a value.")
-
-    def _subject(self, exchange: str) -> str:
-        return subjects.budgets(self._group, exchange)
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str]) -> Msg:
         if not await self._bus.ready():
@@ -93,13 +98,30 @@ class Bucket:
                 f"The server did not answer on {subject} ({type(error).__name__})."
             ) from None
 
+    def _value(self, answer: Msg) -> Value:
+        """Return a value; that of none for a marker of a deletion and for what no worker has written."""
+        if OPERATION in (answer.headers or {}):
+            return self._kind()
+        try:
+            value: Value = decode(answer.data, self._kind)
+        except Malformed:
+            return self._kind()
+        return value
 
-def _leases(answer: Msg) -> Leases:
-    """Return the leases of a value; none for a marker of a deletion and for what no worker has written."""
-    if OPERATION in (answer.headers or {}):
-        return Leases()
-    try:
-        leases: Leases = decode(answer.data, Leases)
-    except Malformed:
-        return Leases()
-    return leases
+
+class Bucket:
+    """The leases of the workers behind one egress address, by exchange."""
+
+    def __init__(self, bus: Bus, group: str) -> None:
+        self._leases = Values(bus, partial(subjects.budgets, group), Leases)
+
+    async def read(self, exchange: str) -> Entry:
+        """Return the leases at an exchange; raises BucketMissing and BusUnavailable."""
+        return Entry(*await self._leases.read(exchange))
+
+    async def write(self, exchange: str, leases: Leases, sequence: int) -> int | None:
+        """Replace the value with this sequence, and return the new sequence; None if there is another.
+
+        Raises BucketMissing and BusUnavailable.
+        """
+        return await self._leases.write(exchange, leases, sequence)

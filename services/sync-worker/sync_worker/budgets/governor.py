@@ -6,12 +6,14 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from chassis import metrics
+from chassis.health import Check
 from contracts.exchanges.types import Budget, Exchange
 from contracts.faults import Failure
 from sync_worker.budgets.line import Costs, Line, Waiting
@@ -46,6 +48,9 @@ class Governor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lines = {key: Line(exchange, budgets) for key, (exchange, budgets) in tables.items()}
+        for key, line in self.lines.items():
+            for budget in line.slices:  # the series begins, so that the first refusal shows as an increase
+                metrics.BUDGET_REFUSALS.labels(key, budget)
         self.clock = clock
         self.on_refusal: OnRefusal = _ignored
         self.on_shortage: Callable[[str], None] = lambda _exchange: None
@@ -62,9 +67,10 @@ class Governor:
         line = self.lines.get(exchange)
         if line is None:
             return
-        estimate = line.estimate(line.together(reads), TURN.get().order, self.clock())
+        costs, now = line.together(reads), self.clock()
+        estimate = line.estimate(costs, TURN.get().order, now)
         if estimate > max(0.0, seconds - CALL_SECONDS):
-            raise held_back(exchange, TURN.get().order, estimate)
+            raise held_back(exchange, TURN.get().order, estimate, paused(costs, now))
 
     async def begin(self, line: Line, read: str, costs: Costs, seconds: float) -> None:
         """Wait until a call may begin, and count it; raises HeldBack if that is not in time."""
@@ -75,7 +81,7 @@ class Governor:
             return
         estimate = line.estimate(costs, turn.order, now)
         if estimate > max(0.0, seconds - CALL_SECONDS):
-            raise held_back(key, turn.order, estimate)
+            raise held_back(key, turn.order, estimate, paused(costs, now))
         try:
             async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS)):
                 await self._turn_of(line, line.join(turn, costs, now))
@@ -110,6 +116,10 @@ class Governor:
                 metrics.BUDGET_USED.labels(key, name).set(each.busy(now))
                 metrics.BUDGET_PAUSED.labels(key, name).set(max(0.0, each.paused_until - now))
 
+    def checks(self) -> dict[str, Check]:
+        """Return the checks that no refusal forbids all calls to an exchange; they only limit the worker."""
+        return {f"exchange/{key}": partial(self._is_admitted, line) for key, line in self.lines.items()}
+
     def apply(self, exchange: str, shares: Mapping[str, Share], valid_until: float) -> None:
         """Use the shares of a lease until its end by the monotonic clock."""
         self.lines[exchange].apply(shares, valid_until, self.clock())
@@ -136,6 +146,10 @@ class Governor:
             self.on_refusal(key, budget, error.retry_after, used)
         if line.is_short:
             self.look(key)
+
+    async def _is_admitted(self, line: Line) -> bool:
+        now = self.clock()
+        return not any(each.budget.counts_all and each.paused_until > now for each in line.slices.values())
 
     async def _turn_of(self, line: Line, waiting: Waiting) -> None:
         """Wait until the turn of a call that has joined its line."""
@@ -189,10 +203,18 @@ class Call:
                     each.take_over(number, self._line.sizes[key] or 0, self._governor.clock())
 
 
-def held_back(exchange: str, order: Order, seconds: float) -> HeldBack:
-    """Return the fault of a call that could not be sent in time; a try after the seconds may be."""
+def paused(costs: Costs, now: float) -> float:
+    """Return the seconds for which refusals of our address forbid a call."""
+    return max((each.paused_until - now for each, _ in costs), default=0.0)
+
+
+def held_back(exchange: str, order: Order, seconds: float, pause: float = 0.0) -> HeldBack:
+    """Return the fault of a call that could not be sent in time; a try after the seconds may be.
+
+    It is not sooner than the end of a `pause`, which nothing of ours shortens.
+    """
     metrics.BUDGET_HELD_BACK.labels(exchange, order.name.lower()).inc()
-    return HeldBack(min(max(seconds, AGAIN_SECONDS), LONGEST_SECONDS))
+    return HeldBack(max(pause, min(max(seconds, AGAIN_SECONDS), LONGEST_SECONDS)))
 
 
 def ungoverned() -> Governor:

@@ -7,6 +7,7 @@ from contracts.exchanges.types import Exchange
 from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import Rights
 from sync_worker.broker import Access
+from sync_worker.closures.hearing import Maintenance
 from sync_worker.sync import Reading
 
 
@@ -26,3 +27,9 @@ class Connector(Protocol):
 
     async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
         """Read the public lists of prices; only asked of an exchange whose entry has `price_reads`."""
+
+    async def read_status(self, region: str, seconds: float) -> Maintenance | None:
+        """Read the maintenance that is under way; only asked of an exchange whose entry has `status_read`.
+
+        Raises Failure.
+        """

@@ -15,10 +15,12 @@ from deploy.simulator.damage import dropped, edited, multiplied
 from deploy.simulator.limits import Limiter
 from deploy.simulator.okx.accounts import Accounts
 from deploy.simulator.okx.exchange import Okx
-from deploy.simulator.types import Request
+from deploy.simulator.okx.payloads import milliseconds
+from deploy.simulator.types import Request, Upkeep
 from tests.deploy.simulator.conftest import NOW
 
 TICKERS = "/api/v5/market/tickers?instType=SPOT"
+STATUS = "/api/v5/system/status"
 INDEXES = "/api/v5/market/index-tickers?quoteCcy=USD"
 Signed = Callable[..., Request]
 
@@ -79,6 +81,27 @@ def test_a_list_lies_on_command(exchange: Okx, signed: Signed) -> None:
     assert len({row["instId"] for row in many}) == 2000
     with pytest.raises(LookupError):
         dropped(told, "NONE-USDT")
+
+
+def test_the_status_has_the_documented_fields_and_only_what_is_announced(
+    exchange: Okx, signed: Signed, facts: Path
+) -> None:
+    """Nothing, a maintenance in its region with its end, or again nothing once that is over."""
+    documented = json.loads((facts / "data" / "okx-schemas.json").read_text())["GET /api/v5/system/status"]
+
+    def listed(seconds: float) -> list[dict[str, str]]:
+        found = exchange.answer(signed(STATUS, headers={}, received_at=NOW + timedelta(seconds=seconds)))
+        told: list[dict[str, str]] = found.body["data"]
+        return told
+
+    assert listed(0) == []
+    exchange.maintain("global", Upkeep(NOW, NOW + timedelta(seconds=60)))
+    (row,) = listed(10)
+    assert row.keys() == {each["f"] for each in documented["resp"]}
+    assert (row["state"], row["end"]) == ("ongoing", milliseconds(NOW + timedelta(seconds=60)))
+    assert listed(60) == []
+    exchange.maintain("global", Upkeep(NOW, NOW + timedelta(seconds=600), announced=False))
+    assert listed(70) == []
 
 
 async def test_ccxt_reads_all_prices(simulator: Any) -> None:

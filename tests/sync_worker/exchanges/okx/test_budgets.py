@@ -15,6 +15,10 @@ def test_only_documented_limits_of_an_address_are_budgets(facts: Path) -> None:
         if row["method"] == "GET"
     }
     budgets = {each.key: each for each in OKX.budgets}
+    status = OKX.status_read
+    assert status is not None
+    assert documented[status.target][0] == "1 request per 5 seconds"
+    assert (budgets[status.name].most, budgets[status.name].seconds) == (1, 5.0)
     public = {each.name: each.target.partition("?")[0] for each in OKX.price_reads} | {TIME.name: TIME.target}
 
     for read, path in public.items():
@@ -22,7 +26,7 @@ def test_only_documented_limits_of_an_address_are_budgets(facts: Path) -> None:
         (own,) = OKX.cost(read).keys() - {"address"}
         assert f"{budgets[own].most} requests per {budgets[own].seconds:.0f} seconds" == words
         assert rule.startswith("IP")
-    assert budgets.keys() == {"address", *public}
+    assert budgets.keys() == {"address", status.name, *public}
     assert budgets["address"].most == 0
     assert all("User ID" in documented[each.path][1] for each in OKX.reads.values())
     assert all(OKX.cost(read) == {"address": 1} for read in OKX.reads)

@@ -18,6 +18,8 @@ from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
 from contracts.syncs import Rights, SubAccount, SubAccountList, Verdict, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
+from sync_worker.budgets.order import FIRST, in_turn
+from sync_worker.closures.hearing import Maintenance
 from sync_worker.errors import ExchangeTimeout
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.earn import (
@@ -39,6 +41,7 @@ from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
 from sync_worker.exchanges.okx.loans import LOANS, loans_found
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
 from sync_worker.exchanges.okx.positions import with_positions
+from sync_worker.exchanges.okx.status import parse_status
 from sync_worker.exchanges.okx.sub_accounts import (
     MAX_PAGES,
     PAGE,
@@ -83,6 +86,7 @@ PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code
 OK = 200
 
 Price = TypeVar("Price", Quote, IndexPrice)
+Parsed = TypeVar("Parsed")
 
 log = structlog.get_logger()
 
@@ -158,12 +162,20 @@ class Okx:
             None if fault is None else fault.code,
         )
 
+    async def read_status(self, region: str, seconds: float) -> Maintenance | None:
+        """Read whether OKX is in maintenance; raises Failure."""
+        assert OKX.status_read is not None  # noqa: S101 - its entry has one
+        source = Source(OKX.key, self._parts.settings.origins[OKX.key][region][OKX.status_read.host])
+        of_status = partial(_public_of, OKX.status_read.name, parse_status)
+        with in_turn(FIRST):  # all work waits for it
+            return await read_public(self._parts, source, OKX.status_read, of_status, seconds)
+
     async def _listed(
         self, read: PublicRead, parse: Callable[[bytes], tuple[Price, ...]], seconds: float
     ) -> tuple[Price, ...] | Failure:
         try:
             source = Source(OKX.key, self._parts.settings.origins[OKX.key][OKX.regions[0].key][read.host])
-            of_list = partial(_list_of, read.name, parse)
+            of_list = partial(_public_of, read.name, parse)
             return await read_public(self._parts, source, read, of_list, seconds)
         except Failure as fault:
             return fault
@@ -266,8 +278,8 @@ def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, e
     return envelope.data
 
 
-def _list_of(name: str, parse: Callable[[bytes], tuple[Price, ...]], answer: Answer) -> tuple[Price, ...]:
-    """Return the prices of a public list; raises Failure."""
+def _public_of(name: str, parse: Callable[[bytes], Parsed], answer: Answer) -> Parsed:
+    """Return what a public response says; raises Failure."""
     head = parse_head(answer.body)
     if head is not None and head.code != "0":
         raise okx_failure(head.code, head.msg, Asked(name), answer.retry_after)
