@@ -162,6 +162,8 @@ async def _shared_stack(
     with pytest.MonkeyPatch.context() as environment:
         # The tests search even debug logs for credentials.
         environment.setenv("LOG_LEVEL", "debug")
+        # After a refusal of the address that a test provokes, the others wait for a second and not for long.
+        environment.setenv("EXCHANGE_OKX_CALLS_PER_ADDRESS", "10000/1")
         async with running_services(processes, parts, ports):
             yield Stack(processes, parts, ports)
 
