@@ -147,6 +147,7 @@ async def test_a_range_is_bounded(pool: Pool) -> None:
     """A range that is empty or too long is refused."""
     first, last = await find_range(pool, None, None)
     assert last - first == timedelta(days=365)
+    assert await find_range(pool, None, date(1, 1, 5)) == (date.min, date(1, 1, 5))
     for wrong in ((day(1), day(2)), (last - timedelta(days=MOST_DAYS), last), (date.min, None)):
         with pytest.raises(InvalidInput):
             await find_range(pool, *wrong)

@@ -153,6 +153,9 @@ def test_a_price_by_hand_counts_only_while_it_was_set() -> None:
     assert [price(hour) for hour in (0, 1, 1.9)] == [("2", "cross", None), by_hand, by_hand]
     assert price(2) == ("2", "last_known", "last_known")
     assert [price(hour)[0] for hour in (3, 99)] == ["8", "8"]
+    earlier = record("5", hours(-1), Method.MANUAL)
+    later = [price_then(hours(hour), earlier, point, (first, second)).value for hour in (0, 1, 2, 3)]
+    assert later == [Decimal(each) for each in (5, 7, 2, 8)]  # one that was replaced never comes back
     unit = PriceRecord(Decimal(1), Method.UNIT)
     assert price_then(hours(1), unit, None, (first,)).value == 1
 

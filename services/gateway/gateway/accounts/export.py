@@ -20,7 +20,7 @@ async def find_range(pool: Pool, first: date | None, last: date | None) -> tuple
     """Return the first and the last day of an export, by default of the last year; raises InvalidInput."""
     today = (await pool.single(database_time)).astimezone(UTC).date()
     last = today if last is None else min(last, today)
-    first = last - YEAR if first is None else first
+    first = max(last, date.min + YEAR) - YEAR if first is None else first
     if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
         raise InvalidInput(RANGE, errors=[{"field": "from", "message": RANGE}])
     return first, last

@@ -163,15 +163,15 @@ def price_then(
     """Return the price of an asset at a time: the newest of two records, neither of which is later.
 
     A price that the user set counts alone, in its `spans`. `kept` is the record of the snapshot; if the user
-    set it and its span is not known, it counts as long as the snapshot. A price that is older than a day
-    is unknown.
+    set it and its span is not known, it counts as long as the snapshot, or until the next span. A price that
+    is older than a day is unknown.
     """
     unit = kept is not None and kept.method == Method.UNIT
     span = next((each for each in reversed(spans) if each.counts(time)), None)
     if span is not None and not unit:
         return by_hand(Manual(span.value, span.since), time)
     if kept is not None and kept.method in TIMELESS:
-        if unit or kept.observed_at not in {each.since for each in spans}:
+        if unit or not _has_ended(kept, time, spans):
             return _shown(kept, time, kept.method, kept.code)
         kept = None
     times = {
@@ -186,6 +186,12 @@ def price_then(
     best = times[newest]
     method = Method.LAST_KNOWN if is_old else best.method
     return _shown(best, time, method, best.code or (PriceCode.LAST_KNOWN if is_old else None))
+
+
+def _has_ended(kept: PriceRecord, time: datetime, spans: Sequence[ManualSpan]) -> bool:
+    """Return whether a price by hand that counts in no span has ended, by its own span or a later one."""
+    set_at = kept.observed_at
+    return any(each.since == set_at or (set_at is not None and set_at < each.since <= time) for each in spans)
 
 
 def _shown(of: PriceRecord, time: datetime, method: str | None, code: str | None) -> Shown:
