@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -134,6 +135,42 @@ async def test_gateways_that_thin_at_once_do_it_once(pool: Pool, busy: Account, 
         await connection.execute("select 1 from thinnings for update")
         async with pool.transaction() as other:
             assert await thinning.claim(other) is None
+
+
+async def test_an_account_that_can_not_be_thinned_stops_no_other(
+    pool: Pool, busy: Account, database: Postgres
+) -> None:
+    """Though it has been due the longest, in every turn."""
+    stuck = uuid4()
+    await run(
+        database,
+        """insert into thinnings (account_id, until, next_at) values (%s, %s, now() - interval '1 day')""",
+        stuck,
+        BEGAN,
+    )
+    await run(
+        database,
+        """create function refused() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+           create trigger refused before update on thinnings for each row
+           when (old.next_at < now() - interval '1 hour') execute function refused()""",
+    )
+    try:
+        await Housekeeper(pool).keep()
+    finally:
+        await run(database, "drop function refused cascade")
+
+    assert await left(database) == [5, 60, 120, 150, 24 * 60 - 20]
+
+
+async def test_an_account_that_changed_very_often_is_thinned_by_hours(
+    pool: Pool, busy: Account, database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction deletes no more than it can in its time, and in the end as much."""
+    monkeypatch.setattr("gateway.housekeeping.MOST_BEGUN", 3)
+
+    await Housekeeper(pool).keep()
+
+    assert await left(database) == [5, 60, 120, 150, 24 * 60 - 20]
 
 
 async def test_a_deleted_account_is_not_thinned(pool: Pool, busy: Account, database: Postgres) -> None:

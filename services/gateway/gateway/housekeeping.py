@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from uuid import UUID
 
 import structlog
 
-from gateway.portfolio.grid import DAY
+from gateway.portfolio.grid import DAY, HOUR
 from gateway.portfolio.thinning import stretch, thinned
 from gateway.store import retention, thinning
 from gateway.store.background import attempt, repeat
@@ -17,6 +18,10 @@ SECONDS = 15.0
 BATCH, BATCHES = 500, 40
 # Each is due once a day: one gateway keeps up with 500,000.
 ACCOUNTS = 100
+# As many accounts may fail in one turn; they are tried again in the next one.
+MOST_FAILED = 10
+# A statement that deletes more contents may not end in time.
+MOST_BEGUN = 1000
 
 log = structlog.get_logger()
 
@@ -47,7 +52,7 @@ class Housekeeper:
         """Run each deletion; a failed one does not stop the others."""
         for table, delete in DELETIONS.items():
             await attempt("housekeeping", self._delete(delete), part=table)
-        await attempt("housekeeping", self._thin_all(), part="snapshots")
+        await self._thin_due()
         for name, divide in PARTITIONS.items():
             await attempt("housekeeping", self._divide(name, divide), part=name)
 
@@ -65,22 +70,40 @@ class Housekeeper:
             if deleted < BATCH:
                 return
 
-    async def _thin_all(self) -> None:
-        """Thin the snapshots of accounts that are due, each in a short transaction."""
+    async def _thin_due(self) -> None:
+        """Thin the snapshots of accounts that are due; one that fails stops no other."""
+        failed: list[UUID] = []
+        for tries in range(MOST_FAILED):
+            done = await attempt("housekeeping", self._thin_all(failed), part="snapshots")
+            if done or len(failed) == tries:
+                return
+            log.error("account_not_thinned", account_id=failed[-1])
+
+    async def _thin_all(self, failed: list[UUID]) -> None:
+        """Thin accounts, each in a short transaction; adds one that fails to `failed` before it raises."""
         for _ in range(ACCOUNTS):
             async with self._pool.transaction() as connection:
-                if not await thin(connection):
+                if not await thin(connection, failed):
                     return
+            failed.pop()
 
 
-async def thin(connection: Connection) -> bool:
-    """Thin a day of an account that is due, of which each hour keeps one; returns whether there was one."""
-    due = await thinning.claim(connection)
+async def thin(connection: Connection, failed: list[UUID]) -> bool:
+    """Thin a day of an account that is due, or an hour of one that changed very often.
+
+    Each hour keeps one snapshot. Leaves out those that `failed`, and adds the account to them until its
+    transaction has ended. Returns whether there was one.
+    """
+    due = await thinning.claim(connection, failed)
     if due is None:
         return False
+    failed.append(due.account_id)
     first, last = stretch(due.until, due.settled)
     if last > first:
         times = await thinning.list_beginnings(connection, due.account_id, first, last)
+        if len(times) > MOST_BEGUN:
+            last = first + HOUR
+            times = await thinning.list_beginnings(connection, due.account_id, first, last)
         found = thinned(times, first, last)
         if found.gone:
             await thinning.delete(connection, due.account_id, found.gone)

@@ -11,7 +11,6 @@ create table manual_price_spans (
     primary key (user_id, asset, since)
 );
 grant select, insert, update, delete on manual_price_spans to butler_gateway;
-insert into manual_price_spans (user_id, asset, since, value) select user_id, asset, set_at, value from manual_prices;
 
 create function keep_manual_price() returns trigger language plpgsql as $$
 begin
@@ -32,6 +31,8 @@ begin
 end
 $$;
 create trigger manual_price_kept after insert or update or delete on manual_prices for each row execute function keep_manual_price();
+-- After the trigger, whose lock lets no gateway set a price in between.
+insert into manual_price_spans (user_id, asset, since, value) select user_id, asset, set_at, value from manual_prices;
 
 create or replace function forget_clock() returns trigger language plpgsql as $$
 begin

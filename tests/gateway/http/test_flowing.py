@@ -1,14 +1,20 @@
 """A client that stops reading is not waited for."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from litestar.types import Message, Receive, Scope, Send
 
+from gateway.errors import TooBusy
 from gateway.http.flowing import Flowing
 
-PATH = cast("Scope", {"type": "http", "path": "/api/v1/portfolio/export"})
+PATH = cast(
+    "Scope", {"type": "http", "path": "/api/v1/portfolio/export", "user": SimpleNamespace(id=UUID(int=1))}
+)
+OTHER = cast("Scope", {**PATH, "user": SimpleNamespace(id=UUID(int=2))})
 
 
 async def nothing() -> Any:
@@ -35,6 +41,23 @@ async def test_a_response_that_is_not_read_ends() -> None:
     with pytest.raises(TimeoutError):
         await Flowing(0.01).handle(PATH, nothing, send, streaming)
     assert [each["type"] for each in sent] == ["http.response.start", "http.response.body"]
+
+
+async def test_slow_readers_hold_few_responses_in_memory() -> None:
+    """A user has a quarter of them; others have theirs, and one that ends makes room."""
+    flowing, reading = Flowing(at_once=8), asyncio.Event()
+
+    async def send(_message: Message) -> None:
+        await reading.wait()
+
+    slow = [asyncio.create_task(flowing.handle(PATH, nothing, send, streaming)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooBusy):
+        await flowing.handle(PATH, nothing, send, streaming)
+    other = asyncio.create_task(flowing.handle(OTHER, nothing, send, streaming))
+    reading.set()
+    await asyncio.gather(*slow, other)
+    await flowing.handle(PATH, nothing, send, streaming)
 
 
 async def test_a_response_that_is_read_is_whole() -> None:

@@ -141,6 +141,26 @@ def test_each_cause_has_its_part() -> None:
     assert moved("1", "-1", "10", "15") == {"quantity": "-25"}
 
 
+def test_an_asset_is_not_zero_where_no_wallet_that_holds_it_was_known() -> None:
+    """Another wallet of the account was read then, which says nothing about this one."""
+    one, both = (
+        {("trading", "ETH"): Decimal(1)},
+        {("trading", "ETH"): Decimal(1), ("funding", "BTC"): Decimal(5)},
+    )
+    account = past(
+        Snapshot(UUID(int=1), hours(0), hours(2), LIMIT, content(one, {"funding"}, {}, hours(0))),
+        Snapshot(UUID(int=2), hours(8), hours(9), LIMIT, content(both, set(), {}, hours(8))),
+    )
+
+    of = found([account], {"BTC": Decimal(10), "ETH": Decimal(1)}, {"BTC": Decimal(15), "ETH": Decimal(1)})
+
+    (moved_one,) = of.moves
+    assert (moved_one.asset, moved_one.before) == ("BTC", None)
+    assert moved_one.parts == {Mover.COVERAGE: 75}
+    assert moved_one.after is not None
+    assert moved_one.after.quantity == 5
+
+
 def test_what_was_not_read_before_is_coverage() -> None:
     """Of an account that was not read yet, nothing is said to have come."""
     late = past(

@@ -1,7 +1,9 @@
 """The past is what was known then: a gap is a gap, and nothing is carried on without its mark."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -153,6 +155,9 @@ def test_a_price_by_hand_counts_only_while_it_was_set() -> None:
     assert [price(hour) for hour in (0, 1, 1.9)] == [("2", "cross", None), by_hand, by_hand]
     assert price(2) == ("2", "last_known", "last_known")
     assert [price(hour)[0] for hour in (3, 99)] == ["8", "8"]
+    earlier = record("5", hours(-1), Method.MANUAL)
+    later = [price_then(hours(hour), earlier, point, (first, second)).value for hour in (0, 1, 2, 3)]
+    assert later == [Decimal(each) for each in (5, 7, 2, 8)]  # one that was replaced never comes back
     unit = PriceRecord(Decimal(1), Method.UNIT)
     assert price_then(hours(1), unit, None, (first,)).value == 1
 
@@ -173,6 +178,39 @@ def test_the_price_that_counted_is_the_last_one_set_until_it_was_deleted(
             expected = Decimal(number) if is_set else None
 
     assert price_then(hours(hour), None, None, spans).value == expected
+
+
+class Counted(Sequence[ManualSpan]):
+    """Spans that count how many of them were looked at."""
+
+    def __init__(self, spans: list[ManualSpan]) -> None:
+        self._spans, self.looks = spans, 0
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __getitem__(self, number: Any) -> Any:
+        self.looks += 1
+        return self._spans[number]
+
+
+def test_a_price_by_hand_is_found_among_a_thousand() -> None:
+    """A history asks for each balance at each hour, so a user who sets prices often costs no more."""
+    ended = [ManualSpan("BTC", Decimal(each), hours(each), hours(each + 0.5)) for each in range(1000)]
+    spans, kept = Counted(ended), record("7", hours(-1), Method.MANUAL)
+
+    found = [price_then(hours(hour), kept, None, spans).value for hour in (0.1, 0.6, 999.1, 999.6, -0.5)]
+
+    assert found == [0, None, 999, None, 7]
+    assert spans.looks < 200
+
+
+def test_a_price_of_a_clock_that_was_set_back_hides_no_other() -> None:
+    """It ended as it began, in the future of the one that replaced it."""
+    replaced = ManualSpan("BTC", Decimal(9), hours(5), hours(5))
+    spans = (ManualSpan("BTC", Decimal(8), hours(1), None), replaced)
+
+    assert price_then(hours(6), None, None, spans).value == 8
 
 
 def test_what_a_restore_may_have_lost_is_marked() -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,7 +98,15 @@ def test_the_newest_list_of_a_user_counts_for_all_wallets() -> None:
         quoted("3", timedelta(minutes=1), OTHER, "vault"),
     ]
 
-    assert newest(lists)["OLDT"].price == newest(reversed(lists))["OLDT"].price == 3
+    assert newest(lists, NOW)["OLDT"].price == newest(reversed(lists), NOW)["OLDT"].price == 3
+
+
+def test_a_list_of_the_future_prices_nothing() -> None:
+    """A clock was set back since it was recorded: a price that may be old would look new until then."""
+    ahead, seen = quoted("9", timedelta(days=-30), OTHER), quoted("0.25")
+
+    assert Book([], {}, NOW, [ahead, seen]).price("OLDT").value == Decimal("0.25")
+    assert Book([], {}, NOW, [ahead]).price("OLDT").code == PriceCode.UNPRICED
 
 
 def test_a_price_that_can_be_none_is_left_out() -> None:
@@ -107,6 +116,15 @@ def test_a_price_that_can_be_none_is_left_out() -> None:
 
     assert credible(OKX, read) == {"OLDT": Decimal("0.25")}
     assert credible(OKX, WalletRead("trading", Verdict.FAILED, prices=prices)) == {}
+
+
+def test_a_list_that_contradicts_a_total_prices_nothing() -> None:
+    """A valuation that is wrong there would count in wallets and accounts that nothing doubts."""
+    read = WalletRead("trading", Verdict.INCOMPLETE, NOW, (), prices={"OLDT": Decimal("0.25")})
+
+    for check in TotalCheck:
+        prices = credible(OKX, msgspec.structs.replace(read, total_check=check))
+        assert (prices == {}) is (check is TotalCheck.DISAGREES)
 
 
 @given(ROWS, PRICES)

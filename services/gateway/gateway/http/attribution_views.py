@@ -25,7 +25,8 @@ class ChangePartView(msgspec.Struct, frozen=True):
 class AssetMoveView(msgspec.Struct, frozen=True):
     """An asset at both times, and the parts of the change of its value.
 
-    A quantity is null where no wallet was known, and a value where some of it had no price: never zero.
+    A quantity is null where no wallet that holds the asset was known, and a value where some of it had no
+    price: never zero.
     """
 
     asset: str

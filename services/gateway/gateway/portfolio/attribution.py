@@ -48,7 +48,10 @@ class End(msgspec.Struct, frozen=True):
 
 
 class AssetMove(msgspec.Struct, frozen=True):
-    """An asset at both times, None where no wallet was known, and the parts of the change of its value."""
+    """An asset at both times, and the parts of the change of its value.
+
+    An end is None where no wallet was known of those that hold the asset at either time.
+    """
 
     asset: str
     before: End | None
@@ -119,8 +122,9 @@ def _move(asset: str, old: _Side, new: _Side) -> AssetMove:
     parts = _parts(old.of(both), new.of(both))
     first, last = old.of(old.spots - both), new.of(new.spots - both)
     parts[Mover.COVERAGE] = EXACT.subtract(last.known, first.known)
-    before = old.of(old.spots) if old.spots else None
-    after = new.of(new.spots) if new.spots else None
+    holding = {spot for spot, _ in (*old.rows, *new.rows)}
+    before = old.of(old.spots) if old.spots & holding else None
+    after = new.of(new.spots) if new.spots & holding else None
     return AssetMove(asset, before, after, _moved(parts))
 
 

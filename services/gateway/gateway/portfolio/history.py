@@ -1,6 +1,6 @@
 """The worth of accounts at past times: the snapshots that held, with the prices of then. Pure."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -162,16 +162,16 @@ def price_then(
 ) -> Shown:
     """Return the price of an asset at a time: the newest of two records, neither of which is later.
 
-    A price that the user set counts alone, in its `spans`. `kept` is the record of the snapshot; if the user
-    set it and its span is not known, it counts as long as the snapshot. A price that is older than a day
-    is unknown.
+    A price that the user set counts alone, in its `spans`, which stand by time. `kept` is the record of the
+    snapshot; if the user set it and its span is not known, it counts as long as the snapshot, or until the
+    next span. A price that is older than a day is unknown.
     """
     unit = kept is not None and kept.method == Method.UNIT
-    span = next((each for each in reversed(spans) if each.counts(time)), None)
-    if span is not None and not unit:
+    span = None if unit else _set_by(time, spans)
+    if span is not None:
         return by_hand(Manual(span.value, span.since), time)
     if kept is not None and kept.method in TIMELESS:
-        if unit or kept.observed_at not in {each.since for each in spans}:
+        if unit or not _has_ended(kept, time, spans):
             return _shown(kept, time, kept.method, kept.code)
         kept = None
     times = {
@@ -186,6 +186,30 @@ def price_then(
     best = times[newest]
     method = Method.LAST_KNOWN if is_old else best.method
     return _shown(best, time, method, best.code or (PriceCode.LAST_KNOWN if is_old else None))
+
+
+def _set_by(time: datetime, spans: Sequence[ManualSpan]) -> ManualSpan | None:
+    """Return the span of the price that the user had set last by a time; None if it was deleted by then.
+
+    One that ended as it began was set by a clock that was set back. A user may have a thousand spans, and a
+    history asks for each balance at each time.
+    """
+    number = bisect_right(spans, time, key=_since)
+    while number and spans[number - 1].until == spans[number - 1].since:
+        number -= 1
+    return spans[number - 1] if number and spans[number - 1].counts(time) else None
+
+
+def _has_ended(kept: PriceRecord, time: datetime, spans: Sequence[ManualSpan]) -> bool:
+    """Return whether a price by hand that counts in no span has ended, by its own span or a later one."""
+    if kept.observed_at is None:
+        return False
+    number = bisect_left(spans, kept.observed_at, key=_since)
+    return number < len(spans) and spans[number].since <= max(time, kept.observed_at)
+
+
+def _since(span: ManualSpan) -> datetime:
+    return span.since
 
 
 def _shown(of: PriceRecord, time: datetime, method: str | None, code: str | None) -> Shown:

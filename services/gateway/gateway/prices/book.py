@@ -27,7 +27,7 @@ class Book:
         quoted: Iterable[QuotedList] = (),
     ) -> None:
         self._last, self._manual, self._now = last, manual, now
-        self._quoted = newest(quoted)
+        self._quoted = newest(quoted, now)
         self._found: dict[str, Shown] = {USD: UNIT}
 
     def price(self, asset: str) -> Shown:

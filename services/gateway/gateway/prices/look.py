@@ -36,7 +36,7 @@ async def look(pool: Pool, readings: Readings, user_id: UUID, asset: str) -> See
     async with pool.transaction() as connection:
         manual = await prices.find_manual(connection, user_id, asset)
         quoted = (await find_quoted(connection, [user_id])).get(user_id, ())
-    return _seen(asset, last, (manual, by_exchange(newest(quoted).get(asset), now)), now)
+    return _seen(asset, last, (manual, by_exchange(newest(quoted, now).get(asset), now)), now)
 
 
 async def set_by_hand(pool: Pool, user_id: UUID, asset: str, text: str, most: int = MAX_MANUAL) -> None:

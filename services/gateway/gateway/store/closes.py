@@ -116,6 +116,18 @@ async def find_closed(
     return [msgspec.json.decode(row[0], type=Past) for row in await rows.fetchall()]
 
 
+async def find_sizes(connection: Connection, user_id: UUID, days: Sequence[date]) -> dict[date, int]:
+    """Find the bytes of the stored closes of each of some days in a row, without reading their contents."""
+    rows = await connection.execute(
+        """select day, sum(pg_column_size(content))
+           from accounts join closes on closes.account_id = accounts.id
+           where user_id = %(user_id)s and deleted_at is null and day between %(first)s and %(last)s
+           group by day""",
+        {"user_id": user_id, "first": min(days), "last": max(days)},
+    )
+    return {day: int(size) for day, size in await rows.fetchall()}
+
+
 async def find_sums(
     connection: Connection, user_id: UUID, account_id: UUID | None, days: Sequence[date]
 ) -> list[Closed]:

@@ -17,7 +17,7 @@ class Due(msgspec.Struct, frozen=True):
     settled: datetime
 
 
-async def claim(connection: Connection) -> Due | None:
+async def claim(connection: Connection, others_than: Sequence[UUID] = ()) -> Due | None:
     """Lock an account that is due, the longest first; one that is locked already is left out.
 
     Settled is what is older than two days, and before the end of the user's first day that is not closed.
@@ -28,7 +28,9 @@ async def claim(connection: Connection) -> Due | None:
         """select account_id, until, least(now() - interval '2 days', (
                select next_close_at from user_clocks join accounts using (user_id)
                where accounts.id = thinnings.account_id)) as settled
-           from thinnings where next_at <= now() order by next_at limit 1 for update skip locked""",
+           from thinnings where next_at <= now() and account_id <> all(%(others_than)s)
+           order by next_at limit 1 for update skip locked""",
+        others_than=list(others_than),
     )
 
 

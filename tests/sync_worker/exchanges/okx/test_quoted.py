@@ -30,6 +30,7 @@ def price(total: str, usd: str | None) -> str | None:
         ("-2", "-1", "0.5"),
         ("0.0000001", "0.012345", "123450"),
         ("4", "0.5", None),
+        ("4", "0.50000000", None),
         ("2", "0", None),
         ("2", "-1", None),
         ("-2", "1", None),
@@ -39,7 +40,15 @@ def price(total: str, usd: str | None) -> str | None:
         ("1e39", "1", None),
     ],
     ids=[
-        *("plain", "rounded once to 12 digits", "a debt", "small and exact", "small and coarse", "zero"),
+        *(
+            "plain",
+            "rounded once to 12 digits",
+            "a debt",
+            "small and exact",
+            "small and coarse",
+            "coarse with zeros",
+            "zero",
+        ),
         *("negative worth", "negative amount", "no amount", "no worth", "absurdly high", "absurdly low"),
     ],
 )

@@ -20,7 +20,12 @@ def quoted_prices(rows: Iterable[Row]) -> dict[str, Decimal]:
 
 def _price(total: Decimal, usd: Decimal | None) -> Decimal | None:
     """Return the price of one unit; None if the worth is missing, zero, of the other sign or too coarse."""
-    if not total or usd is None or (abs(usd) < ROUNDED_BELOW and len(usd.as_tuple().digits) < EXACT_DIGITS):
+    if not total or usd is None or (abs(usd) < ROUNDED_BELOW and _digits(usd) < EXACT_DIGITS):
         return None
     price = DIGITS.divide(usd, total)
     return price if LEAST < price < MOST else None
+
+
+def _digits(usd: Decimal) -> int:
+    """Return the number of digits that say something: zeros at the end may only fill a fixed form."""
+    return len("".join(map(str, usd.as_tuple().digits)).rstrip("0"))
