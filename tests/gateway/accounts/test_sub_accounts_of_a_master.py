@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from uuid_utils.compat import uuid7
 
 from contracts.exchanges.okx import OKX
 from contracts.syncs import Rights, Status
@@ -12,7 +13,7 @@ from gateway.accounts.look import require_own_key
 from gateway.accounts.pause import resume
 from gateway.errors import OfMaster
 from gateway.rows.accounts import Account
-from gateway.store import accounts, users
+from gateway.store import accounts, credentials, users
 from gateway.store.pool import Pool
 from tests.gateway.accounts.listing import (
     ONE,
@@ -142,6 +143,38 @@ async def test_a_new_key_of_the_master_ends_the_stops_of_its_sub_accounts(
 
     going = "select stopped is null and next_at is not null from schedule where account_id = %s"
     assert await run(database, going, child.id) == [(True,)]
+
+
+async def test_sub_accounts_are_read_where_the_new_key_of_the_master_is(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """A replacement may correct the region; the rights and the hint that they show are those of that key."""
+    await with_two(pool, account)
+    now = msgspec.structs.replace(account, region="us", api_key_hint="new", credential_id=uuid7())
+    async with pool.transaction() as connection:
+        assert now.credential_id is not None
+        await credentials.insert_stand_in(connection, now.credential_id, now.user_id, now.exchange)
+        await accounts.replace_credential(connection, now)
+
+    shown = "select distinct region, api_key_hint from accounts"
+    assert await run(database, shown) == [("us", "new")]
+
+
+async def test_a_stand_in_that_the_vault_lacks_stops_no_sub_account(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """A gateway of the release before opens a sync with it, and stops the schedule; the next sync is due."""
+    child = (await with_two(pool, account))["savings1"]
+    stop = "update schedule set stopped = 'credential_missing', next_at = null where account_id = %s"
+
+    await run(database, stop, child.id)
+    await run(database, stop, account.id)
+
+    kept = "select stopped, failures, next_at between now() + '1 hour' and now() + '1 day' from schedule"
+    assert await run(database, f"{kept} where account_id = %s", child.id) == [(None, 1, True)]
+    assert await run(database, f"{kept} where account_id = %s", account.id) == [
+        ("credential_missing", 0, None)
+    ]
 
 
 async def test_a_gateway_of_the_release_before_neither_reads_nor_destroys_with_the_masters_key(

@@ -1,6 +1,7 @@
 """Workers lease their parts of a budget in a bucket of a real bus, whatever happens to the bucket."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -15,7 +16,7 @@ from chassis.bus.inspection import nats_clock
 from chassis.bus.provision import create_streams
 from chassis.clocks import Clocks
 from contracts import subjects
-from contracts.budgets import Leases
+from contracts.budgets import MAX_WORKERS, Lease, Leases
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.streams import BUDGETS
@@ -162,6 +163,22 @@ async def test_a_refusal_pauses_all_workers_at_once(share: Share, admin: Client,
     await third.renew()
     assert first.limit + second.limit + third.limit <= LIMIT // 2
     assert third.line.slices[ALL].paused_until > third.governor.clock() + 15
+
+
+async def test_a_worker_too_many_gets_nothing_and_holds_no_other_back(
+    share: Share, admin: Client, group: str
+) -> None:
+    """It has no lease to miss, so it does not take the bucket for lost each time."""
+    full = Leases({f"w{number}": Lease(time.time() + 60.0) for number in range(MAX_WORKERS)}, settled=1.0)
+    await admin.jetstream().publish(subjects.budgets(group, "okx"), msgspec.json.encode(full))
+    sharer = await share()
+
+    for _ in range(2):
+        await sharer.renew()
+
+    assert sharer.limit == 0
+    now = await stored(admin, group)
+    assert (now.settled, len(now.workers)) == (1.0, MAX_WORKERS)
 
 
 async def test_an_emptied_bucket_gives_no_worker_more(share: Share, admin: Client, group: str) -> None:

@@ -16,7 +16,7 @@ from chassis import metrics
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.consume import hear
 from contracts import subjects
-from contracts.budgets import BudgetRefused, Leases, Shrunk
+from contracts.budgets import MAX_WORKERS, BudgetRefused, Leases, Shrunk
 from contracts.wire.envelope import Malformed, decode, encode
 from sync_worker.budgets.bucket import Bucket, BucketMissing, Entry
 from sync_worker.budgets.governor import Governor
@@ -118,13 +118,14 @@ class Leasing:
         for attempt in range(1, TRIES + 1):
             began, now = time.monotonic(), await self._now()
             entry = self._marked(line, await self._bucket.read(key), now)
-            shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), self._refused[key])
+            refusals = dict(self._refused[key])
+            shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), refusals)
             told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
             budgets = {name: each.budget for name, each in line.slices.items()}
             leases, shares = renewed(told, self._worker, need, budgets, now)
             sequence = await self._bucket.write(key, leases, entry.sequence)
             if sequence is not None:
-                self._use(line, leases, shares, began + LEASE_SECONDS - MARGIN_SECONDS)
+                self._use(line, leases, shares, began + LEASE_SECONDS - MARGIN_SECONDS, refusals)
                 new = sequence <= len(self._nudges) and not any(need.held.values())
                 if new and leases.settled:  # a new bucket: no worker can have had a lease
                     await self._bucket.write(key, msgspec.structs.replace(leases, settled=0.0), sequence)
@@ -157,16 +158,25 @@ class Leasing:
             self._returning[line.exchange.key],
         )
 
-    def _use(self, line: Line, leases: Leases, shares: dict[str, Share], until: float) -> None:
+    def _use(
+        self,
+        line: Line,
+        leases: Leases,
+        shares: dict[str, Share],
+        until: float,
+        told: Mapping[str, Shrunk],
+    ) -> None:
         key = line.exchange.key
         self._returning[key], self._known[key] = False, leases
         # Another refusal may have come while this value was written.
-        written = {name: each.at for name, each in leases.shrunk.items()}
-        newer = {name: each for name, each in self._refused[key].items() if each.at > written.get(name, 0.0)}
+        newer = {name: each for name, each in self._refused[key].items() if told.get(name) is not each}
         self._refused[key] = newer
-        self._leased_until[key] = until
         self._governor.apply(key, shares, until)
-        self._say(key, "leased")
+        if self._worker in leases.workers:
+            self._leased_until[key] = until
+            self._say(key, "leased")
+        else:
+            self._say(key, "away", f"{MAX_WORKERS} workers share the address, and no more can.")
 
     def _unleased(self, key: str) -> bool:
         """Return whether this worker has long had no lease, so that it is no short outage."""
