@@ -1,5 +1,7 @@
 """A pause, a new key and the end of a master are those of its sub-accounts."""
 
+import asyncio
+
 import msgspec
 import pytest
 from uuid_utils.compat import uuid7
@@ -29,6 +31,7 @@ from tests.gateway.accounts.test_pause import events, paused, replaced
 from tests.gateway.accounts.test_reverify import said, settled
 from tests.gateway.conftest import opened
 from tests.system.test_sweeper import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("unpublished")
 STATES = "select state, id from credentials order by created_at, id"
@@ -89,6 +92,29 @@ async def test_turning_the_setting_off_deletes_the_sub_accounts_and_keeps_the_ke
     assert await run(database, "select 1 from sub_account_lists union all select 1 from sub_accounts") == []
     failed = "select count(*) from outbox where subject = 'butler.sync.failed.okx'"
     assert await run(database, failed) == [(1,)]
+
+
+async def test_a_key_of_its_own_that_comes_first_keeps_the_account(
+    pool: Pool, account: Account, deleting: Deleting, database: Postgres
+) -> None:
+    """The deletion that waits for it looks again, and takes no key that its user has just submitted."""
+    child = (await with_two(pool, account))["savings1"]
+    own = uuid7()
+    waits = "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock'"
+
+    async def waiting() -> bool:
+        return await run(database, waits) == [(True,)]
+
+    async with pool.transaction() as connection:
+        await credentials.insert_stand_in(connection, own, child.user_id, child.exchange)
+        await accounts.set_credential(connection, child.id, own)
+        off = asyncio.create_task(turned(pool, account, on=False, deleting=deleting))
+        await until(waiting)
+    await off
+
+    alive = "select id from accounts where deleted_at is null"
+    assert set(await run(database, alive)) == {(account.id,), (child.id,)}
+    assert await run(database, "select state from credentials where id = %s", own) == [("live",)]
 
 
 async def test_deleting_the_master_deletes_its_sub_accounts(

@@ -14,6 +14,7 @@ from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.order import Order, Turn, in_turn
 from sync_worker.budgets.refusals import refused_budget
 from sync_worker.budgets.shares import Share
+from sync_worker.budgets.sizes import MOST_PAUSE
 from sync_worker.budgets.tables import tables
 from sync_worker.errors import HeldBack
 from sync_worker.settings import Ceiling
@@ -150,6 +151,15 @@ async def test_an_unlimited_address_that_is_refused_pauses() -> None:
     with pytest.raises(HeldBack):
         async with made.call("okx", "asset_balances", 5.0):
             pytest.fail("a call was sent during a ban")
+
+
+def test_an_announcement_pauses_no_longer_than_an_exchange_may_ask() -> None:
+    """A worker that announces a day would else stop the others until they are restarted."""
+    governor = Governor(tables({}))
+
+    governor.pause("okx", "address", 86400.0)
+
+    assert governor.lines["okx"].slices["address"].paused_until < governor.clock() + MOST_PAUSE + 2.0
 
 
 async def test_weights_are_rows_of_an_entry() -> None:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from chassis.bus.connection import Bus
 from chassis.bus.inspection import nats_clock
 from chassis.bus.provision import create_streams
-from chassis.clocks import Clocks
+from chassis.clocks import NATS, Clocks
 from contracts import subjects
 from contracts.budgets import MAX_WORKERS, Lease, Leases
 from contracts.exchanges.okx import OKX
@@ -25,6 +25,7 @@ from deploy.local.nats import Nats
 from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.leasing import Leasing
 from sync_worker.budgets.line import Line
+from sync_worker.budgets.shares import LEASE_SECONDS
 from sync_worker.budgets.tables import tables
 from sync_worker.errors import HeldBack
 from sync_worker.settings import Ceiling
@@ -41,7 +42,8 @@ class Sharer:
 
     def __init__(self, bus: Bus, group: str) -> None:
         self.governor = Governor(tables({"okx": Ceiling(LIMIT, WINDOW)}), lambda: bus.connected)
-        timing = Timing(Clocks(), nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
+        self.clocks = Clocks()
+        timing = Timing(self.clocks, nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
         self.leasing = Leasing(bus, self.governor, group, timing.server_time)
         self.leasing.declare()
 
@@ -179,6 +181,21 @@ async def test_a_worker_too_many_gets_nothing_and_holds_no_other_back(
     assert sharer.limit == 0
     now = await stored(admin, group)
     assert (now.settled, len(now.workers)) == (1.0, MAX_WORKERS)
+
+
+async def test_a_worker_that_read_the_clock_before_it_was_set_reads_it_again(
+    share: Share, admin: Client, group: str
+) -> None:
+    """The leases of the others are later than its own clock allows: it neither cuts nor outlives them."""
+    first, second = await share(), await share()
+    await first.renew()
+    second.clocks.note(NATS, time.time() - 3600.0, time.monotonic())
+
+    await second.renew()
+
+    ends = [lease.ends for lease in (await stored(admin, group)).workers.values()]
+    assert len(ends) == 2
+    assert max(ends) - min(ends) < LEASE_SECONDS
 
 
 async def test_an_emptied_bucket_gives_no_worker_more(share: Share, admin: Client, group: str) -> None:

@@ -18,6 +18,7 @@ from sync_worker.budgets.line import Costs, Line, Waiting
 from sync_worker.budgets.order import TURN, Order
 from sync_worker.budgets.refusals import refused_budget
 from sync_worker.budgets.shares import Share
+from sync_worker.budgets.sizes import MOST_PAUSE
 from sync_worker.errors import HeldBack
 
 # A call needs some time itself after its wait.
@@ -121,7 +122,7 @@ class Governor:
         if line is None or (paused := line.slices.get(budget)) is None:
             return
         jitter = random.uniform(0.0, paused.budget.seconds / 4)  # noqa: S311 - jitter, no secret
-        paused.pause(seconds + jitter, self.clock())
+        paused.pause(min(seconds, MOST_PAUSE) + jitter, self.clock())
 
     def ended(self, line: Line, read: str, costs: Costs, error: BaseException | None) -> None:
         """Count the end of a call, and note if it was refused by a limit of our address."""

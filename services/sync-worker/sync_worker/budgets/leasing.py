@@ -21,7 +21,7 @@ from contracts.wire.envelope import Malformed, decode, encode
 from sync_worker.budgets.bucket import Bucket, BucketMissing, Entry
 from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.line import Line
-from sync_worker.budgets.shares import LEASE_SECONDS, MARGIN_SECONDS, Need, Share, alone, renewed
+from sync_worker.budgets.shares import LEASE_SECONDS, MARGIN_SECONDS, Need, Share, alone, believable, renewed
 from sync_worker.budgets.sizes import merged, refused
 
 # A lease is renewed three times in its life, and sooner while calls wait or a budget is shrunk.
@@ -36,8 +36,8 @@ SPREAD = 0.2
 # Within this time all workers with a lease renew it.
 SETTLED_SECONDS = EVERY_SECONDS * (1 + SPREAD) + 1.0
 
-# Returns the time of the NATS server; None while it is unknown.
-ServerTime = Callable[[], Awaitable[datetime | None]]
+# Returns the time of the NATS server, asked for anew if so told; None while it is unknown.
+ServerTime = Callable[[bool], Awaitable[datetime | None]]
 
 log = structlog.get_logger()
 
@@ -117,11 +117,14 @@ class Leasing:
         need = self._need(line)
         for attempt in range(1, TRIES + 1):
             began, now = time.monotonic(), await self._now()
-            entry = self._marked(line, await self._bucket.read(key), now)
+            budgets = {name: each.budget for name, each in line.slices.items()}
+            read = await self._bucket.read(key)
+            if believable(read.leases, budgets, now) != read.leases:  # the server's clock may have been set
+                now = await self._now(anew=True)
+            entry = self._marked(line, read, now)
             refusals = dict(self._refused[key])
             shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), refusals)
             told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
-            budgets = {name: each.budget for name, each in line.slices.items()}
             leases, shares = renewed(told, self._worker, need, budgets, now)
             sequence = await self._bucket.write(key, leases, entry.sequence)
             if sequence is not None:
@@ -225,14 +228,17 @@ class Leasing:
     def _nudge(self, exchange: str) -> None:
         self._nudges[exchange].set()
 
-    async def _now(self) -> float:
-        now = await self._server_time()
+    async def _now(self, *, anew: bool = False) -> float:
+        now = await self._server_time(anew)
         if now is None:
             raise BusUnavailable("The server's time is not known.")
         return now.timestamp()
 
     async def _answers(self) -> bool:
-        return await self._bus.ready() and await self._server_time() is not None
+        with suppress(BusUnavailable):
+            await self._now()
+            return await self._bus.ready()
+        return False
 
     def _say(self, exchange: str, state: str, reason: str = "") -> None:
         """Log and show whether this worker has a lease."""

@@ -85,7 +85,9 @@ def believable(leases: Leases, budgets: Mapping[str, Budget], now: float) -> Lea
     """Return the leases with no time later than a worker could write by this clock.
 
     Later ones are left from before the clock was set back, or not from a worker, and would hold for so long.
+    Workers read the clock a bit differently.
     """
+    now += MARGIN_SECONDS
     ends, longest = now + LEASE_SECONDS, max((each.seconds for each in budgets.values()), default=0.0)
     replace = msgspec.structs.replace
     return Leases(
