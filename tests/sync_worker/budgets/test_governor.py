@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from functools import partial
 
 import msgspec
 import pytest
@@ -60,12 +61,30 @@ async def test_what_can_not_be_sent_in_time_is_not_sent() -> None:
         async with made.call("okx", READ, 5.0):
             pytest.fail("a call exceeded the budget")
     with pytest.raises(HeldBack):
-        made.require("okx", [READ] * 5, 20.0)
+        await made.require("okx", [READ] * 5, 20.0)
 
     assert time.monotonic() - began < 1
     assert caught.value.code == Code.RATE_LIMITED
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 5
+
+
+async def test_a_batch_that_its_part_is_too_small_for_asks_for_a_larger_one() -> None:
+    """Else no worker of many without work could begin a sync, though nobody uses the address."""
+    made, wanted = governed(40, 2.0), list[int]()
+    part = made.lines["okx"].slices["address"]
+
+    def leased(_exchange: str) -> None:
+        wanted.append(part.wants(made.clock()))
+        give = partial(made.apply, "okx", {"address": Share(14, 40)}, math.inf)
+        asyncio.get_running_loop().call_soon(give)
+
+    made.apply("okx", {"address": Share(1, 40)}, math.inf)
+    made.on_shortage = leased
+
+    await made.require("okx", [READ] * 14, 20.0)
+
+    assert wanted == [14]
 
 
 async def test_a_call_that_is_given_up_takes_no_place_for_ever() -> None:

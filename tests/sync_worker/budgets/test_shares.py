@@ -206,3 +206,15 @@ def test_more_workers_than_places_have_them_in_turn() -> None:
         pool.now += 1.0
 
     assert had == set("abcde")
+
+
+def test_many_workers_without_work_leave_most_to_one_with_work() -> None:
+    """The bits that each keeps for its first call are never all that there is."""
+    pool = Pool(40)
+    for wants in (1, 0, 0):
+        for number in range(39):
+            pool.renew(f"idle{number}", wants, in_use=False)
+        pool.renew("busy", 14)
+        pool.now += 4.0
+
+    assert pool.limit["busy"] == 14

@@ -25,6 +25,8 @@ from sync_worker.errors import HeldBack
 CALL_SECONDS = 0.9
 # Without a time from the exchange, or an estimate, a try comes back after about this long.
 AGAIN_SECONDS = 2.0
+# A worker that asks for another lease has it within this time, if the bus answers.
+LEASE_SECONDS = 1.5
 # Our own queue may shorten, so a request comes back to look sooner than the longest estimates.
 LONGEST_SECONDS = 20.0
 
@@ -53,16 +55,18 @@ class Governor:
         self._reaches_bus = reaches_bus
         self._begun: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._applied: dict[str, asyncio.Event] = {}
 
     def call(self, exchange: str, read: str, seconds: float) -> "Call":
         """Return a context for one call, which begins when the budgets allow it and ends within seconds."""
         return Call(self, exchange, read, seconds)
 
-    def require(self, exchange: str, reads: Sequence[str], seconds: float) -> None:
+    async def require(self, exchange: str, reads: Sequence[str], seconds: float) -> None:
         """Raise HeldBack if these reads could not all begin in time, before any of them is signed."""
         line = self.lines.get(exchange)
         if line is None:
             return
+        await self._grow(line, line.together(reads), seconds)
         estimate = line.estimate(line.together(reads), TURN.get().order, self.clock())
         if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(exchange, TURN.get().order, estimate)
@@ -74,11 +78,12 @@ class Governor:
             raise held_back(key, turn.order, AGAIN_SECONDS)
         if line.begins_now(costs, turn.order, now):
             return
+        await self._grow(line, costs, seconds)
         estimate = line.estimate(costs, turn.order, now)
         if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(key, turn.order, estimate)
         try:
-            async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS)):
+            async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS - (self.clock() - now))):
                 await self._turn_of(line, line.join(turn, costs, now))
         except TimeoutError:
             raise held_back(key, turn.order, AGAIN_SECONDS) from None
@@ -114,6 +119,8 @@ class Governor:
     def apply(self, exchange: str, shares: Mapping[str, Share], valid_until: float) -> None:
         """Use the shares of a lease until its end by the monotonic clock."""
         self.lines[exchange].apply(shares, valid_until, self.clock())
+        if (applied := self._applied.pop(exchange, None)) is not None:
+            applied.set()
         self.look(exchange)
 
     def pause(self, exchange: str, budget: str, seconds: float) -> None:
@@ -137,6 +144,20 @@ class Governor:
             self.on_refusal(key, budget, error.retry_after, used)
         if line.is_short:
             self.look(key)
+
+    async def _grow(self, line: Line, costs: Costs, seconds: float) -> None:
+        """Wait for the next lease if calls could not begin in time with this one, and another has more.
+
+        The part of a worker without work may be too small to begin any sync, and grows only if it says so.
+        """
+        now, key = self.clock(), line.exchange.key
+        in_time = line.estimate(costs, TURN.get().order, now) <= max(0.0, seconds - CALL_SECONDS)
+        if in_time or not line.want(costs, now):
+            return
+        applied = self._applied.setdefault(key, asyncio.Event())
+        self.on_shortage(key)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(applied.wait(), min(LEASE_SECONDS, seconds))
 
     async def _turn_of(self, line: Line, waiting: Waiting) -> None:
         """Wait until the turn of a call that has joined its line."""

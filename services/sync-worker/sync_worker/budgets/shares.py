@@ -119,9 +119,10 @@ def _wants(others: Mapping[str, Lease], key: str, now: float) -> dict[str, int]:
 def _target(size: int, worker: str, wants: Mapping[str, int], now: float) -> int:
     """Return the fair part of a worker among all; each gets a bit, so that its first call need not wait.
 
-    More workers than places have them in turn, in an order that changes with each lease.
+    All of these bits are at most half of the size, so that the other half goes where work is. More workers
+    than places have them in turn, in an order that changes with each lease.
     """
-    least = min(-(-size // IDLE_SHARE), size // len(wants))
+    least = min(-(-size // IDLE_SHARE), size // (2 * len(wants)))
     turn = now // LEASE_SECONDS if len(wants) > size else 0.0
     names = {name: f"{crc32(f'{turn}{name}'.encode()):08x}{name}" if turn else name for name in wants}
     return fair(size, {names[name]: max(want, least) for name, want in wants.items()})[names[worker]]
