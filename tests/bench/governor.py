@@ -47,7 +47,7 @@ async def _syncs(made: Governor) -> float:
     """Return the CPU seconds of syncs whose calls take no time."""
     began = time.process_time()
     for _ in range(SYNCS):
-        made.require("okx", READS, 20.0)
+        await made.require("okx", READS, 20.0)
         for read in READS:
             async with made.call("okx", read, 10.0):
                 pass

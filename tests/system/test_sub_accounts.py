@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.conformance.simulated import Admin
-from tests.system.person import Person
+from tests.system.person import Person, credentials
 from tests.waiting import until
 
 MASTER = {"USDT": Decimal("100.5"), "BTC": Decimal("0.25")}
@@ -95,6 +95,8 @@ async def test_a_sub_account_of_a_master_has_no_key_to_replace(person: Person) -
     await synced(person, master["id"])
     child = (await accounts_of(person))["trading2"]
 
+    kept = await person.put(f"/accounts/{master['id']}/credentials", {"credentials": credentials("master")})
+    assert kept["sub_accounts"]["whole"]
     response = await person.client.delete(f"/accounts/{child['id']}")
     body = {"credentials": {"api_key": "k", "api_secret": "s" * 32, "passphrase": "p"}}
     replaced = await person.put(f"/accounts/{child['id']}/credentials", body, 409)

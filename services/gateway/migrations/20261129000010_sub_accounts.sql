@@ -29,7 +29,7 @@ grant select, insert, update, delete on sub_account_lists, sub_accounts to butle
 
 -- Triggers, because a gateway of the version before deletes accounts and replaces credentials without knowing these tables.
 -- A sub-account with a key of its own is connected directly, and its other wallets are no longer out of reach. A new key of a parent ends
--- the stops of its sub-accounts.
+-- the stops of its sub-accounts, and is read at its own region and with its own rights; they are locked in the order of the recorder.
 create function relate_accounts() returns trigger language plpgsql as $$
 begin
     if new.deleted_at is not null then
@@ -42,6 +42,9 @@ begin
             delete from account_wallets where account_id = new.id and as_of is null and error_code = 'needs_own_key';
             delete from account_pauses where account_id = new.id and credential_id <> new.credential_id;
         end if;
+        perform from accounts where id in (select account_id from sub_accounts where parent_id = new.id) order by id for no key update;
+        update accounts set region = new.region, permissions = new.permissions, ip_bound = new.ip_bound, api_key_hint = new.api_key_hint
+        where id in (select account_id from sub_accounts where parent_id = new.id);
         update schedule set failures = 0, stopped = null,
             next_at = case when interval_seconds is not null then now() + interval '1 minute' * (0.9 + 0.2 * random()) end
         where account_id in (select account_id from sub_accounts where parent_id = new.id) and (failures > 0 or stopped is not null);
@@ -72,9 +75,25 @@ $$;
 create trigger sub_accounts_paused after insert or delete or update of credential_id, reason, rights, paused_at, destroyed_at on account_pauses
     for each row execute function pause_sub_accounts();
 
+-- A gateway of the version before asks for a sub-account with its stand-in, which the vault does not hold. That stops no schedule: the
+-- account is due again as after any failure, and the present gateways read it then.
+create function keep_sub_account_scheduled() returns trigger language plpgsql as $$
+begin
+    if exists (select from sub_accounts where account_id = new.account_id) then
+        new.stopped = null;
+        new.failures = old.failures + 1;
+        new.next_at = now() + interval '1 second' * least(new.interval_seconds * 2 ^ least(new.failures, 16), 86400);
+    end if;
+    return new;
+end
+$$;
+create trigger sub_account_kept before update of stopped on schedule for each row
+    when (new.stopped = 'credential_missing') execute function keep_sub_account_scheduled();
+
 -- migrate:down
 
+drop trigger sub_account_kept on schedule;
 drop trigger sub_accounts_paused on account_pauses;
 drop trigger accounts_related on accounts;
-drop function pause_sub_accounts, relate_accounts;
+drop function pause_sub_accounts, relate_accounts, keep_sub_account_scheduled;
 drop table sub_accounts, sub_account_lists;

@@ -69,9 +69,12 @@ class Timing:
             return Left((request.deadline - now).total_seconds())
         return Left(published_with - max(0.0, age))
 
-    async def server_time(self) -> datetime | None:
-        """Return the server's time, asked for if the last reading is too old; None if it is silent."""
-        if self._clocks.time_of(NATS) is None:
+    async def server_time(self, anew: bool = False) -> datetime | None:  # noqa: FBT001, FBT002 - of a port
+        """Return the server's time; None if it is silent.
+
+        Asks for it if the last reading is too old, or `anew`.
+        """
+        if anew or self._clocks.time_of(NATS) is None:
             await self._clocks.measure(NATS, self._server)
         return self._clocks.time_of(NATS)
 

@@ -38,7 +38,7 @@ from tests.gateway.accounts.listing import (
     with_two,
 )
 from tests.gateway.accounts.submitting import Scene
-from tests.gateway.accounts.test_pause import paused
+from tests.gateway.accounts.test_pause import TRADING, events, paused
 from tests.gateway.conftest import opened
 from tests.gateway.syncs.test_open import TERMS
 from tests.gateway.syncs.test_open import opened as requested
@@ -215,6 +215,23 @@ async def test_a_key_of_its_own_takes_the_account_of_a_sub_account_over(
     again = await listed(pool, account, SubAccountList((ONE, TWO)))
     assert set(again) == {"savings1", "trading2"}
     assert again["savings1"].id != own.id
+
+
+async def test_a_key_of_its_own_ends_the_pause_of_a_sub_account_and_says_so(
+    scene: Scene, pool: Pool, account: Account, database: Postgres
+) -> None:
+    """Subscribers hear that it goes on, and the audit names the account that got the key."""
+    child = (await with_two(pool, account))["savings1"]
+    await recorded(pool, outcome(await opened(pool, account), wallets("trading"), TRADING))
+    assert await paused(pool, child) is not None
+    scene.others.verified = Verified("11", "1", ("read_only",), ())
+
+    await connect(scene.intake, scene.submission(account.user_id), "mine")
+
+    assert await paused(pool, child) is None
+    assert [each["account_id"] for each in await events(database, "resumed")] == [str(child.id)]
+    connected = "select subject from audit where action = 'account_connected' and detail ? 'credential_id'"
+    assert await run(database, connected) == [(child.id,)]
 
 
 async def test_a_list_and_a_key_at_once_make_one_account(

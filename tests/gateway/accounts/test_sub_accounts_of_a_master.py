@@ -1,7 +1,10 @@
 """A pause, a new key and the end of a master are those of its sub-accounts."""
 
+import asyncio
+
 import msgspec
 import pytest
+from uuid_utils.compat import uuid7
 
 from contracts.exchanges.okx import OKX
 from contracts.syncs import Rights, Status
@@ -12,7 +15,7 @@ from gateway.accounts.look import require_own_key
 from gateway.accounts.pause import resume
 from gateway.errors import OfMaster
 from gateway.rows.accounts import Account
-from gateway.store import accounts, users
+from gateway.store import accounts, credentials, users
 from gateway.store.pool import Pool
 from tests.gateway.accounts.listing import (
     ONE,
@@ -28,6 +31,7 @@ from tests.gateway.accounts.test_pause import events, paused, replaced
 from tests.gateway.accounts.test_reverify import said, settled
 from tests.gateway.conftest import opened
 from tests.system.test_sweeper import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("unpublished")
 STATES = "select state, id from credentials order by created_at, id"
@@ -90,6 +94,29 @@ async def test_turning_the_setting_off_deletes_the_sub_accounts_and_keeps_the_ke
     assert await run(database, failed) == [(1,)]
 
 
+async def test_a_key_of_its_own_that_comes_first_keeps_the_account(
+    pool: Pool, account: Account, deleting: Deleting, database: Postgres
+) -> None:
+    """The deletion that waits for it looks again, and takes no key that its user has just submitted."""
+    child = (await with_two(pool, account))["savings1"]
+    own = uuid7()
+    waits = "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock'"
+
+    async def waiting() -> bool:
+        return await run(database, waits) == [(True,)]
+
+    async with pool.transaction() as connection:
+        await credentials.insert_stand_in(connection, own, child.user_id, child.exchange)
+        await accounts.set_credential(connection, child.id, own)
+        off = asyncio.create_task(turned(pool, account, on=False, deleting=deleting))
+        await until(waiting)
+    await off
+
+    alive = "select id from accounts where deleted_at is null"
+    assert set(await run(database, alive)) == {(account.id,), (child.id,)}
+    assert await run(database, "select state from credentials where id = %s", own) == [("live",)]
+
+
 async def test_deleting_the_master_deletes_its_sub_accounts(
     pool: Pool, account: Account, deleting: Deleting, database: Postgres
 ) -> None:
@@ -142,6 +169,38 @@ async def test_a_new_key_of_the_master_ends_the_stops_of_its_sub_accounts(
 
     going = "select stopped is null and next_at is not null from schedule where account_id = %s"
     assert await run(database, going, child.id) == [(True,)]
+
+
+async def test_sub_accounts_are_read_where_the_new_key_of_the_master_is(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """A replacement may correct the region; the rights and the hint that they show are those of that key."""
+    await with_two(pool, account)
+    now = msgspec.structs.replace(account, region="us", api_key_hint="new", credential_id=uuid7())
+    async with pool.transaction() as connection:
+        assert now.credential_id is not None
+        await credentials.insert_stand_in(connection, now.credential_id, now.user_id, now.exchange)
+        await accounts.replace_credential(connection, now)
+
+    shown = "select distinct region, api_key_hint from accounts"
+    assert await run(database, shown) == [("us", "new")]
+
+
+async def test_a_stand_in_that_the_vault_lacks_stops_no_sub_account(
+    pool: Pool, account: Account, database: Postgres
+) -> None:
+    """A gateway of the release before opens a sync with it, and stops the schedule; the next sync is due."""
+    child = (await with_two(pool, account))["savings1"]
+    stop = "update schedule set stopped = 'credential_missing', next_at = null where account_id = %s"
+
+    await run(database, stop, child.id)
+    await run(database, stop, account.id)
+
+    kept = "select stopped, failures, next_at between now() + '1 hour' and now() + '1 day' from schedule"
+    assert await run(database, f"{kept} where account_id = %s", child.id) == [(None, 1, True)]
+    assert await run(database, f"{kept} where account_id = %s", account.id) == [
+        ("credential_missing", 0, None)
+    ]
 
 
 async def test_a_gateway_of_the_release_before_neither_reads_nor_destroys_with_the_masters_key(

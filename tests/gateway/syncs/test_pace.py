@@ -76,16 +76,31 @@ def test_a_fault_of_an_earlier_key_or_of_a_paused_account_stops_nothing() -> Non
 def test_a_sync_that_a_closed_exchange_refused_is_due_when_that_ends(
     seconds: float, interval: int, failures: int
 ) -> None:
-    """Never earlier, spread over a tenth of the interval, in a day at most; no failure is counted."""
+    """Never earlier, in a day at most, spread over a tenth of the interval, doubled by each failure."""
     result = Result(Status.FAILED, Code.RATE_LIMITED, scheduled=True, of_key=True, retry_after=seconds)
+    spread_over = interval / 10 * 2**failures
 
     move = moved(pace(failures, interval=interval), result)
 
     assert move is not None
     assert move.wait is not None
-    assert (move.failures, move.stopped, move.sooner) == (failures, None, False)
-    assert min(seconds, LONGEST_SECONDS) <= move.wait <= min(seconds + interval / 10, LONGEST_SECONDS)
-    assert moved(pace(interval=None), result) == Move(ID, 0, None, None)
+    assert (move.failures, move.stopped, move.sooner) == (failures + 1, None, False)
+    assert min(seconds, LONGEST_SECONDS) <= move.wait <= min(seconds + spread_over, LONGEST_SECONDS)
+    assert moved(pace(interval=None), result) == Move(ID, 1, None, None)
+
+
+def test_an_exchange_that_names_a_short_time_again_and_again_is_asked_less_often() -> None:
+    """Else an overloaded exchange, or our own limit, gets more syncs from the schedule than in good times."""
+    before, waits = pace(), list[float]()
+    for _ in range(12):
+        result = Result(Status.FAILED, Code.RATE_LIMITED, scheduled=True, of_key=True, retry_after=1.0)
+        move = moved(before, result)
+        assert move is not None
+        assert move.wait is not None
+        before = pace(move.failures)
+        waits.append(move.wait)
+
+    assert sum(waits) / len(waits) > HOUR
 
 
 def test_failed_syncs_of_a_person_do_not_slow_the_schedule() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from functools import partial
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.order import Order, Turn, in_turn
 from sync_worker.budgets.refusals import refused_budget
 from sync_worker.budgets.shares import Share
+from sync_worker.budgets.sizes import MOST_PAUSE
 from sync_worker.budgets.tables import tables
 from sync_worker.errors import HeldBack
 from sync_worker.settings import Ceiling
@@ -59,12 +61,30 @@ async def test_what_can_not_be_sent_in_time_is_not_sent() -> None:
         async with made.call("okx", READ, 5.0):
             pytest.fail("a call exceeded the budget")
     with pytest.raises(HeldBack):
-        made.require("okx", [READ] * 5, 20.0)
+        await made.require("okx", [READ] * 5, 20.0)
 
     assert time.monotonic() - began < 1
     assert caught.value.code == Code.RATE_LIMITED
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 5
+
+
+async def test_a_batch_that_its_part_is_too_small_for_asks_for_a_larger_one() -> None:
+    """Else no worker of many without work could begin a sync, though nobody uses the address."""
+    made, wanted = governed(40, 2.0), list[int]()
+    part = made.lines["okx"].slices["address"]
+
+    def leased(_exchange: str) -> None:
+        wanted.append(part.wants(made.clock()))
+        give = partial(made.apply, "okx", {"address": Share(14, 40)}, math.inf)
+        asyncio.get_running_loop().call_soon(give)
+
+    made.apply("okx", {"address": Share(1, 40)}, math.inf)
+    made.on_shortage = leased
+
+    await made.require("okx", [READ] * 14, 20.0)
+
+    assert wanted == [14]
 
 
 async def test_a_call_that_is_given_up_takes_no_place_for_ever() -> None:
@@ -152,6 +172,15 @@ async def test_an_unlimited_address_that_is_refused_pauses() -> None:
             pytest.fail("a call was sent during a ban")
 
 
+def test_an_announcement_pauses_no_longer_than_an_exchange_may_ask() -> None:
+    """A worker that announces a day would else stop the others until they are restarted."""
+    governor = Governor(tables({}))
+
+    governor.pause("okx", "address", 86400.0)
+
+    assert governor.lines["okx"].slices["address"].paused_until < governor.clock() + MOST_PAUSE + 2.0
+
+
 async def test_weights_are_rows_of_an_entry() -> None:
     """A read takes its weight, another the default of 1 and one of its own budget; a reported number wins."""
     made = Governor({"weighed": (WEIGHED, {each.key: each for each in WEIGHED.budgets})})
@@ -175,7 +204,7 @@ async def test_work_that_a_ban_holds_back_comes_again_at_its_end() -> None:
     made.pause("okx", "address", 600.0)
 
     with pytest.raises(HeldBack) as batch:
-        made.require("okx", [READ], 20.0)
+        await made.require("okx", [READ], 20.0)
     with pytest.raises(HeldBack) as call:
         async with made.call("okx", READ, 20.0):
             pytest.fail("a call was sent in a ban")

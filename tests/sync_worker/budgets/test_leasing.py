@@ -1,6 +1,7 @@
 """Workers lease their parts of a budget in a bucket of a real bus, whatever happens to the bucket."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -13,9 +14,9 @@ from nats.aio.client import Client
 from chassis.bus.connection import Bus
 from chassis.bus.inspection import nats_clock
 from chassis.bus.provision import create_streams
-from chassis.clocks import Clocks
+from chassis.clocks import NATS, Clocks
 from contracts import subjects
-from contracts.budgets import Leases
+from contracts.budgets import MAX_WORKERS, Lease, Leases
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.streams import BUDGETS
@@ -24,6 +25,7 @@ from deploy.local.nats import Nats
 from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.leasing import Leasing
 from sync_worker.budgets.line import Line
+from sync_worker.budgets.shares import LEASE_SECONDS
 from sync_worker.budgets.tables import tables
 from sync_worker.errors import HeldBack
 from sync_worker.settings import Ceiling
@@ -40,7 +42,8 @@ class Sharer:
 
     def __init__(self, bus: Bus, group: str) -> None:
         self.governor = Governor(tables({"okx": Ceiling(LIMIT, WINDOW)}), lambda: bus.connected)
-        timing = Timing(Clocks(), nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
+        self.clocks = Clocks()
+        timing = Timing(self.clocks, nats_clock(bus, SYNC_WORKER_CONSUMERS[0]))
         self.leasing = Leasing(bus, self.governor, group, timing.server_time)
         self.leasing.declare()
 
@@ -162,6 +165,37 @@ async def test_a_refusal_pauses_all_workers_at_once(share: Share, admin: Client,
     await third.renew()
     assert first.limit + second.limit + third.limit <= LIMIT // 2
     assert third.line.slices[ALL].paused_until > third.governor.clock() + 15
+
+
+async def test_a_worker_too_many_gets_nothing_and_holds_no_other_back(
+    share: Share, admin: Client, group: str
+) -> None:
+    """It has no lease to miss, so it does not take the bucket for lost each time."""
+    full = Leases({f"w{number}": Lease(time.time() + 60.0) for number in range(MAX_WORKERS)}, settled=1.0)
+    await admin.jetstream().publish(subjects.budgets(group, "okx"), msgspec.json.encode(full))
+    sharer = await share()
+
+    for _ in range(2):
+        await sharer.renew()
+
+    assert sharer.limit == 0
+    now = await stored(admin, group)
+    assert (now.settled, len(now.workers)) == (1.0, MAX_WORKERS)
+
+
+async def test_a_worker_that_read_the_clock_before_it_was_set_reads_it_again(
+    share: Share, admin: Client, group: str
+) -> None:
+    """The leases of the others are later than its own clock allows: it neither cuts nor outlives them."""
+    first, second = await share(), await share()
+    await first.renew()
+    second.clocks.note(NATS, time.time() - 3600.0, time.monotonic())
+
+    await second.renew()
+
+    ends = [lease.ends for lease in (await stored(admin, group)).workers.values()]
+    assert len(ends) == 2
+    assert max(ends) - min(ends) < LEASE_SECONDS
 
 
 async def test_an_emptied_bucket_gives_no_worker_more(share: Share, admin: Client, group: str) -> None:

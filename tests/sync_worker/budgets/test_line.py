@@ -151,6 +151,18 @@ def test_a_call_waits_only_for_its_own_budgets() -> None:
     assert line.admit(0.0)[0] == [clock]
 
 
+def test_a_schedule_that_always_waits_keeps_no_prices_away() -> None:
+    """Each price is for all accounts, and would be old, and at last unknown."""
+    line = line_of(2)
+    for _ in range(20):
+        line.join(Turn(Order.SCHEDULED), line.costs(READ), 0.0)
+    price = line.join(Turn(Order.PRICES), line.costs(READ), 0.0)
+
+    admitted, _ = line.admit(0.0)
+
+    assert admitted == [price]
+
+
 def test_without_a_lease_no_call_of_a_limited_budget_begins() -> None:
     """The part of a worker that no other can hear of ends with its lease."""
     line = line_of(40)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.budgets import Lease, Leases
+from contracts.budgets import Lease, Leases, Shrunk
 from contracts.exchanges.types import Budget
 from sync_worker.budgets.shares import IDLE_SHARE, LEASE_SECONDS, Need, alone, fair, renewed
-from sync_worker.budgets.sizes import refused
+from sync_worker.budgets.sizes import MOST_PAUSE, refused
 
 WINDOW = 2.0
 NOW = 1_000_000.0
@@ -178,3 +178,43 @@ def test_a_worker_that_knows_no_other_uses_a_small_part() -> None:
     assert alone(budget_of(40))["all"].places == 5
     assert alone(budget_of(1))["all"].places == 1
     assert alone(budget_of(0))["all"].places is None
+
+
+def test_times_that_no_worker_can_have_written_end_as_a_lease_does() -> None:
+    """The server's clock was set back, or the value is not a worker's: it stops no calls for ever."""
+    later = NOW * 1000
+    foreign = Lease(later, {"all": 40}, {"all": 40})
+    pool = Pool(40, leases=Leases({"x": foreign}, {"all": Shrunk(1, later, later)}, later))
+    pool.renew("a", 1000)
+    assert pool.limit["a"] == 0
+
+    pool.now += MOST_PAUSE + 20 * LEASE_SECONDS
+    pool.renew("a", 1000)
+
+    assert pool.limit["a"] == 40
+    assert (pool.leases.shrunk, set(pool.leases.workers)) == ({}, {"a"})
+
+
+def test_more_workers_than_places_have_them_in_turn() -> None:
+    """Else those with the last names would call for ever, and the others never."""
+    pool, had = Pool(2), set[str]()
+    for _ in range(200):
+        for worker in "abcde":
+            pool.renew(worker, 10)
+            had |= {worker} if pool.limit[worker] else set()
+        assert pool.usable <= 2
+        pool.now += 1.0
+
+    assert had == set("abcde")
+
+
+def test_many_workers_without_work_leave_most_to_one_with_work() -> None:
+    """The bits that each keeps for its first call are never all that there is."""
+    pool = Pool(40)
+    for wants in (1, 0, 0):
+        for number in range(39):
+            pool.renew(f"idle{number}", wants, in_use=False)
+        pool.renew("busy", 14)
+        pool.now += 4.0
+
+    assert pool.limit["busy"] == 14

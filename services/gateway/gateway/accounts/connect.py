@@ -12,6 +12,7 @@ from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
 from gateway.accounts.credentials import api_key_hint
 from gateway.accounts.intake import Accepted, Intake
 from gateway.accounts.names import checked_name
+from gateway.accounts.pause import resume
 from gateway.accounts.pending import Submission
 from gateway.advice import Advice
 from gateway.errors import AccountExists, NotSignedIn, TooManyAccounts, TooSlow
@@ -63,7 +64,7 @@ async def _insert(connection: Connection, account: Account, credential_id: UUID,
         stored = await _taken_over(connection, account)
     await set_live(connection, credential_id, advice)
     await audit.record(
-        connection, Action.ACCOUNT_CONNECTED, account.user_id, account.id, credential_id=str(credential_id)
+        connection, Action.ACCOUNT_CONNECTED, account.user_id, stored.id, credential_id=str(credential_id)
     )
     return stored
 
@@ -80,9 +81,8 @@ async def _taken_over(connection: Connection, account: Account) -> Account:
     child = None if held is None else await sub_accounts.find_child(connection, held.id)
     if held is None or held.credential_id is None or child is None:
         raise await _duplicate(connection, account)
-    own = msgspec.structs.replace(account, id=held.id)
-    stored = await accounts.take_over(connection, own)
-    await pauses.end(connection, held.id)
+    await resume(connection, held)
+    stored = await accounts.take_over(connection, msgspec.structs.replace(account, id=held.id))
     await credentials.delete_stand_in(connection, held.credential_id)
     return stored
 

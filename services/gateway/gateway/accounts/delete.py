@@ -61,9 +61,7 @@ class Deleting:
     async def drop_sub_accounts(self, connection: Connection, parent_id: UUID) -> None:
         """Delete the accounts of the sub-accounts of a locked account; the caller wakes this afterwards."""
         for child in await sub_accounts.list_children(connection, parent_id):
-            account = await accounts.lock_account(connection, child.account_id)
-            if account is not None and account.credential_id is not None:
-                await _take_away(connection, account, self._key)
+            await self._drop(connection, child.account_id)
 
     def wake(self) -> None:
         """Publish the outcomes and destroy the secrets of what was deleted."""
@@ -112,11 +110,17 @@ class Deleting:
         async with self._pool.transaction() as connection:
             orphans = await sub_accounts.list_orphans(connection, USERS_AT_ONCE)
             for account_id in orphans:
-                account = await accounts.lock_account(connection, account_id)
-                if account is not None and account.credential_id is not None:
-                    await _take_away(connection, account, self._key)
+                await self._drop(connection, account_id)
         if orphans:
             self.wake()
+
+    async def _drop(self, connection: Connection, account_id: UUID) -> None:
+        """Delete the account of a sub-account, unless it got a key of its own before it was locked."""
+        account = await accounts.lock_account(connection, account_id)
+        if account is None or account.credential_id is None:
+            return
+        if await sub_accounts.find_child(connection, account_id) is not None:
+            await _take_away(connection, account, self._key)
 
     async def _empty_or_later(self, user_id: UUID) -> bool:
         """Delete the data of a deleted user; False if that failed, and the sweep must try it again."""

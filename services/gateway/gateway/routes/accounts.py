@@ -224,8 +224,9 @@ async def _shown(
 ) -> Response[AccountView]:
     account = accepted.account
     schedule = (await look.find_schedules(pool, [account.id])).get(account.id)
-    beside = await _beside(pool, account)
-    view = account_view(account, egress, notes=notes, schedule=schedule, beside=beside)
+    beside, related = await _beside(pool, account), await look.find_relations(pool, [account.id])
+    relations = related.get(account.id)
+    view = account_view(account, egress, notes=notes, schedule=schedule, beside=beside, relations=relations)
     return Response(view, headers=rate_limit_fields(accepted.allowances))
 
 

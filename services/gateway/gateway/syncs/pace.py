@@ -53,8 +53,8 @@ def moved(pace: Pace, result: Result) -> Move | None:
 
     A fault that only another key repairs stops it. After one that the user repairs otherwise, a scheduled
     sync waits a day. Where the exchange is closed or limits us, it waits until the time that is known for the
-    end of that. Any other failure of one doubles the wait, up to a day. A sync that read something, whoever
-    asked for it, ends all of these.
+    end of that, and a bit that doubles with each further failure. Any other failure of one doubles the wait,
+    up to a day. A sync that read something, whoever asked for it, ends all of these.
     """
     if result.status is not Status.FAILED:
         if not pace.failures and pace.stopped is None:
@@ -65,7 +65,7 @@ def moved(pace: Pace, result: Result) -> Move | None:
     if not result.scheduled or pace.stopped:
         return None
     if result.retry_after is not None:
-        return Move(pace.account_id, pace.failures, None, _after(pace, result.retry_after))
+        return Move(pace.account_id, pace.failures + 1, None, _after(pace, result.retry_after))
     failures = MOST_DOUBLINGS if result.code in WITH_THIS_KEY else pace.failures + 1
     return Move(pace.account_id, pace.failures + 1, None, _wait(pace, failures))
 
@@ -77,11 +77,14 @@ def needs_another_key(code: CodeText) -> bool:
 
 
 def _after(pace: Pace, seconds: float) -> float | None:
-    """Return a wait of at least so many seconds; accounts that wait for one exchange are spread out."""
+    """Return a wait of at least so many seconds; accounts that wait for one exchange are spread out.
+
+    They are spread further with each failure, because a time that an overloaded exchange names is too short.
+    """
     if pace.interval_seconds is None:
         return None
-    later = random.uniform(0, JITTER * pace.interval_seconds)  # noqa: S311 - jitter, no secret
-    return min(seconds + later, LONGEST_SECONDS)
+    widest = JITTER * pace.interval_seconds * 2 ** min(pace.failures, MOST_DOUBLINGS)
+    return min(seconds + random.uniform(0, widest), LONGEST_SECONDS)  # noqa: S311 - jitter, no secret
 
 
 def _wait(pace: Pace, failures: int) -> float | None:

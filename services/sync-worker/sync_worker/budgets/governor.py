@@ -20,12 +20,15 @@ from sync_worker.budgets.line import Costs, Line, Waiting
 from sync_worker.budgets.order import TURN, Order
 from sync_worker.budgets.refusals import refused_budget
 from sync_worker.budgets.shares import Share
+from sync_worker.budgets.sizes import MOST_PAUSE
 from sync_worker.errors import HeldBack
 
 # A call needs some time itself after its wait.
 CALL_SECONDS = 0.9
 # Without a time from the exchange, or an estimate, a try comes back after about this long.
 AGAIN_SECONDS = 2.0
+# A worker that asks for another lease has it within this time, if the bus answers.
+LEASE_SECONDS = 1.5
 # Our own queue may shorten, so a request comes back to look sooner than the longest estimates.
 LONGEST_SECONDS = 20.0
 
@@ -57,16 +60,18 @@ class Governor:
         self._reaches_bus = reaches_bus
         self._begun: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._applied: dict[str, asyncio.Event] = {}
 
     def call(self, exchange: str, read: str, seconds: float) -> "Call":
         """Return a context for one call, which begins when the budgets allow it and ends within seconds."""
         return Call(self, exchange, read, seconds)
 
-    def require(self, exchange: str, reads: Sequence[str], seconds: float) -> None:
+    async def require(self, exchange: str, reads: Sequence[str], seconds: float) -> None:
         """Raise HeldBack if these reads could not all begin in time, before any of them is signed."""
         line = self.lines.get(exchange)
         if line is None:
             return
+        await self._grow(line, line.together(reads), seconds)
         costs, now = line.together(reads), self.clock()
         estimate = line.estimate(costs, TURN.get().order, now)
         if estimate > max(0.0, seconds - CALL_SECONDS):
@@ -79,11 +84,12 @@ class Governor:
             raise held_back(key, turn.order, AGAIN_SECONDS)
         if line.begins_now(costs, turn.order, now):
             return
+        await self._grow(line, costs, seconds)
         estimate = line.estimate(costs, turn.order, now)
         if estimate > max(0.0, seconds - CALL_SECONDS):
             raise held_back(key, turn.order, estimate, paused(costs, now))
         try:
-            async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS)):
+            async with asyncio.timeout(max(0.0, seconds - CALL_SECONDS - (self.clock() - now))):
                 await self._turn_of(line, line.join(turn, costs, now))
         except TimeoutError:
             raise held_back(key, turn.order, AGAIN_SECONDS) from None
@@ -123,6 +129,8 @@ class Governor:
     def apply(self, exchange: str, shares: Mapping[str, Share], valid_until: float) -> None:
         """Use the shares of a lease until its end by the monotonic clock."""
         self.lines[exchange].apply(shares, valid_until, self.clock())
+        if (applied := self._applied.pop(exchange, None)) is not None:
+            applied.set()
         self.look(exchange)
 
     def pause(self, exchange: str, budget: str, seconds: float) -> None:
@@ -131,7 +139,7 @@ class Governor:
         if line is None or (paused := line.slices.get(budget)) is None:
             return
         jitter = random.uniform(0.0, paused.budget.seconds / 4)  # noqa: S311 - jitter, no secret
-        paused.pause(seconds + jitter, self.clock())
+        paused.pause(min(seconds, MOST_PAUSE) + jitter, self.clock())
 
     def ended(self, line: Line, read: str, costs: Costs, error: BaseException | None) -> None:
         """Count the end of a call, and note if it was refused by a limit of our address."""
@@ -150,6 +158,20 @@ class Governor:
     async def _is_admitted(self, line: Line) -> bool:
         now = self.clock()
         return not any(each.budget.counts_all and each.paused_until > now for each in line.slices.values())
+
+    async def _grow(self, line: Line, costs: Costs, seconds: float) -> None:
+        """Wait for the next lease if calls could not begin in time with this one, and another has more.
+
+        The part of a worker without work may be too small to begin any sync, and grows only if it says so.
+        """
+        now, key = self.clock(), line.exchange.key
+        in_time = line.estimate(costs, TURN.get().order, now) <= max(0.0, seconds - CALL_SECONDS)
+        if in_time or paused(costs, now) > 0 or not line.want(costs, now):
+            return
+        applied = self._applied.setdefault(key, asyncio.Event())
+        self.on_shortage(key)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(applied.wait(), min(LEASE_SECONDS, seconds))
 
     async def _turn_of(self, line: Line, waiting: Waiting) -> None:
         """Wait until the turn of a call that has joined its line."""

@@ -16,12 +16,12 @@ from chassis import metrics
 from chassis.bus.connection import Bus, BusUnavailable
 from chassis.bus.consume import hear
 from contracts import subjects
-from contracts.budgets import BudgetRefused, Leases, Shrunk
+from contracts.budgets import MAX_WORKERS, BudgetRefused, Leases, Shrunk
 from contracts.wire.envelope import Malformed, decode, encode
 from sync_worker.budgets.bucket import Bucket, BucketMissing, Entry
 from sync_worker.budgets.governor import Governor
 from sync_worker.budgets.line import Line
-from sync_worker.budgets.shares import LEASE_SECONDS, MARGIN_SECONDS, Need, Share, alone, renewed
+from sync_worker.budgets.shares import LEASE_SECONDS, MARGIN_SECONDS, Need, Share, alone, believable, renewed
 from sync_worker.budgets.sizes import merged, refused
 
 # A lease is renewed three times in its life, and sooner while calls wait or a budget is shrunk.
@@ -36,8 +36,8 @@ SPREAD = 0.2
 # Within this time all workers with a lease renew it.
 SETTLED_SECONDS = EVERY_SECONDS * (1 + SPREAD) + 1.0
 
-# Returns the time of the NATS server; None while it is unknown.
-ServerTime = Callable[[], Awaitable[datetime | None]]
+# Returns the time of the NATS server, asked for anew if so told; None while it is unknown.
+ServerTime = Callable[[bool], Awaitable[datetime | None]]
 
 log = structlog.get_logger()
 
@@ -117,14 +117,18 @@ class Leasing:
         need = self._need(line)
         for attempt in range(1, TRIES + 1):
             began, now = time.monotonic(), await self._now()
-            entry = self._marked(line, await self._bucket.read(key), now)
-            shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), self._refused[key])
-            told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
             budgets = {name: each.budget for name, each in line.slices.items()}
+            read = await self._bucket.read(key)
+            if believable(read.leases, budgets, now) != read.leases:  # the server's clock may have been set
+                now = await self._now(anew=True)
+            entry = self._marked(line, read, now)
+            refusals = dict(self._refused[key])
+            shrunk = merged(merged(entry.leases.shrunk, self._shrunk(key)), refusals)
+            told = msgspec.structs.replace(entry.leases, shrunk=shrunk)
             leases, shares = renewed(told, self._worker, need, budgets, now)
             sequence = await self._bucket.write(key, leases, entry.sequence)
             if sequence is not None:
-                self._use(line, leases, shares, began + LEASE_SECONDS - MARGIN_SECONDS)
+                self._use(line, leases, shares, began + LEASE_SECONDS - MARGIN_SECONDS, refusals)
                 new = sequence <= len(self._nudges) and not any(need.held.values())
                 if new and leases.settled:  # a new bucket: no worker can have had a lease
                     await self._bucket.write(key, msgspec.structs.replace(leases, settled=0.0), sequence)
@@ -157,16 +161,25 @@ class Leasing:
             self._returning[line.exchange.key],
         )
 
-    def _use(self, line: Line, leases: Leases, shares: dict[str, Share], until: float) -> None:
+    def _use(
+        self,
+        line: Line,
+        leases: Leases,
+        shares: dict[str, Share],
+        until: float,
+        told: Mapping[str, Shrunk],
+    ) -> None:
         key = line.exchange.key
         self._returning[key], self._known[key] = False, leases
         # Another refusal may have come while this value was written.
-        written = {name: each.at for name, each in leases.shrunk.items()}
-        newer = {name: each for name, each in self._refused[key].items() if each.at > written.get(name, 0.0)}
+        newer = {name: each for name, each in self._refused[key].items() if told.get(name) is not each}
         self._refused[key] = newer
-        self._leased_until[key] = until
         self._governor.apply(key, shares, until)
-        self._say(key, "leased")
+        if self._worker in leases.workers:
+            self._leased_until[key] = until
+            self._say(key, "leased")
+        else:
+            self._say(key, "away", f"{MAX_WORKERS} workers share the address, and no more can.")
 
     def _unleased(self, key: str) -> bool:
         """Return whether this worker has long had no lease, so that it is no short outage."""
@@ -215,14 +228,17 @@ class Leasing:
     def _nudge(self, exchange: str) -> None:
         self._nudges[exchange].set()
 
-    async def _now(self) -> float:
-        now = await self._server_time()
+    async def _now(self, *, anew: bool = False) -> float:
+        now = await self._server_time(anew)
         if now is None:
             raise BusUnavailable("The server's time is not known.")
         return now.timestamp()
 
     async def _answers(self) -> bool:
-        return await self._bus.ready() and await self._server_time() is not None
+        with suppress(BusUnavailable):
+            await self._now()
+            return await self._bus.ready()
+        return False
 
     def _say(self, exchange: str, state: str, reason: str = "") -> None:
         """Log and show whether this worker has a lease."""

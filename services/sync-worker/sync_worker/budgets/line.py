@@ -80,6 +80,16 @@ class Line:
             default=0.0,
         )
 
+    def want(self, costs: Costs, now: float) -> bool:
+        """Note the weight that calls could use; return whether another lease may give more of it."""
+        grows = False
+        for each, weight in costs:
+            each.want(weight, now)
+            size = self.sizes[each.budget.key]
+            is_part = each.limit is not None and size is not None and each.limit < size
+            grows = grows or (is_part and each.paused_until <= now)
+        return grows
+
     def join(self, turn: Turn, costs: Costs, now: float) -> Waiting:
         """Add a call to those that wait."""
         self._number += 1

@@ -5,12 +5,13 @@ the end of the call in it, so that the exchange counts no more calls than places
 """
 
 from collections.abc import Collection, Mapping
+from zlib import crc32
 
 import msgspec
 
 from contracts.budgets import MAX_WORKERS, Lease, Leases, Shrunk
 from contracts.exchanges.types import Budget
-from sync_worker.budgets.sizes import is_over, paused, size_at
+from sync_worker.budgets.sizes import MOST_PAUSE, is_over, paused, size_at
 
 # A worker that is not heard of for so long has died: others take its places.
 LEASE_SECONDS = 12.0
@@ -53,6 +54,7 @@ def renewed(
     leases: Leases, worker: str, need: Need, budgets: Mapping[str, Budget], now: float
 ) -> tuple[Leases, dict[str, Share]]:
     """Return the leases with a new one for a worker, and its share of each budget."""
+    leases = believable(leases, budgets, now)
     kept = {name: lease for name, lease in leases.workers.items() if _counts(lease, budgets.values(), now)}
     others = {name: lease for name, lease in kept.items() if name != worker}
     shares, places, wants = dict[str, Share](), dict[str, int](), dict[str, int]()
@@ -64,7 +66,7 @@ def renewed(
             shares[key] = Share(None, None, pause)
             continue
         free = max(0, size - _taken(others, budget, now))
-        mine = min(_target(size, worker, _wants(others, key, now) | {worker: wants[key]}), free)
+        mine = min(_target(size, worker, _wants(others, key, now) | {worker: wants[key]}, now), free)
         if need.returning:
             mine = min(mine, max(1, need.held.get(key, 0) // 2))
         if now < leases.settled:
@@ -77,6 +79,25 @@ def renewed(
     lease = Lease(now + LEASE_SECONDS, places, wants)
     shrunk_still = _still(leases.shrunk, budgets, now)
     return Leases({**others, worker: lease}, shrunk_still, leases.settled), shares
+
+
+def believable(leases: Leases, budgets: Mapping[str, Budget], now: float) -> Leases:
+    """Return the leases with no time later than a worker could write by this clock.
+
+    Later ones are left from before the clock was set back, or not from a worker, and would hold for so long.
+    Workers read the clock a bit differently.
+    """
+    now += MARGIN_SECONDS
+    ends, longest = now + LEASE_SECONDS, max((each.seconds for each in budgets.values()), default=0.0)
+    replace = msgspec.structs.replace
+    return Leases(
+        {name: replace(lease, ends=min(lease.ends, ends)) for name, lease in leases.workers.items()},
+        {
+            key: replace(each, at=min(each.at, now), until=min(each.until, now + MOST_PAUSE))
+            for key, each in leases.shrunk.items()
+        },
+        min(leases.settled, ends + longest),
+    )
 
 
 def alone(budgets: Mapping[str, Budget]) -> dict[str, Share]:
@@ -95,10 +116,16 @@ def _wants(others: Mapping[str, Lease], key: str, now: float) -> dict[str, int]:
     return {name: lease.wants.get(key, 0) for name, lease in others.items() if now < lease.ends}
 
 
-def _target(size: int, worker: str, wants: Mapping[str, int]) -> int:
-    """Return the fair part of a worker among all; each gets a bit, so that its first call need not wait."""
-    least = min(-(-size // IDLE_SHARE), size // len(wants))
-    return fair(size, {name: max(want, least) for name, want in wants.items()})[worker]
+def _target(size: int, worker: str, wants: Mapping[str, int], now: float) -> int:
+    """Return the fair part of a worker among all; each gets a bit, so that its first call need not wait.
+
+    All of these bits are at most half of the size, so that the other half goes where work is. More workers
+    than places have them in turn, in an order that changes with each lease.
+    """
+    least = min(-(-size // IDLE_SHARE), size // (2 * len(wants)))
+    turn = now // LEASE_SECONDS if len(wants) > size else 0.0
+    names = {name: f"{crc32(f'{turn}{name}'.encode()):08x}{name}" if turn else name for name in wants}
+    return fair(size, {names[name]: max(want, least) for name, want in wants.items()})[names[worker]]
 
 
 def _taken(others: Mapping[str, Lease], budget: Budget, now: float) -> int:

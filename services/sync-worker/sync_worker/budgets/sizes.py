@@ -18,6 +18,8 @@ FORGET_SECONDS = 3600.0
 LEAST_LEARNT, MOST_LEARNT = 10, 1_000_000
 # Without a time from the exchange each further refusal doubles the pause, up to this one.
 LONGEST_PAUSE = 300.0
+# A longer time from the exchange is cut to this one (`exchanges/http.py`).
+MOST_PAUSE = 3600.0
 
 
 def size_at(budget: Budget, shrunk: Shrunk | None, now: float) -> int | None:

@@ -106,6 +106,10 @@ class Slice:
         if foreign > 0 and used > busy:
             self._cool(foreign, now)
 
+    def want(self, weight: int, now: float) -> None:
+        """Note a weight that calls could use besides those that run or wait."""
+        self._peak = max(self._peak, self.busy(now) + self.waiting + weight)
+
     def wants(self, now: float) -> int:
         """Return the weight that work could use, twice as much while some waits, and begin to note anew."""
         peak, self._peak = self._peak, 0

@@ -111,7 +111,7 @@ class Reader:
         apart: float,
     ) -> list[Fetched | Failure]:
         left = access.ends - time.monotonic()
-        self._parts.governor.require(self._exchange.key, [read.name for read in reads], left)
+        await self._parts.governor.require(self._exchange.key, [read.name for read in reads], left)
         try:
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
         except Failure as fault:

@@ -1,10 +1,27 @@
 """Sub-accounts of one master are read one after the other, and those of others beside them."""
 
+import time
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import pytest
 
+from chassis.clocks import Clocks
+from contracts.exchanges.okx import OKX
+from contracts.syncs import SubAccount
+from sync_worker.broker import Access
+from sync_worker.errors import HeldBack
+from sync_worker.exchanges.okx.connector import Okx
 from sync_worker.exchanges.okx.turns import LONGEST_WAIT_SECONDS, MOST_REMEMBERED, SPACING_SECONDS, Turns
+from sync_worker.exchanges.signed import Parts
+from sync_worker.sync import MAX_TRIES, Attempt, next_try, nothing_read
+from sync_worker.verdicts import TOLERANCE
+from tests.sync_worker.exchanges.okx.test_earlier_broker import OneRegion
+
+if TYPE_CHECKING:
+    from sync_worker.broker import Broker
+    from sync_worker.exchanges.http import Https
+    from sync_worker.settings import Settings
 
 
 def test_each_turn_of_a_credential_is_after_the_one_before() -> None:
@@ -47,3 +64,18 @@ def test_turns_that_are_over_are_forgotten() -> None:
     turns.take(uuid4(), "grant", 200.0)
 
     assert len(turns._next) == 1
+
+
+async def test_a_sync_whose_turn_is_later_used_up_no_try() -> None:
+    """Nothing was asked of the exchange; with several workers it may have to wait at each of them."""
+    one, settings = SubAccount("11", "one"), cast("Settings", OneRegion("https://unused.test"))
+    access = Access(uuid4(), OKX.key, "us", "grant", time.monotonic() + 20.0, sub_account=one)
+    okx = Okx(Parts(cast("Https", None), cast("Broker", None), Clocks(), settings), TOLERANCE)
+    for number in range(20):
+        okx._turns.take(access.credential_id, f"other {number}", time.monotonic())
+
+    with pytest.raises(HeldBack) as held:
+        await okx.read_wallets(access)
+
+    last = Attempt(delivery=MAX_TRIES + 3)
+    assert next_try(nothing_read(OKX, held.value), last, 100.0, 1.0) is not None

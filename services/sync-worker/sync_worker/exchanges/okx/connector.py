@@ -13,14 +13,14 @@ import structlog
 from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import PublicRead, Read
-from contracts.faults import Code, Failure, failure
+from contracts.faults import Code, Failure
 from contracts.prices import IndexPrice, PricesRead, PricesRequested, Quote
 from contracts.syncs import Rights, SubAccount, SubAccountList, Verdict, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
 from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.closures.hearing import Maintenance
-from sync_worker.errors import ExchangeTimeout
+from sync_worker.errors import ExchangeTimeout, HeldBack
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.earn import (
     DUAL,
@@ -195,7 +195,7 @@ class Okx:
         """
         wait = self._turns.take(access.credential_id, access.grant, time.monotonic())
         if wait > LONGEST_WAIT_SECONDS:
-            raise failure(Code.RATE_LIMITED, retry_after=wait)
+            raise HeldBack(wait)
         await asyncio.sleep(wait)
         asked = reads_of(sub_account)
         results = await self._reader.read(access, asked)
