@@ -20,6 +20,8 @@ from tests.loading import UNLIMITED, WHILE_DYING, Load
 from tests.system.person import Person
 from tests.waiting import IN_THE_CLEAR, passed, until
 
+# The rate that the workers reach is measured, for which they need the processors.
+pytestmark = pytest.mark.alone
 CALLS, WINDOW, BAN = 60, 2.0, 20.0
 RATE = CALLS / WINDOW
 # More syncs than the address has calls for.

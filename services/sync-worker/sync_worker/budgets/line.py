@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.exchanges.types import Budget, Exchange
-from sync_worker.budgets.order import Order, Turn
+from sync_worker.budgets.order import FIRST, Order, Turn
 from sync_worker.budgets.shares import Share
 from sync_worker.budgets.slices import Slice
 
@@ -28,7 +28,8 @@ class Waiting:
 class Line:
     """Lets calls begin as the slices of an exchange's budgets allow, the most urgent one first.
 
-    A call that can not begin yet holds back those behind it that need one of its budgets, and no others.
+    A call that can not begin yet holds back those behind it that need one of its budgets, and no others. The
+    part of a budget that the schedule leaves to others is no reason to hold them back.
     """
 
     def __init__(self, exchange: Exchange, budgets: Mapping[str, Budget]) -> None:
@@ -74,7 +75,8 @@ class Line:
         """Return about how long a call waits; infinite if too many wait already."""
         if len(self._waiting) >= MAX_WAITING:
             return math.inf
-        before = sum(count for other, count in self._by_order.items() if other <= order)
+        ahead = [other for other in Order if other <= order and (other is order or not other.waits)]
+        before = sum(self._by_order[other] for other in ahead)
         return max(
             (each.estimate(weight, min(each.waiting, before), order, now) for each, weight in costs),
             default=0.0,
@@ -106,11 +108,17 @@ class Line:
     def admit(self, now: float) -> tuple[list[Waiting], float]:
         """Begin the calls that may; return them, and the seconds until the next one may, or infinity."""
         admitted, earliest, held = [], math.inf, set[int]()
+        used_up = False
         for waiting in list(self._waiting):
-            waits = {id(each): each.wait(weight, waiting.turn.order, now) for each, weight in waiting.costs}
+            order = waiting.turn.order
+            if used_up and order.waits:
+                continue
+            waits = {id(each): each.wait(weight, order, now) for each, weight in waiting.costs}
             if any(waits.values()) or held & waits.keys():
-                earliest = min(earliest, max(waits.values()) or math.inf)
-                held |= {each for each, wait in waits.items() if wait}
+                others = {id(each): each.wait(weight, FIRST.order, now) for each, weight in waiting.costs}
+                earliest = min(earliest, max(waits.values()) or math.inf, max(others.values()) or math.inf)
+                held |= {each for each, wait in others.items() if wait}
+                used_up = used_up or any(waits.get(id(each)) for each in self._all)
                 if any(id(each) in held for each in self._all):
                     break
                 continue

@@ -1,4 +1,4 @@
-"""The order in which calls go: a person's sync first, then verifications, prices, and the schedule. Pure."""
+"""The order in which calls go: a person's sync first, then verifications, the schedule, and prices. Pure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 
 class Order(IntEnum):
-    """The ranks of work; a smaller one goes first.
-
-    Prices are a few calls in a minute for all accounts. Behind a schedule that always waits they would never
-    go.
-    """
+    """The ranks of work; a smaller one goes first."""
 
     PERSON = 0
     VERIFY = 1
-    PRICES = 2
-    SCHEDULED = 3
+    SCHEDULED = 2
+    PRICES = 3
 
     @property
     def waits(self) -> bool:
-        """Return whether this work leaves a part of each budget to persons."""
-        return self >= Order.PRICES
+        """Return whether this work leaves a part of each budget to the others.
+
+        Prices do not: they are a few calls in a minute for all accounts, and behind a schedule that always
+        waits that part is all that they get.
+        """
+        return self is Order.SCHEDULED
 
 
 class Turn(NamedTuple):
