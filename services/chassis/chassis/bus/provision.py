@@ -32,6 +32,9 @@ TIMEOUT = 10
 NEW_CONSUMER_READS = timedelta(hours=1)
 # Another provisioning may create the same consumer between our check and our request, but only once.
 TRIES = 3
+# "error creating store for stream".
+NO_STORE = 10049
+AGAIN_SECONDS = 0.2
 # The start of a consumer is fixed at its creation: the server refuses an update with another start.
 ANOTHER_START = 10012
 START = ("deliver_policy", "opt_start_seq", "opt_start_time")
@@ -130,7 +133,19 @@ async def _create_stream(jetstream: JetStreamContext, stream: StreamConfig, repl
         standing = (await jetstream.stream_info(str(stream.name))).config.num_replicas
         await jetstream.update_stream(stream.evolve(num_replicas=replicas or standing))
     except NotFoundError:
-        await jetstream.add_stream(stream.evolve(num_replicas=replicas or 1))
+        await _add_stream(jetstream, stream.evolve(num_replicas=replicas or 1))
+
+
+async def _add_stream(jetstream: JetStreamContext, stream: StreamConfig) -> None:
+    """Create a stream, also while the server still deletes the files of one of the same name."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            await jetstream.add_stream(stream)
+            return
+        except ServerError as error:
+            if error.err_code != NO_STORE or attempt == TRIES:
+                raise
+            await asyncio.sleep(AGAIN_SECONDS * attempt)
 
 
 async def _create_consumer(jetstream: JetStreamContext, consumer: Consumer) -> None:
