@@ -49,6 +49,7 @@ FOLDERS = {
     "gateway.http.views": NOTHING,
     "gateway.accounts": BUS | SQL,
     "gateway.accounts.credentials": NOTHING,
+    "gateway.accounts.listed": NOTHING,
     "gateway.accounts.pasted": NOTHING,
     "gateway.accounts.paused": NOTHING,
     "gateway.accounts.rights": NOTHING,

@@ -66,6 +66,7 @@ ANSWERED = (
     "The caller gets one answer or none before its timeout; a `refused` answer says why nothing was done."
 )
 SETTLED = "At least once. The first terminal outcome of a sync counts, and a later one changes nothing."
+KEPT = "The bucket keeps the last value; a worker replaces only the value that it read."
 PUBLIC = "At least once from a consumer of the stream; at most once to a plain subscription."
 
 
@@ -104,6 +105,10 @@ def _event(subject: str, message: Kind, repeat: str, newer: str) -> Card:
     """Return the card of a public fact; `repeat` and `newer` say which fields tell repeats and order."""
     delivery, ordering = f"{PUBLIC} {repeat}", f"{UNORDERED} {newer}"
     return Card(subject, message, "gateway", ("gateway",), ("subscribers",), delivery, ordering)
+
+
+def _between_workers(subject: str, message: Kind, delivery: str, ordering: str = UNORDERED) -> Card:
+    return Card(subject, message, "sync-worker", ("sync-worker",), ("sync-worker",), delivery, ordering)
 
 
 CARDS = (
@@ -184,38 +189,26 @@ CARDS = (
         AT_MOST_ONCE,
         summary="The outcome of a sync is in the database; the body is empty.",
     ),
-    Card(
+    _between_workers(
         subjects.budgets("{group}", "{exchange}"),
         Leases,
-        "sync-worker",
-        ("sync-worker",),
-        ("sync-worker",),
-        "The bucket keeps the last value; a worker replaces only the value that it read.",
+        KEPT,
         "The sequence of a value tells which is newer.",
     ),
-    Card(
+    _between_workers(
         subjects.budget_refused("{group}", "{exchange}"),
         BudgetRefused,
-        "sync-worker",
-        ("sync-worker",),
-        ("sync-worker",),
         f"{AT_MOST_ONCE} The leases say the same.",
     ),
-    Card(
+    _between_workers(
         subjects.closures("{group}", "{exchange}"),
         Closures,
-        "sync-worker",
-        ("sync-worker",),
-        ("sync-worker",),
-        "The bucket keeps the last value; a worker replaces only the value that it read.",
+        KEPT,
         "The sequence of a value tells which is newer.",
     ),
-    Card(
+    _between_workers(
         subjects.region_told("{group}", "{exchange}"),
         RegionTold,
-        "sync-worker",
-        ("sync-worker",),
-        ("sync-worker",),
         f"{AT_MOST_ONCE} The bucket says the same.",
         "`sequence` tells which is newer.",
     ),

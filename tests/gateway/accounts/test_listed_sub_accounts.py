@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.syncs import SubAccount, SubAccountList
-from gateway.accounts.sub_accounts import (
+from gateway.accounts.listed import (
     MOST_OF_ONE,
     TOO_MANY,
     TOO_MANY_ACCOUNTS,

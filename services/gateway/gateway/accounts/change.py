@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.accounts.listed import check_lists
 from gateway.accounts.names import checked_name
-from gateway.accounts.sub_accounts import check_lists
 from gateway.errors import InvalidInput, NotFound
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Pause

@@ -9,7 +9,7 @@ import msgspec
 from contracts.exchanges import EXCHANGES
 from contracts.faults import CodeText, fault_of
 from contracts.syncs import MAX_SUB_ACCOUNTS
-from gateway.accounts.sub_accounts import MOST_OF_ONE, TOO_MANY, TOO_MANY_ACCOUNTS, UNUSABLE_NAME
+from gateway.accounts.listed import MOST_OF_ONE, TOO_MANY, TOO_MANY_ACCOUNTS, UNUSABLE_NAME
 from gateway.limits import MAX_ACCOUNTS
 from gateway.rows.sub_accounts import OWN_KEY, Child, ListState
 
