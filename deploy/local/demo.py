@@ -11,7 +11,7 @@ import httpx
 
 from contracts.exchanges import EXCHANGES
 from deploy.local.tables import Row, table
-from deploy.local.worth import show_history, show_worth
+from deploy.local.worth import show_drift, show_history, show_worth
 
 # Writes a past by prices in USD.
 Invent = Callable[[Mapping[str, Decimal]], Awaitable[None]]
@@ -43,6 +43,7 @@ async def demonstrate(api: str, prices_within: float = 0.0, invent: Invent | Non
         print(f"Sync {sync['sync_id']}: {sync['status']}\n")
         print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
         print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
+        await show_drift(client, account["id"])
         prices = await show_worth(client, prices_within)
         if invent is not None:
             await invent(prices)

@@ -12,6 +12,7 @@ from deploy.local.chart import chart_lines
 from deploy.local.tables import Row, table
 
 COLUMNS = ("asset", "quantity", "price in USD", "value in USD", "priced by")
+DRIFT_COLUMNS = ("wallet", "our sum in USD", "exchange's total in USD", "drift in USD")
 CENT, WIDE = Decimal("0.01"), Context(prec=200)
 PAUSE_SECONDS = 0.5
 
@@ -30,6 +31,12 @@ async def show_worth(client: httpx.AsyncClient, within: float) -> dict[str, Deci
     print("\n".join(worth_lines(seen, euros)), end="\n\n")
     prices = {each["asset"]: each["price"]["value_usd"] for each in seen["assets"]}
     return {asset: Decimal(price) for asset, price in prices.items() if price is not None}
+
+
+async def show_drift(client: httpx.AsyncClient, account_id: str) -> None:
+    """Print our sums beside the exchange's own totals in the last sync; raises httpx.HTTPError."""
+    drift = await _get(client, f"/accounts/{account_id}/drift")
+    print(drift_table(drift["items"]), end="\n\n")
 
 
 async def show_history(client: httpx.AsyncClient) -> None:
@@ -57,6 +64,17 @@ def worth_lines(seen: Mapping[str, Any], euros: Mapping[str, Any] | None) -> Seq
             for each in seen["uncovered"]
         ),
     ]
+
+
+def drift_table(items: Sequence[Mapping[str, Any]]) -> str:
+    """Return the newest comparison of each wallet as a table; `items` are the newest first."""
+    newest: dict[str, Mapping[str, Any]] = {}
+    for each in items:
+        newest.setdefault(each["wallet"], each)
+    numbers = ("ours", "theirs", "missing")
+    return table(
+        DRIFT_COLUMNS, [(wallet, *(_cents(of[key]) for key in numbers)) for wallet, of in newest.items()]
+    )
 
 
 async def _get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
