@@ -82,6 +82,7 @@ def test_the_documented_trading_account(facts: Path) -> None:
         Decimal("158.573"),
         Decimal(0),
         in_bots=Decimal(150),
+        interest=Decimal(0),
     )
 
 
