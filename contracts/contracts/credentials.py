@@ -8,7 +8,7 @@ import msgspec
 from contracts.exchanges.types import OWN, Read
 from contracts.faults import CodeText, EndpointName, ExchangeCode, Failure, failure
 from contracts.rights import MAX_RIGHTS
-from contracts.syncs import AccountUid, Right
+from contracts.syncs import AccountUid, KeyFacts, Right
 from contracts.values import AwareTime, Secret
 
 MAX_READS = 16
@@ -19,6 +19,8 @@ MAX_ADDRESSES = 256
 # An IP address or a network that a key is bound to.
 Bound = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Fa-f.:/]{1,64}\Z")]
 
+# The kind of a key, empty for the first typed one of its exchange.
+KindName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{0,32}\Z")]
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
 
 
@@ -77,7 +79,8 @@ class Store(msgspec.Struct, frozen=True):
 
     `wrapped_secret` is the signing field, wrapped with Vault's key. `sealed_parts` is a JSON object of the
     other fields (texts by name), sealed to the broker's key and bound to the subject, `credential_id` and
-    `request_id`. The gateway makes `signature` with its grant key, so that an attacker cannot store a
+    `request_id`. `kind` is the kind of the key, empty for the first typed one. A credential of a born kind
+    names the `offer` whose key signs for it, and its `wrapped_secret` is empty. The gateway makes `signature` with its grant key, so that an attacker cannot store a
     recorded message under another id; a gateway of the previous release sends none.
     """
 
@@ -89,14 +92,36 @@ class Store(msgspec.Struct, frozen=True):
     sealed_parts: SealedBytes
     deadline: AwareTime
     signature: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    kind: KindName = ""
+    offer: UUID | None = None
 
 
 class Stored(msgspec.Struct, frozen=True, tag="stored"):
     """The credential is in the vault."""
 
 
+class OfferKey(msgspec.Struct, frozen=True):
+    """Make a signing key in the vault for a key offer, before the deadline; never sent twice for an offer.
+
+    The gateway signs all fields with its grant key, as in Store.
+    """
+
+    request_id: UUID
+    offer_id: UUID
+    exchange: str
+    kind: KindName
+    deadline: AwareTime
+    signature: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+
+
+class KeyOffered(msgspec.Struct, frozen=True, tag="key_offered"):
+    """The public key of an offer: the 32 raw bytes of an Ed25519 key."""
+
+    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
 class Destroy(msgspec.Struct, frozen=True):
-    """Destroy a credential; repeating the request is harmless.
+    """Destroy a credential or the key of an offer; repeating the request is harmless.
 
     The gateway signs both ids with its grant key, because outcomes and grants name credentials, too. A
     gateway of the previous release sends neither `request_id` nor `signature`.
@@ -160,6 +185,7 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
     master_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
     bound_addresses: Annotated[tuple[Bound, ...], msgspec.Meta(max_length=MAX_ADDRESSES)]
+    key: KeyFacts = KeyFacts()
 
 
 class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
@@ -186,6 +212,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 KeysReply = Keys | Refused
+OfferReply = KeyOffered | Refused
 StoreReply = Stored | Refused
 DestroyReply = Destroyed | Refused
 AuthorizeReply = Authorized | Refused

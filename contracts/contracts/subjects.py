@@ -5,6 +5,7 @@ from uuid import UUID
 KEYS = "butler.vault.gateway.keys"
 STORE = "butler.vault.gateway.store"
 DESTROY = "butler.vault.gateway.destroy"
+OFFER = "butler.vault.gateway.offer"
 AUTHORIZE = "butler.vault.worker.authorize"
 
 SYNC_REQUESTED_ALL = "butler.sync.requested.*"

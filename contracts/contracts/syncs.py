@@ -111,7 +111,8 @@ class SyncRequested(msgspec.Struct, frozen=True):
     """Read all covered wallets of one account before the deadline.
 
     `lately_empty` are wallets that held nothing when they were read last, less than six hours ago: the worker
-    may leave one unread that the exchange values at nothing. With `sub_account`, the account is that
+    may leave one unread that the exchange values at nothing. `lately_refused` are wallets that less than a day
+    ago only a right could open that we refuse: the worker leaves them unread and not covered. With `sub_account`, the account is that
     sub-account of the key's account, and the outcome must name it. With `list_sub_accounts`, the outcome has
     the list of the sub-accounts of the key's account.
     """
@@ -124,8 +125,17 @@ class SyncRequested(msgspec.Struct, frozen=True):
     deadline: AwareTime
     grant: str
     lately_empty: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    lately_refused: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
     sub_account: SubAccount | None = None
     list_sub_accounts: bool = False
+
+
+class KeyFacts(msgspec.Struct, frozen=True):
+    """The facts about a key that the exchange tells beside its rights; None if it does not tell."""
+
+    created_at: AwareTime | None = None
+    expires_at: AwareTime | None = None
+    ip_bound: bool | None = None
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -136,6 +146,7 @@ class Rights(msgspec.Struct, frozen=True):
 
     exchange_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=32)]
+    key: KeyFacts = KeyFacts()
 
 
 READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})

@@ -73,7 +73,7 @@ def _submission() -> dict[str, object]:
     accounts = tomllib.loads(ACCOUNTS.read_text())["accounts"]
     account = next(each for each in accounts if each["name"] == ACCOUNT)
     entry = EXCHANGES[EXCHANGE]
-    credentials = {field.key: account[field.key] for field in entry.credential_fields}
+    credentials = {field.key: account[field.key] for field in entry.typed[0].fields}
     submission = {"exchange": entry.key, "name": f"My {entry.name}", "region": account["region"]}
     return {**submission, "credentials": credentials}
 

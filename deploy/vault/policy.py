@@ -6,11 +6,11 @@ from pathlib import Path
 
 from contracts.exchanges import EXCHANGES
 from vault_broker.paths import TRANSIT
-from vault_broker.schemes import scheme_of
+from vault_broker.schemes import schemes_of
 from vault_broker.schemes.types import TransitKey
 
 REST = Path(__file__).with_name("broker-policy.hcl")
-KEYS = tuple(scheme_of(exchange).key for exchange in EXCHANGES)
+KEYS = tuple(scheme.key for exchange in EXCHANGES for scheme in schemes_of(exchange))
 
 
 def broker_policy(

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.exchanges import EXCHANGES
+from contracts.exchanges.keys import Form
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import Exchange, Form, Read, ReadNotAllowed
+from contracts.exchanges.types import Exchange, Read, ReadNotAllowed
 
 
 def test_every_read_is_a_get() -> None:
@@ -35,11 +36,14 @@ def test_the_catalogue_promises_no_secret_that_the_vault_refuses(form: Form, eno
     def entry(shortest: int) -> Exchange:
         fields = (
             msgspec.structs.replace(field, form=form, shortest=shortest) if field.signs else field
-            for field in OKX.credential_fields
+            for field in OKX.typed[0].fields
         )
-        return msgspec.structs.replace(OKX, credential_fields=tuple(fields))
+        kind = msgspec.structs.replace(OKX.typed[0], fields=tuple(fields))
+        return msgspec.structs.replace(OKX, credential_kinds=(kind,))
 
-    assert entry(enough).signing_field.shortest == enough
+    signing = entry(enough).typed[0].signing_field
+    assert signing is not None
+    assert signing.shortest == enough
     with pytest.raises(ValueError, match="okx: the entry must require at least 32 bytes for api_secret"):
         entry(enough - 1)
 

@@ -5,17 +5,9 @@ import json
 import msgspec
 import pytest
 
+from contracts.exchanges.keys import CredentialField, CredentialKind, Curve, Form
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import (
-    CredentialField,
-    Curve,
-    Encoding,
-    Endpoint,
-    Exchange,
-    Form,
-    Read,
-    ReadNotAllowed,
-)
+from contracts.exchanges.types import Encoding, Endpoint, Exchange, Read, ReadNotAllowed
 
 SIGNS = CredentialField("private_key", "Key", secret=True, form=Form.PEM, signs=True, curve=Curve.P256)
 REGION = msgspec.structs.replace(OKX.regions[0], further_hosts={"wallet": "https://wallet.test"})
@@ -132,20 +124,41 @@ def test_a_worker_can_not_write_what_the_scheme_adds(read: Read) -> None:
         exchange().request(read)
 
 
-KEY, PASSPHRASE = OKX.sealed_fields
+KEY, PASSPHRASE = OKX.typed[0].sealed_fields
+BORN = CredentialKind("born", "Born", (KEY,), born=True)
+
+
+def kinds(*fields: CredentialField) -> tuple[CredentialKind, ...]:
+    """Return one kind of key with these fields."""
+    return (CredentialKind("hmac", "HMAC", fields),)
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"credential_fields": (KEY, PASSPHRASE)}, "one field signs"),
-        ({"credential_fields": (*OKX.credential_fields, SIGNS)}, "one field signs"),
-        ({"credential_fields": (*OKX.credential_fields, KEY)}, "a name of its own"),
-        ({"credential_fields": (SIGNS, msgspec.structs.replace(KEY, key="exchange"))}, "a name of its own"),
-        ({"credential_fields": (msgspec.structs.replace(SIGNS, curve=None),)}, "has a curve"),
+        ({"credential_kinds": kinds(KEY, PASSPHRASE)}, "one field signs"),
+        ({"credential_kinds": kinds(*OKX.typed[0].fields, SIGNS)}, "one field signs"),
+        ({"credential_kinds": kinds(*OKX.typed[0].fields, KEY)}, "a name of its own"),
         (
-            {"credential_fields": (*OKX.credential_fields, msgspec.structs.replace(SIGNS, signs=False))},
+            {"credential_kinds": kinds(SIGNS, msgspec.structs.replace(KEY, key="exchange"))},
+            "a name of its own",
+        ),
+        ({"credential_kinds": kinds(msgspec.structs.replace(SIGNS, curve=None))}, "has a curve"),
+        (
+            {"credential_kinds": kinds(*OKX.typed[0].fields, msgspec.structs.replace(SIGNS, signs=False))},
             "has a curve",
+        ),
+        ({"credential_kinds": ()}, "one is typed"),
+        ({"credential_kinds": (BORN,)}, "one is typed"),
+        ({"credential_kinds": OKX.credential_kinds * 2}, "a name of its own"),
+        (
+            {
+                "credential_kinds": (
+                    *OKX.credential_kinds,
+                    msgspec.structs.replace(BORN, fields=OKX.typed[0].fields),
+                )
+            },
+            "no field of a born key signs",
         ),
         ({"sync_reads": OKX.sync_reads | {"place_order"}}, "not on the list"),
         ({"verify_reads": frozenset({"place_order"})}, "not on the list"),

@@ -1,6 +1,7 @@
 """The toy exchange: a PEM beside two other fields, pages, a POST read, two hosts, its own wallets."""
 
-from contracts.exchanges.types import CredentialField, Curve, Endpoint, Exchange, Form, Region, Wallet
+from contracts.exchanges.keys import CredentialField, CredentialKind, Curve, Form
+from contracts.exchanges.types import Endpoint, Exchange, Region, Wallet
 
 TOY = Exchange(
     key="toy",
@@ -8,19 +9,25 @@ TOY = Exchange(
     regions=(
         Region("world", "World", "https://api.toy.example", {"savings": "https://savings.toy.example"}),
     ),
-    credential_fields=(
-        CredentialField("key_id", "Key", secret=False, shortest=8, longest=64, help="Toy shows it."),
-        CredentialField(
-            "private_key",
-            "Private key",
-            secret=True,
-            form=Form.PEM,
-            longest=2048,
-            signs=True,
-            curve=Curve.P256,
-            help="The file that Toy gave you.",
+    credential_kinds=(
+        CredentialKind(
+            "file",
+            "Key file",
+            (
+                CredentialField("key_id", "Key", secret=False, shortest=8, longest=64, help="Toy shows it."),
+                CredentialField(
+                    "private_key",
+                    "Private key",
+                    secret=True,
+                    form=Form.PEM,
+                    longest=2048,
+                    signs=True,
+                    curve=Curve.P256,
+                    help="The file that Toy gave you.",
+                ),
+                CredentialField("pin", "PIN", secret=True, shortest=4, longest=12, help="You chose it."),
+            ),
         ),
-        CredentialField("pin", "PIN", secret=True, shortest=4, longest=12, help="You chose it."),
     ),
     wallets=(
         Wallet("spot", "Spot"),

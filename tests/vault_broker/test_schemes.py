@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from uuid_utils.compat import uuid7
 
 from contracts.exchanges import EXCHANGES
-from contracts.exchanges.types import CredentialField, Curve, Form
+from contracts.exchanges.keys import CredentialField, Curve, Form
 from contracts.values import Secret
 from contracts.wire.fields import key_bytes
 from deploy.vault.policy import broker_policy
@@ -132,4 +132,6 @@ async def test_a_house_without_such_exchanges_can_not_import_such_keys(login: Lo
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_the_field_that_signs_fits_the_key_of_the_scheme(exchange: str) -> None:
     """A private key on a curve has the type that signs on that curve."""
-    assert (scheme_of(exchange).key.type, EXCHANGES[exchange].signing_field.curve) in FITTING
+    for kind in EXCHANGES[exchange].typed:
+        assert kind.signing_field is not None
+        assert (scheme_of(exchange, kind.key).key.type, kind.signing_field.curve) in FITTING

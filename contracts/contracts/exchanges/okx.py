@@ -1,8 +1,8 @@
 """OKX. Source: https://www.okx.com/docs-v5/en/."""
 
+from contracts.exchanges.keys import CredentialField, CredentialKind
 from contracts.exchanges.types import (
     Budget,
-    CredentialField,
     Endpoint,
     Exchange,
     PublicRead,
@@ -20,21 +20,27 @@ OKX = Exchange(
         Region("eea", "Europe (my.okx.com)", "https://eea.okx.com"),
         Region("us", "United States and Australia (app.okx.com)", "https://us.okx.com"),
     ),
-    credential_fields=(
-        CredentialField("api_key", "API key", secret=False, help="OKX lists it under API keys."),
-        CredentialField(
-            "api_secret",
-            "Secret key",
-            secret=True,
-            shortest=MIN_KEY_BYTES,
-            signs=True,
-            help="OKX shows it with the key.",
-        ),
-        CredentialField(
-            "passphrase",
-            "Passphrase",
-            secret=True,
-            help="You chose it when you made the key. OKX can not show it again.",
+    credential_kinds=(
+        CredentialKind(
+            "hmac",
+            "API key with a secret",
+            fields=(
+                CredentialField("api_key", "API key", secret=False, help="OKX lists it under API keys."),
+                CredentialField(
+                    "api_secret",
+                    "Secret key",
+                    secret=True,
+                    shortest=MIN_KEY_BYTES,
+                    signs=True,
+                    help="OKX shows it with the key.",
+                ),
+                CredentialField(
+                    "passphrase",
+                    "Passphrase",
+                    secret=True,
+                    help="You chose it when you made the key. OKX can not show it again.",
+                ),
+            ),
         ),
     ),
     wallets=(

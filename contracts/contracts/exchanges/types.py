@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
-from contracts.values import MIN_KEY_BYTES
+from contracts.exchanges.keys import CredentialKind
 
 # The default pattern for the names of assets.
 ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
@@ -15,10 +14,6 @@ ASSET_NAMES = r"[A-Za-z0-9._-]{1,32}"
 VALUE = re.compile(r"[A-Za-z0-9._,-]{1,256}", re.ASCII)
 # The values of a scheme's own keys: a number, or a signature in hex or base64, escaped or not.
 ADDED = re.compile(r"[A-Za-z0-9._,=/%+-]{1,1024}", re.ASCII)
-# The vault's record of a credential holds its exchange under this name, next to the fields.
-RESERVED = "exchange"
-# It also names the engine with the signing field here, if that is not the first one.
-ENGINE = "engine"
 # The name of a region's main host; a region may have more hosts.
 OWN = ""
 
@@ -46,44 +41,6 @@ class UnservedRegion(msgspec.Struct, frozen=True):
     key: str
     name: str
     reason: str
-
-
-class Form(StrEnum):
-    """How the value of a field is written; a PEM is that of a private key."""
-
-    TEXT = "text"
-    BASE64 = "base64"
-    PEM = "pem"
-
-
-# The characters of a value that holds MIN_KEY_BYTES; each character of base64 holds 6 bits.
-SHORTEST_SIGNING = {Form.TEXT: MIN_KEY_BYTES, Form.BASE64: -(-MIN_KEY_BYTES * 8 // 6), Form.PEM: 0}
-
-
-class Curve(StrEnum):
-    """The curve of a private key."""
-
-    P256 = "P-256"
-    ED25519 = "Ed25519"
-
-
-class CredentialField(msgspec.Struct, frozen=True):
-    """One part of an API key as the exchange hands it out.
-
-    `form` is the format of its value: printable ASCII, base64, or the PEM of a private key on `curve`. The
-    value has `shortest` to `longest` characters. The field that `signs` becomes a key in the vault, and no
-    program can read it again. `help` tells a user where to find the value.
-    """
-
-    key: str
-    name: str
-    secret: bool
-    form: Form = Form.TEXT
-    shortest: int = 1
-    longest: int = 256
-    signs: bool = False
-    curve: Curve | None = None
-    help: str = ""
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -168,8 +125,11 @@ class Request(msgspec.Struct, frozen=True):
 class Exchange(msgspec.Struct, frozen=True):
     """The catalogue entry of one exchange.
 
-    `read_only_permissions` are the rights of a key that may only read; `further_permissions` are the known
-    rights that allow more. A right in neither set is unknown.
+    `credential_kinds` are the kinds of keys that it accepts, the best one first.
+    `read_only_permissions` are the rights that a key may have and still only reads; `required_permissions`
+    are those of them that it must have, all of them if that set is empty. `further_permissions` are the known
+    rights that allow more. A right in none of these sets is unknown. `warned_permissions` are read-only
+    rights with a text that users see beside the key.
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
     `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
     exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
@@ -184,12 +144,14 @@ class Exchange(msgspec.Struct, frozen=True):
     each of them, by the name of the read.
     `status_read` is the public read, in each region, of the maintenance that it announces. `closing_codes`
     are its error codes that mean that the whole exchange is not available, not one endpoint or feature.
+    A signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
+    `most_batches` batches for one grant.
     """
 
     key: str
     name: str
     regions: tuple[Region, ...]
-    credential_fields: tuple[CredentialField, ...]
+    credential_kinds: tuple[CredentialKind, ...]
     wallets: tuple[Wallet, ...]
     read_only_permissions: frozenset[str]
     further_permissions: frozenset[str]
@@ -211,10 +173,14 @@ class Exchange(msgspec.Struct, frozen=True):
     costs: dict[str, dict[str, int]] = {}
     status_read: PublicRead | None = None
     closing_codes: frozenset[str] = frozenset()
+    required_permissions: frozenset[str] = frozenset()
+    warned_permissions: dict[str, str] = {}
+    signed_seconds: float = 30.0
+    most_batches: int = 16
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; raises ValueError."""
-        self._check_fields()
+        self._check_kinds()
         if not self.verify_reads | self.sync_reads <= self.reads.keys():
             raise ValueError(f"{self.key}: a purpose covers a read that is not on the list")
         if any(read.host not in self.regions[0].hosts for read in self.price_reads):
@@ -280,33 +246,33 @@ class Exchange(msgspec.Struct, frozen=True):
         return next((each for each in self.unserved_regions if each.key == key.strip().casefold()), None)
 
     @property
-    def signing_field(self) -> CredentialField:
-        """Return the field that becomes the key in the vault."""
-        return next(field for field in self.credential_fields if field.signs)
+    def typed(self) -> tuple[CredentialKind, ...]:
+        """Return the kinds of keys whose signing field a user types."""
+        return tuple(kind for kind in self.credential_kinds if not kind.born)
+
+    def kind(self, key: str) -> CredentialKind | None:
+        """Find a kind of key; the empty text stands for the first typed one."""
+        if not key:
+            return self.typed[0]
+        return next((kind for kind in self.credential_kinds if kind.key == key), None)
 
     @property
-    def sealed_fields(self) -> tuple[CredentialField, ...]:
-        """Return the fields that do not sign, which the exchange sees in clear."""
-        return tuple(field for field in self.credential_fields if not field.signs)
+    def needed_permissions(self) -> frozenset[str]:
+        """Return the rights without which a key can not read."""
+        return self.required_permissions or self.read_only_permissions
 
     @property
     def covered_wallets(self) -> tuple[str, ...]:
         """Return the keys of the wallets that a sync reads."""
         return tuple(wallet.key for wallet in self.wallets if wallet.covered)
 
-    def _check_fields(self) -> None:
-        fields = self.credential_fields
-        if len({RESERVED, ENGINE, *(field.key for field in fields)}) != len(fields) + 2:
-            raise ValueError(f"{self.key}: each field needs a name of its own")
-        if sum(field.signs for field in fields) != 1:
-            raise ValueError(f"{self.key}: one field signs")
-        if any((field.form is Form.PEM) != (field.signs and field.curve is not None) for field in fields):
-            raise ValueError(f"{self.key}: only the signing field may be a PEM, and only a PEM has a curve")
-        signing = self.signing_field
-        if signing.shortest < SHORTEST_SIGNING[signing.form]:
-            raise ValueError(
-                f"{self.key}: the entry must require at least {MIN_KEY_BYTES} bytes for {signing.key}"
-            )
+    def _check_kinds(self) -> None:
+        kinds = self.credential_kinds
+        if len({kind.key for kind in kinds}) != len(kinds) or not self.typed:
+            raise ValueError(f"{self.key}: each kind of key needs a name of its own, and one is typed")
+        faults = (kind.fault() for kind in kinds)
+        if fault := next(filter(None, faults), None):
+            raise ValueError(f"{self.key}: {fault}")
 
     def _without_added(self, pairs: Mapping[str, str]) -> dict[str, str]:
         return {key: value for key, value in pairs.items() if key not in self.signing_keys}

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from contracts.exchanges.types import CredentialField, Curve, Exchange, Form
+from contracts.exchanges.keys import CredentialField, Curve, Form
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code, failure
 from contracts.values import MIN_KEY_BYTES, Secret
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.credentials import Fields
-from contracts.exchanges.types import ENGINE, RESERVED
+from contracts.exchanges.keys import ENGINE, RESERVED
 from contracts.faults import Code, Failure, failure
 from contracts.values import MIN_KEY_BYTES, Secret
 from vault_broker.engines import Engines

@@ -153,7 +153,8 @@ class Handlers:
         credential = await self._credentials.find(request.credential_id)
         if credential.exchange != request.exchange:
             raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
-        if not {field.key for field in EXCHANGES[request.exchange].sealed_fields} <= credential.fields.keys():
+        sealed = EXCHANGES[request.exchange].typed[0].sealed_fields
+        if not {field.key for field in sealed} <= credential.fields.keys():
             raise failure(Code.CREDENTIAL_MISSING)  # submitted before the exchange's keys got another field
         signatures = await self._credentials.sign(
             request.credential_id,
@@ -212,7 +213,7 @@ def _open_fields(request: Store, keys: SealingKeys) -> Fields:
         raise failure(Code.INVALID_REQUEST, str(error)) from None
     fields: Fields = decode(plain, Fields)
     exchange = EXCHANGES[request.exchange]
-    wrong = wrong_fields(exchange, exchange.sealed_fields, fields)
+    wrong = wrong_fields(exchange, exchange.typed[0].sealed_fields, fields)
     if wrong:
         raise failure(Code.INVALID_REQUEST, " ".join(wrong.values()))
     return fields

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from contracts.exchanges.keys import CredentialField, Curve, Form
 from contracts.exchanges.okx import OKX
-from contracts.exchanges.types import CredentialField, Curve, Form
 from contracts.faults import Code, Failure
 from contracts.values import Secret
 from contracts.wire.fields import key_bytes, wrong_fields
@@ -123,8 +123,8 @@ def test_base64_is_decoded_for_the_vault() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "reason"),
     [
-        (OKX.signing_field, "s" * 31, "The api_secret is shorter than 32 characters."),
-        (OKX.signing_field, "s" * 32, None),
+        (OKX.typed[0].signing_field, "s" * 31, "The api_secret is shorter than 32 characters."),
+        (OKX.typed[0].signing_field, "s" * 32, None),
         (IN_BASE64, b64encode(bytes(31)).decode(), "The api_secret is shorter than 32 bytes."),
         (IN_BASE64, b64encode(bytes(32)).decode(), None),
     ],
@@ -163,7 +163,7 @@ def test_bounds_are_those_of_the_field(text: str, reason: str | None) -> None:
 
 def test_missing_fields_are_named_and_unknown_ones_are_not_repeated() -> None:
     """An unknown name may be a secret in the wrong place."""
-    wrong = wrong_fields(OKX, OKX.credential_fields, {"api_key": Secret("k"), "canary": Secret("canary")})
+    wrong = wrong_fields(OKX, OKX.typed[0].fields, {"api_key": Secret("k"), "canary": Secret("canary")})
 
     assert wrong == {
         "api_secret": "The api_secret is missing.",

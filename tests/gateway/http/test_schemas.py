@@ -14,7 +14,7 @@ def test_a_field_of_a_key_has_the_bounds_of_its_entry(exchange: Exchange) -> Non
     schema = _credentials(exchange).to_schema()
 
     assert {name: (each["minLength"], each["maxLength"]) for name, each in schema["properties"].items()} == {
-        field.key: (field.shortest, field.longest) for field in exchange.credential_fields
+        field.key: (field.shortest, field.longest) for field in exchange.typed[0].fields
     }
 
 

@@ -59,7 +59,8 @@ class Broker:
         must doom the credential. The deadline follows the clock of `begun`, or ours if it is None. After a
         refusal the next call fetches the keys again, because they may have changed.
         """
-        signing = exchange.signing_field
+        signing = exchange.typed[0].signing_field
+        assert signing is not None  # noqa: S101 - a typed kind has one
         secret = key_bytes(signing, fields[signing.key])
         others = encode({name: value for name, value in fields.items() if name != signing.key})
         keys = self._keys or await self._fetch_keys()

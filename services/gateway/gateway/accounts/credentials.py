@@ -66,5 +66,5 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
 
 def api_key_hint(exchange: Exchange, fields: Fields) -> str:
     """Return the last four characters of the first field that is not secret, fewer if it is short."""
-    text = next((fields[field.key].reveal() for field in exchange.credential_fields if not field.secret), "")
+    text = next((fields[field.key].reveal() for field in exchange.typed[0].fields if not field.secret), "")
     return text[-HINT_LENGTH:] if len(text) >= 4 * HINT_LENGTH else ""

@@ -45,7 +45,7 @@ def judge_key(exchange: Exchange, permissions: Iterable[str]) -> Finding | None:
     named = named_rights(exchange, permissions)
     excess = excess_rights(exchange, named)
     if not excess:
-        reads = exchange.read_only_permissions <= set(named)
+        reads = exchange.needed_permissions <= set(named)
         return None if reads else Finding(Code.PERMISSION_MISSING)
     known = exchange.further_permissions.intersection(excess)
     return Finding(Code.OVER_PRIVILEGED_KEY if known else Code.UNKNOWN_RIGHT, excess)

@@ -24,7 +24,7 @@ def read_fields(
     """Read the submitted fields; raises InvalidInput, which names each invalid field."""
     read = {name: read_pasted(name, secret) for name, secret in given.items()}
     fields = {name: secret for name, (secret, _) in read.items()}
-    wrong = wrong_fields(exchange, exchange.credential_fields, fields)
+    wrong = wrong_fields(exchange, exchange.typed[0].fields, fields)
     if wrong:
         reasons = " ".join(wrong.values())
         action = "Copy it again from the exchange, or make a new key there, and s"

@@ -11,7 +11,8 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from contracts.exchanges import EXCHANGES
-from contracts.exchanges.types import CredentialField, Exchange
+from contracts.exchanges.keys import CredentialField
+from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 LATER = "A later version may send a value that is not listed."
@@ -100,8 +101,8 @@ def _credentials(exchange: Exchange) -> Schema:
     return Schema(
         title=f"{exchange.name} credentials",
         type=OpenAPIType.OBJECT,
-        properties={field.key: _credential(field) for field in exchange.credential_fields},
-        required=[field.key for field in exchange.credential_fields],
+        properties={field.key: _credential(field) for field in exchange.typed[0].fields},
+        required=[field.key for field in exchange.typed[0].fields],
         additional_properties=False,
     )
 

@@ -6,7 +6,8 @@ import msgspec
 from litestar import get
 
 from contracts.exchanges import EXCHANGES
-from contracts.exchanges.types import CredentialField, Exchange, UnservedRegion, Wallet
+from contracts.exchanges.keys import CredentialField
+from contracts.exchanges.types import Exchange, UnservedRegion, Wallet
 from gateway.http.answers import documented
 from gateway.http.authentication import PUBLIC
 from gateway.operators.venues import paused_since
@@ -50,7 +51,7 @@ def _view(exchange: Exchange, egress: tuple[str, ...], paused: datetime | None) 
         key=exchange.key,
         name=exchange.name,
         regions=tuple(RegionView(region.key, region.name) for region in exchange.regions),
-        credential_fields=exchange.credential_fields,
+        credential_fields=exchange.typed[0].fields,
         wallets=exchange.wallets,
         permissions=tuple(sorted(exchange.read_only_permissions)),
         egress_addresses=egress,

@@ -54,7 +54,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """The signature scheme of one exchange.
+    """The signature scheme of one exchange, for keys of one kind, or of all kinds with an empty `kind`.
 
     `stamp` formats milliseconds since the epoch as timestamp or nonce. `message` returns the bytes that `key`
     signs, and `write` the read with its signature, which is base64 (base64url for `ES256`). Both get the
@@ -65,3 +65,4 @@ class Scheme:
     stamp: Callable[[int], str]
     message: Callable[[Draft, Fields], bytes]
     write: Callable[[Draft, Fields, str], SignedRead]
+    kind: str = ""
