@@ -52,7 +52,7 @@ class Verdict(StrEnum):
 
     An `incomplete` wallet has unreadable rows, or its list does not match its own total. One that is
     `not_due` held nothing when it was read last, less than six hours ago, and the exchange values it at
-    nothing.
+    nothing. One that is `not_covered` with an `error_code` exists and is left out for that reason.
     """
 
     COMPLETE = "complete"
@@ -111,10 +111,10 @@ class SyncRequested(msgspec.Struct, frozen=True):
     """Read all covered wallets of one account before the deadline.
 
     `lately_empty` are wallets that held nothing when they were read last, less than six hours ago: the worker
-    may leave one unread that the exchange values at nothing. `lately_refused` are wallets that less than a day
-    ago only a right could open that we refuse: the worker leaves them unread and not covered. With `sub_account`, the account is that
-    sub-account of the key's account, and the outcome must name it. With `list_sub_accounts`, the outcome has
-    the list of the sub-accounts of the key's account.
+    may leave one unread that the exchange values at nothing. `lately_refused` are wallets that the exchange
+    refused less than a day ago, because only a right that we refuse opens them: the worker leaves them unread
+    and not covered. With `sub_account`, the account is that sub-account of the key's account, and the outcome
+    must name it. With `list_sub_accounts`, the outcome has the list of the sub-accounts of the key's account.
     """
 
     sync_id: UUID

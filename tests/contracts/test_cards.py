@@ -20,6 +20,7 @@ PARTS = {
     "AssetChanged",
     "Closure",
     "IndexPrice",
+    "KeyFacts",
     "Lease",
     "Quote",
     "Rights",

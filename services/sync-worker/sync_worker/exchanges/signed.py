@@ -46,15 +46,15 @@ class Dialect:
     `time` is its public read of the clock; `time_of` returns milliseconds since the epoch from its data.
     `data_of` returns the data of a response, given the read's name, the region and the values sent.
     `again_in` returns the seconds after which to send a failed read once more with the same signature, None
-    for never. `used_of` returns the weights that our address has used of budgets, as far as a response says
-    so. `time_of` and `data_of` raise Failure.
+    for never. `used_of` returns the weights that our address has used of budgets, as far as the response to
+    a named read says so. `time_of` and `data_of` raise Failure.
     """
 
     time: SignedRead
     time_of: Callable[[Any], int]
     data_of: Callable[[Answer, str, str, Collection[Secret]], Any]
     again_in: Callable[[str, Failure], float | None] = lambda _name, _fault: None
-    used_of: Callable[[Answer], Mapping[str, int]] | None = None
+    used_of: Callable[[str, Answer], Mapping[str, int]] | None = None
 
 
 # The time that a request needs within a try, besides the wait before it.
@@ -213,7 +213,7 @@ class Reader:
             with self._span(read, origin) as span:
                 answer = await self._parts.https.send(origin, read, call.seconds, shared)
                 if self._dialect.used_of is not None:
-                    call.used(self._dialect.used_of(answer))
+                    call.used(self._dialect.used_of(read.name, answer))
                 span.say(http_status=answer.status)
                 data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"

@@ -21,6 +21,7 @@ from sync_worker.broker import Access
 from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.closures.hearing import Maintenance
 from sync_worker.errors import ExchangeTimeout, HeldBack
+from sync_worker.exchanges.answered import OK, status_failure
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.earn import (
     DUAL,
@@ -37,7 +38,7 @@ from sync_worker.exchanges.okx.earn import (
     judge_earn,
     not_due,
 )
-from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.faults import Asked, okx_failure
 from sync_worker.exchanges.okx.loans import LOANS, loans_found
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
 from sync_worker.exchanges.okx.positions import with_positions
@@ -82,8 +83,6 @@ AGAIN_SECONDS = 1.1
 # A read that no further try repeats.
 UNAWAITED = frozenset({VALUATION.name, POSITIONS.name, LOANS.name})
 PASSING_REFUSALS = frozenset({Code.RATE_LIMITED, Code.EXCHANGE_UNAVAILABLE, Code.EXCHANGE_ERROR})
-# We accept data only with this status, and an error code with any status.
-OK = 200
 
 Price = TypeVar("Price", Quote, IndexPrice)
 Parsed = TypeVar("Parsed")

@@ -30,8 +30,9 @@ from sync_worker.exchanges.okx.earn_rows import (
     parse_staked,
     totals_of,
 )
-from sync_worker.exchanges.okx.lists import ZERO, Row, Rows
 from sync_worker.exchanges.okx.payloads import parse_trading
+from sync_worker.exchanges.rows import Row, Rows
+from sync_worker.exchanges.values import ZERO
 from sync_worker.verdicts import NO_PRICES, NOT_PERMITTED, Fetched, Listed, judge, parsed, unread
 
 EARN = "earn"

@@ -12,6 +12,7 @@ import msgspec
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import looked_for_in
+from sync_worker.exchanges.answered import sayable
 
 _CODES: dict[Code, str] = {
     Code.KEY_UNKNOWN: "50119",
@@ -38,8 +39,6 @@ _CODES: dict[Code, str] = {
 }
 OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
 
-# Any other code is not repeated, because it may be any text.
-_CODE_FORMAT = re.compile(r"[-A-Za-z0-9_]{1,16}", re.ASCII)
 _MAX_SEARCHED = 500
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
 
@@ -58,25 +57,8 @@ def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None
     A code that is not in the table becomes exchange_error, and the fault carries the code unchanged.
     """
     meant = OKX_CODES.get(code, Code.EXCHANGE_ERROR)
-    exchange_code = code if _CODE_FORMAT.fullmatch(code) else None
     detail = _detail(meant, code, message, asked)
-    return failure(meant, detail, retry_after, exchange_code=exchange_code, endpoint=asked.endpoint)
-
-
-def status_failure(status: int, retry_after: float | None = None) -> Failure:
-    """Return the fault, by HTTP status, of a response that is not the API's or does not have status 200.
-
-    A 403 comes from a server in front of the exchange, and its cause is often temporary. So it counts as
-    unreachable, which is retried, and not as a blocked region, which OKX reports as 50121.
-    """
-    detail = f"The answer is an HTTP {status} that does not come from the API."
-    if status in (429, 418):  # the second is a ban of our address
-        return failure(Code.RATE_LIMITED, detail, retry_after)
-    if status >= 500:  # noqa: PLR2004 - the same
-        return failure(Code.EXCHANGE_UNAVAILABLE, detail, retry_after)
-    if status == 403:  # noqa: PLR2004 - the same
-        return failure(Code.EXCHANGE_UNREACHABLE, detail, retry_after)
-    return failure(Code.UNEXPECTED_RESPONSE, detail)
+    return failure(meant, detail, retry_after, exchange_code=sayable(code), endpoint=asked.endpoint)
 
 
 def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:

@@ -15,8 +15,8 @@ from contracts.positions import MAX_POSITIONS, Position
 from contracts.syncs import WalletRead
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.lenient_json import is_whole
-from sync_worker.exchanges.okx.lists import Fields, amount_of
-from sync_worker.exchanges.okx.payloads import SHAPE
+from sync_worker.exchanges.rows import Fields
+from sync_worker.exchanges.values import SHAPE, amount_of
 from sync_worker.verdicts import Fetched
 
 # OKX counts a margin position in its currency, and any other one in contracts.
