@@ -13,8 +13,8 @@ from contracts.faults import Code, Failure
 from contracts.uncovered import MAX_ASSETS, AssetAmount, Reason, Uncovered, UncoveredEntry
 from contracts.values import check_digits
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.earn_rows import EXACT
 from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.parts import EXACT
 from sync_worker.exchanges.rows import MAX_ROWS
 from sync_worker.exchanges.values import SHAPE, ZERO, amount_of
 from sync_worker.verdicts import Fetched, parsed
