@@ -45,8 +45,8 @@ class Signed:
     def signing(self, grant: Grant, request_id: UUID, now: datetime) -> Iterator[None]:
         """Count a batch during and after its signing, unless that fails.
 
-        The entry of the exchange says how many a grant has. Raises Failure: grant_refused for a request that was signed before or a grant that is used up,
-        signing_unavailable if the memory is full.
+        The entry of the exchange says how many a grant has. Raises Failure: grant_refused for a request that
+        was signed before or a grant that is used up, signing_unavailable if the memory is full.
         """
         self._forget(now)
         batches = self._purposes.get(grant.purpose, {}).get(grant, set())

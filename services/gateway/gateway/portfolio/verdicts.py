@@ -121,10 +121,10 @@ def _fault(
     if isinstance(outcome, SyncFailed) and status is Status.FAILED:
         first = next((read for read in reads if read.error_code == outcome.error_code), None)
         return outcome.error_code, first.error if first else fault_of(outcome.error_code).words
-    for read in sorted(reads, key=lambda each: each.verdict in LEFT_OUT):
-        if read.error_code is not None:
-            return read.error_code, read.error
     disagrees = any(read.total_check is TotalCheck.DISAGREES for read in reads)
+    for read in sorted(reads, key=lambda each: each.verdict in LEFT_OUT):
+        if read.error_code is not None and not (disagrees and read.verdict in LEFT_OUT):
+            return read.error_code, read.error
     code = Code.TOTAL_DISAGREES if disagrees else Code.INTERNAL_ERROR
     return code, fault_of(code).words
 
