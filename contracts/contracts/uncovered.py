@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Why something is not covered; an outcome of a later version may have another one."""
 
     NOT_READ = "not_read"
+    REFUSED_RIGHT = "refused_right"
     LOAN = "loan"
     UNLISTED_WORTH = "unlisted_worth"
     UNREADABLE = "unreadable"
@@ -41,6 +42,11 @@ class Told(msgspec.Struct, frozen=True):
 
 REASONS: Mapping[str, Told] = {
     Reason.NOT_READ: Told("We do not read this yet. Its contents are unknown.", "Look at the exchange."),
+    Reason.REFUSED_RIGHT: Told(
+        "Only a right that we refuse, such as one to trade, could open this wallet. A worth is that of "
+        "the exchange's own total for it.",
+        "Leave the key as it is, and look at the exchange.",
+    ),
     Reason.LOAN: Told(
         "No wallet lists the collateral of loans. The worth is the collateral less the loans.",
         "Compare it with the loans at the exchange, and add it to the total yourself.",

@@ -111,6 +111,7 @@ BINANCE = Exchange(
         )
     },
     position_wallets=("usdm_futures", "coinm_futures"),
+    replacing_wallets={"portfolio_margin": ("margin", "usdm_futures", "coinm_futures")},
     valued_wallets=("earn", "margin", "isolated_margin", "options"),
     scheme="binance",
     signing_keys=frozenset({"timestamp", "recvWindow", "signature"}),

@@ -133,6 +133,8 @@ class Exchange(msgspec.Struct, frozen=True):
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
     `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
     exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
+    `replacing_wallets` are wallets that hold the contents of others where the exchange says so, each with
+    those whose contents it has then.
     `added_wallets` are those that the gateways of the first release do not cover. `sub_account_wallets` are
     those of a sub-account that the key of its master reads; none for an exchange that lists no sub-accounts.
     `row_fields` are the fields of its rows that a message about an unreadable row may name.
@@ -163,6 +165,7 @@ class Exchange(msgspec.Struct, frozen=True):
     asset_names: str = ASSET_NAMES
     position_wallets: tuple[str, ...] = ()
     valued_wallets: tuple[str, ...] = ()
+    replacing_wallets: dict[str, tuple[str, ...]] = {}
     added_wallets: tuple[str, ...] = ()
     sub_account_wallets: tuple[str, ...] = ()
     row_fields: tuple[str, ...] = ()

@@ -50,6 +50,7 @@ WORDS: Mapping[str, str] = {
     DoubtCode.RATE_UNKNOWN: "We have not read the rates of currencies yet. The values in USD are known.",
     DoubtCode.RATE_OLD: "The last fixing of this currency is more than a week old.",
 }
+NOTHING_READ = "We have never read a wallet of this account. Its contents are unknown and in no total."
 SHARE = Decimal("0.0001")
 
 
@@ -301,6 +302,8 @@ def _uncovered(of: Valuation, texts: Texts) -> Iterator[UncoveredWorthView]:
 
 def _reason(of: Doubt, prices: Mapping[str, Shown]) -> ReasonView:
     words = WORDS.get(of.code) if of.asset is None else prices[of.asset].words
+    if of.code == DoubtCode.NEVER_READ and of.wallet is None:
+        words = NOTHING_READ
     return ReasonView(of.code, words, of.account_id, of.wallet, of.asset)
 
 

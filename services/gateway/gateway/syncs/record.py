@@ -20,7 +20,7 @@ from gateway.portfolio.drift import Tolerance, measured, open_positions, with_mi
 from gateway.portfolio.uncovered import found_parts
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.prices.readings import Memory
-from gateway.rows.balances import Place, Stored, StoredBalance
+from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
@@ -34,7 +34,7 @@ from gateway.syncs.messages import account_synced
 from gateway.syncs.owners import granted_elsewhere
 from gateway.syncs.pace import Result, moved
 from gateway.syncs.snapshot import snapshot
-from gateway.syncs.whose import as_reached, is_proven, reached_wallets
+from gateway.syncs.whose import as_reached, is_proven, wallets_to_read
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -218,7 +218,10 @@ async def _end(
     }
     rows = await recording.write(
         connection,
-        [_row(ended[sync.id], sync, (said, reads[sync.id]), events[sync.id]) for said, sync in together],
+        [
+            _row(ended[sync.id], sync, (said, reads[sync.id], kept.wallets), events[sync.id])
+            for said, sync in together
+        ],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
@@ -316,10 +319,13 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
 
 
 def _row(
-    sync: Sync, queued: Queued, found: tuple[Understood, tuple[WalletRead, ...]], fact: Outgoing
+    sync: Sync,
+    queued: Queued,
+    found: tuple[Understood, tuple[WalletRead, ...], Mapping[Place, StoredWallet]],
+    fact: Outgoing,
 ) -> Ended:
     """Return an ended sync with its effects, as the database stores them."""
-    understood, reads = found
+    understood, reads, wallets = found
     parts, life = understood.outcome.uncovered, (queued.requested_at, queued.now)
     return Ended(
         sync.id,
@@ -333,7 +339,7 @@ def _row(
         storable(sync.wallets),
         sync.rights_unproven,
         sync.retry_at,
-        completed_as_of(reached_wallets(queued), reads),
+        completed_as_of(wallets_to_read(queued, wallets), reads),
         fact.message_id,
         fact.subject,
         fact.stream,
