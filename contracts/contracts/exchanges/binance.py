@@ -144,6 +144,7 @@ BINANCE = Exchange(
     price_reads=(
         PublicRead("ticker_price", "/api/v3/ticker/price"),
         PublicRead("book_ticker", "/api/v3/ticker/bookTicker"),
+        # Only symbols that are traded, and none of the sets of permissions, which are most of the answer.
         PublicRead("exchange_info", "/api/v3/exchangeInfo?showPermissionSets=false&symbolStatus=TRADING"),
     ),
     status_read=PublicRead("system_status", "/sapi/v1/system/status"),

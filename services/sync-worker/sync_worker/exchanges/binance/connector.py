@@ -15,7 +15,7 @@ from contracts.credentials import SignedRead, Verified
 from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.types import PublicRead, Read
 from contracts.faults import Code, Failure
-from contracts.prices import PricesRead, PricesRequested, Quote
+from contracts.prices import PricesRead, PricesRequested
 from contracts.syncs import Rights, WalletRead
 from contracts.values import Secret
 from sync_worker.broker import Access
@@ -26,7 +26,7 @@ from sync_worker.exchanges.binance.control import Control, control_of, in_usd, p
 from sync_worker.exchanges.binance.faults import binance_failure, with_causes_ruled_out
 from sync_worker.exchanges.binance.key import parse_rights, parse_verified
 from sync_worker.exchanges.binance.payloads import Flags, parse_flags, parse_price, parse_time, refused_with
-from sync_worker.exchanges.binance.prices import parse_books, parse_last, parse_pairs, quotes
+from sync_worker.exchanges.binance.prices import read_prices
 from sync_worker.exchanges.binance.spot import SPOT, Around, judge_spot
 from sync_worker.exchanges.binance.status import parse_status
 from sync_worker.exchanges.binance.wallets import FUNDING, PLACES, Place, judge_place, left_out, not_covered
@@ -47,7 +47,6 @@ ASSETS = Read("user_assets", {"needBtcValuation": "true"})
 CONTROL = Read("wallet_balance", {"needBalanceDetail": "true"})
 KEY_READS = (RESTRICTIONS, ACCOUNT)
 FIRST_READS = (RESTRICTIONS, INFO, ACCOUNT, ASSETS, FUNDING.read, CONTROL)
-TICKER_PRICE, BOOK_TICKER, EXCHANGE_INFO = BINANCE.price_reads
 # The price in USDT at which totals in BTC are shown in USD, read at most once in so many seconds.
 BTC_PRICE = PublicRead("btc_price", "/api/v3/ticker/price?symbol=BTCUSDT")
 PRICE_SECONDS = 60.0
@@ -112,23 +111,8 @@ class Binance:
         return parse_rights(*await self._key_facts(access))
 
     async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
-        """Read the last trades of all spot pairs that are traded and have offers.
-
-        Without one of the three lists there are no prices, because a halted pair must not look alive.
-        """
-        read_at = self._parts.clocks.now()
-        lists: tuple[Quote, ...] | None = None
-        code = None
-        try:
-            pairs, last, books = await asyncio.gather(
-                self._public(EXCHANGE_INFO, parse_pairs, "", seconds),
-                self._public(TICKER_PRICE, parse_last, "", seconds),
-                self._public(BOOK_TICKER, parse_books, "", seconds),
-            )
-            lists = quotes(pairs, last, books)
-        except Failure as fault:
-            code = fault.code
-        return PricesRead(BINANCE.key, request.request_id, read_at, lists, error_code=code)
+        """Read the last trades and offers of all spot pairs that are traded."""
+        return await read_prices(self._parts, request, seconds, _public_body)
 
     async def read_status(self, region: str, seconds: float) -> Maintenance | None:
         """Read whether Binance is in maintenance; raises Failure."""
@@ -273,10 +257,14 @@ def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, e
 
 
 def _public_of(name: str, parse: Callable[[bytes], Parsed], answer: Answer) -> Parsed:
-    """Return what a public response says; raises Failure."""
-    if answer.status != OK:
-        code = refused_with(read_body(answer.body))
-        if code is not None:
-            raise binance_failure(code, Asked(name), answer.status, answer.retry_after)
+    return parse(_public_body(name, answer))
+
+
+def _public_body(name: str, answer: Answer) -> bytes:
+    """Return the body of a public response; raises the Failure of its error code, or else of its status."""
+    if answer.status == OK:
+        return answer.body
+    code = refused_with(read_body(answer.body))
+    if code is None:
         raise status_failure(answer.status, answer.retry_after)
-    return parse(answer.body)
+    raise binance_failure(code, Asked(name), answer.status, answer.retry_after)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, fault_of
 from contracts.syncs import Totals, Verdict, WalletRead
@@ -28,8 +29,7 @@ from sync_worker.verdicts import Fetched, Listed, judge
 ParseList = Callable[[Any, Prices], Listed]
 Reads = Mapping[str, Fetched | Failure]
 PORTFOLIO = "portfolio_margin"
-# A portfolio margin account holds the assets of these.
-REPLACED = frozenset({"margin", "usdm_futures", "coinm_futures"})
+REPLACED = BINANCE.replacing_wallets[PORTFOLIO]
 
 
 class Place(msgspec.Struct, frozen=True):
