@@ -237,7 +237,7 @@ class Okx:
     async def _read_more(
         self, access: Access, reads: Sequence[Read], apart: float = 0.0
     ) -> list[Fetched | Failure]:
-        """Read in the time that is left for the try; a fault of all of them is that of each."""
+        """Read in the time that is left for the try; a fault of the batch fails each read."""
         try:
             async with asyncio.timeout(access.ends - time.monotonic()):
                 return await self._reader.read(access, reads, apart)
