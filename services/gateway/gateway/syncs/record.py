@@ -213,15 +213,12 @@ async def _end(
     _report_left_out(reads, kept.reads)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
-    events = {
-        sync.id: _of_trace(account_synced(sync, ended_at(sync)), traces[sync.id]) for sync in ended.values()
-    }
+    facts = {each.id: account_synced(each, ended_at(each)) for each in ended.values()}
+    events = {sync_id: _of_trace(fact, traces[sync_id]) for sync_id, fact in facts.items()}
+    found = {sync.id: (said, reads[sync.id], kept.wallets) for said, sync in together}
     rows = await recording.write(
         connection,
-        [
-            _row(ended[sync.id], sync, (said, reads[sync.id], kept.wallets), events[sync.id])
-            for said, sync in together
-        ],
+        [_row(ended[sync.id], sync, found[sync.id], events[sync.id]) for _, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
