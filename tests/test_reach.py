@@ -87,6 +87,8 @@ FOLDERS = {
     "sync_worker.currencies.fixings": NOTHING,
     "sync_worker.exchanges": BUS | EXCHANGE,
     "sync_worker.exchanges.lenient_json": NOTHING,
+    "sync_worker.exchanges.rows": NOTHING,
+    "sync_worker.exchanges.values": NOTHING,
     "vault_broker": NOTHING,
     "vault_broker.__main__": BUS | VAULT | TRACES | {"granian"},
     "vault_broker.app": BUS | VAULT | TRACES | {"granian"},

@@ -80,8 +80,9 @@ class Store(msgspec.Struct, frozen=True):
     `wrapped_secret` is the signing field, wrapped with Vault's key. `sealed_parts` is a JSON object of the
     other fields (texts by name), sealed to the broker's key and bound to the subject, `credential_id` and
     `request_id`. `kind` is the kind of the key, empty for the first typed one. A credential of a born kind
-    names the `offer` whose key signs for it, and its `wrapped_secret` is empty. The gateway makes `signature` with its grant key, so that an attacker cannot store a
-    recorded message under another id; a gateway of the previous release sends none.
+    names the `offer` whose key signs for it, and its `wrapped_secret` is empty. The gateway makes `signature`
+    with its grant key, so that an attacker cannot store a recorded message under another id; a gateway of the
+    previous release sends none.
     """
 
     request_id: UUID

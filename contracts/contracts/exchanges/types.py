@@ -146,7 +146,8 @@ class Exchange(msgspec.Struct, frozen=True):
     each of them, by the name of the read.
     `status_read` is the public read, in each region, of the maintenance that it announces. `closing_codes`
     are its error codes that mean that the whole exchange is not available, not one endpoint or feature.
-    A signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
+    `address_codes` are those that refuse a call because of a limit of our address, also of a signed read. A
+    signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
     `most_batches` batches for one grant.
     """
 
@@ -176,6 +177,7 @@ class Exchange(msgspec.Struct, frozen=True):
     costs: dict[str, dict[str, int]] = {}
     status_read: PublicRead | None = None
     closing_codes: frozenset[str] = frozenset()
+    address_codes: frozenset[str] = frozenset()
     required_permissions: frozenset[str] = frozenset()
     warned_permissions: dict[str, str] = {}
     signed_seconds: float = 30.0

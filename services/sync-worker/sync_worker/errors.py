@@ -34,6 +34,10 @@ class HeldBack(TransientError):
         )
 
 
+class SignedTooLongAgo(HeldBack):
+    """We did not send a signed read, because its turn came after its signature was to be used."""
+
+
 class ExchangeClosed(TransientError):
     """We sent nothing, because the exchange is closed to all of us; `reason` is that of its closure."""
 

@@ -16,7 +16,10 @@ DISPUTED, DEVIATES = Decimal("0.02"), Decimal("0.01")
 NO_TIME = timedelta(0)
 
 WORDS: Mapping[str, str] = {
-    PriceCode.INVALID: "The exchange's newest price is zero, negative or unreadable.",
+    PriceCode.INVALID: (
+        "The exchange shows no price that counts: it is zero, negative or unreadable, or the order book of "
+        "the pair is empty."
+    ),
     PriceCode.IMPLAUSIBLE: (
         "The newest price is more than ten times the last known one, or less than a tenth of it. We believe "
         "it when the exchange has shown it for ten minutes."
@@ -26,7 +29,7 @@ WORDS: Mapping[str, str] = {
     ),
     PriceCode.DISPUTED: "The last trade and the exchange's index differ by more than 2 %: compare both.",
     PriceCode.LAST_KNOWN: "The exchange has shown no newer price that counts. This is the last known one.",
-    PriceCode.NOT_LISTED: "The exchange no longer lists this asset.",
+    PriceCode.NOT_LISTED: "The exchange no longer lists or trades this asset.",
     PriceCode.PEG_DEVIATES: (
         "This coin promises to be worth 1 USD, and the market pays more than 1 % more or less. The market "
         "rate counts."

@@ -9,7 +9,7 @@ def refused_budget(exchange: Exchange, read: str, fault: Failure) -> str | None:
 
     An exchange names no user where it refuses with a status alone (429, 418), so all calls count. With an
     error code it refuses a public read, which carries no key, by the limit of that read; a signed read by
-    that of a user, whose account alone is delayed.
+    that of a user, whose account alone is delayed, unless the entry says that the code is one of addresses.
     """
     if fault.code != Code.RATE_LIMITED:
         return None
@@ -17,4 +17,5 @@ def refused_budget(exchange: Exchange, read: str, fault: Failure) -> str | None:
     own = next((key for key in exchange.costs.get(read, {}) if key != whole), None)
     if fault.exchange_code is None:
         return whole or own
-    return None if read in exchange.reads else own or whole
+    of_user = read in exchange.reads and fault.exchange_code not in exchange.address_codes
+    return None if of_user else own or whole

@@ -4,6 +4,9 @@ import json
 from collections import Counter
 from typing import Any
 
+# The values of a body of 8 MiB can take twenty times its size in memory; real responses have far fewer.
+MAX_VALUES = 250_000
+
 
 class Number(str):
     """A number as text, with all its original digits."""
@@ -42,6 +45,19 @@ def read_json(text: str) -> Any:
         parse_int=Number,
         parse_float=Number,
     )
+
+
+def read_body(body: bytes) -> Any:
+    """Parse a response; return None for HTML, for far too many values, and other invalid text.
+
+    Numbers become text with all their digits.
+    """
+    if sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
+        return None
+    try:
+        return read_json(body.decode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def is_whole(value: Any) -> bool:

@@ -17,8 +17,8 @@ from contracts.values import Balance
 from contracts.wire.envelope import decode, encode
 from deploy.simulator.okx.rows import FUNDING_ROW, TRADING_ROW
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.lists import MAX_ROWS
 from sync_worker.exchanges.okx.payloads import parse_funding, parse_trading
+from sync_worker.exchanges.rows import MAX_ROWS
 from sync_worker.verdicts import MAX_UNREADABLE, Fetched, judge
 from tests.sync_worker.exchanges.okx.answers import (
     BTC,

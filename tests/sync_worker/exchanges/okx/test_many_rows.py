@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from contracts.values import Balance
-from sync_worker.exchanges.okx.lists import Row, read_rows
+from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.rows import Row, read_rows
 
 CURRENCIES = 1000
 NUMBER = Counter[str]()
@@ -34,7 +35,7 @@ def test_currencies_that_stand_twice_cost_no_more_than_their_rows() -> None:
     NUMBER.clear()
     once = [{"ccy": f"C{number}"} for number in range(CURRENCIES)]
 
-    rows = read_rows([*once, {"ccy": "BTC"}, *once], doubled)
+    rows = read_rows([*once, {"ccy": "BTC"}, *once], doubled, NAMING)
 
     assert [row.asset for row in rows.read] == ["BTC"]
     assert len(rows.unreadable) == 2 * CURRENCIES

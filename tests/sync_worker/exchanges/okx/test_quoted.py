@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.values import Balance
-from sync_worker.exchanges.okx.lists import Row
 from sync_worker.exchanges.okx.quoted import quoted_prices
+from sync_worker.exchanges.rows import Row
 from tests.sync_worker.exchanges.okx.answers import BTC, account, judged, trading
 
 AMOUNTS = st.decimals("1e-12", "1e15", places=18).filter(bool)

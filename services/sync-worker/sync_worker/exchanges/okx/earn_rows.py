@@ -3,41 +3,28 @@
 Source: https://www.okx.com/docs-v5/en/#financial-product.
 """
 
-from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from contracts import reasons
-from contracts.syncs import UnreadableRow
 from contracts.values import Balance
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.lists import (
-    ZERO,
-    Fields,
-    Row,
-    Unreadable,
-    asset_of,
-    held_amount,
-    parse_rows,
-    rows_of,
-)
-from sync_worker.exchanges.okx.payloads import SHAPE
+from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.parts import Entry
+from sync_worker.exchanges.rows import Fields, Row, Unreadable, held_amount, parse_rows, rows_of
+from sync_worker.exchanges.values import SHAPE
 
 # The principal of a dual investment is in no other list in these states, in the order of their coming.
 DUAL_HELD = ("live", "pending_settle", "pending_redeem")
 DUAL_ENDED = ("initial", "settled", "redeemed", "rejected")
 # On-chain orders: pending, cancelling, on-chain, earning, redeeming; and completed.
 ORDER_HELD, ORDER_ENDED = ("8", "13", "9", "1", "2"), ("3",)
-# Enough digits for exact sums of all amounts that a message can carry.
-EXACT = Context(prec=200)
-
-Entry = Row | UnreadableRow
 
 
 def parse_savings(data: Any) -> list[Entry]:
     """Parse the data of /api/v5/finance/savings/balance: amounts lent and about to be lent."""
-    return _checked(parse_rows(_rows(data), _held))
+    return _checked(parse_rows(_rows(data), _held, NAMING))
 
 
 def parse_orders(data: Any) -> list[Entry]:
@@ -49,7 +36,9 @@ def parse_orders(data: Any) -> list[Entry]:
             rows += [_with(each, state=order.get("state")) for each in invested]
         else:
             rows.append(order)
-    return _checked(parse_rows(rows, partial(_principal, amount="amt", held=ORDER_HELD, ended=ORDER_ENDED)))
+    return _checked(
+        parse_rows(rows, partial(_principal, amount="amt", held=ORDER_HELD, ended=ORDER_ENDED), NAMING)
+    )
 
 
 def parse_dual(responses: Sequence[Any]) -> list[Entry]:
@@ -62,14 +51,13 @@ def parse_dual(responses: Sequence[Any]) -> list[Entry]:
         _with(order, ccy=order.get("notionalCcy")) if isinstance(order, dict) else order
         for order in orders.values()
     ]
-    return _checked(
-        parse_rows(rows, partial(_principal, amount="notionalSz", held=DUAL_HELD, ended=DUAL_ENDED))
-    )
+    principal = partial(_principal, amount="notionalSz", held=DUAL_HELD, ended=DUAL_ENDED)
+    return _checked(parse_rows(rows, principal, NAMING))
 
 
 def parse_staked(data: Any) -> list[Entry]:
     """Parse the balance of staked ETH or SOL, wherever the account holds it."""
-    return _checked(parse_rows(_rows(data), _staked))
+    return _checked(parse_rows(_rows(data), _staked, NAMING))
 
 
 def parse_rewards(data: Any) -> list[Entry]:
@@ -80,20 +68,11 @@ def parse_rewards(data: Any) -> list[Entry]:
         if not isinstance(details, list):
             raise UnexpectedResponse(SHAPE)
         rows += details
-    return _checked(parse_rows(rows, _staked))
-
-
-def totals_of(entries: Iterable[Entry]) -> dict[str, Decimal]:
-    """Return the exact sums of the readable amounts by asset."""
-    totals: dict[str, Decimal] = {}
-    for entry in entries:
-        if isinstance(entry, Row):
-            totals[entry.asset] = EXACT.add(totals.get(entry.asset, ZERO), entry.balance.total)
-    return totals
+    return _checked(parse_rows(rows, _staked, NAMING))
 
 
 def _held(fields: Fields, amount: str = "amt") -> Row:
-    return Row(Balance(asset_of(fields), held_amount(fields, amount)), None)
+    return Row(Balance(NAMING.asset_of(fields), held_amount(fields, amount)), None)
 
 
 def _principal(fields: Fields, amount: str, held: Sequence[str], ended: Sequence[str]) -> Row | None:

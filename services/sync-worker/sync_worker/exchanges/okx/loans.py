@@ -13,9 +13,10 @@ from contracts.faults import Code, Failure
 from contracts.uncovered import MAX_ASSETS, AssetAmount, Reason, Uncovered, UncoveredEntry
 from contracts.values import check_digits
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.earn_rows import EXACT
-from sync_worker.exchanges.okx.lists import MAX_ROWS, ZERO, amount_of, asset_of
-from sync_worker.exchanges.okx.payloads import SHAPE
+from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.parts import EXACT
+from sync_worker.exchanges.rows import MAX_ROWS
+from sync_worker.exchanges.values import SHAPE, ZERO, amount_of
 from sync_worker.verdicts import Fetched, parsed
 
 LOANS = Read("flexible_loans")
@@ -89,7 +90,7 @@ def _amounts(rows: Sequence[Mapping[str, Any]], field: str) -> tuple[AssetAmount
 def _named(each: Any) -> tuple[str, Decimal] | None:
     """Return an asset and its amount; None if one of them is unreadable."""
     try:
-        asset = asset_of(each) if isinstance(each, dict) else None
+        asset = NAMING.asset_of(each) if isinstance(each, dict) else None
     except ValueError:
         return None
     amount = None if asset is None else _held(each, "amt")

@@ -5,7 +5,7 @@ Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -17,22 +17,24 @@ from contracts.exchanges.okx import OKX
 from contracts.rights import named_rights
 from contracts.syncs import Rights
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.lenient_json import Doubled, is_whole, read_json
-from sync_worker.exchanges.okx.lists import Rows, amount_of, funding_row, read_rows, trading_row
+from sync_worker.exchanges.lenient_json import is_whole, read_body
+from sync_worker.exchanges.okx.lists import NAMING, funding_row, trading_row
 from sync_worker.exchanges.okx.quoted import quoted_prices
+from sync_worker.exchanges.rows import Rows, read_rows
+from sync_worker.exchanges.values import (
+    EPOCH,
+    NOT_TOLD,
+    SHAPE,
+    UID,
+    UNREADABLE_KEY,
+    amount_or_none,
+    fields_of,
+    time_of,
+)
 from sync_worker.verdicts import NO_PRICES, Listed
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# 2009-01-03: no exchange existed earlier.
-MIN_TIME_MS = 1_230_940_800_000
-MAX_TIME_MS = 10**14
-# The values of a body of 8 MiB can take twenty times its size in memory; real responses have far fewer.
-MAX_VALUES = 250_000
-# The formats that a message allows for the id of an account, and for an IP address or network of a key.
-UID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# The format that a message allows for an IP address or network of a key.
 ADDRESS = re.compile(r"[0-9A-Fa-f.:/]{1,64}", re.ASCII)
-UNREADABLE_KEY = "We can not read what the answer says of the key."
-SHAPE = "The answer does not have the documented shape."
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -48,12 +50,7 @@ def parse_envelope(body: bytes) -> Envelope | None:
 
     Numbers become text with all their digits; OKX sends numbers as text, except some codes.
     """
-    if sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
-        return None
-    try:
-        document = read_json(body.decode())
-    except (ValueError, RecursionError):
-        return None
+    document = read_body(body)
     fields = document if isinstance(document, dict) else {}
     around = {name: value for name, value in fields.items() if name != "data"}
     code, message = around.get("code"), around.get("msg")
@@ -65,8 +62,8 @@ def parse_envelope(body: bytes) -> Envelope | None:
 def parse_trading(data: Any) -> Listed:
     """Parse the data of /api/v5/account/balance; its worth is known if every row has a price."""
     account = _account(data)
-    rows = read_rows(account["details"], trading_row)
-    updated, stated = _time(account.get("uTime")), _usd(account.get("totalEq"))
+    rows = read_rows(account["details"], trading_row, NAMING)
+    updated, stated = time_of(account.get("uTime")), amount_or_none(account.get("totalEq"))
     return Listed(
         rows.balances,
         rows.worth,
@@ -91,16 +88,16 @@ def parse_funding(data: Any, prices: Mapping[str, Decimal] = NO_PRICES) -> Liste
     """Parse the data of /api/v5/asset/balances; its worth is known if every currency has a price."""
     if not isinstance(data, list):
         raise UnexpectedResponse(SHAPE)
-    rows = read_rows(data, partial(funding_row, prices=prices))
+    rows = read_rows(data, partial(funding_row, prices=prices), NAMING)
     return Listed(rows.balances, rows.worth, unreadable=rows.unreadable)
 
 
 def parse_valuation(data: Any) -> dict[str, Decimal]:
     """Parse the data of /api/v5/asset/asset-valuation; return the readable totals by wallet."""
-    details = _fields(_one(data).get("details"))
+    details = fields_of(_one(data).get("details"))
     if not details:
         raise UnexpectedResponse(SHAPE)
-    amounts = {wallet: _usd(text) for wallet, text in details.items()}
+    amounts = {wallet: amount_or_none(text) for wallet, text in details.items()}
     return {wallet: amount for wallet, amount in amounts.items() if amount is not None}
 
 
@@ -124,7 +121,7 @@ def parse_rights(data: Any) -> Rights:
     fields = _one(data)
     uid, perm = fields.get("uid"), fields.get("perm")
     if not isinstance(uid, str) or not isinstance(perm, str) or not UID.fullmatch(uid):
-        raise UnexpectedResponse("The answer does not say whose key it is and what it may do.")
+        raise UnexpectedResponse(NOT_TOLD)
     return Rights(str(uid), named_rights(OKX, _listed(perm)))
 
 
@@ -133,7 +130,7 @@ def parse_time(data: Any) -> int:
     ts = _one(data).get("ts")
     if not is_whole(data) or not isinstance(ts, str):
         raise UnexpectedResponse(SHAPE)
-    said = _time(ts)
+    said = time_of(ts)
     if said is None:
         raise UnexpectedResponse("The time is not a valid time.")
     return (said - EPOCH) // timedelta(milliseconds=1)
@@ -148,32 +145,7 @@ def _account(data: Any) -> dict[str, Any]:
 
 
 def _one(data: Any) -> dict[str, Any]:
-    return _fields(data[0]) if isinstance(data, list) and len(data) == 1 else {}
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """Return the fields of an object without repeated ones; empty for any other value."""
-    if isinstance(value, Doubled):
-        return value.once
-    return value if isinstance(value, dict) else {}
-
-
-def _usd(value: Any) -> Decimal | None:
-    """Parse a total; return None for an unreadable one."""
-    try:
-        return amount_of(value)
-    except ValueError:
-        return None
-
-
-def _time(value: Any) -> datetime | None:
-    """Parse milliseconds since the epoch; return None for a value that cannot be a time of an account."""
-    if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
-        return None
-    # Check the length first, because parsing a number of many digits is slow.
-    if len(value) > len(str(MAX_TIME_MS)) or not MIN_TIME_MS <= int(value) < MAX_TIME_MS:
-        return None
-    return EPOCH + timedelta(milliseconds=int(value))
+    return fields_of(data[0]) if isinstance(data, list) and len(data) == 1 else {}
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Context, Decimal
 
-from sync_worker.exchanges.okx.lists import Row
+from sync_worker.exchanges.rows import Row
 
 DIGITS = Context(prec=12)
 # A price outside these bounds is absurd, and no message could carry its digits.

@@ -7,7 +7,7 @@ import msgspec
 
 from sync_worker.closures.hearing import Maintenance
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.payloads import MAX_TIME_MS, MIN_TIME_MS, SHAPE
+from sync_worker.exchanges.values import MAX_TIME_MS, MIN_TIME_MS, SHAPE
 
 # The whole trading service in production. That of batches of accounts (8) leaves the other accounts open.
 TRADING, PRODUCTION, ONGOING = "5", "1", "ongoing"

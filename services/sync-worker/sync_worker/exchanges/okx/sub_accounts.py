@@ -22,8 +22,8 @@ from contracts.syncs import (
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.lenient_json import is_whole
 from sync_worker.exchanges.okx.earn import EARN
-from sync_worker.exchanges.okx.payloads import SHAPE, UID
 from sync_worker.exchanges.okx.wallets import judge_wallets
+from sync_worker.exchanges.values import SHAPE, UID
 from sync_worker.verdicts import Fetched, parsed, unread
 
 LIST = "sub_accounts"

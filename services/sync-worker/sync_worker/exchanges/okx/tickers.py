@@ -15,7 +15,7 @@ import msgspec
 from contracts.exchanges.okx import OKX
 from contracts.prices import MAX_ROWS, IndexPrice, Quote
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.payloads import EPOCH, MAX_TIME_MS, MIN_TIME_MS, SHAPE
+from sync_worker.exchanges.values import EPOCH, MAX_TIME_MS, MIN_TIME_MS, SHAPE
 
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 MILLISECONDS = re.compile(r"[0-9]{13,14}", re.ASCII)
