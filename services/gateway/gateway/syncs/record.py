@@ -216,12 +216,10 @@ async def _end(
     events = {
         sync.id: _of_trace(account_synced(sync, ended_at(sync)), traces[sync.id]) for sync in ended.values()
     }
+    found = {sync.id: (said, reads[sync.id], kept.wallets) for said, sync in together}
     rows = await recording.write(
         connection,
-        [
-            _row(ended[sync.id], sync, (said, reads[sync.id], kept.wallets), events[sync.id])
-            for said, sync in together
-        ],
+        [_row(ended[sync.id], sync, found[sync.id], events[sync.id]) for _, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
@@ -230,8 +228,7 @@ async def _end(
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
-    leased = rows if lease else {}
-    return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+    return [Recorded(sync, *_handed(events[sync.id], rows if lease else {})) for sync in ended.values()]
 
 
 async def _keep_lists(
