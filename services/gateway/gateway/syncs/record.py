@@ -213,8 +213,9 @@ async def _end(
     _report_left_out(reads, kept.reads)
     reads |= kept.reads
     ended = {sync.id: _ended(understood, sync, reads[sync.id]) for understood, sync in together}
-    facts = {each.id: account_synced(each, ended_at(each)) for each in ended.values()}
-    events = {sync_id: _of_trace(fact, traces[sync_id]) for sync_id, fact in facts.items()}
+    events = {
+        sync.id: _of_trace(account_synced(sync, ended_at(sync)), traces[sync.id]) for sync in ended.values()
+    }
     found = {sync.id: (said, reads[sync.id], kept.wallets) for said, sync in together}
     rows = await recording.write(
         connection,
@@ -227,8 +228,7 @@ async def _end(
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
-    leased = rows if lease else {}
-    return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+    return [Recorded(sync, *_handed(events[sync.id], rows if lease else {})) for sync in ended.values()]
 
 
 async def _keep_lists(
