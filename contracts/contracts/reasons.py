@@ -17,35 +17,36 @@ STANDS_TWICE = "the currency stands twice"
 NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
 MORE_AVAILABLE = "more is available than there is"
 UNREADABLE_ROW = "the row can not be read"
+PARTS_DIFFER = "{field} is not the sum of its parts"
 IN_REDEMPTION = "the amount that is being redeemed can not be told"
 MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
 UNKNOWN = "{field} has a value that we do not know"
-LISTS_DIFFER = "two lists of the exchange differ in it"
 NUMBERS = ("not a decimal amount", "the amount is not finite", "the amount has too many digits")
 FIELDS = dict.fromkeys(field for exchange in EXCHANGES.values() for field in exchange.row_fields)
 REASONS = frozenset(
     {
         *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
-        *(IN_REDEMPTION, LISTS_DIFFER),
-        *(form.format(field=field) for form in (MISSING, NEGATIVE, UNKNOWN) for field in FIELDS),
+        IN_REDEMPTION,
+        *(
+            form.format(field=field)
+            for form in (MISSING, NEGATIVE, UNKNOWN, PARTS_DIFFER)
+            for field in FIELDS
+        ),
         *(NO_NUMBER.format(field=field, why=why) for field in FIELDS for why in NUMBERS),
     }
 )
+# An exchange may refuse a read with one code for three causes; another read of the same key rules two out.
+THREE_CAUSES = (
+    "The exchange does not say which of three is wrong: the API key, our address, or the rights of the key."
+)
+OTHERS_WORK = "The API key and our address are right, because the exchange answered another read."
 # The text on a list names at most this many reasons.
 MAX_REASONS = 3
 
-# An exchange may have one code for three causes; another read of the same key rules two of them out.
-THREE_CAUSES = (
-    "The exchange names three causes at once: the key is wrong or was deleted, it is bound to addresses "
-    "that do not include ours, or it lacks a right."
-)
-RIGHT_LEFT = (
-    "The key and its addresses are right, because the exchange answered the same key just now: it lacks a "
-    "right."
-)
-
 # Failures at an exchange, on the way to it, or between our services.
 SENTENCES = (
+    THREE_CAUSES,
+    OTHERS_WORK,
     "We can not read a value.",
     "The answer does not say whose key it is.",
     "The answer does not say whose key it is and what it may do.",
@@ -57,8 +58,6 @@ SENTENCES = (
     "The answer is not valid HTTP.",
     "The answer may belong to another request.",
     "We could not verify the key in time.",
-    THREE_CAUSES,
-    RIGHT_LEFT,
     "The list is empty.",
     "The list has a document type, which it must not have.",
     "The list is worth less.",
@@ -70,7 +69,7 @@ SENTENCES = (
     *(f"{exchange.name} has no such region." for exchange in EXCHANGES.values()),
     "We sent no request, to stay below the exchange's limit.",
     "We sent no request: the exchange says that it is in maintenance.",
-    "We sent no request: the exchange refused the last ones of several accounts.",
+    "We sent no request: the exchange refused the last requests of several accounts.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
 )

@@ -11,16 +11,16 @@ from contracts.exchanges.okx import OKX
 from contracts.exchanges.types import Exchange, Read, ReadNotAllowed
 
 
-def test_no_read_can_change_data() -> None:
-    """Every endpoint on the list is a GET, but for two of Binance that only read, although they are POST."""
+def test_every_read_is_a_get() -> None:
+    """No endpoint on the list can change data; Binance documents two lists of assets as POST."""
     posts = {
-        endpoint.path
+        (exchange.key, name)
         for exchange in EXCHANGES.values()
-        for endpoint in exchange.reads.values()
+        for name, endpoint in exchange.reads.items()
         if endpoint.method != "GET"
     }
 
-    assert posts == {"/sapi/v3/asset/getUserAsset", "/sapi/v1/asset/get-funding-asset"}
+    assert posts == {("binance", "user_assets"), ("binance", "funding_assets")}
 
 
 def test_a_read_becomes_the_target_that_is_sent() -> None:

@@ -35,12 +35,20 @@ class PausedView(msgspec.Struct, frozen=True):
     next_action: str
 
 
+class WarnedRightView(msgspec.Struct, frozen=True):
+    """A right of the key that we accept, and what the user should know about it."""
+
+    right: str
+    warning: str
+
+
 class AccountView(msgspec.Struct, frozen=True):
     """A connected account; while `paused` is not null, its key is not used.
 
     `notes` lists the changes that the gateway made to the submitted values. `restored_at` is when the
     database was restored from a backup, until a sync completes: later changes of the account may be lost.
     `uncovered` lists all that exists in the account and that no total contains.
+    `warned_rights` are rights of the key that only read, and that have a warning.
     `sub_accounts` is null unless the account lists its sub-accounts. `sub_account_of` is set for an account
     that the key of another one, its master, reads.
     """
@@ -66,6 +74,7 @@ class AccountView(msgspec.Struct, frozen=True):
     uncovered: tuple[UncoveredView, ...] = ()
     sub_account_of: MasterView | None = None
     sub_accounts: SubAccountsView | None = None
+    warned_rights: tuple[WarnedRightView, ...] = ()
 
 
 def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
@@ -118,4 +127,12 @@ def account_view(  # noqa: PLR0913 - the parts of one view
         uncovered=tuple(uncovered_view(account.id, each) for each in beside),
         sub_account_of=master_view(relations.child),
         sub_accounts=sub_accounts_view(relations.listing, account.exchange),
+        warned_rights=_warned(account),
+    )
+
+
+def _warned(account: Account) -> tuple[WarnedRightView, ...]:
+    warnings = EXCHANGES[account.exchange].warned_permissions
+    return tuple(
+        WarnedRightView(right, warnings[right]) for right in account.permissions if right in warnings
     )

@@ -1,4 +1,4 @@
-"""Binance: connector, answers, rows, wallets, control total, rights and faults."""
+"""Binance: connector, payloads, wallets and faults."""
 
 from sync_worker.exchanges.binance.connector import connect
 

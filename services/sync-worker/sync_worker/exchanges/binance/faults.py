@@ -1,78 +1,77 @@
-"""The mapping of Binance's error codes to our faults.
+"""The mapping of Binance's error codes to our faults. Pure.
 
-Source: https://github.com/binance/binance-spot-api-docs/blob/master/errors.md
+Source: https://github.com/binance/binance-spot-api-docs/blob/master/errors.md, and for the codes that it does
+not list (-2008, -2017) public client libraries.
 """
 
-import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import msgspec
-
-from contracts import reasons
 from contracts.faults import Code, Failure, failure
-from sync_worker.exchanges.answered import BANNED, OK, RESTRICTED, sayable, status_failure
+from contracts.reasons import OTHERS_WORK, THREE_CAUSES
+from sync_worker.exchanges.faults import CODE_FORMAT, Asked
+from sync_worker.verdicts import Fetched
 
-# One code for three causes: key, address and right.
-THREE_CAUSES = "-2015"
+# One code for a wrong or deleted key, an address that the key is not bound to, and a missing right.
+REFUSED = "-2015"
+BANNED = 418
 _CODES: dict[Code, str] = {
+    Code.KEY_REJECTED: "-2015 -2014 -1002 -1099",
     Code.KEY_UNKNOWN: "-2008",
-    Code.KEY_REJECTED: f"-2014 -1099 {THREE_CAUSES}",
-    Code.SIGNATURE_REJECTED: "-1022",
-    Code.PERMISSION_MISSING: "-1002",
     Code.ACCOUNT_BLOCKED: "-2017",
+    Code.SIGNATURE_REJECTED: "-1022",
+    Code.CLOCK_DISAGREES: "-1021",
     Code.RATE_LIMITED: "-1003",
     Code.EXCHANGE_UNAVAILABLE: "-1000 -1001 -1006 -1008 -1016 -3000",
     Code.EXCHANGE_TIMEOUT: "-1007",
-    Code.CLOCK_DISAGREES: "-1021",
-    # Our own errors: a parameter, or a stream that we never open.
-    Code.REQUEST_REJECTED: ("-1100 -1101 -1102 -1103 -1104 -1105 -1106 -1121 -1125 -2035 -2036 -2042"),
+    # Our own errors: a parameter.
+    Code.REQUEST_REJECTED: "-1100 -1101 -1102 -1103 -1104 -1105 -1106 -1121 -1125",
 }
 BINANCE_CODES: dict[str, Code] = {
     number: code for code, numbers in _CODES.items() for number in numbers.split()
 }
-_ERROR_CODE = re.compile(r"-[0-9]{1,8}", re.ASCII)
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A read and its region; our egress addresses, if the operator configured them."""
+def binance_failure(code: str, asked: Asked, status: int, retry_after: float | None = None) -> Failure:
+    """Return the fault of Binance's code; no part of its message is repeated.
 
-    endpoint: str
-    region: str = ""
-    egress: Sequence[str] = ()
-
-
-def code_of(document: Any) -> str | None:
-    """Return the error code of a response; None for one without.
-
-    Data of Binance has no negative code beside a message; a code may be a text in case it changes that.
+    A code that is not in the table becomes exchange_error, and the fault carries the code unchanged. A ban of
+    our address (HTTP 418) carries none, because it concerns all calls.
     """
-    fields = document if isinstance(document, dict) else {}
-    code = fields.get("code")
-    if "msg" not in fields or not isinstance(code, str) or not _ERROR_CODE.fullmatch(code):
-        return None
-    return str(code)
-
-
-def binance_failure(code: str, asked: Asked, retry_after: float | None = None, status: int = OK) -> Failure:
-    """Return the fault of Binance's code; nothing is copied from its message.
-
-    A code that is not in the table becomes exchange_error, and the fault carries the code unchanged. A ban
-    (418) is told by its status, whatever read meets it.
-    """
-    if status in (BANNED, RESTRICTED):
-        return status_failure(status, retry_after)
     meant = BINANCE_CODES.get(code, Code.EXCHANGE_ERROR)
+    if status == BANNED:
+        return failure(Code.RATE_LIMITED, "", retry_after, endpoint=asked.endpoint)
+    exchange_code = code if CODE_FORMAT.fullmatch(code) else None
     return failure(
-        meant, _detail(meant, code, asked), retry_after, exchange_code=sayable(code), endpoint=asked.endpoint
+        meant, _detail(code, asked), retry_after, exchange_code=exchange_code, endpoint=asked.endpoint
     )
 
 
-def _detail(meant: Code, code: str, asked: Asked) -> str:
-    if meant is Code.EXCHANGE_ERROR:
+def is_refusal(fetched: Fetched | Failure) -> bool:
+    """Return whether a read met the code of three causes."""
+    return isinstance(fetched, Failure) and fetched.exchange_code == REFUSED
+
+
+def with_causes_ruled_out(reads: Mapping[str, Fetched | Failure]) -> dict[str, Fetched | Failure]:
+    """Return the reads of one sync, with a refusal as a missing right if another read worked.
+
+    Then the key is right, and it may come from our address.
+    """
+    if not any(isinstance(each, Fetched) for each in reads.values()):
+        return dict(reads)
+    return {name: _missing_right(each) if is_refusal(each) else each for name, each in reads.items()}
+
+
+def _missing_right(refused: Fetched | Failure) -> Fetched | Failure:
+    assert isinstance(refused, Failure)  # noqa: S101 - is_refusal said so
+    return failure(
+        Code.PERMISSION_MISSING, OTHERS_WORK, exchange_code=refused.exchange_code, endpoint=refused.endpoint
+    )
+
+
+def _detail(code: str, asked: Asked) -> str:
+    if code not in BINANCE_CODES:
         return ""
-    number = f"(Binance {code})"
-    if code == THREE_CAUSES:
-        ours = f" Our address is {', '.join(asked.egress)}." if asked.egress else ""
-        return f"{reasons.THREE_CAUSES}{ours} {number}"
-    return number
+    if code != REFUSED:
+        return f"(Binance {code})"
+    ours = f" Our address is {', '.join(asked.egress)}." if asked.egress else ""
+    return f"{THREE_CAUSES}{ours} (Binance {code})"

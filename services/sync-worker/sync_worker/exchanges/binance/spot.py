@@ -1,89 +1,96 @@
-"""The spot wallet: a list of assets, held against the list of the trading account. Pure.
+"""The verdict on Binance's spot wallet, from the user's assets and the account. Pure.
 
-Some accounts list their flexible earn positions here a second time, as `LD` and the name of the asset.
+Two reads list it: only the first has the parts beside `free` and `locked`, and only the second may have rows
+of Simple Earn (`LD` and the name of the asset).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-from contracts import reasons
-from contracts.syncs import UnreadableRow
-from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.binance.lists import NAMING, OF_SPOT, asset_row, listed_in
-from sync_worker.exchanges.binance.worths import Worths
-from sync_worker.exchanges.rows import Fields, Rows, needed, or_none, read_rows
-from sync_worker.exchanges.values import SHAPE, ZERO, fields_of
-from sync_worker.verdicts import Fetched, Listed
+import msgspec
 
-EARNING = "LD"
+from contracts.faults import Failure
+from contracts.syncs import READ, TotalCheck, WalletRead
+from contracts.values import Balance
+from sync_worker.exchanges.binance.lists import NAMING, Prices, listed, parse_list, priced, rows_in, spot_row
+from sync_worker.exchanges.parts import EXACT
+from sync_worker.exchanges.rows import NOISE, Fields, Row, Rows, held_amount, read_rows
+from sync_worker.exchanges.values import ZERO
+from sync_worker.verdicts import Fetched, Listed, judge
 
-Held = Mapping[str, tuple[Decimal, Decimal] | None]
+SPOT = "spot"
+# The name of an asset in flexible Simple Earn as a row of the spot wallet.
+FLEXIBLE = "LD"
 
 
-def parse_spot(data: Any, account: Fetched, earning: Collection[str], worths: Worths) -> Listed:
-    """Parse the data of getUserAsset without what `earning`, the assets of flexible positions, counts.
+class Around(msgspec.Struct, frozen=True):
+    """Beside the list: the account, the assets in flexible earn, prices in USD, and the control total.
 
-    An asset of which the trading account tells another amount is unreadable, because we cannot know which
-    of both lists is right.
+    `flexible` is empty if earn was not read.
     """
-    rows = read_rows(listed_in(data), partial(asset_row, parts=OF_SPOT, worths=worths), NAMING)
-    differing = _differing(_held_in(listed_in(data)), _held_in(_balances(account.data)))
-    kept = tuple(row for row in rows.read if row.asset not in differing)
-    known = {row.asset for row in rows.unreadable}
-    told = tuple(
-        UnreadableRow(reasons.LISTS_DIFFER, asset) for asset in sorted(differing) if asset not in known
-    )
-    both = _without(Rows(kept, (*rows.unreadable, *told)), earning)
-    return Listed(both.balances, both.worth, unreadable=both.unreadable)
+
+    account: Fetched | Failure
+    flexible: Collection[str] = ()
+    prices: Prices = {}
+    valued: Decimal | None = None
 
 
-def held_in_earn(data: Any) -> bool:
-    """Return whether a list may hold flexible earn positions."""
-    rows = data if isinstance(data, list) else []
-    names = (fields_of(row).get("asset") for row in rows)
-    return any(isinstance(name, str) and name.startswith(EARNING) for name in names)
+def judge_spot(assets: Fetched | Failure, around: Around) -> WalletRead:
+    """Return the verdict on the spot wallet.
+
+    An amount in which the two lists differ is shown, and the check says that they disagree.
+    """
+    held = _held(around.account)
+    told = judge(SPOT, lambda data: _spot(data, held, around), assets, around.valued)
+    if told.verdict not in READ or held is None or _agree(told, held, around.flexible):
+        return told
+    return msgspec.structs.replace(told, total_check=TotalCheck.DISAGREES)
 
 
-def _without(rows: Rows, earning: Collection[str]) -> Rows:
-    return Rows(
-        tuple(row for row in rows.read if not _is_earned(row.asset, earning)),
-        tuple(row for row in rows.unreadable if not _is_earned(row.asset, earning)),
-    )
+def counts_in_earn(asset: str, flexible: Collection[str]) -> bool:
+    """Return whether a row of the spot wallet is an asset in flexible earn, which counts there."""
+    return asset.startswith(FLEXIBLE) and asset[len(FLEXIBLE) :] in flexible
 
 
-def _is_earned(asset: str | None, earning: Collection[str]) -> bool:
-    return asset is not None and asset.startswith(EARNING) and asset.removeprefix(EARNING) in earning
+def _spot(data: Any, held: Mapping[str, Balance] | None, around: Around) -> Listed:
+    """Return the list, with the rows that only the account has, and without those that count in earn."""
+    told = parse_list(data, spot_row, around.prices)
+    known = {balance.asset for balance in told.balances} | {row.asset for row in told.unreadable}
+    more = [balance for asset, balance in (held or {}).items() if asset not in known]
+    balances = [each for each in (*told.balances, *more) if not counts_in_earn(each.asset, around.flexible)]
+    return listed(Rows(tuple(priced(each, around.prices) for each in balances), told.unreadable))
 
 
-def _balances(account: Any) -> list[Any]:
-    balances = fields_of(account).get("balances")
-    if not isinstance(balances, list):
-        raise UnexpectedResponse(SHAPE)
-    return balances
+def _held(account: Fetched | Failure) -> dict[str, Balance] | None:
+    """Return what the account holds by asset; None if it is unreadable."""
+    if isinstance(account, Failure):
+        return None
+    try:
+        rows: Sequence[Row] = read_rows(rows_in(account.data, "balances"), _account_row, NAMING).read
+    except (Failure, ValueError, ArithmeticError):
+        return None
+    return {row.asset: row.balance for row in rows if row.balance.total}
 
 
-def _held_in(rows: Any) -> Held:
-    """Return the free and the locked amount by asset, None for those of a row that can not be read."""
-    held: dict[str, tuple[Decimal, Decimal] | None] = {}
-    for row in rows:
-        fields = fields_of(row)
-        asset = or_none(NAMING.asset_of, fields)
-        if asset is not None:
-            held[asset] = or_none(_free_and_locked, fields) if asset not in held else None
-    return held
+def _account_row(fields: Fields) -> Row:
+    free, locked = held_amount(fields, "free"), held_amount(fields, "locked")
+    return Row(Balance(NAMING.asset_of(fields), EXACT.add(free, locked), free, locked), None)
 
 
-def _free_and_locked(fields: Fields) -> tuple[Decimal, Decimal]:
-    return needed(fields, "free"), needed(fields, "locked")
+def _agree(told: WalletRead, held: Mapping[str, Balance], flexible: Collection[str]) -> bool:
+    """Return whether both lists have the same available amounts, and nothing that only one has.
+
+    The first list has more parts, so that its total may be higher.
+    """
+    mine = {each.asset: each for each in told.balances or ()}
+    unread = {row.asset for row in told.unreadable}
+    assets = {asset for asset in (*mine, *held) if not counts_in_earn(asset, flexible)} - unread
+    return all(_same(mine.get(asset), held.get(asset)) for asset in assets)
 
 
-def _differing(one: Held, other: Held) -> set[str]:
-    """Return the assets of which two lists tell other amounts; nothing of one counts as zero."""
-    nothing = (ZERO, ZERO)
-    return {
-        asset
-        for asset in one.keys() | other.keys()
-        if (one.get(asset, nothing)) is None or one.get(asset, nothing) != other.get(asset, nothing)
-    }
+def _same(mine: Balance | None, other: Balance | None) -> bool:
+    free = (mine.available or ZERO) if mine else ZERO
+    theirs = (other.available or ZERO) if other else ZERO
+    total, least = mine.total if mine else ZERO, other.total if other else ZERO
+    return abs(EXACT.subtract(free, theirs)) <= NOISE * max(free, theirs) and total >= least

@@ -3,16 +3,10 @@
 Source: https://www.okx.com/docs-v5/en/#error-code-rest-api-public
 """
 
-import re
-from collections.abc import Sequence
-from ipaddress import ip_address
-
-import msgspec
-
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import looked_for_in
-from sync_worker.exchanges.answered import sayable
+from sync_worker.exchanges.faults import CODE_FORMAT, Asked, address_in
 
 _CODES: dict[Code, str] = {
     Code.KEY_UNKNOWN: "50119",
@@ -39,17 +33,6 @@ _CODES: dict[Code, str] = {
 }
 OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
 
-_MAX_SEARCHED = 500
-_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """A read, its region, and our egress addresses, if the operator configured them."""
-
-    endpoint: str
-    region: str = ""
-    egress: Sequence[str] = ()
-
 
 def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None = None) -> Failure:
     """Return the fault of OKX's code; only an IP address is copied from its message.
@@ -57,8 +40,9 @@ def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None
     A code that is not in the table becomes exchange_error, and the fault carries the code unchanged.
     """
     meant = OKX_CODES.get(code, Code.EXCHANGE_ERROR)
+    exchange_code = code if CODE_FORMAT.fullmatch(code) else None
     detail = _detail(meant, code, message, asked)
-    return failure(meant, detail, retry_after, exchange_code=sayable(code), endpoint=asked.endpoint)
+    return failure(meant, detail, retry_after, exchange_code=exchange_code, endpoint=asked.endpoint)
 
 
 def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
@@ -68,16 +52,6 @@ def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
     if meant is Code.KEY_UNKNOWN:
         return f"{looked_for_in(OKX, asked.region)} {number}"
     if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
-        ours = ", ".join(asked.egress) or _address_in(message)
+        ours = ", ".join(asked.egress) or address_in(message)
         return f"Our address is {ours} {number}." if ours else number
     return number
-
-
-def _address_in(message: str) -> str:
-    """Return our IP address as OKX's message names it; no other part of the text is repeated."""
-    for found in _ADDRESS.findall(message[:_MAX_SEARCHED]):
-        try:
-            return str(ip_address(found))
-        except ValueError:
-            continue
-    return ""
