@@ -230,4 +230,3 @@ def of_the_key() -> Iterator[Row]:
 ROWS = [*of_the_trading_wallet(), *of_the_funding_wallet()]
 VALUATION_ROWS = list(of_the_totals())
 CONFIG_ROWS = list(of_the_key())
-ROWS = [row for row in ROWS if "longer" in row.title or "latency" in row.title or "bomb" in row.title]
