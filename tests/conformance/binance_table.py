@@ -130,12 +130,13 @@ def _at_binance(rows: Iterator[Row]) -> list[Row]:
 def _some(rows: Iterator[Row]) -> list[Row]:
     """Return those rows that the running system is tried with: others differ in no more than a code or field.
 
-    At first a worker reads so few accounts a minute that all of them would take minutes; the rows with several
-    tries, which take more, are those of OKX.
+    At first a worker reads so few accounts a minute that all of them would take minutes. The rows with
+    several tries, which take more, are those of OKX.
     """
     return [row for row in _at_binance(rows) if row.title in TRIED]
 
 
 BINANCE_ROWS = _some(of_the_lists())
-BINANCE_TOTALS = _some(of_the_totals())
+# Without its total a sync reads the lists of earn, too, ten of which use a worker's first minute up.
+BINANCE_TOTALS = _at_binance(of_the_totals())[:1]
 BINANCE_KEY = _at_binance(of_the_key())
