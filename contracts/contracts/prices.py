@@ -40,8 +40,9 @@ class PricesRequested(msgspec.Struct, frozen=True):
 class Quote(msgspec.Struct, frozen=True, gc=False):
     """The last trade of a pair and the best offers, in units of `quote` for one unit of `base`.
 
-    `volume` is that of a day, in units of `quote`. `at` is the exchange's own time. None means that the
-    exchange did not report it or that it is unreadable, never zero.
+    `volume` is that of a day, in units of `quote`. `at` is the exchange's own time, or that of the read where
+    an exchange reports none. None means that the exchange did not report it or that it is unreadable, never
+    zero; a pair without offers has no price.
     """
 
     base: AssetCode
@@ -70,7 +71,8 @@ class PricesRead(msgspec.Struct, frozen=True):
     """The lists of an exchange as a worker read them; a list that it could not read is None.
 
     `read_at` is the worker's UTC clock before the reads. `error_code` is the reason why a list is None.
-    `fixed_on` is the day of rates that a bank fixes once a day; None for an exchange.
+    `fixed_on` is the day of rates that a bank fixes once a day; None for an exchange. Without `has_volumes`
+    the exchange's lists have no volumes; a missing one then says nothing about a pair.
     """
 
     exchange: str
@@ -80,3 +82,4 @@ class PricesRead(msgspec.Struct, frozen=True):
     indexes: Indexes | None = None
     error_code: CodeText | None = None
     fixed_on: date | None = None
+    has_volumes: bool = True

@@ -52,7 +52,14 @@ SAPI_WEIGHTS = {
     "system_status": 1,
 }
 # Those under /api share one budget.
-API_WEIGHTS = {"server_time": 1, "account": 20, "ticker_price": 4, "book_ticker": 4, "exchange_info": 20}
+API_WEIGHTS = {
+    "server_time": 1,
+    "account": 20,
+    "btc_price": 2,
+    "ticker_price": 4,
+    "book_ticker": 4,
+    "exchange_info": 20,
+}
 # The hosts of futures, portfolio margin and options have budgets of their own; Binance documents no size.
 OTHER_WEIGHTS = {
     "usdm_account": ("fapi", 5),
@@ -126,6 +133,7 @@ BINANCE = Exchange(
         )
     },
     position_wallets=("usdm_futures", "coinm_futures"),
+    replacing_wallets={"portfolio_margin": ("margin", "usdm_futures", "coinm_futures")},
     valued_wallets=("earn", "margin", "isolated_margin", "options"),
     scheme="binance",
     signing_keys=frozenset({"timestamp", "recvWindow", "signature"}),
@@ -158,7 +166,8 @@ BINANCE = Exchange(
     price_reads=(
         PublicRead("ticker_price", "/api/v3/ticker/price"),
         PublicRead("book_ticker", "/api/v3/ticker/bookTicker"),
-        PublicRead("exchange_info", "/api/v3/exchangeInfo"),
+        # Only symbols that are traded, and none of the sets of permissions, which are most of the answer.
+        PublicRead("exchange_info", "/api/v3/exchangeInfo?showPermissionSets=false&symbolStatus=TRADING"),
     ),
     status_read=PublicRead("system_status", "/sapi/v1/system/status"),
     budgets=(
@@ -172,7 +181,21 @@ BINANCE = Exchange(
         **{read: {"api": weight} for read, weight in API_WEIGHTS.items()},
         **{read: {host: weight} for read, (host, weight) in OTHER_WEIGHTS.items()},
     },
+    # Unavailable, busy, shutting down and internal errors of the whole exchange.
+    closing_codes=frozenset({"-1001", "-1008", "-1016", "-3000"}),
+    address_codes=frozenset({"-1003"}),
+    # Half of the window in which Binance takes a signature and a second for the way.
     signed_seconds=3.0,
+    # Of each of 4 tries: 2 groups and 9 rounds of pages, one measurement of the clock, and 4 signed anew.
+    most_batches=64,
+    row_fields=(
+        *("free", "locked", "freeze", "withdrawing", "ipoable"),
+        *("netAsset", "borrowed", "interest"),
+        *("marginBalance", "walletBalance", "unrealizedProfit", "availableBalance", "available"),
+        *("crossMarginAsset", "crossMarginBorrowed", "crossMarginInterest", "crossMarginFree"),
+        *("crossMarginLocked", "umWalletBalance", "umUnrealizedPNL", "cmWalletBalance", "cmUnrealizedPNL"),
+        *("totalAmount", "amount", "subscriptionAmount"),
+    ),
     unserved_regions=(
         UnservedRegion("us", "Binance.US (www.binance.us)", "It is an exchange of its own."),
         UnservedRegion("testnet", "Binance Spot Test Network", "Its balances are not real."),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.faults import Code
 from contracts.prices import IndexPrice, PricesRead, Quote
 from gateway.portfolio.markets import Market
-from gateway.portfolio.prices import derived
+from gateway.portfolio.prices import derived, rates_of_pegs
 from gateway.portfolio.shown_prices import Shown, alternatives, shown
 from gateway.rows.prices import Known, Method, PriceCode
 
@@ -332,3 +332,45 @@ def test_no_reading_makes_a_price_that_is_not_positive(several: list[PricesRead]
         for reading in several[-1:]:
             alternatives(asset, known, Market(reading, NOW), NOW)
     assert msgspec.json.decode(msgspec.json.encode(known), type=dict[str, Known]) == known
+
+
+def binance(*quotes: Quote, at: datetime = NOW) -> Market:
+    """Return the market of an exchange that reports neither volumes nor indexes."""
+    return Market(PricesRead("binance", ID, at, quotes, (), has_volumes=False), at)
+
+
+def test_without_volumes_a_pair_with_offers_is_not_thin() -> None:
+    """The exchange reports none; an empty book still has no price."""
+    market = binance(quote("BTC-USDT", "64000", volume=None), quote("ETH-USDT", "3000", bid="0", volume=None))
+
+    known = derived(market, {})
+
+    assert known["BTC"].price is not None
+    assert known["BTC"].price.value == Decimal(64000)
+    assert known["ETH"] == Known(None, PriceCode.THIN)
+
+
+def test_a_pegged_coin_has_the_rate_of_an_exchange_with_indexes() -> None:
+    """An exchange without indexes cannot show what it is worth, and its pairs come to USD by it."""
+    okx = Market(read(indexes=(index("USDT", "0.99"),)), NOW)
+    rates = rates_of_pegs(okx, derived(okx, {}), NOW)
+
+    known = derived(binance(quote("BTC-USDT", "100", volume=None)), {}, rates)
+
+    assert known["BTC"].price is not None
+    assert known["BTC"].price.value == Decimal("99.00")
+    assert known["USDT"].price is not None
+    assert known["USDT"].price.observed == Decimal("0.99")
+
+
+def test_without_such_a_rate_the_face_value_counts_and_says_so() -> None:
+    """It is never lent on by the exchange that borrowed it, and an old one does not stay."""
+    market = binance(quote("BTC-USDT", "100", volume=None))
+    okx = Market(read(indexes=(index("USDT", "0.99"),)), NOW)
+    lent = derived(market, {}, rates_of_pegs(okx, derived(okx, {}), NOW))
+
+    assert rates_of_pegs(market, lent, NOW) == {}
+    assert rates_of_pegs(okx, derived(okx, {}), NOW + timedelta(minutes=16)) == {}
+    known = derived(binance(quote("BTC-USDT", "100", NOW + MINUTE, volume=None), at=NOW + MINUTE), lent)
+    last = shown("BTC", known["BTC"], market, NOW + MINUTE)
+    assert (last.value, last.code) == (Decimal(100), PriceCode.PEG_UNOBSERVED)

@@ -13,6 +13,7 @@ from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store import (
     accounts,
+    assets,
     audit,
     credentials,
     deleted_users,
@@ -139,6 +140,7 @@ class Deleting:
             await sessions.delete_all(connection, user_id)
             await networks.forget_all(connection, user_id)
             await prices.forget_manual(connection, user_id)
+            await assets.forget_choices(connection, user_id)
             await deleted_users.forget_exchange_uids(connection, user_id)
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()

@@ -7,7 +7,7 @@ from contracts.exchanges import EXCHANGES
 from gateway.errors import NotFound, OfMaster
 from gateway.portfolio.uncovered import NotCovered, not_covered
 from gateway.rows.accounts import Account
-from gateway.rows.balances import Held
+from gateway.rows.balances import Held, StoredWallet
 from gateway.rows.drift import Drift, StoredPositions
 from gateway.rows.offers import Key
 from gateway.rows.pauses import Pause, Stand
@@ -73,11 +73,12 @@ async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:
 
 async def find_positions(
     pool: Pool, user_id: UUID, account_id: UUID
-) -> tuple[Account, list[StoredPositions]]:
-    """Find an account of a user with the open positions of its wallets; raises NotFound."""
+) -> tuple[Account, list[StoredPositions], list[StoredWallet]]:
+    """Find an account of a user with the open positions of its wallets, and these; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
         account = await owned(connection, user_id, account_id)
-        return account, await drift.list_positions(connection, account_id)
+        positions = await drift.list_positions(connection, account_id)
+        return account, positions, await balances.list_wallets(connection, account_id)
 
 
 async def list_drift(

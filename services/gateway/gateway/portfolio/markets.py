@@ -40,11 +40,14 @@ class Market:
     def __init__(self, read: PricesRead, seen_at: datetime) -> None:
         self.source, self.seen_at = read.exchange, seen_at
         self.has_quotes, self.has_indexes = read.quotes is not None, read.indexes is not None
+        self._has_volumes = read.has_volumes
         self._read_at, self._shift = read.read_at, seen_at - read.read_at
         self._quotes: dict[str, dict[str, Quote]] = {}
         for quote in read.quotes or ():
             self._quotes.setdefault(quote.base, {})[quote.quote] = quote
         self._indexes = {each.base: each for each in read.indexes or () if each.quote == USD}
+        # Such an exchange cannot show what a pegged coin is worth in USD. One with volumes has lost its list.
+        self.is_without_indexes = read.indexes == () and not read.has_volumes
         self._parsed: dict[str, Price | None] = {}
 
     @property
@@ -90,7 +93,7 @@ class Market:
 
     def _offer(self, quote: Quote, leg: Price | None) -> Offer:
         pair, at = f"{quote.base}-{quote.quote}", self._observed_at(quote.at)
-        last, volume, code = judged(quote)
+        last, volume, code = judged(quote, has_volumes=self._has_volumes)
         if last is None or at is None:
             return Offer(None, PriceCode.INVALID, pair)
         if leg is None:
@@ -108,15 +111,19 @@ class Market:
         return self.seen_at if at <= self._read_at + AHEAD else None
 
 
-def judged(quote: Quote) -> tuple[Decimal | None, Decimal, PriceCode | None]:
+def judged(quote: Quote, *, has_volumes: bool = True) -> tuple[Decimal | None, Decimal, PriceCode | None]:
     """Return the last trade of a pair and its volume, with the code of a pair that is not really traded.
 
-    The last trade is None if it cannot be a price.
+    The last trade is None if it cannot be a price. The volume is zero where an exchange reports none.
     """
     last, bid, ask, volume = number(quote.last), number(quote.bid), number(quote.ask), number(quote.volume)
     if last is None or not TINY < last < HUGE:
         return None, ZERO, PriceCode.INVALID
-    if bid is None or ask is None or volume is None or not ZERO < bid <= ask or not ZERO < volume < HUGE:
+    if bid is None or ask is None or not ZERO < bid <= ask:
+        return last, ZERO, PriceCode.THIN
+    if not has_volumes:
+        return last, ZERO, None
+    if volume is None or not ZERO < volume < HUGE:
         return last, ZERO, PriceCode.THIN
     return last, volume, None
 

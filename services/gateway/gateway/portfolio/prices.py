@@ -21,15 +21,25 @@ MAX_KNOWN = 10_000
 UNKNOWN = Known()
 
 
-def derived(market: Market, known: Mapping[str, Known]) -> dict[str, Known]:
+def derived(
+    market: Market, known: Mapping[str, Known], pegs: Mapping[str, Price] | None = None
+) -> dict[str, Known]:
     """Return what is known after a reading; `known` is what was known before it.
 
-    USD itself is the unit: no trade against another asset makes it worth more or less.
+    `pegs` are the rates of pegged coins that other exchanges show now; they count for an exchange without
+    indexes. USD itself is the unit: no trade against another asset makes it worth more or less.
     """
     legs: dict[str, Price] = {}
     now: dict[str, Known] = {}
     for asset in dict.fromkeys((*VIA, USD, *PEGS, *market.assets, *known)):
         after = _known(asset, known.get(asset, UNKNOWN), market, legs)
+        if (
+            asset in PEGS
+            and market.is_without_indexes
+            and market.has_quotes
+            and not market.offers(asset, legs)
+        ):
+            after = _lent(asset, market, pegs or {})
         if asset == USD:
             after = Known(Price(ONE, Method.DIRECT, market.seen_at)) if market.has_quotes else after
         if after is not UNKNOWN and len(now) < MAX_KNOWN:
@@ -37,6 +47,16 @@ def derived(market: Market, known: Mapping[str, Known]) -> dict[str, Known]:
         if asset in VIA and after.price is not None and market.seen_at - after.price.observed_at <= FRESH:
             legs[asset] = after.price
     return now
+
+
+def rates_of_pegs(market: Market, known: Mapping[str, Known], now: datetime) -> dict[str, Price]:
+    """Return the rates of pegged coins that a reading shows now; an exchange without indexes shows none."""
+    prices = {} if market.is_without_indexes else {peg: known[peg].price for peg in PEGS if peg in known}
+    return {
+        peg: price
+        for peg, price in prices.items()
+        if price is not None and price.observed is not None and now - price.observed_at <= FRESH
+    }
 
 
 def legs_of(known: Mapping[str, Known], seen_at: datetime) -> dict[str, Price]:
@@ -65,6 +85,19 @@ def _known(asset: str, before: Known, market: Market, legs: Mapping[str, Price])
     if chosen is not None:
         return _accepted(before, chosen)
     return _kept(before, offers[0].code) if offers else _unoffered(asset, before, market)
+
+
+def _shows_no_rate(asset: str, market: Market, legs: Mapping[str, Price]) -> bool:
+    """Return whether a reading of an exchange without indexes has no market of a pegged coin."""
+    return market.is_without_indexes and market.has_quotes and not market.offers(asset, legs)
+
+
+def _lent(asset: str, market: Market, pegs: Mapping[str, Price]) -> Known:
+    """Return the rate of a pegged coin at another exchange, or else its face value."""
+    rate = pegs.get(asset)
+    if rate is None:
+        return Known(Price(ONE, Method.PEG, market.seen_at), PriceCode.PEG_UNOBSERVED)
+    return Known(Price(rate.value, Method.PEG, min(rate.observed_at, market.seen_at), rate.legs, rate.value))
 
 
 def _unoffered(asset: str, before: Known, market: Market) -> Known:

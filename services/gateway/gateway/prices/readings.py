@@ -14,11 +14,12 @@ from contracts import subjects
 from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
 from contracts.wire.envelope import Malformed, decode, encode
+from gateway.portfolio.identity import compared
 from gateway.portfolio.markets import Market
 from gateway.portfolio.points import fixings_of, points_before
-from gateway.portfolio.prices import derived
-from gateway.rows.prices import Known
-from gateway.store import points, prices
+from gateway.portfolio.prices import derived, rates_of_pegs
+from gateway.rows.prices import Known, Price
+from gateway.store import assets, points, prices
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.prices import Standing, Stored
 
@@ -89,10 +90,13 @@ class Readings:
                 body = encode(read)
             before = {} if last is None else last.known
             market = Market(read, seen_at)
-            reading = Reading(uuid7(), read, market, derived(market, before))
+            others = await last_readings(connection, self.memory) if market.is_without_indexes else []
+            reading = Reading(uuid7(), read, market, derived(market, before, _pegs(others, seen_at)))
             stored = Stored(reading.id, seen_at, body, msgspec.json.encode(reading.known))
             await prices.replace(connection, read.exchange, read.error_code, stored)
             await _leave(connection, last, reading)
+            if read.exchange in PRICED and read.quotes is not None:
+                await _compare(connection, reading, self.memory, standing.now)
         self.memory[read.exchange] = reading
         return True
 
@@ -162,6 +166,22 @@ async def _reading(connection: Connection, standing: Standing, memory: Memory) -
     reading = Reading(stored.id, read, Market(read, stored.read_at), known)
     memory[standing.source] = reading
     return reading
+
+
+def _pegs(others: list[Reading], now: datetime) -> dict[str, Price]:
+    """Return the rates of pegged coins that exchanges show now; of several, that of the last by name."""
+    found: dict[str, Price] = {}
+    for each in others:
+        found |= rates_of_pegs(each.market, each.known, now)
+    return found
+
+
+async def _compare(connection: Connection, reading: Reading, memory: Memory, now: datetime) -> None:
+    """Write what the prices of two exchanges say for the first time about equal names."""
+    others = [each for each in await last_readings(connection, memory) if each.read.exchange in PRICED]
+    known = {each.read.exchange: each.known for each in others} | {reading.read.exchange: reading.known}
+    if len(known) > 1 and (found := compared(known, await assets.list_matches(connection), now)):
+        await assets.write_matches(connection, found)
 
 
 async def _leave(connection: Connection, last: Reading | None, reading: Reading) -> None:

@@ -226,8 +226,8 @@ async def show_holdings(
     readings: NamedDependency[Readings],
 ) -> HoldingsView:
     """Show the holdings by asset with values, and the wallets that are missing, stale or incomplete."""
-    held, price_of = await find_priced(pool, readings, request.user.id, account_id)
-    return holdings_view(held, restored, price_of)
+    held, book = await find_priced(pool, readings, request.user.id, account_id)
+    return holdings_view(held, restored, book)
 
 
 async def _beside(pool: Pool, account: Account) -> tuple[NotCovered, ...]:
