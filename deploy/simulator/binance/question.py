@@ -1,6 +1,6 @@
 """The input of an endpoint."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
@@ -9,6 +9,7 @@ from functools import reduce
 from deploy.simulator.binance.accounts import Account
 from deploy.simulator.binance.keys import Key
 from deploy.simulator.binance.refusals import Refused
+from deploy.simulator.binance.rows import Row
 from deploy.simulator.types import Upkeep
 
 # Enough digits for the exact product of an amount and a price.
@@ -57,18 +58,20 @@ class Question(Inquiry):
         """Return the worth of an amount in a unit, exactly."""
         return EXACT.divide(EXACT.multiply(amount, self.prices[asset]), self.prices[unit])
 
-    def page(self, rows: list[dict[str, object]]) -> list[dict[str, object]]:
-        """Return the page that `current` and `size` ask for."""
-        current, size = (self._number(name, usual) for name, usual in (("current", 1), ("size", SIZE)))
-        if size > LARGEST_SIZE:
-            raise Refused("-1102", "size", str(LARGEST_SIZE), form=1)
-        return rows[(current - 1) * size : current * size]
 
-    def _number(self, name: str, usual: int) -> int:
-        text = self.parameters.get(name, str(usual))
-        if not text.isdecimal() or int(text) < 1:
-            raise Refused("-1102", name)
-        return int(text)
+def page(inquiry: Inquiry, rows: Sequence[Row], number: str, size: str) -> Sequence[Row]:
+    """Return the page of rows that two parameters ask for."""
+    current, length = (_number(inquiry, name, usual) for name, usual in ((number, 1), (size, SIZE)))
+    if length > LARGEST_SIZE:
+        raise Refused("-1102", size, str(LARGEST_SIZE), form=1)
+    return rows[(current - 1) * length : current * length]
+
+
+def _number(inquiry: Inquiry, name: str, usual: int) -> int:
+    text = inquiry.parameters.get(name, str(usual))
+    if not text.isdecimal() or int(text) < 1:
+        raise Refused("-1102", name)
+    return int(text)
 
 
 def sum_of(amounts: Iterable[Decimal]) -> Decimal:

@@ -57,6 +57,11 @@ def account_info(question: Question) -> Any:
     }
 
 
+def account_status(_question: Question) -> Any:
+    """Return that the account is in order."""
+    return {"data": "Normal"}
+
+
 def account(question: Question) -> Any:
     """Return spot as trading sees it; without `omitZeroBalances` every asset of the exchange is listed."""
     zeros = dict.fromkeys(question.prices, ("0.00000000", "0.00000000"))
