@@ -69,7 +69,7 @@ SENTENCES = (
     *(f"{exchange.name} has no such region." for exchange in EXCHANGES.values()),
     "We sent no request, to stay below the exchange's limit.",
     "We sent no request: the exchange says that it is in maintenance.",
-    "We sent no request: the exchange refused the last ones of several accounts.",
+    "We sent no request: the exchange refused the last requests of several accounts.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
 )

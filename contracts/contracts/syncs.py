@@ -204,8 +204,8 @@ class WalletRead(msgspec.Struct, frozen=True):
     the reason why a wallet was not read: of one that is not covered, one of LEFT_OUT_CODES, or none. The
     receiver drops the other fields of an unknown verdict.
     `positions` are its open positions at `positions_as_of`, None if they were not read; `positions_code` says
-    why they were not read, or not whole. `prices` are those in USD at which the exchange itself values the
-    list, each of one unit and rounded to 12 digits.
+    why they were not read, or not whole. `prices` are the prices in USD by which the exchange itself
+    values the list, each of one unit and rounded to 12 digits.
     """
 
     wallet: str
@@ -268,7 +268,7 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` and what follows it are those of SyncCompleted. `retry_after` is set if the exchange named the
+    `further` and the fields after it are as in SyncCompleted. `retry_after` is set if the exchange named the
     time, or the worker knows it: a sync that begins earlier would fail alike.
     """
 

@@ -153,8 +153,8 @@ async def administered(switches: Switches, port: int | None) -> AsyncIterator[st
 def _application(switches: Switches) -> web.Application:
     """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off.
 
-    GET `/addresses` counts the calls of all client addresses, and GET `/calls` those of a region. PUT `/ban`
-    bans all addresses, PUT `/maintenance` begins that of a region, and DELETE ends it.
+    GET `/addresses` counts the calls of all client addresses, and GET `/calls` the calls of a region. PUT
+    `/ban` bans all addresses, PUT `/maintenance` begins a maintenance of a region, and DELETE ends it.
     """
 
     async def put(request: web.Request) -> web.Response:

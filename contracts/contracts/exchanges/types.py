@@ -82,7 +82,7 @@ class PublicRead(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What an exchange allows one egress address: calls of a weight of `most` in any window of `seconds`.
+    """A limit of an exchange for one egress address: calls of a weight of `most` in any `seconds`.
 
     With `most` 0 the exchange documents no limit; an operator may set one, and refusals teach one. Of one
     that `counts_all`, each call to the exchange takes at least 1.
@@ -133,10 +133,9 @@ class Exchange(msgspec.Struct, frozen=True):
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
     `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
     exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
-    `replacing_wallets` are wallets that hold the contents of others where the exchange says so, each with
-    those whose contents it has then.
-    `added_wallets` are those that the gateways of the first release do not cover. `sub_account_wallets` are
-    those of a sub-account that the key of its master reads; none for an exchange that lists no sub-accounts.
+    `replacing_wallets` are the wallets that take the place of other ones where the exchange says so.
+    `added_wallets` are the wallets that gateways of the first release do not cover. `sub_account_wallets` are
+    the wallets of a sub-account that the key of its master reads, empty if no key lists sub-accounts.
     `row_fields` are the fields of its rows that a message about an unreadable row may name.
     `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A

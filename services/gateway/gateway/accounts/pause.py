@@ -112,7 +112,7 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
 
 
 async def tell_resumed(connection: Connection, ended: Ended) -> None:
-    """Publish and audit the end of a pause, which ends those of sub-accounts."""
+    """Publish and audit the end of a pause, which also ends the pauses of sub-accounts."""
     now = await database_time(connection)
     for account_id in (ended.account_id, *await _children(connection, ended.account_id)):
         event = account_resumed(account_id, ended.user_id, ended.exchange, ended.paused_at, now)

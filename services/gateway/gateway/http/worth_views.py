@@ -158,9 +158,9 @@ class PortfolioView(WorthView, frozen=True):
     """The worth of all accounts of a user, by asset, account and wallet, as of now.
 
     `reasons` say why the verdict is not `complete`. `balances_as_of` is the time of the oldest amount, and
-    `prices_at` that of the oldest price that is not your own. `disputed` names assets whose last trade and
-    index differ, `manual` those whose price you set. `uncovered` lists all that exists and that no total
-    contains.
+    `prices_at` the time of the oldest price that is not your own. `disputed` names assets whose last trade
+    and index differ, `manual` the assets whose price you set. `uncovered` lists the wallets, products and
+    sub-accounts that no total contains.
     `rate` is null for USD. A currency whose rate is not known yet has null values, and those in USD.
     """
 

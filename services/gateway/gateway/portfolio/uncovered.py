@@ -16,11 +16,11 @@ from gateway.rows.sub_accounts import OWN_KEY, ListState
 from gateway.rows.uncovered import StoredPart
 from gateway.syncs.bounds import LEEWAY
 
-MORE_SUB_ACCOUNTS = "Sub-accounts beyond those that we could read"
+MORE_SUB_ACCOUNTS = "Further sub-accounts that we could not read"
 
 
 class NotCovered(msgspec.Struct, frozen=True):
-    """Something that no total contains, its worth in USD, None if unknown, and what to do about it.
+    """An entry that no total contains, its worth in USD, None if unknown, its reason and the next step.
 
     `wallet` is set for a wallet of the exchange, or a part of it. `as_of` is None if it was never read.
     """
@@ -41,7 +41,7 @@ def found_parts(
 ) -> tuple[StoredPart, ...]:
     """Return the parts of an outcome to store; `life` is when its sync was requested, and now.
 
-    A part that was looked at outside the sync's life, or that stands twice, is left out: it stays as it was.
+    Leaves out a part that was read outside the sync's life or that is named twice: its stored entries stay.
     """
     since, now = life
     found: dict[str, StoredPart] = {}
@@ -61,7 +61,7 @@ def not_covered(
     parts: Iterable[StoredPart],
     listing: ListState | None = None,
 ) -> tuple[NotCovered, ...]:
-    """Return all that exists and that the totals of an account do not contain.
+    """Return the wallets, products and sub-accounts that the totals of an account do not contain.
 
     `listing` has the sub-accounts of a master, as its key listed them.
     """
@@ -75,7 +75,7 @@ def not_covered(
 
 
 def _of_listing(listing: ListState) -> Iterator[NotCovered]:
-    """Yield the sub-accounts that no account here contains, and that there may be more of them."""
+    """Yield the sub-accounts without an account here, and an entry for more that we could not read."""
     for each in listing.left_out:
         if each.reason != OWN_KEY:
             yield _said(_printable(each.name) or each.uid, Reason.SUB_ACCOUNT, as_of=listing.listed_at)
@@ -135,7 +135,7 @@ def _of_wallets(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator
 
 
 def _of_parts(parts: Iterable[StoredPart]) -> Iterator[NotCovered]:
-    """Yield what was found; a part that could not be looked at is unknown, even if it was empty before."""
+    """Yield the entries of parts; a part whose last read failed is unknown, even if it was empty before."""
     for part in parts:
         entries = part.entries
         for entry in entries or ():
@@ -158,7 +158,7 @@ def _said(
 
 
 def _older(said: NotCovered, code: str) -> NotCovered:
-    """Return what is known from an earlier look with the reason why the last one failed."""
+    """Return an entry of an earlier read, with the fault of the last read."""
     return msgspec.structs.replace(said, words=f"{said.words} {fault_of(code).words}")
 
 

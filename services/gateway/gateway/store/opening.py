@@ -31,7 +31,7 @@ async def look(
     """Find an account of a user that has a credential, without a lock, and its wallets that were empty.
 
     Also find its newest sync, if that completed with this credential within the last seconds, unless a pause
-    forbids syncs. An end in the future is that of a clock that was set back.
+    forbids syncs. An end in the future comes from a clock that was set back.
     """
     return await fetch_one(
         connection,

@@ -82,7 +82,7 @@ async def record(
 ) -> Sync | None:
     """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
-    Raises Malformed for an outcome that is unreadable or not that of its sync.
+    Raises Malformed for an outcome that is unreadable or does not belong to its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
     recorded = await record_all(connection, [understood], how or Together(), wait=True)
@@ -236,7 +236,7 @@ async def _keep_lists(
     together: Sequence[tuple[Understood, Queued]],
     changed: Mapping[Place, list[StoredBalance]],
 ) -> None:
-    """Store the lists of wallets that have changed, and those of sub-accounts."""
+    """Store the lists of wallets that have changed, and the lists of sub-accounts."""
     if changed:
         await balances.replace_balances(connection, changed)
     for understood, sync in together:

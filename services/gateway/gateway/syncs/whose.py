@@ -1,4 +1,4 @@
-"""Whose balances an outcome has: those of the account of its sync, and of no other one. Pure."""
+"""Proof that an outcome has the balances of the account of its sync, and of no other one. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ def is_proven(outcome: SyncOutcome, reads: Sequence[WalletRead], sync: Queued) -
 
 
 def as_reached(reads: tuple[WalletRead, ...], sync: Queued) -> tuple[WalletRead, ...]:
-    """Return the reads with those wallets not covered that the key of a master does not reach."""
+    """Return the reads; wallets that the key of a master can not read are not covered."""
     if sync.sub_account is None:
         return reads
     reached = EXCHANGES[sync.exchange].sub_account_wallets

@@ -26,7 +26,7 @@ from sync_worker.exchanges.binance.control import Control, control_of, in_usd, p
 from sync_worker.exchanges.binance.faults import binance_failure, with_causes_ruled_out
 from sync_worker.exchanges.binance.key import parse_rights, parse_verified
 from sync_worker.exchanges.binance.payloads import Flags, parse_flags, parse_price, parse_time, refused_with
-from sync_worker.exchanges.binance.prices import read_prices
+from sync_worker.exchanges.binance.prices import parse_quotes
 from sync_worker.exchanges.binance.spot import SPOT, Around, judge_spot
 from sync_worker.exchanges.binance.status import parse_status
 from sync_worker.exchanges.binance.wallets import FUNDING, PLACES, Place, judge_place, left_out, not_covered
@@ -45,6 +45,7 @@ RESTRICTIONS, INFO = Read("api_restrictions"), Read("account_info")
 ACCOUNT = Read("account", {"omitZeroBalances": "true"})
 ASSETS = Read("user_assets", {"needBtcValuation": "true"})
 CONTROL = Read("wallet_balance", {"needBalanceDetail": "true"})
+TICKER_PRICE, BOOK_TICKER, EXCHANGE_INFO = BINANCE.price_reads
 KEY_READS = (RESTRICTIONS, ACCOUNT)
 FIRST_READS = (RESTRICTIONS, INFO, ACCOUNT, ASSETS, FUNDING.read, CONTROL)
 # The price in USDT at which totals in BTC are shown in USD, read at most once in so many seconds.
@@ -111,8 +112,19 @@ class Binance:
         return parse_rights(*await self._key_facts(access))
 
     async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
-        """Read the last trades and offers of all spot pairs that are traded."""
-        return await read_prices(self._parts, request, seconds, _public_body)
+        """Read the prices of all pairs that are traded; without one of the three lists there are none."""
+        read_at = self._parts.clocks.now()
+        read = PricesRead(BINANCE.key, request.request_id, read_at, has_volumes=False)
+        whole = partial(self._public, parse=bytes, region="", seconds=seconds)
+        try:
+            lists = await asyncio.gather(
+                *(whole(each) for each in (EXCHANGE_INFO, TICKER_PRICE, BOOK_TICKER))
+            )
+            quotes = parse_quotes(*lists, read_at)
+        except Failure as fault:
+            return msgspec.structs.replace(read, error_code=fault.code)
+        # Binance has no indexes, which is not the same as a list that could not be read.
+        return msgspec.structs.replace(read, quotes=quotes, indexes=())
 
     async def read_status(self, region: str, seconds: float) -> Maintenance | None:
         """Read whether Binance is in maintenance; raises Failure."""
@@ -257,13 +269,9 @@ def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, e
 
 
 def _public_of(name: str, parse: Callable[[bytes], Parsed], answer: Answer) -> Parsed:
-    return parse(_public_body(name, answer))
-
-
-def _public_body(name: str, answer: Answer) -> bytes:
-    """Return the body of a public response; raises the Failure of its error code, or else of its status."""
+    """Return what a public response says; raises the Failure of its error code, or else of its status."""
     if answer.status == OK:
-        return answer.body
+        return parse(answer.body)
     code = refused_with(read_body(answer.body))
     if code is None:
         raise status_failure(answer.status, answer.retry_after)

@@ -24,7 +24,7 @@ PART, NAME = "flexible_loans", "Flexible loans"
 
 
 def loans_found(fetched: Fetched | Failure, as_of: datetime | None) -> Uncovered | None:
-    """Return what is known of the loans; `as_of` is the time of the other reads, None if all of them failed.
+    """Return the part of the loans; `as_of` is the time of the other reads, None if all of them failed.
 
     Where OKX says that the account can have no loans, none are there: a sub-account, or not activated.
     Returns None if there is nothing to say.
@@ -48,7 +48,7 @@ def _checked(data: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _listed(rows: Sequence[Mapping[str, Any]]) -> tuple[UncoveredEntry, ...]:
-    """Return one entry for all loans, with null for what is unreadable; none for loans that are over."""
+    """Return one entry for all loans, with None for unreadable fields; no entry if all loans are repaid."""
     collateral, debt = _sum(rows, "collateralNotionalUsd"), _sum(rows, "loanNotionalUsd")
     holds, owes = _amounts(rows, "collateralData"), _amounts(rows, "loanData")
     if collateral == debt == ZERO and holds == owes == ():

@@ -9,8 +9,8 @@ from contracts.exchanges.okx import OKX
 from contracts.faults import Failure
 from contracts.positions import Position
 from contracts.syncs import WalletRead
-from sync_worker.exchanges import positions
 from sync_worker.exchanges.positions import asset_in, text_of
+from sync_worker.exchanges.positions import with_positions as with_listed
 from sync_worker.exchanges.rows import Fields
 from sync_worker.exchanges.values import amount_of
 from sync_worker.verdicts import Fetched
@@ -21,7 +21,7 @@ MARGIN = "margin"
 
 def with_positions(read: WalletRead, fetched: Fetched | Failure) -> WalletRead:
     """Return a wallet's read with its open positions, or with the reason why they are unknown."""
-    return positions.with_positions(read, fetched, _position)
+    return with_listed(read, fetched, _position)
 
 
 def _position(row: Fields) -> Position | None:
