@@ -17,6 +17,26 @@ PAGED = frozenset({"current", "size"})
 API_KEY = CredentialField(
     "api_key", "API key", secret=False, longest=128, help="Binance lists it under API Management."
 )
+_READING = (
+    "Leave only Enable Reading ticked, and untick every other right.",
+    "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our egress "
+    "addresses if any are listed.",
+)
+BORN_STEPS = (
+    "Sign in at www.binance.com, and open API Management in the menu of your profile.",
+    "Choose Create API, then Self-generated.",
+    "Give the key a name, and paste the public key of the offer with its first and its last line.",
+    "Confirm with your second factor.",
+    *_READING,
+    "Copy the API key that Binance shows, and send it with the offer before the offer expires.",
+)
+HMAC_STEPS = (
+    "Sign in at www.binance.com, and open API Management in the menu of your profile.",
+    "Choose Create API, then System generated.",
+    "Give the key a name, and confirm with your second factor.",
+    *_READING,
+    "Copy the API key and the secret key, which Binance shows once.",
+)
 # Binance counts each endpoint under /sapi for itself: 12,000 of weight a minute and address.
 SAPI_WEIGHTS = {
     "api_restrictions": 1,
@@ -68,7 +88,9 @@ BINANCE = Exchange(
         ),
     ),
     credential_kinds=(
-        CredentialKind("born", "Ed25519 key that is born in our vault", (API_KEY,), born=True),
+        CredentialKind(
+            "born", "Ed25519 key that is born in our vault", (API_KEY,), born=True, steps=BORN_STEPS
+        ),
         CredentialKind(
             "hmac",
             "HMAC key with a secret",
@@ -83,6 +105,7 @@ BINANCE = Exchange(
                     help="Binance shows it once, when you make the key.",
                 ),
             ),
+            steps=HMAC_STEPS,
         ),
     ),
     wallets=(

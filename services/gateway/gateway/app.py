@@ -41,6 +41,7 @@ from gateway.accounts.closing import Closer
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
+from gateway.accounts.offers import Offers
 from gateway.accounts.reverify import Reverifier
 from gateway.accounts.unsynced import UnsyncedKeys
 from gateway.housekeeping import Housekeeper
@@ -74,6 +75,7 @@ from gateway.routes import (
     exchanges,
     history,
     me,
+    offers,
     portfolio,
     positions,
     prices,
@@ -102,7 +104,7 @@ from gateway.syncs.waiting import ExchangeWaits
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (
-    *(auth, me, exchanges, accounts, positions, portfolio),
+    *(auth, me, exchanges, accounts, offers, positions, portfolio),
     *(history, changes, syncs, prices, currencies),
 )
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
@@ -136,6 +138,7 @@ class Provided:
     tokens: AccessTokens
     refreshing: Refreshing
     intake: Intake
+    offers: Offers
     deleting: Deleting
     requests: Requests
     waiters: Waiters
@@ -215,6 +218,7 @@ def composed(
         tokens=AccessTokens(settings.jwt_keys, pool),
         refreshing=Refreshing(pool, settings.jwt_keys, allowed),
         intake=Intake(pool, bus, broker, destroyer, key, admission=admission),
+        offers=Offers(pool, broker, destroyer, admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, terms_of(settings), allowed),
         waiters=waiters,

@@ -49,7 +49,10 @@ SPEAKERS = {
     "butler.gateway.recorded.something": {"gateway"},
     **{
         each: {"gateway"}
-        for each in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.verify("okx"))
+        for each in (
+            *(subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.OFFER),
+            subjects.verify("okx"),
+        )
     },
     "_INBOX_gateway.x": set(),
     "_INBOX_worker.x": set(),

@@ -248,7 +248,8 @@ async def test_an_asset_without_a_market_is_worth_what_the_exchange_values_it_at
     await synced(pool, second, {"OLDT": "0.5"}, trading=coin, funding=coin)
 
     found = await shown(pool, readings, account)
-    _, price_of = await find_priced(pool, readings, account.user_id, account.id)
+    _, book = await find_priced(pool, readings, account.user_id, account.id)
+    price_of = book.at("okx")
 
     old = next(each for each in found.assets if each.asset == "OLDT")
     assert (found.total_usd, old.value_usd, found.unpriced) == ("64015.75", "15.75", ())

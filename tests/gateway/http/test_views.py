@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.faults import Code
 from contracts.syncs import Status
 from gateway.http import views
-from gateway.http.account_views import account_view
+from gateway.http.account_views import key_view
 from gateway.http.holdings_views import holdings_view
 from gateway.http.sync_views import batch_view, sync_view
 from gateway.http.views import balances_view
@@ -81,11 +81,11 @@ def test_a_right_that_only_reads_may_have_a_warning() -> None:
     rights = ("enableReading", "enablePortfolioMarginTrading")
     account = msgspec.structs.replace(ACCOUNT, exchange="binance", permissions=rights)
 
-    (warned,) = account_view(account, ()).warned_rights
+    (warning,) = key_view(account, None).warnings
 
-    assert warned.right == "enablePortfolioMarginTrading"
-    assert "Switch it off at Binance" in warned.warning
-    assert account_view(ACCOUNT, ()).warned_rights == ()
+    assert warning.startswith("enablePortfolioMarginTrading: ")
+    assert "Switch it off at Binance" in warning
+    assert key_view(ACCOUNT, None).warnings == ()
 
 
 def test_a_wallet_never_read_has_no_balances() -> None:

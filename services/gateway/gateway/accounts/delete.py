@@ -13,11 +13,13 @@ from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.store import (
     accounts,
+    assets,
     audit,
     credentials,
     deleted_users,
     logins,
     networks,
+    offers,
     outbox,
     pauses,
     prices,
@@ -134,9 +136,11 @@ class Deleting:
             await self._deleted(user_id, account.id)
         async with self._pool.transaction() as connection:
             await credentials.doom_pending_of(connection, user_id)
+            await offers.end_all_of(connection, user_id)
             await sessions.delete_all(connection, user_id)
             await networks.forget_all(connection, user_id)
             await prices.forget_manual(connection, user_id)
+            await assets.forget_choices(connection, user_id)
             await deleted_users.forget_exchange_uids(connection, user_id)
             await deleted_users.forget_idempotency_keys(connection, user_id)
         self._destroyer.wake()

@@ -122,7 +122,14 @@ class Intake:
     async def _store(self, credential: Pending, submission: Submission) -> None:
         credential.handed_over = True
         try:
-            await self._broker.store(credential.id, submission.exchange, submission.fields, credential.begun)
+            await self._broker.store(
+                credential.id,
+                submission.exchange,
+                submission.fields,
+                credential.begun,
+                kind=submission.kind,
+                offer=submission.offer.id if submission.offer else None,
+            )
         except PermanentError:
             credential.handed_over = False
             raise

@@ -9,10 +9,11 @@ from gateway.portfolio.uncovered import NotCovered, not_covered
 from gateway.rows.accounts import Account
 from gateway.rows.balances import Held, StoredWallet
 from gateway.rows.drift import Drift, StoredPositions
+from gateway.rows.offers import Key
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.schedules import Schedule
 from gateway.rows.sub_accounts import Relations
-from gateway.store import accounts, balances, drift, pauses, schedules, sub_accounts, uncovered
+from gateway.store import accounts, balances, drift, keys, pauses, schedules, sub_accounts, uncovered
 from gateway.store.pool import Connection, Pool
 
 
@@ -48,6 +49,11 @@ async def find_not_covered(pool: Pool, listed: Sequence[Account]) -> dict[UUID, 
 async def find_relations(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Relations]:
     """Find the masters of accounts, and the lists of their sub-accounts."""
     return await pool.single(lambda connection: sub_accounts.find_relations(connection, account_ids))
+
+
+async def find_keys(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
+    """Find what is known of the keys of accounts."""
+    return await pool.single(lambda connection: keys.find(connection, account_ids))
 
 
 async def require_own_key(pool: Pool, account_id: UUID) -> None:

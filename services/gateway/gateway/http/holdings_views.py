@@ -6,22 +6,32 @@ from uuid import UUID
 import msgspec
 
 from contracts.exchanges import EXCHANGES
+from contracts.faults import CodeText
 from contracts.syncs import TotalCheck
 from contracts.values import AmountText, amount_text
+from gateway.http.asset_views import APART
 from gateway.http.price_views import HeldPriceView, worth_of
 from gateway.http.views import AmountView, text_of
 from gateway.portfolio.holdings import Holding, WalletState, summed
-from gateway.portfolio.values import PriceOf
+from gateway.portfolio.identity import Asset, Identity
+from gateway.prices.book import Book
 from gateway.rows.balances import Held
 from gateway.rows.restores import Restore
 
 
 class HoldingView(AmountView, frozen=True):
-    """One asset summed over its wallets; a `value_usd` of null is unknown, never zero, and net of debts."""
+    """One asset summed over its wallets; a `value_usd` of null is unknown, never zero, and net of debts.
+
+    `asset` is the exchange's name. `means` is the asset that it means in the portfolio, also in another unit:
+    1 `1000SATS` is 1000 `SATS`. `apart` says why an equal name at another exchange is another asset.
+    """
 
     wallets: tuple[str, ...]
     value_usd: AmountText | None = None
     price: HeldPriceView | None = None
+    means: str | None = None
+    apart: CodeText | None = None
+    apart_detail: str | None = None
 
 
 class HoldingsView(msgspec.Struct, frozen=True):
@@ -45,7 +55,7 @@ class HoldingsView(msgspec.Struct, frozen=True):
     restored_at: datetime | None = None
 
 
-def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf | None = None) -> HoldingsView:
+def holdings_view(held: Held, restored: Restore | None = None, book: Book | None = None) -> HoldingsView:
     """Return the view of the sums by asset with their values, and of the wallets they lack."""
     exchange = EXCHANGES[held.account.exchange]
     holdings = summed(exchange, held.wallets, held.balances)
@@ -62,13 +72,16 @@ def holdings_view(held: Held, restored: Restore | None = None, prices: PriceOf |
         not_covered_wallets=tuple(each.key for each in exchange.wallets if each.key not in holdings.states),
         total_checks=holdings.total_checks,
         as_of=holdings.as_of,
-        holdings=None if holdings.assets is None else tuple(_holding(of, prices) for of in holdings.assets),
+        holdings=None
+        if holdings.assets is None
+        else tuple(_holding(of, exchange.key, book) for of in holdings.assets),
         restored_at=restored.restored_at if restored and older else None,
     )
 
 
-def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
-    return HoldingView(
+def _holding(of: Holding, exchange: str, book: Book | None) -> HoldingView:
+    value, price = (None, None) if book is None else worth_of(of.total, book.at(exchange)(of.asset))
+    view = HoldingView(
         of.asset,
         amount_text(of.total),
         text_of(of.available),
@@ -78,5 +91,14 @@ def _holding(of: Holding, prices: PriceOf | None) -> HoldingView:
         text_of(of.in_bots),
         text_of(of.interest),
         of.wallets,
-        *(worth_of(of.total, prices(of.asset)) if prices else ()),
+        value,
+        price,
     )
+    return view if book is None else _meaning(view, book.identity.of(exchange, of.asset), book.identity)
+
+
+def _meaning(view: HoldingView, asset: Asset, identity: Identity) -> HoldingView:
+    if asset.exchange is None or not identity.is_split(asset.name):
+        return msgspec.structs.replace(view, means=asset.name)
+    apart = identity.apart(asset.name)
+    return msgspec.structs.replace(view, means=asset.text, apart=apart, apart_detail=APART[apart])

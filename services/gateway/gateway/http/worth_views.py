@@ -13,8 +13,10 @@ from contracts.faults import CodeText
 from contracts.prices import USD
 from contracts.syncs import TotalCheck
 from contracts.values import AmountText, amount_text
+from gateway.http.asset_views import APART
 from gateway.http.price_views import HeldPriceView, LegView, held_price, leg_views
 from gateway.http.uncovered_views import UncoveredView, uncovered_fields
+from gateway.portfolio.grouping import Group
 from gateway.portfolio.holdings import EXACT, WalletState
 from gateway.portfolio.markets import ONE
 from gateway.portfolio.rates import Rate
@@ -123,9 +125,15 @@ class AssetWorthView(msgspec.Struct, frozen=True):
     """One asset over all accounts; a value is null if the price is unknown, never zero.
 
     `quantity` is net of `borrowed`: a debt makes it smaller or negative, and is not subtracted again.
+    `asset` is no other row's. Where two exchanges call different assets by one `name`, it ends with `@` and
+    the `exchange`, and `apart` says why they are not one asset.
     """
 
     asset: str
+    name: str
+    exchange: str | None
+    apart: CodeText | None
+    apart_detail: str | None
     quantity: AmountText
     borrowed: AmountText | None
     value: AmountText | None
@@ -220,28 +228,37 @@ def portfolio_view(of: Portfolio) -> PortfolioView:
         disputed=_with_code(prices, PriceCode.DISPUTED),
         manual=tuple(sorted(asset for asset, price in prices.items() if price.method == Method.MANUAL)),
         uncovered=tuple(each for account in of.accounts for each in _uncovered(account, texts)),
-        assets=_assets(values, prices, texts),
+        assets=_assets(values, prices, of.groups, texts),
         accounts=tuple(_account(each, texts) for each in of.accounts),
         wallets=tuple(wallet for each in of.accounts for wallet in _wallets(each, texts)),
     )
 
 
 def _assets(
-    accounts: Sequence[AccountValues], prices: Mapping[str, Shown], texts: Texts
+    accounts: Sequence[AccountValues],
+    prices: Mapping[str, Shown],
+    groups: Mapping[str, Group],
+    texts: Texts,
 ) -> tuple[AssetWorthView, ...]:
     by_asset: defaultdict[str, list[tuple[UUID, Valued]]] = defaultdict(list)
     for account in accounts:
         for part in account.parts:
             by_asset[part.asset].append((account.account_id, part))
-    return tuple(_asset(asset, rows, prices[asset], texts) for asset, rows in sorted(by_asset.items()))
+    return tuple(
+        _asset(groups[asset], rows, prices[asset], texts) for asset, rows in sorted(by_asset.items())
+    )
 
 
-def _asset(asset: str, rows: Sequence[tuple[UUID, Valued]], price: Shown, texts: Texts) -> AssetWorthView:
+def _asset(group: Group, rows: Sequence[tuple[UUID, Valued]], price: Shown, texts: Texts) -> AssetWorthView:
     parts = [part for _, part in rows]
     value = _sum_of_values(parts)
     borrowed = [part.borrowed for part in parts if part.borrowed is not None]
     return AssetWorthView(
-        asset=asset,
+        asset=group.text,
+        name=group.asset.name,
+        exchange=None if group.apart is None else group.asset.exchange,
+        apart=group.apart,
+        apart_detail=None if group.apart is None else APART[group.apart],
         quantity=amount_text(exact_sum([part.quantity for part in parts])),
         borrowed=amount_text(exact_sum(borrowed)) if borrowed else None,
         value=texts.own(value),

@@ -1,6 +1,6 @@
 """A price as the API shows it: its value now, how it was found, and what is to be said about it. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -27,7 +27,10 @@ WORDS: Mapping[str, str] = {
     PriceCode.THIN: (
         "The pair is hardly traded: its order book is empty or crossed, or it had no trade for a day."
     ),
-    PriceCode.DISPUTED: "The last trade and the exchange's index differ by more than 2 %: compare both.",
+    PriceCode.DISPUTED: (
+        "The last trade and the exchange's index, or the prices of two exchanges, differ by more than 2 %: "
+        "compare them."
+    ),
     PriceCode.LAST_KNOWN: "The exchange has shown no newer price that counts. This is the last known one.",
     PriceCode.NOT_LISTED: "The exchange no longer lists or trades this asset.",
     PriceCode.PEG_DEVIATES: (
@@ -39,6 +42,10 @@ WORDS: Mapping[str, str] = {
         "comes to USD. We know no market that shows what it is worth."
     ),
     PriceCode.UNPRICED: "We know no price of the last 24 hours. The value is unknown, not zero.",
+    PriceCode.AMBIGUOUS: (
+        "Exchanges use this name for assets that are not known to be one. Ask for that of an exchange: the "
+        "name, then @ and the exchange, such as BETH@okx. Or join them: PUT /api/v1/assets/{asset}/join."
+    ),
     PriceCode.MANUAL: "You set this price yourself. Delete it to see the market's.",
 }
 INSTEAD = "The last known price stands in its place."
@@ -112,13 +119,31 @@ def alternatives(asset: str, known: Mapping[str, Known], market: Market, now: da
     return [_offered(offer, own, market.source, now) for offer in others]
 
 
-def first_of(prices: Iterable[Shown]) -> Shown | None:
-    """Return the best of the prices of several exchanges: one without a code, then the newest."""
-    ranked = sorted(
-        prices,
-        key=lambda each: (each.value is None, each.code is not None, each.age or timedelta.max),
+def agreed(prices: Sequence[Shown]) -> Shown | None:
+    """Return the best of the prices of several exchanges, disputed if the present ones differ by over 2 %.
+
+    The first one without a code is the best, so that it does not change with each reading; else the newest.
+    """
+    known = [each for each in prices if each.value is not None]
+    if not known:
+        return next(iter(prices), None)
+    clean = (each for each in known if each.code is None)
+    best = next(clean, None) or min(
+        known, key=lambda each: (each.method == Method.LAST_KNOWN, each.age or NO_TIME)
     )
-    return next(iter(ranked), None)
+    present = [each.value for each in known if each.value is not None and each.method != Method.LAST_KNOWN]
+    if len(present) > 1 and max(present) - min(present) > min(present) * DISPUTED and _can_be_disputed(best):
+        return msgspec.structs.replace(best, code=PriceCode.DISPUTED)
+    return best
+
+
+def _can_be_disputed(of: Shown) -> bool:
+    """Return whether a dispute is the most that is to be said about a price."""
+    return of.method != Method.LAST_KNOWN and of.code in {
+        None,
+        PriceCode.PEG_DEVIATES,
+        PriceCode.PEG_UNOBSERVED,
+    }
 
 
 def _caution(asset: str, price: Price, index: Price | None, now: datetime) -> PriceCode | None:

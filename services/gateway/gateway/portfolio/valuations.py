@@ -1,10 +1,12 @@
 """All accounts of a user with their values, and the rate of the currency to show them in. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
 from contracts.prices import USD
+from gateway.portfolio.grouping import Group
 from gateway.portfolio.rates import Rate
 from gateway.portfolio.values import AccountValues, Doubt, DoubtCode, Worth, worth
 from gateway.rows.balances import Held
@@ -18,12 +20,16 @@ class Valuation(msgspec.Struct, frozen=True):
 
 
 class Portfolio(msgspec.Struct, frozen=True):
-    """All accounts of a user, oldest first; `rate` is None for USD, and if no rates are known yet."""
+    """All accounts of a user, oldest first; `rate` is None for USD, and if no rates are known yet.
+
+    `groups` are the assets by their texts.
+    """
 
     accounts: tuple[Valuation, ...]
     currency: str
     rate: Rate | None
     now: datetime
+    groups: Mapping[str, Group] = {}
 
     @property
     def worth(self) -> Worth:

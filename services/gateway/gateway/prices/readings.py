@@ -14,11 +14,12 @@ from contracts import subjects
 from contracts.exchanges import PRICED
 from contracts.prices import ECB, PricesRead
 from contracts.wire.envelope import Malformed, decode, encode
+from gateway.portfolio.identity import compared
 from gateway.portfolio.markets import Market
 from gateway.portfolio.points import fixings_of, points_before
 from gateway.portfolio.prices import derived, rates_of_pegs
 from gateway.rows.prices import Known, Price
-from gateway.store import points, prices
+from gateway.store import assets, points, prices
 from gateway.store.pool import Connection, DatabaseUnavailable, NotStorable, Pool, database_time
 from gateway.store.prices import Standing, Stored
 
@@ -94,6 +95,8 @@ class Readings:
             stored = Stored(reading.id, seen_at, body, msgspec.json.encode(reading.known))
             await prices.replace(connection, read.exchange, read.error_code, stored)
             await _leave(connection, last, reading)
+            if read.exchange in PRICED and read.quotes is not None:
+                await _compare(connection, reading, self.memory, standing.now)
         self.memory[read.exchange] = reading
         return True
 
@@ -171,6 +174,14 @@ def _pegs(others: list[Reading], now: datetime) -> dict[str, Price]:
     for each in others:
         found |= rates_of_pegs(each.market, each.known, now)
     return found
+
+
+async def _compare(connection: Connection, reading: Reading, memory: Memory, now: datetime) -> None:
+    """Write what the prices of two exchanges say for the first time about equal names."""
+    others = [each for each in await last_readings(connection, memory) if each.read.exchange in PRICED]
+    known = {each.read.exchange: each.known for each in others} | {reading.read.exchange: reading.known}
+    if len(known) > 1 and (found := compared(known, await assets.list_matches(connection), now)):
+        await assets.write_matches(connection, found)
 
 
 async def _leave(connection: Connection, last: Reading | None, reading: Reading) -> None:

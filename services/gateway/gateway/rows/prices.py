@@ -39,6 +39,7 @@ class PriceCode(StrEnum):
     PEG_UNOBSERVED = "peg_unobserved"
     UNPRICED = "unpriced"
     MANUAL = "price_manual"
+    AMBIGUOUS = "name_ambiguous"
 
 
 class Leg(msgspec.Struct, frozen=True, gc=False):

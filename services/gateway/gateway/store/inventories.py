@@ -7,9 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.portfolio.identity import Identity
+from gateway.rows.assets import Names
 from gateway.rows.balances import Held
 from gateway.rows.prices import Manual
 from gateway.rows.uncovered import QuotedList
+from gateway.store.assets import NAMES_JSON
 from gateway.store.balances import BALANCES_JSON, WALLETS_JSON
 from gateway.store.pool import Connection, fetch_value
 from gateway.store.prices import Standing
@@ -20,7 +23,8 @@ from gateway.store.uncovered import LISTING_JSON, UNCOVERED_JSON
 class Inventory(msgspec.Struct, frozen=True):
     """Accounts, oldest first, the user's own prices, the last readings of prices, and the database's time.
 
-    `quoted` has the prices by which exchanges value the lists of all accounts of the user.
+    `quoted` has the prices by which exchanges value the lists of all accounts of the user, `names` what is
+    known of equal names.
     """
 
     held: list[Held]
@@ -28,6 +32,12 @@ class Inventory(msgspec.Struct, frozen=True):
     standings: list[Standing]
     now: datetime
     quoted: list[QuotedList] = []
+    names: Names = Names()
+
+    @property
+    def identity(self) -> Identity:
+        """Return which assets the names mean now."""
+        return Identity(self.names, self.now)
 
 
 def _query(which: LiteralString) -> LiteralString:
@@ -43,6 +53,7 @@ def _query(which: LiteralString) -> LiteralString:
                 from price_readings), '[]'),
             'quoted', (select {QUOTED_JSON} from {QUOTED_WALLETS}
                 where user_id = %(user_id)s and deleted_at is null),
+            'names', {NAMES_JSON},
             'now', clock_timestamp())::text"""  # noqa: S608 - constants
 
 

@@ -10,7 +10,7 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import LEFT_OUT, READ, Cause, Status, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Cause, KeyFacts, Status, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -25,7 +25,7 @@ from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
 from gateway.rows.syncs import Queued, Sync, storable
-from gateway.store import balances, outbox, recording, syncs
+from gateway.store import balances, keys, outbox, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
@@ -203,8 +203,8 @@ async def _end(
     together = [(_of_its_account(understood, sync), sync) for understood, sync in together]
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
-    keys = {each.account_id: each.key for each in known.values() if each.key is not None}
-    refused = await find_refused(connection, judged, keys)
+    live = {each.account_id: each.key for each in known.values() if each.key is not None}
+    refused = await find_refused(connection, judged, live)
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
     reads = {sync.id: _as_compared(understood, sync, how.tolerance) for understood, sync in together}
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
@@ -225,6 +225,7 @@ async def _end(
         _moves(together, ended, known, refused),
     )
     await _keep_lists(connection, together, kept.lists)
+    await keys.update(connection, _told_of_keys(together))
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
@@ -242,6 +243,16 @@ async def _keep_lists(
     for understood, sync in together:
         if understood.outcome.sub_accounts is not None and not sync.deleted:
             await keep_list(connection, sync, understood.outcome.sub_accounts)
+
+
+def _told_of_keys(together: Sequence[tuple[Understood, Queued]]) -> dict[UUID, KeyFacts]:
+    """Return what the exchanges told of the keys with which syncs read, by credential."""
+    told = {}
+    for understood, _ in together:
+        rights, grant = understood.outcome.rights, understood.grant
+        if grant is not None and rights is not None and rights.key != KeyFacts():
+            told[grant.credential_id] = rights.key
+    return told
 
 
 def _of_trace(event: Outgoing, traceparent: str | None) -> Outgoing:

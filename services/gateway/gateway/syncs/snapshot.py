@@ -7,6 +7,7 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from gateway.portfolio.differences import difference
+from gateway.portfolio.identity import Identity
 from gateway.portfolio.shown_prices import Shown
 from gateway.portfolio.snapshots import Change, begins, changes, content_of, facts_of, fresh_for, moments
 from gateway.prices.book import Book
@@ -16,7 +17,7 @@ from gateway.rows.outbox import Outgoing
 from gateway.rows.snapshots import Begun, Content
 from gateway.rows.syncs import Queued
 from gateway.rows.uncovered import QuotedList
-from gateway.store import prices, snapshots
+from gateway.store import assets, prices, snapshots
 from gateway.store.pool import Connection
 from gateway.store.quoted import find_quoted
 from gateway.store.recording import Known
@@ -48,21 +49,35 @@ async def snapshot(
     changed = find_changed(syncs, known, *kept)
     if not changed:
         return {}
-    last = await last_readings(connection, memory)
-    manual = await prices.find_all_manual(connection, [each.sync.user_id for each in changed])
-    users = [each.sync.user_id for each in changed]
-    books = [Book(last, manual.get(each.sync.user_id, {}), each.sync.now) for each in changed]
+    books_of = await _pricing(connection, changed, memory)
+    books = books_of({})
     if quoted := await _quoted(connection, changed, books):
-        books = [
-            Book(last, manual.get(user, {}), each.sync.now, quoted.get(user, ()))
-            for user, each in zip(users, changed, strict=True)
-        ]
+        books = books_of(quoted)
     begun = [
-        _begun(each, known[each.sync.account_id], book.price)
+        _begun(each, known[each.sync.account_id], book.at(each.sync.exchange))
         for each, book in zip(changed, books, strict=True)
     ]
     before = await snapshots.begin(connection, begun)
     return _events(changed, begun, before)
+
+
+async def _pricing(
+    connection: Connection, changed: Sequence[Changed], memory: Memory
+) -> Callable[[Mapping[UUID, list[QuotedList]]], list[Book]]:
+    """Return what makes the book of prices for each sync, given the exchanges' valuations by user."""
+    last, users = await last_readings(connection, memory), [each.sync.user_id for each in changed]
+    manual = await prices.find_all_manual(connection, users)
+    held = {balance.asset for each in changed for balance in each.change.listed}
+    names = await assets.find_names(connection, users, sorted(held))
+
+    def books_of(quoted: Mapping[UUID, list[QuotedList]]) -> list[Book]:
+        times = [(each.sync.user_id, each.sync.now) for each in changed]
+        return [
+            Book(last, manual.get(user, {}), now, quoted.get(user, ()), Identity(names[user], now))
+            for user, now in times
+        ]
+
+    return books_of
 
 
 async def _quoted(
@@ -72,7 +87,10 @@ async def _quoted(
     lacking = {
         each.sync.user_id
         for each, book in zip(changed, books, strict=True)
-        if any(balance.total and book.price(balance.asset).value is None for balance in each.change.listed)
+        if any(
+            balance.total and book.at(each.sync.exchange)(balance.asset).value is None
+            for balance in each.change.listed
+        )
     }
     return await find_quoted(connection, sorted(lacking)) if lacking else {}
 

@@ -117,10 +117,10 @@ class Binance:
         read = PricesRead(BINANCE.key, request.request_id, read_at, has_volumes=False)
         whole = partial(self._public, parse=bytes, region="", seconds=seconds)
         try:
-            lists = await asyncio.gather(
-                *(whole(each) for each in (EXCHANGE_INFO, TICKER_PRICE, BOOK_TICKER))
+            info, last, offers = await asyncio.gather(
+                whole(EXCHANGE_INFO), whole(TICKER_PRICE), whole(BOOK_TICKER)
             )
-            quotes = parse_quotes(*lists, read_at)
+            quotes = parse_quotes(info, last, offers, read_at)
         except Failure as fault:
             return msgspec.structs.replace(read, error_code=fault.code)
         # Binance has no indexes, which is not the same as a list that could not be read.
