@@ -1,4 +1,4 @@
-"""The owner and the rights of a Binance key: each true field is a right, and damage is never the lack of one."""
+"""A Binance key: each true field is a right, and damage is never the lack of one."""
 
 from datetime import UTC, datetime
 from pathlib import Path
