@@ -68,6 +68,16 @@ def test_a_wallet_that_stands_twice_has_no_known_worth() -> None:
     assert control_of(fetched([row("Spot", "1"), row("Spot", "2")])).valued("spot", PRICE) is None
 
 
+def test_a_row_that_may_be_less_debts_is_no_price() -> None:
+    """Binance does not document whether the valuation of a margin row is."""
+    detail = [{"asset": "BNB", "free": "10", "btcValuation": "0.01"}]
+    rows = [row(name) | {"assetBalances": detail} for name in ("Cross Margin", "Spot")]
+
+    assert control_of(fetched(rows[:1])).prices == {"BTC": 1}
+    assert control_of(fetched(rows)).prices == {"BTC": 1, "BNB": Decimal("0.001")}
+    assert in_usd({}, PRICE) == {"USDT": 1}
+
+
 def test_a_long_list_is_cut() -> None:
     """A message carries so many."""
     told = uncovered(fetched([row(f"Wallet {number}", "1") for number in range(300)]), (), PRICE)

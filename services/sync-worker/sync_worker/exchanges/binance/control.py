@@ -32,6 +32,8 @@ WALLETS = {
     "COIN-M Futures": "coinm_futures",
     "Options": "options",
 }
+# In other wallets a valuation may be less debts, and its row is no price of its asset.
+WITHOUT_DEBT = ("Spot", "Funding", "Earn")
 OURS = {wallet.key: wallet.name for wallet in BINANCE.wallets}
 AMOUNTS = ("free", "locked", "freeze", "withdrawing")
 ONE = Decimal(1)
@@ -74,7 +76,8 @@ def parse_control(data: Any) -> Control:
         if name in WALLETS and btc is not None and times[name] == 1  # of two rows either may be right
     }
     others = tuple(Other(_printable(name), btc) for name, btc in worths if name not in WALLETS)
-    return Control(known, others, prices_in(row for each in rows for row in _details(each)))
+    told = (row for each in rows if each.get("walletName") in WITHOUT_DEBT for row in _details(each))
+    return Control(known, others, prices_in(told))
 
 
 def control_of(fetched: Fetched | Failure) -> Control:
@@ -104,8 +107,10 @@ def prices_in(rows: Iterable[Any]) -> dict[str, Decimal]:
 
 
 def in_usd(prices: Mapping[str, Decimal], btc_usd: Decimal | None) -> dict[str, Decimal]:
-    """Return prices in USD, none without the price of BTC."""
-    return {} if btc_usd is None else {asset: price * btc_usd for asset, price in prices.items()}
+    """Return prices in USD, none without the price of BTC, which is in USDT: USDT counts as USD here."""
+    if btc_usd is None:
+        return {}
+    return {"USDT": ONE, **{asset: price * btc_usd for asset, price in prices.items()}}
 
 
 def uncovered(fetched: Fetched | Failure, refused: Collection[str], btc_usd: Decimal | None) -> Uncovered:
