@@ -24,6 +24,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.EmailTaken: HTTPStatus.CONFLICT,
     errors.TooManyAccounts: HTTPStatus.CONFLICT,
     errors.TooManyPrices: HTTPStatus.CONFLICT,
+    errors.TooManyChoices: HTTPStatus.CONFLICT,
     errors.AccountExists: HTTPStatus.CONFLICT,
     errors.AccountPaused: HTTPStatus.CONFLICT,
     errors.OfMaster: HTTPStatus.CONFLICT,

@@ -25,6 +25,8 @@ class Doing(StrEnum):
     SYNC = "sync"
     SET_PRICE = "set price"
     DELETE_PRICE = "delete price"
+    JOIN_ASSETS = "join assets"
+    SPLIT_ASSETS = "split assets"
 
 
 UNSURE: dict[Situation | Doing, str] = {
@@ -82,6 +84,14 @@ UNSURE: dict[Situation | Doing, str] = {
     Doing.DELETE_PRICE: (
         "Your price may be deleted or not. GET the price in a moment: while `method` is manual, it is there. "
         "Send the request again then."
+    ),
+    Doing.JOIN_ASSETS: (
+        "The names may be joined or not. GET the same address in a moment: `joined` says so. Send the "
+        "request again if they are not."
+    ),
+    Doing.SPLIT_ASSETS: (
+        "The names may be split or not. GET the same address in a moment: `joined` says so. Send the "
+        "request again if they are not."
     ),
 }
 
