@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
@@ -164,12 +164,32 @@ async def test_a_lost_bucket_opens_nothing(make: Make, admin: Client) -> None:
     assert 0 < closure.until - await gate.now() <= PROBE_SECONDS
 
 
+@asynccontextmanager
+async def without_bucket(admin: Client) -> AsyncIterator[None]:
+    """Delete the bucket, and provision it again at the end."""
+    await admin.jetstream().delete_stream(BUDGETS)
+    try:
+        yield
+    finally:
+        await create_streams(admin.jetstream())
+
+
 @pytest_asyncio.fixture(name="without_bucket")
 async def _without_bucket(admin: Client) -> AsyncIterator[None]:
-    """Delete the bucket, and provision it again after the test."""
-    await admin.jetstream().delete_stream(BUDGETS)
-    yield
-    await create_streams(admin.jetstream())
+    async with without_bucket(admin):
+        yield
+
+
+async def test_a_bucket_that_is_lost_later_leaves_the_announcements(make: Make, admin: Client) -> None:
+    """A worker that has read a value hears one that was announced without the bucket, too."""
+    gate, other = await make(), await make()
+    await overdue(gate)
+    await until(partial(is_shut, other))
+    await other.refresh("okx")
+
+    async with without_bucket(admin):
+        await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, LATER, None))
+        await until(lambda: _not(is_shut(other)))
 
 
 @pytest.mark.usefixtures("without_bucket")
