@@ -111,7 +111,7 @@ class Gate:
             self._sequences[exchange] = sequence
 
     async def on_announcement(self, subject: str, body: bytes) -> None:
-        """Take over what another worker found, unless this one knows something newer.
+        """Take over the closure that another worker announced, unless this one has a newer value.
 
         A worker that lost the bucket announces without a sequence; the next refresh corrects what is wrong.
         """
