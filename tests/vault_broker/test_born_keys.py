@@ -16,6 +16,7 @@ from deploy.private_files import write_private
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
 
+OTHER = "the record of the account's credential names another key"
 SECRET = "22582BD0CFF14C41EDBF1AB98506286D"
 
 
@@ -52,7 +53,7 @@ async def compared(own_vault: OwnVault, database: Postgres, directory: Path) -> 
 async def test_each_key_that_differs_is_named(
     callers: Callers, own_vault: OwnVault, database: Postgres, tmp_path: Path
 ) -> None:
-    """Right ones are counted; another key, none, a typed one, and an account that signs with another are named."""
+    """Right ones are counted; another key, none, a typed one, and an account with another are named."""
     asked = [callers.gateway.offering() for _ in range(3)]
     made = [await callers.gateway.offer(each) for each in asked]
     prints = [born_key_fingerprint(each.public_key) for each in made if isinstance(each, KeyOffered)]
@@ -81,8 +82,7 @@ async def test_each_key_that_differs_is_named(
     assert sorted(lines) == sorted(
         [
             f"offer {asked[1].offer_id}: the vault has another public key",
-            f"offer {asked[2].offer_id}, credential {elsewhere}: the record of the account's credential names "
-            "another key",
+            f"offer {asked[2].offer_id}, credential {elsewhere}: {OTHER}",
             f"offer {typed}: the key is not one ed25519 key",
             f"offer {absent}: the vault has 0 keys of this offer",
             "5 public keys were compared with the vault; 4 differ",
