@@ -42,6 +42,7 @@ OPERATIONS = {
     "showBalances", "showHoldings", "showPositions", "listDrift",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPortfolio", "exportPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showAssetName", "joinAssets", "splitAssets",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
     "summarizePortfolioChanges",
 }  # fmt: skip

@@ -19,8 +19,10 @@ API_KEY = CredentialField(
 )
 _READING = (
     "Leave only Enable Reading ticked, and untick every other right.",
-    "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our egress "
-    "addresses if any are listed.",
+    (
+        "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our "
+        "egress addresses if any are listed."
+    ),
 )
 BORN_STEPS = (
     "Sign in at www.binance.com, and open API Management in the menu of your profile.",

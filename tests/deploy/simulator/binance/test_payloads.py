@@ -61,7 +61,10 @@ def test_spot_is_listed_twice(client: Any) -> None:
     assert every.keys() > own.keys() == some.keys() == {"BTC", "ETH", "LDO", "USDT", "LDUSDT"}
     assert own["ETH"] == {
         **dict.fromkeys(SPOT, "0"),
-        **{"asset": "ETH", "free": "1.50000000", "freeze": "0.25000000", "withdrawing": "0.10000000"},
+        "asset": "ETH",
+        "free": "1.50000000",
+        "freeze": "0.25000000",
+        "withdrawing": "0.10000000",
         "btcValuation": "0.09250000",
     }
     assert every["XRP"] == {"asset": "XRP", "free": "0.00000000", "locked": "0.00000000"}
