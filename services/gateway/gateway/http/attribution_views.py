@@ -15,7 +15,8 @@ class ChangePartView(msgspec.Struct, frozen=True):
 
     `price`: what was held at both times moved with its price. `quantity`: what came, by the price at the
     later time, and what went, by that at the earlier one. `coverage`: a wallet or an account was known at one
-    of the times only. `unpriced`: the asset had a price at one of the times only.
+    of the times only. `unpriced`: the asset had a price at one of the times only. `mapping`: equal names
+    of two exchanges were joined or split, and another price counts since then.
     """
 
     cause: str

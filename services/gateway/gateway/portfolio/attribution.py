@@ -25,12 +25,15 @@ class Mover(StrEnum):
     What was held at both times moved with its `price`. What came, by the price at the later time, and what
     went, by that at the earlier one, is of `quantity`. What a wallet holds that was known at one of the times
     only is of `coverage`, and what an asset was worth that had a price at one of them only is of `unpriced`.
+    Where a name of two exchanges was joined or split in between, another price counts since then: what would
+    be of `price` is of `mapping`.
     """
 
     QUANTITY = "quantity"
     PRICE = "price"
     COVERAGE = "coverage"
     UNPRICED = "unpriced"
+    MAPPING = "mapping"
 
 
 class End(msgspec.Struct, frozen=True):
@@ -80,8 +83,8 @@ class _Side(msgspec.Struct, frozen=True):
         return _end([part for spot, part in self.rows if spot in spots])
 
 
-def attribution(before: Then, after: Then) -> Attribution:
-    """Return what moved the worth from a time to a later one."""
+def attribution(before: Then, after: Then, remapped: Collection[str] = ()) -> Attribution:
+    """Return what moved the worth from a time to a later one; `remapped` were joined or split in between."""
     old, new = _side(before), _side(after)
     assets = sorted({part.asset for _, part in (*old.rows, *new.rows)})
     olds, news = _by_asset(old), _by_asset(new)
@@ -89,12 +92,30 @@ def attribution(before: Then, after: Then) -> Attribution:
         _move(asset, olds.get(asset, _Side(old.spots, ())), news.get(asset, _Side(new.spots, ())))
         for asset in assets
     ]
+    found = [_remapped(each) if each.asset in remapped else each for each in found]
     moves = tuple(each for each in found if each.parts or _is_told(each))
     start, end = before.worth.total, after.worth.total
     if start is None or end is None:
         return Attribution(before, after, None, {}, moves)
     sums = {mover: exact_sum([each.parts.get(mover, ZERO) for each in moves]) for mover in Mover}
     return Attribution(before, after, EXACT.subtract(end, start), _moved(sums), moves)
+
+
+def held_at(thens: Sequence[Then]) -> dict[str, set[str]]:
+    """Return the exchanges that hold each asset at one of the times."""
+    found: dict[str, set[str]] = {}
+    for then in thens:
+        for account in then.accounts:
+            for part in () if account.values is None else account.values.parts:
+                found.setdefault(part.asset, set()).add(account.past.exchange)
+    return found
+
+
+def _remapped(of: AssetMove) -> AssetMove:
+    parts = dict(of.parts)
+    if Mover.PRICE in parts:
+        parts[Mover.MAPPING] = parts.pop(Mover.PRICE)
+    return AssetMove(of.asset, of.before, of.after, parts)
 
 
 def _side(then: Then) -> _Side:

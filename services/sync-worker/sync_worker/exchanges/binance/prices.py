@@ -7,10 +7,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-e
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,9 +18,6 @@ from contracts.exchanges.binance import BINANCE
 from contracts.faults import Failure
 from contracts.prices import MAX_ROWS, PricesRead, PricesRequested, Quote
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.http import MAX_BODY_BYTES, Answer
-from sync_worker.exchanges.public import Source, read_public
-from sync_worker.exchanges.signed import Parts
 
 NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 TRADING = "TRADING"
@@ -29,12 +25,14 @@ TRADING = "TRADING"
 QUOTES_FIRST = ("USD", "USDT", "USDC", "BTC", "ETH", "FDUSD")
 # Four thousand rows of a list have about 700 KB; more would hold up the syncs of this process.
 MAX_LIST_BYTES = 2 * 1024 * 1024
+MAX_INFO_BYTES = 8 * 1024 * 1024
+LISTS = ("exchange_info", "ticker_price", "book_ticker")
 INVALID = (msgspec.DecodeError, ValueError, RecursionError)
 SHAPE = "The answer does not have the documented form."
 
 Row = TypeVar("Row", bound="Named")
-# Returns the body of an answer of a read; raises Failure for one that is an error.
-BodyOf = Callable[[str, Answer], bytes]
+# Reads a list by the name of its read, and returns the body of a good answer; raises Failure.
+BodyOf = Callable[[str], Awaitable[bytes]]
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):
@@ -70,14 +68,10 @@ class _RawInfo(msgspec.Struct, frozen=True):
     symbols: list[msgspec.Raw]
 
 
-async def read_prices(parts: Parts, request: PricesRequested, seconds: float, body_of: BodyOf) -> PricesRead:
+async def read_prices(request: PricesRequested, read_at: datetime, body_of: BodyOf) -> PricesRead:
     """Read the prices of all pairs that are traded; without one of the three lists there are none."""
-    read_at = parts.clocks.now()
-    read = partial(_body, parts, seconds, body_of)
     try:
-        info, last, offers = await asyncio.gather(
-            read("exchange_info"), read("ticker_price"), read("book_ticker")
-        )
+        info, last, offers = await asyncio.gather(*map(body_of, LISTS))
         quotes = parse_quotes(info, last, offers, read_at)
     except Failure as fault:
         return PricesRead(BINANCE.key, request.request_id, read_at, error_code=fault.code, has_volumes=False)
@@ -102,21 +96,14 @@ def parse_quotes(info: bytes, prices: bytes, offers: bytes, read_at: datetime) -
 
 def parse_pairs(info: bytes) -> list[Pair]:
     """Parse the symbols of /api/v3/exchangeInfo; a damaged one is left out. Raises UnexpectedResponse."""
-    if len(info) > MAX_BODY_BYTES:
-        raise UnexpectedResponse(f"The answer is longer than {MAX_BODY_BYTES} bytes.")
+    if len(info) > MAX_INFO_BYTES:
+        raise UnexpectedResponse(f"The answer is longer than {MAX_INFO_BYTES} bytes.")
     with suppress(*INVALID):
         return msgspec.json.decode(info, type=_Info).symbols
     try:
         return _each(msgspec.json.decode(info, type=_RawInfo).symbols, Pair)
     except INVALID:
         raise UnexpectedResponse(SHAPE) from None
-
-
-async def _body(parts: Parts, seconds: float, body_of: BodyOf, name: str) -> bytes:
-    """Return the body of a good answer; raises Failure."""
-    read = next(each for each in BINANCE.price_reads if each.name == name)
-    source = Source(BINANCE.key, parts.settings.origins[BINANCE.key][BINANCE.regions[0].key][read.host])
-    return await read_public(parts, source, read, partial(body_of, name), seconds)
 
 
 def _traded(pairs: list[Pair]) -> list[Pair]:
