@@ -1,4 +1,4 @@
-"""What workers tell each other about the calls that an exchange allows their egress address."""
+"""Leases and refusals that workers share: the calls that an exchange allows their egress address."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What workers tell each other about the regions of exchanges that are closed to our egress address."""
+"""Closures that workers share: the regions of exchanges that are closed to their egress address."""
 
 from typing import Annotated
 
@@ -19,8 +19,8 @@ Probes = Annotated[int, Meta(ge=0, le=1000)]
 class Closure(msgspec.Struct, frozen=True):
     """One region of an exchange is closed: no call until `until`, and then one try as a probe.
 
-    `probes` have failed since it is closed. While one is `probing`, `until` is the time after which another
-    worker may take its place.
+    `since` is the time at which it closed, and `probes` counts the failed probes since that time. While a
+    worker is `probing`, another worker may claim the probe after `until`.
     """
 
     reason: Reason
@@ -39,7 +39,8 @@ class Closures(msgspec.Struct, frozen=True):
 class RegionTold(msgspec.Struct, frozen=True):
     """A worker found a region closed for `seconds` from now, or open again if it names no reason.
 
-    `sequence` is that of the value in the bucket, 0 if there is no bucket; `since` is as in the value.
+    `sequence` is the number that the bucket gave the value, 0 without a bucket. `since` is the time at which
+    the region closed.
     """
 
     worker: WorkerId

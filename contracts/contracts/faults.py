@@ -129,14 +129,14 @@ FAULTS: Mapping[str, Fault] = {
         "The exchange no longer lists this sub-account for the key of its master account.",
         Actor.NOBODY,
         Remedy.COMPARE,
-        "The balances that were read last are shown. Look at the exchange whether it still exists. To show "
-        "it no longer, set `sub_accounts` of the master account to false and to true again.",
+        "We show its last balances. Check at the exchange whether the sub-account still exists. To remove it "
+        "here, set `sub_accounts` of the master account to false and to true again.",
     ),
     Code.NEEDS_OWN_KEY: Fault(
-        "The key of a master account can not read this of a sub-account.",
+        "The key of a master account can not read this part of a sub-account.",
         Actor.NOBODY,
         Remedy.COMPARE,
-        "To see it, connect the sub-account with a key of its own with POST /accounts.",
+        "To see it, create a key in the sub-account and connect it with POST /accounts.",
     ),
     Code.REFUSED_RIGHT: Fault(
         "Only a right that we refuse, such as one to trade, could open this wallet.",

@@ -17,6 +17,7 @@ STANDS_TWICE = "the currency stands twice"
 NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can not be read"
 MORE_AVAILABLE = "more is available than there is"
 UNREADABLE_ROW = "the row can not be read"
+PARTS_DIFFER = "{field} is not the sum of its parts"
 IN_REDEMPTION = "the amount that is being redeemed can not be told"
 MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
 UNKNOWN = "{field} has a value that we do not know"
@@ -26,15 +27,26 @@ REASONS = frozenset(
     {
         *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
         IN_REDEMPTION,
-        *(form.format(field=field) for form in (MISSING, NEGATIVE, UNKNOWN) for field in FIELDS),
+        *(
+            form.format(field=field)
+            for form in (MISSING, NEGATIVE, UNKNOWN, PARTS_DIFFER)
+            for field in FIELDS
+        ),
         *(NO_NUMBER.format(field=field, why=why) for field in FIELDS for why in NUMBERS),
     }
 )
+# An exchange may refuse a read with one code for three causes; another read of the same key rules two out.
+THREE_CAUSES = (
+    "The exchange does not say which of three is wrong: the API key, our address, or the rights of the key."
+)
+OTHERS_WORK = "The API key and our address are right, because the exchange answered another read."
 # The text on a list names at most this many reasons.
 MAX_REASONS = 3
 
 # Failures at an exchange, on the way to it, or between our services.
 SENTENCES = (
+    THREE_CAUSES,
+    OTHERS_WORK,
     "We can not read a value.",
     "The answer does not say whose key it is.",
     "The answer does not say whose key it is and what it may do.",
@@ -57,7 +69,7 @@ SENTENCES = (
     *(f"{exchange.name} has no such region." for exchange in EXCHANGES.values()),
     "We sent no request, to stay below the exchange's limit.",
     "We sent no request: the exchange says that it is in maintenance.",
-    "We sent no request: the exchange refused the last ones of several accounts.",
+    "We sent no request: the exchange refused the last requests of several accounts.",
     "The proxy of EXCHANGE_PROXY_URL can not be reached.",
     "The proxy of EXCHANGE_PROXY_URL does not accept our user and password.",
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.faults import Code, CodeText, EndpointName, ExchangeCode
 from contracts.positions import MAX_POSITIONS, Position
 from contracts.uncovered import Parts
 from contracts.values import AssetCode, AwareTime, Balance, check_amount
@@ -152,6 +152,8 @@ class Rights(msgspec.Struct, frozen=True):
 READ = frozenset({Verdict.COMPLETE, Verdict.INCOMPLETE})
 # A sync was not to read these.
 LEFT_OUT = frozenset({Verdict.NOT_COVERED, Verdict.NOT_DUE})
+# Why a wallet that exists is not covered; with another code it counts as not covered without a reason.
+LEFT_OUT_CODES = frozenset({Code.REFUSED_RIGHT, Code.NOT_ENABLED, Code.HELD_ELSEWHERE})
 # A valuation of at most so many USD values a wallet at nothing.
 NOTHING_USD = Decimal("0.01")
 
@@ -199,10 +201,11 @@ class WalletRead(msgspec.Struct, frozen=True):
     the time at which the exchange last looked at the account, if more than a day before `as_of`.
     `as_of` is the worker's UTC clock before the request, of a wallet that is not due that of the valuation
     (`totals.valued`). An empty tuple is an empty wallet. `error_code` is
-    the reason why a wallet was not read. The receiver drops the other fields of an unknown verdict.
+    the reason why a wallet was not read: of one that is not covered, one of LEFT_OUT_CODES, or none. The
+    receiver drops the other fields of an unknown verdict.
     `positions` are its open positions at `positions_as_of`, None if they were not read; `positions_code` says
-    why they were not read, or not whole. `prices` are those in USD at which the exchange itself values the
-    list, each of one unit and rounded to 12 digits.
+    why they were not read, or not whole. `prices` are the prices in USD by which the exchange itself
+    values the list, each of one unit and rounded to 12 digits.
     """
 
     wallet: str
@@ -265,7 +268,7 @@ class SyncCompleted(msgspec.Struct, frozen=True, tag="completed"):
 class SyncFailed(msgspec.Struct, frozen=True, tag="failed"):
     """No covered wallet was read; `error_code` is the one that matters most to the user.
 
-    `further` and what follows it are those of SyncCompleted. `retry_after` is set if the exchange named the
+    `further` and the fields after it are as in SyncCompleted. `retry_after` is set if the exchange named the
     time, or the worker knows it: a sync that begins earlier would fail alike.
     """
 

@@ -21,9 +21,10 @@ PartKey = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
 
 
 class Reason(StrEnum):
-    """Why something is not covered; an outcome of a later version may have another one."""
+    """The reason why no total contains an entry; an outcome of a later version may have another one."""
 
     NOT_READ = "not_read"
+    REFUSED_RIGHT = "refused_right"
     LOAN = "loan"
     UNLISTED_WORTH = "unlisted_worth"
     UNREADABLE = "unreadable"
@@ -33,7 +34,7 @@ class Reason(StrEnum):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a user reads about a reason, and what to do about it."""
+    """The texts of a reason for users: an explanation, and the next step."""
 
     words: str
     step: str
@@ -41,21 +42,26 @@ class Told(msgspec.Struct, frozen=True):
 
 REASONS: Mapping[str, Told] = {
     Reason.NOT_READ: Told("We do not read this yet. Its contents are unknown.", "Look at the exchange."),
+    Reason.REFUSED_RIGHT: Told(
+        "Only a right that we refuse, such as one to trade, could open this wallet. A worth is that of "
+        "the exchange's own total for it.",
+        "Leave the key as it is, and look at the exchange.",
+    ),
     Reason.LOAN: Told(
         "No wallet lists the collateral of loans. The worth is the collateral less the loans.",
         "Compare it with the loans at the exchange, and add it to the total yourself.",
     ),
     Reason.UNLISTED_WORTH: Told(
-        "The exchange values this wallet higher than all that its lists show. A product that no list shows, "
+        "The exchange values this wallet higher than the sum of its lists. A product that no list shows, "
         "such as a fixed term, may hold the rest.",
         "Look at the wallet at the exchange.",
     ),
     Reason.UNREADABLE: Told(
         "We could not read this. We do not know whether you hold something there.",
-        "Sync the account again. If it stays so, look at the exchange.",
+        "Sync the account again. If the read fails again, look at the exchange.",
     ),
     Reason.NEEDS_OWN_KEY: Told(
-        "The key of a master account can not read this of a sub-account. Its contents are unknown.",
+        "The key of a master account can not read this wallet of a sub-account. Its contents are unknown.",
         "To see it, connect the sub-account with a key of its own.",
     ),
     Reason.SUB_ACCOUNT: Told(
@@ -80,9 +86,9 @@ Amounts = Annotated[tuple[AssetAmount, ...], msgspec.Meta(max_length=MAX_ASSETS)
 
 
 class UncoveredEntry(msgspec.Struct, frozen=True):
-    """Something that no sync reads, its worth in USD, None if unknown, and what it holds and owes.
+    """A product, wallet or sub-account that no total contains, its worth in USD, and its assets and debts.
 
-    `holds` and `owes` are None if they are unknown or too long.
+    `worth_usd` is None if it is unknown, `holds` and `owes` are None if they are unknown or too long.
     """
 
     name: Name
@@ -97,11 +103,11 @@ class UncoveredEntry(msgspec.Struct, frozen=True):
 
 
 class Uncovered(msgspec.Struct, frozen=True):
-    """All that a sync found in one part of an account that it does not read.
+    """The entries of one kind that a sync found in an account and that no total contains.
 
-    `part` is its key and `name` the name for users. `listed` is None if the part could not be looked at, for
-    the reason `error_code`: then all that was found before stays. An empty list says that nothing is there
-    at `as_of`.
+    `part` is its key and `name` the name for users. `listed` is None if the worker could not read the
+    part, with the fault `error_code`; the gateway then keeps the stored entries. An empty list says that the
+    part was empty at `as_of`.
     """
 
     part: PartKey
@@ -112,13 +118,13 @@ class Uncovered(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.listed is None) != (self.as_of is None):
-            raise ValueError("a part that was looked at has a time")
+            raise ValueError("a part that a worker read has a time")
 
 
-# Empty if a sync did not look for anything; a part that it does not name stays as it was.
+# Empty if a sync read no part; the gateway keeps a part that the outcome does not name.
 Parts = Annotated[tuple[Uncovered, ...], msgspec.Meta(max_length=MAX_PARTS)]
 
 
 def told(reason: str) -> Told:
-    """Return the texts of a reason; those of a later version are general."""
+    """Return the texts of a reason; a reason of a later version has general texts."""
     return REASONS.get(reason, REASONS[Reason.OTHER])

@@ -99,9 +99,9 @@ class Balance(msgspec.Struct, frozen=True):
     """One asset in one wallet; amounts in units of the asset.
 
     `total` is the equity, which may be negative; `available` can be used now; `locked` is held by orders;
-    `borrowed` is a debt as a positive number, and `interest` what accrued on it: exchanges do not say whether
-    `borrowed` contains it, so never add the two. `in_bots` is the part of `total` that trading
-    bots hold. None means that the exchange did not report it, never zero.
+    `borrowed` is a debt as a positive number, and `interest` the interest that accrued on it. Never add the
+    two, because exchanges do not say whether `borrowed` contains it. `in_bots` is the part of `total`
+    that trading bots hold. None means that the exchange did not report it, never zero.
     """
 
     asset: AssetCode

@@ -41,7 +41,7 @@ class Limiter:
 
 @dataclass(slots=True)
 class Counts:
-    """The calls of all addresses: admitted, refused, and of these those during a ban.
+    """The calls of all addresses: admitted, refused, and refused during a ban.
 
     `latest_in_ban` is how many seconds after the begin of its ban the latest such call came.
     """

@@ -1,11 +1,11 @@
 """The faults that are switched on, with their places, and the admin port that switches them."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 from aiohttp import web
@@ -18,6 +18,7 @@ from deploy.simulator.types import Exchange, Request, Upkeep
 
 PLACE = "/faults/{exchange}/{owner}{path:/.+}"
 REGION = "/{exchange}/{region}"
+UPLOAD = "/uploads/{exchange}/{account}"
 MAX_BODY_BYTES = 16 * 1024
 
 
@@ -35,6 +36,24 @@ class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)]
     announced: bool = True
+
+
+class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A public key in PEM that a user gives the exchange; `rights` are given in addition to the account's.
+
+    The same key again changes only its rights.
+    """
+
+    public_key: Annotated[str, msgspec.Meta(max_length=2048)]
+    rights: dict[str, bool] = {}
+
+
+@runtime_checkable
+class Uploading(Protocol):
+    """An exchange to which users upload public keys."""
+
+    def upload(self, account: str, public_key: str, rights: Mapping[str, bool], now: datetime) -> str:
+        """Keep a public key of an account, and return its API key; raises ValueError."""
 
 
 class Place(NamedTuple):
@@ -116,6 +135,16 @@ class Switches:
         self._region(exchange, region)
         return {path: count for (*place, path), count in self.calls.items() if place == [exchange, region]}
 
+    def upload(self, exchange: str, account: str, body: bytes) -> str:
+        """Upload a public key as an account's user; return its API key; raises ValueError or DecodeError."""
+        found: object = self.exchanges.get(exchange)
+        if not isinstance(found, Uploading):
+            raise ValueError(f"the simulator serves no exchange {exchange} that takes public keys")
+        if account not in self.exchanges[exchange].accounts:
+            raise ValueError(f"no account is called {account}")
+        upload = msgspec.json.decode(body, type=Upload)
+        return found.upload(account, upload.public_key, upload.rights, datetime.now(UTC))
+
     def _region(self, exchange: str, region: str) -> Exchange:
         found = self.exchanges.get(exchange)
         if found is None or region not in found.regions:
@@ -153,8 +182,9 @@ async def administered(switches: Switches, port: int | None) -> AsyncIterator[st
 def _application(switches: Switches) -> web.Application:
     """PUT switches a fault on, GET returns the number of struck calls, DELETE switches it off.
 
-    GET `/addresses` counts the calls of all client addresses, and GET `/calls` those of a region. PUT `/ban`
-    bans all addresses, PUT `/maintenance` begins that of a region, and DELETE ends it.
+    GET `/addresses` counts the calls of all client addresses, and GET `/calls` the calls of a region. PUT
+    `/ban` bans all addresses, PUT `/maintenance` begins a maintenance of a region, and DELETE ends it. PUT
+    `/uploads` gives an exchange a public key as a user does, and returns its API key.
     """
 
     async def put(request: web.Request) -> web.Response:
@@ -173,9 +203,13 @@ def _application(switches: Switches) -> web.Application:
             raise ValueError("no limit of addresses is set")
         return web.json_response(asdict(switches.addresses.counts))
 
+    async def upload(request: web.Request) -> web.Response:
+        exchange, account = request.match_info["exchange"], request.match_info["account"]
+        return web.json_response({"api_key": switches.upload(exchange, account, await request.read())})
+
     application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_explain])
     application.add_routes([web.put(PLACE, put), web.get(PLACE, get), web.delete(PLACE, delete)])
-    application.add_routes([web.get("/addresses", addresses), *_pauses(switches)])
+    application.add_routes([web.get("/addresses", addresses), *_pauses(switches), web.put(UPLOAD, upload)])
     return application
 
 

@@ -23,8 +23,9 @@ from contracts.wire.envelope import decode, encode
 from gateway.portfolio.verdicts import ending, wallet_reads
 from gateway.syncs.bounds import is_in_life
 from sync_worker.errors import ExchangeClosed, HeldBack, UnexpectedResponse
+from sync_worker.exchanges.faults import Asked, status_failure
 from sync_worker.exchanges.lenient_json import read_json
-from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.faults import OKX_CODES, okx_failure
 from sync_worker.exchanges.okx.payloads import parse_config
 from sync_worker.exchanges.okx.wallets import judge_wallets
 from sync_worker.sync import Reading, outcome

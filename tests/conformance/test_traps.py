@@ -23,7 +23,8 @@ from gateway.prices.book import Book
 from gateway.rows.balances import Held, StoredBalance, StoredWallet
 from gateway.rows.prices import Manual
 from gateway.rows.uncovered import StoredPart
-from sync_worker.exchanges.okx.faults import Asked, okx_failure
+from sync_worker.exchanges.faults import Asked
+from sync_worker.exchanges.okx.faults import okx_failure
 from tests.conformance.traps import GENERAL, SUMS, SURPRISES, TRAPS
 from tests.gateway.http.test_views import ACCOUNT
 from tests.imports import ROOT

@@ -8,7 +8,8 @@ from contracts.faults import Failure
 from contracts.remedies import DELETED, ROUTES, Situation
 from gateway.advice import Advice
 from gateway.errors import Faulted
-from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
+from sync_worker.exchanges.faults import Asked, status_failure
+from sync_worker.exchanges.okx.faults import OKX_CODES, okx_failure
 
 CONFIG = Asked("account_config", "global")
 UNLISTED = ("59999", "1", "-1", "")

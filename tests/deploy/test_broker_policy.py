@@ -1,7 +1,7 @@
 """The broker's rights in the vault: those of its work, and none that shows or weakens a secret."""
 
 import ssl
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -84,6 +84,7 @@ async def test_the_broker_can_sign_read_and_destroy(broker: httpx.AsyncClient, s
         ("GET", "transit/keys/{id}", None),
         ("LIST", "transit/keys", None),
         ("POST", "transit/keys/{id}", {"type": "hmac", "exportable": True}),
+        ("GET", "transit/keys/{id}?type=ed25519", None),
         ("POST", "transit/keys/{id}/config", {"exportable": True}),
         ("POST", "transit/keys/{id}/config", {"allow_plaintext_backup": True}),
         ("POST", "transit/keys/{id}/config", {"deletion_allowed": True, "exportable": True}),
@@ -154,6 +155,64 @@ async def test_the_broker_imports_only_keys_that_stay(
     answer = await broker.post(path, json=await imported(broker) | altered)
 
     assert answer.status_code == httpx.codes.FORBIDDEN
+
+
+async def test_the_broker_makes_keys_that_stay(broker: httpx.AsyncClient) -> None:
+    """It makes Ed25519 keys, with the public half in the answer; parameters in the query have no effect."""
+    path = f"transit/keys/{uuid4()}"
+
+    answers = [
+        (await broker.post(path + query, json={"type": "ed25519"})).raise_for_status().json()["data"]
+        for query in ("?exportable=true&allow_plaintext_backup=true&derived=true", "")
+    ]
+
+    assert answers[0] == answers[1]
+    made = answers[0]
+    assert not (made["exportable"])
+    assert not (made["allow_plaintext_backup"])
+    assert not (made["derived"])
+    assert len(b64decode(made["keys"]["1"]["public_key"])) == 32
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"type": "aes256-gcm96"},
+        {"type": "rsa-2048"},
+        {"type": "hmac"},
+        {"type": ["ed25519"]},
+        *(
+            {"type": "ed25519", name: value}
+            for name, value in {
+                "exportable": True,
+                "allow_plaintext_backup": True,
+                "derived": True,
+                "convergent_encryption": True,
+                "auto_rotate_period": "1h",
+                "key_size": 32,
+                "managed_key_name": "x",
+                "Exportable": True,
+            }.items()
+        ),
+        {"type": "ed25519", "exportable": False},
+    ],
+    ids=str,
+)
+async def test_the_broker_makes_no_other_key(broker: httpx.AsyncClient, body: dict[str, Any] | None) -> None:
+    """Without a type the vault would make an AES key; no other type and no further parameter is allowed."""
+    answer = await broker.post(f"transit/keys/{uuid4()}", json=body)
+
+    assert answer.status_code == httpx.codes.FORBIDDEN
+
+
+async def test_a_key_that_is_made_again_stays_as_it_is(broker: httpx.AsyncClient, stored: str) -> None:
+    """Making a key under the id of a stored credential changes nothing of it."""
+    answer = (await broker.post(f"transit/keys/{stored}", json={"type": "ed25519"})).raise_for_status()
+
+    assert answer.json()["data"]["type"] == "hmac"
+    assert (await broker.post(f"transit/hmac/{stored}/sha2-256", json={"input": text(b"m")})).is_success
 
 
 async def test_the_broker_reads_the_sealing_key_at_both_places(broker: httpx.AsyncClient) -> None:

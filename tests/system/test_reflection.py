@@ -15,6 +15,7 @@ from tests.waiting import until
 ASKED = {
     subjects.KEYS: (GATEWAY, "vault-broker"),
     subjects.STORE: (GATEWAY, "vault-broker"),
+    subjects.OFFER: (GATEWAY, "vault-broker"),
     subjects.DESTROY: (GATEWAY, "vault-broker"),
     subjects.AUTHORIZE: (SYNC_WORKER, "vault-broker"),
     subjects.verify("okx"): (GATEWAY, "sync-worker"),

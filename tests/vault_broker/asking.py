@@ -24,6 +24,8 @@ from contracts.credentials import (
     DestroyReply,
     Keys,
     KeysReply,
+    OfferKey,
+    OfferReply,
     SignedReads,
     Store,
     StoreReply,
@@ -32,7 +34,7 @@ from contracts.exchanges.types import Read
 from contracts.faults import Code
 from contracts.values import Secret
 from contracts.wire.envelope import decode, encode
-from contracts.wire.grants import Grant, sign_grant, sign_request, sync_purpose
+from contracts.wire.grants import Grant, Signable, sign_grant, sign_request, sync_purpose
 from contracts.wire.sealing import SealingKey, seal
 
 SECONDS = 10.0
@@ -97,6 +99,26 @@ class Gateway:
         reply: StoreReply = await _ask(self.bus, subjects.STORE, request, StoreReply)
         return reply
 
+    def offering(self, exchange: str = "binance", kind: str = "born") -> OfferKey:
+        """Return a request for the key of a new offer."""
+        deadline = self._now() + timedelta(seconds=8)
+        return self.signed(OfferKey(uuid7(), uuid7(), exchange, kind, deadline))
+
+    async def offer(self, request: OfferKey) -> OfferReply:
+        """Send a request for the key of an offer."""
+        reply: OfferReply = await _ask(self.bus, subjects.OFFER, request, OfferReply)
+        return reply
+
+    def trying(self, keys: Keys, **altered: Any) -> Store:
+        """Return a request to store a credential for which the key of an offer signs."""
+        before = self.sealing(keys, b"none", encode({"api_key": Secret("key")}))
+        told = {"exchange": "binance", "kind": "born", "wrapped_secret": b""}
+        return self.signed(msgspec.structs.replace(before, **told | altered))
+
+    def signed(self, request: Signable) -> Signable:
+        """Return a request with the gateway's signature."""
+        return sign_request(request, self._grant_key)
+
     async def destroy(self, credential_id: UUID) -> DestroyReply:
         """Ask to destroy a credential."""
         return await self.send_destroy(self.destroying(credential_id))
@@ -127,10 +149,12 @@ class Worker:
         self._now = now
         self._key = SealingKey.generate()
 
-    def request(self, credential_id: UUID, grant: str, reads: tuple[Read, ...] = ALL_READS) -> Authorize:
+    def request(
+        self, credential_id: UUID, grant: str, reads: tuple[Read, ...] = ALL_READS, exchange: str = "okx"
+    ) -> Authorize:
         """Return a request for signed reads, at the present time."""
         milliseconds = round(self._now().timestamp() * 1000)
-        return Authorize(uuid7(), credential_id, "okx", milliseconds, reads, self._key.public, grant)
+        return Authorize(uuid7(), credential_id, exchange, milliseconds, reads, self._key.public, grant)
 
     async def authorize(self, request: msgspec.Struct) -> AuthorizeReply:
         """Send a request for signed reads."""

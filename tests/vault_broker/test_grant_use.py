@@ -4,13 +4,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
+import pytest
 from structlog.testing import capture_logs
 from uuid_utils.compat import uuid7
 
 from chassis.metrics import REGISTRY
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure
 from contracts.wire.grants import VERIFY, Grant, granted_sync, sync_purpose
-from vault_broker.grant_use import MAX_BATCHES, Ended, Signed
+from vault_broker.grant_use import Ended, Signed
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 LIFE = timedelta(seconds=120)
@@ -30,14 +33,17 @@ def sign(signed: Signed, grant: Grant, request_id: UUID | None = None, at: timed
         return refused.code
 
 
-def test_a_grant_is_good_for_sixteen_batches() -> None:
-    """The seventeenth is refused; another grant has its own sixteen."""
-    signed, one, other = Signed(), granted(), granted(purpose=VERIFY)
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_grant_is_good_for_as_many_batches_as_its_exchange_says(exchange: str) -> None:
+    """The next is refused; another grant has its own. One whose lists have many pages may allow more."""
+    signed, most = Signed(), EXCHANGES[exchange].most_batches
+    one, other = (msgspec.structs.replace(each, exchange=exchange) for each in (granted(), granted()))
 
-    codes = [sign(signed, one) for _ in range(MAX_BATCHES + 1)]
+    codes = [sign(signed, one) for _ in range(most + 1)]
 
-    assert codes == [""] * 16 + [Code.GRANT_REFUSED]
+    assert codes == [""] * most + [Code.GRANT_REFUSED]
     assert sign(signed, other) == ""
+    assert EXCHANGES["okx"].most_batches == 16
 
 
 def test_a_request_is_signed_once_whatever_grants_it() -> None:

@@ -239,7 +239,7 @@ async def test_a_grant_dies_while_it_is_held(thief: Thief) -> None:
     assert (await thief.refused(kept))[0] == Code.GRANT_REFUSED
 
 
-@pytest.mark.parametrize("subject", [subjects.KEYS, subjects.STORE, subjects.DESTROY])
+@pytest.mark.parametrize("subject", [subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.OFFER])
 async def test_a_worker_can_not_ask_as_a_gateway(thief: Thief, subject: str) -> None:
     """The server denies the worker's key the gateway's subjects; the broker never receives the request."""
     with capture_logs() as logs:

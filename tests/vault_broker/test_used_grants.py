@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from contracts import subjects
 from contracts.credentials import Authorize, Refused
+from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure
 from contracts.wire.envelope import encode
 from contracts.wire.grants import sync_purpose
@@ -24,7 +25,6 @@ from tests.vault_broker.conftest import Callers, connected
 from tests.vault_broker.vaults import OwnVault
 from tests.waiting import until
 from vault_broker.credentials import Credentials
-from vault_broker.grant_use import MAX_BATCHES
 from vault_broker.handlers import Handlers
 from vault_broker.vault_login import Login
 
@@ -68,11 +68,11 @@ async def test_a_grant_is_signed_for_sixteen_times(callers: Callers) -> None:
     """A sync with all its tries, each with a new time, fits; an attacker gets no seventeenth."""
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential)
-    for _ in range(MAX_BATCHES):
+    for _ in range(OKX.most_batches):
         await callers.worker.signed(callers.worker.request(credential, grant))
 
     assert "16 batches" in await refused(callers, callers.worker.request(credential, grant))
-    assert MAX_TRIES * 2 <= MAX_BATCHES
+    assert OKX.most_batches >= MAX_TRIES * 2
 
 
 async def test_what_the_vault_did_not_sign_does_not_count(callers: Callers, own_vault: OwnVault) -> None:
@@ -80,7 +80,7 @@ async def test_what_the_vault_did_not_sign_does_not_count(callers: Callers, own_
     credential = await callers.gateway.stored(SECRET, "key", "words")
     grant = callers.gateway.grant(credential)
     await own_vault.stop()
-    for _ in range(MAX_BATCHES + 4):
+    for _ in range(OKX.most_batches + 4):
         reply = await callers.worker.authorize(callers.worker.request(credential, grant))
         assert code(reply) == Code.VAULT_UNAVAILABLE
     await own_vault.start()

@@ -17,6 +17,28 @@ PAGED = frozenset({"current", "size"})
 API_KEY = CredentialField(
     "api_key", "API key", secret=False, longest=128, help="Binance lists it under API Management."
 )
+_READING = (
+    "Leave only Enable Reading ticked, and untick every other right.",
+    (
+        "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our "
+        "egress addresses if any are listed."
+    ),
+)
+BORN_STEPS = (
+    "Sign in at www.binance.com, and open API Management in the menu of your profile.",
+    "Choose Create API, then Self-generated.",
+    "Give the key a name, and paste the public key of the offer with its first and its last line.",
+    "Confirm with your second factor.",
+    *_READING,
+    "Copy the API key that Binance shows, and send it with the offer before the offer expires.",
+)
+HMAC_STEPS = (
+    "Sign in at www.binance.com, and open API Management in the menu of your profile.",
+    "Choose Create API, then System generated.",
+    "Give the key a name, and confirm with your second factor.",
+    *_READING,
+    "Copy the API key and the secret key, which Binance shows once.",
+)
 # Binance counts each endpoint under /sapi for itself: 12,000 of weight a minute and address.
 SAPI_WEIGHTS = {
     "api_restrictions": 1,
@@ -33,7 +55,14 @@ SAPI_WEIGHTS = {
     "system_status": 1,
 }
 # Those under /api share one budget.
-API_WEIGHTS = {"server_time": 1, "account": 20, "ticker_price": 4, "book_ticker": 4, "exchange_info": 20}
+API_WEIGHTS = {
+    "server_time": 1,
+    "account": 20,
+    "btc_price": 2,
+    "ticker_price": 4,
+    "book_ticker": 4,
+    "exchange_info": 20,
+}
 # The hosts of futures, portfolio margin and options have budgets of their own; Binance documents no size.
 OTHER_WEIGHTS = {
     "usdm_account": ("fapi", 5),
@@ -61,7 +90,9 @@ BINANCE = Exchange(
         ),
     ),
     credential_kinds=(
-        CredentialKind("born", "Ed25519 key that is born in our vault", (API_KEY,), born=True),
+        CredentialKind(
+            "born", "Ed25519 key that is born in our vault", (API_KEY,), born=True, steps=BORN_STEPS
+        ),
         CredentialKind(
             "hmac",
             "HMAC key with a secret",
@@ -76,6 +107,7 @@ BINANCE = Exchange(
                     help="Binance shows it once, when you make the key.",
                 ),
             ),
+            steps=HMAC_STEPS,
         ),
     ),
     wallets=(
@@ -104,6 +136,7 @@ BINANCE = Exchange(
         )
     },
     position_wallets=("usdm_futures", "coinm_futures"),
+    replacing_wallets={"portfolio_margin": ("margin", "usdm_futures", "coinm_futures")},
     valued_wallets=("earn", "margin", "isolated_margin", "options"),
     scheme="binance",
     signing_keys=frozenset({"timestamp", "recvWindow", "signature"}),
@@ -151,7 +184,21 @@ BINANCE = Exchange(
         **{read: {"api": weight} for read, weight in API_WEIGHTS.items()},
         **{read: {host: weight} for read, (host, weight) in OTHER_WEIGHTS.items()},
     },
+    # Unavailable, busy, shutting down and internal errors of the whole exchange.
+    closing_codes=frozenset({"-1001", "-1008", "-1016", "-3000"}),
+    address_codes=frozenset({"-1003"}),
+    # Half of the window in which Binance takes a signature and a second for the way.
     signed_seconds=3.0,
+    # Of each of 4 tries: 2 groups and 9 rounds of pages, one measurement of the clock, and 4 signed anew.
+    most_batches=64,
+    row_fields=(
+        *("free", "locked", "freeze", "withdrawing", "ipoable"),
+        *("netAsset", "borrowed", "interest"),
+        *("marginBalance", "walletBalance", "unrealizedProfit", "availableBalance", "available"),
+        *("crossMarginAsset", "crossMarginBorrowed", "crossMarginInterest", "crossMarginFree"),
+        *("crossMarginLocked", "umWalletBalance", "umUnrealizedPNL", "cmWalletBalance", "cmUnrealizedPNL"),
+        *("totalAmount", "amount", "subscriptionAmount"),
+    ),
     unserved_regions=(
         UnservedRegion("us", "Binance.US (www.binance.us)", "It is an exchange of its own."),
         UnservedRegion("testnet", "Binance Spot Test Network", "Its balances are not real."),

@@ -82,7 +82,7 @@ class PublicRead(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What an exchange allows one egress address: calls of a weight of `most` in any window of `seconds`.
+    """A limit of an exchange for one egress address: calls of a weight of `most` in any `seconds`.
 
     With `most` 0 the exchange documents no limit; an operator may set one, and refusals teach one. Of one
     that `counts_all`, each call to the exchange takes at least 1.
@@ -133,8 +133,9 @@ class Exchange(msgspec.Struct, frozen=True):
     `asset_names` is the pattern of the exchange's asset names: we show users no other name.
     `position_wallets` are the wallets whose open positions a sync reads. `valued_wallets` are those that the
     exchange values in a read of every sync, and that need many reads themselves: a sync may leave one unread.
-    `added_wallets` are those that the gateways of the first release do not cover. `sub_account_wallets` are
-    those of a sub-account that the key of its master reads; none for an exchange that lists no sub-accounts.
+    `replacing_wallets` are the wallets that take the place of other ones where the exchange says so.
+    `added_wallets` are the wallets that gateways of the first release do not cover. `sub_account_wallets` are
+    the wallets of a sub-account that the key of its master reads, empty if no key lists sub-accounts.
     `row_fields` are the fields of its rows that a message about an unreadable row may name.
     `reads` are all requests that the system may ever send to it, by name; `scheme` names the way in which the
     broker signs them. A grant for a verification covers `verify_reads`, one for a sync covers `sync_reads`. A
@@ -144,7 +145,8 @@ class Exchange(msgspec.Struct, frozen=True):
     each of them, by the name of the read.
     `status_read` is the public read, in each region, of the maintenance that it announces. `closing_codes`
     are its error codes that mean that the whole exchange is not available, not one endpoint or feature.
-    A signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
+    `address_codes` are those that refuse a call because of a limit of our address, also of a signed read. A
+    signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
     `most_batches` batches for one grant.
     """
 
@@ -162,6 +164,7 @@ class Exchange(msgspec.Struct, frozen=True):
     asset_names: str = ASSET_NAMES
     position_wallets: tuple[str, ...] = ()
     valued_wallets: tuple[str, ...] = ()
+    replacing_wallets: dict[str, tuple[str, ...]] = {}
     added_wallets: tuple[str, ...] = ()
     sub_account_wallets: tuple[str, ...] = ()
     row_fields: tuple[str, ...] = ()
@@ -173,6 +176,7 @@ class Exchange(msgspec.Struct, frozen=True):
     costs: dict[str, dict[str, int]] = {}
     status_read: PublicRead | None = None
     closing_codes: frozenset[str] = frozenset()
+    address_codes: frozenset[str] = frozenset()
     required_permissions: frozenset[str] = frozenset()
     warned_permissions: dict[str, str] = {}
     signed_seconds: float = 30.0

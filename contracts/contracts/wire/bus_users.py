@@ -109,6 +109,7 @@ GATEWAY = User(
         subjects.KEYS,
         subjects.STORE,
         subjects.DESTROY,
+        subjects.OFFER,
         subjects.verify("*"),
         subjects.PRICES_REQUESTED_ALL,
         *consuming(OUTCOMES_CONSUMER, ADVISORIES_CONSUMER, PRICES_CONSUMER),
@@ -148,15 +149,13 @@ SYNC_WORKER = User(
 )
 # The broker uses no stream. It asks whether JetStream answers, and leaves a server that lost the others.
 BROKER_ASKS = SYNC_WORKER_CONSUMERS[0]
+_OF_GATEWAYS = (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.OFFER)
 VAULT_BROKER = User(
     "vault-broker",
     publish=_watching((), BROKER_ASKS),
     subscribe=(
         subjects.inbox_prefix("broker") + ">",
-        *(
-            f"{subject} vault-broker"
-            for subject in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.AUTHORIZE)
-        ),
+        *(f"{subject} vault-broker" for subject in (*_OF_GATEWAYS, subjects.AUTHORIZE)),
         subjects.RECORDED_ALL,
     ),
     replies_within=ANSWER_SECONDS,

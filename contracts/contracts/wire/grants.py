@@ -1,4 +1,4 @@
-"""Signatures by the gateway's grant key: grants to use a credential, requests to store or destroy one."""
+"""Signatures by the gateway's grant key: grants to use a credential, requests to make or destroy one."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,7 +11,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.credentials import Destroy, Store
+from contracts.credentials import Destroy, KindName, OfferKey, Store
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.key_files import Verifier
 
@@ -21,8 +21,10 @@ _CONTEXT = b"butler/grant/1\0"
 # A signature of one kind is not valid for another kind.
 _STORE_CONTEXT = b"butler/store/1\0"
 _DESTROY_CONTEXT = b"butler/destroy/1\0"
+_OFFER_CONTEXT = b"butler/offer/1\0"
 
-Signable = TypeVar("Signable", Store, Destroy)
+Signable = TypeVar("Signable", Store, Destroy, OfferKey)
+Signed = Store | Destroy | OfferKey
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -34,8 +36,11 @@ class Grant(msgspec.Struct, frozen=True):
     exp: datetime
 
 
-class _Storing(msgspec.Struct, frozen=True):
-    """The signed content of a Store; add each new field of Store here, too."""
+class _Storing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The signed content of a Store; add each new field of Store here, too, with its default.
+
+    Defaults are left out, so that a gateway and a broker of the release before sign and check the same bytes.
+    """
 
     request_id: UUID
     credential_id: UUID
@@ -44,6 +49,8 @@ class _Storing(msgspec.Struct, frozen=True):
     wrapped_secret_sha256: str
     sealed_parts_sha256: str
     deadline: datetime
+    kind: KindName = ""
+    offer: UUID | None = None
 
 
 class _Destroying(msgspec.Struct, frozen=True):
@@ -51,6 +58,16 @@ class _Destroying(msgspec.Struct, frozen=True):
 
     request_id: UUID | None
     credential_id: UUID
+
+
+class _Offering(msgspec.Struct, frozen=True):
+    """The signed content of an OfferKey; add each new field of OfferKey here, too."""
+
+    request_id: UUID
+    offer_id: UUID
+    exchange: str
+    kind: KindName
+    deadline: datetime
 
 
 class GrantRefused(Exception):
@@ -116,7 +133,7 @@ def sign_request(request: Signable, key: Ed25519PrivateKey) -> Signable:
     return msgspec.structs.replace(request, signature=signature)
 
 
-def check_request(request: Store | Destroy, key: Verifier) -> None:
+def check_request(request: Signed, key: Verifier) -> None:
     """Check the signature of a request; raises GrantRefused for a wrong or missing one."""
     written = (request.signature or "").encode()
     try:
@@ -138,10 +155,15 @@ def granted_credential(text: str) -> UUID:
     return grant.credential_id
 
 
-def _content(request: Store | Destroy) -> bytes:
+def _content(request: Signed) -> bytes:
     """Return the signed bytes of a request: without the secret, and equal for equal requests."""
     if isinstance(request, Destroy):
         return _DESTROY_CONTEXT + encode(_Destroying(request.request_id, request.credential_id))
+    deadline = request.deadline.astimezone(UTC)
+    if isinstance(request, OfferKey):
+        return _OFFER_CONTEXT + encode(
+            _Offering(request.request_id, request.offer_id, request.exchange, request.kind, deadline)
+        )
     return _STORE_CONTEXT + encode(
         _Storing(
             request.request_id,
@@ -150,7 +172,9 @@ def _content(request: Store | Destroy) -> bytes:
             request.sealing_key_id,
             hashlib.sha256(request.wrapped_secret).hexdigest(),
             hashlib.sha256(request.sealed_parts).hexdigest(),
-            request.deadline.astimezone(UTC),
+            deadline,
+            request.kind,
+            request.offer,
         )
     )
 

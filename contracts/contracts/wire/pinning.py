@@ -33,6 +33,11 @@ def wrapping_key_fingerprint(pem: str) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def born_key_fingerprint(public_key: bytes) -> str:
+    """Return the SHA-256 of the 32 raw bytes of an Ed25519 key that was born in the vault, in hex."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
 def sealing_key_fingerprint(public: bytes) -> str:
     """Return the SHA-256 (hex) of the 32 raw bytes of the brokers' public X25519 key."""
     return hashlib.sha256(public).hexdigest()

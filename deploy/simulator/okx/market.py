@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
 
+from deploy.simulator.moving import present
 from deploy.simulator.okx.payloads import milliseconds
 from deploy.simulator.okx.refusals import Refused
 from deploy.simulator.okx.rows import VALUATION_UNITS, Row
@@ -23,8 +24,6 @@ UNTRADED = frozenset({"OLDT"})
 LARGE = ("BTC", "ETH", "SOL")
 DIGITS = Context(prec=12)
 SPREAD = Decimal("0.0001")
-# Prices move by so much in each of ten seconds, up and down within 0.1 %.
-STEP, STEPS, STEP_SECONDS = Decimal("0.0001"), 20, 10
 TRADED = Decimal(1_000_000)
 
 
@@ -38,10 +37,8 @@ class Inquiry:
     upkeep: Upkeep | None = None
 
     def price(self, asset: str) -> Decimal:
-        """Return the present price of an asset in USD; each asset is at another place of its way."""
-        place = (int(self.now.timestamp()) // STEP_SECONDS + sum(asset.encode())) % (2 * STEPS)
-        moved = 1 + STEP * (min(place, 2 * STEPS - place) - STEPS // 2)
-        return self.prices[asset] * (Decimal(1) if asset in {"USD", "USDT", "USDC"} else moved)
+        """Return the present price of an asset in USD."""
+        return present(self.prices, asset, self.now)
 
 
 def tickers(inquiry: Inquiry) -> list[Row]:

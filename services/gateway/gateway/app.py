@@ -41,6 +41,7 @@ from gateway.accounts.closing import Closer
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
+from gateway.accounts.offers import Offers
 from gateway.accounts.reverify import Reverifier
 from gateway.accounts.unsynced import UnsyncedKeys
 from gateway.housekeeping import Housekeeper
@@ -75,6 +76,7 @@ from gateway.routes import (
     exchanges,
     history,
     me,
+    offers,
     portfolio,
     positions,
     prices,
@@ -103,7 +105,7 @@ from gateway.syncs.waiting import ExchangeWaits
 BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (
-    *(auth, me, exchanges, accounts, positions, portfolio),
+    *(auth, me, exchanges, accounts, offers, positions, portfolio),
     *(history, changes, syncs, prices, assets, currencies),
 )
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
@@ -137,6 +139,7 @@ class Provided:
     tokens: AccessTokens
     refreshing: Refreshing
     intake: Intake
+    offers: Offers
     deleting: Deleting
     requests: Requests
     waiters: Waiters
@@ -198,7 +201,7 @@ def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
     """Create the dependencies of the routes, and the background tasks by name."""
-    key, deadline = settings.grant_keys.current, settings.sync_deadline_seconds
+    key, allowed = settings.grant_keys.current, settings.limits
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
@@ -206,8 +209,7 @@ def composed(
     readings, pricing = priced(settings, pool, bus, gate)
     recorder = _recorder(settings, pool, relay, readings)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
-    allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
-    patience = Patience(deadline, why=partial(_why_over, clocks))
+    admission, patience = Admission(allowed, settings.submissions_at_once), _patience(settings, clocks)
     checks, observing = observation(settings, pool, bus, clocks, stopping, readings.sample)
     provided = Provided(
         pool=pool,
@@ -216,6 +218,7 @@ def composed(
         tokens=AccessTokens(settings.jwt_keys, pool),
         refreshing=Refreshing(pool, settings.jwt_keys, allowed),
         intake=Intake(pool, bus, broker, destroyer, key, admission=admission),
+        offers=Offers(pool, broker, destroyer, admission),
         deleting=Deleting(pool, relay, destroyer, key),
         requests=Requests(pool, relay, announcer, terms_of(settings), allowed),
         waiters=waiters,
@@ -234,6 +237,10 @@ def composed(
         "gate": gate.watch(),
         **(observing | pricing),
     }
+
+
+def _patience(settings: Settings, clocks: Clocks) -> Patience:
+    return Patience(settings.sync_deadline_seconds, why=partial(_why_over, clocks))
 
 
 def heard_waits(bus: Bus) -> ExchangeWaits:

@@ -124,6 +124,32 @@ class TooManyAccounts(GatewayError):
     code = "too_many_accounts"
 
 
+class TooManyOffers(GatewayError):
+    """The user has the maximum number of open key offers."""
+
+    code = "too_many_offers"
+    words = (
+        "You have 10 open key offers, the most that a user may have, and this request changed nothing. Use "
+        "one of GET /api/v1/key-offers, or give one up with DELETE /api/v1/key-offers/{id}."
+    )
+
+
+class OfferBusy(GatewayError):
+    """A connect in progress uses the key offer."""
+
+    code = "offer_busy"
+    words = (
+        "Another request uses this key offer now, and this one changed nothing. Wait until that request is "
+        "answered, at most 90 seconds; then look at GET /api/v1/accounts, and send this one again if need be."
+    )
+
+
+class OfferOver(GatewayError):
+    """The key offer has expired, or an account has its key."""
+
+    code = "offer_over"
+
+
 class NoSuchPrice(NotFound):
     """No price of an asset is known, or the user has set none."""
 

@@ -10,6 +10,8 @@ DAY = 24 * 60 * 60
 WINDOWS = {MINUTE: "a minute", DAY: "a day"}
 # The accounts that a user may have; sub-accounts count.
 MAX_ACCOUNTS = 100
+# The key offers of a user that may be open at once.
+MAX_OFFERS = 10
 CLIENT_PREFIX = 64  # an IPv6 client can use any address of at least this network
 
 FREE_FAILURES = 4

@@ -1,5 +1,6 @@
 """The worker's client of the vault-broker: it turns named reads into signed reads."""
 
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -23,8 +24,10 @@ AUTHORIZE_SECONDS = 3.0
 class Access(msgspec.Struct, frozen=True):
     """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit.
 
-    `lately_empty` are the wallets that may be left unread if the exchange values them at nothing.
-    `sub_account` is the one to read in place of the account of the key.
+    `lately_empty` are the wallets that may be left unread if the exchange values them at nothing, and
+    `lately_refused` those that only a refused right opened a short while ago. `sub_account` is the one to
+    read in place of the account of the key. `signed_until` is the monotonic time until which reads that are
+    signed may be sent.
     """
 
     credential_id: UUID
@@ -35,6 +38,8 @@ class Access(msgspec.Struct, frozen=True):
     lately_empty: frozenset[str] = frozenset()
     sub_account: SubAccount | None = None
     list_sub_accounts: bool = False
+    lately_refused: frozenset[str] = frozenset()
+    signed_until: float = math.inf
 
 
 class Broker:

@@ -26,7 +26,7 @@ class UnexpectedResponse(PermanentError):
 
 
 class HeldBack(TransientError):
-    """We sent nothing, because a call would exceed what the exchange allows our address."""
+    """We sent nothing, because a call would exceed a limit of the exchange for our address."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -34,13 +34,17 @@ class HeldBack(TransientError):
         )
 
 
+class SignedTooLongAgo(HeldBack):
+    """We did not send a signed read, because its turn came after its signature was to be used."""
+
+
 class ExchangeClosed(TransientError):
-    """We sent nothing, because the exchange is closed to all of us; `reason` is that of its closure."""
+    """We sent nothing, because the exchange is closed to all of us; `reason` is the closure's."""
 
     def __init__(self, reason: str, seconds: float) -> None:
         why = {
             MAINTENANCE: "the exchange says that it is in maintenance.",
-            UNAVAILABLE: "the exchange refused the last ones of several accounts.",
+            UNAVAILABLE: "the exchange refused the last requests of several accounts.",
         }.get(reason)
         words = f"We sent no request: {why}" if why else ""
         super().__init__(Code.EXCHANGE_UNAVAILABLE, words, seconds)

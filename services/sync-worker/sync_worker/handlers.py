@@ -179,6 +179,7 @@ def _access(request: SyncRequested | Verify, seconds: float) -> Access:
     return msgspec.structs.replace(
         access,
         lately_empty=frozenset(request.lately_empty),
+        lately_refused=frozenset(request.lately_refused),
         sub_account=request.sub_account,
         list_sub_accounts=request.list_sub_accounts,
     )

@@ -60,10 +60,10 @@ class Reading(msgspec.Struct, frozen=True):
     """The covered wallets as one try read them; `retry_after` is the exchange's, in seconds.
 
     `clocks_disagree` says that no read was sent, because our own clocks disagree, and `held_back` that the
-    sync waits with all others: our address has used up what the exchange allows, or the exchange is closed.
-    `rights` are those of the key; if they are unreadable, `rights_code` is the reason. `uncovered` are parts
+    sync waits with all others: our address has used up a limit, or the exchange is closed.
+    `rights` are the key's rights; if they are unreadable, `rights_code` is the reason. `uncovered` are parts
     that no wallet contains. These are the wallets of `sub_account`, if the exchange proves that;
-    `sub_accounts` are those that it lists, if the request asked for them.
+    `sub_accounts` is the list of the key's sub-accounts, if the request asked for it.
     """
 
     wallets: tuple[WalletRead, ...]

@@ -76,7 +76,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     `stated` is the total in the same response in USD, None if missing; `updated` is the time at which the
     exchange says it last looked at the account. `prices` are the USD prices of one unit of each currency.
-    `quoted` are those of them that may be shown, rounded to 12 digits.
+    `quoted` are the prices that users may see, rounded to 12 digits.
     `lists_all` is false if the exchange values products of the wallet that are in no list.
     """
 

@@ -1,13 +1,15 @@
 """The credentials in the vault: create, use and destroy them at these paths.
 
 <engine>/keys/<credential_id>            the signing field, a key that cannot be exported
+<engine>/keys/<offer_id>                 a signing key that was born here, for the credentials of a key offer
 secret/data/credentials/<credential_id>  exchange, engine and other fields; a credential exists when this does
+secret/data/credentials/<offer_id>       exchange, kind and engine of an offer, which exists when this does
 secret/data/engines                      the transit engines, made by provisioning and rotations
 secret/data/sealing-key                  the key pairs that all brokers share, made by provisioning
 """
 
 import asyncio
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
@@ -15,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.credentials import Fields
-from contracts.exchanges.keys import ENGINE, RESERVED
+from contracts.exchanges.keys import ENGINE, KIND, OFFER, RESERVED, RESERVED_NAMES
 from contracts.faults import Code, Failure, failure
 from contracts.values import MIN_KEY_BYTES, Secret
 from vault_broker.engines import Engines
@@ -31,10 +33,11 @@ UNDO_TIMEOUT = 2.0
 # A record that a person has changed has a later version, and is read each time.
 WRITTEN_ONCE = 1
 _SIGNATURE_PREFIX = "vault:v1:"
+TAKEN = "this credential id is taken"
 
 # The vault answers every failed import with status 500, so only its text shows the cause.
 _IMPORT_FAILURES = (
-    ("existing key", Code.INVALID_REQUEST, "this credential id is taken"),
+    ("existing key", Code.INVALID_REQUEST, TAKEN),
     ("invalid key size", Code.SECRET_UNUSABLE, f"the vault takes secrets of {MIN_KEY_BYTES} to 512 bytes"),
     ("decryption error", Code.KEYS_CHANGED, "the secret is not wrapped with the vault's key"),
     ("unwrap failed", Code.INVALID_REQUEST, "the wrapped secret is damaged"),
@@ -44,11 +47,17 @@ _KEY_MISSING = ("no existing key", "not found")
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """The exchange and the fields of a credential, without the signing field, and the engine that has it."""
+    """The exchange and the fields of a credential, without the signing field, and the engine that has it.
+
+    `kind` is the kind of the key, empty for the first typed one. The key of the `offer` signs for a
+    credential of a born kind. An offer is a credential without fields, and without an offer.
+    """
 
     exchange: str
     fields: Fields
     engine: str = TRANSIT
+    kind: str = ""
+    offer: UUID | None = None
 
 
 class _Version(msgspec.Struct):
@@ -62,6 +71,17 @@ class _Record(msgspec.Struct):
 
 class _WrappingKey(msgspec.Struct):
     public_key: str
+
+
+class _PublicKey(msgspec.Struct):
+    public_key: str = ""
+
+
+class _BornKey(msgspec.Struct):
+    """A key as the vault describes it; only one that is asymmetric has public halves, by version."""
+
+    type: str
+    keys: dict[str, _PublicKey | int] = {}
 
 
 class _Signature(msgspec.Struct):
@@ -115,6 +135,42 @@ class Credentials:
             await self._undo(credential_id)
             raise
 
+    async def offer(self, offer_id: UUID, exchange: str, kind: str, key: TransitKey) -> bytes:
+        """Make a signing key for an offer, and return the raw public key.
+
+        The record is the commit point. A failed offer is not undone here, because a repeated request must not
+        destroy the key of the first: the gateway destroys it. Raises Failure(invalid_request) for an id that
+        was used before.
+        """
+        engine = (await self.engines()).newest
+        answer = await self._login.request("POST", f"{engine}/keys/{offer_id}", {"type": key.type})
+        made = _data(answer, _BornKey)
+        version = made.keys.get("1")
+        if made.type != key.type or not isinstance(version, _PublicKey):
+            raise failure(Code.INVALID_REQUEST, TAKEN)
+        await self._create_once(engine, offer_id, Credential(exchange, {}, engine, kind))
+        return b64decode(version.public_key)
+
+    async def store_offered(self, credential_id: UUID, credential: Credential, offer: UUID) -> None:
+        """Store a new credential for which the key of an offer signs; nothing is imported.
+
+        Raises Failure: credential_missing if the vault has no such offer, invalid_request for an offer of
+        another exchange or kind, and for an id that was used before.
+        """
+        found = await self.find(offer)
+        if (
+            found.fields
+            or found.offer
+            or (found.exchange, found.kind)
+            != (
+                credential.exchange,
+                credential.kind,
+            )
+        ):
+            raise failure(Code.INVALID_REQUEST, "the offer is for another kind of key")
+        named = msgspec.structs.replace(credential, engine=found.engine, offer=offer)
+        await self._create_once(found.engine, credential_id, named)
+
     async def find(self, credential_id: UUID) -> Credential:
         """Return the exchange and the other fields; raises Failure(credential_missing).
 
@@ -128,8 +184,10 @@ class Credentials:
             raise failure(Code.CREDENTIAL_MISSING) from None
         record = _data(answer, _Record)
         fields = record.data
-        exchange, engine = fields.pop(RESERVED, Secret("")), fields.pop(ENGINE, Secret(TRANSIT))
-        credential = Credential(exchange.reveal(), fields, engine.reveal())
+        reserved = {name: fields.pop(name, Secret("")).reveal() for name in RESERVED_NAMES}
+        engine, offer = reserved[ENGINE] or TRANSIT, reserved[OFFER]
+        named = UUID(offer) if offer else None
+        credential = Credential(reserved[RESERVED], fields, engine, reserved[KIND], named)
         if record.metadata.version == WRITTEN_ONCE:
             self._recent.keep(credential_id, credential)
         return credential
@@ -198,12 +256,31 @@ class Credentials:
         answer = await self._login.request("GET", path)
         return _data({"data": (answer.get("data") or {}).get("data")}, kind)
 
+    async def _create_once(self, engine: str, credential_id: UUID, credential: Credential) -> None:
+        """Write the record of a new credential; raises Failure(invalid_request) if it already exists."""
+        try:
+            await self._create(engine, credential_id, credential)
+        except (Rejected, Denied) as error:
+            if isinstance(error, Denied) and not await self._exists(credential_id):
+                raise
+            raise failure(Code.INVALID_REQUEST, TAKEN) from None
+
+    async def _exists(self, credential_id: UUID) -> bool:
+        with suppress(Absent):
+            await self._login.request("GET", f"secret/data/credentials/{credential_id}")
+            return True
+        return False
+
     async def _create(self, engine: str, credential_id: UUID, credential: Credential) -> None:
         """Write the record of a new credential; raises Rejected or Denied if it already exists."""
         data = {name: value.reveal() for name, value in credential.fields.items()}
         data |= {RESERVED: credential.exchange}
         if engine != TRANSIT:
             data |= {ENGINE: engine}
+        if credential.kind:
+            data |= {KIND: credential.kind}
+        if credential.offer:
+            data |= {OFFER: str(credential.offer)}
         body = {"options": {"cas": 0}, "data": data}
         await self._login.request("POST", f"secret/data/credentials/{credential_id}", body)
 

@@ -13,11 +13,11 @@ from uuid import UUID
 import structlog
 
 from chassis import metrics
+from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, TransientError, failure
 from contracts.wire.grants import Grant, granted_sync, sync_purpose
 
-# A sync has 4 tries, and each may measure the exchange's time again.
-MAX_BATCHES = 16
+# At most 92 MB of a broker's 256 MB: all batches of 1,500 open syncs of an exchange that allows 64 for each.
 MAX_REMEMBERED = 100_000
 MAX_ENDED = 100_000
 FORGET_EVERY = timedelta(seconds=5)
@@ -45,15 +45,16 @@ class Signed:
     def signing(self, grant: Grant, request_id: UUID, now: datetime) -> Iterator[None]:
         """Count a batch during and after its signing, unless that fails.
 
-        Raises Failure: grant_refused for a request that was signed before or a grant that is used up,
-        signing_unavailable if the memory is full.
+        The entry of the exchange says how many a grant has. Raises Failure: grant_refused for a request that
+        was signed before or a grant that is used up, signing_unavailable if the memory is full.
         """
         self._forget(now)
         batches = self._purposes.get(grant.purpose, {}).get(grant, set())
         if request_id in self._requests:
             raise failure(Code.GRANT_REFUSED, "this request was signed before")
-        if len(batches) >= MAX_BATCHES:
-            raise failure(Code.GRANT_REFUSED, f"the grant was used for {MAX_BATCHES} batches")
+        most = EXCHANGES[grant.exchange].most_batches
+        if len(batches) >= most:
+            raise failure(Code.GRANT_REFUSED, f"the grant was used for {most} batches")
         if len(self._requests) >= self._most:
             raise _full("requests", "the broker has signed all that it can remember")
         self._add(grant, request_id)

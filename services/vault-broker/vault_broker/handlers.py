@@ -22,13 +22,17 @@ from contracts.credentials import (
     Destroy,
     Destroyed,
     Fields,
+    KeyOffered,
     Keys,
+    OfferKey,
     SignedRead,
     SignedReads,
     Store,
     Stored,
 )
 from contracts.exchanges import EXCHANGES
+from contracts.exchanges.keys import CredentialKind
+from contracts.exchanges.types import Exchange
 from contracts.faults import Code, Failure, failure
 from contracts.wire.envelope import Malformed, decode, encode
 from contracts.wire.fields import wrong_fields
@@ -62,7 +66,7 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class Handlers:
-    """The broker's four handlers; `now` is its clock, in UTC, and `disagrees` says that it may be wrong.
+    """The broker's five handlers; `now` is its clock, in UTC, and `disagrees` says that it may be wrong.
 
     `lateness` are the seconds by which a store may be late; the gateway destroys late credentials only after
     that.
@@ -85,9 +89,10 @@ class Handlers:
         self._ended = Ended()
 
     def declare(self, bus: Bus) -> None:
-        """Subscribe to the four subjects, and to the gateways' announcements of syncs that have ended."""
+        """Subscribe to the five subjects, and to the gateways' announcements of syncs that have ended."""
         respond(bus, subjects.KEYS, QUEUE, self.keys, KEEPING_CONCURRENCY)
         respond(bus, subjects.STORE, QUEUE, self.store, KEEPING_CONCURRENCY)
+        respond(bus, subjects.OFFER, QUEUE, self.offer, KEEPING_CONCURRENCY)
         respond(bus, subjects.DESTROY, QUEUE, self.destroy, KEEPING_CONCURRENCY)
         respond(bus, subjects.AUTHORIZE, QUEUE, self.authorize, SIGNING_CONCURRENCY)
         listen(bus, subjects.RECORDED_ALL, self.on_recorded)
@@ -108,10 +113,24 @@ class Handlers:
                 raise failure(Code.INVALID_REQUEST, "this exchange is not known")
             self._check_deadline(request.deadline)
             self._check_signature("store", request)
-            fields = _open_fields(request, await self._credentials.sealing_keys())
-            credential, key = Credential(request.exchange, fields), scheme_of(request.exchange).key
-            await self._credentials.store(request.credential_id, key, request.wrapped_secret, credential)
+            kind = _kind_of(EXCHANGES[request.exchange], request.kind, born=request.offer is not None)
+            fields = _open_fields(request, kind, await self._credentials.sealing_keys())
+            await self._keep(request, Credential(request.exchange, fields, kind=request.kind))
             return Stored()
+
+    async def offer(self, body: bytes) -> KeyOffered:
+        """Make a signing key for a key offer, and return its public half."""
+        async with _audited("offer", body) as entry:
+            request: OfferKey = decode(body, OfferKey)
+            entry.update(credential_id=request.offer_id, exchange=request.exchange[:MAX_LOGGED])
+            if request.exchange not in EXCHANGES:
+                raise failure(Code.INVALID_REQUEST, "this exchange is not known")
+            kind = _kind_of(EXCHANGES[request.exchange], request.kind, born=True)
+            self._check_deadline(request.deadline)
+            self._check_signature("offer", request)
+            key = scheme_of(request.exchange, kind.key).key
+            made = await self._credentials.offer(request.offer_id, request.exchange, kind.key, key)
+            return KeyOffered(made)
 
     async def destroy(self, body: bytes) -> Destroyed:
         """Destroy a credential, or its remaining parts."""
@@ -149,20 +168,29 @@ class Handlers:
             self._signed.drop(sync_id)
             self._ended.add(sync_id, self._now())
 
+    async def _keep(self, request: Store, credential: Credential) -> None:
+        """Keep a credential, with its own key or with that of its offer."""
+        if request.offer is not None:
+            await self._credentials.store_offered(request.credential_id, credential, request.offer)
+            return
+        key = scheme_of(request.exchange, request.kind).key
+        await self._credentials.store(request.credential_id, key, request.wrapped_secret, credential)
+
     async def _sign(self, request: Authorize, drafts: Sequence[Draft]) -> tuple[SignedRead, ...]:
         credential = await self._credentials.find(request.credential_id)
         if credential.exchange != request.exchange:
             raise failure(Code.GRANT_REFUSED, "the credential is for another exchange")
-        sealed = EXCHANGES[request.exchange].typed[0].sealed_fields
-        if not {field.key for field in sealed} <= credential.fields.keys():
+        kind = EXCHANGES[request.exchange].kind(credential.kind)
+        if kind is None or not {field.key for field in kind.sealed_fields} <= credential.fields.keys():
             raise failure(Code.CREDENTIAL_MISSING)  # submitted before the exchange's keys got another field
+        scheme = scheme_of(request.exchange, kind.key)
         signatures = await self._credentials.sign(
-            request.credential_id,
-            scheme_of(request.exchange).key,
-            messages(request.exchange, drafts, credential.fields),
+            credential.offer or request.credential_id,
+            scheme.key,
+            messages(scheme, drafts, credential.fields),
             credential.engine,
         )
-        return sign_reads(request.exchange, drafts, credential.fields, signatures)
+        return sign_reads(scheme, drafts, credential.fields, signatures)
 
     def _read_grant(self, text: str) -> Grant:
         try:
@@ -172,9 +200,9 @@ class Handlers:
         except GrantRefused as error:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
-    def _check_signature(self, action: str, request: Store | Destroy) -> None:
-        """Refuse a wrong signature; a gateway of the previous release sends none."""
-        if request.signature is None:
+    def _check_signature(self, action: str, request: Store | Destroy | OfferKey) -> None:
+        """Refuse a wrong signature; a gateway of an earlier release signs nothing, but sends no offer."""
+        if request.signature is None and not isinstance(request, OfferKey):
             log.warning(UNSIGNED[action], credential_id=request.credential_id)
             metrics.UNSIGNED.labels(action).inc()
             return
@@ -198,7 +226,15 @@ class Handlers:
         return failure(Code.CLOCK_DISAGREES, CLOCK_WORDS) if self._disagrees() else failure(code, detail)
 
 
-def _open_fields(request: Store, keys: SealingKeys) -> Fields:
+def _kind_of(exchange: Exchange, key: str, *, born: bool) -> CredentialKind:
+    """Return a kind of key; raises Failure if the exchange lacks it, or has it the other way."""
+    kind = exchange.kind(key)
+    if kind is None or kind.born != born:
+        raise failure(Code.INVALID_REQUEST, "the exchange has no such kind of key")
+    return kind
+
+
+def _open_fields(request: Store, kind: CredentialKind, keys: SealingKeys) -> Fields:
     """Open the fields that the gateway sealed.
 
     Raises Failure: keys_changed if it used a key that is not live, invalid_request for fields that are not
@@ -212,8 +248,7 @@ def _open_fields(request: Store, keys: SealingKeys) -> Fields:
     except SealBroken as error:
         raise failure(Code.INVALID_REQUEST, str(error)) from None
     fields: Fields = decode(plain, Fields)
-    exchange = EXCHANGES[request.exchange]
-    wrong = wrong_fields(exchange, exchange.typed[0].sealed_fields, fields)
+    wrong = wrong_fields(EXCHANGES[request.exchange], kind.sealed_fields, fields)
     if wrong:
         raise failure(Code.INVALID_REQUEST, " ".join(wrong.values()))
     return fields

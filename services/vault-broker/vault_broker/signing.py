@@ -9,7 +9,7 @@ from contracts.exchanges.types import Exchange, Read, ReadNotAllowed
 from contracts.faults import Code, failure
 from contracts.wire.grants import VERIFY, Grant
 from vault_broker.schemes import scheme_of
-from vault_broker.schemes.types import Draft
+from vault_broker.schemes.types import Draft, Scheme
 
 MAX_CLOCK_DIFFERENCE_MS = 60_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,17 +39,17 @@ def draft_reads(request: Authorize, grant: Grant, now: datetime) -> list[Draft]:
     return drafts
 
 
-def messages(exchange: str, drafts: Sequence[Draft], fields: Fields) -> list[bytes]:
+def messages(scheme: Scheme, drafts: Sequence[Draft], fields: Fields) -> list[bytes]:
     """Return the bytes to be signed for each draft."""
-    message = scheme_of(exchange).message
+    message = scheme.message
     return [message(draft, fields) for draft in drafts]
 
 
 def sign_reads(
-    exchange: str, drafts: Sequence[Draft], fields: Fields, signatures: Sequence[str]
+    scheme: Scheme, drafts: Sequence[Draft], fields: Fields, signatures: Sequence[str]
 ) -> tuple[SignedRead, ...]:
     """Return the signed reads; `signatures` are in the order of the drafts."""
-    write = scheme_of(exchange).write
+    write = scheme.write
     return tuple(write(draft, fields, signature) for draft, signature in zip(drafts, signatures, strict=True))
 
 

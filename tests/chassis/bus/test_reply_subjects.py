@@ -13,6 +13,7 @@ from nats.js.api import RetentionPolicy
 
 from chassis.bus.provision import create_streams, create_subscribers
 from contracts import subjects
+from contracts.exchanges import EXCHANGES
 from contracts.wire.bus_accounts import NOWHERE
 from contracts.wire.bus_users import STREAMS_ACCOUNT, SYNC_WORKER, User
 from contracts.wire.topology import CONSUMERS, STREAMS, Consumer
@@ -44,8 +45,8 @@ async def state(jetstream: JetStreamContext) -> State:
 
 
 STORED = (
-    subjects.sync_requested("okx"),
-    subjects.sync_scheduled("okx"),
+    *map(subjects.sync_requested, EXCHANGES),
+    *map(subjects.sync_scheduled, EXCHANGES),
     subjects.sync_failed("okx"),
     subjects.prices_requested("okx"),
     subjects.prices_requested("ecb"),

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
+from contracts.exchanges import EXCHANGES
 from contracts.wire.bus_accounts import server_accounts
 from contracts.wire.bus_users import BROKER_ASKS, USERS, User
 from contracts.wire.topology import CONSUMERS, STREAMS
@@ -48,7 +49,10 @@ SPEAKERS = {
     "butler.gateway.recorded.something": {"gateway"},
     **{
         each: {"gateway"}
-        for each in (subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.verify("okx"))
+        for each in (
+            *(subjects.KEYS, subjects.STORE, subjects.DESTROY, subjects.OFFER),
+            subjects.verify("okx"),
+        )
     },
     "_INBOX_gateway.x": set(),
     "_INBOX_worker.x": set(),
@@ -169,7 +173,9 @@ def test_nobody_rules_over_streams_and_consumers() -> None:
     }
 
     assert {subject for _, subject in watched} == {
-        f"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-{each}" for each in ("okx", "scheduled-okx")
+        f"$JS.API.CONSUMER.INFO.SYNC_REQUESTS.sync-worker-{how}{exchange}"
+        for exchange in EXCHANGES
+        for how in ("", "scheduled-")
     }
     assert api == own | streams | watched | LETTERS | LEASES
 

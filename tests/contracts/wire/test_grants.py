@@ -1,6 +1,8 @@
 """A grant, and a request to store, is valid only as the gateway signed it."""
 
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts.credentials import Destroy, Store
+from contracts.credentials import Destroy, OfferKey, Store
 from contracts.wire.envelope import decode, encode
 from contracts.wire.grants import (
     VERIFY,
@@ -31,6 +33,7 @@ TEXT = sign_grant(GRANT, KEY)
 STORE = sign_request(
     Store(uuid4(), uuid4(), "okx", "0" * 16, b"wrapped", b"sealed", NOW + timedelta(seconds=8)), KEY
 )
+OFFER = sign_request(OfferKey(uuid4(), uuid4(), "binance", "born", NOW + timedelta(seconds=8)), KEY)
 DESTROY = sign_request(Destroy(STORE.credential_id, STORE.request_id), KEY)
 
 
@@ -85,6 +88,8 @@ def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
         {"wrapped_secret": b"another"},
         {"sealed_parts": b"others"},
         {"deadline": NOW + timedelta(days=1)},
+        {"kind": "hmac"},
+        {"offer": uuid4()},
         {"signature": None},
         {"signature": ""},
         {"signature": "?"},
@@ -94,7 +99,7 @@ def test_a_signed_request_to_store_is_read_as_it_was_sent() -> None:
         {"signature": TEXT.split(".")[1]},
     ],
     ids=str.split(
-        "request credential exchange sealing-key secret parts deadline "
+        "request credential exchange sealing-key secret parts deadline kind offer "
         "none empty not-base64 not-ascii longer prefixed a-grant's"
     ),
 )
@@ -109,7 +114,53 @@ def test_every_field_of_a_request_to_store_is_signed() -> None:
     signed = {"request_id", "credential_id", "exchange", "sealing_key_id", "deadline"}
     hashed = {"wrapped_secret", "sealed_parts"}
 
-    assert set(Store.__struct_fields__) == signed | hashed | {"signature"}
+    assert set(Store.__struct_fields__) == signed | hashed | {"signature", "kind", "offer"}
+
+
+def test_a_request_to_store_of_the_release_before_has_the_same_signature() -> None:
+    """A kind and an offer are signed only where they are named, so old and new gateways and brokers agree."""
+    before = b"butler/store/1\0" + msgspec.json.encode(
+        {
+            "request_id": STORE.request_id,
+            "credential_id": STORE.credential_id,
+            "exchange": "okx",
+            "sealing_key_id": "0" * 16,
+            "wrapped_secret_sha256": sha256(b"wrapped").hexdigest(),
+            "sealed_parts_sha256": sha256(b"sealed").hexdigest(),
+            "deadline": STORE.deadline,
+        }
+    )
+
+    KEY.public_key().verify(urlsafe_b64decode(STORE.signature or ""), before)
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"request_id": uuid4()},
+        {"offer_id": uuid4()},
+        {"exchange": "okx"},
+        {"kind": "hmac"},
+        {"deadline": NOW + timedelta(days=1)},
+        {"signature": None},
+        {"signature": STORE.signature},
+        {"signature": DESTROY.signature},
+    ],
+    ids=str.split("request offer exchange kind deadline none a-store's a-destroy's"),
+)
+def test_an_altered_request_for_an_offer_is_refused(altered: dict[str, Any]) -> None:
+    """No part of it can be changed, and no other signature of the gateway fits."""
+    check_request(decode(encode(OFFER), OfferKey), KEY.public_key())
+    assert set(OfferKey.__struct_fields__) == {
+        "request_id",
+        "offer_id",
+        "exchange",
+        "kind",
+        "deadline",
+        "signature",
+    }
+    with pytest.raises(GrantRefused):
+        check_request(msgspec.structs.replace(OFFER, **altered), KEY.public_key())
 
 
 @pytest.mark.parametrize("request_id", [uuid4(), None])

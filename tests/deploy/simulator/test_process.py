@@ -21,6 +21,7 @@ from contracts.prices import ECB
 from deploy.local.certificates import make_authority
 from deploy.local.demo import ACCOUNTS
 from deploy.simulator.okx.accounts import Accounts, load_accounts
+from deploy.simulator.types import Origin
 from tests.deploy.verifying import verified
 
 Start = Callable[..., AbstractContextManager[Any]]
@@ -38,14 +39,15 @@ def shake_hands(port: int, context: ssl.SSLContext, host: str) -> str | None:
 
 
 def test_it_says_where_it_listens(simulator: Any) -> None:
-    """The file names an address for each region of each exchange in the catalogue, the bank, and no other."""
+    """The file names an address for each host of each exchange in the catalogue, the bank, and no other."""
     address = simulator.address
     urls = [url for origins in address["exchanges"].values() for url in origins.values()]
 
     assert {"exchanges", "ca"} == address.keys()
     assert address["exchanges"].keys() == {*EXCHANGES, ECB}
     for key, exchange in EXCHANGES.items():
-        assert [*address["exchanges"][key]] == [region.key for region in exchange.regions]
+        origins = [Origin(key, region.key, host).name for region in exchange.regions for host in region.hosts]
+        assert [*address["exchanges"][key]] == origins
     assert all(url.startswith("https://127.0.0.1:") for url in urls)
     assert len({*urls}) == len(urls)
 

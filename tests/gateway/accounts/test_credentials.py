@@ -76,5 +76,5 @@ def test_a_read_only_key_is_accepted() -> None:
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:
     """Four characters of a long key, none of a short one."""
-    assert api_key_hint(OKX, {"api_key": Secret("37c541a1-0000-4000-8000-10fe7a038418")}) == "8418"
-    assert api_key_hint(OKX, {"api_key": Secret("short")}) == ""
+    assert api_key_hint(OKX.typed[0], {"api_key": Secret("37c541a1-0000-4000-8000-10fe7a038418")}) == "8418"
+    assert api_key_hint(OKX.typed[0], {"api_key": Secret("short")}) == ""

@@ -53,7 +53,7 @@ def test_an_exchange_that_is_not_known_names_those_that_are() -> None:
     with pytest.raises(InvalidInput) as caught:
         find_exchange("nowhere")
 
-    assert "choose one of okx" in caught.value.detail
+    assert f"choose one of {', '.join(sorted(EXCHANGES))}" in caught.value.detail
     assert NOT_STORED[Situation.CONNECT] in caught.value.detail
 
 

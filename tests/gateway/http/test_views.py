@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from contracts.faults import Code
 from contracts.syncs import Status
 from gateway.http import views
+from gateway.http.account_views import key_view
 from gateway.http.holdings_views import holdings_view
 from gateway.http.sync_views import batch_view, sync_view
 from gateway.http.views import balances_view
@@ -72,6 +74,18 @@ def sync(status: Status, error_code: Code | None = None) -> Sync:
         error=None,
         wallets=(),
     )
+
+
+def test_a_right_that_only_reads_may_have_a_warning() -> None:
+    """Binance shows portfolio margin on keys that may only read; a right without one needs no words."""
+    rights = ("enableReading", "enablePortfolioMarginTrading")
+    account = msgspec.structs.replace(ACCOUNT, exchange="binance", permissions=rights)
+
+    (warning,) = key_view(account, None).warnings
+
+    assert warning.startswith("enablePortfolioMarginTrading: ")
+    assert "Switch it off at Binance" in warning
+    assert key_view(ACCOUNT, None).warnings == ()
 
 
 def test_a_wallet_never_read_has_no_balances() -> None:

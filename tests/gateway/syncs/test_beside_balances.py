@@ -61,8 +61,8 @@ async def earn(pool: Pool, account: Account) -> dict[str, tuple[str, bool]]:
 
 async def positions(pool: Pool, account: Account) -> WalletPositionsView:
     """Return the positions of the trading wallet as the API shows them."""
-    found, stored = await find_positions(pool, account.user_id, account.id)
-    (wallet,) = positions_view(found.id, OKX, stored).wallets
+    found, stored, wallets = await find_positions(pool, account.user_id, account.id)
+    (wallet,) = positions_view(found.id, OKX, stored, wallets).wallets
     return wallet
 
 

@@ -1,4 +1,4 @@
-"""The client of the vault-broker: stores and destroys credentials."""
+"""The client of the vault-broker: stores and destroys credentials, and has keys made for offers."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,10 +18,13 @@ from contracts.credentials import (
     Fields,
     Keys,
     KeysReply,
+    OfferKey,
+    OfferReply,
     Refused,
     Store,
     StoreReply,
 )
+from contracts.exchanges.keys import CredentialKind
 from contracts.exchanges.types import Exchange
 from contracts.faults import Code
 from contracts.wire.envelope import encode
@@ -50,19 +53,27 @@ class Broker:
         self._key = key
         self._keys: Keys | None = None
 
-    async def store(
-        self, credential_id: UUID, exchange: Exchange, fields: Fields, begun: DatabaseTime | None = None
+    async def store(  # noqa: PLR0913 - the parts of a credential
+        self,
+        credential_id: UUID,
+        exchange: Exchange,
+        fields: Fields,
+        begun: DatabaseTime | None = None,
+        *,
+        kind: CredentialKind | None = None,
+        offer: UUID | None = None,
     ) -> None:
-        """Store a new credential, with all fields of its exchange, in the vault.
+        """Store a new credential, with all fields of its kind, in the vault.
+
+        Without a kind it is the first typed one of its exchange. One of a born kind names its offer.
 
         Raises Failure, or VaultNotTrusted if the vault's keys are not pinned. After either error the caller
         must doom the credential. The deadline follows the clock of `begun`, or ours if it is None. After a
         refusal the next call fetches the keys again, because they may have changed.
         """
-        signing = exchange.typed[0].signing_field
-        assert signing is not None  # noqa: S101 - a typed kind has one
-        secret = key_bytes(signing, fields[signing.key])
-        others = encode({name: value for name, value in fields.items() if name != signing.key})
+        kind = kind or exchange.typed[0]
+        secret = _secret_of(kind, fields)
+        others = encode({field.key: fields[field.key] for field in kind.sealed_fields})
         keys = self._keys or await self._fetch_keys()
         request_id = uuid7()
         request = Store(
@@ -70,9 +81,11 @@ class Broker:
             credential_id=credential_id,
             exchange=exchange.key,
             sealing_key_id=keys.sealing_key_id,
-            wrapped_secret=wrap_secret(secret, keys.wrapping_key),
+            wrapped_secret=b"" if secret is None else wrap_secret(secret, keys.wrapping_key),
             sealed_parts=seal(others, keys.sealing_key, subjects.STORE, credential_id, request_id),
-            deadline=(begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS),
+            deadline=_deadline(begun),
+            kind="" if kind == exchange.typed[0] else kind.key,
+            offer=offer,
         )
         reply: StoreReply = await self._bus.request(
             subjects.STORE, sign_request(request, self._key), StoreReply, STORE_SECONDS, UNANSWERED
@@ -80,6 +93,19 @@ class Broker:
         if isinstance(reply, Refused):
             self._keys = None
             raise in_time(reply).failure()
+
+    async def offer(self, offer_id: UUID, exchange: str, kind: str, begun: DatabaseTime) -> bytes:
+        """Have a signing key made in the vault, and return the raw public key.
+
+        Raises Failure; after it the caller must end the offer, because the key may be there.
+        """
+        request = OfferKey(uuid7(), offer_id, exchange, kind, _deadline(begun))
+        reply: OfferReply = await self._bus.request(
+            subjects.OFFER, sign_request(request, self._key), OfferReply, STORE_SECONDS, UNANSWERED
+        )
+        if isinstance(reply, Refused):
+            raise in_time(reply).failure()
+        return reply.public_key
 
     async def destroy(self, credential_id: UUID) -> None:
         """Destroy a credential; raises Failure when its destruction is not certain."""
@@ -104,6 +130,16 @@ class Broker:
             raise VaultNotTrusted from None
         self._keys = reply
         return reply
+
+
+def _secret_of(kind: CredentialKind, fields: Fields) -> bytes | None:
+    """Return the bytes of the field that signs; None for a key that was born in the vault."""
+    signing = kind.signing_field
+    return None if signing is None else key_bytes(signing, fields[signing.key])
+
+
+def _deadline(begun: DatabaseTime | None) -> datetime:
+    return (begun or DatabaseTime.just(datetime.now(UTC))).after(STORE_SECONDS)
 
 
 def in_time(reply: Refused, exchange: str | None = None) -> Refused:

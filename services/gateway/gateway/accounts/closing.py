@@ -100,7 +100,7 @@ def _sum(of: AccountThen, close: Close) -> CloseSum | None:
 
 
 async def find_clock(pool: Pool, user_id: UUID) -> Clock:
-    """Return the clock of a user; one that does not run yet is that of UTC."""
+    """Return the clock of a user; one that does not run yet is in UTC."""
     async with pool.transaction() as connection:
         found = await closes.find_clock(connection, user_id)
         return found or _started(user_id, GREENWICH, await database_time(connection))

@@ -20,7 +20,7 @@ from gateway.limits import MAX_ACCOUNTS, Allowance
 from gateway.operators.venues import require_running
 from gateway.quotas import admit
 from gateway.rows.accounts import Account
-from gateway.store import accounts, audit, credentials, pauses, sub_accounts, users
+from gateway.store import accounts, audit, credentials, keys, offers, pauses, sub_accounts, users
 from gateway.store.accounts import Duplicate
 from gateway.store.audit import Action
 from gateway.store.pool import Connection
@@ -38,7 +38,7 @@ async def connect(intake: Intake, submission: Submission, name: str) -> Accepted
         async with intake.verified(submission) as (credential, verified):
             account = connected(uuid7(), submission, checked, credential.id, verified)
             async with intake.pool.transaction() as connection:
-                stored = await _insert(connection, account, credential.id, submission.advice)
+                stored = await _insert(connection, account, submission, credential.id, verified)
             credential.keep()
     return Accepted(stored, allowances)
 
@@ -53,7 +53,9 @@ async def _admitted(intake: Intake, submission: Submission) -> tuple[Allowance, 
     return allowances
 
 
-async def _insert(connection: Connection, account: Account, credential_id: UUID, advice: Advice) -> Account:
+async def _insert(
+    connection: Connection, account: Account, submission: Submission, credential_id: UUID, verified: Verified
+) -> Account:
     """Insert the account and make its credential live, or report the account that it duplicates."""
     if not await users.lock_user(connection, account.user_id):
         raise NotSignedIn
@@ -62,7 +64,8 @@ async def _insert(connection: Connection, account: Account, credential_id: UUID,
         stored = await accounts.insert_account(connection, account)
     except Duplicate:
         stored = await _taken_over(connection, account)
-    await set_live(connection, credential_id, advice)
+    await set_live(connection, credential_id, submission.advice)
+    await keep_key(connection, submission, credential_id, verified)
     await audit.record(
         connection, Action.ACCOUNT_CONNECTED, account.user_id, stored.id, credential_id=str(credential_id)
     )
@@ -90,8 +93,25 @@ async def _taken_over(connection: Connection, account: Account) -> Account:
 async def set_live(connection: Connection, credential_id: UUID, advice: Advice) -> None:
     """Make a pending credential live; raises TooSlow if it was doomed meanwhile."""
     if not await credentials.set_live(connection, credential_id):
-        action = advice.next_action(Code.EXCHANGE_TIMEOUT)
-        raise TooSlow(f"We could not verify the key in time. {action}")
+        raise _too_slow(advice)
+
+
+def _too_slow(advice: Advice) -> TooSlow:
+    return TooSlow(f"We could not verify the key in time. {advice.next_action(Code.EXCHANGE_TIMEOUT)}")
+
+
+async def keep_key(
+    connection: Connection, submission: Submission, credential_id: UUID, verified: Verified
+) -> None:
+    """Keep what is known of the key of a live credential, and give its account the offer of a born key.
+
+    Raises TooSlow if the claim of the offer has ended meanwhile.
+    """
+    offer = submission.offer
+    if offer is not None and not await offers.take(connection, offer.id, credential_id):
+        raise _too_slow(submission.advice)
+    fingerprint = None if offer is None else offer.fingerprint
+    await keys.insert(connection, credential_id, submission.kind.key, fingerprint, verified.key)
 
 
 async def _check_number(connection: Connection, user_id: UUID, happened: str) -> None:
@@ -116,8 +136,8 @@ def connected(
         exchange_uid=verified.exchange_uid,
         master_uid=verified.master_uid,
         permissions=verified.permissions,
-        ip_bound=bool(verified.bound_addresses),
-        api_key_hint=api_key_hint(submission.exchange, submission.fields),
+        ip_bound=bool(verified.bound_addresses) if verified.key.ip_bound is None else verified.key.ip_bound,
+        api_key_hint=api_key_hint(submission.kind, submission.fields),
         created_at=datetime.now(UTC),
         deleted_at=None,
         last_synced_at=None,

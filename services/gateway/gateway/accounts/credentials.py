@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
 from contracts.credentials import Fields, Keys, Verified
+from contracts.exchanges.keys import CredentialKind
 from contracts.exchanges.types import Exchange
 from contracts.faults import failure
 from contracts.wire.pinning import (
@@ -64,7 +65,7 @@ def check_read_only(exchange: Exchange, verified: Verified, advice: Advice | Non
         raise Faulted(failure(finding.code, finding.detail), advice, **rights)
 
 
-def api_key_hint(exchange: Exchange, fields: Fields) -> str:
+def api_key_hint(kind: CredentialKind, fields: Fields) -> str:
     """Return the last four characters of the first field that is not secret, fewer if it is short."""
-    text = next((fields[field.key].reveal() for field in exchange.typed[0].fields if not field.secret), "")
+    text = next((fields[field.key].reveal() for field in kind.fields if not field.secret), "")
     return text[-HINT_LENGTH:] if len(text) >= 4 * HINT_LENGTH else ""

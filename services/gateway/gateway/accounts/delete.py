@@ -19,6 +19,7 @@ from gateway.store import (
     deleted_users,
     logins,
     networks,
+    offers,
     outbox,
     pauses,
     prices,
@@ -135,6 +136,7 @@ class Deleting:
             await self._deleted(user_id, account.id)
         async with self._pool.transaction() as connection:
             await credentials.doom_pending_of(connection, user_id)
+            await offers.end_all_of(connection, user_id)
             await sessions.delete_all(connection, user_id)
             await networks.forget_all(connection, user_id)
             await prices.forget_manual(connection, user_id)

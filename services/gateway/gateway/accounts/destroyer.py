@@ -1,4 +1,4 @@
-"""Destroys doomed credentials in the vault, then deletes their rows."""
+"""Destroys doomed credentials and the keys of ended offers in the vault, then deletes their rows."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import structlog
 from contracts.faults import Failure
 from gateway.accounts.broker import Broker
 from gateway.outbox.wake import Wake
-from gateway.store import audit, credentials
+from gateway.store import audit, credentials, offers
 from gateway.store.audit import Action
 from gateway.store.background import repeat
 from gateway.store.credentials import Doomed
@@ -45,6 +45,7 @@ class Destroyer:
         """Destroy a few at once; returns how many were destroyed."""
         async with self._pool.transaction() as connection:
             await credentials.doom_abandoned(connection, self._credential_grace)
+            await offers.end_due(connection, AT_ONCE)
             doomed = await credentials.take_doomed(connection, AT_ONCE, PAUSE_SECONDS)
         return sum(await asyncio.gather(*map(self._destroy, doomed)))
 

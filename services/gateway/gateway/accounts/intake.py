@@ -17,12 +17,24 @@ from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pending import DOOM_SECONDS, Pending, Submission, pending
 from gateway.accounts.verify import Asked, verify
 from gateway.advice import Advice
-from gateway.errors import Faulted, VaultNotTrusted
+from gateway.errors import (
+    AccountExists,
+    DifferentAccount,
+    Faulted,
+    GatewayError,
+    TooManyAccounts,
+    VaultNotTrusted,
+)
 from gateway.limits import Allowance, Charge, Limits, client_network
 from gateway.places import Places
 from gateway.rows.accounts import Account
 from gateway.store import pauses
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
+
+OPEN_STILL = (
+    "Your key offer stays open until it expires: you may change the key at the exchange, and send the same "
+    "request again."
+)
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -113,7 +125,9 @@ class Intake:
         try:
             yield
         except Failure as failure:
-            raise Faulted(failure, await self.advice(submission)) from None
+            raise _open_still(Faulted(failure, await self.advice(submission)), submission) from None
+        except (Faulted, DifferentAccount, AccountExists, TooManyAccounts) as error:
+            raise _open_still(error, submission) from None
         except VaultNotTrusted as error:
             advice = await self.advice(submission)
             happened = became(advice.situation, advice.standing, stored=False)
@@ -122,11 +136,25 @@ class Intake:
     async def _store(self, credential: Pending, submission: Submission) -> None:
         credential.handed_over = True
         try:
-            await self._broker.store(credential.id, submission.exchange, submission.fields, credential.begun)
+            await self._broker.store(
+                credential.id,
+                submission.exchange,
+                submission.fields,
+                credential.begun,
+                kind=submission.kind,
+                offer=submission.offer.id if submission.offer else None,
+            )
         except PermanentError:
             credential.handed_over = False
             raise
         credential.handed_over = False
+
+
+def _open_still(error: GatewayError, submission: Submission) -> GatewayError:
+    """Return a refusal which says that the offer of the key, if it has one, is open still."""
+    if submission.offer is not None:
+        error.detail = f"{error.detail} {OPEN_STILL}"
+    return error
 
 
 async def as_it_stands(connection: Connection, advice: Advice, account_id: UUID) -> Advice:

@@ -7,12 +7,13 @@ from contracts.exchanges import EXCHANGES
 from gateway.errors import NotFound, OfMaster
 from gateway.portfolio.uncovered import NotCovered, not_covered
 from gateway.rows.accounts import Account
-from gateway.rows.balances import Held
+from gateway.rows.balances import Held, StoredWallet
 from gateway.rows.drift import Drift, StoredPositions
+from gateway.rows.offers import Key
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.schedules import Schedule
 from gateway.rows.sub_accounts import Relations
-from gateway.store import accounts, balances, drift, pauses, schedules, sub_accounts, uncovered
+from gateway.store import accounts, balances, drift, keys, pauses, schedules, sub_accounts, uncovered
 from gateway.store.pool import Connection, Pool
 
 
@@ -50,6 +51,11 @@ async def find_relations(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, 
     return await pool.single(lambda connection: sub_accounts.find_relations(connection, account_ids))
 
 
+async def find_keys(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
+    """Find what is known of the keys of accounts."""
+    return await pool.single(lambda connection: keys.find(connection, account_ids))
+
+
 async def require_own_key(pool: Pool, account_id: UUID) -> None:
     """Raise OfMaster for an account that the key of its master reads."""
     relations = (await find_relations(pool, [account_id])).get(account_id)
@@ -67,11 +73,12 @@ async def find_held(pool: Pool, user_id: UUID, account_id: UUID) -> Held:
 
 async def find_positions(
     pool: Pool, user_id: UUID, account_id: UUID
-) -> tuple[Account, list[StoredPositions]]:
-    """Find an account of a user with the open positions of its wallets; raises NotFound."""
+) -> tuple[Account, list[StoredPositions], list[StoredWallet]]:
+    """Find an account of a user with the open positions of its wallets, and these; raises NotFound."""
     async with pool.transaction(snapshot=True) as connection:
         account = await owned(connection, user_id, account_id)
-        return account, await drift.list_positions(connection, account_id)
+        positions = await drift.list_positions(connection, account_id)
+        return account, positions, await balances.list_wallets(connection, account_id)
 
 
 async def list_drift(

@@ -15,6 +15,7 @@ from gateway.rows.pauses import Begun, Ended, Key, Pause
 from gateway.rows.syncs import Queued
 from gateway.store import accounts, audit, outbox, pauses, sub_accounts
 from gateway.store.audit import Action
+from gateway.store.lately import forget_refusals
 from gateway.store.pool import Connection, database_time
 from gateway.syncs.messages import account_paused, account_resumed
 
@@ -102,6 +103,7 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
     """End the pause of a locked account, if it has one, and publish an event."""
     pause = await pauses.end(connection, account.id)
     if pause is not None:
+        await forget_refusals(connection, account)
         for account_id in (account.id, *await _children(connection, account.id)):
             await accounts.forget_error(connection, account_id)
         ended = Ended(account.id, account.user_id, account.exchange, pause.paused_at, account.deleted_at)
@@ -110,7 +112,7 @@ async def resume(connection: Connection, account: Account) -> Pause | None:
 
 
 async def tell_resumed(connection: Connection, ended: Ended) -> None:
-    """Publish and audit the end of a pause, which ends those of sub-accounts."""
+    """Publish and audit the end of a pause, which also ends the pauses of sub-accounts."""
     now = await database_time(connection)
     for account_id in (ended.account_id, *await _children(connection, ended.account_id)):
         event = account_resumed(account_id, ended.user_id, ended.exchange, ended.paused_at, now)

@@ -9,12 +9,15 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from contracts.credentials import Fields
+from contracts.exchanges.keys import CredentialKind
 from contracts.exchanges.types import Exchange
 from contracts.faults import Failure
+from gateway.accounts.claims import claim
 from gateway.accounts.destroyer import Destroyer
 from gateway.advice import Advice
 from gateway.errors import GatewayError
-from gateway.store import audit, credentials
+from gateway.rows.offers import Offer
+from gateway.store import audit, credentials, offers
 from gateway.store.audit import Action
 from gateway.store.clock import DatabaseTime
 from gateway.store.pool import DatabaseUnavailable, Pool
@@ -27,7 +30,8 @@ log = structlog.get_logger()
 class Submission(msgspec.Struct, frozen=True):
     """A credential as a user submits it, its origin, and the advice about faults.
 
-    `account_id` is the account whose key is replaced; None if an account is connected.
+    `account_id` is the account whose key is replaced; None if an account is connected. A credential of a born
+    kind has the `offer` whose key signs for it.
     """
 
     user_id: UUID
@@ -37,6 +41,13 @@ class Submission(msgspec.Struct, frozen=True):
     address: str | None
     advice: Advice
     account_id: UUID | None = None
+    offer: Offer | None = None
+    kind_key: str = ""
+
+    @property
+    def kind(self) -> CredentialKind:
+        """Return the kind of the key."""
+        return self.exchange.kind(self.kind_key) or self.exchange.typed[0]
 
 
 class Pending:
@@ -75,6 +86,8 @@ async def pending(pool: Pool, destroyer: Destroyer, submission: Submission) -> A
 async def _announced(pool: Pool, submission: Submission) -> Pending:
     credential_id = uuid7()
     async with pool.transaction() as connection:
+        if submission.offer is not None:
+            await claim(connection, submission.user_id, submission.offer.id, credential_id)
         begun = await credentials.insert_pending(
             connection, credential_id, submission.user_id, submission.exchange.key
         )
@@ -101,6 +114,8 @@ async def _doom(pool: Pool, credential: Pending, submission: Submission) -> None
                 await credentials.doom_uncertain(connection, credential.id)
             else:
                 await credentials.doom(connection, credential.id, "pending")
+            if submission.offer is not None:
+                await offers.release(connection, credential.id)
             await audit.record(
                 connection,
                 Action.CREDENTIAL_REFUSED,

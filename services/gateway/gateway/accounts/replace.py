@@ -5,7 +5,7 @@ from uuid import UUID
 from contracts.credentials import Verified
 from contracts.faults import FAULTS, Code
 from contracts.remedies import ROUTES, Situation
-from gateway.accounts.connect import connected, set_live
+from gateway.accounts.connect import connected, keep_key, set_live
 from gateway.accounts.intake import Accepted, Intake, as_it_stands
 from gateway.accounts.pause import resume
 from gateway.accounts.pending import Submission
@@ -47,6 +47,7 @@ async def _swap(
         fault = FAULTS[Code.ACCOUNT_DELETED]
         raise NotFound(f"{fault.words} {fault.next_action(Situation.REPLACE)}")
     await set_live(connection, credential_id, await as_it_stands(connection, submission.advice, account.id))
+    await keep_key(connection, submission, credential_id, verified)
     replaced = connected(account.id, submission, current.name, credential_id, verified)
     stored = await accounts.replace_credential(connection, replaced)
     await _let_go(connection, current, current.credential_id)

@@ -16,6 +16,7 @@ from gateway.http.sub_account_views import MasterView, SubAccountsView, master_v
 from gateway.http.uncovered_views import UncoveredView, uncovered_view
 from gateway.portfolio.uncovered import NotCovered
 from gateway.rows.accounts import Account
+from gateway.rows.offers import Key
 from gateway.rows.pauses import Pause, Stand
 from gateway.rows.restores import Restore
 from gateway.rows.schedules import Schedule
@@ -35,6 +36,22 @@ class PausedView(msgspec.Struct, frozen=True):
     next_action: str
 
 
+class KeyView(msgspec.Struct, frozen=True):
+    """The key of an account: its kind, and what the exchange told of it; null is not told.
+
+    `fingerprint` is the SHA-256 of the public key if the key was born in our vault. `warnings` name what the
+    exchange shows on this key though it may only read.
+    """
+
+    kind: str
+    born: bool
+    fingerprint: str | None
+    created_at: datetime | None
+    expires_at: datetime | None
+    ip_bound: bool
+    warnings: tuple[str, ...]
+
+
 class AccountView(msgspec.Struct, frozen=True):
     """A connected account; while `paused` is not null, its key is not used.
 
@@ -42,7 +59,7 @@ class AccountView(msgspec.Struct, frozen=True):
     database was restored from a backup, until a sync completes: later changes of the account may be lost.
     `uncovered` lists all that exists in the account and that no total contains.
     `sub_accounts` is null unless the account lists its sub-accounts. `sub_account_of` is set for an account
-    that the key of another one, its master, reads.
+    that the key of another one, its master, reads; its `key` is null.
     """
 
     id: UUID
@@ -66,6 +83,7 @@ class AccountView(msgspec.Struct, frozen=True):
     uncovered: tuple[UncoveredView, ...] = ()
     sub_account_of: MasterView | None = None
     sub_accounts: SubAccountsView | None = None
+    key: KeyView | None = None
 
 
 def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
@@ -81,6 +99,27 @@ def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
     )
 
 
+def key_view(account: Account, key: Key | None) -> KeyView:
+    """Return the view of an account's key; without a stored kind it is of the first typed one."""
+    exchange = EXCHANGES[account.exchange]
+    kind = exchange.kind(key.kind if key else "") or exchange.typed[0]
+    warned = exchange.warned_permissions
+    return KeyView(
+        kind=kind.key,
+        born=kind.born,
+        fingerprint=key.fingerprint if key else None,
+        created_at=key.created_at if key else None,
+        expires_at=key.expires_at if key else None,
+        ip_bound=_ip_bound(account, key),
+        warnings=tuple(f"{each}: {warned[each]}" for each in account.permissions if each in warned),
+    )
+
+
+def _ip_bound(account: Account, key: Key | None) -> bool:
+    """Return whether the key is bound to addresses: as the last sync was told, else as it was connected."""
+    return account.ip_bound if key is None or key.ip_bound is None else key.ip_bound
+
+
 def account_view(  # noqa: PLR0913 - the parts of one view
     account: Account,
     egress: tuple[str, ...],
@@ -91,6 +130,7 @@ def account_view(  # noqa: PLR0913 - the parts of one view
     schedule: Schedule | None = None,
     beside: Sequence[NotCovered] = (),
     relations: Relations | None = None,
+    key: Key | None = None,
 ) -> AccountView:
     """Return the view of an account."""
     advice = Advice(Situation.SYNC, EXCHANGES[account.exchange], account.region, egress)
@@ -104,7 +144,7 @@ def account_view(  # noqa: PLR0913 - the parts of one view
         exchange_uid=account.exchange_uid,
         account_type="master" if account.exchange_uid == account.master_uid else "sub_account",
         permissions=tuple(account.permissions),
-        ip_bound=account.ip_bound,
+        ip_bound=_ip_bound(account, key),
         api_key_hint=account.api_key_hint,
         created_at=account.created_at,
         last_synced_at=account.last_synced_at,
@@ -118,4 +158,5 @@ def account_view(  # noqa: PLR0913 - the parts of one view
         uncovered=tuple(uncovered_view(account.id, each) for each in beside),
         sub_account_of=master_view(relations.child),
         sub_accounts=sub_accounts_view(relations.listing, account.exchange),
+        key=key_view(account, key) if relations.child is None and account.credential_id else None,
     )

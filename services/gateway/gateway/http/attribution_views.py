@@ -1,4 +1,4 @@
-"""What moved the worth of accounts, in API responses; amounts and values are decimal strings."""
+"""The change of a worth split by cause, in API responses; amounts and values are decimal strings."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,10 +13,10 @@ from gateway.portfolio.attribution import AssetMove, Attribution, End, Mover
 class ChangePartView(msgspec.Struct, frozen=True):
     """The part of a change that has one cause; a later version may send other causes.
 
-    `price`: what was held at both times moved with its price. `quantity`: what came, by the price at the
-    later time, and what went, by that at the earlier one. `coverage`: a wallet or an account was known at one
-    of the times only. `unpriced`: the asset had a price at one of the times only. `mapping`: equal names
-    of two exchanges were joined or split, and another price counts since then.
+    `price`: the price of a quantity held at both times changed. `quantity`: an increase counts at the later
+    price, a decrease at the earlier price. `coverage`: a wallet or an account was known at one of the times
+    only. `unpriced`: the asset had a price at one of the times only. `mapping`: equal names of two exchanges
+    were joined or split, and another price counts since then.
     """
 
     cause: str
@@ -41,7 +41,7 @@ class AssetMoveView(msgspec.Struct, frozen=True):
 
 
 class ChangesSummary(msgspec.Struct, frozen=True):
-    """What moved the worth from the time of `before` to that of `after`, in USD.
+    """The change of the worth from the time of `before` to the time of `after`, in USD, split by cause.
 
     The parts add up exactly to the change, which is the difference of both totals; it is null, and there are
     no parts, where one of the totals is unknown. A cause without an effect is left out.
@@ -55,7 +55,7 @@ class ChangesSummary(msgspec.Struct, frozen=True):
 
 
 def changes_summary(of: Attribution) -> ChangesSummary:
-    """Return what moved a worth."""
+    """Return the view of the change of a worth."""
     return ChangesSummary(
         point_view(of.before),
         point_view(of.after),

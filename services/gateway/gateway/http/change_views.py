@@ -35,7 +35,7 @@ class WalletChangeView(msgspec.Struct, frozen=True):
 
 
 class ChangeView(msgspec.Struct, frozen=True):
-    """What changed in an account at `at`; it was as before at `unchanged_until` for the last time.
+    """The changes of an account at `at`; a sync confirmed the earlier state last at `unchanged_until`.
 
     Between both times the change happened; after two days all changes of an hour are one. Without a change
     of assets or wallets the account was not read for so long that a gap lies between them, or the changes of

@@ -25,8 +25,9 @@ class PointView(msgspec.Struct, frozen=True):
 
     `state` is `fresh` if every account was read around that time, whole, and every asset had a price;
     `stale` if it is carried on from an earlier time or lacks something; `unknown` if nothing is known.
-    `reasons` say why. `as_of` is the time of the oldest balance, `prices_at` that of the oldest price:
-    neither is later than `time`. `total` is in the currency of the response, by the last fixing before.
+    `reasons` say why. `as_of` is the time of the oldest balance, `prices_at` the time of the oldest
+    price: neither is later than `time`. `total` is in the currency of the response, by the last
+    fixing before.
     """
 
     time: datetime

@@ -10,8 +10,10 @@ import msgspec
 from contracts.exchanges.types import Exchange
 from contracts.faults import Code, CodeText
 from contracts.positions import Position
+from contracts.syncs import LEFT_OUT_CODES
 from contracts.values import AmountText, amount_text
 from gateway.portfolio.holdings import WalletState
+from gateway.rows.balances import StoredWallet
 from gateway.rows.drift import Drift, StoredPositions
 
 # With these codes the newest positions are stored, and not all of them.
@@ -43,7 +45,7 @@ class PositionView(msgspec.Struct, frozen=True):
 class WalletPositionsView(msgspec.Struct, frozen=True):
     """The open positions of a wallet at `as_of`; `positions` is null if they were never read.
 
-    `error_code` says why the last read failed, or did not give all of them.
+    `error_code` says why the last read failed, did not give all of them, or was left out.
     """
 
     wallet: str
@@ -80,13 +82,19 @@ class DriftPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def positions_view(account_id: UUID, exchange: Exchange, stored: Sequence[StoredPositions]) -> PositionsView:
-    """Return the view of the positions of every wallet that can have some."""
-    kept = {each.wallet: each for each in stored}
-    wallets = tuple(
-        _wallet(kept.get(wallet) or StoredPositions(wallet, 0)) for wallet in exchange.position_wallets
+def positions_view(
+    account_id: UUID,
+    exchange: Exchange,
+    stored: Sequence[StoredPositions],
+    wallets: Sequence[StoredWallet] = (),
+) -> PositionsView:
+    """Return the view of the positions of every wallet that can have some; `wallets` are those stored."""
+    kept, left_out = {each.wallet: each for each in stored}, {each.wallet: each for each in wallets}
+    views = (
+        _wallet(kept.get(wallet) or StoredPositions(wallet, 0), left_out.get(wallet))
+        for wallet in exchange.position_wallets
     )
-    return PositionsView(account_id, wallets)
+    return PositionsView(account_id, tuple(views))
 
 
 def drift_page(listed: Sequence[Drift], *, more: bool) -> DriftPage:
@@ -98,11 +106,16 @@ def drift_page(listed: Sequence[Drift], *, more: bool) -> DriftPage:
     return DriftPage(items, str(listed[-1].sync_number) if more else None)
 
 
-def _wallet(stored: StoredPositions) -> WalletPositionsView:
+def _wallet(stored: StoredPositions, wallet: StoredWallet | None) -> WalletPositionsView:
     positions = stored.positions
+    if wallet is not None and wallet.error_code in LEFT_OUT_CODES:
+        state = WalletState.NOT_COVERED if positions is None else WalletState.STALE
+        stored = msgspec.structs.replace(stored, error_code=wallet.error_code)
+    else:
+        state = _state(stored)
     return WalletPositionsView(
         wallet=stored.wallet,
-        state=_state(stored),
+        state=state,
         as_of=stored.as_of,
         error_code=stored.error_code,
         positions=None if positions is None else tuple(map(_position, positions)),

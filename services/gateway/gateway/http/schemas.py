@@ -11,7 +11,7 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from contracts.exchanges import EXCHANGES
-from contracts.exchanges.keys import CredentialField
+from contracts.exchanges.keys import CredentialField, CredentialKind
 from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
@@ -97,12 +97,14 @@ def _credential(field: CredentialField) -> Schema:
     )
 
 
-def _credentials(exchange: Exchange) -> Schema:
+def _credentials(exchange: Exchange, kind: CredentialKind) -> Schema:
+    title = f"{exchange.name} credentials"
     return Schema(
-        title=f"{exchange.name} credentials",
+        title=title if len(exchange.credential_kinds) == 1 else f"{title}: {kind.name}",
+        description="\n".join(kind.steps) or None,
         type=OpenAPIType.OBJECT,
-        properties={field.key: _credential(field) for field in exchange.typed[0].fields},
-        required=[field.key for field in exchange.typed[0].fields],
+        properties={field.key: _credential(field) for field in kind.fields},
+        required=[field.key for field in kind.fields],
         additional_properties=False,
     )
 
@@ -111,7 +113,11 @@ def _credentials(exchange: Exchange) -> Schema:
 CREDENTIALS = Parameter(
     description="The fields of a read-only API key, as GET /api/v1/exchanges names them for the exchange.",
     schema_extra={
-        "any_of": [_credentials(exchange) for exchange in EXCHANGES.values()],
+        "any_of": [
+            _credentials(exchange, kind)
+            for exchange in EXCHANGES.values()
+            for kind in exchange.credential_kinds
+        ],
         "additional_properties": None,
     },
 )

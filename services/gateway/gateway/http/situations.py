@@ -25,6 +25,8 @@ class Doing(StrEnum):
     SYNC = "sync"
     SET_PRICE = "set price"
     DELETE_PRICE = "delete price"
+    OFFER_KEY = "offer key"
+    END_OFFER = "end offer"
     JOIN_ASSETS = "join assets"
     SPLIT_ASSETS = "split assets"
 
@@ -84,6 +86,14 @@ UNSURE: dict[Situation | Doing, str] = {
     Doing.DELETE_PRICE: (
         "Your price may be deleted or not. GET the price in a moment: while `method` is manual, it is there. "
         "Send the request again then."
+    ),
+    Doing.OFFER_KEY: (
+        "An offer may be made or not. GET /key-offers in a moment: if a new one is there, use it, or give it "
+        "up with DELETE /key-offers/{id}. If not, send the request again."
+    ),
+    Doing.END_OFFER: (
+        "The offer may be given up or not. GET /key-offers in a moment: if it is still there, send the "
+        "request again."
     ),
     Doing.JOIN_ASSETS: (
         "The names may be joined or not. GET the same address in a moment: `joined` says so. Send the "

@@ -30,7 +30,7 @@ NOT_YET = "The next sync of this account lists its sub-accounts."
 class MasterView(msgspec.Struct, frozen=True):
     """The master account whose key reads this sub-account, and its name and uid at the exchange.
 
-    `gone_since` is set while the exchange does not list it for that key: its numbers are those of before.
+    `gone_since` is set while the exchange does not list it for that key; its numbers are from before then.
     """
 
     account_id: UUID
@@ -49,10 +49,10 @@ class LeftOutView(msgspec.Struct, frozen=True):
 
 
 class SubAccountsView(msgspec.Struct, frozen=True):
-    """The last list of sub-accounts: when it was read, null before the first one, and what it lacks.
+    """The last list of sub-accounts: when it was read, null before the first one, and whether it is whole.
 
-    `error_code` is why the newest list was not read; then the rest is of the list before. With `whole`, there
-    are no sub-accounts but those of `left_out` and the accounts whose `sub_account_of` names this one.
+    `error_code` says why the newest list was not read; the rest is then of the list before. With `whole`,
+    `left_out` and the accounts whose `sub_account_of` names this one are all sub-accounts.
     """
 
     listed_at: datetime | None
@@ -81,7 +81,7 @@ def sub_accounts_view(listing: ListState | None, exchange: str) -> SubAccountsVi
 
 
 def _words(listing: ListState) -> str | None:
-    """Return what the list lacks, in words; None if it lacks nothing."""
+    """Return the texts of the reasons why the list is not whole; None if it is."""
     said = [
         fault_of(listing.error_code).words if listing.error_code else "",
         NOT_YET if listing.listed_at is None else "",

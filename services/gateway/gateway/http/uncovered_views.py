@@ -1,4 +1,7 @@
-"""What no total contains, in API responses; amounts are decimal strings, times are UTC."""
+"""Wallets, products and sub-accounts that no total contains, in API responses.
+
+Amounts are decimal strings, times are UTC.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,10 +22,10 @@ class AssetAmountView(msgspec.Struct, frozen=True):
 
 
 class UncoveredView(msgspec.Struct, frozen=True):
-    """A wallet, product or sub-account that exists and that no sync reads: it is in no total.
+    """A wallet, product or sub-account that exists and that no total contains.
 
     `worth_usd` is null if it is unknown, never zero; the debts are subtracted. `code` is the reason, which
-    `reason` explains, and `next_action` says what to do. `wallet` is set for a wallet of the exchange, or a
+    `reason` explains, and `next_action` is the next step. `wallet` is set for a wallet of the exchange, or a
     part of one. `as_of` is when it was found, null if it was never read. `holds` and `owes` are null if they
     are unknown. A later version may send other codes.
     """
@@ -40,7 +43,7 @@ class UncoveredView(msgspec.Struct, frozen=True):
 
 
 def uncovered_view(account_id: UUID, of: NotCovered) -> UncoveredView:
-    """Return the view of something that no total contains."""
+    """Return the view of an entry that no total contains."""
     return UncoveredView(**uncovered_fields(account_id, of))  # type: ignore[arg-type] # its fields
 
 

@@ -9,10 +9,10 @@ import msgspec
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Wallet
-from contracts.faults import CodeText, EndpointName, ExchangeCode
+from contracts.faults import CodeText, EndpointName, ExchangeCode, fault_of
 from contracts.syncs import TotalCheck
 from contracts.values import AmountText, Balance, amount_text
-from gateway.portfolio.holdings import WalletState, wallet_state
+from gateway.portfolio.holdings import NOT_COVERED_CODES, WalletState, wallet_state
 from gateway.rows.balances import Detail, Held, StoredBalance, StoredWallet
 from gateway.rows.restores import Restore
 
@@ -21,7 +21,7 @@ class AmountView(msgspec.Struct, frozen=True):
     """One asset; an amount that the exchange did not report is null, never zero.
 
     `in_bots` is the part of `total` that trading bots of the exchange hold. `interest` accrued on the debt:
-    OKX does not document whether `borrowed` contains it, so do not add them.
+    OKX does not document whether `borrowed` contains it, and that of Binance does, so do not add them.
     `stale_as_of` is when the amount was read, if the newest list could not supply it.
     """
 
@@ -57,6 +57,8 @@ class WalletView(msgspec.Struct, frozen=True):
     total of the exchange's response minus the sum of the list: negative if the list has too much.
     `reported_at` is set only if the exchange's data are more than a day older than `as_of`. `restored_at` is
     when the database was restored from a backup, if it was not read since: a newer list may be lost.
+    `next_action` says what to do about a wallet that syncs leave out, for the reason `error_code`; null for
+    others, whose fault the account tells.
     """
 
     wallet: str
@@ -75,6 +77,7 @@ class WalletView(msgspec.Struct, frozen=True):
     exchange_code: ExchangeCode | None = None
     endpoint: EndpointName | None = None
     restored_at: datetime | None = None
+    next_action: str | None = None
 
 
 class BalancesView(msgspec.Struct, frozen=True):
@@ -115,8 +118,13 @@ def _wallet(
         balances=None if wallet.as_of is None else tuple(map(_amounts, inside)),
         unconfirmed=_unconfirmed(known),
         restored_at=restored.older(wallet.as_of) if restored else None,
+        next_action=_step(wallet.error_code),
         **known.shared(),
     )
+
+
+def _step(code: CodeText | None) -> str | None:
+    return fault_of(code).step if code in NOT_COVERED_CODES else None
 
 
 def _unconfirmed(known: Detail) -> UnconfirmedView | None:

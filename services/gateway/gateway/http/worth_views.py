@@ -52,6 +52,7 @@ WORDS: Mapping[str, str] = {
     DoubtCode.RATE_UNKNOWN: "We have not read the rates of currencies yet. The values in USD are known.",
     DoubtCode.RATE_OLD: "The last fixing of this currency is more than a week old.",
 }
+NOTHING_READ = "We have never read a wallet of this account. Its contents are unknown and in no total."
 SHARE = Decimal("0.0001")
 
 
@@ -165,9 +166,9 @@ class PortfolioView(WorthView, frozen=True):
     """The worth of all accounts of a user, by asset, account and wallet, as of now.
 
     `reasons` say why the verdict is not `complete`. `balances_as_of` is the time of the oldest amount, and
-    `prices_at` that of the oldest price that is not your own. `disputed` names assets whose last trade and
-    index differ, `manual` those whose price you set. `uncovered` lists all that exists and that no total
-    contains.
+    `prices_at` the time of the oldest price that is not your own. `disputed` names assets whose last trade
+    and index differ, `manual` the assets whose price you set. `uncovered` lists the wallets, products and
+    sub-accounts that no total contains.
     `rate` is null for USD. A currency whose rate is not known yet has null values, and those in USD.
     """
 
@@ -318,6 +319,8 @@ def _uncovered(of: Valuation, texts: Texts) -> Iterator[UncoveredWorthView]:
 
 def _reason(of: Doubt, prices: Mapping[str, Shown]) -> ReasonView:
     words = WORDS.get(of.code) if of.asset is None else prices[of.asset].words
+    if of.code == DoubtCode.NEVER_READ and of.wallet is None:
+        words = NOTHING_READ
     return ReasonView(of.code, words, of.account_id, of.wallet, of.asset)
 
 

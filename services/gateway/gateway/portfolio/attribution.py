@@ -1,4 +1,4 @@
-"""What moved the worth of accounts between two times, split exactly by cause. Pure."""
+"""The change of the worth of accounts between two times, split exactly by cause. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,11 +22,10 @@ Spot = tuple[UUID, str]
 class Mover(StrEnum):
     """Why a worth moved.
 
-    What was held at both times moved with its `price`. What came, by the price at the later time, and what
-    went, by that at the earlier one, is of `quantity`. What a wallet holds that was known at one of the times
-    only is of `coverage`, and what an asset was worth that had a price at one of them only is of `unpriced`.
-    Where a name of two exchanges was joined or split in between, another price counts since then: what would
-    be of `price` is of `mapping`.
+    `price`: the price of a quantity held at both times changed. `quantity`: an increase counts at the later
+    price, a decrease at the earlier price. `coverage`: the contents of a wallet that was known at one of the
+    times only. `unpriced`: the worth of an asset that had a price at one of the times only.
+    `mapping`: equal names of two exchanges were joined or split, and another price counts since then.
     """
 
     QUANTITY = "quantity"
@@ -53,7 +52,7 @@ class End(msgspec.Struct, frozen=True):
 class AssetMove(msgspec.Struct, frozen=True):
     """An asset at both times, and the parts of the change of its value.
 
-    An end is None where no wallet was known of those that hold the asset at either time.
+    An end is None if none of the wallets that hold the asset at either time was known at that end.
     """
 
     asset: str
@@ -73,7 +72,7 @@ class Attribution(msgspec.Struct, frozen=True):
 
 
 class _Side(msgspec.Struct, frozen=True):
-    """The wallets that were known at a time, and what they held, of all assets or one."""
+    """The wallets that were known at a time, and their values, of all assets or one."""
 
     spots: frozenset[Spot]
     rows: Sequence[tuple[Spot, Valued]]
@@ -84,7 +83,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 
 def attribution(before: Then, after: Then, remapped: Collection[str] = ()) -> Attribution:
-    """Return what moved the worth from a time to a later one; `remapped` were joined or split in between."""
+    """Return the change of the worth between two times by cause; `remapped` were joined or split since."""
     old, new = _side(before), _side(after)
     assets = sorted({part.asset for _, part in (*old.rows, *new.rows)})
     olds, news = _by_asset(old), _by_asset(new)
@@ -131,7 +130,7 @@ def _side(then: Then) -> _Side:
 
 
 def _by_asset(side: _Side) -> dict[str, _Side]:
-    """Return what a time knew of each asset that was held."""
+    """Return the values of one time by asset."""
     rows: dict[str, list[tuple[Spot, Valued]]] = {}
     for spot, part in side.rows:
         rows.setdefault(part.asset, []).append((spot, part))
@@ -159,7 +158,7 @@ def _parts(old: End, new: End) -> dict[Mover, Decimal]:
 
 
 def _of_quantity(old: End, new: End, whole: Decimal) -> Decimal:
-    """Return what came or went: all of it where nothing was held at both times."""
+    """Return the value of an increase or decrease; the whole change if nothing was held at both times."""
     if old.quantity == new.quantity:
         return ZERO
     came = abs(new.quantity) > abs(old.quantity)
@@ -184,7 +183,7 @@ def _end(parts: Sequence[Valued]) -> End:
 
 
 def _is_told(of: AssetMove) -> bool:
-    """Return whether an asset is named though its value did not move: it did, or had no price."""
+    """Return whether to name an asset whose value did not change: its quantity did, or it had no price."""
     quantities = {None if end is None else end.quantity for end in (of.before, of.after)}
     return len(quantities) > 1 or any(end is not None and end.lacks_price for end in (of.before, of.after))
 

@@ -11,16 +11,19 @@ import msgspec
 
 from contracts.exchanges.types import Exchange
 from contracts.faults import Code
-from contracts.syncs import TotalCheck
+from contracts.syncs import LEFT_OUT_CODES, TotalCheck
 from gateway.rows.balances import StoredBalance, StoredWallet
 
 EXACT = Context(prec=200)
+# With one of these, a wallet without a list is not missing: its reason is known, and no sync is to read it.
+NOT_COVERED_CODES = LEFT_OUT_CODES | {Code.NEEDS_OWN_KEY}
 
 
 class WalletState(StrEnum):
     """The state of a stored wallet: `stale` if the last read failed, `never_read` if no read succeeded yet.
 
-    An `incomplete` wallet shows its newest list, which lacks rows or assets.
+    An `incomplete` wallet shows its newest list, which lacks rows or assets. One that is `not_covered` is in
+    no total.
     """
 
     FRESH = "fresh"
@@ -78,7 +81,7 @@ def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[
     }
     times = [wallet.as_of for wallet in stored if wallet.as_of is not None]
     times += [balance.stale_as_of for balance in listed if balance.stale_as_of is not None]
-    never_read = set(states.values()) == {WalletState.NEVER_READ}
+    never_read = set(states.values()) <= {WalletState.NEVER_READ}
     return Holdings(
         states=states,
         total_checks={wallet: kept[wallet].total_check if wallet in kept else None for wallet in states},
@@ -88,8 +91,11 @@ def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[
 
 
 def wallet_state(wallet: StoredWallet | None) -> WalletState:
-    """Return the state of a covered wallet; one that the key does not reach is not covered."""
-    if wallet is not None and wallet.as_of is None and wallet.error_code == Code.NEEDS_OWN_KEY:
+    """Return the state of a covered wallet; one that the key does not reach is not covered.
+
+    What was read before stays, and is stale.
+    """
+    if wallet is not None and wallet.as_of is None and wallet.error_code in NOT_COVERED_CODES:
         return WalletState.NOT_COVERED
     if wallet is None or wallet.as_of is None:
         return WalletState.NEVER_READ

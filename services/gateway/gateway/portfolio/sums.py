@@ -1,4 +1,4 @@
-"""Days of accounts by the sums of their closes, which say what their contents say. Pure."""
+"""Days of accounts by the sums of their closes, equal to the sums of their contents. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

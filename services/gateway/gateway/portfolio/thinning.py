@@ -1,4 +1,4 @@
-"""Which snapshots are kept after some days: the last one of each hour. Pure."""
+"""Thinning of old snapshots to the last one of each hour. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from gateway.portfolio.snapshots import INSTANT
 
 
 class Thinned(msgspec.Struct, frozen=True):
-    """When the snapshots began that go, and, for one before such, since when it no longer holds."""
+    """The beginnings of the snapshots to delete; `changed` marks the one before with its end."""
 
     gone: tuple[datetime, ...]
     changed: Mapping[datetime, datetime]
@@ -24,10 +24,10 @@ def next_hour(time: datetime) -> datetime:
 
 
 def thinned(times: Sequence[datetime], first: datetime, last: datetime) -> Thinned:
-    """Return which snapshots of an account go, of those that began after `first` until `last`, full hours.
+    """Return the snapshots of an account to delete that began after `first` until `last`, full hours.
 
-    `times` are the beginnings of all snapshots in between, and of those around them. A snapshot goes if the
-    next one begins by the following full hour, so no full hour is without the one that held then. The
+    `times` are the beginnings of all snapshots in between, and of the ones around them. A snapshot goes if
+    the next one begins by the following full hour, so no full hour is without the one that held then. The
     first of all stays: without it, nothing would be known until the next one.
     """
     gone = {
@@ -40,7 +40,7 @@ def thinned(times: Sequence[datetime], first: datetime, last: datetime) -> Thinn
 
 
 def stretch(until: datetime, settled: datetime) -> tuple[datetime, datetime]:
-    """Return from when to when the snapshots of an account are thinned next: a day at most.
+    """Return the beginning and end of the next times of an account to thin: a day at most.
 
     `until` is the end of the stretch before, `settled` the time from which all snapshots are still needed.
     """

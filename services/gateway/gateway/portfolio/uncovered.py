@@ -1,13 +1,14 @@
 """Wallets, products and sub-accounts that exist and that no sync reads: beside every total. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from contracts.exchanges.types import Exchange
-from contracts.faults import fault_of
+from contracts.exchanges.types import Exchange, Wallet
+from contracts.faults import Code, fault_of
+from contracts.syncs import NOTHING_USD
 from contracts.uncovered import AssetAmount, Reason, Uncovered, UncoveredEntry, told
 from gateway.portfolio.holdings import WalletState, wallet_state
 from gateway.rows.balances import StoredWallet
@@ -15,11 +16,11 @@ from gateway.rows.sub_accounts import OWN_KEY, ListState
 from gateway.rows.uncovered import StoredPart
 from gateway.syncs.bounds import LEEWAY
 
-MORE_SUB_ACCOUNTS = "Sub-accounts beyond those that we could read"
+MORE_SUB_ACCOUNTS = "Further sub-accounts that we could not read"
 
 
 class NotCovered(msgspec.Struct, frozen=True):
-    """Something that no total contains, its worth in USD, None if unknown, and what to do about it.
+    """An entry that no total contains, its worth in USD, None if unknown, its reason and the next step.
 
     `wallet` is set for a wallet of the exchange, or a part of it. `as_of` is None if it was never read.
     """
@@ -40,7 +41,7 @@ def found_parts(
 ) -> tuple[StoredPart, ...]:
     """Return the parts of an outcome to store; `life` is when its sync was requested, and now.
 
-    A part that was looked at outside the sync's life, or that stands twice, is left out: it stays as it was.
+    Leaves out a part that was read outside the sync's life or that is named twice: its stored entries stay.
     """
     since, now = life
     found: dict[str, StoredPart] = {}
@@ -60,16 +61,21 @@ def not_covered(
     parts: Iterable[StoredPart],
     listing: ListState | None = None,
 ) -> tuple[NotCovered, ...]:
-    """Return all that exists and that the totals of an account do not contain.
+    """Return the wallets, products and sub-accounts that the totals of an account do not contain.
 
     `listing` has the sub-accounts of a master, as its key listed them.
     """
-    of_account = (*_of_catalogue(exchange, wallets), *_of_wallets(exchange, wallets), *_of_parts(parts))
+    found = [_placed(exchange, each) for each in _of_parts(parts)]
+    of_account = (
+        *_of_catalogue(exchange, wallets, {each.wallet: each for each in found if each.wallet}),
+        *_of_wallets(exchange, wallets),
+        *(each for each in found if each.wallet is None),
+    )
     return (*of_account, *(_of_listing(listing) if listing else ()))
 
 
 def _of_listing(listing: ListState) -> Iterator[NotCovered]:
-    """Yield the sub-accounts that no account here contains, and that there may be more of them."""
+    """Yield the sub-accounts without an account here, and an entry for more that we could not read."""
     for each in listing.left_out:
         if each.reason != OWN_KEY:
             yield _said(_printable(each.name) or each.uid, Reason.SUB_ACCOUNT, as_of=listing.listed_at)
@@ -77,14 +83,44 @@ def _of_listing(listing: ListState) -> Iterator[NotCovered]:
         yield _said(MORE_SUB_ACCOUNTS, Reason.SUB_ACCOUNT, as_of=listing.listed_at)
 
 
-def _of_catalogue(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:
-    """Yield the wallets that no sync reads, and those that the key of this account does not reach."""
-    unreached = {each.wallet for each in wallets if wallet_state(each) is WalletState.NOT_COVERED}
+def _placed(exchange: Exchange, said: NotCovered) -> NotCovered:
+    """Return what was found with its wallet, if it has the name of one."""
+    named = next((each for each in exchange.wallets if said.name in {each.key, each.name}), None)
+    return said if named is None else msgspec.structs.replace(said, name=named.name, wallet=named.key)
+
+
+def _of_catalogue(
+    exchange: Exchange, wallets: Sequence[StoredWallet], found: Mapping[str, NotCovered]
+) -> Iterator[NotCovered]:
+    """Yield the wallets that no sync reads, and those that the key of this account does not reach.
+
+    What was `found` goes before what is stored of the wallet. One that is in a total is left out.
+    """
+    unreached = {each.wallet: each for each in wallets if wallet_state(each) is WalletState.NOT_COVERED}
     for wallet in exchange.wallets:
         if not wallet.covered:
-            yield _said(wallet.name, Reason.NOT_READ, wallet=wallet.key)
-        elif wallet.key in unreached:
-            yield _said(wallet.name, Reason.NEEDS_OWN_KEY, wallet=wallet.key)
+            yield found.get(wallet.key) or _said(wallet.name, Reason.NOT_READ, wallet=wallet.key)
+        elif stored := unreached.get(wallet.key):
+            said = found.get(wallet.key) or _of_unreached(wallet, stored)
+            if said is not None:
+                yield said
+
+
+def _of_unreached(wallet: Wallet, stored: StoredWallet) -> NotCovered | None:
+    """Return what is said of a wallet that syncs leave out; None of one that has no contents of its own.
+
+    A valuation of zero is unknown for a wallet that the exchange refuses to open. One that the account has
+    not enabled is told only if the exchange values it.
+    """
+    omitted = stored.known.omitted
+    worth, at = (None, None) if omitted is None else (omitted.valued or None, omitted.at)
+    if stored.error_code == Code.NEEDS_OWN_KEY:
+        return _said(wallet.name, Reason.NEEDS_OWN_KEY, wallet=wallet.key)
+    if stored.error_code == Code.REFUSED_RIGHT:
+        return _said(wallet.name, Reason.REFUSED_RIGHT, wallet=wallet.key, worth=worth, as_of=at)
+    if stored.error_code == Code.NOT_ENABLED and worth is not None and abs(worth) > NOTHING_USD:
+        return _said(wallet.name, Reason.NOT_READ, wallet=wallet.key, worth=worth, as_of=at)
+    return None
 
 
 def _of_wallets(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator[NotCovered]:
@@ -99,7 +135,7 @@ def _of_wallets(exchange: Exchange, wallets: Sequence[StoredWallet]) -> Iterator
 
 
 def _of_parts(parts: Iterable[StoredPart]) -> Iterator[NotCovered]:
-    """Yield what was found; a part that could not be looked at is unknown, even if it was empty before."""
+    """Yield the entries of parts; a part whose last read failed is unknown, even if it was empty before."""
     for part in parts:
         entries = part.entries
         for entry in entries or ():
@@ -122,7 +158,7 @@ def _said(
 
 
 def _older(said: NotCovered, code: str) -> NotCovered:
-    """Return what is known from an earlier look with the reason why the last one failed."""
+    """Return an entry of an earlier read, with the fault of the last read."""
     return msgspec.structs.replace(said, words=f"{said.words} {fault_of(code).words}")
 
 

@@ -186,7 +186,9 @@ def of_wallet(account: AccountValues, wallet: str, as_of: datetime | None) -> Ac
 
 
 def wallet_doubts(account: AccountValues) -> list[Doubt]:
-    """Return the doubts about the covered wallets of an account."""
+    """Return the doubts about the covered wallets of an account; without any, nothing of it was read."""
+    if not account.holdings.states:
+        return [Doubt(DoubtCode.NEVER_READ, account.account_id)]
     return [
         Doubt(code, account.account_id, wallet)
         for wallet, state in account.holdings.states.items()

@@ -9,6 +9,8 @@ from contracts.exchanges import EXCHANGES
 from contracts.exchanges.types import Exchange, Wallet
 from contracts.faults import Code, fault_of
 from contracts.syncs import (
+    LEFT_OUT,
+    LEFT_OUT_CODES,
     NOTHING_USD,
     READ,
     Status,
@@ -103,7 +105,7 @@ def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
 
 
 def completed_as_of(covered: Sequence[str], reads: tuple[WalletRead, ...]) -> datetime | None:
-    """Return the oldest read time of a sync that read every covered wallet, else None.
+    """Return the oldest read time of a sync that read all these wallets, else None.
 
     The time of a wallet that was not due is that of its valuation.
     """
@@ -119,10 +121,10 @@ def _fault(
     if isinstance(outcome, SyncFailed) and status is Status.FAILED:
         first = next((read for read in reads if read.error_code == outcome.error_code), None)
         return outcome.error_code, first.error if first else fault_of(outcome.error_code).words
-    for read in reads:
-        if read.error_code is not None:
-            return read.error_code, read.error
     disagrees = any(read.total_check is TotalCheck.DISAGREES for read in reads)
+    for read in sorted(reads, key=lambda each: each.verdict in LEFT_OUT):
+        if read.error_code is not None and not (disagrees and read.verdict in LEFT_OUT):
+            return read.error_code, read.error
     code = Code.TOTAL_DISAGREES if disagrees else Code.INTERNAL_ERROR
     return code, fault_of(code).words
 
@@ -135,8 +137,10 @@ def _failed_whole(code: str, exchange: Exchange) -> dict[str, WalletRead]:
 
 def _known(exchange: Exchange, entry: Wallet, read: WalletRead | None) -> WalletRead:
     """Reduce a read to what this version understands; raises Malformed."""
-    if read is None or not entry.covered or read.verdict is Verdict.NOT_COVERED:
+    if read is None or not entry.covered:
         return WalletRead(entry.key, Verdict.NOT_COVERED)
+    if read.verdict is Verdict.NOT_COVERED:
+        return _omitted(exchange, read)
     if read.verdict is Verdict.NOT_DUE:
         return _unread_rightly(exchange, read)
     return _understood(exchange, read)
@@ -182,6 +186,25 @@ def _unread_rightly(exchange: Exchange, read: WalletRead) -> WalletRead:
     nothing = valued is not None and abs(valued) <= NOTHING_USD
     known = read.as_of is not None and read.wallet in exchange.valued_wallets
     return said if nothing and known else left_out(said)
+
+
+def _omitted(exchange: Exchange, read: WalletRead) -> WalletRead:
+    """Return a wallet that is not covered, with the reason and the valuation if the reason is known.
+
+    Raises Malformed.
+    """
+    if read.error_code not in LEFT_OUT_CODES:
+        return WalletRead(read.wallet, read.verdict)
+    check_bounds(exchange, read)
+    return WalletRead(
+        read.wallet,
+        read.verdict,
+        error_code=read.error_code,
+        error=words_of(read, read.error_code, exchange),
+        exchange_code=read.exchange_code,
+        endpoint=read.endpoint,
+        totals=_valued(read),
+    )
 
 
 def _valued(read: WalletRead) -> Totals | None:

@@ -12,12 +12,13 @@ from contracts.exchanges import EXCHANGES
 from contracts.remedies import Situation
 from gateway.accounts import look
 from gateway.accounts.change import Changes, change
+from gateway.accounts.claims import find_open
 from gateway.accounts.connect import connect
 from gateway.accounts.delete import Deleting
 from gateway.accounts.intake import Accepted, Intake
 from gateway.accounts.pending import Submission
 from gateway.accounts.replace import replace
-from gateway.accounts.submission import check_region, find_exchange, read_fields
+from gateway.accounts.submission import check_offer, check_region, find_exchange, read_fields
 from gateway.accounts.worth import find_priced
 from gateway.advice import Advice
 from gateway.http.account_views import AccountView, account_view
@@ -36,17 +37,21 @@ from gateway.store.pool import Pool
 
 SyncInterval = Annotated[int, msgspec.Meta(ge=300, le=86400)]
 
-CONNECTING = documented(401, 409, 422, 429, 502)
-REPLACING = documented(401, 404, 409, 422, 429, 502)
+CONNECTING = documented(401, 404, 409, 410, 422, 429, 502)
+REPLACING = documented(401, 404, 409, 410, 422, 429, 502)
 
 
 class Connect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account to connect; GET /api/v1/exchanges lists exchanges, regions and the fields of keys."""
+    """An account to connect; GET /api/v1/exchanges lists exchanges, regions and the fields of keys.
+
+    A key that was born in our vault has the `offer` of POST /api/v1/key-offers.
+    """
 
     exchange: str
     name: str
     region: str
     credentials: Annotated[Fields, CREDENTIALS]
+    offer: UUID | None = None
 
 
 class ChangeAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,10 +68,14 @@ class ChangeAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplaceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another key of the same exchange account; send `region` only to correct a wrong one."""
+    """Another key of the same exchange account; send `region` only to correct a wrong one.
+
+    A key that was born in our vault has the `offer` of POST /api/v1/key-offers.
+    """
 
     credentials: Annotated[Fields, CREDENTIALS]
     region: str | None = None
+    offer: UUID | None = None
 
 
 @post(
@@ -81,7 +90,7 @@ async def connect_account(
 ) -> Response[AccountView]:
     """Connect an account after verifying that its key is read-only; a refused key is destroyed."""
     advice = Advice(Situation.CONNECT, find_exchange(data.exchange), data.region, egress)
-    submission, notes = _submission(request, advice, data.credentials)
+    submission, notes = await _submission(request, intake.pool, advice, data)
     return await _shown(await connect(intake, submission, data.name), intake.pool, egress, notes)
 
 
@@ -93,7 +102,10 @@ async def list_accounts(
     listed = await look.list_accounts(pool, request.user.id)
     ids = [account.id for account, _ in listed]
     found, related = await look.find_schedules(pool, ids), await look.find_relations(pool, ids)
-    beside = await look.find_not_covered(pool, [account for account, _ in listed])
+    beside, keys = (
+        await look.find_not_covered(pool, [each for each, _ in listed]),
+        await look.find_keys(pool, ids),
+    )
     return tuple(
         account_view(
             account,
@@ -103,6 +115,7 @@ async def list_accounts(
             schedule=found.get(account.id),
             beside=beside.get(account.id, ()),
             relations=related.get(account.id),
+            key=keys.get(account.id),
         )
         for account, pause in listed
     )
@@ -124,6 +137,7 @@ async def show_account(
         schedule=schedule,
         beside=beside,
         relations=related.get(account_id),
+        key=(await look.find_keys(pool, [account_id])).get(account_id),
     )
 
 
@@ -153,6 +167,7 @@ async def change_account(
         schedule=changed.schedule,
         beside=await _beside(pool, changed.account),
         relations=changed.relations,
+        key=(await look.find_keys(pool, [account_id])).get(account_id),
     )
 
 
@@ -190,7 +205,7 @@ async def replace_credentials(
     await look.require_own_key(pool, account_id)
     exchange, region = EXCHANGES[account.exchange], data.region or account.region
     advice = Advice(Situation.REPLACE, exchange, region, egress, stand.standing)
-    submission, notes = _submission(request, advice, data.credentials, account_id)
+    submission, notes = await _submission(request, pool, advice, data, account_id)
     return await _shown(await replace(intake, submission, account), pool, egress, notes)
 
 
@@ -226,17 +241,31 @@ async def _shown(
     schedule = (await look.find_schedules(pool, [account.id])).get(account.id)
     beside, related = await _beside(pool, account), await look.find_relations(pool, [account.id])
     relations = related.get(account.id)
-    view = account_view(account, egress, notes=notes, schedule=schedule, beside=beside, relations=relations)
+    key = (await look.find_keys(pool, [account.id])).get(account.id)
+    view = account_view(
+        account, egress, notes=notes, schedule=schedule, beside=beside, relations=relations, key=key
+    )
     return Response(view, headers=rate_limit_fields(accepted.allowances))
 
 
-def _submission(
-    request: SignedInRequest, advice: Advice, given: Fields, account_id: UUID | None = None
+async def _submission(
+    request: SignedInRequest,
+    pool: Pool,
+    advice: Advice,
+    data: Connect | ReplaceCredentials,
+    account_id: UUID | None = None,
 ) -> tuple[Submission, tuple[str, ...]]:
-    """Read a submission, with notes on trimmed values; raises InvalidInput, RegionNotServed."""
-    region = advice.region or ""
+    """Read a submission, with notes on trimmed values.
+
+    Raises InvalidInput, RegionNotServed, and for its offer NotFound and OfferOver.
+    """
+    region, offer, born = advice.region or "", None, None
     check_region(advice.exchange, region, advice.situation, advice.standing)
-    submitted = read_fields(advice.exchange, given, advice.situation, advice.standing)
+    if data.offer is not None:
+        async with pool.transaction() as connection:
+            offer = await find_open(connection, request.user.id, data.offer)
+        born = check_offer(offer, advice.exchange, region)
+    submitted = read_fields(advice.exchange, data.credentials, advice.situation, advice.standing, born)
     submission = Submission(
         user_id=request.user.id,
         exchange=advice.exchange,
@@ -245,5 +274,7 @@ def _submission(
         advice=advice,
         account_id=account_id,
         fields=submitted.fields,
+        offer=offer,
+        kind_key=submitted.kind.key,
     )
     return submission, submitted.notes

@@ -1,4 +1,4 @@
-"""What changed in the accounts of a user."""
+"""The changes in the accounts of a user."""
 
 from typing import Annotated
 
@@ -31,8 +31,8 @@ async def list_portfolio_changes(
 ) -> ChangesPage:
     """List what changed in all accounts, newest first; `cursor` is the `next_cursor` of the previous page.
 
-    A change is one of quantities or of the states of wallets. A change of prices alone is none: the summary
-    says what prices did.
+    A change concerns quantities or the states of wallets. A change of prices alone is not listed, but counts
+    in the summary.
     """
     first = None if since is None else parsed_time("from", since)
     last = None if until is None else Place(parsed_time("to", until), LAST_ID)
@@ -44,7 +44,7 @@ async def list_portfolio_changes(
 async def summarize_portfolio_changes(
     request: SignedInRequest, pool: Database, since: From = None, until: To = None
 ) -> ChangesSummary:
-    """Summarize what moved the worth of all accounts, in USD: quantities, prices and coverage.
+    """Split the change of the worth of all accounts in USD by cause: quantities, prices and coverage.
 
     Without `from`, it begins a day before `to`.
     """

@@ -20,8 +20,8 @@ Cursor = Annotated[str | None, QueryParameter(pattern=r"\A[1-9][0-9]{0,15}\Z")]
 @get("/accounts/{account_id:uuid}/positions", responses=documented(401, 404), tags=["balances"])
 async def show_positions(account_id: UUID, request: SignedInRequest, pool: Database) -> PositionsView:
     """Show the open positions of an account by wallet; the balances include their worth already."""
-    account, stored = await look.find_positions(pool, request.user.id, account_id)
-    return positions_view(account.id, EXCHANGES[account.exchange], stored)
+    account, stored, wallets = await look.find_positions(pool, request.user.id, account_id)
+    return positions_view(account.id, EXCHANGES[account.exchange], stored, wallets)
 
 
 @get("/accounts/{account_id:uuid}/drift", responses=documented(400, 401, 404), tags=["balances"])

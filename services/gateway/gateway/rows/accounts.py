@@ -31,11 +31,21 @@ class Account(msgspec.Struct, frozen=True):
     last_error_code: CodeText | None
 
 
+class Lately(msgspec.Struct, frozen=True):
+    """The wallets that held nothing when they were read less than six hours ago, and those refused lately.
+
+    The exchange refused these to the present key less than a day ago.
+    """
+
+    empty: Sequence[str] = ()
+    refused: Sequence[str] = ()
+
+
 class Asked(msgspec.Struct, frozen=True):
     """An account to sync; `now` is the time of the database's clock.
 
-    `cached` is its newest sync, if that completed with its present key a moment ago. `lately_empty` are the
-    wallets that held nothing when they were read, less than an hour ago. `source` is how it is read.
+    `cached` is its newest sync, if that completed with its present key a moment ago. `lately` names the
+    wallets that a sync may leave unread. `source` is how it is read.
     """
 
     id: UUID
@@ -44,5 +54,5 @@ class Asked(msgspec.Struct, frozen=True):
     credential_id: UUID | None
     now: datetime
     cached: UUID | None = None
-    lately_empty: Sequence[str] = ()
+    lately: Lately = Lately()
     source: Source | None = None

@@ -34,12 +34,25 @@ class HeldList(msgspec.Struct, frozen=True):
     unreadable_rows: int = 0
 
 
+class Omitted(msgspec.Struct, frozen=True):
+    """When the last sync left a wallet out with a reason, and the exchange's valuation of it, if known.
+
+    `refused_at` is when the exchange itself last refused to open the wallet to the key `credential_id`: syncs
+    within a day of it repeat the answer, and do not move the time.
+    """
+
+    at: datetime
+    valued: Decimal | None = None
+    refused_at: datetime | None = None
+    credential_id: UUID | None = None
+
+
 class Detail(ReadDetail, frozen=True):
     """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
     `incomplete` is true if the list is the newest one but lacks rows. `unread_parts` are the reads of
-    parts that it lacks, `prices` those by which the exchange values it. The inherited fields are of the last
-    read.
+    parts that it lacks, `prices` those by which the exchange values it. `omitted` is set while syncs leave
+    the wallet out with a reason. The inherited fields are of the last read.
     """
 
     number: int
@@ -48,6 +61,7 @@ class Detail(ReadDetail, frozen=True):
     missing: Missing | None = None
     unread_parts: tuple[EndpointName, ...] = ()
     prices: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    omitted: Omitted | None = None
 
 
 class StoredWallet(msgspec.Struct, frozen=True):

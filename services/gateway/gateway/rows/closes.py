@@ -22,8 +22,8 @@ class Clock(msgspec.Struct, frozen=True):
 class CloseSum(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The sum of the known values of a close in USD, None if none is known, and what is to be said about it.
 
-    `holds` is whether it lists any amount. `as_of` is the time of the oldest amount, `prices_at` that of the
-    oldest price. `wallets` and `prices` are doubts: a wallet or an asset, and its code.
+    `holds` is whether it lists any amount. `as_of` is the time of the oldest amount, `prices_at` the time of
+    the oldest price. `wallets` and `prices` are doubts: a wallet or an asset, and its code.
     """
 
     total: Decimal | None
@@ -57,7 +57,7 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """What an account held at a time, by the snapshot that held then, with the prices of then."""
+    """The balances of an account at a time, by the snapshot of that time, with the prices of that time."""
 
     account_id: UUID
     day: date

@@ -53,9 +53,9 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """The key of an account, with its user and start; `reason` and `rights` are those of its pause.
+    """The key of an account, with its user and start; `reason` and `rights` belong to its pause.
 
-    The key with which a sub-account is read is that of its parent.
+    The key that reads a sub-account is its parent's.
     """
 
     account_id: UUID

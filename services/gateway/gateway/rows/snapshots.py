@@ -67,7 +67,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What an account held from `since` on, confirmed for the last time at `until`.
+    """The balances of an account from `since` on, confirmed for the last time at `until`.
 
     After `fresh_seconds` more it is old, unless a later one has begun. The close of a `day` is one that
     begins at the end of that day. From `changed_at` on a later one held, which was thinned out.

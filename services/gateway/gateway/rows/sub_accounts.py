@@ -32,7 +32,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class ListState(msgspec.Struct, frozen=True):
-    """What the last list of a master account said; `error_code` is set if the last one was not read.
+    """The last list of a master account that was read; `error_code` is set if a newer one was not read.
 
     `listed_at` is None before the first list.
     """

@@ -25,6 +25,8 @@ class Action(StrEnum):
     CREDENTIAL_SUBMITTED = "credential_submitted"
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_REPLACED = "credential_replaced"
+    KEY_OFFERED = "key_offered"
+    KEY_OFFER_ENDED = "key_offer_ended"
     SECRET_DESTROYED = "secret_destroyed"  # noqa: S105 - the name of an event
     ACCOUNT_CONNECTED = "account_connected"
     ACCOUNT_RENAMED = "account_renamed"

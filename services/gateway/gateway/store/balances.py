@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.rows.balances import Held, Place, StoredBalance
-from gateway.store.pool import Connection, execute, fetch_value
+from gateway.rows.balances import Held, Place, StoredBalance, StoredWallet
+from gateway.store.pool import Connection, execute, fetch_all, fetch_value
 
 # The stored wallets of an account of the query, as JSON; times and amounts are text.
 WALLETS_JSON: LiteralString = """coalesce((select json_agg(json_build_object(
@@ -52,6 +52,17 @@ async def replace_balances(connection: Connection, lists: Mapping[Place, Sequenc
         stale=[balance.stale_as_of for _, balance in rows],
         in_bots=[balance.in_bots for _, balance in rows],
         interest=[balance.interest for _, balance in rows],
+    )
+
+
+async def list_wallets(connection: Connection, account_id: UUID) -> list[StoredWallet]:
+    """List the stored wallets of an account."""
+    return await fetch_all(
+        connection,
+        StoredWallet,
+        """select wallet, as_of, total_check, error_code, error, sync_number, detail from account_wallets
+           where account_id = %(id)s order by wallet""",
+        id=account_id,
     )
 
 

@@ -19,6 +19,8 @@ EXPIRIES: dict[LiteralString, Expiry] = {
     # Families whose last token has expired.
     "refresh_families": Expiry("id", "expires_at < now() - interval '1 day'"),
     "idempotency_keys": Expiry("user_id, key", "created_at < now() - interval '24 hours'"),
+    # Offers that have ended, after their users had time to read why.
+    "key_offers": Expiry("id", "ended_at < now() - interval '1 day'"),
     "sync_settlements": Expiry("sync_id", "settled_at < now() - interval '1 hour'"),
     "rate_limits": Expiry("policy, subject", "ends_at < now()"),
     # Failures without a delay expire an hour after the last one, others after a day.

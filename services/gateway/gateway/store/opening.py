@@ -7,12 +7,11 @@ import msgspec
 
 from chassis.tracing import traceparent
 from gateway.limits import Charge
-from gateway.portfolio.emptiness import LATELY
 from gateway.rows.accounts import Asked
 from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Opening
 from gateway.store.audit import Action
-from gateway.store.emptiness import LATELY_EMPTY
+from gateway.store.lately import LATELY_JSON, lately_seconds
 from gateway.store.pool import Connection, fetch_one
 from gateway.store.sub_accounts import SOURCE_JSON
 
@@ -32,12 +31,12 @@ async def look(
     """Find an account of a user that has a credential, without a lock, and its wallets that were empty.
 
     Also find its newest sync, if that completed with this credential within the last seconds, unless a pause
-    forbids syncs. An end in the future is that of a clock that was set back.
+    forbids syncs. An end in the future comes from a clock that was set back.
     """
     return await fetch_one(
         connection,
         Asked,
-        f"""select id, exchange, region, credential_id, now() as now, {LATELY_EMPTY} as lately_empty,
+        f"""select id, exchange, region, credential_id, now() as now, {LATELY_JSON} as lately,
                {SOURCE_JSON} as source,
                case when %(cached)s > 0 then (
                select case when latest.status = 'completed'
@@ -53,7 +52,7 @@ async def look(
                ) end as cached from accounts
            where id = %(id)s and user_id = %(user_id)s and deleted_at is null
                and credential_id is not null""",  # noqa: S608 - constants
-        lately=LATELY.total_seconds(),
+        **lately_seconds(),
         id=account_id,
         user_id=user_id,
         cached=cache_seconds,

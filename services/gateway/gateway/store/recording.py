@@ -28,7 +28,7 @@ from gateway.store.uncovered import KEEP_UNCOVERED
 class Known(msgspec.Struct, frozen=True):
     """The key and the pace of an account, its snapshot, and its stored wallets and balances as JSON.
 
-    The key of a sub-account is that of its parent, if it has no key of its own. A deleted account has no key,
+    A sub-account without a key of its own has its parent's key. A deleted account has no key,
     no pace and no snapshot.
     """
 

@@ -10,12 +10,11 @@ from uuid import UUID
 import msgspec
 
 from contracts.streams import SYNC_REQUESTS
-from gateway.portfolio.emptiness import LATELY
 from gateway.rows.outbox import Outgoing
 from gateway.rows.schedules import Due, Schedule
 from gateway.rows.syncs import Opening
 from gateway.store.audit import Action
-from gateway.store.emptiness import LATELY_EMPTY
+from gateway.store.lately import LATELY_JSON, lately_seconds
 from gateway.store.pool import Connection, execute, fetch_all
 from gateway.store.sub_accounts import SOURCE_JSON
 
@@ -58,7 +57,7 @@ async def claim(connection: Connection, exchange: str, subject: str, limit: int)
         Due,
         f"""select schedule.account_id as id, accounts.user_id, schedule.exchange, accounts.region,
                accounts.credential_id, schedule.interval_seconds, now() as now,
-               {LATELY_EMPTY} as lately_empty, {SOURCE_JSON} as source,
+               {LATELY_JSON} as lately, {SOURCE_JSON} as source,
                exists (select from account_pauses where account_pauses.account_id = accounts.id
                        and account_pauses.credential_id = accounts.credential_id)
                or exists (select from paused_exchanges
@@ -72,7 +71,7 @@ async def claim(connection: Connection, exchange: str, subject: str, limit: int)
            limit greatest(%(limit)s - (select count(*) from outbox
                                        where stream = %(stream)s and outbox.subject = %(subject)s), 0)
            for update of schedule, accounts skip locked""",  # noqa: S608 - constants
-        lately=LATELY.total_seconds(),
+        **lately_seconds(),
         exchange=exchange,
         stream=SYNC_REQUESTS,
         subject=subject,

@@ -1,4 +1,4 @@
-"""Snapshots of accounts: the one that holds, and those that have ended."""
+"""Snapshots of accounts: the one that holds, and the ended ones."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ class _Ended(msgspec.Struct, frozen=True):
 
 
 async def begin(connection: Connection, begun: Sequence[Begun]) -> dict[UUID, Content]:
-    """Begin snapshots of locked accounts, and end those that held; returns what these said."""
+    """Begin snapshots of locked accounts, and end the open ones; returns the contents of these."""
     ended = await fetch_all(
         connection,
         _Ended,

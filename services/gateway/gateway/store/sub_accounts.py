@@ -138,7 +138,7 @@ async def keep_failure(connection: Connection, account_id: UUID, code: str) -> N
 
 
 async def find_connected(connection: Connection, parent: Account, uids: Sequence[str]) -> set[str]:
-    """Return which uids are those of connected accounts of the parent's user, whatever key reads them."""
+    """Return the uids that belong to connected accounts of the parent's user, whichever key reads them."""
     rows = await connection.execute(
         """select exchange_uid from accounts where user_id = %s and exchange = %s
                and exchange_uid = any(%s) and deleted_at is null""",

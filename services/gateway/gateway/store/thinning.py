@@ -1,4 +1,4 @@
-"""Thinning snapshots: claiming an account, and deleting those of its snapshots that go."""
+"""Thinning snapshots: claiming an account, and deleting the snapshots that the rule names."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

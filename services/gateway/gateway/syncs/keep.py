@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 
 from contracts.syncs import WalletRead
+from gateway.portfolio.omitted import as_omitted, can_go, is_omitted, says_nothing
+from gateway.portfolio.wallets import Kept as Judged
 from gateway.portfolio.wallets import judge
 from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.syncs import Queued
@@ -23,7 +25,7 @@ class Kept(msgspec.Struct, frozen=True):
 def keep(stored: Stored, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]], patience: timedelta) -> Kept:
     """Decide which wallets and lists to store, from the reads of one sync of each account."""
     judged = {
-        (sync.id, place): judge(sync, read, stored.wallets.get(place), stored.lists.get(place, []), patience)
+        (sync.id, place): _judged(sync, read, reads, (stored, place), patience)
         for sync, reads in syncs
         for read, place in ((read, Place(sync.account_id, read.wallet)) for read in reads)
     }
@@ -38,6 +40,27 @@ def keep(stored: Stored, syncs: Sequence[tuple[Queued, tuple[WalletRead, ...]]],
         for sync, reads in syncs
     }
     return Kept(counted, wallets, lists)
+
+
+def _judged(
+    sync: Queued,
+    read: WalletRead,
+    reads: Sequence[WalletRead],
+    at: tuple[Stored, Place],
+    patience: timedelta,
+) -> Judged:
+    """Decide how a sync's read changes a wallet; `reads` are those of all wallets of the sync."""
+    stored, place = at
+    before, old = stored.wallets.get(place), stored.lists.get(place, [])
+    if before is not None and says_nothing(read, reads, before):
+        return Judged(read)
+    if not is_omitted(read):
+        return judge(sync, read, before, old, patience)
+    before = before or StoredWallet(read.wallet, None, None, None, None)
+    if before.sync_number >= sync.number:
+        return Judged(read)
+    gone = can_go(sync, read, reads, old)
+    return Judged(read, as_omitted(sync, read, before, gone=gone), [] if gone else None)
 
 
 def _same(new: list[StoredBalance], old: list[StoredBalance]) -> bool:

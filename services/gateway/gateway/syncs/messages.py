@@ -24,7 +24,7 @@ from contracts.values import amount_text
 from contracts.wire.envelope import attributes, encode
 from contracts.wire.grants import Grant, sign_grant, sync_purpose
 from gateway.portfolio.differences import AssetDifference
-from gateway.rows.accounts import Account, Asked
+from gateway.rows.accounts import Account, Asked, Lately
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.snapshots import Begun
@@ -42,7 +42,7 @@ def sync_request(  # noqa: PLR0913 - the parts of one message
     sync: Sync | Opening,
     account: Account | Asked,
     key: Ed25519PrivateKey,
-    lately_empty: Sequence[str] = (),
+    lately: Lately = Lately(),  # noqa: B008 - it never changes
     *,
     scheduled: bool = False,
     source: Source | None = None,
@@ -50,7 +50,7 @@ def sync_request(  # noqa: PLR0913 - the parts of one message
     """Return the request of a sync; None if the account has no credential.
 
     `source` is how the account is read, by default with its own credential. Of the wallets that were empty
-    lately, the request names those that the exchange values.
+    `lately`, the request names those that the exchange values.
     Each publication has a new message id, because the stream drops a second message with the same id. Only
     the first one of a scheduled sync has the subject of the schedule, which a worker of the version before
     does not know.
@@ -58,7 +58,7 @@ def sync_request(  # noqa: PLR0913 - the parts of one message
     source = source or Source(account.credential_id)
     if source.credential_id is None:
         return None
-    request = _request(sync, account, (source, source.credential_id), lately_empty, key)
+    request = _request(sync, account, (source, source.credential_id), lately, key)
     message_id = f"{sync.id}:{sync.publications}"
     return Outgoing(
         message_id,
@@ -74,10 +74,10 @@ def _request(
     sync: Sync | Opening,
     account: Account | Asked,
     read: tuple[Source, UUID],
-    lately_empty: Sequence[str],
+    lately: Lately,
     key: Ed25519PrivateKey,
 ) -> SyncRequested:
-    source, credential_id = read
+    (source, credential_id), exchange = read, EXCHANGES[sync.exchange]
     return SyncRequested(
         sync_id=sync.id,
         account_id=account.id,
@@ -86,7 +86,8 @@ def _request(
         region=account.region,
         deadline=sync.deadline,
         grant=sync_grant(sync, credential_id, key),
-        lately_empty=tuple(each for each in EXCHANGES[sync.exchange].valued_wallets if each in lately_empty),
+        lately_empty=tuple(each for each in exchange.valued_wallets if each in lately.empty),
+        lately_refused=tuple(each for each in exchange.covered_wallets if each in lately.refused),
         sub_account=source.sub_account,
         list_sub_accounts=source.list_sub_accounts,
     )

@@ -11,14 +11,13 @@ from uuid_utils.compat import uuid7
 from gateway.accounts.paused import account_paused
 from gateway.errors import NotFound
 from gateway.operators.venues import require_running, running
-from gateway.portfolio.emptiness import LATELY
 from gateway.rows.accounts import Account
 from gateway.rows.outbox import Outgoing
 from gateway.rows.schedules import Due
 from gateway.rows.syncs import Opening, Sync
 from gateway.store import accounts, audit, outbox, pauses, schedules, syncs
 from gateway.store.audit import Action
-from gateway.store.emptiness import find_lately_empty
+from gateway.store.lately import find_lately
 from gateway.store.pool import Connection
 from gateway.store.sub_accounts import find_sources
 from gateway.syncs.messages import sync_request
@@ -99,9 +98,7 @@ def _scheduled(terms: Terms, account: Due) -> tuple[Opening, Outgoing] | None:
     deadline = account.now + timedelta(seconds=terms.deadline_seconds)
     named = (uuid7(), account.user_id, account.id, account.credential_id, account.exchange)
     sync = Opening(*named, deadline)
-    request = sync_request(
-        sync, account, terms.key, account.lately_empty, scheduled=True, source=account.source
-    )
+    request = sync_request(sync, account, terms.key, account.lately, scheduled=True, source=account.source)
     return None if request is None else (sync, request)
 
 
@@ -110,9 +107,9 @@ async def _open_or_join(connection: Connection, terms: Terms, account: Account, 
     sync = await syncs.open_sync(connection, sync_id, account, terms.deadline_seconds)
     if sync.id != sync_id:
         return sync
-    empty = await find_lately_empty(connection, [account.id], LATELY.total_seconds())
+    lately = await find_lately(connection, account.id)
     source = (await find_sources(connection, [account.id])).get(account.id)
-    request = sync_request(sync, account, terms.key, empty.get(account.id, ()), source=source)
+    request = sync_request(sync, account, terms.key, lately, source=source)
     if request is None:
         raise NotFound
     await outbox.put(connection, request)

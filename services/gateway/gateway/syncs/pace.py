@@ -32,7 +32,7 @@ WITH_THIS_KEY = frozenset(
 class Result(msgspec.Struct, frozen=True):
     """The end of a sync; `scheduled` if the schedule opened it.
 
-    `of_key` is true if a fault would be that of the account's present key, and no pause answers it.
+    `of_key` is true if a fault would concern the account's present key, and no pause answers it.
     `retry_after` are the seconds until the exchange may answer again, None if they are not known.
     """
 

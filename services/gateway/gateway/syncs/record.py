@@ -10,7 +10,7 @@ import structlog
 from chassis import tracing
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, fault_of
-from contracts.syncs import LEFT_OUT, READ, Cause, Status, SyncFailed, SyncOutcome, WalletRead
+from contracts.syncs import LEFT_OUT, READ, Cause, KeyFacts, Status, SyncFailed, SyncOutcome, WalletRead
 from contracts.wire.envelope import Malformed
 from contracts.wire.grants import Grant
 from gateway.accounts.pause import find_refused
@@ -20,12 +20,12 @@ from gateway.portfolio.drift import Tolerance, measured, open_positions, with_mi
 from gateway.portfolio.uncovered import found_parts
 from gateway.portfolio.verdicts import completed_as_of, ending, read_before, reads_failed, wallet_reads
 from gateway.prices.readings import Memory
-from gateway.rows.balances import Place, Stored, StoredBalance
+from gateway.rows.balances import Place, Stored, StoredBalance, StoredWallet
 from gateway.rows.outbox import Outgoing
 from gateway.rows.pauses import Pause
 from gateway.rows.schedules import Move
 from gateway.rows.syncs import Queued, Sync, storable
-from gateway.store import balances, outbox, recording, syncs
+from gateway.store import balances, keys, outbox, recording, syncs
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
 from gateway.store.recording import Ended, Known
 from gateway.syncs.bounds import is_in_life
@@ -34,7 +34,7 @@ from gateway.syncs.messages import account_synced
 from gateway.syncs.owners import granted_elsewhere
 from gateway.syncs.pace import Result, moved
 from gateway.syncs.snapshot import snapshot
-from gateway.syncs.whose import as_reached, is_proven, reached_wallets
+from gateway.syncs.whose import as_reached, is_proven, wallets_to_read
 
 LOSS_PATIENCE = timedelta(minutes=5)
 
@@ -82,7 +82,7 @@ async def record(
 ) -> Sync | None:
     """Record one outcome with all its effects; returns None if its sync already has a terminal state.
 
-    Raises Malformed for an outcome that is unreadable or not that of its sync.
+    Raises Malformed for an outcome that is unreadable or does not belong to its sync.
     """
     understood = Understood(outcome, wallet_reads(outcome), grant, tracing.traceparent())
     recorded = await record_all(connection, [understood], how or Together(), wait=True)
@@ -203,8 +203,8 @@ async def _end(
     together = [(_of_its_account(understood, sync), sync) for understood, sync in together]
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
-    keys = {each.account_id: each.key for each in known.values() if each.key is not None}
-    refused = await find_refused(connection, judged, keys)
+    live = {each.account_id: each.key for each in known.values() if each.key is not None}
+    refused = await find_refused(connection, judged, live)
     together = [(_refused(_in_life(said, sync), refused.get(sync.id)), sync) for said, sync in together]
     reads = {sync.id: _as_compared(understood, sync, how.tolerance) for understood, sync in together}
     alive = [(sync, reads[sync.id]) for _, sync in together if keeping and not sync.deleted]
@@ -216,19 +216,20 @@ async def _end(
     events = {
         sync.id: _of_trace(account_synced(sync, ended_at(sync)), traces[sync.id]) for sync in ended.values()
     }
+    found = {sync.id: (said, reads[sync.id], kept.wallets) for said, sync in together}
     rows = await recording.write(
         connection,
-        [_row(ended[sync.id], sync, (said, reads[sync.id]), events[sync.id]) for said, sync in together],
+        [_row(ended[sync.id], sync, found[sync.id], events[sync.id]) for _, sync in together],
         kept.wallets,
         lease := 0.0 if refused else how.lease,
         _moves(together, ended, known, refused),
     )
     await _keep_lists(connection, together, kept.lists)
+    await keys.update(connection, _told_of_keys(together))
     changes = await snapshot(connection, [sync for sync, _ in alive], known, (stored, kept), how.memory)
     if changes:
         await outbox.put_all(connection, [_of_trace(each, traces[sync]) for sync, each in changes.items()])
-    leased = rows if lease else {}
-    return [Recorded(sync, *_handed(events[sync.id], leased)) for sync in ended.values()]
+    return [Recorded(sync, *_handed(events[sync.id], rows if lease else {})) for sync in ended.values()]
 
 
 async def _keep_lists(
@@ -236,12 +237,22 @@ async def _keep_lists(
     together: Sequence[tuple[Understood, Queued]],
     changed: Mapping[Place, list[StoredBalance]],
 ) -> None:
-    """Store the lists of wallets that have changed, and those of sub-accounts."""
+    """Store the lists of wallets that have changed, and the lists of sub-accounts."""
     if changed:
         await balances.replace_balances(connection, changed)
     for understood, sync in together:
         if understood.outcome.sub_accounts is not None and not sync.deleted:
             await keep_list(connection, sync, understood.outcome.sub_accounts)
+
+
+def _told_of_keys(together: Sequence[tuple[Understood, Queued]]) -> dict[UUID, KeyFacts]:
+    """Return what the exchanges told of the keys with which syncs read, by credential."""
+    told = {}
+    for understood, _ in together:
+        rights, grant = understood.outcome.rights, understood.grant
+        if grant is not None and rights is not None and rights.key != KeyFacts():
+            told[grant.credential_id] = rights.key
+    return told
 
 
 def _of_trace(event: Outgoing, traceparent: str | None) -> Outgoing:
@@ -316,10 +327,13 @@ def _ended(understood: Understood, sync: Queued, reads: tuple[WalletRead, ...]) 
 
 
 def _row(
-    sync: Sync, queued: Queued, found: tuple[Understood, tuple[WalletRead, ...]], fact: Outgoing
+    sync: Sync,
+    queued: Queued,
+    found: tuple[Understood, tuple[WalletRead, ...], Mapping[Place, StoredWallet]],
+    fact: Outgoing,
 ) -> Ended:
     """Return an ended sync with its effects, as the database stores them."""
-    understood, reads = found
+    understood, reads, wallets = found
     parts, life = understood.outcome.uncovered, (queued.requested_at, queued.now)
     return Ended(
         sync.id,
@@ -333,7 +347,7 @@ def _row(
         storable(sync.wallets),
         sync.rights_unproven,
         sync.retry_at,
-        completed_as_of(reached_wallets(queued), reads),
+        completed_as_of(wallets_to_read(queued, wallets), reads),
         fact.message_id,
         fact.subject,
         fact.stream,

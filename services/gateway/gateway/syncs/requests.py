@@ -151,7 +151,7 @@ class Requests:
         deadline = asked.now + timedelta(seconds=self._terms.deadline_seconds)
         named = (wanted.sync_id, user_id, asked.id, asked.credential_id, asked.exchange)
         sync = Opening(*named, deadline)
-        request = sync_request(sync, asked, self._terms.key, asked.lately_empty, source=asked.source)
+        request = sync_request(sync, asked, self._terms.key, asked.lately, source=asked.source)
         if request is None:
             return None
         of_user = (self._limits.sync, str(user_id))

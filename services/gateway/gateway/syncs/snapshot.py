@@ -42,7 +42,7 @@ async def snapshot(
     kept: tuple[Stored, Kept],
     memory: Memory,
 ) -> dict[UUID, Outgoing]:
-    """Begin the snapshots of accounts that recorded syncs have changed; those of others write nothing.
+    """Begin the snapshots of accounts that recorded syncs have changed; other accounts write nothing.
 
     Returns by sync the events of changed amounts.
     """

@@ -17,6 +17,7 @@ from gateway.rows.outbox import Outgoing
 from gateway.rows.syncs import Held, Overdue, Sync
 from gateway.store import accounts, outbox, publications, syncs
 from gateway.store.background import attempt, repeat
+from gateway.store.lately import find_lately
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.sub_accounts import find_sources
 from gateway.syncs.messages import failed_outcome, sync_grant, sync_request
@@ -128,7 +129,8 @@ class Sweeper:
         try:
             account = await accounts.find_account(connection, sync.user_id, sync.account_id)
             source = (await find_sources(connection, [sync.account_id])).get(sync.account_id)
-            request = sync_request(sync, account, self._key, source=source) if account else None
+            lately = await find_lately(connection, sync.account_id)
+            request = sync_request(sync, account, self._key, lately, source=source) if account else None
         except (msgspec.ValidationError, ValueError) as error:
             log.error("sync_not_republished", sync_id=sync.id, error=type(error).__name__)
             return None

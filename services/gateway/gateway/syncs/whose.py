@@ -1,9 +1,11 @@
-"""Whose balances an outcome has: those of the account of its sync, and of no other one. Pure."""
+"""Proof that an outcome has the balances of the account of its sync, and of no other one. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contracts.exchanges import EXCHANGES
 from contracts.syncs import READ, SyncOutcome, Verdict, WalletRead
+from gateway.portfolio.holdings import WalletState, wallet_state
+from gateway.rows.balances import Place, StoredWallet
 from gateway.rows.syncs import Queued
 
 
@@ -19,7 +21,7 @@ def is_proven(outcome: SyncOutcome, reads: Sequence[WalletRead], sync: Queued) -
 
 
 def as_reached(reads: tuple[WalletRead, ...], sync: Queued) -> tuple[WalletRead, ...]:
-    """Return the reads with those wallets not covered that the key of a master does not reach."""
+    """Return the reads; wallets that the key of a master can not read are not covered."""
     if sync.sub_account is None:
         return reads
     reached = EXCHANGES[sync.exchange].sub_account_wallets
@@ -28,7 +30,13 @@ def as_reached(reads: tuple[WalletRead, ...], sync: Queued) -> tuple[WalletRead,
     )
 
 
-def reached_wallets(sync: Queued) -> tuple[str, ...]:
-    """Return the wallets that a complete sync reads."""
+def wallets_to_read(sync: Queued, kept: Mapping[Place, StoredWallet]) -> tuple[str, ...]:
+    """Return the wallets that a complete sync reads: those that the key reaches and that are covered.
+
+    `kept` are the wallets as the sync leaves them. One that it left out is to be read while an old list of it
+    is shown.
+    """
     exchange = EXCHANGES[sync.exchange]
-    return exchange.covered_wallets if sync.sub_account is None else exchange.sub_account_wallets
+    reached = exchange.covered_wallets if sync.sub_account is None else exchange.sub_account_wallets
+    states = {each: wallet_state(kept.get(Place(sync.account_id, each))) for each in reached}
+    return tuple(each for each in reached if states[each] is not WalletState.NOT_COVERED)

@@ -99,7 +99,7 @@ class Values(Generic[Value]):
             ) from None
 
     def _value(self, answer: Msg) -> Value:
-        """Return a value; that of none for a marker of a deletion and for what no worker has written."""
+        """Return a value; an empty one for the marker of a deletion, and for bytes that no worker wrote."""
         if OPERATION in (answer.headers or {}):
             return self._kind()
         try:

@@ -84,7 +84,7 @@ class Leasing:
             self._nudge(exchange)
 
     async def renew(self, line: Line) -> bool:
-        """Renew the lease of one exchange once; return whether the worker may use what it says."""
+        """Renew the lease of one exchange once; return whether the worker may use its places."""
         key = line.exchange.key
         try:
             await self._renew(line)

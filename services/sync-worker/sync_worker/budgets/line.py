@@ -28,7 +28,7 @@ class Waiting:
 class Line:
     """Lets calls begin as the slices of an exchange's budgets allow, the most urgent one first.
 
-    A call that can not begin yet holds back those behind it that need one of its budgets, and no others. The
+    A call that can not begin yet holds back the later calls that need one of its budgets, and no others. The
     part of a budget that the schedule leaves to others is no reason to hold them back.
     """
 
@@ -93,7 +93,7 @@ class Line:
         return grows
 
     def join(self, turn: Turn, costs: Costs, now: float) -> Waiting:
-        """Add a call to those that wait."""
+        """Add a call to the waiting ones."""
         self._number += 1
         waiting = Waiting(turn, self._number, costs)
         insort(self._waiting, waiting)

@@ -26,7 +26,7 @@ class Order(IntEnum):
 
 
 class Turn(NamedTuple):
-    """The rank of a piece of work, and its place among those of its rank: of two the smaller goes first."""
+    """The rank of a piece of work, and its place within that rank: of two the smaller goes first."""
 
     order: Order
     number: float = 0.0

@@ -34,7 +34,7 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Share(msgspec.Struct, frozen=True):
-    """What a worker may use of a budget; None for a budget without a limit. `size` is the whole budget."""
+    """A worker's part of a budget; None for a budget without a limit. `size` is the whole budget."""
 
     places: int | None
     size: int | None

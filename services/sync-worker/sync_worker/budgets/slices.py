@@ -1,6 +1,6 @@
 """One worker's part of one budget, counted without a question to other workers. Pure, with a clock given.
 
-Times are those of a monotonic clock, in seconds.
+Times are in seconds, by a monotonic clock.
 """
 
 import math
@@ -91,7 +91,7 @@ class Slice:
     def take_over(self, used: int, size: int, now: float) -> None:
         """Take the exchange's own count of the weight that our address used in the present window.
 
-        It wins: if less is left than we count, our part of the rest is what counts; if the exchange has
+        It wins: if less is left than we count, our part of the rest counts; if the exchange has
         counted less than our own calls, so do we.
         """
         if self.limit is None or not size:
@@ -107,7 +107,7 @@ class Slice:
             self._cool(foreign, now)
 
     def want(self, weight: int, now: float) -> None:
-        """Note a weight that calls could use besides those that run or wait."""
+        """Note a weight that calls could use beside the running and waiting ones."""
         self._peak = max(self._peak, self.busy(now) + self.waiting + weight)
 
     def wants(self, now: float) -> int:

@@ -21,7 +21,7 @@ MAX_PROBES = 1000
 
 
 class Breaker:
-    """What one worker knows of one region: its closure, if any, and the failed tries in a row."""
+    """One worker's state of one region: its closure, if any, and the failed tries in a row."""
 
     def __init__(self) -> None:
         self.closure: Closure | None = None
@@ -30,7 +30,7 @@ class Breaker:
     def note(self, key: UUID, what: Heard) -> bool:
         """Count a try with a key while the region is open; return whether the row is long enough to close it.
 
-        A try that says nothing neither counts nor ends the row.
+        A try that proves neither (`NOTHING`) does not count, and does not end the row.
         """
         if what is Heard.ANSWERS:
             self._row.clear()
@@ -57,7 +57,7 @@ def shown(closure: Closure, now: float) -> float:
 
 
 def closed(before: Closure | None, now: float, pace: Pace, said: Maintenance | None) -> Closure:
-    """Return the closure of a region that was found closed; `said` is what the exchange says of it.
+    """Return the closure of a region that was found closed; `said` is the exchange's status.
 
     A region that is closed already stays as it is, unless the exchange announces a later end.
     """
@@ -79,7 +79,7 @@ def probed(
 ) -> Closure | None:
     """Return the closure after a probe, None if the exchange answers again.
 
-    A probe that says nothing is followed by another one after the same time.
+    After a probe that proves neither (`NOTHING`), another one follows after the same time.
     """
     if what is Heard.ANSWERS:
         return None

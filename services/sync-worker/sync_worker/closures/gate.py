@@ -56,7 +56,7 @@ class Gate:
         self._ahead = 0.0
 
     def declare(self) -> None:
-        """Hear what other workers find."""
+        """Subscribe to the announcements of other workers."""
         hear(self._bus, subjects.region_told(self._group, "*"), self.on_announcement)
 
     async def keep(self) -> None:
@@ -93,7 +93,7 @@ class Gate:
     async def change(self, exchange: str, region: str, change: Change) -> bool:
         """Change the closure of a region for all workers; return whether that changed anything.
 
-        Without the bucket it changes for this worker, and for those that hear of it.
+        Without the bucket it changes for this worker, and for workers that hear the announcement.
         """
         async with self._locks[exchange]:
             return await self._change(exchange, region, change)
@@ -110,7 +110,7 @@ class Gate:
             self._sequences.setdefault(exchange, 0)
 
     async def on_announcement(self, subject: str, body: bytes) -> None:
-        """Take over what another worker found, unless this one knows something newer."""
+        """Take over the closure that another worker announced, unless this one has a newer value."""
         exchange = subject.rpartition(".")[2]
         with suppress(Malformed):
             said: RegionTold = decode(body, RegionTold)
@@ -126,7 +126,7 @@ class Gate:
             self._learn(exchange, said.region, closure)
 
     async def now(self) -> float:
-        """Return the server's time, or what it must be by our own clock since it was known last."""
+        """Return the server's time; without an answer, its last known time carried on by our own clock."""
         known = await self._server_time(False)  # noqa: FBT003 - of a port
         if known is None:
             return time.monotonic() + self._ahead
@@ -147,7 +147,7 @@ class Gate:
                 metrics.EXCHANGE_CLOSED.labels(exchange, region, breaker.closure.reason).set(1)
 
     async def _claim(self, exchange: str, region: str, breaker: Breaker, late: float) -> bool:
-        """Return whether the work that asks is the probe; of much at once, one piece asks the bus."""
+        """Return whether this try is the probe; of simultaneous tries, one at a time asks the bus."""
         async with self._locks[exchange]:
             due = breaker.closure is not None and breaker.wait(await self.now() - late) == 0.0
             return due and await self._change(exchange, region, claimed)

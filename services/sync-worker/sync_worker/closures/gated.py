@@ -133,7 +133,7 @@ class Gated:
             await self._gate.change(key, region, partial(closed, pace=self._gate.pace, said=said))
 
     async def _settle(self, region: str, what: Heard, ends_at: float) -> None:
-        """End a probe with what it says, even if the work that was the probe is cut off meanwhile."""
+        """End a probe with its result, even if the try that was the probe is cancelled meanwhile."""
         await asyncio.shield(self._settling_of(region, what, ends_at))
 
     def _settling_of(self, region: str, what: Heard, ends_at: float) -> asyncio.Task[None]:
@@ -172,7 +172,7 @@ async def _quietly(asking: Coroutine[Any, Any, Maintenance | None]) -> Maintenan
 
 
 def _of_code(code: str | None) -> Heard:
-    """Return what a reading of prices says by its code."""
+    """Return the evidence that a reading of prices gives by its code."""
     if code is None:
         return Heard.ANSWERS
     if code == Code.EXCHANGE_UNAVAILABLE:

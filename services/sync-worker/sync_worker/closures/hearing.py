@@ -1,4 +1,4 @@
-"""What a try says of its exchange: that it answers, or that it is closed. Pure."""
+"""The evidence of a try about its exchange: it answers, or it is closed. Pure."""
 
 from collections.abc import Collection
 from enum import Enum, auto
@@ -22,19 +22,19 @@ class Maintenance(msgspec.Struct, frozen=True):
 
 
 class Heard(Enum):
-    """What a try says of the exchange."""
+    """The evidence of a try about the exchange."""
 
     ANSWERS = auto()
     CLOSED = auto()
-    # It did not answer, for which our network may be the cause, or its endpoints are not available, each for
-    # itself: only a probe takes it for closed.
+    # The exchange did not answer, perhaps because of our network, or single endpoints are unavailable: after
+    # a probe this counts as closed.
     SILENT = auto()
     # The try met a limit, or a fault of ours, or of a single endpoint.
     NOTHING = auto()
 
 
 def heard(reading: Reading, closing: Collection[str]) -> Heard:
-    """Return what a try says of its exchange; `closing` are the codes that mean the whole exchange.
+    """Return the evidence of a try; `closing` are the codes that mean the whole exchange.
 
     It answers if any wallet was read, or if it judged the key or the account by an error code. It is closed
     if each wallet failed as unavailable, with such a code or with an HTTP status alone.

@@ -29,7 +29,7 @@ async def read_public(
 ) -> Parsed:
     """Send a public read in its turn, and return what `parse` makes of the response.
 
-    Raises Failure, also that of `parse`.
+    Raises Failure, also the Failure of `parse`.
     """
     async with parts.governor.call(source.key, read.name, seconds) as call:
         return await _read(parts.https, source, read, parse, call.seconds)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from chassis import metrics, tracing
 from chassis.clocks import Clocks
 from contracts.credentials import SignedRead
@@ -17,7 +19,7 @@ from contracts.values import Secret
 from sync_worker.broker import Access, Broker
 from sync_worker.budgets.governor import Call, Governor, ungoverned
 from sync_worker.budgets.order import FIRST, in_turn
-from sync_worker.errors import ClocksDisagree, ExchangeTimeout, ExchangeUnreachable
+from sync_worker.errors import ClocksDisagree, ExchangeTimeout, ExchangeUnreachable, SignedTooLongAgo
 from sync_worker.exchanges.clock import ExchangeClock, Measurement
 from sync_worker.exchanges.connections import Shared
 from sync_worker.exchanges.http import CALL_SECONDS, Answer, Https
@@ -46,15 +48,15 @@ class Dialect:
     `time` is its public read of the clock; `time_of` returns milliseconds since the epoch from its data.
     `data_of` returns the data of a response, given the read's name, the region and the values sent.
     `again_in` returns the seconds after which to send a failed read once more with the same signature, None
-    for never. `used_of` returns the weights that our address has used of budgets, as far as a response says
-    so. `time_of` and `data_of` raise Failure.
+    for never. `used_of` returns the weights that our address has used of budgets, as far as the response to
+    a read says so. `time_of` and `data_of` raise Failure.
     """
 
     time: SignedRead
     time_of: Callable[[Any], int]
     data_of: Callable[[Answer, str, str, Collection[Secret]], Any]
     again_in: Callable[[str, Failure], float | None] = lambda _name, _fault: None
-    used_of: Callable[[Answer], Mapping[str, int]] | None = None
+    used_of: Callable[[Answer, str], Mapping[str, int]] | None = None
 
 
 # The time that a request needs within a try, besides the wait before it.
@@ -67,6 +69,8 @@ CLOSE_SECONDS = 1.0
 PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
 # The connections of a sync at once; a read that does not wait for the one before it adds one.
 PAIRS_AT_ONCE, READS_AT_ONCE = 2, 4
+# How often reads are signed anew if their turn comes too late, and the wait that is told after that.
+MAX_ANEW, LATE_SECONDS = 2, 2.0
 
 
 class Reader:
@@ -102,7 +106,39 @@ class Reader:
                 raise each
         return results
 
+    async def read_more(
+        self, access: Access, reads: Sequence[Read], apart: float = 0.0
+    ) -> list[Fetched | Failure]:
+        """Read in the time that is left for the try; a fault of all of them is that of each."""
+        try:
+            async with asyncio.timeout(access.ends - time.monotonic()):
+                return await self.read(access, reads, apart)
+        except TimeoutError:
+            return [ExchangeTimeout("We could not read all of it in time.") for _ in reads]
+        except Failure as fault:
+            return [fault for _ in reads]
+
     async def _read_at(
+        self,
+        measurement: Measurement,
+        access: Access,
+        hosts: Mapping[str, str],
+        reads: Sequence[Read],
+        apart: float,
+    ) -> list[Fetched | Failure]:
+        """Have reads signed and send them; those whose turn comes too late are signed anew."""
+        results = await self._read_once(measurement, access, hosts, reads, apart)
+        for _ in range(MAX_ANEW):
+            late = [number for number, each in enumerate(results) if isinstance(each, SignedTooLongAgo)]
+            if not late or access.ends - time.monotonic() < CALL_NEEDS_SECONDS:
+                break
+            again = [reads[number] for number in late]
+            anew = await self._read_once(measurement, access, hosts, again, apart)
+            for number, each in zip(late, anew, strict=True):
+                results[number] = each
+        return results
+
+    async def _read_once(
         self,
         measurement: Measurement,
         access: Access,
@@ -113,7 +149,9 @@ class Reader:
         left = access.ends - time.monotonic()
         await self._parts.governor.require(self._exchange.key, [read.name for read in reads], left)
         try:
+            until = time.monotonic() + self._exchange.signed_seconds
             signed = await self._parts.broker.authorize(access, reads, self._clock.now_ms(measurement))
+            access = msgspec.structs.replace(access, signed_until=until)
         except Failure as fault:
             return [fault for _ in reads]
         if apart:
@@ -185,25 +223,36 @@ class Reader:
         self, access: Access, origin: str, read: SignedRead, shared: Shared | None = None
     ) -> Fetched | Failure:
         try:
-            return await self._send(read, access.region, origin, access.ends - time.monotonic(), shared)
+            left = access.ends - time.monotonic()
+            return await self._send(read, origin, left, access, shared)
         except Failure as fault:
             return fault
 
     async def _ask_time(self, origin: str) -> int:
         before = time.monotonic()
         with in_turn(FIRST):  # more than the work that asks first may wait for it
-            fetched = await self._send(self._dialect.time, "", origin, CALL_SECONDS)
+            fetched = await self._send(self._dialect.time, origin, CALL_SECONDS)
         exchange_ms = self._dialect.time_of(fetched.data)
         middle = (before + time.monotonic()) / 2
         self._parts.clocks.note(self._exchange.key, exchange_ms / 1000, middle)
         return exchange_ms
 
     async def _send(
-        self, read: SignedRead, region: str, origin: str, seconds: float, shared: Shared | None = None
+        self,
+        read: SignedRead,
+        origin: str,
+        seconds: float,
+        access: Access | None = None,
+        shared: Shared | None = None,
     ) -> Fetched:
-        """Send a read in its turn and return its data; raises Failure."""
+        """Send a read in its turn and return its data; raises Failure.
+
+        `access` is None for a read without a signature.
+        """
         async with self._parts.governor.call(self._exchange.key, read.name, seconds) as call:
-            return await self._sent(read, region, origin, call, shared)
+            if access is not None and access.signed_until < time.monotonic():
+                raise SignedTooLongAgo(LATE_SECONDS)
+            return await self._sent(read, access.region if access else "", origin, call, shared)
 
     async def _sent(
         self, read: SignedRead, region: str, origin: str, call: Call, shared: Shared | None
@@ -213,7 +262,7 @@ class Reader:
             with self._span(read, origin) as span:
                 answer = await self._parts.https.send(origin, read, call.seconds, shared)
                 if self._dialect.used_of is not None:
-                    call.used(self._dialect.used_of(answer))
+                    call.used(self._dialect.used_of(answer, read.name))
                 span.say(http_status=answer.status)
                 data = self._dialect.data_of(answer, read.name, region, read.sent)
             result = "answered"

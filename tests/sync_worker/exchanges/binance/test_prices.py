@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.exchanges.binance import BINANCE
-from contracts.faults import Code
-from contracts.prices import MAX_READING_BYTES, MAX_ROWS, PricesRead, PricesRequested, Quote
+from contracts.prices import MAX_READING_BYTES, MAX_ROWS, PricesRead, Quote
 from contracts.wire.envelope import encode
-from sync_worker.errors import ExchangeTimeout, UnexpectedResponse
-from sync_worker.exchanges.binance.prices import LISTS, parse_pairs, parse_quotes, read_prices
+from sync_worker.errors import UnexpectedResponse
+from sync_worker.exchanges.binance.prices import parse_pairs, parse_quotes
 
 READ_AT = datetime(2026, 11, 29, 12, 0, 0, 123000, UTC)
 PAIRS, CPU_SECONDS = 2000, 0.3
@@ -181,27 +179,3 @@ def test_parsing_takes_little_of_the_processor() -> None:
     encode(PricesRead("binance", UUID(int=1), READ_AT, parse_quotes(listed, prices, books, READ_AT)))
 
     assert time.process_time() - started < CPU_SECONDS
-
-
-@pytest.mark.parametrize("lost", LISTS)
-async def test_without_one_of_the_lists_a_reading_has_no_prices(lost: str) -> None:
-    """It says why, and the gateway keeps the last ones."""
-    bodies = dict(zip(LISTS, (BTC, rows(price("BTCUSDT")), rows(offers("BTCUSDT"))), strict=True))
-    assert {*LISTS} == {each.name for each in BINANCE.price_reads}
-
-    async def whole(name: str) -> bytes:
-        return bodies[name]
-
-    async def broken(name: str) -> bytes:
-        if name == lost:
-            raise ExchangeTimeout("")
-        return bodies[name]
-
-    request = PricesRequested("binance", UUID(int=1), READ_AT, READ_AT)
-    good, bad = await read_prices(request, READ_AT, whole), await read_prices(request, READ_AT, broken)
-
-    assert (good.quotes, good.indexes) == (
-        (Quote("BTC", "USDT", "64000.10000000", "64000.00000000", "64000.10000000", None, READ_AT),),
-        (),
-    )
-    assert (bad.quotes, bad.indexes, bad.error_code) == (None, None, Code.EXCHANGE_TIMEOUT)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import TotalCheck, Verdict, WalletRead
 from contracts.values import Balance
+from sync_worker.exchanges.faults import Asked
 from sync_worker.exchanges.okx.earn import (
     DUAL,
     PAGE,
@@ -22,7 +23,7 @@ from sync_worker.exchanges.okx.earn import (
     judge_earn,
 )
 from sync_worker.exchanges.okx.earn_rows import parse_dual, parse_rewards, parse_savings, parse_staked
-from sync_worker.exchanges.okx.faults import Asked, okx_failure
+from sync_worker.exchanges.okx.faults import okx_failure
 from sync_worker.exchanges.okx.payloads import parse_envelope
 from sync_worker.verdicts import Fetched
 from tests.sync_worker.scripted import TRADING_ROW

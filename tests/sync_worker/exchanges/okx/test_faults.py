@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from contracts.faults import FAULTS, Actor, Code
-from sync_worker.exchanges.okx.faults import OKX_CODES, Asked, okx_failure, status_failure
+from sync_worker.exchanges.faults import Asked, status_failure
+from sync_worker.exchanges.okx.faults import OKX_CODES, okx_failure
 
 # Grouped by the required action: who acts, and whether a retry can help.
 STOPS_FOR_THE_USER = """50111 50119 50113 50105 50114 50101 50110 50035 50120 50030 50051 50059 50060 50100

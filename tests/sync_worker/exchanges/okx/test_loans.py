@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.faults import Code, Failure, failure
 from contracts.uncovered import MAX_ASSETS, Reason, UncoveredEntry
-from sync_worker.exchanges.okx.faults import Asked, okx_failure
+from sync_worker.exchanges.faults import Asked
+from sync_worker.exchanges.okx.faults import okx_failure
 from sync_worker.exchanges.okx.loans import NAME, loans_found
 from sync_worker.verdicts import Fetched
 from tests.sync_worker.exchanges.okx.answers import data_of

@@ -5,9 +5,8 @@ is traded, so there are no prices without it. Source:
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,9 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.exchanges.binance import BINANCE
-from contracts.faults import Failure
-from contracts.prices import MAX_ROWS, PricesRead, PricesRequested, Quote
+from contracts.prices import MAX_ROWS, Quote
 from sync_worker.errors import UnexpectedResponse
+from sync_worker.exchanges.values import SHAPE
 
 NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
 TRADING = "TRADING"
@@ -25,14 +24,11 @@ TRADING = "TRADING"
 QUOTES_FIRST = ("USD", "USDT", "USDC", "BTC", "ETH", "FDUSD")
 # Four thousand rows of a list have about 700 KB; more would hold up the syncs of this process.
 MAX_LIST_BYTES = 2 * 1024 * 1024
+# The worker reads no longer answer.
 MAX_INFO_BYTES = 8 * 1024 * 1024
-LISTS = ("exchange_info", "ticker_price", "book_ticker")
 INVALID = (msgspec.DecodeError, ValueError, RecursionError)
-SHAPE = "The answer does not have the documented form."
 
 Row = TypeVar("Row", bound="Named")
-# Reads a list by the name of its read, and returns the body of a good answer; raises Failure.
-BodyOf = Callable[[str], Awaitable[bytes]]
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):
@@ -66,17 +62,6 @@ class _Info(msgspec.Struct, frozen=True):
 
 class _RawInfo(msgspec.Struct, frozen=True):
     symbols: list[msgspec.Raw]
-
-
-async def read_prices(request: PricesRequested, read_at: datetime, body_of: BodyOf) -> PricesRead:
-    """Read the prices of all pairs that are traded; without one of the three lists there are none."""
-    try:
-        info, last, offers = await asyncio.gather(*map(body_of, LISTS))
-        quotes = parse_quotes(info, last, offers, read_at)
-    except Failure as fault:
-        return PricesRead(BINANCE.key, request.request_id, read_at, error_code=fault.code, has_volumes=False)
-    # Binance has no indexes, which is not the same as a list that could not be read.
-    return PricesRead(BINANCE.key, request.request_id, read_at, quotes, (), has_volumes=False)
 
 
 def parse_quotes(info: bytes, prices: bytes, offers: bytes, read_at: datetime) -> tuple[Quote, ...]:

@@ -20,7 +20,8 @@ from contracts.values import Secret
 from sync_worker.broker import Access
 from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.closures.hearing import Maintenance
-from sync_worker.errors import ExchangeTimeout, HeldBack
+from sync_worker.errors import HeldBack
+from sync_worker.exchanges.faults import Asked, status_failure
 from sync_worker.exchanges.http import Answer
 from sync_worker.exchanges.okx.earn import (
     DUAL,
@@ -33,11 +34,9 @@ from sync_worker.exchanges.okx.earn import (
     EarnReads,
     dual_reads_by_state,
     is_full,
-    is_worth_nothing,
     judge_earn,
-    not_due,
 )
-from sync_worker.exchanges.okx.faults import Asked, okx_failure, status_failure
+from sync_worker.exchanges.okx.faults import okx_failure
 from sync_worker.exchanges.okx.loans import LOANS, loans_found
 from sync_worker.exchanges.okx.payloads import parse_config, parse_envelope, parse_rights, parse_time
 from sync_worker.exchanges.okx.positions import with_positions
@@ -55,6 +54,7 @@ from sync_worker.exchanges.okx.sub_accounts import (
 from sync_worker.exchanges.okx.tickers import parse_head, parse_indexes, parse_tickers
 from sync_worker.exchanges.okx.turns import LONGEST_WAIT_SECONDS, Turns
 from sync_worker.exchanges.okx.wallets import judge_wallets, valued_at
+from sync_worker.exchanges.parts import is_worth_nothing, not_due
 from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
@@ -122,7 +122,7 @@ class Okx:
         if POSITIONS.name not in reads:
             earn = WalletRead(EARN, Verdict.NOT_COVERED)
         elif DUAL.name not in reads and is_worth_nothing(valuation, around.valued):
-            earn = not_due(valuation, around.valued)
+            earn = not_due(EARN, valuation, around.valued)
         else:
             earn = judge_earn(await self._earn_reads(access, reads), around)
         if POSITIONS.name in reads:
@@ -210,7 +210,9 @@ class Okx:
             return SubAccountList(error_code=failed[0] or Code.INTERNAL_ERROR)
         pages: list[Page] = []
         while len(pages) < MAX_PAGES:
-            (fetched,) = await self._read_more(access, (page_read(pages[-1].after if pages else None),))
+            (fetched,) = await self._reader.read_more(
+                access, (page_read(pages[-1].after if pages else None),)
+            )
             try:
                 pages.append(parsed(parse_page, fetched))
             except Failure as fault:
@@ -227,24 +229,12 @@ class Okx:
         Adds to `reads` what they lack.
         """
         if DUAL.name not in reads:
-            reads |= _by_name(EARN_READS, await self._read_more(access, EARN_READS))
+            reads |= _by_name(EARN_READS, await self._reader.read_more(access, EARN_READS))
         dual = [reads[DUAL.name]]
         if is_full(dual[0]):
-            dual = await self._read_more(access, dual_reads_by_state(), AGAIN_SECONDS)
+            dual = await self._reader.read_more(access, dual_reads_by_state(), AGAIN_SECONDS)
         parts = (read.name for read in EARN_READS if read not in (DUAL, LOANS))
         return EarnReads({name: reads[name] for name in parts}, dual)
-
-    async def _read_more(
-        self, access: Access, reads: Sequence[Read], apart: float = 0.0
-    ) -> list[Fetched | Failure]:
-        """Read in the time that is left for the try; a fault of all of them is that of each."""
-        try:
-            async with asyncio.timeout(access.ends - time.monotonic()):
-                return await self._reader.read(access, reads, apart)
-        except TimeoutError:
-            return [ExchangeTimeout("We could not read all of it in time.") for _ in reads]
-        except Failure as fault:
-            return [fault for _ in reads]
 
 
 def _with_rights(reading: Reading, config: Fetched | Failure) -> Reading:

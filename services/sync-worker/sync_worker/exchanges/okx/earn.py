@@ -16,24 +16,21 @@ import msgspec
 from contracts import reasons
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, failure, fault_of
-from contracts.syncs import NOTHING_USD, READ, Totals, UnreadableRow, Verdict, WalletRead
+from contracts.syncs import READ, Totals, UnreadableRow, Verdict, WalletRead
 from contracts.values import Balance, check_digits
-from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.okx.earn_rows import (
     DUAL_HELD,
-    EXACT,
-    Entry,
     parse_dual,
     parse_orders,
     parse_rewards,
     parse_savings,
     parse_staked,
-    totals_of,
 )
 from sync_worker.exchanges.okx.payloads import parse_trading
+from sync_worker.exchanges.parts import EXACT, Entry, collected, totals_of, unread_part, without_parts, worst
 from sync_worker.exchanges.rows import Row, Rows
 from sync_worker.exchanges.values import ZERO
-from sync_worker.verdicts import NO_PRICES, NOT_PERMITTED, Fetched, Listed, judge, parsed, unread
+from sync_worker.verdicts import NO_PRICES, Fetched, Listed, judge, parsed, unread
 
 EARN = "earn"
 SAVINGS, ORDERS = Read("savings_balance"), Read("staking_orders")
@@ -106,18 +103,6 @@ def is_full(fetched: Fetched | Failure) -> bool:
     return isinstance(fetched, Fetched) and isinstance(fetched.data, list) and len(fetched.data) >= PAGE
 
 
-def is_worth_nothing(valuation: Fetched | Failure, valued: Decimal | None) -> bool:
-    """Return whether a valuation that is of now values the wallet at nothing."""
-    now = isinstance(valuation, Fetched) and not valuation.age
-    return now and valued is not None and abs(valued) <= NOTHING_USD
-
-
-def not_due(valuation: Fetched | Failure, valued: Decimal | None) -> WalletRead:
-    """Return the wallet as unread because of its valuation."""
-    as_of = valuation.as_of if isinstance(valuation, Fetched) else None
-    return WalletRead(EARN, Verdict.NOT_DUE, as_of, totals=Totals(valued=valued))
-
-
 def judge_earn(reads: EarnReads, around: Around) -> WalletRead:
     """Return the verdict on the earn wallet; one that was not read tells what the exchange values it at."""
     told = _judged(reads, around)
@@ -135,8 +120,8 @@ def _judged(reads: EarnReads, around: Around) -> WalletRead:
     failed = [(name, each) for name, each in reads.named if isinstance(each, Failure) and not _is_empty(each)]
     staked = {read.name: partial(_parsed, reads.by_name[read.name], parse_staked) for read in STAKED}
     rewards = {REWARDS.name: partial(_parsed, reads.by_name[REWARDS.name], parse_rewards)}
-    stakes = _collected({**staked, **rewards}, failed)
-    entries = _collected(
+    stakes = collected({**staked, **rewards}, failed)
+    entries = collected(
         {
             SAVINGS.name: partial(_parsed, reads.by_name[SAVINGS.name], parse_savings),
             ORDERS.name: partial(_parsed, reads.by_name[ORDERS.name], parse_orders),
@@ -148,13 +133,13 @@ def _judged(reads: EarnReads, around: Around) -> WalletRead:
         failed.append((DUAL.name, failure(Code.UNREAD_PARTS)))
     as_of = reads.as_of or around.as_of
     if as_of is None or len(failed) >= len(reads.named):
-        return unread(EARN, _worst(failed or reads.named)[1])
+        return unread(EARN, worst(failed or reads.named)[1])
     if any(fault_of(fault.code).retryable for _, fault in failed):
-        return _unread(*_worst(failed))
+        return unread_part(EARN, *worst(failed))
     entries += _in_redemption(stakes, around, totals_of(entries))
     fetched = Fetched(as_of, None, reads.age)
     told = judge(EARN, lambda _data: _listed(entries, around), fetched, around.valued)
-    return _without_parts(told, failed) if failed else told
+    return without_parts(told, failed) if failed else told
 
 
 def _is_empty(fault: Failure) -> bool:
@@ -164,48 +149,6 @@ def _is_empty(fault: Failure) -> bool:
 def _parsed(fetched: Fetched | Failure, parse: Callable[[Any], list[Entry]]) -> list[Entry]:
     """Parse a response; a read that failed has no entries."""
     return [] if isinstance(fetched, Failure) else parse(fetched.data)
-
-
-def _collected(
-    parts: Mapping[str, Callable[[], list[Entry]]], failed: list[tuple[str, Failure]]
-) -> list[Entry]:
-    """Return the entries of parts; a part that can not be parsed is added to those that failed."""
-    entries: list[Entry] = []
-    for name, read in parts.items():
-        try:
-            entries += read()
-        except Failure as fault:
-            failed.append((name, fault))
-        except (ValueError, ArithmeticError):  # a value that no parser expects
-            failed.append((name, UnexpectedResponse("We can not read a value.")))
-    return entries
-
-
-def _worst(failed: Sequence[tuple[str, Fetched | Failure]]) -> tuple[str, Failure]:
-    """Return the fault that decides: first one that may pass, last one of a missing permission."""
-    faults = [(name, each) for name, each in failed if isinstance(each, Failure)]
-    return min(faults, key=lambda each: (not fault_of(each[1].code).retryable, each[1].code in NOT_PERMITTED))
-
-
-def _unread(name: str, fault: Failure) -> WalletRead:
-    return msgspec.structs.replace(unread(EARN, fault), endpoint=fault.endpoint or name)
-
-
-def _without_parts(told: WalletRead, failed: Sequence[tuple[str, Failure]]) -> WalletRead:
-    """Return a read without some of its parts; the sum of the others is not the worth of the wallet."""
-    name, fault = _worst(failed)
-    if told.verdict not in {Verdict.COMPLETE, Verdict.INCOMPLETE}:
-        return told
-    return msgspec.structs.replace(
-        told,
-        verdict=Verdict.INCOMPLETE,
-        error_code=Code.UNREAD_PARTS,
-        error=fault_of(Code.UNREAD_PARTS).words,
-        exchange_code=fault.exchange_code,
-        endpoint=fault.endpoint or name,
-        unread_parts=tuple(sorted({part for part, _ in failed})),
-        totals=Totals(valued=told.totals.valued) if told.totals else None,
-    )
 
 
 def _in_redemption(stakes: list[Entry], around: Around, earning: Mapping[str, Decimal]) -> list[Entry]:

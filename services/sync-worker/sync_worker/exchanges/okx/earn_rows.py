@@ -3,28 +3,23 @@
 Source: https://www.okx.com/docs-v5/en/#financial-product.
 """
 
-from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from contracts import reasons
-from contracts.syncs import UnreadableRow
 from contracts.values import Balance
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.parts import Entry
 from sync_worker.exchanges.rows import Fields, Row, Unreadable, held_amount, parse_rows, rows_of
-from sync_worker.exchanges.values import SHAPE, ZERO
+from sync_worker.exchanges.values import SHAPE
 
 # The principal of a dual investment is in no other list in these states, in the order of their coming.
 DUAL_HELD = ("live", "pending_settle", "pending_redeem")
 DUAL_ENDED = ("initial", "settled", "redeemed", "rejected")
 # On-chain orders: pending, cancelling, on-chain, earning, redeeming; and completed.
 ORDER_HELD, ORDER_ENDED = ("8", "13", "9", "1", "2"), ("3",)
-# Enough digits for exact sums of all amounts that a message can carry.
-EXACT = Context(prec=200)
-
-Entry = Row | UnreadableRow
 
 
 def parse_savings(data: Any) -> list[Entry]:
@@ -74,15 +69,6 @@ def parse_rewards(data: Any) -> list[Entry]:
             raise UnexpectedResponse(SHAPE)
         rows += details
     return _checked(parse_rows(rows, _staked, NAMING))
-
-
-def totals_of(entries: Iterable[Entry]) -> dict[str, Decimal]:
-    """Return the exact sums of the readable amounts by asset."""
-    totals: dict[str, Decimal] = {}
-    for entry in entries:
-        if isinstance(entry, Row):
-            totals[entry.asset] = EXACT.add(totals.get(entry.asset, ZERO), entry.balance.total)
-    return totals
 
 
 def _held(fields: Fields, amount: str = "amt") -> Row:

@@ -3,15 +3,10 @@
 Source: https://www.okx.com/docs-v5/en/#error-code-rest-api-public
 """
 
-import re
-from collections.abc import Sequence
-from ipaddress import ip_address
-
-import msgspec
-
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, Failure, failure
 from contracts.reasons import looked_for_in
+from sync_worker.exchanges.faults import CODE_FORMAT, Asked, address_in
 
 _CODES: dict[Code, str] = {
     Code.KEY_UNKNOWN: "50119",
@@ -38,19 +33,6 @@ _CODES: dict[Code, str] = {
 }
 OKX_CODES: dict[str, Code] = {number: code for code, numbers in _CODES.items() for number in numbers.split()}
 
-# Any other code is not repeated, because it may be any text.
-_CODE_FORMAT = re.compile(r"[-A-Za-z0-9_]{1,16}", re.ASCII)
-_MAX_SEARCHED = 500
-_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f]", re.ASCII)
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """A read, its region, and our egress addresses, if the operator configured them."""
-
-    endpoint: str
-    region: str = ""
-    egress: Sequence[str] = ()
-
 
 def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None = None) -> Failure:
     """Return the fault of OKX's code; only an IP address is copied from its message.
@@ -58,25 +40,9 @@ def okx_failure(code: str, message: str, asked: Asked, retry_after: float | None
     A code that is not in the table becomes exchange_error, and the fault carries the code unchanged.
     """
     meant = OKX_CODES.get(code, Code.EXCHANGE_ERROR)
-    exchange_code = code if _CODE_FORMAT.fullmatch(code) else None
+    exchange_code = code if CODE_FORMAT.fullmatch(code) else None
     detail = _detail(meant, code, message, asked)
     return failure(meant, detail, retry_after, exchange_code=exchange_code, endpoint=asked.endpoint)
-
-
-def status_failure(status: int, retry_after: float | None = None) -> Failure:
-    """Return the fault, by HTTP status, of a response that is not the API's or does not have status 200.
-
-    A 403 comes from a server in front of the exchange, and its cause is often temporary. So it counts as
-    unreachable, which is retried, and not as a blocked region, which OKX reports as 50121.
-    """
-    detail = f"The answer is an HTTP {status} that does not come from the API."
-    if status in (429, 418):  # the second is a ban of our address
-        return failure(Code.RATE_LIMITED, detail, retry_after)
-    if status >= 500:  # noqa: PLR2004 - the same
-        return failure(Code.EXCHANGE_UNAVAILABLE, detail, retry_after)
-    if status == 403:  # noqa: PLR2004 - the same
-        return failure(Code.EXCHANGE_UNREACHABLE, detail, retry_after)
-    return failure(Code.UNEXPECTED_RESPONSE, detail)
 
 
 def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
@@ -86,16 +52,6 @@ def _detail(meant: Code, code: str, message: str, asked: Asked) -> str:
     if meant is Code.KEY_UNKNOWN:
         return f"{looked_for_in(OKX, asked.region)} {number}"
     if meant in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED, Code.REGION_BLOCKED):
-        ours = ", ".join(asked.egress) or _address_in(message)
+        ours = ", ".join(asked.egress) or address_in(message)
         return f"Our address is {ours} {number}." if ours else number
     return number
-
-
-def _address_in(message: str) -> str:
-    """Return our IP address as OKX's message names it; no other part of the text is repeated."""
-    for found in _ADDRESS.findall(message[:_MAX_SEARCHED]):
-        try:
-            return str(ip_address(found))
-        except ValueError:
-            continue
-    return ""

@@ -13,8 +13,8 @@ from contracts.faults import Code, Failure
 from contracts.uncovered import MAX_ASSETS, AssetAmount, Reason, Uncovered, UncoveredEntry
 from contracts.values import check_digits
 from sync_worker.errors import UnexpectedResponse
-from sync_worker.exchanges.okx.earn_rows import EXACT
 from sync_worker.exchanges.okx.lists import NAMING
+from sync_worker.exchanges.parts import EXACT
 from sync_worker.exchanges.rows import MAX_ROWS
 from sync_worker.exchanges.values import SHAPE, ZERO, amount_of
 from sync_worker.verdicts import Fetched, parsed
@@ -24,7 +24,7 @@ PART, NAME = "flexible_loans", "Flexible loans"
 
 
 def loans_found(fetched: Fetched | Failure, as_of: datetime | None) -> Uncovered | None:
-    """Return what is known of the loans; `as_of` is the time of the other reads, None if all of them failed.
+    """Return the part of the loans; `as_of` is the time of the other reads, None if all of them failed.
 
     Where OKX says that the account can have no loans, none are there: a sub-account, or not activated.
     Returns None if there is nothing to say.
@@ -48,7 +48,7 @@ def _checked(data: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _listed(rows: Sequence[Mapping[str, Any]]) -> tuple[UncoveredEntry, ...]:
-    """Return one entry for all loans, with null for what is unreadable; none for loans that are over."""
+    """Return one entry for all loans, with None for unreadable fields; no entry if all loans are repaid."""
     collateral, debt = _sum(rows, "collateralNotionalUsd"), _sum(rows, "loanNotionalUsd")
     holds, owes = _amounts(rows, "collateralData"), _amounts(rows, "loanData")
     if collateral == debt == ZERO and holds == owes == ():

@@ -9,7 +9,7 @@ from sync_worker.closures.hearing import Maintenance
 from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.values import MAX_TIME_MS, MIN_TIME_MS, SHAPE
 
-# The whole trading service in production. That of batches of accounts (8) leaves the other accounts open.
+# The whole trading service in production. A maintenance of batches of accounts (8) leaves others open.
 TRADING, PRODUCTION, ONGOING = "5", "1", "ongoing"
 
 

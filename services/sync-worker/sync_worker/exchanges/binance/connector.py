@@ -1,0 +1,278 @@
+"""The connector of Binance: reads the wallets of an account, and the owner and rights of a key."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from contracts.credentials import SignedRead, Verified
+from contracts.exchanges.binance import BINANCE
+from contracts.exchanges.types import PublicRead, Read
+from contracts.faults import Code, Failure
+from contracts.prices import PricesRead, PricesRequested
+from contracts.syncs import Rights, WalletRead
+from contracts.values import Secret
+from sync_worker.broker import Access
+from sync_worker.budgets.order import FIRST, in_turn
+from sync_worker.closures.hearing import Maintenance
+from sync_worker.exchanges.binance import earn
+from sync_worker.exchanges.binance.control import Control, control_of, in_usd, prices_in, uncovered
+from sync_worker.exchanges.binance.faults import binance_failure, with_causes_ruled_out
+from sync_worker.exchanges.binance.key import parse_rights, parse_verified
+from sync_worker.exchanges.binance.payloads import Flags, parse_flags, parse_price, parse_time, refused_with
+from sync_worker.exchanges.binance.prices import parse_quotes
+from sync_worker.exchanges.binance.spot import SPOT, Around, judge_spot
+from sync_worker.exchanges.binance.status import parse_status
+from sync_worker.exchanges.binance.wallets import FUNDING, PLACES, Place, judge_place, left_out, not_covered
+from sync_worker.exchanges.faults import Asked, status_failure
+from sync_worker.exchanges.http import Answer
+from sync_worker.exchanges.lenient_json import read_body
+from sync_worker.exchanges.parts import is_worth_nothing, not_due
+from sync_worker.exchanges.public import Source, read_public
+from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
+from sync_worker.sync import Reading
+from sync_worker.verdicts import Fetched, parsed, retry_after
+
+# A public read needs no signature.
+TIME = SignedRead("server_time", "GET", "/api/v3/time", {})
+RESTRICTIONS, INFO = Read("api_restrictions"), Read("account_info")
+ACCOUNT = Read("account", {"omitZeroBalances": "true"})
+ASSETS = Read("user_assets", {"needBtcValuation": "true"})
+CONTROL = Read("wallet_balance", {"needBalanceDetail": "true"})
+TICKER_PRICE, BOOK_TICKER, EXCHANGE_INFO = BINANCE.price_reads
+KEY_READS = (RESTRICTIONS, ACCOUNT)
+FIRST_READS = (RESTRICTIONS, INFO, ACCOUNT, ASSETS, FUNDING.read, CONTROL)
+# The price in USDT at which totals in BTC are shown in USD, read at most once in so many seconds.
+BTC_PRICE = PublicRead("btc_price", "/api/v3/ticker/price?symbol=BTCUSDT")
+PRICE_SECONDS = 60.0
+MAIN = ""
+OK = 200
+USED_OF_API, USED_OF_SAPI = "x-mbx-used-weight-1m", "x-sapi-used-ip-weight-1m"
+API = "api"
+WEIGHT = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+Parsed = TypeVar("Parsed")
+Results = dict[str, Fetched | Failure]
+
+log = structlog.get_logger()
+
+
+def connect(parts: Parts) -> "Binance":
+    """Return the connector of Binance."""
+    return Binance(parts)
+
+
+class Binance:
+    """Reads Binance accounts."""
+
+    exchange = BINANCE
+
+    def __init__(self, parts: Parts) -> None:
+        data_of = partial(_data, egress=parts.settings.egress_addresses)
+        self._reader = Reader(parts, BINANCE, Dialect(TIME, parse_time, data_of, used_of=_used_of))
+        self._parts = parts
+        self._price: tuple[float, Decimal] | None = None
+        self._pricing = asyncio.Lock()
+
+    async def read_wallets(self, access: Access) -> Reading:
+        """Read the key and the wallets that every user has, then the others, as far as they are due.
+
+        Raises Failure if no read could be sent.
+        """
+        first = dict(zip(_names(FIRST_READS), await self._reader.read(access, FIRST_READS), strict=True))
+        flags, control = _or(parse_flags, first[INFO.name], Flags()), control_of(first[CONTROL.name])
+        price = await self._btc_price(access)
+        nothing = _worth_nothing(access, first[CONTROL.name], control, price)
+        out = left_out(flags, access.lately_refused)
+        places = [place for place in PLACES if place.wallet not in out and place.wallet not in nothing]
+        found, second = await self._read_second(access, places, earns=earn.EARN not in nothing)
+        reads = with_causes_ruled_out({**first, **second, **_flat(found)})
+        lists = _pages_of(found, reads)
+        prices = in_usd(_btc_prices(control, first), price)
+        judged = _judged(reads, lists, [FUNDING, *places], partial(control.valued, btc_usd=price), prices)
+        judged += [not_due(each, first[CONTROL.name], control.valued(each, price)) for each in nothing]
+        judged += [not_covered(wallet, code) for wallet, code in out.items()]
+        asked_to_wait = retry_after(list(reads.values()))
+        refused = {read.wallet for read in judged if read.error_code == Code.REFUSED_RIGHT}
+        beside = uncovered(reads[CONTROL.name], refused, price)
+        return _with_rights(Reading(tuple(judged), asked_to_wait, uncovered=(beside,)), reads)
+
+    async def verify(self, access: Access) -> Verified:
+        """Read the owner and the rights of the key; raises Failure."""
+        return parse_verified(*await self._key_facts(access))
+
+    async def read_rights(self, access: Access) -> Rights:
+        """Read only the account and the rights of the key; raises Failure."""
+        return parse_rights(*await self._key_facts(access))
+
+    async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
+        """Read the prices of all pairs that are traded; without one of the three lists there are none."""
+        read_at = self._parts.clocks.now()
+        read = PricesRead(BINANCE.key, request.request_id, read_at, has_volumes=False)
+        whole = partial(self._public, parse=bytes, region="", seconds=seconds)
+        try:
+            info, last, offers = await asyncio.gather(
+                whole(EXCHANGE_INFO), whole(TICKER_PRICE), whole(BOOK_TICKER)
+            )
+            quotes = parse_quotes(info, last, offers, read_at)
+        except Failure as fault:
+            return msgspec.structs.replace(read, error_code=fault.code)
+        # Binance has no indexes, which is not the same as a list that could not be read.
+        return msgspec.structs.replace(read, quotes=quotes, indexes=())
+
+    async def read_status(self, region: str, seconds: float) -> Maintenance | None:
+        """Read whether Binance is in maintenance; raises Failure."""
+        assert BINANCE.status_read is not None  # noqa: S101 - its entry has one
+        with in_turn(FIRST):  # all work waits for it
+            return await self._public(BINANCE.status_read, parse_status, region, seconds)
+
+    async def _key_facts(self, access: Access) -> list[Any]:
+        results = await self._reader.read(access, KEY_READS)
+        return [parsed(lambda data: data, each) for each in results]
+
+    async def _read_second(
+        self, access: Access, places: Sequence[Place], *, earns: bool
+    ) -> tuple[dict[str, list[Fetched | Failure]], Results]:
+        """Read the lists of earn with all their pages, and the other wallets."""
+        lists = earn.LISTS if earns else ()
+        others = [read for place in places for read in place.reads]
+        results = await self._read_more(access, [*(pages.page(1) for pages in lists), *others])
+        found = {pages.name: [each] for pages, each in zip(lists, results, strict=False)}
+        second = dict(zip(_names(others), results[len(lists) :], strict=True))
+        for number in range(2, earn.MAX_PAGES + 1):
+            more = [pages for pages in lists if _needs_more(pages, found[pages.name])]
+            if not more:
+                break
+            following = await self._read_more(access, [pages.page(number) for pages in more])
+            for pages, each in zip(more, following, strict=True):
+                found[pages.name].append(each)
+        return found, second
+
+    async def _read_more(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
+        return await self._reader.read_more(access, reads) if reads else []
+
+    async def _btc_price(self, access: Access) -> Decimal | None:
+        """Return the price of BTC in USDT, which is at most a minute old; None if it is unknown."""
+        async with self._pricing:
+            now = time.monotonic()
+            if self._price is not None and now - self._price[0] < PRICE_SECONDS:
+                return self._price[1]
+            try:
+                left = access.ends - now
+                price = await self._public(BTC_PRICE, lambda body: parse_price(read_body(body)), "", left)
+            except Failure:
+                return None
+            self._price = (now, price)
+            return price
+
+    async def _public(
+        self, read: PublicRead, parse: Callable[[bytes], Parsed], region: str, seconds: float
+    ) -> Parsed:
+        """Read a public list of a region, of the first one if it has no name; raises Failure."""
+        origins = self._parts.settings.origins[BINANCE.key][region or BINANCE.regions[0].key]
+        of_list = partial(_public_of, read.name, parse)
+        return await read_public(self._parts, Source(BINANCE.key, origins[read.host]), read, of_list, seconds)
+
+
+def _judged(
+    reads: Mapping[str, Fetched | Failure],
+    found: Mapping[str, earn.Found],
+    places: Sequence[Place],
+    valued: Callable[[str], Decimal | None],
+    prices: Mapping[str, Decimal],
+) -> list[WalletRead]:
+    """Return the verdicts on the wallets that were read."""
+    flexible = earn.assets_in(earn.FLEXIBLE, found[earn.FLEXIBLE.name]) if found else frozenset()
+    around = Around(reads[ACCOUNT.name], flexible, prices, valued(SPOT))
+    judged = [judge_spot(reads[ASSETS.name], around)]
+    judged += [judge_place(place, reads, prices, valued(place.wallet)) for place in places]
+    return [*judged, earn.judge_earn(found, prices, valued(earn.EARN))] if found else judged
+
+
+def _worth_nothing(
+    access: Access, fetched: Fetched | Failure, control: Control, price: Decimal | None
+) -> list[str]:
+    """Return the wallets that were empty a short while ago and that Binance values at nothing now."""
+    empty = [wallet for wallet in BINANCE.valued_wallets if wallet in access.lately_empty]
+    return [wallet for wallet in empty if is_worth_nothing(fetched, control.valued(wallet, price))]
+
+
+def _btc_prices(control: Control, reads: Mapping[str, Fetched | Failure]) -> dict[str, Decimal]:
+    """Return the prices in BTC at which Binance values the rows of the spot and funding lists, or others."""
+    lists = [
+        each.data for name in (ASSETS.name, FUNDING.read.name) if isinstance(each := reads[name], Fetched)
+    ]
+    return {**control.prices, **prices_in(row for rows in lists if isinstance(rows, list) for row in rows)}
+
+
+def _with_rights(reading: Reading, reads: Mapping[str, Fetched | Failure]) -> Reading:
+    try:
+        key, account = (parsed(lambda data: data, reads[read.name]) for read in KEY_READS)
+        return msgspec.structs.replace(reading, rights=parse_rights(key, account))
+    except Failure as fault:
+        return msgspec.structs.replace(reading, rights_code=fault.code)
+
+
+def _needs_more(pages: earn.Pages, found: earn.Found) -> bool:
+    try:
+        return earn.needs_more(pages, found)
+    except Failure:
+        return False
+
+
+def _flat(found: Mapping[str, Sequence[Fetched | Failure]]) -> Results:
+    """Return the pages of all lists by name and number."""
+    return {f"{name} {number}": each for name, pages in found.items() for number, each in enumerate(pages)}
+
+
+def _pages_of(found: Mapping[str, earn.Found], reads: Results) -> dict[str, earn.Found]:
+    """Return the pages of all lists as they stand in the reads of the sync."""
+    return {name: [reads[f"{name} {at}"] for at in range(len(pages))] for name, pages in found.items()}
+
+
+def _names(reads: Sequence[Read]) -> list[str]:
+    return [read.name for read in reads]
+
+
+def _or(parse: Callable[[Any], Parsed], fetched: Fetched | Failure, otherwise: Parsed) -> Parsed:
+    try:
+        return parsed(parse, fetched)
+    except Failure:
+        return otherwise
+
+
+def _used_of(answer: Answer, read: str) -> dict[str, int]:
+    """Return the weights that Binance says our address has used: of /api as a whole, of /sapi by endpoint."""
+    said = {API: answer.headers.get(USED_OF_API), read: answer.headers.get(USED_OF_SAPI)}
+    return {key: int(text) for key, text in said.items() if text and WEIGHT.fullmatch(text)}
+
+
+def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, egress: Sequence[str]) -> Any:
+    """Return the data of a response; raises the Failure of its error code, or else of its HTTP status."""
+    document = read_body(answer.body)
+    code = refused_with(document)
+    if code is not None:
+        said = "" if echoes(code, sent) else code
+        fault = binance_failure(said, Asked(name, region, egress), answer.status, answer.retry_after)
+        if fault.code == Code.EXCHANGE_ERROR:
+            log.warning("unlisted_error_code", endpoint=fault.endpoint, exchange_code=fault.exchange_code)
+        raise fault
+    if document is None or answer.status != OK:
+        raise status_failure(answer.status, answer.retry_after)
+    return document
+
+
+def _public_of(name: str, parse: Callable[[bytes], Parsed], answer: Answer) -> Parsed:
+    """Return what a public response says; raises the Failure of its error code, or else of its status."""
+    if answer.status == OK:
+        return parse(answer.body)
+    code = refused_with(read_body(answer.body))
+    if code is None:
+        raise status_failure(answer.status, answer.retry_after)
+    raise binance_failure(code, Asked(name), answer.status, answer.retry_after)
