@@ -37,7 +37,7 @@ COMMON = [
 EXCHANGES = [("sync-worker", address, (("TCP", 443),)) for address in (*INTERNET, "vault")]
 EXPECTED = {
     "single-node": [*COMMON, *EXCHANGES],
-    "demo": [*COMMON, ("sync-worker", "exchange", tuple(("TCP", port) for port in (8443, 8444, 8445, 8446)))],
+    "demo": [*COMMON, ("sync-worker", "exchange", tuple(("TCP", port) for port in range(8443, 8452)))],
     "production": [
         *COMMON,
         *EXCHANGES,

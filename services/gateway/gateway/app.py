@@ -68,6 +68,7 @@ from gateway.prices.requests import PriceRequests
 from gateway.proxies import Proxies
 from gateway.routes import (
     accounts,
+    assets,
     auth,
     changes,
     currencies,
@@ -105,7 +106,7 @@ BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (
     *(auth, me, exchanges, accounts, offers, positions, portfolio),
-    *(history, changes, syncs, prices, currencies),
+    *(history, changes, syncs, prices, assets, currencies),
 )
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.

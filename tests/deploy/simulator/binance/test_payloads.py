@@ -61,7 +61,10 @@ def test_spot_is_listed_twice(client: Any) -> None:
     assert every.keys() > own.keys() == some.keys() == {"BTC", "ETH", "LDO", "USDT", "LDUSDT"}
     assert own["ETH"] == {
         **dict.fromkeys(SPOT, "0"),
-        **{"asset": "ETH", "free": "1.50000000", "freeze": "0.25000000", "withdrawing": "0.10000000"},
+        "asset": "ETH",
+        "free": "1.50000000",
+        "freeze": "0.25000000",
+        "withdrawing": "0.10000000",
         "btcValuation": "0.09250000",
     }
     assert every["XRP"] == {"asset": "XRP", "free": "0.00000000", "locked": "0.00000000"}
@@ -98,7 +101,7 @@ def test_wallets_without_an_endpoint_stand_in_the_total(client: Any) -> None:
 
 
 def test_pages_of_positions_are_bounded(client: Any) -> None:
-    """130 positions come in two pages of 100, with their number; a page has ten rows unless it is asked for."""
+    """130 positions come in two pages of 100, with their number; a page has ten rows by default."""
     path = "/sapi/v1/simple-earn/flexible/position"
     first, second, usual = (
         client.read(path, "rich", query) for query in ("current=1&size=100", "current=2&size=100", "")
