@@ -135,7 +135,7 @@ def test_a_request_to_store_of_the_release_before_has_the_same_signature() -> No
 
 
 def test_a_broker_of_the_release_before_stores_no_born_key() -> None:
-    """It knows no offer, so it checks fewer fields: the signature of a store with an offer fits none of them."""
+    """It checks fewer fields, and the signature of a store with an offer does not fit these."""
     born = sign_request(msgspec.structs.replace(STORE, kind="born", offer=uuid4()), KEY)
 
     check_request(born, KEY.public_key())
