@@ -13,6 +13,8 @@ GROUPS := manifests checkov
 TOOLS := $(GROUPS:%=$(VENV)/%/ready.stamp)
 # The stack of others that `make bench` measures beside ours, with a profiler.
 BENCH := $(VENV)/bench/ready.stamp
+# Clients of exchanges by others that can not stand beside those among the requirements of the tests.
+CLIENTS := $(VENV)/clients/ready.stamp
 OVERLAYS := single-node production demo
 PORT ?= 3000
 PROMETHEUS ?= prometheus
@@ -50,10 +52,10 @@ rotate: $(RUN) ## Replace a key of the running stack (KEY=jwt, for example; with
 monitor: $(RUN) ## Run a Prometheus with our alerts beside `make up` (PORT=9090, PROMETHEUS=: another than that of PATH)
 	@exec $(BIN)/python -m deploy.local monitor --port $(if $(filter 3000,$(PORT)),9090,$(PORT)) --program $(PROMETHEUS)
 
-check: lint ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
+check: lint $(CLIENTS) ## Check style and types, and run the tests that do not need the whole system (JOBS=2: in so many processes)
 	$(PYTEST) -m 'not stack and not containers and not alone' $(ARGS)
 
-test: $(TEST) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
+test: $(TEST) $(CLIENTS) ## Run all tests (JOBS=2: in so many processes; ARGS='-k name' to choose)
 	$(PYTEST) -m 'not containers and not alone' $(ARGS); many=$$?; \
 		case $$many in 0 | $(NOTHING_CHOSEN)) ;; *) exit $$many ;; esac; \
 		$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
@@ -88,7 +90,7 @@ lock: $(TEST) ## Pin the requirements of pyproject.toml with hashes (ARGS=--upgr
 		*) more='--extra contracts --extra chassis' ;; esac; $(COMPILE) --output-file requirements/$$part.txt \
 		--constraints requirements/run.txt $$more --extra $$part || exit; done
 	$(COMPILE) --output-file requirements/build.txt --constraints requirements/test.txt --extra build
-	for group in $(GROUPS) bench; do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
+	for group in $(GROUPS) bench clients; do $(COMPILE) $(ARGS) --output-file requirements/$$group.txt --group $$group || exit; done
 	npm install --prefix requirements/npm --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 images: ## Build the images of the parts, each with its SBOM in build/images/ (BASE_IMAGE=; TAG=: a trial, no SBOM)
@@ -122,7 +124,7 @@ $(TEST): requirements/test.txt requirements/npm/package-lock.json $(RUN)
 		echo 'WARNING: npm could not install: THE TESTS WITH FOREIGN READERS OF OUR CONTRACTS ARE SKIPPED' >&2; }
 	@touch $@
 
-$(TOOLS) $(BENCH): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
+$(TOOLS) $(BENCH) $(CLIENTS): $(VENV)/%/ready.stamp: requirements/%.txt | $(BIN)/python
 	@echo 'Installing the programs of requirements/$*.txt'
 	@$(PYTHON) -m venv $(VENV)/$*
 	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -86,7 +86,6 @@ FOLDERS = {
     "sync_worker.currencies": BUS | EXCHANGE,
     "sync_worker.currencies.fixings": NOTHING,
     "sync_worker.exchanges": BUS | EXCHANGE,
-    "sync_worker.exchanges.answered": NOTHING,
     "sync_worker.exchanges.lenient_json": NOTHING,
     "sync_worker.exchanges.faults": NOTHING,
     "sync_worker.exchanges.parts": NOTHING,

@@ -5,7 +5,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from uuid_utils.compat import uuid7
 
@@ -14,8 +14,12 @@ from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code
 from contracts.syncs import KeyFacts
+from deploy.local.nats import Nats
+from gateway.accounts.broker import Broker
 from gateway.accounts.connect import connect
-from gateway.accounts.offers import Asking
+from gateway.accounts.destroyer import Destroyer
+from gateway.accounts.intake import Admission
+from gateway.accounts.offers import Asking, Offers
 from gateway.accounts.replace import replace
 from gateway.errors import (
     Faulted,
@@ -29,8 +33,12 @@ from gateway.errors import (
 )
 from gateway.limits import MAX_OFFERS
 from gateway.rows.offers import Offer
-from gateway.store import credentials, keys, offers
+from gateway.store import credentials, keys, offers, users
+from gateway.store.pool import Pool
 from tests.gateway.accounts.submitting import PUBLIC_KEY, Scene
+from tests.gateway.allowing import allowing
+from tests.vault_broker.conftest import connected
+from tests.vault_broker.test_stolen_broker import RIGHT, pinned
 from tests.waiting import until
 
 READS = Verified("1", "1", ("enableReading",), (), KeyFacts(ip_bound=True))
@@ -248,6 +256,21 @@ async def test_an_offer_that_the_vault_does_not_make_leaves_nothing(scene: Scene
     ((offer_id,),) = await scene.rows(DOOMED)
     assert await scene.rows(OFFERS) == [(offer_id, None, True)]
     assert (await scene.rows(LATER))[0][0].total_seconds() >= 33
+
+
+async def test_without_a_broker_that_offers_keys_nothing_is_half_done(pool: Pool, nats: Nats) -> None:
+    """A broker of the release before does not answer: the words say so, and no offer is open."""
+    user_id, key = uuid7(), Ed25519PrivateKey.generate()
+    async with pool.transaction() as connection:
+        await users.insert_user(connection, user_id, "alone@example.com", "hash")
+    async with connected(nats, "gateway", "gateway") as bus:
+        broker = Broker(bus, pinned(RIGHT), key)
+        alone = Offers(pool, broker, Destroyer(pool, broker, 600), Admission(allowing(submissions=5), 8))
+        with pytest.raises(Faulted) as caught:
+            await alone.make(Asking(user_id, None), BINANCE, "global")
+
+        assert caught.value.code == Code.SIGNING_UNAVAILABLE
+        assert await alone.list_open(user_id) == []
 
 
 async def test_an_offer_whose_gateway_died_ends(scene: Scene) -> None:

@@ -101,7 +101,7 @@ def test_wallets_without_an_endpoint_stand_in_the_total(client: Any) -> None:
 
 
 def test_pages_of_positions_are_bounded(client: Any) -> None:
-    """130 positions come in two pages of 100, with their number; a page has ten rows unless it is asked for."""
+    """130 positions come in two pages of 100, with their number; a page has ten rows by default."""
     path = "/sapi/v1/simple-earn/flexible/position"
     first, second, usual = (
         client.read(path, "rich", query) for query in ("current=1&size=100", "current=2&size=100", "")
