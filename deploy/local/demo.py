@@ -1,4 +1,4 @@
-"""The demonstration: a user connects a simulated account, syncs it and sees what it holds and is worth."""
+"""The demonstration: a user connects simulated accounts, syncs them and sees what they hold and are worth."""
 
 import secrets
 import tomllib
@@ -17,7 +17,10 @@ from deploy.local.worth import show_drift, show_history, show_worth
 Invent = Callable[[Mapping[str, Decimal]], Awaitable[None]]
 
 EXCHANGE, ACCOUNT = "okx", "plain"
-ACCOUNTS = Path(__file__).parents[1] / "simulator" / EXCHANGE / "accounts.toml"
+SIMULATED = Path(__file__).parents[1] / "simulator"
+ACCOUNTS = SIMULATED / EXCHANGE / "accounts.toml"
+# The exchanges whose simulated account of that name is connected.
+CONNECTED = (EXCHANGE, "binance")
 EMAIL = "demo@example.com"
 WAIT_SECONDS = 60
 CALL_SECONDS = WAIT_SECONDS + 15
@@ -26,7 +29,7 @@ WALLET_COLUMNS = ("wallet", "verdict", "state", "total", "as of")
 
 
 async def demonstrate(api: str, prices_within: float = 0.0, invent: Invent | None = None) -> bool:
-    """Connect the account for a new user, sync it and print its holdings; returns whether the sync completed.
+    """Connect the accounts for a new user, sync them and print what they hold; returns whether all did.
 
     Prices may take `prices_within` seconds to arrive. `invent` writes a past for these holdings by their
     prices, which is then printed. Raises httpx.HTTPError if the API refuses a step.
@@ -34,21 +37,27 @@ async def demonstrate(api: str, prices_within: float = 0.0, invent: Invent | Non
     password = secrets.token_urlsafe(12)
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=CALL_SECONDS, trust_env=False) as client:
         await _sign_in(client, password)
-        account = await _post(client, "/accounts", _submission())
-        path = f"/accounts/{account['id']}"
-        sync = await _post(client, f"{path}/sync", headers={"Prefer": f"wait={WAIT_SECONDS}"})
-        holdings = (await client.get(f"{path}/holdings")).raise_for_status().json()
-        balances = (await client.get(f"{path}/balances")).raise_for_status().json()
-        print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
-        print(f"Sync {sync['sync_id']}: {sync['status']}\n")
-        print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
-        print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
-        await show_drift(client, account["id"])
+        completed = [await _connect(client, exchange) for exchange in CONNECTED]
         prices = await show_worth(client, prices_within)
         if invent is not None:
             await invent(prices)
             await show_history(client)
     print(f"Signed in as {EMAIL} with password {password}")
+    return all(completed)
+
+
+async def _connect(client: httpx.AsyncClient, exchange: str) -> bool:
+    """Connect an exchange's account, sync it and print its holdings; returns whether the sync completed."""
+    account = await _post(client, "/accounts", _submission(exchange))
+    path = f"/accounts/{account['id']}"
+    sync = await _post(client, f"{path}/sync", headers={"Prefer": f"wait={WAIT_SECONDS}"})
+    holdings = (await client.get(f"{path}/holdings")).raise_for_status().json()
+    balances = (await client.get(f"{path}/balances")).raise_for_status().json()
+    print(f"\nAccount {account['name']!r} at {account['exchange']}, key ...{account['api_key_hint']}")
+    print(f"Sync {sync['sync_id']}: {sync['status']}\n")
+    print(table(COLUMNS, [_holding(row) for row in holdings["holdings"] or ()]), end="\n\n")
+    print(table(WALLET_COLUMNS, _wallets(sync, balances)), end="\n\n")
+    await show_drift(client, account["id"])
     return bool(sync["status"] == "completed")
 
 
@@ -68,13 +77,14 @@ async def _post(
     return answer
 
 
-def _submission() -> dict[str, object]:
-    """Return the submission of a simulated account, as a user would enter it."""
-    accounts = tomllib.loads(ACCOUNTS.read_text())["accounts"]
+def _submission(exchange: str) -> dict[str, object]:
+    """Return the submission of a simulated account with a typed key, as a user would enter it."""
+    accounts = tomllib.loads((SIMULATED / exchange / "accounts.toml").read_text())["accounts"]
     account = next(each for each in accounts if each["name"] == ACCOUNT)
-    entry = EXCHANGES[EXCHANGE]
+    entry = EXCHANGES[exchange]
     credentials = {field.key: account[field.key] for field in entry.typed[0].fields}
-    submission = {"exchange": entry.key, "name": f"My {entry.name}", "region": account["region"]}
+    region = account.get("region", entry.regions[0].key)
+    submission = {"exchange": entry.key, "name": f"My {entry.name}", "region": region}
     return {**submission, "credentials": credentials}
 
 

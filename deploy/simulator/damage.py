@@ -51,18 +51,27 @@ def edited(body: Any, row: str, fields: Mapping[str, str]) -> Any:
 def dropped(body: Any, row: str) -> Any:
     """Return a body without the rows in which a field is `row`; raises LookupError if no row has it."""
     document = json.loads(json.dumps(body))
-    gone = _named(document, row)
-    document["data"] = [each for each in document["data"] if each not in gone]
+    gone, rows = _named(document, row), _list_in(document)
+    rows[:] = [each for each in rows if each not in gone]
     return document
 
 
 def multiplied(body: Any, field: str, count: int) -> Any:
     """Return a body with `count` rows: those of the list, and copies with a number before `field`."""
     document = json.loads(json.dumps(body))
-    rows = document["data"]
-    copies = (row | {field: f"N{number}{row[field]}"} for number in range(count) for row in rows)
-    document["data"] = [*rows, *islice(copies, max(0, count - len(rows)))]
+    rows = _list_in(document)
+    copies = (row | {field: f"N{number}{row[field]}"} for number in range(count) for row in [*rows])
+    rows += list(islice(copies, max(0, count - len(rows))))
     return document
+
+
+def _list_in(document: Any) -> list[Any]:
+    """Return the list of a document: itself, or the first list in it; raises LookupError without one."""
+    lists = [document] if isinstance(document, list) else document.values()
+    found = next((each for each in lists if isinstance(each, list)), None)
+    if found is None:
+        raise LookupError("the answer has no list")
+    return found
 
 
 def _named(document: Any, row: str) -> list[dict[str, Any]]:

@@ -179,9 +179,12 @@ async def gzip_bomb(call: Call) -> web.StreamResponse:
 
 
 async def padded(call: Call) -> web.StreamResponse:
-    """Send a correct response with an extra field of `mebibytes` of empty lists."""
+    """Send a correct response with an extra field of `mebibytes` of empty lists, or with them as rows."""
     lists = b"[]," * (call.fault.mebibytes * MEBIBYTE // 3)
-    return _json(b'{"padding":[' + lists + b"[]]," + _encoded(call.usual)[1:])
+    body = _encoded(call.usual)
+    if body.startswith(b"["):
+        return _json(b"[" + lists + (b"[]" if body == b"[]" else b"") + body[1:])
+    return _json(b'{"padding":[' + lists + b"[]]," + body[1:])
 
 
 async def page(call: Call) -> web.StreamResponse:

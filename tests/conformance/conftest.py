@@ -15,8 +15,11 @@ from deploy.local.postgres import running_postgres
 from deploy.local.services import Infrastructure, running_services, service_ports
 from deploy.local.simulator import running_simulator
 from deploy.local.stack import Stack
+from deploy.simulator.binance.accounts import Accounts as BinanceAccounts
+from deploy.simulator.binance.accounts import load_accounts as load_binance_accounts
 from deploy.simulator.okx.accounts import Accounts, load_accounts
-from tests.conformance.simulated import Admin, administering, write_accounts
+from tests.conformance.binance_table import BINANCE_KEY, BINANCE_ROWS, BINANCE_TOTALS
+from tests.conformance.simulated import Admin, administering, write_accounts, write_binance_accounts
 from tests.conformance.table import CONFIG_ROWS, ROWS, VALUATION_ROWS
 from tests.forking import ForkingProcesses
 from tests.joining import bus_of, joined
@@ -42,11 +45,23 @@ def _accounts(accounts_file: Path) -> Accounts:
     return load_accounts(accounts_file)
 
 
+@pytest.fixture(name="binance_file", scope="module")
+def _binance_file(directory: Path) -> Path:
+    file = directory / "binance.toml"
+    write_binance_accounts(file, [row.name for row in BINANCE_ROWS + BINANCE_TOTALS + BINANCE_KEY])
+    return file
+
+
+@pytest.fixture(name="binance_accounts", scope="module")
+def _binance_accounts(binance_file: Path) -> BinanceAccounts:
+    return load_binance_accounts(binance_file)
+
+
 @pytest_asyncio.fixture(name="troubled_stack", scope="module")
-async def _troubled_stack(directory: Path, accounts_file: Path) -> AsyncIterator[Stack]:
-    """Run everything, with an exchange that has an admin port and an account for each row."""
+async def _troubled_stack(directory: Path, accounts_file: Path, binance_file: Path) -> AsyncIterator[Stack]:
+    """Run everything, with exchanges that have an admin port and an account for each row."""
     processes = ForkingProcesses(directory / "logs")
-    options = ("--admin-port", "0", "--accounts", accounts_file)
+    options = ("--admin-port", "0", "--accounts", accounts_file, "--accounts", binance_file)
     async with (
         running_nats(processes, directory) as nats,
         running_openbao(processes, directory) as vault,

@@ -18,12 +18,17 @@ from tests.waiting import IN_THE_CLEAR
 TRADING = {"BTC": "1.000000000000000001", "USDT": "2500.25"}
 FUNDING = {"BTC": "10.000000000000000001", "USDT": "100"}
 HELD: dict[str, dict[str, str]] = {"trading": TRADING, "funding": FUNDING, "earn": {}}
+# The same amounts at Binance.
+HELD_AT = {"okx": HELD, "binance": {"spot": TRADING, "funding": FUNDING}}
+LISTED = HELD | HELD_AT["binance"]
 # Other accounts, whose lists are worth much more and much less than those of the rows.
 WEALTHY, POOR = "wealthy", "poor"
 KEEPER = "keeper"
 # Two users' accounts with different amounts, as multiples of those of the rows.
 NEIGHBOURS = {"alice": Decimal(2), "bob": Decimal(3)}
 ONE = Decimal(1)
+# Where all endpoints of an exchange are.
+BELOW = {"okx": "api/v5/"}
 # For tests that kill parts, each with an account of its own.
 NUMBERED = [f"account-{number}" for number in range(80)]
 
@@ -35,6 +40,32 @@ def write_accounts(file: Path, names: Iterable[str]) -> None:
     blocks += [_block(902, "in-eea", "eea"), _block(903, KEEPER), _block(904, POOR, times=Decimal("0.01"))]
     blocks += [_block(905 + at, name, times=NEIGHBOURS[name]) for at, name in enumerate(NEIGHBOURS)]
     file.write_text("\n".join([ACCOUNTS.read_text(), *blocks]))
+
+
+def write_binance_accounts(file: Path, names: Iterable[str]) -> None:
+    """Write the repository's accounts of Binance and those of these tests."""
+    blocks = [_binance_block(number, name) for number, name in enumerate(names, start=1)]
+    blocks += [_binance_block(900, WEALTHY, Decimal(100)), _binance_block(901, POOR, Decimal("0.01"))]
+    repository = ACCOUNTS.parents[1] / "binance" / ACCOUNTS.name
+    file.write_text("\n".join([repository.read_text(), *blocks]))
+
+
+def _binance_block(number: int, name: str, times: Decimal = ONE) -> str:
+    spot, funding = (
+        ", ".join(
+            f'{{ asset = "{asset}", free = "{Decimal(amount) * times}" }}' for asset, amount in held.items()
+        )
+        for held in (TRADING, FUNDING)
+    )
+    return f"""
+[[accounts]]
+name = "{name}"
+api_key = "{number:064X}"
+api_secret = "{number:064x}"
+uid = 77{number:04}
+spot = [{spot}]
+funding = [{funding}]
+"""
 
 
 def _block(number: int, name: str, region: str = "global", times: Decimal = ONE) -> str:
@@ -64,12 +95,12 @@ funding = [{", ".join(funding_rows)}]
 
 def is_true(read: WalletRead) -> bool:
     """Return whether a read wallet equals the exchange's, to the last digit."""
-    return holds_no_other(read) and len(read.balances or ()) == len(HELD[read.wallet])
+    return holds_no_other(read) and len(read.balances or ()) == len(LISTED[read.wallet])
 
 
 def holds_no_other(read: WalletRead) -> bool:
     """Return whether each balance is as the exchange holds it; `available` may be null, but not wrong."""
-    held = HELD[read.wallet]
+    held = LISTED[read.wallet]
     return all(
         str(each.total) == held.get(each.asset) and each.available in {each.total, None}
         for each in read.balances or ()
@@ -77,24 +108,28 @@ def holds_no_other(read: WalletRead) -> bool:
 
 
 class Admin:
-    """The admin port of the simulated exchange: an owner, and an endpoint below `/api/v5/`."""
+    """The admin port of the simulated exchanges: an owner, and an endpoint, at OKX below `/api/v5/`."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def put(self, owner: str, endpoint: str, fault: dict[str, Any]) -> None:
+    async def put(self, owner: str, endpoint: str, fault: dict[str, Any], exchange: str = "okx") -> None:
         """Switch a fault on."""
-        response = await self._client.put(f"/{owner}/api/v5/{endpoint}", json=fault)
+        response = await self._client.put(_place(owner, endpoint, exchange), json=fault)
         assert response.is_success, response.text
 
-    async def clear(self, owner: str, endpoint: str) -> None:
+    async def clear(self, owner: str, endpoint: str, exchange: str = "okx") -> None:
         """Switch a fault off."""
-        (await self._client.delete(f"/{owner}/api/v5/{endpoint}")).raise_for_status()
+        (await self._client.delete(_place(owner, endpoint, exchange))).raise_for_status()
 
-    async def struck(self, owner: str, endpoint: str) -> int:
+    async def struck(self, owner: str, endpoint: str, exchange: str = "okx") -> int:
         """Count the calls that a fault has struck."""
-        response = await self._client.get(f"/{owner}/api/v5/{endpoint}")
+        response = await self._client.get(_place(owner, endpoint, exchange))
         return int(response.raise_for_status().json()["struck"])
+
+
+def _place(owner: str, endpoint: str, exchange: str) -> str:
+    return f"/{exchange}/{owner}/{BELOW.get(exchange, '')}{endpoint}"
 
 
 @asynccontextmanager
@@ -102,6 +137,6 @@ async def administering(simulator: Simulator | None) -> AsyncIterator[Admin]:
     """Yield the admin port of a simulator that was started with one."""
     assert simulator is not None
     assert simulator.admin is not None
-    base = f"{simulator.admin}/faults/okx"
+    base = f"{simulator.admin}/faults"
     async with httpx.AsyncClient(verify=IN_THE_CLEAR, base_url=base, timeout=5, trust_env=False) as client:
         yield Admin(client)

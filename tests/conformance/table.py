@@ -49,11 +49,11 @@ NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVA
 
 @dataclass(frozen=True)
 class Row:
-    """A fault at an endpoint of one account, and its expected result.
+    """A fault at an endpoint of one account of an exchange, and its expected result.
 
     `code` is that of the wallet that it strikes, None if the wallet is complete nevertheless, or
     `disagrees` with the valuation; `tries` are those made within `seconds`, if they do not follow from the
-    code: passing faults are retried.
+    code: passing faults are retried. `kept` rows of an incomplete wallet are read.
     """
 
     title: str
@@ -64,6 +64,8 @@ class Row:
     tries: int | None = None
     seconds: float = SEVERAL_TRIES
     disagrees: bool = False
+    exchange: str = "okx"
+    kept: int = 1
 
     @property
     def name(self) -> str:
@@ -96,17 +98,23 @@ def broken(endpoint: str) -> Iterator[Row]:
     """Yield the rows with a faulty connection or a wholly unusable response."""
     storm = {"fault": "refusal", "code": "50011"}
     late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
-    unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
-    yield Row("latency", endpoint, {"fault": "latency", "seconds": 0.7}, None)
-    for milliseconds in (0, 20, 2000):
-        fault = {"fault": "twice", "seconds": milliseconds / 1000}
-        yield Row(f"answered again after {milliseconds} ms", endpoint, fault, None)
     yield Row("strict limits", endpoint, {"fault": "strict-limits"}, None)
     yield Row("storm that passes", endpoint, storm | {"times": 1}, None, tries=2)
     yield Row("storm with a wait", endpoint, storm | {"times": 1, "retry_after": 3}, None, **late)
     yield Row("storm with a long wait", endpoint, storm | {"retry_after": 60}, Code.RATE_LIMITED, tries=1)
     # A 429 or 418 without a code concerns our address, and so all rows: `tests/chaos/test_budgets.py`.
-    yield Row("maintenance that passes", endpoint, {**storm, "code": "50001", "times": 1}, None, tries=2)
+    yield from broken_at(endpoint, {"fault": "refusal", "code": "50001"})
+
+
+def broken_at(endpoint: str, maintenance: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rows that are alike at every exchange; `maintenance` is its refusal then."""
+    late: dict[str, Any] = {"tries": 2, "seconds": 20.0}
+    unexpected, unreachable = Code.UNEXPECTED_RESPONSE, Code.EXCHANGE_UNREACHABLE
+    yield Row("latency", endpoint, {"fault": "latency", "seconds": 0.7}, None)
+    for milliseconds in (0, 20, 2000):
+        fault = {"fault": "twice", "seconds": milliseconds / 1000}
+        yield Row(f"answered again after {milliseconds} ms", endpoint, fault, None)
+    yield Row("maintenance that passes", endpoint, maintenance | {"times": 1}, None, tries=2)
     yield Row("hang", endpoint, {"fault": "hang"}, Code.EXCHANGE_TIMEOUT, tries=1)
     yield Row("hang that passes", endpoint, {"fault": "hang", "times": 1}, None, **late)
     yield Row("a byte a second", endpoint, {"fault": "trickle"}, Code.EXCHANGE_TIMEOUT, tries=1)

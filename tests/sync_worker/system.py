@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 from chassis.bus.connection import Bus
 from contracts import subjects
 from contracts.credentials import Verify, VerifyReply
+from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code
 from contracts.syncs import SyncOutcome, SyncRequested
@@ -26,6 +27,7 @@ from contracts.wire.grants import VERIFY, Grant, sign_grant, sync_purpose
 from contracts.wire.outcomes import whole
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Program, Running
+from deploy.simulator.binance.accounts import Account as BinanceAccount
 from deploy.simulator.okx.accounts import Account
 from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import Pinned
@@ -33,6 +35,8 @@ from tests.waiting import IN_THE_CLEAR
 
 OUTCOME_SECONDS = 60.0
 POLL_SECONDS = 0.02
+# Accounts whose credentials are stored.
+Keyed = Account | BinanceAccount
 
 
 @dataclass(frozen=True)
@@ -92,35 +96,44 @@ class Gateway:
 
     async def listen(self, admin: Client) -> None:
         """Receive the outcomes, through a user that may."""
-        await admin.subscribe("butler.sync.completed.okx", cb=self._on_outcome)
-        await admin.subscribe("butler.sync.failed.okx", cb=self._on_outcome)
+        await admin.subscribe("butler.sync.completed.*", cb=self._on_outcome)
+        await admin.subscribe("butler.sync.failed.*", cb=self._on_outcome)
         await admin.subscribe("butler.dead.>", cb=self._on_dead_letter)
 
-    async def store(self, account: Account, secret: str | None = None, passphrase: str | None = None) -> UUID:
+    async def store(self, account: Keyed, secret: str | None = None, passphrase: str | None = None) -> UUID:
         """Put an account's credential into the vault, with other parts if given."""
         credential_id = uuid7()
-        fields = {
-            "api_key": Secret(account.api_key),
-            "api_secret": Secret(secret or account.api_secret),
-            "passphrase": Secret(passphrase or account.passphrase),
-        }
-        await self._vault.store(credential_id, OKX, fields)
+        exchange = OKX if isinstance(account, Account) else BINANCE
+        fields = {field.key: getattr(account, field.key) for field in exchange.typed[0].fields}
+        fields |= {"api_secret": secret} if secret else {}
+        fields |= {"passphrase": passphrase} if passphrase else {}
+        secrets = {key: Secret(value) for key, value in fields.items()}
+        await self._vault.store(credential_id, exchange, secrets)
         return credential_id
 
-    def request(self, credential_id: UUID, region: str = "global", seconds: float = 30.0) -> SyncRequested:
+    def request(
+        self,
+        credential_id: UUID,
+        region: str = "global",
+        seconds: float = 30.0,
+        exchange: str = "okx",
+        lately_empty: tuple[str, ...] = (),
+    ) -> SyncRequested:
         """Return a request with its grant."""
         sync_id, deadline = uuid7(), datetime.now(UTC) + timedelta(seconds=seconds)
         # An expired grant would hide how the worker treats an expired request.
         until_later = datetime.now(UTC) + timedelta(minutes=5)
-        grant = sign_grant(Grant(credential_id, "okx", sync_purpose(sync_id), until_later), self._key)
-        return SyncRequested(sync_id, uuid7(), credential_id, "okx", region, deadline, grant)
+        grant = sign_grant(Grant(credential_id, exchange, sync_purpose(sync_id), until_later), self._key)
+        return SyncRequested(
+            sync_id, uuid7(), credential_id, exchange, region, deadline, grant, lately_empty=lately_empty
+        )
 
     async def publish(self, request: SyncRequested) -> None:
         """Put a request into the work queue."""
         self._outcomes[request.sync_id] = asyncio.Queue()
         message_id = f"{request.sync_id}:1"
         headers = attributes(request, "gateway", message_id, request.deadline)
-        subject = subjects.sync_requested("okx")
+        subject = subjects.sync_requested(request.exchange)
         await self._bus.publish(subject, "SYNC_REQUESTS", encode(request), message_id, headers)
 
     async def outcome(self, request: SyncRequested) -> SyncOutcome:
@@ -133,12 +146,12 @@ class Gateway:
         await self.publish(request)
         return await self.outcome(request)
 
-    async def verify(self, credential_id: UUID, region: str = "global") -> VerifyReply:
+    async def verify(self, credential_id: UUID, region: str = "global", exchange: str = "okx") -> VerifyReply:
         """Request the verification of a credential."""
         deadline = datetime.now(UTC) + timedelta(seconds=15)
-        grant = sign_grant(Grant(credential_id, "okx", VERIFY, deadline), self._key)
-        request = Verify(credential_id, "okx", region, grant, deadline)
-        subject = subjects.verify("okx")
+        grant = sign_grant(Grant(credential_id, exchange, VERIFY, deadline), self._key)
+        request = Verify(credential_id, exchange, region, grant, deadline)
+        subject = subjects.verify(exchange)
         reply: VerifyReply = await self._bus.request(
             subject, request, VerifyReply, 15, Code.EXCHANGE_UNREACHABLE
         )

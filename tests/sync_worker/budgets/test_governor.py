@@ -17,7 +17,7 @@ from sync_worker.budgets.refusals import refused_budget
 from sync_worker.budgets.shares import Share
 from sync_worker.budgets.sizes import MOST_PAUSE
 from sync_worker.budgets.tables import tables
-from sync_worker.errors import HeldBack
+from sync_worker.errors import HeldBack, SignedTooLongAgo
 from sync_worker.settings import Ceiling
 
 READ = "account_balance"
@@ -170,6 +170,17 @@ async def test_an_unlimited_address_that_is_refused_pauses() -> None:
     with pytest.raises(HeldBack):
         async with made.call("okx", "asset_balances", 5.0):
             pytest.fail("a call was sent during a ban")
+
+
+async def test_a_call_that_we_did_not_send_is_no_refusal() -> None:
+    """A read whose signature is too old when its turn comes pauses no call: the exchange has not seen it."""
+    made = Governor(tables({}))
+    with pytest.raises(SignedTooLongAgo):
+        async with made.call("okx", READ, 5.0):
+            raise SignedTooLongAgo(2.0)
+
+    async with made.call("okx", READ, 5.0):
+        pass
 
 
 def test_an_announcement_pauses_no_longer_than_an_exchange_may_ask() -> None:

@@ -145,13 +145,15 @@ class Governor:
         """Count the end of a call, and note if it was refused by a limit of our address."""
         now, key = self.clock(), line.exchange.key
         line.end(costs, now)
-        budget = refused_budget(line.exchange, read, error) if isinstance(error, Failure) else None
-        if budget is not None and isinstance(error, Failure):
+        # Held back, the call was not sent, so that no limit refused it.
+        fault = error if isinstance(error, Failure) and not isinstance(error, HeldBack) else None
+        budget = refused_budget(line.exchange, read, fault) if fault is not None else None
+        if budget is not None and fault is not None:
             used = line.slices[budget].busy(now)
             metrics.BUDGET_REFUSALS.labels(key, budget).inc()
-            log.warning("address_refused", exchange=key, budget=budget, seconds=error.retry_after)
-            self.pause(key, budget, error.retry_after or line.slices[budget].budget.seconds)
-            self.on_refusal(key, budget, error.retry_after, used)
+            log.warning("address_refused", exchange=key, budget=budget, seconds=fault.retry_after)
+            self.pause(key, budget, fault.retry_after or line.slices[budget].budget.seconds)
+            self.on_refusal(key, budget, fault.retry_after, used)
         if line.is_short:
             self.look(key)
 
