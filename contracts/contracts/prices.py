@@ -24,6 +24,9 @@ PEGS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("USDT", "USDC", "USDG", "PYUSD", "DAI", "TUSD", "FDUSD", "USDP", "RLUSD"), USD)
 )
 
+# Exchanges that publish indexes in USD. Of several prices of an asset, theirs counts first.
+INDEXED = ("okx",)
+
 # A decimal number as the exchange writes it. A text, because the gateway only parses those that it needs.
 NumberText = Annotated[str, msgspec.Meta(max_length=40)]
 

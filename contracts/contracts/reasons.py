@@ -18,6 +18,7 @@ NO_NAME, BAD_NAME = "the currency has no name", "the name of the currency can no
 MORE_AVAILABLE = "more is available than there is"
 UNREADABLE_ROW = "the row can not be read"
 PARTS_DIFFER = "{field} is not the sum of its parts"
+LISTS_DIFFER = "two lists of the exchange differ in it"
 IN_REDEMPTION = "the amount that is being redeemed can not be told"
 MISSING, NEGATIVE, NO_NUMBER = "{field} is missing", "{field} is negative", "{field} can not be read: {why}"
 UNKNOWN = "{field} has a value that we do not know"
@@ -26,7 +27,7 @@ FIELDS = dict.fromkeys(field for exchange in EXCHANGES.values() for field in exc
 REASONS = frozenset(
     {
         *(TWICE, NO_OBJECT, NO_JSON, STANDS_TWICE, NO_NAME, BAD_NAME, MORE_AVAILABLE, UNREADABLE_ROW),
-        IN_REDEMPTION,
+        *(IN_REDEMPTION, LISTS_DIFFER),
         *(
             form.format(field=field)
             for form in (MISSING, NEGATIVE, UNKNOWN, PARTS_DIFFER)

@@ -14,7 +14,7 @@ from psycopg import AsyncClientCursor
 
 from deploy.local.postgres import GATEWAY, SUPERUSER, Postgres
 from gateway.housekeeping import thin
-from gateway.portfolio.history import History
+from gateway.portfolio.history import History, no_point
 from gateway.portfolio.sums import sum_of
 from gateway.portfolio.values import PriceRecord
 from gateway.rows.prices import Method
@@ -84,7 +84,7 @@ def model(assets: int) -> tuple[str, str]:
     content = Content(wallets, amounts, prices)
     close = Snapshot(UUID(int=1), MOMENT, MOMENT, 7200, content)
     past = Past(UUID(int=1), "", "okx", MOMENT, None, [close], None, [])
-    (then,) = History([past], lambda _asset, _time: None).at(MOMENT).accounts
+    (then,) = History([past], no_point).at(MOMENT).accounts
     assert then.values is not None
     written = (msgspec.json.encode(each).decode() for each in (content, sum_of(then.values)))
     moment = msgspec.json.encode(MOMENT).decode().strip('"')

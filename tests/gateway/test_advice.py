@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
+from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
 from contracts.remedies import DELETED, ROUTES, Situation
@@ -27,6 +28,14 @@ def advice(situation: Situation, *egress: str) -> Advice:
 def test_a_bound_key_names_our_addresses(code: Code, situation: Situation) -> None:
     """If the operator configured them, the user reads which to allow, in every situation."""
     assert "Add 192.0.2.1, 192.0.2.2 to" in advice(situation, "192.0.2.1", "192.0.2.2").next_action(code)
+
+
+def test_a_refusal_for_three_causes_names_all_of_them() -> None:
+    """Where the exchange has one code for them, the user looks at the key, our address and the right."""
+    told = Advice(Situation.SYNC, BINANCE, "global", ("192.0.2.1",)).next_action(Code.KEY_REJECTED)
+
+    assert all(part in told for part in ("copied whole", "192.0.2.1", "it may read"))
+    assert "allow-list" not in advice(Situation.SYNC, "192.0.2.1").next_action(Code.KEY_REJECTED)
 
 
 def test_an_unknown_key_of_a_sync_names_the_other_regions() -> None:

@@ -35,6 +35,12 @@ ROWS = {
            insert into drift select id, 'earn', hashtext('{0}'), now() - interval '{0}' from accounts""",
         "90 days",
     ),
+    "key_offers": (
+        """insert into key_offers (id, user_id, exchange, region, kind, expires_at, ended_at)
+           select gen_random_uuid(), id, 'binance', 'global', 'born', now(), now() - interval '{0}'
+           from users""",
+        "1 day",
+    ),
     "known_networks": (
         "insert into known_networks select id, sha256('{0}'), now() - interval '{0}' from users",
         "90 days",

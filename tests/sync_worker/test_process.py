@@ -27,8 +27,11 @@ async def test_health_is_served_before_the_bus_is_there(
         assert response.status_code == 503
         assert response.json() == {
             "ready": False,
-            "not_ready": ["nats", "SYNC_REQUESTS/sync-worker-okx"],
-            "degraded": ["SYNC_REQUESTS/sync-worker-scheduled-okx", "PRICE_REQUESTS/prices-okx"],
+            "not_ready": ["nats", "SYNC_REQUESTS/sync-worker-binance", "SYNC_REQUESTS/sync-worker-okx"],
+            "degraded": [
+                *("SYNC_REQUESTS/sync-worker-scheduled-binance", "SYNC_REQUESTS/sync-worker-scheduled-okx"),
+                *("PRICE_REQUESTS/prices-binance", "PRICE_REQUESTS/prices-okx"),
+            ],
         }
 
         process.send_signal(SIGTERM)

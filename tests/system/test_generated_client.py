@@ -101,7 +101,8 @@ async def _signed_in(generated: Generated) -> Generated:
 
 async def connected(client: Generated, name: str) -> Any:
     """Connect a simulated account and return the response."""
-    (okx,) = (await client.call("exchanges", "list_exchanges")).parsed
+    listed = (await client.call("exchanges", "list_exchanges")).parsed
+    (okx,) = [each for each in listed if each.key == "okx"]
     fields = {field.key for field in okx.credential_fields}
     given = {key: text for key, text in credentials(name).items() if key in fields}
     written = {"exchange": okx.key, "name": name, "region": okx.regions[0].key, "credentials": given}

@@ -20,6 +20,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/accounts/{account_id}": {"name": "Mine now"},
     "PUT /api/v1/accounts/{account_id}/credentials": {"credentials": credentials("plain")},
 }
+OFFER = {"exchange": "binance", "region": "global"}
 # The parts of a response that change from one request to the next.
 COUNTING = {"date": "", "ratelimit": ""}
 SYNC = "POST /api/v1/accounts/{account_id}/sync"
@@ -114,6 +115,7 @@ async def _owners(stack: Stack, new_person: NewPerson) -> Any:
             "account_id": account["id"],
             "sync_id": batch["results"][0]["sync_id"],
             "batch_id": batch["batch_id"],
+            "offer_id": (await person.post("/key-offers", OFFER, 201))["offer"],
             "session_id": (await person.get("/me/sessions"))[0]["id"],
         }
         token = person.client.headers["Authorization"]

@@ -24,6 +24,7 @@ REQUESTS = {
     "ChangeAccount",
     "ReplaceCredentials",
     "SetPrice",
+    "MakeOffer",
 }
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Python and ECMA-262 differ in these: end of text, named groups, comments, flags.
@@ -39,9 +40,11 @@ OPERATIONS = {
     "showMe", "changeMe", "changePassword", "listSessions", "endSession", "endOtherSessions", "deleteMe",
     "listExchanges",
     "connectAccount", "listAccounts", "showAccount", "changeAccount", "deleteAccount", "replaceCredentials",
+    "makeOffer", "listOffers", "showOffer", "endOffer",
     "showBalances", "showHoldings", "showPositions", "listDrift",
     "syncAccount", "syncAll", "showSync", "showBatch", "listSyncs", "listSyncDays",
     "showPortfolio", "exportPortfolio", "showPrice", "setManualPrice", "deleteManualPrice", "listCurrencies",
+    "showAssetName", "joinAssets", "splitAssets",
     "showHistory", "showAccountHistory", "showAssetHistory", "showStatement", "listPortfolioChanges",
     "summarizePortfolioChanges",
 }  # fmt: skip

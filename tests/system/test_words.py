@@ -144,7 +144,7 @@ async def test_an_account_that_is_connected_already_names_the_place_of_its_key(p
 
 async def test_regions_that_are_not_served_are_listed_apart(person: Person) -> None:
     """A program that lists `regions` offers only those that can be connected."""
-    (okx,) = await person.get("/exchanges")
+    (okx,) = [each for each in await person.get("/exchanges") if each["key"] == "okx"]
 
     assert "tr" in [region["key"] for region in okx["unserved_regions"]]
     assert "tr" not in [region["key"] for region in okx["regions"]]

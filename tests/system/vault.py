@@ -43,7 +43,7 @@ class Vault:
         submitted = await self.rows("select subject from audit where action = 'credential_submitted'")
         kept = {row[0] for row in await self.rows("select id from credentials")}
         transit = {row[0] for row in submitted if await self._signs(row[0])}
-        parts = {row[0] for row in submitted if await self._has_parts(row[0])}
+        parts = {row[0] for row in submitted if await self.has_parts(row[0])}
         assert submitted, "nothing was ever submitted"
         return kept == transit == parts == set(credentials)
 
@@ -55,5 +55,6 @@ class Vault:
         answer = await self._client.post(f"transit/hmac/{credential_id}/sha2-256", json={"input": ""})
         return answer.is_success
 
-    async def _has_parts(self, credential_id: UUID) -> bool:
+    async def has_parts(self, credential_id: UUID) -> bool:
+        """Return whether the vault has the record of a credential or of an offer."""
         return (await self._client.get(f"secret/data/credentials/{credential_id}")).is_success

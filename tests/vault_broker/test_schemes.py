@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from uuid_utils.compat import uuid7
 
 from contracts.exchanges import EXCHANGES
 from contracts.exchanges.keys import CredentialField, Curve, Form
+from contracts.exchanges.types import Read
 from contracts.values import Secret
 from contracts.wire.fields import key_bytes
 from deploy.vault.policy import broker_policy
@@ -26,7 +28,7 @@ from tests.vault_broker.vaults import OwnVault
 from vault_broker.credentials import Credential, Credentials
 from vault_broker.errors import Denied
 from vault_broker.schemes import scheme_of
-from vault_broker.schemes.types import ED25519, ES256, HMAC_SHA256, HMAC_SHA512, TransitKey
+from vault_broker.schemes.types import ED25519, ES256, HMAC_SHA256, HMAC_SHA512, Draft, TransitKey
 from vault_broker.vault_login import Login
 
 VECTORS = Path(__file__).parents[3] / "shared/exchanges/data/test-vectors.json"
@@ -41,6 +43,16 @@ SEED, MESSAGE, SIGNATURE = (
         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
     ),
 )
+# RFC 8032, section 7.1, test 1, with the signatures of Binance's own clients.
+RFC_SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+ED25519_VECTORS = {
+    "timestamp=1499827319559&recvWindow=5000": (
+        "OB11jWnvl0LKE9m8afFW3EdDhoA7H2T/377O3HJs36fsEvohaeygEypL1iD3KQDAYDtNrDWJCX/98t42FhYmDQ=="
+    ),
+    "recvWindow=10000&timestamp=1499827319559": (
+        "gH2JXmcTkdwVSLdzs5avugDPyqJuJ+gAJiCmQ3rNXAveIPzL3wSWcmmtySE0/Fw5JhLtVXxGwcosYPUqfyRuAg=="
+    ),
+}
 FITTING = {("hmac", None), ("ecdsa-p256", Curve.P256), ("ed25519", Curve.ED25519)}
 
 
@@ -107,6 +119,43 @@ async def test_an_ed25519_key_signs_the_message_itself(credentials: Credentials)
     (signature,) = await signed(credentials, ED25519, private(key, Curve.ED25519), bytes.fromhex(MESSAGE))
 
     assert b64decode(signature).hex() == SIGNATURE
+
+
+async def test_binance_s_published_signatures(credentials: Credentials) -> None:
+    """HMAC-SHA256 over the query, in hex, and Ed25519 by the key of RFC 8032 are those of the vectors."""
+    vectors = json.loads(VECTORS.read_text())["binance"]
+    cases = [*vectors["published"], *vectors["rest"]]
+    typed, born = scheme_of("binance", "hmac"), scheme_of("binance", "born")
+
+    hexes = await signed(
+        credentials, typed.key, vectors["secret"].encode(), *(each["payload"].encode() for each in cases)
+    )
+    key = private(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(RFC_SEED)), Curve.ED25519)
+    texts = await signed(credentials, born.key, key, *(payload.encode() for payload in ED25519_VECTORS))
+
+    assert [b64decode(each).hex() for each in hexes] == [each["signature"] for each in cases]
+    assert texts == [*ED25519_VECTORS.values()]
+    assert (typed.key, born.key) == (HMAC_SHA256, ED25519)
+
+
+@pytest.mark.parametrize("kind", ["hmac", "born"])
+def test_a_read_of_binance_ends_with_its_signature(kind: str) -> None:
+    """The signature covers exactly the query before it; the API key is a header, and no read has a body."""
+    scheme, exchange = scheme_of("binance", kind), EXCHANGES["binance"]
+    stamp = scheme.stamp(1499827319559)
+    fields = {"api_key": Secret("k")}
+    for name in ("account", "user_assets"):
+        draft = Draft(name, exchange.request(Read(name)), 1499827319559, stamp)
+        signed_bytes = scheme.message(draft, fields)
+        read = scheme.write(draft, fields, b64encode(b"\xfb\xff" * 32).decode())
+
+        query, _, signature = read.target.partition("?")[2].rpartition("&signature=")
+        assert query.encode() == signed_bytes == b"recvWindow=5000&timestamp=1499827319559"
+        assert read.headers["X-MBX-APIKEY"].reveal() == "k"
+        expected = "fbff" * 32 if kind == "hmac" else b64encode(b"\xfb\xff" * 32).decode()
+        assert unquote(signature) == expected
+        assert "+" not in signature
+        assert read.body is None
 
 
 async def test_no_key_signs_in_another_way(credentials: Credentials, login: Login) -> None:

@@ -19,8 +19,10 @@ API_KEY = CredentialField(
 )
 _READING = (
     "Leave only Enable Reading ticked, and untick every other right.",
-    "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our egress "
-    "addresses if any are listed.",
+    (
+        "Under IP access restrictions, choose to restrict access to trusted IPs only, and enter each of our "
+        "egress addresses if any are listed."
+    ),
 )
 BORN_STEPS = (
     "Sign in at www.binance.com, and open API Management in the menu of your profile.",
@@ -185,6 +187,7 @@ BINANCE = Exchange(
     # Unavailable, busy, shutting down and internal errors of the whole exchange.
     closing_codes=frozenset({"-1001", "-1008", "-1016", "-3000"}),
     address_codes=frozenset({"-1003"}),
+    joined_causes=True,  # -2015
     # Half of the window in which Binance takes a signature and a second for the way.
     signed_seconds=3.0,
     # Of each of 4 tries: 2 groups and 9 rounds of pages, one measurement of the clock, and 4 signed anew.

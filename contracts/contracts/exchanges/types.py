@@ -145,7 +145,8 @@ class Exchange(msgspec.Struct, frozen=True):
     each of them, by the name of the read.
     `status_read` is the public read, in each region, of the maintenance that it announces. `closing_codes`
     are its error codes that mean that the whole exchange is not available, not one endpoint or feature.
-    `address_codes` are those that refuse a call because of a limit of our address, also of a signed read. A
+    `address_codes` are those that refuse a call because of a limit of our address, also of a signed read.
+    With `joined_causes` the exchange has one code for a wrong key, another address and a missing right. A
     signed read is sent within `signed_seconds` of the time that it is signed for. The broker signs at most
     `most_batches` batches for one grant.
     """
@@ -177,6 +178,7 @@ class Exchange(msgspec.Struct, frozen=True):
     status_read: PublicRead | None = None
     closing_codes: frozenset[str] = frozenset()
     address_codes: frozenset[str] = frozenset()
+    joined_causes: bool = False
     required_permissions: frozenset[str] = frozenset()
     warned_permissions: dict[str, str] = {}
     signed_seconds: float = 30.0

@@ -33,6 +33,12 @@ class Advice(msgspec.Struct, frozen=True):
                 f"Copy the API key whole, make a new one if it was deleted at {self.exchange.name}, or name "
                 f"the region in which the account was registered: {', '.join(others)}."
             )
+        if code == Code.KEY_REJECTED and self.exchange.joined_causes:
+            ours = f"has {', '.join(self.egress)}" if self.egress else "has our egress address"
+            return (
+                f"Look at the key at {self.exchange.name}: it still exists and is copied whole, its IP "
+                f"allow-list {ours} or is off, and it may read. Otherwise make a new one there."
+            )
         if code in (Code.IP_NOT_ALLOWED, Code.IP_BINDING_REQUIRED) and self.egress:
             return f"Add {', '.join(self.egress)} to the key's IP allow-list at {self.exchange.name}."
         return None

@@ -68,6 +68,7 @@ from gateway.prices.requests import PriceRequests
 from gateway.proxies import Proxies
 from gateway.routes import (
     accounts,
+    assets,
     auth,
     changes,
     currencies,
@@ -105,7 +106,7 @@ BODY_LIMIT = 64 * 1024
 OUTCOMES_AT_ONCE = 64
 PART_OF_API = (
     *(auth, me, exchanges, accounts, offers, positions, portfolio),
-    *(history, changes, syncs, prices, currencies),
+    *(history, changes, syncs, prices, assets, currencies),
 )
 FOR_OPERATORS = (status, dead_letters, users, pauses_of_exchanges)
 # Of both applications: that of users, and that of operators.
@@ -200,7 +201,7 @@ def composed(
     settings: Settings, pool: Pool, bus: Bus, stopping: asyncio.Event
 ) -> tuple[Provided, dict[str, Coroutine[None, None, None]]]:
     """Create the dependencies of the routes, and the background tasks by name."""
-    key, deadline = settings.grant_keys.current, settings.sync_deadline_seconds
+    key, allowed = settings.grant_keys.current, settings.limits
     relay, broker = Relay(pool, bus), Broker(bus, settings.pinned, key)
     destroyer, clocks = Destroyer(pool, broker, settings.credential_grace_seconds), Clocks()
     waiters, gate = Waiters(pool, stopping, settings.waits_at_once), Gate("database", pool.ready)
@@ -208,8 +209,7 @@ def composed(
     readings, pricing = priced(settings, pool, bus, gate)
     recorder = _recorder(settings, pool, relay, readings)
     declare_subscribers(bus, Outcomes(pool, announcer, relay, recorder, settings.grant_keys), waiters, gate)
-    allowed, admission = settings.limits, Admission(settings.limits, settings.submissions_at_once)
-    patience = Patience(deadline, why=partial(_why_over, clocks))
+    admission, patience = Admission(allowed, settings.submissions_at_once), _patience(settings, clocks)
     checks, observing = observation(settings, pool, bus, clocks, stopping, readings.sample)
     provided = Provided(
         pool=pool,
@@ -237,6 +237,10 @@ def composed(
         "gate": gate.watch(),
         **(observing | pricing),
     }
+
+
+def _patience(settings: Settings, clocks: Clocks) -> Patience:
+    return Patience(settings.sync_deadline_seconds, why=partial(_why_over, clocks))
 
 
 def heard_waits(bus: Bus) -> ExchangeWaits:

@@ -159,6 +159,13 @@ class NoSuchPrice(NotFound):
     )
 
 
+class TooManyChoices(GatewayError):
+    """The user has decided about the maximum number of names."""
+
+    code = "too_many_choices"
+    words = "You have decided about 1000 names of assets, and this request changed nothing."
+
+
 class TooManyPrices(GatewayError):
     """The user has set the maximum number of prices."""
 

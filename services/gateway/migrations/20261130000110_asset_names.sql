@@ -24,6 +24,17 @@ create table asset_choices (
 grant select, insert, update on asset_matches to butler_gateway;
 grant select, insert, update, delete on asset_choices to butler_gateway;
 
+-- A gateway of the version before deletes users, too.
+create function forget_asset_choices() returns trigger language plpgsql as $$
+begin
+    delete from asset_choices where user_id = new.user_id;
+    return null;
+end
+$$;
+create trigger asset_choices_forgotten after insert on deleted_users for each row execute function forget_asset_choices();
+
 -- migrate:down
 
+drop trigger asset_choices_forgotten on deleted_users;
+drop function forget_asset_choices;
 drop table asset_choices, asset_matches;

@@ -158,15 +158,9 @@ class Credentials:
         another exchange or kind, and for an id that was used before.
         """
         found = await self.find(offer)
-        if (
-            found.fields
-            or found.offer
-            or (found.exchange, found.kind)
-            != (
-                credential.exchange,
-                credential.kind,
-            )
-        ):
+        is_offer = not found.fields and found.offer is None
+        kept = (credential.exchange, credential.kind)
+        if not is_offer or (found.exchange, found.kind) != kept:
             raise failure(Code.INVALID_REQUEST, "the offer is for another kind of key")
         named = msgspec.structs.replace(credential, engine=found.engine, offer=offer)
         await self._create_once(found.engine, credential_id, named)

@@ -48,7 +48,7 @@ STORED = (
     *map(subjects.sync_requested, EXCHANGES),
     *map(subjects.sync_scheduled, EXCHANGES),
     subjects.sync_failed("okx"),
-    subjects.prices_requested("okx"),
+    *map(subjects.prices_requested, EXCHANGES),
     subjects.prices_requested("ecb"),
     subjects.prices_read("okx"),
     subjects.budgets("kept", "okx"),

@@ -134,6 +134,15 @@ def test_a_request_to_store_of_the_release_before_has_the_same_signature() -> No
     KEY.public_key().verify(urlsafe_b64decode(STORE.signature or ""), before)
 
 
+def test_a_broker_of_the_release_before_stores_no_born_key() -> None:
+    """It checks fewer fields, and the signature of a store with an offer does not fit these."""
+    born = sign_request(msgspec.structs.replace(STORE, kind="born", offer=uuid4()), KEY)
+
+    check_request(born, KEY.public_key())
+    with pytest.raises(GrantRefused):
+        check_request(msgspec.structs.replace(born, kind="", offer=None), KEY.public_key())
+
+
 @pytest.mark.parametrize(
     "altered",
     [

@@ -14,6 +14,7 @@ from gateway.accounts.broker import Broker
 from gateway.accounts.delete import Deleting
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.intake import Admission, Intake
+from gateway.accounts.offers import Offers
 from gateway.outbox.relay import Relay
 from gateway.store.pool import Pool
 from tests.gateway.accounts.submitting import Others, Scene
@@ -43,8 +44,9 @@ async def _scene(pool: Pool, database: Postgres, nats: Nats) -> AsyncIterator[Sc
     ):
         vault = Broker(bus, pinned(others.keys), key)
         admission = Admission(allowing(submissions=5), 8)
-        intake = Intake(pool, bus, vault, Destroyer(pool, vault, GRACE_SECONDS), key, admission=admission)
-        yield Scene(intake, others, database)
+        destroyer = Destroyer(pool, vault, GRACE_SECONDS)
+        intake = Intake(pool, bus, vault, destroyer, key, admission=admission)
+        yield Scene(intake, others, database, Offers(pool, vault, destroyer, admission))
 
 
 @pytest.fixture(name="grant_key")

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.credentials import Verified
+from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.okx import OKX
 from contracts.values import Secret
 from contracts.wire.pinning import NotAWrappingKey
@@ -72,6 +73,28 @@ def test_a_key_that_may_not_read_is_refused() -> None:
 def test_a_read_only_key_is_accepted() -> None:
     """Exactly the Read permission is accepted."""
     check_read_only(OKX, Verified("1", "1", ("read_only",), ()))
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "rights"),
+    [
+        ("enableSpotAndMarginTrading", "over_privileged_key", ["enableSpotAndMarginTrading"]),
+        ("enableTeleport", "unknown_right", ["enableTeleport"]),
+        ("", "permission_missing", []),
+    ],
+)
+def test_rights_of_binance_are_judged_by_what_a_key_must_have(
+    extra: str, code: str, rights: list[str]
+) -> None:
+    """A right beyond reading, and one that our table does not know, refuse the key and are named."""
+    may = ("enableReading", extra) if extra else ("enableFixReadOnly",)
+    with pytest.raises(Faulted, match=code) as caught:
+        check_read_only(BINANCE, Verified("1", "1", may, ()))
+    assert caught.value.members.get("rights", []) == rights
+    assert all(right in caught.value.detail for right in rights)
+
+    check_read_only(BINANCE, Verified("1", "1", ("enableReading",), ()))
+    check_read_only(BINANCE, Verified("1", "1", tuple(sorted(BINANCE.read_only_permissions)), ()))
 
 
 def test_the_hint_is_the_end_of_the_key_and_never_most_of_it() -> None:

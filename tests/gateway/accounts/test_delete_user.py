@@ -12,7 +12,7 @@ from gateway.accounts.delete import USERS_AT_ONCE, Deleting
 from gateway.errors import NotFound, WrongPassword
 from gateway.prices.look import set_by_hand
 from gateway.rows.accounts import Account
-from gateway.store import accounts, credentials, users
+from gateway.store import accounts, credentials, offers, users
 from gateway.store.pool import Pool
 from gateway.store.users import User
 from tests.gateway.accounts.test_pause import READ_ONLY, recorded, synced
@@ -295,3 +295,23 @@ async def test_deletions_go_on_after_the_database_was_away(
         async with denied(database, "select", "deleted_users"):
             await until(told(events, "deleting_waits"))
         await until(deleted)
+
+
+async def test_open_key_offers_of_a_user_end(
+    pool: Pool, database: Postgres, deleting: Deleting, account: Account
+) -> None:
+    """The keys that were born for the user are destroyed: one that no account has, and one that one has."""
+    waiting, taken = uuid7(), uuid7()
+    async with pool.transaction() as connection:
+        for offer in (waiting, taken):
+            await offers.insert(
+                connection, offer, account.user_id, exchange="binance", region="global", kind="born"
+            )
+        assert account.credential_id is not None
+        assert await offers.claim(connection, taken, account.credential_id)
+        assert await offers.take(connection, taken, account.credential_id)
+
+    await deleting.delete_user(await person(pool, account), ADDRESS)
+
+    doomed = await run(database, "select id from credentials where state = 'doomed'")
+    assert {each for (each,) in doomed} == {waiting, taken, account.credential_id}

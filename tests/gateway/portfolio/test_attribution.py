@@ -54,7 +54,7 @@ def accounts(draw: st.DrawFn, number: int) -> Past:
 def priced(before: Mapping[str, Decimal], after: Mapping[str, Decimal]) -> PointOf:
     """Return what finds the prices of both times."""
 
-    def point(asset: str, time: datetime) -> PriceRecord | None:
+    def point(_exchange: str, asset: str, time: datetime) -> PriceRecord | None:
         value = (before if time == START else after).get(asset)
         return None if value is None else record(str(value), time)
 
@@ -191,3 +191,20 @@ def test_what_was_not_read_before_is_coverage() -> None:
     assert [(each.asset, dict(each.parts)) for each in alone.moves] == [
         ("BTC", {Mover.COVERAGE: Decimal(15)})
     ]
+
+
+@given(st.tuples(accounts(1), accounts(2)), PRICES, PRICES)
+def test_a_joined_or_split_asset_moved_by_its_mapping_and_the_parts_stay_the_whole(
+    pasts: tuple[Past, Past], before: dict[str, Decimal], after: dict[str, Decimal]
+) -> None:
+    """Another price counts since then; what came and went is still of quantity."""
+    history = History([*pasts], priced(before, after))
+    plain = attribution(history.at(START), history.at(END))
+    mapped = attribution(history.at(START), history.at(END), {"BTC"})
+
+    assert mapped.change == plain.change
+    for one, other in zip(plain.moves, mapped.moves, strict=True):
+        assert exact_sum(one.parts.values()) == exact_sum(other.parts.values())
+        price, mapping = (Mover.PRICE, Mover.MAPPING) if one.asset == "BTC" else (Mover.MAPPING, Mover.PRICE)
+        assert price not in other.parts
+        assert other.parts.get(mapping) == one.parts.get(Mover.PRICE)

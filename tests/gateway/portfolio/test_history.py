@@ -62,7 +62,7 @@ def told(then: Then) -> tuple[str, str | None]:
     return then.state, None if then.worth.total is None else str(then.worth.total)
 
 
-def every_hour(asset: str, time: datetime) -> PriceRecord | None:
+def every_hour(_exchange: str, asset: str, time: datetime) -> PriceRecord | None:
     """Return a price of 10 a minute before each hour, of one asset only."""
     return record("10", time - timedelta(minutes=1)) if asset == "BTC" else None
 

@@ -12,7 +12,7 @@ from contracts.faults import Code
 from gateway.accounts.history import Shown
 from gateway.http.history_views import PointView, history_view
 from gateway.portfolio.grid import Interval
-from gateway.portfolio.history import History, Then
+from gateway.portfolio.history import History, Then, no_point
 from gateway.portfolio.sums import sum_of, thens
 from gateway.portfolio.values import PriceRecord
 from gateway.rows.closes import Closed, ClosedDay
@@ -88,7 +88,7 @@ def accounts(draw: st.DrawFn, number: int) -> Past:
 
 def narrow(of: Past, first: int) -> Closed:
     """Return an account with the sums that are written with its closes, from a day on."""
-    history = History([of], lambda _asset, _time: None)
+    history = History([of], no_point)
     days = []
     for close in of.ended:
         (then,) = history.at(close.since).accounts
@@ -113,7 +113,7 @@ def test_a_daily_history_by_sums_is_the_one_by_contents(pasts: tuple[Past, Past]
 
     found = thens([narrow(each, first) for each in pasts], times, [])
 
-    by_content = History(pasts, lambda _asset, _time: None)
+    by_content = History(pasts, no_point)
     lacks = any(
         any(each.since < time for each in past.ended) and time not in {each.since for each in past.ended}
         for past in pasts

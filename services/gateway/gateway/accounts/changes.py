@@ -1,6 +1,7 @@
 """Looking up what changed in the accounts of a user."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,9 +10,12 @@ import msgspec
 
 from gateway.accounts.history import BACKWARDS, EARLIEST, find_thens
 from gateway.errors import InvalidInput
-from gateway.portfolio.attribution import Attribution, attribution
+from gateway.portfolio.attribution import Attribution, attribution, held_at
 from gateway.portfolio.differences import Difference, difference
+from gateway.portfolio.history import Then
+from gateway.portfolio.identity import Identity, asset_of
 from gateway.rows.snapshots import Place, Step
+from gateway.store.assets import names_among
 from gateway.store.pool import Pool, database_time
 from gateway.store.snapshots import list_steps
 
@@ -60,7 +64,27 @@ async def find_attribution(
     if begin > end:
         raise InvalidInput(BACKWARDS, errors=[{"field": "from", "message": BACKWARDS}])
     before, after = await find_thens(pool, user_id, begin, end)
-    return await asyncio.to_thread(attribution, before, after)
+    remapped = await _find_remapped(pool, user_id, before, after)
+    return await asyncio.to_thread(attribution, before, after, remapped)
+
+
+async def _find_remapped(pool: Pool, user_id: UUID, before: Then, after: Then) -> set[str]:
+    """Find the assets held at several exchanges whose names were joined or split between two times."""
+    held = held_at((before, after))
+    several = {asset for asset in held if len(_exchanges(asset, held)) > 1}
+    if not several:
+        return set()
+    names = sorted({asset_of(asset).name for asset in several})
+    async with pool.transaction() as connection:
+        known = await names_among(connection, user_id, names)
+    old, new = Identity(known, before.time), Identity(known, after.time)
+    return {asset for asset in several if old.is_one(name := asset_of(asset).name) != new.is_one(name)}
+
+
+def _exchanges(asset: str, held: Mapping[str, set[str]]) -> set[str]:
+    """Return the exchanges that hold an asset, or another one of the same name."""
+    name = asset_of(asset).name
+    return {exchange for each in held if asset_of(each).name == name for exchange in held[each]}
 
 
 def _difference(step: Step) -> Difference:

@@ -7,17 +7,17 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from gateway.accounts.history import find_pricing
 from gateway.errors import InvalidInput
 from gateway.portfolio.calendar import GREENWICH, day_of, end_of, next_close, zone_names
-from gateway.portfolio.history import AccountThen, History, assets_of
+from gateway.portfolio.history import AccountThen, History, no_point
 from gateway.portfolio.snapshots import content_from
 from gateway.portfolio.sums import sum_of
 from gateway.rows.closes import Clock, Close, CloseSum
 from gateway.rows.snapshots import Snapshot
-from gateway.store import closes, points
+from gateway.store import closes
 from gateway.store.background import attempt, repeat
 from gateway.store.pool import Connection, Pool, database_time
-from gateway.store.prices import list_spans
 from gateway.store.snapshots import find_past
 
 LOOK_SECONDS = 20.0
@@ -73,10 +73,9 @@ async def _closed(connection: Connection, clock: Clock) -> list[Close]:
     """Return the closes of a user's accounts that were read by the end of the day."""
     at = clock.next_close_at
     pasts = await find_past(connection, clock.user_id, None, [at])
-    assets = assets_of(pasts)
-    prices = await points.find(connection, assets, [at])
-    spans = await list_spans(connection, clock.user_id, assets)
-    then = History(pasts, lambda asset, time: prices.get((asset, time)), manual=spans).at(at)
+    identity, point_of, spans = await find_pricing(connection, clock.user_id, pasts, [at])
+    history = History(pasts, point_of, manual=spans, identity=identity, regroups=False)
+    then = history.at(at)
     listed = (_close(clock, account) for account in then.accounts)
     return [close for close in listed if close is not None]
 
@@ -96,7 +95,7 @@ def _sum(of: AccountThen, close: Close) -> CloseSum | None:
     """Return the sum that a reader of the content would find."""
     read = Snapshot(close.snapshot_id, close.at, close.until, close.fresh_seconds, close.content)
     past = msgspec.structs.replace(of.past, ended=[read], open=None, wallets=[])
-    (found,) = History([past], lambda _asset, _time: None).at(close.at).accounts
+    (found,) = History([past], no_point).at(close.at).accounts
     return None if found.values is None else sum_of(found.values)
 
 

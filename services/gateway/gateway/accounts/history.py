@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -16,11 +16,15 @@ from gateway.accounts.look import owned
 from gateway.errors import InvalidInput
 from gateway.portfolio.calendar import GREENWICH, days, end_of
 from gateway.portfolio.grid import SPANS, Interval, count, hours
-from gateway.portfolio.history import History, Then, assets_of
+from gateway.portfolio.history import History, PointOf, Then, no_point, places_of, point_at
+from gateway.portfolio.identity import Identity, sources_of
 from gateway.portfolio.rates import OLD, Rate, rates_of
 from gateway.portfolio.sums import thens
 from gateway.rows.points import Fixing
+from gateway.rows.prices import ManualSpan
+from gateway.rows.snapshots import Past
 from gateway.store import closes, points
+from gateway.store.assets import names_among
 from gateway.store.pool import Connection, Pool, database_time
 from gateway.store.prices import list_spans
 from gateway.store.restores import list_restores
@@ -121,19 +125,36 @@ async def _found(
     """Find the worth at a few times, by one short transaction."""
     async with pool.transaction(snapshot=True) as connection:
         pasts = await find_past(connection, asked.user_id, asked.account_id, times)
-        assets = [asset for asset in assets_of(pasts) if asked.asset in (None, asset)]
-        prices = await points.find(connection, assets, times)
-        spans = await list_spans(connection, asked.user_id, assets)
+        identity, point_of, spans = await find_pricing(connection, asked.user_id, pasts, times)
         restores = await list_restores(connection)
         rates = await _rates(connection, currency, times)
     history = History(
         pasts,
-        lambda asset, time: prices.get((asset, time)),
+        point_of,
         asked.asset,
         manual=spans,
         restores=restores,
+        identity=identity,
     )
     return await _shown(history, times, rates)
+
+
+async def find_pricing(
+    connection: Connection, user_id: UUID, pasts: Sequence[Past], times: Sequence[datetime]
+) -> tuple[Identity, PointOf, list[ManualSpan]]:
+    """Find which assets the names of accounts mean now, their prices at times, and those set by hand."""
+    places = places_of(pasts)
+    identity = await _identity(connection, user_id, places)
+    assets = [identity.of(*place) for place in sorted(places)]
+    wanted = sorted({(source, name) for asset in assets for source, name, _ in sources_of(asset)})
+    found = await points.find(connection, wanted, times)
+    texts = sorted({text for asset in assets for text in (asset.text, asset.name)})
+    return identity, point_at(found, identity), await list_spans(connection, user_id, texts)
+
+
+async def _identity(connection: Connection, user_id: UUID, places: Iterable[tuple[str, str]]) -> Identity:
+    names = await names_among(connection, user_id, sorted({name for _, name in places}))
+    return Identity(names, await database_time(connection))
 
 
 async def _summed(
@@ -160,12 +181,13 @@ async def _found_closed(
         pasts = await closes.find_closed(
             connection, asked.user_id, asked.account_id, list(ends), carried=True
         )
+        identity = await _identity(connection, asked.user_id, places_of(pasts))
         closed = {each.day: each.since for past in pasts for each in past.ended}
         times = [closed.get(day, end) for day, end in ends.items()]
         restores = await list_restores(connection)
         rates = await _rates(connection, currency, times)
     # A close has its own prices.
-    history = History(pasts, lambda _asset, _time: None, asked.asset, restores=restores)
+    history = History(pasts, no_point, asked.asset, restores=restores, identity=identity)
     return await _shown(history, times, rates)
 
 

@@ -75,8 +75,8 @@ def check_offer(offer: Offer, exchange: Exchange, region: str) -> CredentialKind
     if kind is None or offer.region != region:
         reason = (
             f"The key of this offer is for {offer.exchange}, region {offer.region}, not for {exchange.key}, "
-            f"region {region}: nothing was changed, and the offer stays open. Send the exchange and the region of the "
-            "offer, or make another offer."
+            f"region {region}: nothing was changed, and the offer stays open. Send the exchange and the "
+            "region of the offer, or make another offer."
         )
         raise InvalidInput(reason, errors=[{"field": "offer", "message": reason}])
     return kind

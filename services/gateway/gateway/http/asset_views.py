@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.faults import CodeText
 from gateway.portfolio.identity import Apart
+from gateway.prices.join import Named
 
 JOIN = "If they are one asset, join them: PUT /api/v1/assets/{asset}/join with the name."
 APART: Mapping[str, str] = {
@@ -35,6 +36,7 @@ class AssetNameView(msgspec.Struct, frozen=True):
     apart_detail: str | None
 
 
-def asset_name_view(asset: str, *, joined: bool, chosen: bool, apart: Apart | None) -> AssetNameView:
+def asset_name_view(of: Named) -> AssetNameView:
     """Return the view of a name."""
-    return AssetNameView(asset, joined, chosen, apart, None if apart is None else APART[apart])
+    detail = None if of.apart is None else APART[of.apart]
+    return AssetNameView(of.asset, of.joined, of.chosen, of.apart, detail)

@@ -15,7 +15,8 @@ class ChangePartView(msgspec.Struct, frozen=True):
 
     `price`: the price of a quantity held at both times changed. `quantity`: an increase counts at the later
     price, a decrease at the earlier price. `coverage`: a wallet or an account was known at one of the times
-    only. `unpriced`: the asset had a price at one of the times only.
+    only. `unpriced`: the asset had a price at one of the times only. `mapping`: equal names of two exchanges
+    were joined or split, and another price counts since then.
     """
 
     cause: str

@@ -27,6 +27,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.TooManyOffers: HTTPStatus.CONFLICT,
     errors.OfferBusy: HTTPStatus.CONFLICT,
     errors.OfferOver: HTTPStatus.GONE,
+    errors.TooManyChoices: HTTPStatus.CONFLICT,
     errors.AccountExists: HTTPStatus.CONFLICT,
     errors.AccountPaused: HTTPStatus.CONFLICT,
     errors.OfMaster: HTTPStatus.CONFLICT,

@@ -109,15 +109,21 @@ def _credentials(exchange: Exchange, kind: CredentialKind) -> Schema:
     )
 
 
+def _kinds() -> list[tuple[Exchange, CredentialKind]]:
+    """Return all kinds of keys, those with most fields first.
+
+    A client that was generated from the document takes the first one whose required fields are there, and may
+    drop further fields.
+    """
+    kinds = [(exchange, kind) for exchange in EXCHANGES.values() for kind in exchange.credential_kinds]
+    return sorted(kinds, key=lambda each: -len(each[1].fields))
+
+
 # The fields of a key, as the account's exchange names them.
 CREDENTIALS = Parameter(
     description="The fields of a read-only API key, as GET /api/v1/exchanges names them for the exchange.",
     schema_extra={
-        "any_of": [
-            _credentials(exchange, kind)
-            for exchange in EXCHANGES.values()
-            for kind in exchange.credential_kinds
-        ],
+        "any_of": [_credentials(exchange, kind) for exchange, kind in _kinds()],
         "additional_properties": None,
     },
 )

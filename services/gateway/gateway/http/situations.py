@@ -27,6 +27,8 @@ class Doing(StrEnum):
     DELETE_PRICE = "delete price"
     OFFER_KEY = "offer key"
     END_OFFER = "end offer"
+    JOIN_ASSETS = "join assets"
+    SPLIT_ASSETS = "split assets"
 
 
 UNSURE: dict[Situation | Doing, str] = {
@@ -92,6 +94,14 @@ UNSURE: dict[Situation | Doing, str] = {
     Doing.END_OFFER: (
         "The offer may be given up or not. GET /key-offers in a moment: if it is still there, send the "
         "request again."
+    ),
+    Doing.JOIN_ASSETS: (
+        "The names may be joined or not. GET the same address in a moment: `joined` says so. Send the "
+        "request again if they are not."
+    ),
+    Doing.SPLIT_ASSETS: (
+        "The names may be split or not. GET the same address in a moment: `joined` says so. Send the "
+        "request again if they are not."
     ),
 }
 

@@ -25,12 +25,14 @@ class Mover(StrEnum):
     `price`: the price of a quantity held at both times changed. `quantity`: an increase counts at the later
     price, a decrease at the earlier price. `coverage`: the contents of a wallet that was known at one of the
     times only. `unpriced`: the worth of an asset that had a price at one of the times only.
+    `mapping`: equal names of two exchanges were joined or split, and another price counts since then.
     """
 
     QUANTITY = "quantity"
     PRICE = "price"
     COVERAGE = "coverage"
     UNPRICED = "unpriced"
+    MAPPING = "mapping"
 
 
 class End(msgspec.Struct, frozen=True):
@@ -80,8 +82,8 @@ class _Side(msgspec.Struct, frozen=True):
         return _end([part for spot, part in self.rows if spot in spots])
 
 
-def attribution(before: Then, after: Then) -> Attribution:
-    """Return the change of the worth from a time to a later one, split by cause."""
+def attribution(before: Then, after: Then, remapped: Collection[str] = ()) -> Attribution:
+    """Return the change of the worth between two times by cause; `remapped` were joined or split since."""
     old, new = _side(before), _side(after)
     assets = sorted({part.asset for _, part in (*old.rows, *new.rows)})
     olds, news = _by_asset(old), _by_asset(new)
@@ -89,12 +91,30 @@ def attribution(before: Then, after: Then) -> Attribution:
         _move(asset, olds.get(asset, _Side(old.spots, ())), news.get(asset, _Side(new.spots, ())))
         for asset in assets
     ]
+    found = [_remapped(each) if each.asset in remapped else each for each in found]
     moves = tuple(each for each in found if each.parts or _is_told(each))
     start, end = before.worth.total, after.worth.total
     if start is None or end is None:
         return Attribution(before, after, None, {}, moves)
     sums = {mover: exact_sum([each.parts.get(mover, ZERO) for each in moves]) for mover in Mover}
     return Attribution(before, after, EXACT.subtract(end, start), _moved(sums), moves)
+
+
+def held_at(thens: Sequence[Then]) -> dict[str, set[str]]:
+    """Return the exchanges that hold each asset at one of the times."""
+    found: dict[str, set[str]] = {}
+    for then in thens:
+        for account in then.accounts:
+            for part in () if account.values is None else account.values.parts:
+                found.setdefault(part.asset, set()).add(account.past.exchange)
+    return found
+
+
+def _remapped(of: AssetMove) -> AssetMove:
+    parts = dict(of.parts)
+    if Mover.PRICE in parts:
+        parts[Mover.MAPPING] = parts.pop(Mover.PRICE)
+    return AssetMove(of.asset, of.before, of.after, parts)
 
 
 def _side(then: Then) -> _Side:

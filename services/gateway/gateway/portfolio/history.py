@@ -8,7 +8,9 @@ from enum import StrEnum
 import msgspec
 
 from contracts.syncs import TotalCheck
-from gateway.portfolio.holdings import Holdings, WalletState
+from gateway.portfolio.grouping import groups_of, regrouped
+from gateway.portfolio.holdings import EXACT, Holdings, WalletState
+from gateway.portfolio.identity import Identity, sources_of
 from gateway.portfolio.prices import FRESH, PRICED_FOR
 from gateway.portfolio.shown_prices import Shown, by_hand
 from gateway.portfolio.snapshots import CONFIRMED, confirmed_at, fresh_for
@@ -21,7 +23,8 @@ from gateway.rows.snapshots import Past, Snapshot
 
 # These count at any time.
 TIMELESS = frozenset({Method.MANUAL, Method.UNIT})
-PointOf = Callable[[str, datetime], PriceRecord | None]
+# Finds the price of an exchange's name of an asset at a time.
+PointOf = Callable[[str, str, datetime], PriceRecord | None]
 
 
 class State(StrEnum):
@@ -88,7 +91,7 @@ class Then(msgspec.Struct, frozen=True):
 class History:
     """Accounts with their snapshots, which are prepared once for all times."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the past depends on
         self,
         pasts: Sequence[Past],
         point_of: PointOf,
@@ -96,14 +99,21 @@ class History:
         *,
         manual: Iterable[ManualSpan] = (),
         restores: Sequence[Restore] = (),
+        identity: Identity | None = None,
+        regroups: bool = True,
     ) -> None:
-        self._point_of, self._restores = point_of, restores
+        self._point_of, self._restores, self._identity = point_of, restores, identity
         self._by_hand: dict[str, list[ManualSpan]] = {}
         for span in manual:
             self._by_hand.setdefault(span.asset, []).append(span)
         self._accounts = [(past, snapshots_of(past)) for past in pasts]
+        # A close has the exchanges' own names.
+        regrouping = identity if regroups else None
+        self._groups = None if regrouping is None else groups_of(places_of(pasts), regrouping)
         self._listed = {
-            each.id: _listed(each, asset) for _, snapshots in self._accounts for each in snapshots
+            each.id: [one for one in _listed(each) if asset in (None, self._text(past.exchange, one.asset))]
+            for past, snapshots in self._accounts
+            for each in snapshots
         }
 
     def at(self, time: datetime) -> Then:
@@ -123,10 +133,12 @@ class History:
         prices = held.content.prices
 
         def price_of(asset: str) -> Shown:
-            kept, point = prices.get(asset), self._point_of(asset, time)
-            return price_then(time, kept, point, self._by_hand.get(asset, ()))
+            kept, point = prices.get(asset), self._point_of(past.exchange, asset, time)
+            return price_then(time, kept, point, self._spans(past.exchange, asset))
 
         parts = values_of(self._listed[held.id], price_of)
+        if self._groups is not None:
+            parts = regrouped(past.exchange, parts, self._groups)
         holdings, confirmed = _holdings(held, time), min(time, held.until)
         is_lost = any(each.may_have_lost(time, confirmed) for each in self._restores)
         older = frozenset(holdings.states) if is_lost else frozenset[str]()
@@ -134,6 +146,56 @@ class History:
         is_old = time > held.until + timedelta(seconds=held.fresh_seconds)
         is_thinned = held.changed_at is not None and time >= held.changed_at
         return AccountThen(past, held, values, is_old, is_thinned)
+
+    def _text(self, exchange: str, name: str) -> str:
+        return name if self._groups is None else self._groups[exchange, name].text
+
+    def _spans(self, exchange: str, name: str) -> Sequence[ManualSpan]:
+        """Return when a price by hand counted; one of a bare name is not for names that are two assets."""
+        if self._identity is None:
+            return self._by_hand.get(name, ())
+        asset = self._identity.of(exchange, name)
+        own = () if asset.power else self._by_hand.get(asset.text, ())
+        is_other = asset.power or asset.exchange is None or self._identity.is_split(asset.name)
+        return own or (() if is_other else self._by_hand.get(asset.name, ()))
+
+
+def places_of(pasts: Iterable[Past]) -> set[tuple[str, str]]:
+    """Return the exchanges' names of the assets of all snapshots."""
+    return {
+        (past.exchange, amount.asset)
+        for past in pasts
+        for each in snapshots_of(past)
+        for amount in each.content.amounts
+    }
+
+
+def no_point(_exchange: str, _name: str, _time: datetime) -> PriceRecord | None:
+    """Find no price: a close has its own."""
+    return None
+
+
+def point_at(
+    found: Mapping[tuple[str, str, datetime], tuple[datetime, PriceRecord]],
+    identity: Identity,
+) -> PointOf:
+    """Return what finds the newest price of an asset; of equal times, that of the first exchange."""
+
+    def point_of(exchange: str, name: str, time: datetime) -> PriceRecord | None:
+        asset = identity.of(exchange, name)
+        points = [
+            (*each, asset.power - power)
+            for source, other, power in sources_of(asset)
+            if (each := found.get((source, other, time))) is not None
+        ]
+        if not points:
+            return None
+        _, price, power = max(points, key=lambda each: each[0])
+        if not power or price.value is None:
+            return price
+        return msgspec.structs.replace(price, value=EXACT.scaleb(price.value, power))
+
+    return point_of
 
 
 def snapshots_of(past: Past) -> list[Snapshot]:
@@ -146,12 +208,6 @@ def snapshots_of(past: Past) -> list[Snapshot]:
     seconds = int(limit.total_seconds())
     held = Snapshot(past.open.id, past.open.since, until, seconds, past.open.content)
     return [*past.ended, held]
-
-
-def assets_of(pasts: Iterable[Past]) -> list[str]:
-    """Return the assets of all snapshots."""
-    contents = [each.content for past in pasts for each in snapshots_of(past)]
-    return sorted({amount.asset for content in contents for amount in content.amounts})
 
 
 def price_then(
@@ -217,7 +273,7 @@ def _shown(of: PriceRecord, time: datetime, method: str | None, code: str | None
     return Shown(of.value, method, of.source, code, of.pair, (), of.observed_at, age)
 
 
-def _listed(of: Snapshot, asset: str | None) -> list[StoredBalance]:
+def _listed(of: Snapshot) -> list[StoredBalance]:
     return [
         StoredBalance(
             each.asset,
@@ -227,7 +283,6 @@ def _listed(of: Snapshot, asset: str | None) -> list[StoredBalance]:
             stale_as_of=each.stale_as_of,
         )
         for each in of.content.amounts
-        if asset is None or each.asset == asset
     ]
 
 

@@ -9,7 +9,8 @@ from enum import StrEnum
 import msgspec
 
 from contracts.assets import ASSETS, DECIDED, DISTINCT
-from contracts.exchanges import EXCHANGES
+from contracts.exchanges import EXCHANGES, PRICED
+from contracts.prices import INDEXED
 from gateway.portfolio.holdings import EXACT
 from gateway.portfolio.prices import FRESH
 from gateway.portfolio.shown_prices import Shown
@@ -108,6 +109,20 @@ def names_of(asset: Asset, exchange: str) -> Sequence[tuple[str, int]]:
     # The table has the asset, and this exchange calls another one by its name, if any.
     is_other = asset.name in DECIDED - DISTINCT and exchange in EXCHANGES
     return () if is_other or (exchange, asset.name) in ASSETS else ((asset.name, 0),)
+
+
+def sources_of(asset: Asset) -> list[tuple[str, str, int]]:
+    """Return the exchanges with prices and their names of an asset, with the powers of the units."""
+    return [
+        (exchange, name, power)
+        for exchange in sorted(PRICED, key=first_by)
+        for name, power in names_of(asset, exchange)
+    ]
+
+
+def first_by(source: str) -> tuple[bool, str]:
+    """Return the place of a source: exchanges with indexes come first, and the order never changes."""
+    return source not in INDEXED, source
 
 
 def asset_of(text: str) -> Asset:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from contracts.prices import USD
-from gateway.portfolio.identity import Asset, Identity, asset_of, names_of, scaled
+from gateway.portfolio.identity import Asset, Identity, asset_of, first_by, names_of, scaled
 from gateway.portfolio.quoted import by_exchange, newest
 from gateway.portfolio.shown_prices import Shown, agreed, alternatives, by_hand, shown
 from gateway.portfolio.values import PriceOf
@@ -103,7 +103,7 @@ def indexes_of(asset: Asset, last: Iterable[Reading]) -> list[Price]:
 
 def _named(asset: Asset, last: Iterable[Reading]) -> Iterator[tuple[Reading, str, int]]:
     """Return the readings in an order that never changes, with the names of an asset there."""
-    for each in sorted(last, key=lambda each: (each.market.is_without_indexes, each.market.source)):
+    for each in sorted(last, key=lambda each: first_by(each.market.source)):
         for name, power in names_of(asset, each.market.source):
             yield each, name, power
 

@@ -11,10 +11,11 @@ from gateway.store.pool import Connection, execute, fetch_all, fetch_value
 
 
 class _Found(msgspec.Struct, frozen=True, array_like=True):
-    """A price, and the places of its asset and its time in the lists that were asked for."""
+    """A price of a full hour, and the places of its asset and its time in the lists that were asked for."""
 
     asset: int
     time: int
+    at: datetime
     price: PriceRecord
 
 
@@ -44,26 +45,30 @@ async def write_fixings(connection: Connection, fixings: Sequence[Fixing]) -> No
 
 
 async def find(
-    connection: Connection, assets: Sequence[str], times: Sequence[datetime]
-) -> dict[tuple[str, datetime], PriceRecord]:
-    """Find the prices of assets at times: each that of the last full hour within a day, none later."""
+    connection: Connection, wanted: Sequence[tuple[str, str]], times: Sequence[datetime]
+) -> dict[tuple[str, str, datetime], tuple[datetime, PriceRecord]]:
+    """Find prices at sources at times: each that of the last full hour within a day, none later.
+
+    `wanted` are sources and their names of assets. Returns each price with its hour.
+    """
     found = await fetch_value(
         connection,
-        """select coalesce(json_agg(json_build_array(asset.place - 1, asked.place - 1, json_build_object(
-                   'value', value::text, 'method', method, 'source', source, 'observed_at', observed_at,
-                   'code', code, 'pair', pair))), '[]')::text
-           from unnest(%(assets)s::text[]) with ordinality as asset (name, place)
+        """select coalesce(json_agg(json_build_array(asset.place - 1, asked.place - 1, point.at,
+                   json_build_object('value', value::text, 'method', method, 'source', point.source,
+                   'observed_at', observed_at, 'code', code, 'pair', pair))), '[]')::text
+           from unnest(%(sources)s::text[], %(assets)s::text[]) with ordinality as asset (source, name, place)
            cross join unnest(%(times)s::timestamptz[]) with ordinality as asked (time, place)
            cross join lateral (
                select * from price_points
-               where price_points.asset = asset.name and at <= asked.time
-                   and at > asked.time - interval '1 day'
-               order by at desc, source limit 1) point""",
-        assets=list(assets),
+               where price_points.asset = asset.name and price_points.source = asset.source
+                   and at <= asked.time and at > asked.time - interval '1 day'
+               order by at desc limit 1) point""",
+        sources=[source for source, _ in wanted],
+        assets=[asset for _, asset in wanted],
         times=list(times),
     )
     rows = msgspec.json.decode(found, type=list[_Found])
-    return {(assets[row.asset], times[row.time]): row.price for row in rows}
+    return {(*wanted[row.asset], times[row.time]): (row.at, row.price) for row in rows}
 
 
 async def find_fixings(

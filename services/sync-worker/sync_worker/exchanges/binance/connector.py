@@ -22,12 +22,13 @@ from sync_worker.broker import Access
 from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.closures.hearing import Maintenance
 from sync_worker.exchanges.binance import earn
+from sync_worker.exchanges.binance.btc_price import BtcPrice
 from sync_worker.exchanges.binance.control import Control, control_of, in_usd, prices_in, uncovered
 from sync_worker.exchanges.binance.faults import binance_failure, with_causes_ruled_out
 from sync_worker.exchanges.binance.key import parse_rights, parse_verified
-from sync_worker.exchanges.binance.payloads import Flags, parse_flags, parse_price, parse_time, refused_with
+from sync_worker.exchanges.binance.payloads import parse_flags, parse_price, parse_time, refused_with
 from sync_worker.exchanges.binance.prices import parse_quotes
-from sync_worker.exchanges.binance.spot import SPOT, Around, judge_spot
+from sync_worker.exchanges.binance.spot import SPOT, Around, differs, judge_spot, lists_earn
 from sync_worker.exchanges.binance.status import parse_status
 from sync_worker.exchanges.binance.wallets import FUNDING, PLACES, Place, judge_place, left_out, not_covered
 from sync_worker.exchanges.faults import Asked, status_failure
@@ -37,7 +38,7 @@ from sync_worker.exchanges.parts import is_worth_nothing, not_due
 from sync_worker.exchanges.public import Source, read_public
 from sync_worker.exchanges.signed import Dialect, Parts, Reader, echoes
 from sync_worker.sync import Reading
-from sync_worker.verdicts import Fetched, parsed, retry_after
+from sync_worker.verdicts import Fetched, parsed, retry_after, unread
 
 # A public read needs no signature.
 TIME = SignedRead("server_time", "GET", "/api/v3/time", {})
@@ -48,19 +49,28 @@ CONTROL = Read("wallet_balance", {"needBalanceDetail": "true"})
 TICKER_PRICE, BOOK_TICKER, EXCHANGE_INFO = BINANCE.price_reads
 KEY_READS = (RESTRICTIONS, ACCOUNT)
 FIRST_READS = (RESTRICTIONS, INFO, ACCOUNT, ASSETS, FUNDING.read, CONTROL)
-# The price in USDT at which totals in BTC are shown in USD, read at most once in so many seconds.
+# The price in USDT at which totals in BTC are shown in USD, and the time for that read.
 BTC_PRICE = PublicRead("btc_price", "/api/v3/ticker/price?symbol=BTCUSDT")
-PRICE_SECONDS = 60.0
-MAIN = ""
+PRICE_SECONDS = 5.0
+# A read that no further try repeats.
+UNAWAITED = frozenset({CONTROL.name, "usdm_positions", "coinm_positions"})
 OK = 200
-USED_OF_API, USED_OF_SAPI = "x-mbx-used-weight-1m", "x-sapi-used-ip-weight-1m"
-API = "api"
+USED_OF_HOST, USED_OF_SAPI = "x-mbx-used-weight-1m", "x-sapi-used-ip-weight-1m"
 WEIGHT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 Parsed = TypeVar("Parsed")
 Results = dict[str, Fetched | Failure]
 
 log = structlog.get_logger()
+
+
+class Due(msgspec.Struct, frozen=True):
+    """The wallets that a sync leaves out, with what it says of them, and what its second group reads."""
+
+    out: Mapping[str, WalletRead]
+    places: tuple[Place, ...]
+    earns: bool
+    again: tuple[Read, ...]
 
 
 def connect(parts: Parts) -> "Binance":
@@ -77,28 +87,23 @@ class Binance:
         data_of = partial(_data, egress=parts.settings.egress_addresses)
         self._reader = Reader(parts, BINANCE, Dialect(TIME, parse_time, data_of, used_of=_used_of))
         self._parts = parts
-        self._price: tuple[float, Decimal] | None = None
-        self._pricing = asyncio.Lock()
+        self._btc = BtcPrice(self._ask_btc, time.monotonic)
 
     async def read_wallets(self, access: Access) -> Reading:
         """Read the key and the wallets that every user has, then the others, as far as they are due.
 
         Raises Failure if no read could be sent.
         """
-        first = dict(zip(_names(FIRST_READS), await self._reader.read(access, FIRST_READS), strict=True))
-        flags, control = _or(parse_flags, first[INFO.name], Flags()), control_of(first[CONTROL.name])
-        price = await self._btc_price(access)
-        nothing = _worth_nothing(access, first[CONTROL.name], control, price)
-        out = left_out(flags, access.lately_refused)
-        places = [place for place in PLACES if place.wallet not in out and place.wallet not in nothing]
-        found, second = await self._read_second(access, places, earns=earn.EARN not in nothing)
+        first, price = await self._read_first(access)
+        control = control_of(first[CONTROL.name])
+        valued = partial(control.valued, btc_usd=price)
+        due = _due(access, first, control, valued)
+        found, second = await self._read_second(access, due)
         reads = with_causes_ruled_out({**first, **second, **_flat(found)})
         lists = _pages_of(found, reads)
         prices = in_usd(_btc_prices(control, first), price)
-        judged = _judged(reads, lists, [FUNDING, *places], partial(control.valued, btc_usd=price), prices)
-        judged += [not_due(each, first[CONTROL.name], control.valued(each, price)) for each in nothing]
-        judged += [not_covered(wallet, code) for wallet, code in out.items()]
-        asked_to_wait = retry_after(list(reads.values()))
+        judged = [*_judged(reads, lists, [FUNDING, *due.places], valued, prices), *due.out.values()]
+        asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         refused = {read.wallet for read in judged if read.error_code == Code.REFUSED_RIGHT}
         beside = uncovered(reads[CONTROL.name], refused, price)
         return _with_rights(Reading(tuple(judged), asked_to_wait, uncovered=(beside,)), reads)
@@ -133,15 +138,26 @@ class Binance:
             return await self._public(BINANCE.status_read, parse_status, region, seconds)
 
     async def _key_facts(self, access: Access) -> list[Any]:
-        results = await self._reader.read(access, KEY_READS)
-        return [parsed(lambda data: data, each) for each in results]
+        results = dict(zip(_names(KEY_READS), await self._reader.read(access, KEY_READS), strict=True))
+        return [_data_in(each) for each in with_causes_ruled_out(results).values()]
+
+    async def _read_first(self, access: Access) -> tuple[Results, Decimal | None]:
+        """Read the key, the wallets that every user has and the control total, and the price of BTC."""
+        asking = asyncio.ensure_future(self._btc.usd())
+        try:
+            results = await self._reader.read(access, FIRST_READS)
+            await asyncio.wait({asking}, timeout=max(0.0, access.ends - time.monotonic()))
+            price = asking.result() if asking.done() else None
+        finally:
+            asking.cancel()
+        return with_causes_ruled_out(dict(zip(_names(FIRST_READS), results, strict=True))), price
 
     async def _read_second(
-        self, access: Access, places: Sequence[Place], *, earns: bool
+        self, access: Access, due: Due
     ) -> tuple[dict[str, list[Fetched | Failure]], Results]:
         """Read the lists of earn with all their pages, and the other wallets."""
-        lists = earn.LISTS if earns else ()
-        others = [read for place in places for read in place.reads]
+        lists = earn.LISTS if due.earns else ()
+        others = [*(read for place in due.places for read in place.reads), *due.again]
         results = await self._read_more(access, [*(pages.page(1) for pages in lists), *others])
         found = {pages.name: [each] for pages, each in zip(lists, results, strict=False)}
         second = dict(zip(_names(others), results[len(lists) :], strict=True))
@@ -157,19 +173,8 @@ class Binance:
     async def _read_more(self, access: Access, reads: Sequence[Read]) -> list[Fetched | Failure]:
         return await self._reader.read_more(access, reads) if reads else []
 
-    async def _btc_price(self, access: Access) -> Decimal | None:
-        """Return the price of BTC in USDT, which is at most a minute old; None if it is unknown."""
-        async with self._pricing:
-            now = time.monotonic()
-            if self._price is not None and now - self._price[0] < PRICE_SECONDS:
-                return self._price[1]
-            try:
-                left = access.ends - now
-                price = await self._public(BTC_PRICE, lambda body: parse_price(read_body(body)), "", left)
-            except Failure:
-                return None
-            self._price = (now, price)
-            return price
+    async def _ask_btc(self) -> Decimal:
+        return await self._public(BTC_PRICE, lambda body: parse_price(read_body(body)), "", PRICE_SECONDS)
 
     async def _public(
         self, read: PublicRead, parse: Callable[[bytes], Parsed], region: str, seconds: float
@@ -195,12 +200,33 @@ def _judged(
     return [*judged, earn.judge_earn(found, prices, valued(earn.EARN))] if found else judged
 
 
-def _worth_nothing(
-    access: Access, fetched: Fetched | Failure, control: Control, price: Decimal | None
-) -> list[str]:
-    """Return the wallets that were empty a short while ago and that Binance values at nothing now."""
-    empty = [wallet for wallet in BINANCE.valued_wallets if wallet in access.lately_empty]
-    return [wallet for wallet in empty if is_worth_nothing(fetched, control.valued(wallet, price))]
+def _due(
+    access: Access,
+    first: Mapping[str, Fetched | Failure],
+    control: Control,
+    valued: Callable[[str], Decimal | None],
+) -> Due:
+    """Return what the second group reads.
+
+    Without the account's information we do not know which wallets contain others, so it reads none of them.
+    """
+    try:
+        codes = left_out(parsed(parse_flags, first[INFO.name]), control, access.lately_refused)
+        out = {wallet: not_covered(wallet, code, valued(wallet)) for wallet, code in codes.items()}
+    except Failure as fault:
+        out = {place.wallet: unread(place.wallet, fault) for place in PLACES}
+    for wallet in BINANCE.valued_wallets:
+        empty = wallet in access.lately_empty and is_worth_nothing(first[CONTROL.name], valued(wallet))
+        if empty and wallet not in out and not (wallet == earn.EARN and _lists_earn(first)):
+            out[wallet] = not_due(wallet, first[CONTROL.name], valued(wallet))
+    places = tuple(place for place in PLACES if place.wallet not in out)
+    # A trade between the two reads looks like a difference, so that both are read again, once.
+    again = (ACCOUNT, ASSETS) if differs(first[ASSETS.name], first[ACCOUNT.name]) else ()
+    return Due(out, places, earn.EARN not in out, again)
+
+
+def _lists_earn(first: Mapping[str, Fetched | Failure]) -> bool:
+    return lists_earn(first[ASSETS.name], first[ACCOUNT.name])
 
 
 def _btc_prices(control: Control, reads: Mapping[str, Fetched | Failure]) -> dict[str, Decimal]:
@@ -213,7 +239,7 @@ def _btc_prices(control: Control, reads: Mapping[str, Fetched | Failure]) -> dic
 
 def _with_rights(reading: Reading, reads: Mapping[str, Fetched | Failure]) -> Reading:
     try:
-        key, account = (parsed(lambda data: data, reads[read.name]) for read in KEY_READS)
+        key, account = (_data_in(reads[read.name]) for read in KEY_READS)
         return msgspec.structs.replace(reading, rights=parse_rights(key, account))
     except Failure as fault:
         return msgspec.structs.replace(reading, rights_code=fault.code)
@@ -240,17 +266,18 @@ def _names(reads: Sequence[Read]) -> list[str]:
     return [read.name for read in reads]
 
 
-def _or(parse: Callable[[Any], Parsed], fetched: Fetched | Failure, otherwise: Parsed) -> Parsed:
-    try:
-        return parsed(parse, fetched)
-    except Failure:
-        return otherwise
+def _data_in(fetched: Fetched | Failure) -> Any:
+    return parsed(lambda data: data, fetched)
 
 
 def _used_of(answer: Answer, read: str) -> dict[str, int]:
-    """Return the weights that Binance says our address has used: of /api as a whole, of /sapi by endpoint."""
-    said = {API: answer.headers.get(USED_OF_API), read: answer.headers.get(USED_OF_SAPI)}
-    return {key: int(text) for key, text in said.items() if text and WEIGHT.fullmatch(text)}
+    """Return the weight that Binance says our address has used of the budget of a read, if it says so.
+
+    Under /sapi each endpoint counts for itself; elsewhere each host does.
+    """
+    own = next(iter(BINANCE.costs.get(read, {})), None)
+    text = answer.headers.get(USED_OF_SAPI if own == read else USED_OF_HOST, "")
+    return {own: int(text)} if own is not None and WEIGHT.fullmatch(text) else {}
 
 
 def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, egress: Sequence[str]) -> Any:

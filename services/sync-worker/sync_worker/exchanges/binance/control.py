@@ -3,7 +3,8 @@
 Source: https://developers.binance.com/docs/wallet/asset/query-user-wallet-balance. All values are in BTC.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -31,9 +32,11 @@ WALLETS = {
     "COIN-M Futures": "coinm_futures",
     "Options": "options",
 }
+# In other wallets a valuation may be less debts, and its row is no price of its asset.
+WITHOUT_DEBT = ("Spot", "Funding", "Earn")
 OURS = {wallet.key: wallet.name for wallet in BINANCE.wallets}
 AMOUNTS = ("free", "locked", "freeze", "withdrawing")
-DIGITS = 28
+ONE = Decimal(1)
 
 
 class Other(msgspec.Struct, frozen=True):
@@ -54,6 +57,10 @@ class Control(msgspec.Struct, frozen=True):
         """Return the worth of a wallet in USD; None if unknown."""
         return _usd(self.btc.get(wallet), btc_usd)
 
+    def holds(self, wallet: str) -> bool:
+        """Return whether a wallet is known to be worth something."""
+        return bool(self.btc.get(wallet))
+
 
 NOTHING = Control({})
 
@@ -62,9 +69,15 @@ def parse_control(data: Any) -> Control:
     """Parse a response; a row that is unreadable says nothing. Raises UnexpectedResponse."""
     rows = [fields_of(row) for row in rows_in(data)[:MAX_ROWS]]
     worths = [(row.get("walletName"), amount_or_none(row.get("balance"))) for row in rows]
-    known = {WALLETS[name]: btc for name, btc in worths if name in WALLETS and btc is not None}
+    times = Counter(str(name) for name, _ in worths)
+    known = {
+        WALLETS[name]: btc
+        for name, btc in worths
+        if name in WALLETS and btc is not None and times[name] == 1  # of two rows either may be right
+    }
     others = tuple(Other(_printable(name), btc) for name, btc in worths if name not in WALLETS)
-    return Control(known, others, prices_in(row for each in rows for row in _details(each)))
+    told = (row for each in rows if each.get("walletName") in WITHOUT_DEBT for row in _details(each))
+    return Control(known, others, prices_in(told))
 
 
 def control_of(fetched: Fetched | Failure) -> Control:
@@ -75,21 +88,29 @@ def control_of(fetched: Fetched | Failure) -> Control:
         return NOTHING
 
 
-def prices_in(rows: Any) -> dict[str, Decimal]:
-    """Return the prices in BTC at which Binance values rows; none where it says 0 or nothing."""
-    prices: dict[str, Decimal] = {}
+def prices_in(rows: Iterable[Any]) -> dict[str, Decimal]:
+    """Return the prices in BTC at which Binance values rows, each from its row of the highest worth.
+
+    Binance rounds a valuation to eight places, so that the highest one is the most exact, and one of 0 is
+    worth nothing to it: these prices are only held against its own totals, and no user sees them.
+    """
+    best: dict[str, tuple[Decimal, Decimal]] = {}
     for row in rows:
         fields = fields_of(row)
         asset, btc = or_none(NAMING.asset_of, fields), amount_or_none(fields.get("btcValuation"))
         held = _held(fields)
-        if asset is not None and btc and held and btc > 0 and held > 0:
-            prices.setdefault(str(asset), EXACT.create_decimal(btc) / held)
-    return prices
+        if asset is None or btc is None or btc < 0 or not held or held < 0:
+            continue
+        if asset not in best or btc > best[asset][0]:
+            best[asset] = (btc, held)
+    return {"BTC": ONE, **{asset: btc / held for asset, (btc, held) in best.items() if asset != "BTC"}}
 
 
 def in_usd(prices: Mapping[str, Decimal], btc_usd: Decimal | None) -> dict[str, Decimal]:
-    """Return prices in USD, none without the price of BTC."""
-    return {} if btc_usd is None else {asset: price * btc_usd for asset, price in prices.items()}
+    """Return prices in USD, none without the price of BTC, which is in USDT: USDT counts as USD here."""
+    if btc_usd is None:
+        return {}
+    return {"USDT": ONE, **{asset: price * btc_usd for asset, price in prices.items()}}
 
 
 def uncovered(fetched: Fetched | Failure, refused: Collection[str], btc_usd: Decimal | None) -> Uncovered:

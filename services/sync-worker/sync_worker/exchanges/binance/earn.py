@@ -7,6 +7,7 @@ https://developers.binance.com/docs/simple_earn, /docs/staking and /docs/dual_in
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -69,7 +70,8 @@ FLEXIBLE = _earning("flexible_positions", "totalAmount", "productId")
 LOCKED = _earning("locked_positions", "amount", "positionId")
 LISTS = (
     *(FLEXIBLE, LOCKED, _earning("onchain_positions", "amount", "positionId")),
-    *map(_dual, (*DUAL_MOVING, *DUAL_HELD)),
+    # In the order of their coming, so that one that moves on meanwhile is in two lists and not in none.
+    *map(_dual, (DUAL_MOVING[0], *DUAL_HELD, DUAL_MOVING[1])),
 )
 
 # The pages of a list as they were read, or the fault of one of them.
@@ -86,7 +88,7 @@ def needs_more(pages: Pages, found: Found) -> bool:
     return bool(rows) and counted < total
 
 
-def judge_earn(found: Mapping[str, Found], prices: Prices, valued: Any) -> WalletRead:
+def judge_earn(found: Mapping[str, Found], prices: Prices, valued: Decimal | None) -> WalletRead:
     """Return the verdict on the earn wallet; `found` has the pages of each list by its name.
 
     A list that failed for a moment makes the wallet failed, because the next try may read it. Any other one
@@ -97,7 +99,9 @@ def judge_earn(found: Mapping[str, Found], prices: Prices, valued: Any) -> Walle
     ]
     named = dict(failed)
     read = [pages for pages in LISTS if pages.name not in named]
-    entries = collected({pages.name: partial(entries_of, pages, found[pages.name]) for pages in read}, failed)
+    seen: set[str] = set()
+    parts = {pages.name: partial(entries_of, pages, found[pages.name], seen) for pages in read}
+    entries = collected(parts, failed)
     fetched = [each for pages in read for each in found[pages.name] if isinstance(each, Fetched)]
     if len(failed) >= len(LISTS) or not fetched:
         return unread(EARN, worst(failed)[1])
@@ -116,8 +120,12 @@ def assets_in(pages: Pages, found: Found) -> frozenset[str]:
         return frozenset()
 
 
-def entries_of(pages: Pages, found: Found) -> list[Entry]:
-    """Return the amounts of a list from all of its pages; raises Failure if it is not whole."""
+def entries_of(pages: Pages, found: Found, seen: set[str] | None = None) -> list[Entry]:
+    """Return the amounts of a list from all of its pages; raises Failure if it is not whole.
+
+    `seen` are the dual investments of earlier lists: one that moved on to the next state meanwhile counts
+    once.
+    """
     rows: list[Any] = []
     total = 0
     for each in found:
@@ -127,10 +135,20 @@ def entries_of(pages: Pages, found: Found) -> list[Entry]:
         rows += more
     if len(rows) != total or _moved(pages, rows):
         raise failure(Code.UNREAD_PARTS)
+    if pages.state and seen is not None:
+        rows = [row for row in rows if not _is_seen(pages, row, seen)]
     read: Callable[[Fields], Row] = partial(_row, pages)
     entries = parse_rows(rows, read, Naming(BINANCE, pages.asset))
     rows_of(entries)  # refuses a list without a readable row
     return entries
+
+
+def _is_seen(pages: Pages, row: Any, seen: set[str]) -> bool:
+    number = row.get(pages.id) if isinstance(row, dict) else None
+    if not isinstance(number, str) or number not in seen:
+        seen.add(str(number))
+        return False
+    return True
 
 
 def _row(pages: Pages, fields: Fields) -> Row:

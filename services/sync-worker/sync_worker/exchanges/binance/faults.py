@@ -23,8 +23,8 @@ _CODES: dict[Code, str] = {
     Code.RATE_LIMITED: "-1003",
     Code.EXCHANGE_UNAVAILABLE: "-1000 -1001 -1006 -1008 -1016 -3000",
     Code.EXCHANGE_TIMEOUT: "-1007",
-    # Our own errors: a parameter.
-    Code.REQUEST_REJECTED: "-1100 -1101 -1102 -1103 -1104 -1105 -1106 -1121 -1125",
+    # Our own errors: a parameter, or a stream, which we never open.
+    Code.REQUEST_REJECTED: "-1100 -1101 -1102 -1103 -1104 -1105 -1106 -1121 -1125 -2035 -2036 -2042",
 }
 BINANCE_CODES: dict[str, Code] = {
     number: code for code, numbers in _CODES.items() for number in numbers.split()

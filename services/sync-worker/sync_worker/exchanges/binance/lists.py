@@ -36,10 +36,9 @@ NAMING = Naming(BINANCE, "asset")
 SPOT_PARTS = ("free", "locked", "freeze", "withdrawing", "ipoable")
 FUNDING_PARTS = SPOT_PARTS[:-1]
 # The parts of a portfolio margin account, whose response has no total that includes unrealised profits.
-PORTFOLIO_PARTS = (
-    *("crossMarginAsset", "umWalletBalance", "umUnrealizedPNL"),
-    *("cmWalletBalance", "cmUnrealizedPNL"),
-)
+PORTFOLIO_PARTS = ("crossMarginAsset", "umWalletBalance", "cmWalletBalance")
+# Each of these may be an empty text, in the documented example, too: there is no such profit.
+PORTFOLIO_PROFITS = ("umUnrealizedPNL", "cmUnrealizedPNL")
 PORTFOLIO_DEBTS = ("crossMarginBorrowed", "crossMarginInterest")
 
 # An isolated margin account has two assets.
@@ -93,7 +92,7 @@ def futures_row(fields: Fields, prices: Prices) -> Row | None:
     _check_sum("marginBalance", total, EXACT.add(wallet, profit))
     if not any((total, wallet, profit)):
         return None
-    return priced(Balance(asset, total, amount(fields, "availableBalance")), prices)
+    return priced(Balance(asset, total, _own(amount(fields, "availableBalance"), total)), prices)
 
 
 def options_row(fields: Fields, prices: Prices) -> Row | None:
@@ -101,13 +100,14 @@ def options_row(fields: Fields, prices: Prices) -> Row | None:
     asset, total = NAMING.asset_of(fields), needed(fields, "marginBalance")
     if not total:
         return None
-    return priced(Balance(asset, total, amount(fields, "available")), prices)
+    return priced(Balance(asset, total, _own(amount(fields, "available"), total)), prices)
 
 
 def portfolio_row(fields: Fields, prices: Prices) -> Row | None:
     """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable."""
     asset = NAMING.asset_of(fields)
     parts = [needed(fields, name) for name in PORTFOLIO_PARTS]
+    parts += [amount(fields, name) or ZERO for name in PORTFOLIO_PROFITS]
     debts = [held_amount(fields, name) for name in PORTFOLIO_DEBTS]
     if not any((*parts, *debts)):
         return None
@@ -175,6 +175,11 @@ def _added(one: Balance | None, other: Balance) -> Balance:
     pairs = ((getattr(one, name), getattr(other, name)) for name in ADDED)
     amounts = [None if a is None or b is None else EXACT.add(a, b) for a, b in pairs]
     return Balance(one.asset, EXACT.add(one.total, other.total), *amounts)
+
+
+def _own(available: Decimal | None, total: Decimal) -> Decimal | None:
+    """Return what is available of an asset; None if it includes what other assets stand for as margin."""
+    return available if available is not None and ZERO <= available <= total else None
 
 
 def _sum(amounts: Sequence[Decimal]) -> Decimal:

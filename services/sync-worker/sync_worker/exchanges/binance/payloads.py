@@ -12,14 +12,16 @@ from sync_worker.errors import UnexpectedResponse
 from sync_worker.exchanges.lenient_json import Number, is_whole
 from sync_worker.exchanges.values import EPOCH, SHAPE, amount_or_none, time_of
 
+FLAGS = ("isMarginEnabled", "isFutureEnabled", "isOptionsEnabled", "isPortfolioMarginRetailEnabled")
+
 
 class Flags(msgspec.Struct, frozen=True):
-    """The products that a user has enabled; True where Binance does not say it."""
+    """The products that a user has enabled."""
 
-    margin: bool = True
-    futures: bool = True
-    options: bool = True
-    portfolio_margin: bool = False
+    margin: bool
+    futures: bool
+    options: bool
+    portfolio_margin: bool
 
 
 def refused_with(document: Any) -> str | None:
@@ -40,15 +42,12 @@ def parse_time(data: Any) -> int:
 
 
 def parse_flags(data: Any) -> Flags:
-    """Parse the data of /sapi/v1/account/info; a flag that is missing counts as not told."""
-    if not isinstance(data, dict):
+    """Parse the data of /sapi/v1/account/info; raises UnexpectedResponse if a flag is not told."""
+    fields = data if isinstance(data, dict) else {}
+    flags = [fields.get(name) for name in FLAGS]
+    if not all(isinstance(flag, bool) for flag in flags):
         raise UnexpectedResponse(SHAPE)
-    return Flags(
-        data.get("isMarginEnabled") is not False,
-        data.get("isFutureEnabled") is not False,
-        data.get("isOptionsEnabled") is not False,
-        data.get("isPortfolioMarginRetailEnabled") is True,
-    )
+    return Flags(*map(bool, flags))
 
 
 def parse_price(data: Any) -> Decimal:

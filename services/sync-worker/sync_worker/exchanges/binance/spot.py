@@ -1,7 +1,7 @@
 """The verdict on Binance's spot wallet, from the user's assets and the account. Pure.
 
-Two reads list it: only the first has the parts beside `free` and `locked`, and only the second may have rows
-of Simple Earn (`LD` and the name of the asset).
+Two reads list it: only the first has the parts beside `free` and `locked`. Some accounts list their flexible
+Simple Earn here a second time, as `LD` and the name of the asset.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,18 +10,23 @@ from typing import Any
 
 import msgspec
 
+from contracts import reasons
 from contracts.faults import Failure
-from contracts.syncs import READ, TotalCheck, WalletRead
+from contracts.syncs import UnreadableRow, WalletRead
 from contracts.values import Balance
 from sync_worker.exchanges.binance.lists import NAMING, Prices, listed, parse_list, priced, rows_in, spot_row
 from sync_worker.exchanges.parts import EXACT
-from sync_worker.exchanges.rows import NOISE, Fields, Row, Rows, held_amount, read_rows
-from sync_worker.exchanges.values import ZERO
-from sync_worker.verdicts import Fetched, Listed, judge
+from sync_worker.exchanges.rows import Fields, Rows, held_amount, or_none
+from sync_worker.exchanges.values import ZERO, fields_of
+from sync_worker.verdicts import Fetched, Listed, judge, unread
 
 SPOT = "spot"
 # The name of an asset in flexible Simple Earn as a row of the spot wallet.
 FLEXIBLE = "LD"
+NOTHING = (ZERO, ZERO)
+
+# The free and the locked amount by asset, None for a row that can not be read.
+Held = Mapping[str, tuple[Decimal, Decimal] | None]
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -37,60 +42,99 @@ class Around(msgspec.Struct, frozen=True):
 
 
 def judge_spot(assets: Fetched | Failure, around: Around) -> WalletRead:
-    """Return the verdict on the spot wallet.
+    """Return the verdict on the spot wallet, which both of its reads make.
 
-    An amount in which the two lists differ is shown, and the check says that they disagree.
+    An asset in which the two lists differ is unreadable, because we cannot know which of them is right.
     """
-    held = _held(around.account)
-    told = judge(SPOT, lambda data: _spot(data, held, around), assets, around.valued)
-    if told.verdict not in READ or held is None or _agree(told, held, around.flexible):
-        return told
-    return msgspec.structs.replace(told, total_check=TotalCheck.DISAGREES)
+    if isinstance(around.account, Failure):
+        return unread(SPOT, around.account)
+    account = around.account.data
+    return judge(SPOT, lambda data: _spot(data, account, around), assets, around.valued)
 
 
-def counts_in_earn(asset: str, flexible: Collection[str]) -> bool:
-    """Return whether a row of the spot wallet is an asset in flexible earn, which counts there."""
-    return asset.startswith(FLEXIBLE) and asset[len(FLEXIBLE) :] in flexible
-
-
-def _spot(data: Any, held: Mapping[str, Balance] | None, around: Around) -> Listed:
-    """Return the list, with the rows that only the account has, and without those that count in earn."""
-    told = parse_list(data, spot_row, around.prices)
-    known = {balance.asset for balance in told.balances} | {row.asset for row in told.unreadable}
-    more = [balance for asset, balance in (held or {}).items() if asset not in known]
-    balances = [each for each in (*told.balances, *more) if not counts_in_earn(each.asset, around.flexible)]
-    return listed(Rows(tuple(priced(each, around.prices) for each in balances), told.unreadable))
-
-
-def _held(account: Fetched | Failure) -> dict[str, Balance] | None:
-    """Return what the account holds by asset; None if it is unreadable."""
-    if isinstance(account, Failure):
-        return None
+def differs(assets: Fetched | Failure, account: Fetched | Failure) -> bool:
+    """Return whether both lists were read and differ, perhaps because of a trade between the two reads."""
+    if isinstance(assets, Failure) or isinstance(account, Failure):
+        return False
     try:
-        rows: Sequence[Row] = read_rows(rows_in(account.data, "balances"), _account_row, NAMING).read
-    except (Failure, ValueError, ArithmeticError):
-        return None
-    return {row.asset: row.balance for row in rows if row.balance.total}
+        return bool(_differing(assets.data, account.data))
+    except Failure:
+        return False
 
 
-def _account_row(fields: Fields) -> Row:
-    free, locked = held_amount(fields, "free"), held_amount(fields, "locked")
-    return Row(Balance(NAMING.asset_of(fields), EXACT.add(free, locked), free, locked), None)
+def lists_earn(*lists: Fetched | Failure) -> bool:
+    """Return whether a list of the spot wallet may have rows of flexible earn."""
+    rows = [row for each in lists if isinstance(each, Fetched) for row in _rows(each.data)]
+    names = (fields_of(row).get(NAMING.asset) for row in rows)
+    return any(isinstance(name, str) and name.startswith(FLEXIBLE) for name in names)
 
 
-def _agree(told: WalletRead, held: Mapping[str, Balance], flexible: Collection[str]) -> bool:
-    """Return whether both lists have the same available amounts, and nothing that only one has.
-
-    The first list has more parts, so that its total may be higher.
-    """
-    mine = {each.asset: each for each in told.balances or ()}
-    unread = {row.asset for row in told.unreadable}
-    assets = {asset for asset in (*mine, *held) if not counts_in_earn(asset, flexible)} - unread
-    return all(_same(mine.get(asset), held.get(asset)) for asset in assets)
+def counts_in_earn(asset: str | None, flexible: Collection[str]) -> bool:
+    """Return whether a row of the spot wallet is an asset in flexible earn, which counts there."""
+    return asset is not None and asset.startswith(FLEXIBLE) and asset[len(FLEXIBLE) :] in flexible
 
 
-def _same(mine: Balance | None, other: Balance | None) -> bool:
-    free = (mine.available or ZERO) if mine else ZERO
-    theirs = (other.available or ZERO) if other else ZERO
-    total, least = mine.total if mine else ZERO, other.total if other else ZERO
-    return abs(EXACT.subtract(free, theirs)) <= NOISE * max(free, theirs) and total >= least
+def _spot(data: Any, account: Any, around: Around) -> Listed:
+    """Return the list without the rows that count in earn, and with those that only the account has."""
+    told = parse_list(data, spot_row, around.prices)
+    differing = _differing(data, account)
+    unreadable = {row.asset for row in told.unreadable}
+    rows = [priced(each, around.prices) for each in told.balances if each.asset not in differing]
+    rows += [priced(each, around.prices) for each in _earning_rows(data, account)]
+    unread_rows = [UnreadableRow(reasons.LISTS_DIFFER, asset) for asset in sorted(differing - unreadable)]
+    return listed(
+        Rows(
+            tuple(row for row in rows if not counts_in_earn(row.asset, around.flexible)),
+            tuple(
+                row
+                for row in (*told.unreadable, *unread_rows)
+                if not counts_in_earn(row.asset, around.flexible)
+            ),
+        )
+    )
+
+
+def _earning_rows(data: Any, account: Any) -> list[Balance]:
+    """Return the rows of flexible earn that only the account has, which Binance says of some accounts."""
+    known = _held(rows_in(data))
+    return [
+        Balance(asset, EXACT.add(*amounts), *amounts)
+        for asset, amounts in _held(rows_in(account, "balances")).items()
+        if asset.startswith(FLEXIBLE) and asset not in known and amounts is not None and amounts != NOTHING
+    ]
+
+
+def _differing(data: Any, account: Any) -> set[str]:
+    """Return the assets in which two lists differ; nothing of an asset is no row, or one of zero."""
+    one, other = _held(rows_in(data)), _held(rows_in(account, "balances"))
+    both = {asset for asset in one.keys() | other.keys() if not _only_in_account(asset, one)}
+    more = {asset for asset, amounts in other.items() if _only_in_account(asset, one) and amounts is None}
+    return more | {
+        asset
+        for asset in both
+        if one.get(asset, NOTHING) is None or one.get(asset, NOTHING) != other.get(asset, NOTHING)
+    }
+
+
+def _only_in_account(asset: str, assets: Held) -> bool:
+    return asset.startswith(FLEXIBLE) and asset not in assets
+
+
+def _held(rows: Sequence[Any]) -> Held:
+    """Return the free and the locked amount of each asset; None for those of a row that stands twice."""
+    held: dict[str, tuple[Decimal, Decimal] | None] = {}
+    for row in rows:
+        fields = fields_of(row)
+        asset = or_none(NAMING.asset_of, fields)
+        if asset is not None:
+            held[asset] = None if asset in held else or_none(_amounts, fields)
+    return held
+
+
+def _amounts(fields: Fields) -> tuple[Decimal, Decimal]:
+    return held_amount(fields, "free"), held_amount(fields, "locked")
+
+
+def _rows(data: Any) -> Sequence[Any]:
+    rows = data.get("balances") if isinstance(data, dict) else data
+    return rows if isinstance(rows, list) else ()

@@ -1,6 +1,7 @@
 """The wallets of Binance beside spot and earn: which reads make each, and which of them a sync asks. Pure."""
 
 from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.types import Read
 from contracts.faults import Code, Failure, fault_of
 from contracts.syncs import Totals, Verdict, WalletRead
-from sync_worker.exchanges.binance.faults import is_refusal
+from sync_worker.exchanges.binance.control import Control
 from sync_worker.exchanges.binance.futures import futures_position
 from sync_worker.exchanges.binance.lists import (
     Prices,
@@ -95,36 +96,43 @@ PLACES = (
 )
 
 
-def left_out(flags: Flags, lately_refused: Collection[str]) -> dict[str, Code]:
-    """Return the wallets that a sync does not ask for, with the reason of each."""
+def left_out(flags: Flags, control: Control, lately_refused: Collection[str]) -> dict[str, Code]:
+    """Return the wallets that a sync does not ask for, with the reason of each.
+
+    A wallet that is worth something exists, whatever its flag says.
+    """
     codes: dict[str, Code] = {}
     for place in PLACES:
-        if not place.enabled(flags):
-            codes[place.wallet] = Code.NOT_ENABLED
-        elif flags.portfolio_margin and place.wallet in REPLACED:
+        if flags.portfolio_margin and place.wallet in REPLACED:
             codes[place.wallet] = Code.HELD_ELSEWHERE
+        elif not place.enabled(flags) and not control.holds(place.wallet):
+            codes[place.wallet] = Code.NOT_ENABLED
         elif place.wallet in lately_refused:
             codes[place.wallet] = Code.REFUSED_RIGHT
     return codes
 
 
-def not_covered(wallet: str, code: Code) -> WalletRead:
-    """Return a wallet as left out, with the reason."""
-    return WalletRead(wallet, Verdict.NOT_COVERED, error_code=code, error=fault_of(code).words)
+def not_covered(wallet: str, code: Code, valued: Decimal | None, fault: Failure | None = None) -> WalletRead:
+    """Return a wallet as left out, with the reason, the exchange's valuation, and the fault that said so."""
+    return WalletRead(
+        wallet,
+        Verdict.NOT_COVERED,
+        error_code=code,
+        error=fault_of(code).words,
+        totals=None if valued is None else Totals(valued=valued),
+        exchange_code=None if fault is None else fault.exchange_code,
+        endpoint=None if fault is None else fault.endpoint,
+    )
 
 
-def judge_place(place: Place, reads: Reads, prices: Prices, valued: Any) -> WalletRead:
+def judge_place(place: Place, reads: Reads, prices: Prices, valued: Decimal | None) -> WalletRead:
     """Return the verdict on a wallet from its reads."""
     fetched = reads[place.read.name]
-    if place.refusable and is_refusal(fetched) and _is_missing_right(fetched):
-        return not_covered(place.wallet, Code.REFUSED_RIGHT)
+    if place.refusable and isinstance(fetched, Failure) and fetched.code == Code.PERMISSION_MISSING:
+        return not_covered(place.wallet, Code.REFUSED_RIGHT, valued, fetched)
     told = judge(place.wallet, lambda data: place.parse(data, prices), fetched, valued)
     if place.positions is not None:
         told = with_positions(told, reads[place.positions.name], futures_position)
     if told.totals is None and valued is not None:
         told = msgspec.structs.replace(told, totals=Totals(valued=valued))
     return told
-
-
-def _is_missing_right(fetched: Fetched | Failure) -> bool:
-    return isinstance(fetched, Failure) and fetched.code == Code.PERMISSION_MISSING
