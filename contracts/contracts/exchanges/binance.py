@@ -175,8 +175,8 @@ BINANCE = Exchange(
     status_read=PublicRead("system_status", "/sapi/v1/system/status"),
     budgets=(
         Budget("address", 0, MINUTE, counts_all=True),
-        Budget("api", 6000, MINUTE),
-        *(Budget(read, 12000, MINUTE) for read in SAPI_WEIGHTS),
+        Budget("api", 6000, MINUTE, bursts=True),
+        *(Budget(read, 12000, MINUTE, bursts=True) for read in SAPI_WEIGHTS),
         *(Budget(host, 0, MINUTE) for host in ("fapi", "dapi", "papi", "eapi")),
     ),
     costs={

@@ -84,14 +84,16 @@ class PublicRead(msgspec.Struct, frozen=True):
 class Budget(msgspec.Struct, frozen=True):
     """A limit of an exchange for one egress address: calls of a weight of `most` in any `seconds`.
 
-    With `most` 0 the exchange documents no limit; an operator may set one, and refusals teach one. Of one
-    that `counts_all`, each call to the exchange takes at least 1.
+    With `bursts` it allows all of them at once; otherwise we spread them over the window. With `most` 0 the
+    exchange documents no limit; an operator may set one, and refusals teach one. Of one that `counts_all`,
+    each call to the exchange takes at least 1.
     """
 
     key: str
     most: int
     seconds: float
     counts_all: bool = False
+    bursts: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from contracts.exchanges.types import Budget
 from sync_worker.budgets.line import Line, Waiting
 from sync_worker.budgets.order import Order, Turn
 from sync_worker.budgets.shares import Share
+from sync_worker.budgets.slices import Slice
 
 WINDOW = 2.0
 READ = "account_balance"
@@ -105,6 +106,17 @@ def test_calls_are_evenly_spread(limit: int, calls: list[tuple[float, float, Ord
 
     for first, later in pairwise(begun):
         assert later - first >= WINDOW / limit - 1e-6
+
+
+def test_an_exchange_that_allows_bursts_gets_them() -> None:
+    """All places of a window begin at once, and no more of them."""
+    places = Slice(Budget("api", 4, WINDOW, bursts=True))
+    places.limit, places.valid_until = 4, math.inf
+
+    for _ in range(4):
+        assert places.wait(1, Order.PERSON, 0.0) == 0.0
+        places.begin(1, 0.0)
+    assert places.wait(1, Order.PERSON, 0.0) > 0.0
 
 
 @settings(max_examples=200)

@@ -17,7 +17,7 @@ class Slice:
     """The places of a budget that this worker may use until `valid_until`; `limit` None is no limit.
 
     A call takes places from its begin until the window after its end: the exchange counts it at some time in
-    between. Calls begin evenly spread over the window.
+    between. Calls begin evenly spread over the window, unless the exchange allows bursts.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -68,7 +68,7 @@ class Slice:
     def begin(self, weight: int, now: float) -> None:
         """Count a call that begins."""
         self._running += weight
-        if self.limit:
+        if self.limit and not self.budget.bursts:
             self._next = now + weight * self.budget.seconds / self.limit
         self._note_peak(now)
 

@@ -263,7 +263,7 @@ def test_a_wallet_that_was_refused_lately_is_not_asked() -> None:
     }
 
 
-@pytest.mark.parametrize("flag", FLAGS.keys() - {"vipLevel"})
+@pytest.mark.parametrize("flag", sorted(FLAGS.keys() - {"vipLevel"}))
 @pytest.mark.parametrize("value", [None, "true", 1])
 def test_a_flag_that_is_not_told_is_no_flag(flag: str, value: object) -> None:
     """Whether portfolio margin replaces a wallet is unknown then."""
