@@ -53,7 +53,8 @@ class Row:
 
     `code` is that of the wallet that it strikes, None if the wallet is complete nevertheless, or
     `disagrees` with the valuation; `tries` are those made within `seconds`, if they do not follow from the
-    code: passing faults are retried. `kept` rows of an incomplete wallet are read.
+    code: passing faults are retried. `kept` rows of an incomplete wallet are
+    read, and `unread` are not.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Row:
     disagrees: bool = False
     exchange: str = "okx"
     kept: int = 1
+    unread: int = 1
 
     @property
     def name(self) -> str:

@@ -40,7 +40,7 @@ AT_BINANCE = BINANCE_ROWS + BINANCE_TOTALS
 STRUCK_ROWS, TOTALS_ROWS = ROWS + BINANCE_ROWS, VALUATION_ROWS + BINANCE_TOTALS
 LISTS = {"okx": WALLETS, "binance": BINANCE_WALLETS}
 # A worker begins with an eighth of a budget, and one read of a sync at Binance takes 60 of 1,500 a minute.
-PACE = 3.2
+PACE = 0.5
 # Its lists of earn are so heavy that they alone would take the minutes of these tests.
 EMPTY = {"binance": ("earn",)}
 LARGE = [row for row in ROWS if row.fault["fault"] in {"gzip-bomb", "padded"}]
@@ -64,12 +64,17 @@ class Warmed:
     """The credential of each row after one sync without its fault, and the worker's memory in bytes then."""
 
     ids: list[UUID]
+    others: list[UUID]
     memory: int
 
 
 @pytest_asyncio.fixture(name="warmed", scope="module")
 async def _warmed(
-    gateway: Gateway, admin: Admin, accounts: Accounts, worker_process: psutil.Process
+    gateway: Gateway,
+    admin: Admin,
+    accounts: Accounts,
+    binance_accounts: BinanceAccounts,
+    worker_process: psutil.Process,
 ) -> Warmed:
     """Sync every row's account, some at a time, without its fault; then one with the largest response."""
     turns = asyncio.Semaphore(AT_ONCE)
@@ -81,24 +86,25 @@ async def _warmed(
 
     ids, outcomes = zip(*await asyncio.gather(*map(in_turn, ALL_ROWS)), strict=True)
     assert all(is_true(read) for outcome in outcomes for read in outcome.wallets[:2])
+    others = [await gateway.store(binance_accounts[row.name]) for row in AT_BINANCE]
+
+    async def once(row: Row, credential_id: UUID) -> None:
+        async with turns:
+            await gateway.sync(_request(gateway, row, credential_id))
+
+    await asyncio.gather(*map(once, AT_BINANCE, others))
     # The allocator keeps some of its memory, once: that is not a leak.
     await admin.put(LARGE[0].name, LARGE[0].endpoint, {"fault": "padded", "mebibytes": 9})
     await gateway.sync(gateway.request(ids[ALL_ROWS.index(LARGE[0])], seconds=ONE_TRY))
-    return Warmed(list(ids), worker_process.memory_info().rss)
+    return Warmed(list(ids), others, worker_process.memory_info().rss)
 
 
 @pytest_asyncio.fixture(name="ran", scope="module")
-async def _ran(
-    gateway: Gateway,
-    admin: Admin,
-    warmed: Warmed,
-    binance_accounts: BinanceAccounts,
-) -> dict[str, Result]:
+async def _ran(gateway: Gateway, admin: Admin, warmed: Warmed) -> dict[str, Result]:
     """Sync every row's account again, some at a time, with its fault."""
     counted_anew = passed(1.0)  # the totals of OKX have a limit of one call a second
     rows = ALL_ROWS + AT_BINANCE
     await asyncio.gather(*(admin.put(row.name, row.endpoint, row.fault, row.exchange) for row in rows))
-    others = [await gateway.store(binance_accounts[row.name]) for row in AT_BINANCE]
     await until(counted_anew)
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -107,7 +113,7 @@ async def _ran(
             return await struck(gateway, admin, row, credential_id)
 
     results, at_binance = await asyncio.gather(
-        asyncio.gather(*map(in_turn, ALL_ROWS, warmed.ids)), _ran_at_binance(gateway, admin, others)
+        asyncio.gather(*map(in_turn, ALL_ROWS, warmed.ids)), _ran_at_binance(gateway, admin, warmed.others)
     )
     return {row.name: result for row, result in zip(rows, [*results, *at_binance], strict=True)}
 
@@ -175,7 +181,7 @@ def test_no_balance_became_zero_smaller_or_complete_by_a_fault(ran: dict[str, Re
             assert is_true(read) or read.total_check is TotalCheck.DISAGREES
         elif read.verdict is Verdict.INCOMPLETE:
             assert holds_no_other(read)
-            assert (len(read.balances or ()), read.unreadable_count) == (row.kept, 1)
+            assert (len(read.balances or ()), read.unreadable_count) == (row.kept, row.unread)
         else:
             assert read.balances is None
 

@@ -15,6 +15,7 @@ from contracts.exchanges.okx import OKX
 from contracts.faults import fault_of
 from contracts.uncovered import Reason, UncoveredEntry
 from gateway.http.worth_views import portfolio_view
+from gateway.portfolio.grouping import groups_of, regrouped
 from gateway.portfolio.holdings import summed
 from gateway.portfolio.uncovered import not_covered
 from gateway.portfolio.valuations import Portfolio, Valuation
@@ -71,12 +72,13 @@ def test_no_trap_of_the_facts_is_forgotten(facts: Path) -> None:
     assert len(TRAPS) == len(SURPRISES) + len(SUMS) + len(GENERAL)
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=EXCHANGES)
-def test_every_read_is_polled_over_https(exchange: object) -> None:
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_every_read_is_polled_over_https(exchange: str) -> None:
     """No number comes from a channel, so no channel's host, silence or missing page can make one wrong."""
-    assert exchange is OKX
-    assert all(host.startswith("https://") for region in OKX.regions for host in region.hosts.values())
-    assert {read.method for read in OKX.reads.values()} == {"GET"}
+    entry = EXCHANGES[exchange]
+
+    assert all(host.startswith("https://") for region in entry.regions for host in region.hosts.values())
+    assert {read.method for read in entry.reads.values()} <= {"GET", "POST"}
 
 
 @pytest.mark.parametrize("code", ["50111", "50113", "50105", "50119", "50101", "50114"])
@@ -91,8 +93,11 @@ def portfolio(parts: list[StoredPart]) -> Portfolio:
     """Return the portfolio of an account that holds half a bitcoin, with these parts beside it."""
     wallets = [StoredWallet(key, NOW, None, None, None) for key in OKX.covered_wallets]
     book = Book([], {"BTC": Manual(Decimal("64000.01"), NOW)}, NOW)
-    values = AccountValues(ACCOUNT.id, summed(OKX, wallets, [BTC]), values_of([BTC], book.price))
-    return Portfolio((Valuation(Held(ACCOUNT, wallets, [BTC], parts), values),), "USD", None, NOW)
+    groups = groups_of({(OKX.key, BTC.asset)}, book.identity)
+    worths = regrouped(OKX.key, values_of([BTC], book.at(OKX.key)), groups)
+    values = AccountValues(ACCOUNT.id, summed(OKX, wallets, [BTC]), worths)
+    named = {group.text: group for group in groups.values()}
+    return Portfolio((Valuation(Held(ACCOUNT, wallets, [BTC], parts), values),), "USD", None, NOW, named)
 
 
 @given(PARTS)
