@@ -50,7 +50,8 @@ async def test_the_openapi_document_has_every_route_of_the_issue(stack: Stack) -
             problems = [said for status, said in route["responses"].items() if status >= "4"]
             assert all(list(said["content"]) == ["application/problem+json"] for said in problems)
     for path in ("/api/v1/accounts", f"{account}/credentials"):
-        (okx,) = _body(document, path)["properties"]["credentials"]["anyOf"]
+        listed = _body(document, path)["properties"]["credentials"]["anyOf"]
+        okx = next(each for each in listed if "passphrase" in each["properties"])
         assert okx["required"] == [*okx["properties"]] == ["api_key", "api_secret", "passphrase"]
         assert all(field["writeOnly"] and field["description"] for field in okx["properties"].values())
     for path in (f"{account}/sync", "/api/v1/accounts/sync-all"):
@@ -100,7 +101,8 @@ async def test_the_api_says_no_more_than_whether_it_is_ready(stack: Stack) -> No
 async def test_the_exchanges_describe_themselves(stack: Stack) -> None:
     """Regions, credential fields and wallets are listed without a token."""
     async with httpx.AsyncClient(base_url=stack.api, trust_env=False) as client:
-        (okx,) = (await client.get("/api/v1/exchanges")).raise_for_status().json()
+        listed = (await client.get("/api/v1/exchanges")).raise_for_status().json()
+    okx = next(each for each in listed if each["key"] == "okx")
 
     assert [region["key"] for region in okx["regions"]] == ["global", "eea", "us"]
     assert [field["key"] for field in okx["credential_fields"]] == ["api_key", "api_secret", "passphrase"]
