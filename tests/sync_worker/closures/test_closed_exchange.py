@@ -167,6 +167,14 @@ async def is_among(readings: list[PricesRead], request_id: UUID) -> bool:
     return any(each.request_id == request_id for each in readings)
 
 
+async def reading_of_prices(admin: Client, readings: list[PricesRead]) -> PricesRead:
+    """Ask for prices, and return the one reading that answers."""
+    asked = await request_prices(admin)
+    await until(partial(is_among, readings, asked.request_id), 10)
+    (reading,) = [each for each in readings if each.request_id == asked.request_id]
+    return reading
+
+
 async def ended(gateway: Gateway, requests: list[SyncRequested]) -> list[SyncOutcome]:
     """Wait for the outcomes of requests."""
     return list(await asyncio.gather(*(gateway.outcome(each) for each in requests)))
@@ -201,9 +209,7 @@ async def test_until_the_announced_end_no_worker_calls(
     assert (refused.code, time.monotonic() - began < 1.0) == (Code.EXCHANGE_UNAVAILABLE, True)
     assert refused.detail == "We sent no request: the exchange says that it is in maintenance."
     assert abs((refused.retry_after or 0.0) - (ends - time.monotonic())) < 1.5
-    asked = await request_prices(admin)
-    await until(partial(is_among, readings, asked.request_id), 10)
-    (reading,) = [each for each in readings if each.request_id == asked.request_id]
+    reading = await reading_of_prices(admin, readings)
     assert (reading.error_code, reading.quotes, reading.indexes) == (Code.EXCHANGE_UNAVAILABLE, None, None)
     await until(passed(ends - time.monotonic() - 0.5))
     assert await shop.calls() == calls

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
@@ -13,6 +13,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from chassis.bus.inspection import nats_clock
+from chassis.bus.provision import create_streams
 from chassis.clocks import Clocks
 from contracts import subjects
 from contracts.closures import UNAVAILABLE, Closure, Closures, RegionTold
@@ -163,25 +164,58 @@ async def test_a_lost_bucket_opens_nothing(make: Make, admin: Client) -> None:
     assert 0 < closure.until - await gate.now() <= PROBE_SECONDS
 
 
-async def test_without_the_bucket_each_worker_knows_for_itself(make: Make) -> None:
-    """It closes, probes and opens again, and tells those that hear it."""
+@asynccontextmanager
+async def without_bucket(admin: Client) -> AsyncIterator[None]:
+    """Delete the bucket, and provision it again at the end."""
+    await admin.jetstream().delete_stream(BUDGETS)
+    try:
+        yield
+    finally:
+        await create_streams(admin.jetstream())
+
+
+@pytest_asyncio.fixture(name="without_bucket")
+async def _without_bucket(admin: Client) -> AsyncIterator[None]:
+    async with without_bucket(admin):
+        yield
+
+
+async def test_a_bucket_that_is_lost_later_leaves_the_announcements(make: Make, admin: Client) -> None:
+    """A worker that has read a value hears one that was announced without the bucket, too."""
     gate, other = await make(), await make()
-    for each in (gate, other):
-        each._bus.denies = lambda subject: subject.startswith("$")  # type: ignore[method-assign]
+    await overdue(gate)
+    await until(partial(is_shut, other))
+    await other.refresh("okx")
+
+    async with without_bucket(admin):
+        await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, LATER, None))
+        await until(lambda: _not(is_shut(other)))
+
+
+@pytest.mark.usefixtures("without_bucket")
+async def test_without_the_bucket_each_worker_knows_for_itself(make: Make) -> None:
+    """It closes, probes and opens again, and tells those that hear it; one that comes later knows nothing."""
+    gate, other = await make(), await make()
     assert await overdue(gate)
-    closure = breaker(gate).closure
+    await until(partial(is_shut, other))
+    later = await make()
+    assert not await later.enter(*HERE)
 
-    async def heard() -> bool:
-        await gate._learn_and_tell(*HERE, closure, 0)  # an announcement may be lost
-        return await is_shut(other)
+    async def hears_of_the_probe() -> bool:
+        closure = breaker(other).closure
+        return closure is not None and closure.probing
 
-    await until(heard)
-
-    assert [await each.enter(*HERE) for each in (gate, other)] == [True, True]
-    with pytest.raises(ExchangeClosed):
-        await gate.enter(*HERE)
+    assert await gate.enter(*HERE)
+    await until(hears_of_the_probe)
+    for each in (gate, other):
+        with pytest.raises(ExchangeClosed):
+            await each.enter(*HERE)
     await gate.change(*HERE, lambda before, now: probed(before, Heard.ANSWERS, now, LATER, None))
     assert not await gate.enter(*HERE)
+    await until(lambda: _not(is_shut(other)))
+
+    assert await overdue(other)
+    assert await other.enter(*HERE)
 
 
 async def test_prices_are_a_probe_only_long_after_one_was_due(make: Make) -> None:

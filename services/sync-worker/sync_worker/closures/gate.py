@@ -101,21 +101,24 @@ class Gate:
     async def refresh(self, exchange: str) -> None:
         """Read the closures of an exchange from the bucket, if it has been written."""
         async with self._locks[exchange]:
-            with suppress(BusUnavailable):
+            try:
                 sequence, closures = await self._values.read(exchange)
-                if sequence:
-                    self._take_over(exchange, closures)
-                self._sequences[exchange] = sequence
+            except BusUnavailable:
+                self._sequences.setdefault(exchange, 0)
                 return
-            self._sequences.setdefault(exchange, 0)
+            if sequence:
+                self._take_over(exchange, closures)
+            self._sequences[exchange] = sequence
 
     async def on_announcement(self, subject: str, body: bytes) -> None:
-        """Take over the closure that another worker announced, unless this one has a newer value."""
+        """Take over what another worker found, unless this one knows something newer.
+
+        A worker that lost the bucket announces without a sequence; the next refresh corrects what is wrong.
+        """
         exchange = subject.rpartition(".")[2]
         with suppress(Malformed):
             said: RegionTold = decode(body, RegionTold)
-            known = self._sequences.get(exchange, 0)
-            news = said.sequence > known or (said.sequence == 0 and known == 0)
+            news = said.sequence == 0 or said.sequence > self._sequences.get(exchange, 0)
             if said.worker == self._worker or (exchange, said.region) not in self.breakers or not news:
                 return
             self._sequences[exchange] = said.sequence
