@@ -17,8 +17,10 @@ CHANGES = {
     "contracts/contracts/exchanges/okx.py": {
         'Wallet("earn", "Earn"),': (f'Wallet("earn", "Earn"), Wallet("{WALLET}", "Loans"),'),
     },
-    "contracts/contracts/faults.py": {
+    "contracts/contracts/fault_codes.py": {
         'INTERNAL_ERROR = "internal_error"\n': f'INTERNAL_ERROR = "internal_error"\n    MOODY = "{CODE}"\n',
+    },
+    "contracts/contracts/faults.py": {
         "FAULTS: Mapping[str, Fault] = {\n": (
             'FAULTS: Mapping[str, Fault] = {\n    Code.MOODY: _of_ours("The exchange is moody."),\n'
         ),
