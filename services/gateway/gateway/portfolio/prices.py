@@ -33,12 +33,7 @@ def derived(
     now: dict[str, Known] = {}
     for asset in dict.fromkeys((*VIA, USD, *PEGS, *market.assets, *known)):
         after = _known(asset, known.get(asset, UNKNOWN), market, legs)
-        if (
-            asset in PEGS
-            and market.is_without_indexes
-            and market.has_quotes
-            and not market.offers(asset, legs)
-        ):
+        if asset in PEGS and _shows_no_rate(asset, market, legs):
             after = _lent(asset, market, pegs or {})
         if asset == USD:
             after = Known(Price(ONE, Method.DIRECT, market.seen_at)) if market.has_quotes else after
