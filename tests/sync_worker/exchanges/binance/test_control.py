@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from contracts.faults import Code, failure
 from contracts.uncovered import MAX_LISTED, MAX_NAME
 from sync_worker.exchanges.binance.control import control_of, in_usd, prices_in, uncovered
@@ -66,6 +68,17 @@ def test_a_control_total_that_was_not_read_says_nothing() -> None:
 def test_a_wallet_that_stands_twice_has_no_known_worth() -> None:
     """Either row may be right."""
     assert control_of(fetched([row("Spot", "1"), row("Spot", "2")])).valued("spot", PRICE) is None
+
+
+@pytest.mark.parametrize("name", [["Spot"], {"a": "b"}, 7, None])
+def test_a_wallet_without_a_readable_name_affects_no_other(name: object) -> None:
+    """Its worth stands beside the totals."""
+    read = fetched([row("Spot", "1"), {"balance": "0.5", "walletName": name}])
+    told = uncovered(read, (), PRICE)
+
+    assert control_of(read).valued("spot", PRICE) == 64000
+    assert told.listed is not None
+    assert [each.worth_usd for each in told.listed] == [32000]
 
 
 def test_a_row_that_may_be_less_debts_is_no_price() -> None:

@@ -68,15 +68,15 @@ NOTHING = Control({})
 def parse_control(data: Any) -> Control:
     """Parse a response; a row that is unreadable says nothing. Raises UnexpectedResponse."""
     rows = [fields_of(row) for row in rows_in(data)[:MAX_ROWS]]
-    worths = [(row.get("walletName"), amount_or_none(row.get("balance"))) for row in rows]
-    times = Counter(str(name) for name, _ in worths)
+    worths = [(_name(row), amount_or_none(row.get("balance"))) for row in rows]
+    times = Counter(name for name, _ in worths)
     known = {
         WALLETS[name]: btc
         for name, btc in worths
         if name in WALLETS and btc is not None and times[name] == 1  # of two rows either may be right
     }
     others = tuple(Other(_printable(name), btc) for name, btc in worths if name not in WALLETS)
-    told = (row for each in rows if each.get("walletName") in WITHOUT_DEBT for row in _details(each))
+    told = (row for each in rows if _name(each) in WITHOUT_DEBT for row in _details(each))
     return Control(known, others, prices_in(told))
 
 
@@ -160,6 +160,11 @@ def _held(fields: Fields) -> Decimal | None:
     return total
 
 
-def _printable(name: Any) -> str:
-    text = "".join(each for each in name if each.isprintable()) if isinstance(name, str) else ""
+def _name(row: Fields) -> str:
+    name = row.get("walletName")
+    return name if isinstance(name, str) else ""
+
+
+def _printable(name: str) -> str:
+    text = "".join(each for each in name if each.isprintable())
     return text.strip()[:MAX_NAME].strip() or UNNAMED
