@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import reasons
 from contracts.exchanges.binance import BINANCE
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import Verdict, WalletRead
@@ -107,6 +108,17 @@ def test_all_pairs_of_isolated_margin_are_added_up(amounts: list[Decimal]) -> No
     assert balances["USDT"].total == sum(amounts) - len(amounts)
     assert balances["USDT"].borrowed == len(amounts)
     assert len(balances) == len(amounts) + 1
+
+
+def test_a_pair_that_stands_twice_counts_not_at_all() -> None:
+    """Either of its rows may be right; other pairs are shown."""
+    pair = {"baseAsset": margin_row("BTC", "1"), "quoteAsset": margin_row("USDT", "0"), "symbol": "BTCUSDT"}
+    other = {"baseAsset": margin_row("ETH", "1"), "quoteAsset": margin_row("BNB", "0"), "symbol": "ETHBNB"}
+    read = judged("isolated_margin", data_of({"assets": [pair, pair, other]}))
+
+    assert read.verdict is Verdict.INCOMPLETE
+    assert held(read).keys() == {"ETH"}
+    assert {(row.asset, row.reason) for row in read.unreadable} == {("BTC", reasons.STANDS_TWICE)}
 
 
 def test_an_asset_with_an_unreadable_pair_is_not_shown() -> None:

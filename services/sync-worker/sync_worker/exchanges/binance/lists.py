@@ -3,6 +3,7 @@
 Source: https://developers.binance.com/docs/wallet, /docs/margin_trading and /docs/derivatives.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -124,11 +125,30 @@ def parse_list(data: Any, read: ReadRow, prices: Prices = NO_PRICES) -> Listed:
 
 def parse_isolated(data: Any, prices: Prices = NO_PRICES) -> Listed:
     """Parse the isolated margin accounts, one for each pair, and add them up by asset."""
-    pairs = rows_in(data, "assets")
-    sides = [pair.get(side) if isinstance(pair, dict) else pair for pair in pairs for side in SIDES]
-    entries = parse_rows(sides, partial(margin_row, prices=NO_PRICES), NAMING)
+    pairs = [(_symbol(pair), pair) for pair in rows_in(data, "assets")]
+    times = Counter(symbol for symbol, _ in pairs)
+    twice = [pair for symbol, pair in pairs if symbol and times[symbol] > 1]
+    once = [pair for symbol, pair in pairs if not symbol or times[symbol] == 1]
+    entries = parse_rows(_sides(once), partial(margin_row, prices=NO_PRICES), NAMING)
+    entries += parse_rows(_sides(twice), _standing_twice, NAMING)
     rows_of(entries)  # refuses a list without a readable row
     return added_up(entries, prices)
+
+
+def _symbol(pair: Any) -> str:
+    symbol = pair.get("symbol") if isinstance(pair, dict) else None
+    return symbol if isinstance(symbol, str) else ""
+
+
+def _sides(pairs: Sequence[Any]) -> list[Any]:
+    return [pair.get(side) if isinstance(pair, dict) else pair for pair in pairs for side in SIDES]
+
+
+def _standing_twice(fields: Fields) -> Row | None:
+    """Refuse an asset of a pair that is listed twice, because either row may be right; raises Unreadable."""
+    if margin_row(fields, NO_PRICES) is not None:
+        raise Unreadable(reasons.STANDS_TWICE)
+    return None
 
 
 def added_up(entries: Sequence[Entry], prices: Prices) -> Listed:
