@@ -186,11 +186,14 @@ def test_positions_that_could_not_be_read_hide_no_balance() -> None:
     )
 
 
-def test_portfolio_margin_is_wallets_and_profits_less_debts() -> None:
-    """An empty profit, as in the documented example, is none."""
+@pytest.mark.parametrize("cross", ["100", "89"])
+def test_portfolio_margin_is_wallets_and_profits_less_debts(cross: str) -> None:
+    """Whether the cross margin asset is less debts is not documented; an empty profit is none."""
     row = PORTFOLIO | {
         "asset": "USDT",
-        "crossMarginAsset": "100",
+        "crossMarginAsset": cross,
+        "crossMarginFree": "97",
+        "crossMarginLocked": "3",
         "crossMarginBorrowed": "10",
         "crossMarginInterest": "1",
         "umWalletBalance": "50",
@@ -200,6 +203,14 @@ def test_portfolio_margin_is_wallets_and_profits_less_debts() -> None:
     (balance,) = judged("portfolio_margin", data_of([row, PORTFOLIO | {"asset": "BTC"}])).balances or ()
 
     assert (balance.total, balance.borrowed) == (Decimal(141), Decimal(11))
+
+
+def test_a_cross_margin_asset_of_other_parts_is_unreadable() -> None:
+    """It is neither what is free and locked, nor that less debts."""
+    parts = {"crossMarginFree": "97", "crossMarginLocked": "3", "crossMarginBorrowed": "10"}
+    rows = [PORTFOLIO | {"asset": "USDT", "crossMarginAsset": "95"} | parts, PORTFOLIO | {"asset": "BTC"}]
+
+    assert judged("portfolio_margin", data_of(rows)).verdict is Verdict.FAILED
 
 
 def test_options_are_the_margin_balance() -> None:

@@ -37,7 +37,7 @@ NAMING = Naming(BINANCE, "asset")
 SPOT_PARTS = ("free", "locked", "freeze", "withdrawing", "ipoable")
 FUNDING_PARTS = SPOT_PARTS[:-1]
 # The parts of a portfolio margin account, whose response has no total that includes unrealised profits.
-PORTFOLIO_PARTS = ("crossMarginAsset", "umWalletBalance", "cmWalletBalance")
+PORTFOLIO_PARTS = ("umWalletBalance", "cmWalletBalance")
 # Each of these may be an empty text, in the documented example, too: there is no such profit.
 PORTFOLIO_PROFITS = ("umUnrealizedPNL", "cmUnrealizedPNL")
 PORTFOLIO_DEBTS = ("crossMarginBorrowed", "crossMarginInterest")
@@ -105,16 +105,20 @@ def options_row(fields: Fields, prices: Prices) -> Row | None:
 
 
 def portfolio_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable."""
-    asset = NAMING.asset_of(fields)
+    """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable.
+
+    Whether `crossMarginAsset` is less debts is not documented, so that the total adds up what it consists of.
+    """
+    asset, cross = NAMING.asset_of(fields), needed(fields, "crossMarginAsset")
+    free, locked = held_amount(fields, "crossMarginFree"), held_amount(fields, "crossMarginLocked")
     parts = [needed(fields, name) for name in PORTFOLIO_PARTS]
     parts += [amount(fields, name) or ZERO for name in PORTFOLIO_PROFITS]
     debts = [held_amount(fields, name) for name in PORTFOLIO_DEBTS]
-    if not any((*parts, *debts)):
+    if not any((cross, free, locked, *parts, *debts)):
         return None
-    debt = _sum(debts)
-    total = EXACT.subtract(_sum(parts), debt)
-    free, locked = amount(fields, "crossMarginFree"), amount(fields, "crossMarginLocked")
+    held, debt = EXACT.add(free, locked), _sum(debts)
+    _check_sum("crossMarginAsset", cross, held, EXACT.subtract(held, debt))
+    total = EXACT.subtract(EXACT.add(held, _sum(parts)), debt)
     return priced(Balance(asset, total, free, locked, debt), prices)
 
 
@@ -209,6 +213,7 @@ def _sum(amounts: Sequence[Decimal]) -> Decimal:
     return total
 
 
-def _check_sum(name: str, said: Decimal, parts: Decimal) -> None:
-    if abs(EXACT.subtract(said, parts)) > max(NOISE, NOISE * abs(said)):
+def _check_sum(name: str, said: Decimal, *sums: Decimal) -> None:
+    """Refuse an amount that is none of the sums; raises Unreadable."""
+    if all(abs(EXACT.subtract(said, each)) > max(NOISE, NOISE * abs(said)) for each in sums):
         raise Unreadable(reasons.PARTS_DIFFER.format(field=name))
