@@ -124,6 +124,14 @@ async def test_the_sum_of_two_exchanges_is_exact(pool: Pool, account: Account, b
     assert (found.disputed, found.unpriced) == ((), ())
 
 
+@pytest.mark.parametrize("text", ["1000SATS", "1000SATS@binance"])
+async def test_a_unit_of_an_asset_has_no_price_by_hand(pool: Pool, account: Account, text: str) -> None:
+    """It would count for no holding, because holdings are in the unit of the asset."""
+    with pytest.raises(InvalidInput):
+        await set_by_hand(pool, account.user_id, text, "0.5")
+    await set_by_hand(pool, account.user_id, "SATS", "0.0005")
+
+
 async def test_exchanges_that_disagree_are_shown_both(pool: Pool, account: Account, binance: Account) -> None:
     """The price of the one with indexes counts, and the worth says that it is disputed."""
     kept = await priced(pool, reading("binance", {"BTC": "60000"}), reading("okx", {"BTC": "64000"}))

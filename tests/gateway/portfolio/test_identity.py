@@ -15,7 +15,7 @@ from contracts.prices import IndexPrice, PricesRead, Quote
 from gateway.portfolio.grouping import groups_of, regrouped
 from gateway.portfolio.identity import Apart, Asset, Identity, compared, names_of
 from gateway.portfolio.markets import Market
-from gateway.portfolio.prices import derived
+from gateway.portfolio.prices import derived, rates_of_pegs
 from gateway.portfolio.values import Valued, exact_sum, values_of
 from gateway.prices.book import Book
 from gateway.prices.readings import Reading
@@ -125,6 +125,18 @@ def test_a_doubtful_or_old_price_neither_joins_nor_splits(code: str) -> None:
     assert compared({"okx": known(Decimal(1)), "binance": doubtful}, [], NOW) == []
     old = known(Decimal(9), NOW - 16 * MINUTE)
     assert compared({"okx": known(Decimal(1)), "binance": old}, [MATCHED], NOW) == []
+
+
+def test_a_price_that_is_assumed_or_lent_joins_nothing() -> None:
+    """An exchange without indexes has each pegged coin at its face value, or at the rate of the other one."""
+    read = PricesRead("okx", UUID(int=1), NOW, (), (IndexPrice("USDG", "USD", "0.9991", NOW),))
+    market = Market(read, NOW)
+    lending = derived(market, {})
+    lent = derived(reading("binance", FOO="1").market, {}, rates_of_pegs(market, lending, NOW))
+
+    assert lent["USDG"].price is not None
+    assert lent["RLUSD"].code == lending["RLUSD"].code == PriceCode.PEG_UNOBSERVED
+    assert compared({"okx": lending, "binance": lent}, (), NOW) == []
 
 
 def test_prices_say_nothing_about_names_that_the_table_decides() -> None:

@@ -350,6 +350,22 @@ def test_without_volumes_a_pair_with_offers_is_not_thin() -> None:
     assert known["ETH"] == Known(None, PriceCode.THIN)
 
 
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [("89", PriceCode.THIN), ("91", None), ("115", None), ("122", PriceCode.THIN), ("5", PriceCode.THIN)],
+)
+def test_without_volumes_a_trade_that_the_offers_left_behind_is_no_price(
+    last: str, code: PriceCode | None
+) -> None:
+    """The exchange does not say when the pair was traded: buyers pay 100 now, and sellers ask for 110."""
+    market = binance(quote("ETH-USDT", last, bid="100", ask="110", volume=None))
+
+    known = derived(market, {})["ETH"]
+    assert (known.price is None, known.code) == (code is not None, code)
+    endless = binance(quote("ETH-USDT", last, bid="1", ask="9e999999", volume=None))
+    assert derived(endless, {})["ETH"].code == PriceCode.THIN
+
+
 def test_a_pegged_coin_has_the_rate_of_an_exchange_with_indexes() -> None:
     """An exchange without indexes cannot show what it is worth, and its pairs come to USD by it."""
     okx = Market(read(indexes=(index("USDT", "0.99"),)), NOW)

@@ -260,6 +260,21 @@ async def test_what_another_wallet_holds_now_counts_once(pool: Pool, binance: Ac
     assert "Cross margin" not in await beside(pool, binance)
 
 
+async def test_what_a_wallet_held_that_the_account_left_counts_once(pool: Pool, binance: Account) -> None:
+    """After portfolio margin, cross margin has its contents; the old list goes when that was read."""
+    elsewhere, left = omitted(MARGIN, Code.HELD_ELSEWHERE), omitted(PORTFOLIO_MARGIN, Code.NOT_ENABLED)
+    await synced(pool, binance, elsewhere, read(PORTFOLIO_MARGIN, COIN))
+
+    await synced(pool, binance, left, failed(MARGIN))
+    wallets, _, _ = await shown(pool, binance)
+    assert wallets[PORTFOLIO_MARGIN].state is WalletState.STALE
+
+    await synced(pool, binance, left, read(MARGIN, COIN))
+    wallets, holdings, _ = await shown(pool, binance)
+    assert (wallets[PORTFOLIO_MARGIN].state, holdings.stale_wallets) == (WalletState.NOT_COVERED, ())
+    assert [each.total for each in holdings.holdings or ()] == ["200"]
+
+
 async def test_a_sync_that_fails_as_a_whole_changes_no_reason(
     pool: Pool, binance: Account, database: Postgres, nats: Nats
 ) -> None:

@@ -15,13 +15,11 @@ from gateway.portfolio.holdings import EXACT
 from gateway.portfolio.prices import FRESH
 from gateway.portfolio.shown_prices import Shown
 from gateway.rows.assets import Choice, Match, Names
-from gateway.rows.prices import Known, PriceCode
+from gateway.rows.prices import Known, Price
 
 AT = "@"
 # Prices of equal names may differ by so much of the lower one for the names to be one asset.
 NEAR = Decimal("0.20")
-# The price counts, and nothing says that it may lie.
-PLAIN = frozenset({None, PriceCode.PEG_UNOBSERVED})
 
 
 class Apart(StrEnum):
@@ -160,19 +158,25 @@ def compared(known: Mapping[str, Mapping[str, Known]], before: Iterable[Match], 
 
 def _compared(match: Match, one: Known, other: Known, now: datetime) -> Match:
     prices = [_plain(each, now) for each in (one, other)]
-    values = [each for each in prices if each is not None]
-    if match.split_at is not None or len(values) < len(prices):
+    values = [each.value for each in prices if each is not None]
+    if match.split_at is not None or len(values) < len(prices) or _is_lent(*prices):
         return match
     if max(values) - min(values) > min(values) * NEAR:
         return msgspec.structs.replace(match, split_at=now)
     return match if match.matched_at else msgspec.structs.replace(match, matched_at=now)
 
 
-def _plain(known: Known, now: datetime) -> Decimal | None:
+def _plain(known: Known, now: datetime) -> Price | None:
+    """Return a present price of which nothing says that it may lie; the face value of a coin is no price."""
     price = known.price
-    if price is None or known.code not in PLAIN or now - price.observed_at > FRESH:
+    if price is None or known.code is not None or now - price.observed_at > FRESH:
         return None
-    return price.value
+    return price
+
+
+def _is_lent(one: Price | None, other: Price | None) -> bool:
+    """Return whether one exchange's price of a pegged coin is that of the other, which agrees with itself."""
+    return one is not None and other is not None and bool(one.legs) and one.legs == other.legs
 
 
 def _by_asset() -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:

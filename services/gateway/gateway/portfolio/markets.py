@@ -18,6 +18,8 @@ VIA = ("USDT", "USDC", "BTC", "ETH")
 AHEAD = timedelta(minutes=1)
 # Numbers outside these bounds are absurd.
 TINY, HUGE = Decimal("1e-30"), Decimal("1e30")
+# A last trade this much below the best bid or above the best ask is of another time.
+AWAY = Decimal("0.1")
 WIDE = Context(prec=40)
 ZERO, ONE = Decimal(0), Decimal(1)
 
@@ -114,7 +116,8 @@ class Market:
 def judged(quote: Quote, *, has_volumes: bool = True) -> tuple[Decimal | None, Decimal, PriceCode | None]:
     """Return the last trade of a pair and its volume, with the code of a pair that is not really traded.
 
-    The last trade is None if it cannot be a price. The volume is zero where an exchange reports none.
+    The last trade is None if it cannot be a price. The volume is zero where an exchange reports none; then a
+    trade that the offers have left behind is no price of now.
     """
     last, bid, ask, volume = number(quote.last), number(quote.bid), number(quote.ask), number(quote.volume)
     if last is None or not TINY < last < HUGE:
@@ -122,7 +125,9 @@ def judged(quote: Quote, *, has_volumes: bool = True) -> tuple[Decimal | None, D
     if bid is None or ask is None or not ZERO < bid <= ask:
         return last, ZERO, PriceCode.THIN
     if not has_volumes:
-        return last, ZERO, None
+        # Nothing else tells how old the trade is. Offers were read in another moment than the trade.
+        is_near = ask < HUGE and bid * (ONE - AWAY) <= last <= ask * (ONE + AWAY)
+        return last, ZERO, None if is_near else PriceCode.THIN
     if volume is None or not ZERO < volume < HUGE:
         return last, ZERO, PriceCode.THIN
     return last, volume, None

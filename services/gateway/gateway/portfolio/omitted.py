@@ -35,10 +35,12 @@ def can_go(sync: Queued, read: WalletRead, reads: Sequence[WalletRead], old: Seq
     A sync that read no other wallet takes nothing away.
     """
     found = {each.wallet for each in reads if each.verdict in READ}
-    if read.error_code != Code.HELD_ELSEWHERE:
-        return bool(found) and not old
     replacing = EXCHANGES[sync.exchange].replacing_wallets
-    return any(read.wallet in replaced for wallet, replaced in replacing.items() if wallet in found)
+    if read.error_code == Code.HELD_ELSEWHERE:
+        return any(read.wallet in replaced for wallet, replaced in replacing.items() if wallet in found)
+    # The account left it, and what it held is where it was before.
+    is_left = read.error_code == Code.NOT_ENABLED and not found.isdisjoint(replacing.get(read.wallet, ()))
+    return is_left or (bool(found) and not old)
 
 
 def as_omitted(sync: Queued, read: WalletRead, before: StoredWallet, *, gone: bool) -> StoredWallet:

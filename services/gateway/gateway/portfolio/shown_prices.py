@@ -25,7 +25,8 @@ WORDS: Mapping[str, str] = {
         "it when the exchange has shown it for ten minutes."
     ),
     PriceCode.THIN: (
-        "The pair is hardly traded: its order book is empty or crossed, or it had no trade for a day."
+        "The pair is hardly traded: its order book is empty or crossed, it had no trade for a day, or its "
+        "last trade is far from all offers."
     ),
     PriceCode.DISPUTED: (
         "The last trade and the exchange's index, or the prices of two exchanges, differ by more than 2 %: "

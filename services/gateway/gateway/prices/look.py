@@ -10,7 +10,7 @@ from contracts.exchanges import EXCHANGES
 from contracts.prices import USD
 from contracts.values import check_digits, parse_amount
 from gateway.errors import InvalidInput, NoSuchPrice, TooManyPrices
-from gateway.portfolio.identity import Asset, Identity, asset_of
+from gateway.portfolio.identity import Asset, Identity, asset_of, names_of
 from gateway.portfolio.shown_prices import Seen, Shown, agreed, by_hand, disputed
 from gateway.prices.book import UNIT, UNPRICED, further, indexes_of, manual_of, of_market, valued
 from gateway.prices.readings import Reading, Readings
@@ -20,6 +20,10 @@ from gateway.store.assets import names_among
 from gateway.store.pool import Pool, database_time
 from gateway.store.quoted import find_quoted
 
+NOT_A_UNIT = (
+    "This is an exchange's name for a unit of another asset. Set the price of that asset: 1000SATS is a "
+    "thousand SATS."
+)
 NOT_USD = "1 USD is worth 1 USD: set the price of another asset."
 # A name, and the exchange that calls an asset by it where another one calls a different asset so.
 ASSET = re.compile(r"[A-Za-z0-9._-]{1,64}(@[a-z0-9_-]{1,32})?", re.ASCII)
@@ -72,7 +76,10 @@ async def set_by_hand(pool: Pool, user_id: UUID, asset: str, text: str, most: in
     async with pool.transaction() as connection:
         now = await database_time(connection)
         identity = Identity(await names_among(connection, user_id, [named.name]), now)
-        if not await prices.set_manual(connection, user_id, meant(named, identity).text, value, most):
+        one = meant(named, identity)
+        if _is_unit(one):
+            raise InvalidInput(NOT_A_UNIT)
+        if not await prices.set_manual(connection, user_id, one.text, value, most):
             raise TooManyPrices
 
 
@@ -89,6 +96,11 @@ def meant(asset: Asset, identity: Identity) -> Asset:
         return asset
     found = identity.of(asset.exchange, asset.name)
     return asset if found.exchange is not None else Asset(asset.name)
+
+
+def _is_unit(asset: Asset) -> bool:
+    """Return whether the table has a name only as that of another asset: no holding has it."""
+    return asset.name in DECIDED and not any(names_of(asset, exchange) for exchange in EXCHANGES)
 
 
 def _seen(

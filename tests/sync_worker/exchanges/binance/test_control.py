@@ -3,9 +3,17 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from contracts.faults import Code, failure
 from contracts.uncovered import MAX_LISTED, MAX_NAME
-from sync_worker.exchanges.binance.control import control_of, in_usd, prices_in, uncovered
+from sync_worker.exchanges.binance.control import (
+    control_of,
+    in_usd,
+    prices_by_wallet,
+    prices_in,
+    uncovered,
+)
 from sync_worker.verdicts import Fetched
 from tests.sync_worker.exchanges.binance.answers import data_of, documented, fetched
 from tests.sync_worker.wording import NOW
@@ -68,14 +76,38 @@ def test_a_wallet_that_stands_twice_has_no_known_worth() -> None:
     assert control_of(fetched([row("Spot", "1"), row("Spot", "2")])).valued("spot", PRICE) is None
 
 
+@pytest.mark.parametrize("name", [["Spot"], {"a": "b"}, 7, None])
+def test_a_wallet_without_a_readable_name_affects_no_other(name: object) -> None:
+    """Its worth stands beside the totals."""
+    read = fetched([row("Spot", "1"), {"balance": "0.5", "walletName": name}])
+    told = uncovered(read, (), PRICE)
+
+    assert control_of(read).valued("spot", PRICE) == 64000
+    assert told.listed is not None
+    assert [each.worth_usd for each in told.listed] == [32000]
+
+
 def test_a_row_that_may_be_less_debts_is_no_price() -> None:
     """Binance does not document whether the valuation of a margin row is."""
     detail = [{"asset": "BNB", "free": "10", "btcValuation": "0.01"}]
     rows = [row(name) | {"assetBalances": detail} for name in ("Cross Margin", "Spot")]
 
-    assert control_of(fetched(rows[:1])).prices == {"BTC": 1}
-    assert control_of(fetched(rows)).prices == {"BTC": 1, "BNB": Decimal("0.001")}
+    assert prices_by_wallet(control_of(fetched(rows[:1])).rows)("margin") == {"BTC": 1}
+    assert prices_by_wallet(control_of(fetched(rows)).rows)("margin") == {"BTC": 1, "BNB": Decimal("0.001")}
     assert in_usd({}, PRICE) == {"USDT": 1}
+
+
+@pytest.mark.parametrize("btc", ["0.00000000", "0.00000001", "0.00000999"])
+def test_the_price_of_a_small_row_counts_only_in_its_wallet(btc: str) -> None:
+    """It is rounded to eight places: a large amount of another wallet would be worth nothing, or twice."""
+    dust = [{"asset": "BNB", "free": "0.0000001", "btcValuation": btc}]
+    prices = prices_by_wallet({"spot": dust})
+
+    assert prices("spot")["BNB"] == Decimal(btc) / Decimal("0.0000001")
+    assert "BNB" not in prices("margin")
+    more = [*dust, {"asset": "BNB", "free": "1", "btcValuation": "0.00937500"}]
+    assert prices_by_wallet({"spot": dust, "funding": more})("margin")["BNB"] == Decimal("0.009375")
+    assert prices_by_wallet({"spot": dust, "funding": more})("spot")["BNB"] == Decimal("0.009375")
 
 
 def test_a_long_list_is_cut() -> None:

@@ -116,12 +116,24 @@ def test_further_pages_follow_until_the_list_is_whole() -> None:
             page(*(flexible(f"C{number}", "1") for number in range(PAGE)), total=PAGE + 1),
             page(flexible("C0", "1"), total=PAGE + 1),
         ],
+        [
+            page(*(flexible(f"C{number}", "1") for number in range(PAGE)), total=PAGE + 2),
+            page(flexible("LAST", "1"), total=PAGE + 1),
+        ],
+        [
+            page(*[{**flexible("C", "1"), "productId": []}] * PAGE, total=PAGE + 1),
+            page(flexible("LAST", "1"), total=PAGE + 1),
+        ],
+        [page(flexible("BTC", "1"), flexible("BTC", "1"))],
         [fetched({"rows": [], "total": "many"})],
         [fetched([])],
     ],
 )
 def test_a_list_that_is_not_whole_counts_not_at_all(pages: list[Fetched]) -> None:
-    """One that has fewer or more rows than it says, or one row twice, or no documented shape."""
+    """One that has fewer or more rows than it says, or one row twice, or no documented shape.
+
+    If a total changes between pages, a position left the first page and another one slid past the second.
+    """
     other = page({"asset": "AXS", "amount": "3", "positionId": 1})
     read = judged(flexible_positions=pages, locked_positions=[other])
 

@@ -130,6 +130,17 @@ async def test_wallets_that_only_a_refused_right_opens_are_named_beside(reading:
     assert signer.batches[1] - signer.batches[3] == 5
 
 
+async def test_a_speck_of_an_asset_prices_no_large_amount_of_it(reading: Reading) -> None:
+    """The account has BNB worth less than a satoshi in spot, and the others in cross margin."""
+    connector, _ = reading.of("derivatives")
+    wallets = {read.wallet: read for read in (await connector.read_wallets(access())).wallets}
+
+    assert wallets["spot"].total_check == TotalCheck.AGREES
+    assert wallets["margin"].total_check == TotalCheck.UNCHECKED
+    assert wallets["margin"].totals is not None
+    assert wallets["margin"].totals.listed is None
+
+
 async def test_a_list_of_two_pages_is_read_whole(reading: Reading) -> None:
     """The second page is a batch of its own."""
     connector, signer = reading.of("rich")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import reasons
 from contracts.exchanges.binance import BINANCE
 from contracts.faults import Code, Failure, failure
 from contracts.syncs import Verdict, WalletRead
@@ -109,6 +110,17 @@ def test_all_pairs_of_isolated_margin_are_added_up(amounts: list[Decimal]) -> No
     assert len(balances) == len(amounts) + 1
 
 
+def test_a_pair_that_stands_twice_counts_not_at_all() -> None:
+    """Either of its rows may be right; other pairs are shown."""
+    pair = {"baseAsset": margin_row("BTC", "1"), "quoteAsset": margin_row("USDT", "0"), "symbol": "BTCUSDT"}
+    other = {"baseAsset": margin_row("ETH", "1"), "quoteAsset": margin_row("BNB", "0"), "symbol": "ETHBNB"}
+    read = judged("isolated_margin", data_of({"assets": [pair, pair, other]}))
+
+    assert read.verdict is Verdict.INCOMPLETE
+    assert held(read).keys() == {"ETH"}
+    assert {(row.asset, row.reason) for row in read.unreadable} == {("BTC", reasons.STANDS_TWICE)}
+
+
 def test_an_asset_with_an_unreadable_pair_is_not_shown() -> None:
     """The sum of the others is not what the account holds."""
     pairs = [
@@ -174,11 +186,14 @@ def test_positions_that_could_not_be_read_hide_no_balance() -> None:
     )
 
 
-def test_portfolio_margin_is_wallets_and_profits_less_debts() -> None:
-    """An empty profit, as in the documented example, is none."""
+@pytest.mark.parametrize("cross", ["100", "89"])
+def test_portfolio_margin_is_wallets_and_profits_less_debts(cross: str) -> None:
+    """Whether the cross margin asset is less debts is not documented; an empty profit is none."""
     row = PORTFOLIO | {
         "asset": "USDT",
-        "crossMarginAsset": "100",
+        "crossMarginAsset": cross,
+        "crossMarginFree": "97",
+        "crossMarginLocked": "3",
         "crossMarginBorrowed": "10",
         "crossMarginInterest": "1",
         "umWalletBalance": "50",
@@ -188,6 +203,14 @@ def test_portfolio_margin_is_wallets_and_profits_less_debts() -> None:
     (balance,) = judged("portfolio_margin", data_of([row, PORTFOLIO | {"asset": "BTC"}])).balances or ()
 
     assert (balance.total, balance.borrowed) == (Decimal(141), Decimal(11))
+
+
+def test_a_cross_margin_asset_of_other_parts_is_unreadable() -> None:
+    """It is neither what is free and locked, nor that less debts."""
+    parts = {"crossMarginFree": "97", "crossMarginLocked": "3", "crossMarginBorrowed": "10"}
+    rows = [PORTFOLIO | {"asset": "USDT", "crossMarginAsset": "95"} | parts, PORTFOLIO | {"asset": "BTC"}]
+
+    assert judged("portfolio_margin", data_of(rows)).verdict is Verdict.FAILED
 
 
 def test_options_are_the_margin_balance() -> None:

@@ -23,7 +23,7 @@ from sync_worker.budgets.order import FIRST, in_turn
 from sync_worker.closures.hearing import Maintenance
 from sync_worker.exchanges.binance import earn
 from sync_worker.exchanges.binance.btc_price import BtcPrice
-from sync_worker.exchanges.binance.control import Control, control_of, in_usd, prices_in, uncovered
+from sync_worker.exchanges.binance.control import Control, control_of, in_usd, prices_by_wallet, uncovered
 from sync_worker.exchanges.binance.faults import binance_failure, with_causes_ruled_out
 from sync_worker.exchanges.binance.key import parse_rights, parse_verified
 from sync_worker.exchanges.binance.payloads import parse_flags, parse_price, parse_time, refused_with
@@ -73,6 +73,13 @@ class Due(msgspec.Struct, frozen=True):
     again: tuple[Read, ...]
 
 
+class Worths(msgspec.Struct, frozen=True):
+    """The worth of a wallet by Binance's own total, None if unknown, and the prices of its assets, in USD."""
+
+    valued: Callable[[str], Decimal | None]
+    prices: Callable[[str], Mapping[str, Decimal]]
+
+
 def connect(parts: Parts) -> "Binance":
     """Return the connector of Binance."""
     return Binance(parts)
@@ -101,8 +108,9 @@ class Binance:
         found, second = await self._read_second(access, due)
         reads = with_causes_ruled_out({**first, **second, **_flat(found)})
         lists = _pages_of(found, reads)
-        prices = in_usd(_btc_prices(control, first), price)
-        judged = [*_judged(reads, lists, [FUNDING, *due.places], valued, prices), *due.out.values()]
+        prices = prices_by_wallet(_valued_rows(control, first))
+        worths = Worths(valued, lambda wallet: in_usd(prices(wallet), price))
+        judged = [*_judged(reads, lists, [FUNDING, *due.places], worths), *due.out.values()]
         asked_to_wait = retry_after([each for name, each in reads.items() if name not in UNAWAITED])
         refused = {read.wallet for read in judged if read.error_code == Code.REFUSED_RIGHT}
         beside = uncovered(reads[CONTROL.name], refused, price)
@@ -189,15 +197,15 @@ def _judged(
     reads: Mapping[str, Fetched | Failure],
     found: Mapping[str, earn.Found],
     places: Sequence[Place],
-    valued: Callable[[str], Decimal | None],
-    prices: Mapping[str, Decimal],
+    worths: Worths,
 ) -> list[WalletRead]:
     """Return the verdicts on the wallets that were read."""
+    valued, prices = worths.valued, worths.prices
     flexible = earn.assets_in(earn.FLEXIBLE, found[earn.FLEXIBLE.name]) if found else frozenset()
-    around = Around(reads[ACCOUNT.name], flexible, prices, valued(SPOT))
+    around = Around(reads[ACCOUNT.name], flexible, prices(SPOT), valued(SPOT))
     judged = [judge_spot(reads[ASSETS.name], around)]
-    judged += [judge_place(place, reads, prices, valued(place.wallet)) for place in places]
-    return [*judged, earn.judge_earn(found, prices, valued(earn.EARN))] if found else judged
+    judged += [judge_place(place, reads, prices(place.wallet), valued(place.wallet)) for place in places]
+    return [*judged, earn.judge_earn(found, prices(earn.EARN), valued(earn.EARN))] if found else judged
 
 
 def _due(
@@ -229,12 +237,13 @@ def _lists_earn(first: Mapping[str, Fetched | Failure]) -> bool:
     return lists_earn(first[ASSETS.name], first[ACCOUNT.name])
 
 
-def _btc_prices(control: Control, reads: Mapping[str, Fetched | Failure]) -> dict[str, Decimal]:
-    """Return the prices in BTC at which Binance values the rows of the spot and funding lists, or others."""
-    lists = [
-        each.data for name in (ASSETS.name, FUNDING.read.name) if isinstance(each := reads[name], Fetched)
-    ]
-    return {**control.prices, **prices_in(row for rows in lists if isinstance(rows, list) for row in rows)}
+def _valued_rows(control: Control, reads: Mapping[str, Fetched | Failure]) -> dict[str, list[Any]]:
+    """Return the rows with valuations in BTC, by wallet: those of its list, and of the control total."""
+    rows = {wallet: list(each) for wallet, each in control.rows.items()}
+    for wallet, name in ((SPOT, ASSETS.name), (FUNDING.wallet, FUNDING.read.name)):
+        if isinstance(each := reads[name], Fetched) and isinstance(each.data, list):
+            rows[wallet] = [*rows.get(wallet, ()), *each.data]
+    return rows
 
 
 def _with_rights(reading: Reading, reads: Mapping[str, Fetched | Failure]) -> Reading:

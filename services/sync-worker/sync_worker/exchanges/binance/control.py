@@ -4,7 +4,7 @@ Source: https://developers.binance.com/docs/wallet/asset/query-user-wallet-balan
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,8 @@ WITHOUT_DEBT = ("Spot", "Funding", "Earn")
 OURS = {wallet.key: wallet.name for wallet in BINANCE.wallets}
 AMOUNTS = ("free", "locked", "freeze", "withdrawing")
 ONE = Decimal(1)
+# A valuation of so much, rounded to eight places, is exact to a tenth of a percent.
+EXACT_BTC = Decimal("0.00001")
 
 
 class Other(msgspec.Struct, frozen=True):
@@ -47,11 +49,11 @@ class Other(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """The worth in BTC of the wallets that we know, the other wallets, and the prices of assets in BTC."""
+    """The worth in BTC of the wallets that we know, the other wallets, and rows that are prices."""
 
     btc: Mapping[str, Decimal]
     others: tuple[Other, ...] = ()
-    prices: Mapping[str, Decimal] = {}
+    rows: Mapping[str, tuple[Any, ...]] = {}
 
     def valued(self, wallet: str, btc_usd: Decimal | None) -> Decimal | None:
         """Return the worth of a wallet in USD; None if unknown."""
@@ -68,16 +70,16 @@ NOTHING = Control({})
 def parse_control(data: Any) -> Control:
     """Parse a response; a row that is unreadable says nothing. Raises UnexpectedResponse."""
     rows = [fields_of(row) for row in rows_in(data)[:MAX_ROWS]]
-    worths = [(row.get("walletName"), amount_or_none(row.get("balance"))) for row in rows]
-    times = Counter(str(name) for name, _ in worths)
+    worths = [(_name(row), amount_or_none(row.get("balance"))) for row in rows]
+    times = Counter(name for name, _ in worths)
     known = {
         WALLETS[name]: btc
         for name, btc in worths
         if name in WALLETS and btc is not None and times[name] == 1  # of two rows either may be right
     }
     others = tuple(Other(_printable(name), btc) for name, btc in worths if name not in WALLETS)
-    told = (row for each in rows if each.get("walletName") in WITHOUT_DEBT for row in _details(each))
-    return Control(known, others, prices_in(told))
+    details = {WALLETS[_name(each)]: tuple(_details(each)) for each in rows if _name(each) in WITHOUT_DEBT}
+    return Control(known, others, details)
 
 
 def control_of(fetched: Fetched | Failure) -> Control:
@@ -88,18 +90,29 @@ def control_of(fetched: Fetched | Failure) -> Control:
         return NOTHING
 
 
-def prices_in(rows: Iterable[Any]) -> dict[str, Decimal]:
+def prices_by_wallet(rows: Mapping[str, Sequence[Any]]) -> Callable[[str], dict[str, Decimal]]:
+    """Return what finds the prices in BTC for a wallet, from the rows with valuations of all wallets.
+
+    A small valuation has few digits, or is 0: it prices only the wallet that it stands in. A larger amount
+    in another wallet would multiply its rounding.
+    """
+    everywhere = prices_in((row for each in rows.values() for row in each), EXACT_BTC)
+    return lambda wallet: {**prices_in(rows.get(wallet, ())), **everywhere}
+
+
+def prices_in(rows: Iterable[Any], least: Decimal = ZERO) -> dict[str, Decimal]:
     """Return the prices in BTC at which Binance values rows, each from its row of the highest worth.
 
     Binance rounds a valuation to eight places, so that the highest one is the most exact, and one of 0 is
-    worth nothing to it: these prices are only held against its own totals, and no user sees them.
+    worth nothing to it: these prices are only held against its own totals, and no user sees them. A valuation
+    below `least` is no price.
     """
     best: dict[str, tuple[Decimal, Decimal]] = {}
     for row in rows:
         fields = fields_of(row)
         asset, btc = or_none(NAMING.asset_of, fields), amount_or_none(fields.get("btcValuation"))
         held = _held(fields)
-        if asset is None or btc is None or btc < 0 or not held or held < 0:
+        if asset is None or btc is None or btc < least or not held or held < 0:
             continue
         if asset not in best or btc > best[asset][0]:
             best[asset] = (btc, held)
@@ -160,6 +173,11 @@ def _held(fields: Fields) -> Decimal | None:
     return total
 
 
-def _printable(name: Any) -> str:
-    text = "".join(each for each in name if each.isprintable()) if isinstance(name, str) else ""
+def _name(row: Fields) -> str:
+    name = row.get("walletName")
+    return name if isinstance(name, str) else ""
+
+
+def _printable(name: str) -> str:
+    text = "".join(each for each in name if each.isprintable())
     return text.strip()[:MAX_NAME].strip() or UNNAMED

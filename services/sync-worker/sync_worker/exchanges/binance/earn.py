@@ -127,13 +127,15 @@ def entries_of(pages: Pages, found: Found, seen: set[str] | None = None) -> list
     once.
     """
     rows: list[Any] = []
-    total = 0
+    totals: set[int] = set()
     for each in found:
         if isinstance(each, Failure):
             raise each
         more, total = _page(pages, each.data)
         rows += more
-    if len(rows) != total or _moved(pages, rows):
+        totals.add(total)
+    # With another total on a later page the list changed between them, and a row may have moved past both.
+    if totals != {len(rows)} or _repeats(pages, rows):
         raise failure(Code.UNREAD_PARTS)
     if pages.state and seen is not None:
         rows = [row for row in rows if not _is_seen(pages, row, seen)]
@@ -168,9 +170,11 @@ def _page(pages: Pages, data: Any) -> tuple[list[Any], int]:
     return rows, int(total)
 
 
-def _moved(pages: Pages, rows: Sequence[Any]) -> bool:
-    """Return whether a row is on two pages, because the list changed between them."""
-    if len(rows) <= PAGE:
-        return False
+def _repeats(pages: Pages, rows: Sequence[Any]) -> bool:
+    """Return whether a position is listed twice: on one page, or on two because the list changed meanwhile.
+
+    Rows of several pages without an id cannot be told apart.
+    """
     ids = [row.get(pages.id) for row in rows if isinstance(row, dict)]
-    return len(set(ids)) < len(ids)
+    named = [each for each in ids if isinstance(each, str)]
+    return len(set(named)) < len(named) or (len(rows) > PAGE and len(named) < len(ids))

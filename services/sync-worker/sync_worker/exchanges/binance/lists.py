@@ -3,6 +3,7 @@
 Source: https://developers.binance.com/docs/wallet, /docs/margin_trading and /docs/derivatives.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -36,7 +37,7 @@ NAMING = Naming(BINANCE, "asset")
 SPOT_PARTS = ("free", "locked", "freeze", "withdrawing", "ipoable")
 FUNDING_PARTS = SPOT_PARTS[:-1]
 # The parts of a portfolio margin account, whose response has no total that includes unrealised profits.
-PORTFOLIO_PARTS = ("crossMarginAsset", "umWalletBalance", "cmWalletBalance")
+PORTFOLIO_PARTS = ("umWalletBalance", "cmWalletBalance")
 # Each of these may be an empty text, in the documented example, too: there is no such profit.
 PORTFOLIO_PROFITS = ("umUnrealizedPNL", "cmUnrealizedPNL")
 PORTFOLIO_DEBTS = ("crossMarginBorrowed", "crossMarginInterest")
@@ -104,16 +105,20 @@ def options_row(fields: Fields, prices: Prices) -> Row | None:
 
 
 def portfolio_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable."""
-    asset = NAMING.asset_of(fields)
+    """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable.
+
+    Whether `crossMarginAsset` is less debts is not documented, so that the total adds up what it consists of.
+    """
+    asset, cross = NAMING.asset_of(fields), needed(fields, "crossMarginAsset")
+    free, locked = held_amount(fields, "crossMarginFree"), held_amount(fields, "crossMarginLocked")
     parts = [needed(fields, name) for name in PORTFOLIO_PARTS]
     parts += [amount(fields, name) or ZERO for name in PORTFOLIO_PROFITS]
     debts = [held_amount(fields, name) for name in PORTFOLIO_DEBTS]
-    if not any((*parts, *debts)):
+    if not any((cross, free, locked, *parts, *debts)):
         return None
-    debt = _sum(debts)
-    total = EXACT.subtract(_sum(parts), debt)
-    free, locked = amount(fields, "crossMarginFree"), amount(fields, "crossMarginLocked")
+    held, debt = EXACT.add(free, locked), _sum(debts)
+    _check_sum("crossMarginAsset", cross, held, EXACT.subtract(held, debt))
+    total = EXACT.subtract(EXACT.add(held, _sum(parts)), debt)
     return priced(Balance(asset, total, free, locked, debt), prices)
 
 
@@ -124,11 +129,30 @@ def parse_list(data: Any, read: ReadRow, prices: Prices = NO_PRICES) -> Listed:
 
 def parse_isolated(data: Any, prices: Prices = NO_PRICES) -> Listed:
     """Parse the isolated margin accounts, one for each pair, and add them up by asset."""
-    pairs = rows_in(data, "assets")
-    sides = [pair.get(side) if isinstance(pair, dict) else pair for pair in pairs for side in SIDES]
-    entries = parse_rows(sides, partial(margin_row, prices=NO_PRICES), NAMING)
+    pairs = [(_symbol(pair), pair) for pair in rows_in(data, "assets")]
+    times = Counter(symbol for symbol, _ in pairs)
+    twice = [pair for symbol, pair in pairs if symbol and times[symbol] > 1]
+    once = [pair for symbol, pair in pairs if not symbol or times[symbol] == 1]
+    entries = parse_rows(_sides(once), partial(margin_row, prices=NO_PRICES), NAMING)
+    entries += parse_rows(_sides(twice), _standing_twice, NAMING)
     rows_of(entries)  # refuses a list without a readable row
     return added_up(entries, prices)
+
+
+def _symbol(pair: Any) -> str:
+    symbol = pair.get("symbol") if isinstance(pair, dict) else None
+    return symbol if isinstance(symbol, str) else ""
+
+
+def _sides(pairs: Sequence[Any]) -> list[Any]:
+    return [pair.get(side) if isinstance(pair, dict) else pair for pair in pairs for side in SIDES]
+
+
+def _standing_twice(fields: Fields) -> Row | None:
+    """Refuse an asset of a pair that is listed twice, because either row may be right; raises Unreadable."""
+    if margin_row(fields, NO_PRICES) is not None:
+        raise Unreadable(reasons.STANDS_TWICE)
+    return None
 
 
 def added_up(entries: Sequence[Entry], prices: Prices) -> Listed:
@@ -189,6 +213,7 @@ def _sum(amounts: Sequence[Decimal]) -> Decimal:
     return total
 
 
-def _check_sum(name: str, said: Decimal, parts: Decimal) -> None:
-    if abs(EXACT.subtract(said, parts)) > max(NOISE, NOISE * abs(said)):
+def _check_sum(name: str, said: Decimal, *sums: Decimal) -> None:
+    """Refuse an amount that is none of the sums; raises Unreadable."""
+    if all(abs(EXACT.subtract(said, each)) > max(NOISE, NOISE * abs(said)) for each in sums):
         raise Unreadable(reasons.PARTS_DIFFER.format(field=name))
