@@ -260,6 +260,27 @@ async def test_what_another_wallet_holds_now_counts_once(pool: Pool, binance: Ac
     assert "Cross margin" not in await beside(pool, binance)
 
 
+async def test_what_went_back_to_other_wallets_counts_once(pool: Pool, binance: Account) -> None:
+    """Without portfolio margin its old list goes when the wallets that it replaced are read, not before."""
+    refused = [omitted(each, Code.REFUSED_RIGHT, "5") for each in (FUTURES, "coinm_futures")]
+    elsewhere = [omitted(each, Code.HELD_ELSEWHERE) for each in (MARGIN, FUTURES, "coinm_futures")]
+    await synced(pool, binance, read(PORTFOLIO_MARGIN, COIN), *elsewhere)
+    off = omitted(PORTFOLIO_MARGIN, Code.NOT_ENABLED)
+
+    for others in ([failed(MARGIN), *refused], elsewhere, [omitted(MARGIN, Code.NOT_ENABLED), *refused]):
+        await synced(pool, binance, off, *others)
+        assert (await shown(pool, binance))[0][PORTFOLIO_MARGIN].state is WalletState.STALE
+
+    await synced(pool, binance, off, read(MARGIN, COIN), *refused)
+    wallets, holdings, _ = await shown(pool, binance)
+    assert (wallets[PORTFOLIO_MARGIN].state, wallets[MARGIN].state) == (
+        WalletState.NOT_COVERED,
+        WalletState.FRESH,
+    )
+    assert [each.total for each in holdings.holdings or ()] == ["200"]
+    assert {"USD-M futures", "COIN-M futures"} <= (await beside(pool, binance)).keys()
+
+
 async def test_a_sync_that_fails_as_a_whole_changes_no_reason(
     pool: Pool, binance: Account, database: Postgres, nats: Nats
 ) -> None:

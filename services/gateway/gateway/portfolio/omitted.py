@@ -1,6 +1,6 @@
 """What stays of a wallet that a sync leaves out with a reason, so that no number vanishes silently. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -35,10 +35,18 @@ def can_go(sync: Queued, read: WalletRead, reads: Sequence[WalletRead], old: Seq
     A sync that read no other wallet takes nothing away.
     """
     found = {each.wallet for each in reads if each.verdict in READ}
-    if read.error_code != Code.HELD_ELSEWHERE:
-        return bool(found) and not old
     replacing = EXCHANGES[sync.exchange].replacing_wallets
-    return any(read.wallet in replaced for wallet, replaced in replacing.items() if wallet in found)
+    if read.error_code == Code.HELD_ELSEWHERE:
+        return any(read.wallet in replaced for wallet, replaced in replacing.items() if wallet in found)
+    if read.error_code == Code.NOT_ENABLED and _is_back(replacing.get(read.wallet, ()), reads, found):
+        return True
+    return bool(found) and not old
+
+
+def _is_back(replaced: Sequence[str], reads: Sequence[WalletRead], found: Collection[str]) -> bool:
+    """Return whether wallets hold again what another one held: read, or left out for their own reasons."""
+    out = {each.wallet for each in reads if is_omitted(each) and each.error_code != Code.HELD_ELSEWHERE}
+    return any(each in found for each in replaced) and all(each in found or each in out for each in replaced)
 
 
 def as_omitted(sync: Queued, read: WalletRead, before: StoredWallet, *, gone: bool) -> StoredWallet:
