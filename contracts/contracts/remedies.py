@@ -129,7 +129,7 @@ def written(  # noqa: PLR0913 - the parts of a text
     at = Standing.DELETED if remedy is Remedy.RECONNECT else standing
     form = _form(remedy, situation, standing)
     if offered and remedy is Remedy.RECONNECT:
-        form = "We do not keep this API key. {offer} Submit it {route}."
+        form = "We do not keep this API key. {offer} Submit the key {route}."
     text = form.format(
         happened=became(situation, standing, offered=offered),
         step=step,
