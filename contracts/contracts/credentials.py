@@ -190,10 +190,14 @@ class Verified(msgspec.Struct, frozen=True, tag="verified"):
 
 
 class VerifiedRights(msgspec.Struct, frozen=True, tag="verified_rights"):
-    """The uid and the rights of a credential, in the exchange's own words."""
+    """The uid and the rights of a credential, in the exchange's own words, and what it tells of the key.
+
+    A worker of the previous release tells nothing of the key.
+    """
 
     exchange_uid: AccountUid
     permissions: Annotated[tuple[Right, ...], msgspec.Meta(max_length=MAX_RIGHTS)]
+    key: KeyFacts = KeyFacts()
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

@@ -100,11 +100,17 @@ class Fault(msgspec.Struct, frozen=True):
         return f"{self.words} {detail[:1].upper()}{detail[1:]}{end}"
 
     def next_action(
-        self, situation: Situation, step: str | None = None, standing: Standing = Standing.ACTIVE
+        self,
+        situation: Situation,
+        step: str | None = None,
+        standing: Standing = Standing.ACTIVE,
+        *,
+        offered: bool = False,
     ) -> str:
         """Return the text on the fate of the key and the next action; `step` replaces the general first step.
 
         `standing` is the state of the account: the text differs while it is paused and after its deletion.
+        With `offered` the key came with a key offer, which stays open.
         """
         first = self.step if step is None else step
-        return written(self.remedy, situation, first, self.lasting, standing)
+        return written(self.remedy, situation, first, self.lasting, standing, offered=offered)

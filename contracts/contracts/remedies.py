@@ -47,11 +47,15 @@ NOT_STORED: Mapping[Situation, str] = {
 }
 # The same for a key that was to replace another one, by the state of the account.
 _REPLACING: Mapping[Standing, str] = {
-    Standing.ACTIVE: "The old key stays in use as it was, and we {did} the new one.",
-    Standing.PAUSED: "The account stays paused: we do not use its old key, and we {did} the new one.",
-    Standing.KEYLESS: "The account stays paused: it has no key, and we {did} the new one.",
-    Standing.DELETED: "The account was deleted meanwhile, and we {did} this key.",
+    Standing.ACTIVE: "The old key stays in use as it was, and we {did} the new {one}.",
+    Standing.PAUSED: "The account stays paused: we do not use its old key, and we {did} the new {one}.",
+    Standing.KEYLESS: "The account stays paused: it has no key, and we {did} the new {one}.",
+    Standing.DELETED: "The account was deleted meanwhile, and we {did} this {key}.",
 }
+# The same with a key offer: we keep its key, which was born in the vault, and not the API key.
+_OFFER_OPEN = "Your key offer stays open until it expires."
+_OFFERED = f"No account was connected, and we do not keep this API key. {_OFFER_OPEN}"
+_WITH_OFFER = " and the same `offer`"
 # The request that submits the key again.
 ROUTES: Mapping[Situation, str] = {
     Situation.CONNECT: "with POST /accounts",
@@ -87,29 +91,51 @@ _WHILE_PAUSED: Mapping[Remedy, str] = {
 _WHILE_PAUSED_FOR_ELSE = _PAUSED + " Submit another key of the same account, which may only read, {route}."
 
 
-def became(situation: Situation, standing: Standing = Standing.ACTIVE, *, stored: bool = True) -> str:
+def became(
+    situation: Situation, standing: Standing = Standing.ACTIVE, *, stored: bool = True, offered: bool = False
+) -> str:
     """Return the sentence on the fate of a submitted key and of the key it was to replace.
 
-    `stored` says whether the key reached the vault. The text of a sync is empty: no key was submitted.
+    `stored` says whether the key reached the vault, and `offered` that it came with a key offer, which stays
+    open. The text of a sync is empty: no key was submitted.
     """
+    if offered and situation is Situation.REPLACE:
+        told = _REPLACING[standing].format(did="do not keep", one="API key", key="API key")
+        return f"{told} {_OFFER_OPEN}"
     if situation is Situation.REPLACE:
-        return _REPLACING[standing].format(did="delete" if stored else "did not store")
+        did = "delete" if stored else "did not store"
+        return _REPLACING[standing].format(did=did, one="one", key="key")
+    if offered and situation is Situation.CONNECT:
+        return _OFFERED
     return (DELETED if stored else NOT_STORED).get(situation, "")
 
 
-def route_of(situation: Situation, standing: Standing = Standing.ACTIVE) -> str:
+def route_of(situation: Situation, standing: Standing = Standing.ACTIVE, *, offered: bool = False) -> str:
     """Return the request that submits a key; a deleted account must be connected again."""
     gone = standing is Standing.DELETED
-    return ROUTES[Situation.CONNECT if gone else situation]
+    return ROUTES[Situation.CONNECT if gone else situation] + (_WITH_OFFER if offered else "")
 
 
-def written(
-    remedy: Remedy, situation: Situation, step: str, lasting: str, standing: Standing = Standing.ACTIVE
+def written(  # noqa: PLR0913 - the parts of a text
+    remedy: Remedy,
+    situation: Situation,
+    step: str,
+    lasting: str,
+    standing: Standing = Standing.ACTIVE,
+    *,
+    offered: bool = False,
 ) -> str:
     """Return the text on the fate of the key and the next action, for the state of the account."""
-    route = route_of(situation, Standing.DELETED if remedy is Remedy.RECONNECT else standing)
-    text = _form(remedy, situation, standing).format(
-        happened=became(situation, standing), step=step, route=route, lasting=lasting
+    at = Standing.DELETED if remedy is Remedy.RECONNECT else standing
+    form = _form(remedy, situation, standing)
+    if offered and remedy is Remedy.RECONNECT:
+        form = "We do not keep this API key. {offer} Submit the key {route}."
+    text = form.format(
+        happened=became(situation, standing, offered=offered),
+        step=step,
+        route=route_of(situation, at, offered=offered),
+        lasting=lasting,
+        offer=_OFFER_OPEN,
     )
     return " ".join(text.split())
 

@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 from uuid import UUID
 
 import httpx
@@ -49,17 +50,33 @@ async def differing(connection: Connection, client: httpx.AsyncClient) -> AsyncI
     after = UUID(int=0)
     while rows := await _shown(connection, after):
         for each in rows:
-            yield each, await _difference(client, engines, each)
+            yield each, await _compared(connection, client, engines, each)
         after = rows[-1].offer
+
+
+async def _compared(
+    connection: Connection, client: httpx.AsyncClient, engines: Sequence[str], shown: Shown
+) -> str:
+    """Return why an offer differs; none does that ended or got another account while it was compared."""
+    while why := await _difference(client, engines, shown):
+        now = await _rows(connection, "id = %s", [shown.offer])
+        if not now:
+            return ""
+        if now == [shown]:
+            return why
+        (shown,) = now
+    return ""
 
 
 async def _shown(connection: Connection, after: UUID) -> list[Shown]:
     """Return the offers that have not ended, in order, from the first one after `after`."""
-    found = await connection.execute(
-        """select id, fingerprint, credential_id from key_offers
-           where fingerprint is not null and ended_at is null and id > %s order by id limit %s""",
-        [after, BATCH],
-    )
+    return await _rows(connection, "id > %s order by id limit %s", [after, BATCH])
+
+
+async def _rows(connection: Connection, which: LiteralString, values: Sequence[object]) -> list[Shown]:
+    query: LiteralString = """select id, fingerprint, credential_id from key_offers
+        where fingerprint is not null and ended_at is null and """
+    found = await connection.execute(query + which, values)
     return [
         Shown(UUID(str(offer)), str(fingerprint), UUID(str(credential)) if credential else None)
         for offer, fingerprint, credential in await found.fetchall()

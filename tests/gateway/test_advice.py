@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code, failure
-from contracts.remedies import DELETED, ROUTES, Situation
+from contracts.remedies import DELETED, ROUTES, Situation, Standing
 from gateway.advice import Advice
 from gateway.errors import Faulted
 from gateway.http.situations import afterwards
@@ -52,6 +52,23 @@ def test_a_problem_has_the_words_of_its_situation(code: str, situation: Situatio
 
     assert "Said by a service. " in detail
     assert code == Code.ACCOUNT_DELETED or DELETED[situation] in detail
+
+
+@pytest.mark.parametrize("standing", Standing)
+@pytest.mark.parametrize("situation", SUBMITTED)
+@pytest.mark.parametrize("code", [*Code, "a_code_of_tomorrow"])
+def test_a_key_of_an_offer_is_not_kept_and_the_offer_stays(
+    code: str, situation: Situation, standing: Standing
+) -> None:
+    """Every code says so, and no text says that we delete the key, which could be that of the offer."""
+    told = Advice(situation, BINANCE, "global", (), standing, offered=True).next_action(code)
+
+    assert re.search("we do not keep (this|the new) API key", told, re.IGNORECASE), told
+    assert "Your key offer stays open until it expires." in told
+    assert "and the same `offer`" in told
+    assert not [
+        words for words in ("we delete", "delete this one", "secret,", "did not store") if words in told
+    ]
 
 
 @pytest.mark.parametrize(

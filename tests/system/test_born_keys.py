@@ -102,6 +102,13 @@ async def test_an_offer_is_its_user_s_and_for_its_exchange(new_person: NewPerson
     assert "no key was offered" in problem["detail"]
     problem = await mine.post("/key-offers", {"exchange": "binance", "region": "us"}, 422)
     assert problem["code"] == "region_not_served"
+    assert problem["detail"].endswith("No key was offered.")
+    problem = await mine.post("/accounts", {**connecting(offer, "k"), "region": "us"}, 422)
+    assert problem["code"] == "region_not_served"
+    assert problem["detail"].endswith("Your key offer stays open until it expires.")
+    problem = await mine.post("/key-offers", {"exchange": "binance", "region": "nowhere"}, 400)
+    assert problem["errors"][0]["field"] == "region"
+    assert "Submit" not in problem["detail"]
     okx = {**connecting(offer, "k"), "exchange": "okx"}
     assert (await mine.post("/accounts", okx, 400))["errors"][0]["field"] == "offer"
     assert (await mine.client.delete(path)).status_code == httpx.codes.NO_CONTENT

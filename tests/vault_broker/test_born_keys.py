@@ -13,6 +13,7 @@ from contracts.credentials import KeyOffered, Keys
 from contracts.wire.pinning import born_key_fingerprint
 from deploy.local.postgres import OWNER, SUPERUSER, Postgres
 from deploy.private_files import write_private
+from deploy.vault.born_keys import differing
 from tests.vault_broker.conftest import Callers
 from tests.vault_broker.vaults import OwnVault
 
@@ -88,3 +89,27 @@ async def test_each_key_that_differs_is_named(
             "5 public keys were compared with the vault; 4 differ",
         ]
     )
+
+
+@pytest.mark.usefixtures("clean_database")
+async def test_a_key_that_ends_during_the_comparison_does_not_differ(
+    callers: Callers, own_vault: OwnVault, database: Postgres
+) -> None:
+    """An offer that was given up and one that an account took and lost are no alarm; a changed key is one."""
+    offers = [callers.gateway.offering() for _ in range(4)]
+    for each in offers:
+        made = await callers.gateway.offer(each)
+        assert isinstance(made, KeyOffered)
+        await shown(database, each.offer_id, born_key_fingerprint(made.public_key))
+    ids = [each.offer_id for each in offers]
+    async with await database.connect(OWNER) as connection, await database.connect(SUPERUSER) as admin:
+        found = differing(connection, own_vault.client)
+        assert await anext(found)
+        await admin.execute("update key_offers set ended_at = now() where id = %s", [ids[1]])
+        await admin.execute("delete from key_offers where id = %s", [ids[2]])
+        for gone in ids[1:]:
+            await callers.gateway.destroy(gone)
+
+        rest = [(told.offer, why) async for told, why in found]
+
+    assert rest == [(ids[1], ""), (ids[2], ""), (ids[3], "the vault has 0 keys of this offer")]

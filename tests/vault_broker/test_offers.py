@@ -180,6 +180,18 @@ async def test_an_offer_needs_the_gateway_s_signature_and_its_deadline(
     assert await traces(own_vault, right.offer_id) == set()
 
 
+async def test_a_try_needs_the_gateway_s_signature(callers: Callers, own_vault: OwnVault) -> None:
+    """Only gateways of before offers sign nothing: no unsigned request puts an API key beside a born key."""
+    offer, _ = await offered(callers)
+    keys = await callers.gateway.keys()
+    assert isinstance(keys, Keys)
+    request = msgspec.structs.replace(callers.gateway.trying(keys, offer=offer), signature=None)
+
+    assert code(await callers.gateway.store(request)) == Code.GRANT_REFUSED
+
+    assert await traces(own_vault, request.credential_id) == set()
+
+
 @pytest.mark.parametrize(
     "altered",
     [

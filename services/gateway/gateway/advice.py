@@ -4,13 +4,14 @@ import msgspec
 
 from contracts.exchanges.types import Exchange
 from contracts.faults import Code, fault_of
-from contracts.remedies import Situation, Standing
+from contracts.remedies import Situation, Standing, became, route_of
 
 
 class Advice(msgspec.Struct, frozen=True):
     """The situation of a user who meets a fault; `region` is None if unknown, `egress` are our addresses.
 
-    `standing` is the state of the account that has the fault.
+    `standing` is the state of the account that has the fault. With `offered` the submitted key came with a
+    key offer.
     """
 
     situation: Situation
@@ -18,10 +19,33 @@ class Advice(msgspec.Struct, frozen=True):
     region: str | None
     egress: tuple[str, ...]
     standing: Standing = Standing.ACTIVE
+    offered: bool = False
 
     def next_action(self, code: str) -> str:
         """Return what happened to the key and what to do now."""
-        return fault_of(code).next_action(self.situation, self._step(code), self.standing)
+        step = (self._step_of_offer(code) if self.offered else None) or self._step(code)
+        return fault_of(code).next_action(self.situation, step, self.standing, offered=self.offered)
+
+    def became(self, *, stored: bool = True) -> str:
+        """Return what happened to the submitted key; `stored` says whether it reached the vault."""
+        return became(self.situation, self.standing, stored=stored, offered=self.offered)
+
+    def route(self) -> str:
+        """Return the request that submits the key again."""
+        return route_of(self.situation, self.standing, offered=self.offered)
+
+    def _step_of_offer(self, code: str) -> str | None:
+        """Return a first step at the exchange that keeps the key of the offer; None if none differs."""
+        if code == Code.SIGNATURE_REJECTED:
+            return (
+                f"Look at the key at {self.exchange.name}: copy its API key whole. If it does not have the "
+                "public key of the offer, make one there with that public key."
+            )
+        if code in (Code.OVER_PRIVILEGED_KEY, Code.UNKNOWN_RIGHT):
+            return (
+                f"Leave this key only the right to read at {self.exchange.name}, or make another one there."
+            )
+        return None
 
     def _step(self, code: str) -> str | None:
         """Return a more specific first step than the table of faults, if the situation allows it."""

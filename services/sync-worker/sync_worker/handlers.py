@@ -161,7 +161,7 @@ async def _verified(exchange: Connector, request: Verify) -> Verified | Verified
     if not request.rights_only:
         return await exchange.verify(_access(request, VERIFY_SECONDS))
     rights = await exchange.read_rights(_access(request, VERIFY_SECONDS))
-    return VerifiedRights(rights.exchange_uid, rights.permissions)
+    return VerifiedRights(rights.exchange_uid, rights.permissions, rights.key)
 
 
 def _turn(delivery: Delivery) -> Turn:

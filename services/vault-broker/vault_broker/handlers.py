@@ -201,8 +201,9 @@ class Handlers:
             raise failure(Code.GRANT_REFUSED, str(error)) from None
 
     def _check_signature(self, action: str, request: Store | Destroy | OfferKey) -> None:
-        """Refuse a wrong signature; a gateway of an earlier release signs nothing, but sends no offer."""
-        if request.signature is None and not isinstance(request, OfferKey):
+        """Refuse a wrong signature; a gateway of an earlier release signs nothing, but knows no offers."""
+        tries = isinstance(request, Store) and request.offer is not None
+        if request.signature is None and not isinstance(request, OfferKey) and not tries:
             log.warning(UNSIGNED[action], credential_id=request.credential_id)
             metrics.UNSIGNED.labels(action).inc()
             return

@@ -139,7 +139,9 @@ class Scene:
             self.submission(account_id=account_id),
             exchange=BINANCE,
             fields={"api_key": FIELDS["api_key"]},
-            advice=Advice(Situation.REPLACE if account_id else Situation.CONNECT, BINANCE, "global", ()),
+            advice=Advice(
+                Situation.REPLACE if account_id else Situation.CONNECT, BINANCE, "global", (), offered=True
+            ),
             offer=offer,
             kind_key="born",
         )

@@ -110,7 +110,9 @@ async def test_a_refused_key_leaves_the_offer_open(
     scene.others.verified = said
     with pytest.raises(Faulted) as caught:
         await connect(scene.intake, scene.born(born), "main")
-    assert "offer stays open" in caught.value.detail
+    assert "we do not keep this API key. Your key offer stays open until it expires." in caught.value.detail
+    assert "POST /accounts and the same `offer`." in caught.value.detail
+    assert "delete th" not in caught.value.detail
     assert await claimed_by(scene) == [None]
     scene.others.verified = READS
 

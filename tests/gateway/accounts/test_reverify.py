@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from contracts.credentials import Verified
+from contracts.credentials import Verified, VerifiedRights
 from contracts.faults import Code, failure, fault_of
-from contracts.syncs import Rights
+from contracts.syncs import KeyFacts, Rights
 from deploy.local.postgres import SUPERUSER, Postgres
+from gateway.accounts.look import find_keys
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS
 from gateway.accounts.reverify import (
     AT_ONCE,
@@ -38,7 +39,7 @@ def said(uid: str, *permissions: str) -> Verified:
     return Verified(uid, uid, permissions, ())
 
 
-async def settled(pool: Pool, account: Account, *answers: Verified) -> None:
+async def settled(pool: Pool, account: Account, *answers: Verified | VerifiedRights) -> None:
     """Settle verifications of the account's key, one after the other."""
     assert account.credential_id is not None
     due = Due(account.id, account.credential_id, "okx", "global", datetime.now(UTC))
@@ -64,6 +65,19 @@ async def make_due(database: Postgres) -> None:
     """Make every pause due."""
     async with await database.connect(SUPERUSER) as connection:
         await connection.execute("update account_pauses set next_verify_at = now()")
+
+
+async def test_a_verification_keeps_what_it_is_told_of_the_key(pool: Pool, account: Account) -> None:
+    """Also one that ends no pause; another account's key and a worker of the release before tell nothing."""
+    await synced(pool, account, TRADING)
+    for uid, rights, facts, kept in (
+        ("2", ("read_only",), KeyFacts(ip_bound=True), []),
+        ("1", ("read_only", "trade"), KeyFacts(ip_bound=True), [True]),
+        ("1", ("read_only",), KeyFacts(), [True]),
+    ):
+        await settled(pool, account, VerifiedRights(uid, rights, facts))
+        assert [each.ip_bound for each in (await find_keys(pool, [account.id])).values()] == kept
+    assert await paused(pool, account) is None
 
 
 @pytest.mark.parametrize("rights", [TRADING, UNKNOWN, OTHER])

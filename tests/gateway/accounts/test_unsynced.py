@@ -8,9 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.credentials import Refused, VerifiedRights
 from contracts.faults import Code
+from contracts.syncs import KeyFacts
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.change import Changes, change
+from gateway.accounts.look import find_keys
 from gateway.accounts.unsynced import UnsyncedKeys
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
@@ -69,10 +71,12 @@ async def test_a_key_that_may_do_more_pauses_its_account(
 ) -> None:
     """As a sync would, with the same event."""
     assert off.credential_id is not None
-    worker.said[off.credential_id] = VerifiedRights("1", ("read_only", "trade"))
+    told = VerifiedRights("1", ("read_only", "trade"), KeyFacts(ip_bound=True))
+    worker.said[off.credential_id] = told
 
     await keys.verify_due()
 
+    assert (await find_keys(pool, [off.id]))[off.id].ip_bound
     pause = await paused(pool, off)
     assert pause is not None
     assert (pause.reason, pause.rights) == (Code.OVER_PRIVILEGED_KEY, ("trade",))

@@ -1,8 +1,9 @@
 """What an exchange tells of a key at a sync is kept by credential and shown on the account."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
+import pytest
 
 from contracts.exchanges.binance import BINANCE
 from contracts.syncs import KeyFacts, Rights, SyncCompleted, Verdict, WalletRead
@@ -16,6 +17,9 @@ from tests.gateway.conftest import opened
 from tests.gateway.syncs.recorded import outcome
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+# Times that a message may have, and that no Python program can read in UTC.
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+AFTER_ALL = datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14)))
 
 
 async def told(pool: Pool, account: Account, facts: KeyFacts, uid: str | None = None) -> Account:
@@ -53,6 +57,16 @@ async def test_the_key_of_another_account_tells_nothing(pool: Pool, account: Acc
     await told(pool, account, KeyFacts(MADE, ip_bound=True), uid="another")
 
     assert (await find_keys(pool, [account.id])) == {}
+
+
+@pytest.mark.parametrize("odd", [BEFORE_ALL, AFTER_ALL])
+async def test_an_impossible_time_is_not_kept(pool: Pool, account: Account, odd: datetime) -> None:
+    """A worker that sends one does not make the account unreadable: the fact is unknown, the others stay."""
+    await told(pool, account, KeyFacts(odd, MADE, ip_bound=True))
+
+    key = (await find_keys(pool, [account.id]))[account.id]
+
+    assert (key.created_at, key.expires_at, key.ip_bound) == (None, MADE, True)
 
 
 def test_a_right_with_a_warning_is_shown_beside_the_key(account: Account) -> None:

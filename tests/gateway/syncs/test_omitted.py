@@ -1,6 +1,6 @@
 """A wallet that a sync leaves out with a reason is not covered: not missing, not empty, and named beside."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -26,6 +26,7 @@ from contracts.syncs import (
 from contracts.uncovered import Reason, Uncovered, UncoveredEntry
 from contracts.values import Balance
 from contracts.wire.envelope import decode
+from contracts.wire.grants import Grant, sync_purpose
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.look import find_held, find_not_covered, find_positions
@@ -44,6 +45,7 @@ from gateway.rows.syncs import Sync
 from gateway.store import accounts, credentials, schedules, syncs, users
 from gateway.store.pool import Pool
 from gateway.syncs.open import Terms, open_due, open_one
+from gateway.syncs.record import Together, record
 from tests.gateway.conftest import opened
 from tests.gateway.http.test_views import ACCOUNT
 from tests.gateway.syncs.recorded import recorded
@@ -260,19 +262,25 @@ async def test_what_another_wallet_holds_now_counts_once(pool: Pool, binance: Ac
     assert "Cross margin" not in await beside(pool, binance)
 
 
-async def test_what_a_wallet_held_that_the_account_left_counts_once(pool: Pool, binance: Account) -> None:
-    """After portfolio margin, cross margin has its contents; the old list goes when that was read."""
-    elsewhere, left = omitted(MARGIN, Code.HELD_ELSEWHERE), omitted(PORTFOLIO_MARGIN, Code.NOT_ENABLED)
-    await synced(pool, binance, elsewhere, read(PORTFOLIO_MARGIN, COIN))
+async def test_what_went_back_to_other_wallets_counts_once(pool: Pool, binance: Account) -> None:
+    """Without portfolio margin its old list goes when the wallets that it replaced are read, not before."""
+    refused = [omitted(each, Code.REFUSED_RIGHT, "5") for each in (FUTURES, "coinm_futures")]
+    elsewhere = [omitted(each, Code.HELD_ELSEWHERE) for each in (MARGIN, FUTURES, "coinm_futures")]
+    await synced(pool, binance, read(PORTFOLIO_MARGIN, COIN), *elsewhere)
+    off = omitted(PORTFOLIO_MARGIN, Code.NOT_ENABLED)
 
-    await synced(pool, binance, left, failed(MARGIN))
-    wallets, _, _ = await shown(pool, binance)
-    assert wallets[PORTFOLIO_MARGIN].state is WalletState.STALE
+    for others in ([failed(MARGIN), *refused], elsewhere, [omitted(MARGIN, Code.NOT_ENABLED), *refused]):
+        await synced(pool, binance, off, *others)
+        assert (await shown(pool, binance))[0][PORTFOLIO_MARGIN].state is WalletState.STALE
 
-    await synced(pool, binance, left, read(MARGIN, COIN))
+    await synced(pool, binance, off, read(MARGIN, COIN), *refused)
     wallets, holdings, _ = await shown(pool, binance)
-    assert (wallets[PORTFOLIO_MARGIN].state, holdings.stale_wallets) == (WalletState.NOT_COVERED, ())
+    assert (wallets[PORTFOLIO_MARGIN].state, wallets[MARGIN].state) == (
+        WalletState.NOT_COVERED,
+        WalletState.FRESH,
+    )
     assert [each.total for each in holdings.holdings or ()] == ["200"]
+    assert {"USD-M futures", "COIN-M futures"} <= (await beside(pool, binance)).keys()
 
 
 async def test_a_sync_that_fails_as_a_whole_changes_no_reason(
@@ -447,6 +455,26 @@ async def test_the_exchange_is_asked_again_when_something_may_have_changed(
             await aged(database, -1)
         case _:
             await synced(pool, binance, failed(FUTURES), failed("coinm_futures"))
+
+    await requests(pool, nats).one(asking(binance.user_id), binance.id)
+
+    assert await refused(database) == ()
+
+
+async def test_what_an_old_key_was_refused_says_nothing_of_the_new_one(
+    pool: Pool, nats: Nats, binance: Account, database: Postgres
+) -> None:
+    """The key may be replaced while a sync reads with the old one: its outcome keeps nothing from the new."""
+    sync, key, old = await opened(pool, binance), uuid7(), binance.credential_id
+    assert old is not None
+    async with pool.transaction() as connection:
+        await credentials.insert_pending(connection, key, binance.user_id, "binance")
+        await accounts.set_credential(connection, binance.id, key)
+    wallets = usual()
+    said = SyncCompleted(sync.id, binance.id, "binance", status_of(wallets), wallets)
+    grant = Grant(old, "binance", sync_purpose(sync.id), datetime.now(UTC) + timedelta(minutes=2))
+    async with pool.transaction() as connection:
+        assert await record(connection, said, Together(), grant) is not None
 
     await requests(pool, nats).one(asking(binance.user_id), binance.id)
 

@@ -8,7 +8,6 @@ from uuid_utils.compat import uuid7
 
 from contracts.credentials import Verified
 from contracts.faults import Code
-from contracts.remedies import DELETED, NOT_STORED, ROUTES, Situation
 from gateway.accounts.credentials import api_key_hint
 from gateway.accounts.intake import Accepted, Intake
 from gateway.accounts.names import checked_name
@@ -47,7 +46,7 @@ async def _admitted(intake: Intake, submission: Submission) -> tuple[Allowance, 
     """Count a submission before anything is sent to the vault or the exchange."""
     async with intake.pool.transaction() as connection:
         await require_running(connection, submission.exchange.key)
-        await _check_number(connection, submission.user_id, NOT_STORED[Situation.CONNECT])
+        await _check_number(connection, submission.user_id, submission.advice, stored=False)
         allowances = await admit(connection, intake.admission.charges(submission.user_id))
         await admit(connection, intake.admission.charges_of_address(submission.address))
     return allowances
@@ -59,11 +58,11 @@ async def _insert(
     """Insert the account and make its credential live, or report the account that it duplicates."""
     if not await users.lock_user(connection, account.user_id):
         raise NotSignedIn
-    await _check_number(connection, account.user_id, DELETED[Situation.CONNECT])
+    await _check_number(connection, account.user_id, submission.advice)
     try:
         stored = await accounts.insert_account(connection, account)
     except Duplicate:
-        stored = await _taken_over(connection, account)
+        stored = await _taken_over(connection, account, submission.advice)
     await set_live(connection, credential_id, submission.advice)
     await keep_key(connection, submission, credential_id, verified)
     await audit.record(
@@ -72,7 +71,7 @@ async def _insert(
     return stored
 
 
-async def _taken_over(connection: Connection, account: Account) -> Account:
+async def _taken_over(connection: Connection, account: Account, advice: Advice) -> Account:
     """Give the account of a sub-account, which its master lists, the key that it has of its own now.
 
     It keeps its id and its past. Raises AccountExists for any other account with this uid.
@@ -83,7 +82,7 @@ async def _taken_over(connection: Connection, account: Account) -> Account:
     held = None if existing is None else await accounts.lock_account(connection, existing.id)
     child = None if held is None else await sub_accounts.find_child(connection, held.id)
     if held is None or held.credential_id is None or child is None:
-        raise await _duplicate(connection, account)
+        raise await _duplicate(connection, account, advice)
     await resume(connection, held)
     stored = await accounts.take_over(connection, msgspec.structs.replace(account, id=held.id))
     await credentials.delete_stand_in(connection, held.credential_id)
@@ -114,11 +113,14 @@ async def keep_key(
     await keys.insert(connection, credential_id, submission.kind.key, fingerprint, verified.key)
 
 
-async def _check_number(connection: Connection, user_id: UUID, happened: str) -> None:
-    """Raise TooManyAccounts if the user has the maximum number; `happened` is a text about the key."""
+async def _check_number(
+    connection: Connection, user_id: UUID, advice: Advice, *, stored: bool = True
+) -> None:
+    """Raise TooManyAccounts if the user has the maximum number; `stored` if the key reached the vault."""
     if await accounts.count_accounts(connection, user_id) >= MAX_ACCOUNTS:
+        happened = advice.became(stored=stored)
         words = f"You have {MAX_ACCOUNTS} accounts, the most that a user may connect. {happened}"
-        action = f"Delete an account, then submit the key again {ROUTES[Situation.CONNECT]}."
+        action = f"Delete an account, then submit the key again {advice.route()}."
         raise TooManyAccounts(f"{words} {action}")
 
 
@@ -146,18 +148,19 @@ def connected(
     )
 
 
-async def _duplicate(connection: Connection, account: Account) -> AccountExists:
+async def _duplicate(connection: Connection, account: Account, advice: Advice) -> AccountExists:
     """Return AccountExists with the id of the connected account, unless it was deleted just now."""
     existing = await accounts.find_by_exchange_uid(
         connection, account.user_id, account.exchange, account.exchange_uid
     )
     if existing is None:
-        action = f"{DELETED[Situation.CONNECT]} Submit the key again {ROUTES[Situation.CONNECT]}."
+        action = f"{advice.became()} Submit the key again {advice.route()}."
         return AccountExists(f"This account of the exchange was connected until a moment ago. {action}")
     paused = existing.id in await pauses.find(connection, [existing.id])
     there = "It is paused: give" if paused else "Use the account that is there, or give"
+    offer = " and the same `offer`" if advice.offered else ""
     words = (
-        f"This account of the exchange is connected already. {DELETED[Situation.CONNECT]} {there} it this "
-        f"key with PUT /api/v1/accounts/{existing.id}/credentials."
+        f"This account of the exchange is connected already. {advice.became()} {there} it this key with PUT "
+        f"/api/v1/accounts/{existing.id}/credentials{offer}."
     )
     return AccountExists(words, account_id=str(existing.id))

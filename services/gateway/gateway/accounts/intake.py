@@ -10,31 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chassis.bus.connection import Bus
 from contracts.credentials import Verified
 from contracts.faults import Code, Failure, PermanentError
-from contracts.remedies import became
 from gateway.accounts.broker import Broker
 from gateway.accounts.credentials import check_read_only
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pending import DOOM_SECONDS, Pending, Submission, pending
 from gateway.accounts.verify import Asked, verify
 from gateway.advice import Advice
-from gateway.errors import (
-    AccountExists,
-    DifferentAccount,
-    Faulted,
-    GatewayError,
-    TooManyAccounts,
-    VaultNotTrusted,
-)
+from gateway.errors import Faulted, VaultNotTrusted
 from gateway.limits import Allowance, Charge, Limits, client_network
 from gateway.places import Places
 from gateway.rows.accounts import Account
 from gateway.store import pauses
 from gateway.store.pool import Connection, DatabaseUnavailable, Pool
-
-OPEN_STILL = (
-    "Your key offer stays open until it expires: you may change the key at the exchange, and send the same "
-    "request again."
-)
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -125,12 +112,9 @@ class Intake:
         try:
             yield
         except Failure as failure:
-            raise _open_still(Faulted(failure, await self.advice(submission)), submission) from None
-        except (Faulted, DifferentAccount, AccountExists, TooManyAccounts) as error:
-            raise _open_still(error, submission) from None
+            raise Faulted(failure, await self.advice(submission)) from None
         except VaultNotTrusted as error:
-            advice = await self.advice(submission)
-            happened = became(advice.situation, advice.standing, stored=False)
+            happened = (await self.advice(submission)).became(stored=False)
             raise VaultNotTrusted(f"{error.detail} {happened}") from None
 
     async def _store(self, credential: Pending, submission: Submission) -> None:
@@ -148,13 +132,6 @@ class Intake:
             credential.handed_over = False
             raise
         credential.handed_over = False
-
-
-def _open_still(error: GatewayError, submission: Submission) -> GatewayError:
-    """Return a refusal which says that the offer of the key, if it has one, is open still."""
-    if submission.offer is not None:
-        error.detail = f"{error.detail} {OPEN_STILL}"
-    return error
 
 
 async def as_it_stands(connection: Connection, advice: Advice, account_id: UUID) -> Advice:

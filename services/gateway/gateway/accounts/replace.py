@@ -45,7 +45,8 @@ async def _swap(
     current = await accounts.lock_account(connection, account.id)
     if current is None or current.credential_id is None:
         fault = FAULTS[Code.ACCOUNT_DELETED]
-        raise NotFound(f"{fault.words} {fault.next_action(Situation.REPLACE)}")
+        offered = submission.offer is not None
+        raise NotFound(f"{fault.words} {fault.next_action(Situation.REPLACE, offered=offered)}")
     await set_live(connection, credential_id, await as_it_stands(connection, submission.advice, account.id))
     await keep_key(connection, submission, credential_id, verified)
     replaced = connected(account.id, submission, current.name, credential_id, verified)

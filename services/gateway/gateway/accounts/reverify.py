@@ -10,6 +10,7 @@ from chassis.bus.connection import Bus
 from contracts.credentials import Verified, VerifiedRights
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
+from contracts.syncs import KeyFacts
 from gateway.accounts.destroyer import Destroyer
 from gateway.accounts.pause import FIRST_VERIFY_SECONDS, change_reason, resume, tell_resumed
 from gateway.accounts.rights import Finding, judge_rights
@@ -18,7 +19,7 @@ from gateway.limits import Policy
 from gateway.outbox.relay import Relay
 from gateway.rows.accounts import Account
 from gateway.rows.pauses import Due, Pause
-from gateway.store import accounts, audit, credentials, limits, pauses
+from gateway.store import accounts, audit, credentials, keys, limits, pauses
 from gateway.store.audit import Action
 from gateway.store.background import repeat
 from gateway.store.clock import DatabaseTime
@@ -122,6 +123,7 @@ async def settle(connection: Connection, due: Due, verified: VerifiedRights | Ve
     if pause is None:
         return
     finding = judge_rights(EXCHANGES[account.exchange], account.exchange_uid, verified)
+    await keep_facts(connection, account, verified)
     log.info("pause_verified", account_id=account.id, found=str(finding.code) if finding else "read_only")
     if finding is None:
         await resume(connection, account)
@@ -130,6 +132,13 @@ async def settle(connection: Connection, due: Due, verified: VerifiedRights | Ve
     else:
         confirm = finding.code == Code.OVER_PRIVILEGED_KEY
         await change_reason(connection, account, finding, FIRST_VERIFY_SECONDS if confirm else HOURLY_SECONDS)
+
+
+async def keep_facts(connection: Connection, account: Account, verified: VerifiedRights | Verified) -> None:
+    """Keep what the exchange tells of the key of a locked account; another account's key tells nothing."""
+    if account.credential_id is not None and verified.exchange_uid == account.exchange_uid:
+        told = {account.credential_id: verified.key} if verified.key != KeyFacts() else {}
+        await keys.update(connection, told)
 
 
 async def _give_up_secret(connection: Connection, account: Account, pause: Pause, finding: Finding) -> None:

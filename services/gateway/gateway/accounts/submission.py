@@ -46,7 +46,8 @@ def read_fields(
             {"field": f"credentials.{name}" if name else "credentials", "message": message}
             for name, message in wrong.items()
         ]
-        raise InvalidInput(_not_stored(reasons, situation, standing, action), errors=errors)
+        detail = _not_stored(reasons, situation, standing, action, offered=born is not None)
+        raise InvalidInput(detail, errors=errors)
     return Submitted(fields, tuple(note for _, note in read.values() if note), kind)
 
 
@@ -75,8 +76,8 @@ def check_offer(offer: Offer, exchange: Exchange, region: str) -> CredentialKind
     if kind is None or offer.region != region:
         reason = (
             f"The key of this offer is for {offer.exchange}, region {offer.region}, not for {exchange.key}, "
-            f"region {region}: nothing was changed, and the offer stays open. Send the exchange and the "
-            "region of the offer, or make another offer."
+            f"region {region}: nothing was changed, and the offer stays open. Use it for an account of its "
+            "exchange and region, or make another offer with POST /api/v1/key-offers."
         )
         raise InvalidInput(reason, errors=[{"field": "offer", "message": reason}])
     return kind
@@ -119,23 +120,52 @@ def _offering() -> str:
 
 
 def check_region(
-    exchange: Exchange, region: str, situation: Situation, standing: Standing = Standing.ACTIVE
+    exchange: Exchange,
+    region: str,
+    situation: Situation,
+    standing: Standing = Standing.ACTIVE,
+    *,
+    offered: bool = False,
 ) -> None:
-    """Raise InvalidInput for a region that the exchange lacks, RegionNotServed for one not served."""
-    if exchange.region(region) is not None:
+    """Raise InvalidInput for a region that the exchange lacks, RegionNotServed for one not served.
+
+    With `offered` the key came with a key offer, which stays open.
+    """
+    if (wrong := _wrong_region(exchange, region)) is None:
         return
+    if isinstance(wrong, RegionNotServed):
+        happened = became(situation, standing, stored=False, offered=offered)
+        raise RegionNotServed(f"{wrong.detail} {happened}")
+    raise InvalidInput(_not_stored(wrong.detail, situation, standing, offered=offered))
+
+
+def check_offered_region(exchange: Exchange, region: str) -> None:
+    """Check the region of a key offer to make, as `check_region` does, in its own words."""
+    if (wrong := _wrong_region(exchange, region)) is not None:
+        errors = [{"field": "region", "message": wrong.detail}]
+        raise type(wrong)(f"{wrong.detail} No key was offered.", errors=errors)
+
+
+def _wrong_region(exchange: Exchange, region: str) -> InvalidInput | RegionNotServed | None:
+    """Return why accounts of a region can not be connected; None if they can."""
+    if exchange.region(region) is not None:
+        return None
     known = ", ".join(f"{each.key} ({each.name})" for each in exchange.regions)
     unserved = exchange.unserved_region(region)
     if unserved is None:
-        reason = f"We do not know this region of {exchange.name}: choose one of {known}."
-        raise InvalidInput(_not_stored(reason, situation, standing))
-    reason = f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}."
-    words = f"{reason} {became(situation, standing, stored=False)}"
-    raise RegionNotServed(words)
+        return InvalidInput(f"We do not know this region of {exchange.name}: choose one of {known}.")
+    return RegionNotServed(f"We do not serve {unserved.name} yet. {unserved.reason} We serve {known}.")
 
 
 def _not_stored(
-    reason: str, situation: Situation, standing: Standing = Standing.ACTIVE, submit: str = "S"
+    reason: str,
+    situation: Situation,
+    standing: Standing = Standing.ACTIVE,
+    submit: str = "S",
+    *,
+    offered: bool = False,
 ) -> str:
-    happened = became(situation, standing, stored=False)
-    return f"{reason} {happened} {submit}ubmit the key again {route_of(situation, standing)}."
+    happened = became(situation, standing, stored=False, offered=offered)
+    return (
+        f"{reason} {happened} {submit}ubmit the key again {route_of(situation, standing, offered=offered)}."
+    )

@@ -10,7 +10,7 @@ from contracts.credentials import Verified, VerifiedRights
 from contracts.exchanges import EXCHANGES
 from contracts.faults import Code, Failure, fault_of
 from gateway.accounts.pause import pause_found
-from gateway.accounts.reverify import retry_seconds
+from gateway.accounts.reverify import keep_facts, retry_seconds
 from gateway.accounts.rights import judge_rights
 from gateway.accounts.verify import Asked, verify_rights
 from gateway.outbox.relay import Relay
@@ -87,6 +87,7 @@ async def _settle(connection: Connection, due: Unsynced, verified: VerifiedRight
     if await pauses.find(connection, [account.id]):
         return
     finding = judge_rights(EXCHANGES[account.exchange], account.exchange_uid, verified)
+    await keep_facts(connection, account, verified)
     log.info(
         "unsynced_key_verified", account_id=account.id, found=str(finding.code) if finding else "read_only"
     )

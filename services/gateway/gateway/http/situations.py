@@ -34,11 +34,11 @@ class Doing(StrEnum):
 UNSURE: dict[Situation | Doing, str] = {
     Situation.CONNECT: (
         "Look at GET /accounts: if the account is not there, we delete the key, and you must submit it again "
-        f"in a moment {ROUTES[Situation.CONNECT]}."
+        f"in a moment {ROUTES[Situation.CONNECT]}, with its `offer` if it had one."
     ),
     Situation.REPLACE: (
         "Either the account has the new key, or it stands as it did and we delete the new one. Submit the "
-        f"new key again in a moment {ROUTES[Situation.REPLACE]}."
+        f"new key again in a moment {ROUTES[Situation.REPLACE]}, with its `offer` if it had one."
     ),
     Doing.REGISTER: (
         "You may be registered or not. Sign in in a moment with this email address and password; if that is "

@@ -1,6 +1,6 @@
 """What stays of a wallet that a sync leaves out with a reason, so that no number vanishes silently. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -38,9 +38,15 @@ def can_go(sync: Queued, read: WalletRead, reads: Sequence[WalletRead], old: Seq
     replacing = EXCHANGES[sync.exchange].replacing_wallets
     if read.error_code == Code.HELD_ELSEWHERE:
         return any(read.wallet in replaced for wallet, replaced in replacing.items() if wallet in found)
-    # The account left it, and what it held is where it was before.
-    is_left = read.error_code == Code.NOT_ENABLED and not found.isdisjoint(replacing.get(read.wallet, ()))
-    return is_left or (bool(found) and not old)
+    if read.error_code == Code.NOT_ENABLED and _is_back(replacing.get(read.wallet, ()), reads, found):
+        return True
+    return bool(found) and not old
+
+
+def _is_back(replaced: Sequence[str], reads: Sequence[WalletRead], found: Collection[str]) -> bool:
+    """Return whether wallets hold again what another one held: read, or left out for their own reasons."""
+    out = {each.wallet for each in reads if is_omitted(each) and each.error_code != Code.HELD_ELSEWHERE}
+    return any(each in found for each in replaced) and all(each in found or each in out for each in replaced)
 
 
 def as_omitted(sync: Queued, read: WalletRead, before: StoredWallet, *, gone: bool) -> StoredWallet:

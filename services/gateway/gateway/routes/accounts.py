@@ -260,10 +260,12 @@ async def _submission(
     Raises InvalidInput, RegionNotServed, and for its offer NotFound and OfferOver.
     """
     region, offer, born = advice.region or "", None, None
-    check_region(advice.exchange, region, advice.situation, advice.standing)
     if data.offer is not None:
         async with pool.transaction() as connection:
             offer = await find_open(connection, request.user.id, data.offer)
+        advice = msgspec.structs.replace(advice, offered=True)
+    check_region(advice.exchange, region, advice.situation, advice.standing, offered=advice.offered)
+    if offer is not None:
         born = check_offer(offer, advice.exchange, region)
     submitted = read_fields(advice.exchange, data.credentials, advice.situation, advice.standing, born)
     submission = Submission(

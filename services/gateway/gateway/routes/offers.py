@@ -9,9 +9,8 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_201_CREATED
 
 from contracts.exchanges import EXCHANGES
-from contracts.remedies import Situation
 from gateway.accounts.offers import Asking, Offers
-from gateway.accounts.submission import check_region, offered_exchange
+from gateway.accounts.submission import check_offered_region, offered_exchange
 from gateway.http.allowances import rate_limit_fields
 from gateway.http.answers import documented
 from gateway.http.rate_limits import RATE_LIMIT
@@ -61,7 +60,7 @@ async def make_offer(
 ) -> Response[OfferView]:
     """Have a signing key made in the vault, whose public half you give the exchange."""
     exchange = offered_exchange(data.exchange)
-    check_region(exchange, data.region, Situation.CONNECT)
+    check_offered_region(exchange, data.region)
     asking = Asking(request.user.id, client_address(request))
     made = await offers.make(asking, exchange, data.region)
     view = _view(made.offer, egress)

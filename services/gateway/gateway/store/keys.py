@@ -1,6 +1,7 @@
 """What is known of the keys of credentials: their kinds, and what the exchanges tell of them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import MAXYEAR, MINYEAR, datetime
 from uuid import UUID
 
 from contracts.syncs import KeyFacts
@@ -19,8 +20,8 @@ async def insert(
         id=credential_id,
         kind=kind,
         fingerprint=fingerprint,
-        created_at=facts.created_at,
-        expires_at=facts.expires_at,
+        created_at=_readable(facts.created_at),
+        expires_at=_readable(facts.expires_at),
         ip_bound=facts.ip_bound,
     )
 
@@ -58,7 +59,12 @@ async def update(connection: Connection, told: Mapping[UUID, KeyFacts]) -> None:
            where (kept.created_at, kept.expires_at, kept.ip_bound)
                is distinct from (excluded.created_at, excluded.expires_at, excluded.ip_bound)""",
         ids=[credential_id for credential_id, _ in listed],
-        created=[facts.created_at for _, facts in listed],
-        expires=[facts.expires_at for _, facts in listed],
+        created=[_readable(facts.created_at) for _, facts in listed],
+        expires=[_readable(facts.expires_at) for _, facts in listed],
         bound=[facts.ip_bound for _, facts in listed],
     )
+
+
+def _readable(at: datetime | None) -> datetime | None:
+    """Return a time; None for one that the database would keep and that we could not read in every zone."""
+    return None if at is None or not MINYEAR < at.year < MAXYEAR else at

@@ -200,7 +200,7 @@ async def _end(
     of the pause, which any relay publishes.
     """
     traces = {sync.id: understood.traceparent for understood, sync in together}
-    together = [(_of_its_account(understood, sync), sync) for understood, sync in together]
+    together = [(_of_its_account(said, sync), _as_read(said, sync)) for said, sync in together]
     known = await recording.find_known(connection, [sync.account_id for _, sync in together])
     judged = [(understood.outcome, sync) for understood, sync in together if not sync.deleted]
     live = {each.account_id: each.key for each in known.values() if each.key is not None}
@@ -243,6 +243,13 @@ async def _keep_lists(
     for understood, sync in together:
         if understood.outcome.sub_accounts is not None and not sync.deleted:
             await keep_list(connection, sync, understood.outcome.sub_accounts)
+
+
+def _as_read(understood: Understood, sync: Queued) -> Queued:
+    """Return a sync with the credential that read it, which its account may have replaced meanwhile."""
+    if understood.grant is None or sync.sub_account is not None:  # a sub-account is read with another's key
+        return sync
+    return msgspec.structs.replace(sync, credential_id=understood.grant.credential_id)
 
 
 def _told_of_keys(together: Sequence[tuple[Understood, Queued]]) -> dict[UUID, KeyFacts]:

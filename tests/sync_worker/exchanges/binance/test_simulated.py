@@ -4,6 +4,7 @@ import hmac
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from chassis.clocks import Clocks
-from contracts.credentials import SignedRead
+from contracts.credentials import SignedRead, VerifiedRights, Verify
 from contracts.exchanges.binance import BINANCE
 from contracts.exchanges.types import OWN, Read
 from contracts.faults import Code, Failure
@@ -26,6 +27,7 @@ from sync_worker.broker import Access
 from sync_worker.exchanges.binance.connector import Binance
 from sync_worker.exchanges.http import Https
 from sync_worker.exchanges.signed import Parts
+from sync_worker.handlers import _verified as read_verified
 from vault_broker.schemes import scheme_of
 from vault_broker.schemes.types import Draft
 
@@ -173,6 +175,18 @@ async def test_a_key_is_verified(reading: Reading) -> None:
     key = await reading.of("ip-here")[0].verify(access())
 
     assert (key.exchange_uid, key.permissions, key.key.ip_bound) == ("354937879", ("enableReading",), True)
+
+
+async def test_a_verification_of_the_rights_alone_tells_the_facts_of_the_key(reading: Reading) -> None:
+    """An account that is paused or not synced shows when its key expires, too."""
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    request = Verify(UUID(int=1), "binance", "global", "grant", deadline, rights_only=True)
+
+    told = await read_verified(reading.of("ip-here")[0], request)
+
+    assert isinstance(told, VerifiedRights)
+    assert (told.exchange_uid, told.key.ip_bound) == ("354937879", True)
+    assert told.key.expires_at == datetime.fromtimestamp(1924905600, UTC)
 
 
 async def test_reads_whose_turn_comes_late_are_signed_anew(
