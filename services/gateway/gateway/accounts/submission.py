@@ -83,7 +83,7 @@ def check_offer(offer: Offer, exchange: Exchange, region: str) -> CredentialKind
 
 
 def _of_born_kind(exchange: Exchange, fields: Fields) -> str:
-    """Return what is missing if the fields are those of a born kind; else an empty text."""
+    """Return the missing part if the fields fit a born kind; else an empty text."""
     if any(
         fields.keys() == {field.key for field in kind.fields}
         for kind in exchange.credential_kinds

@@ -246,7 +246,7 @@ async def _keep_lists(
 
 
 def _told_of_keys(together: Sequence[tuple[Understood, Queued]]) -> dict[UUID, KeyFacts]:
-    """Return what the exchanges told of the keys with which syncs read, by credential."""
+    """Return the facts that exchanges stated about the keys with which syncs read, by credential."""
     told = {}
     for understood, _ in together:
         rights, grant = understood.outcome.rights, understood.grant

@@ -109,7 +109,7 @@ class Reader:
     async def read_more(
         self, access: Access, reads: Sequence[Read], apart: float = 0.0
     ) -> list[Fetched | Failure]:
-        """Read in the time that is left for the try; a fault of all of them is that of each."""
+        """Read in the time that is left for the try; a fault of all of them counts for each."""
         try:
             async with asyncio.timeout(access.ends - time.monotonic()):
                 return await self.read(access, reads, apart)
@@ -126,7 +126,7 @@ class Reader:
         reads: Sequence[Read],
         apart: float,
     ) -> list[Fetched | Failure]:
-        """Have reads signed and send them; those whose turn comes too late are signed anew."""
+        """Have reads signed and send them; a read whose turn comes too late is signed anew."""
         results = await self._read_once(measurement, access, hosts, reads, apart)
         for _ in range(MAX_ANEW):
             late = [number for number, each in enumerate(results) if isinstance(each, SignedTooLongAgo)]

@@ -1,4 +1,4 @@
-"""Parse what surrounds Binance's data, and its small responses. Pure.
+"""Parse the envelope of Binance's data, and its small responses. Pure.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api.
 """
