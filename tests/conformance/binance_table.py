@@ -78,7 +78,7 @@ def _first(endpoint: str) -> str:
 
 def of_others(endpoint: str) -> Iterator[Row]:
     """Yield the rows with data of another account."""
-    # The two lists of spot contradict each other; the total of funding misses what is there.
+    # The two lists of spot contradict each other; the total of funding lacks the listed amounts.
     code = Code.CONTRADICTORY_TOTAL if endpoint == ASSETS else None
     for title, account in (("poorer", POOR), ("richer", WEALTHY)):
         fault = {"fault": "foreign", "account": account}

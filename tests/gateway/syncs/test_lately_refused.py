@@ -51,7 +51,7 @@ async def new_key(pool: Pool, account: Account) -> None:
 
 
 @pytest.mark.parametrize("by", WAYS)
-async def test_each_way_to_open_a_sync_says_what_was_refused(
+async def test_each_way_to_open_a_sync_names_the_refused_wallets(
     pool: Pool, nats: Nats, binance: Account, database: Postgres, by: str
 ) -> None:
     """A worker asks for these no more; others that are left out cost no read."""

@@ -49,14 +49,14 @@ async def shown(pool: Pool, account: Account) -> tuple[dict[str, WalletView], Ho
 
 
 async def beside(pool: Pool, account: Account) -> dict[str, NotCovered]:
-    """Return what is named beside the account's totals."""
+    """Return the entries beside the account's totals."""
     return {each.name: each for each in (await find_not_covered(pool, [account])).get(account.id, ())}
 
 
 async def test_a_wallet_with_a_reason_makes_no_sync_partial_and_is_not_missing(
     pool: Pool, binance: Account
 ) -> None:
-    """Each view has its code, words and step; totals are whole, and what has contents is named beside."""
+    """Each view has its code, words and step; totals are whole, and wallets with contents stand beside."""
     sync = await synced(pool, binance, omitted(FUTURES, Code.REFUSED_RIGHT, "250.5", exchange_code="-2015"))
 
     wallets, holdings, portfolio = await shown(pool, binance)
@@ -82,7 +82,7 @@ async def test_a_wallet_with_a_reason_makes_no_sync_partial_and_is_not_missing(
 async def test_a_failed_wallet_is_the_fault_of_a_sync_that_left_others_out(
     pool: Pool, binance: Account
 ) -> None:
-    """The reason of a wallet that is left out is none."""
+    """The reason of a wallet that is left out is not a fault of the sync."""
     sync = await synced(pool, binance, omitted("spot", Code.NOT_ENABLED), failed("funding"))
 
     assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.EXCHANGE_TIMEOUT)
@@ -100,7 +100,7 @@ async def test_an_account_of_which_everything_is_left_out_is_not_empty(pool: Poo
 
 
 async def test_a_later_reason_leaves_a_wallet_without_one(pool: Pool, binance: Account) -> None:
-    """A worker of a later release may have another; then the wallet is missing, as before."""
+    """A worker of a later release may have another reason; then the wallet is missing, as before."""
     await synced(pool, binance, omitted("options", "on_the_moon"))
 
     wallets, holdings, _ = await shown(pool, binance)
@@ -144,7 +144,7 @@ async def test_a_wallet_that_was_empty_is_no_longer_covered(pool: Pool, binance:
     assert (await beside(pool, binance))["Options"].code == Reason.REFUSED_RIGHT
 
 
-async def test_what_another_wallet_holds_now_counts_once(pool: Pool, binance: Account) -> None:
+async def test_contents_that_another_wallet_holds_now_count_once(pool: Pool, binance: Account) -> None:
     """The old list goes when the wallet that replaces it was read, and not before."""
     await synced(pool, binance, read(MARGIN, COIN))
     elsewhere = omitted(MARGIN, Code.HELD_ELSEWHERE)
@@ -188,12 +188,12 @@ async def test_a_wallet_that_fails_alone_is_missing(pool: Pool, binance: Account
 
 
 def part(*entries: UncoveredEntry) -> Uncovered:
-    """Return what the control total has and no wallet."""
+    """Return the part of the control total that is in no wallet."""
     return Uncovered("wallets", "Wallets that we do not read", datetime.now(UTC), entries)
 
 
-async def test_the_control_total_names_what_is_left_out_once(pool: Pool, binance: Account) -> None:
-    """An entry with the name of a wallet is that of the wallet, and none of one that is in the total."""
+async def test_the_control_total_names_a_wallet_that_is_left_out_once(pool: Pool, binance: Account) -> None:
+    """An entry with the name of a wallet is the wallet's, and is dropped if a total contains it."""
     entries = (
         UncoveredEntry("USD-M futures", Reason.REFUSED_RIGHT, Decimal("250.5")),
         UncoveredEntry("coinm_futures", Reason.REFUSED_RIGHT),
@@ -220,7 +220,7 @@ async def test_the_control_total_names_what_is_left_out_once(pool: Pool, binance
         (Code.HELD_ELSEWHERE, "5", None),
     ],
 )
-async def test_a_worth_of_zero_is_unknown_and_what_has_no_contents_is_not_named(
+async def test_a_worth_of_zero_is_unknown_and_a_wallet_without_contents_is_not_named(
     pool: Pool, binance: Account, code: Code, worth: str, told: tuple[str, Decimal | None] | None
 ) -> None:
     """Binance does not document whether its total has the futures of a key that may not read them."""
@@ -247,7 +247,7 @@ async def test_a_total_that_disagrees_makes_the_sync_partial(pool: Pool, binance
 
 
 async def test_positions_of_a_wallet_that_is_left_out_are_not_fresh(pool: Pool, binance: Account) -> None:
-    """Those that were never read are not covered; those that were read before are stale."""
+    """Positions that were never read are not covered; earlier ones are stale."""
     read_before = msgspec.structs.replace(
         read("coinm_futures"), positions=(), positions_as_of=datetime.now(UTC)
     )
@@ -263,7 +263,7 @@ async def test_positions_of_a_wallet_that_is_left_out_are_not_fresh(pool: Pool, 
 
 
 async def test_the_reasons_are_stored_as_every_gateway_reads_them(pool: Pool, binance: Account) -> None:
-    """A verdict that is not covered has no time, which would make it one that was not due."""
+    """A verdict that is not covered has no time, because a time would make it `not_due`."""
     sync = await synced(pool, binance)
 
     async with pool.transaction() as connection:

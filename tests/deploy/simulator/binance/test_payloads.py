@@ -33,7 +33,7 @@ EXAMPLES = {
 
 
 def shape(node: Any) -> Any:
-    """Return the fields of a document with the kinds of their values; of a list, those of its first row."""
+    """Return the fields of a document with the kinds of their values; a list counts by its first row."""
     if isinstance(node, dict):
         return {key: {} if "AnnualPercentageRate" in key else shape(value) for key, value in node.items()}
     return [shape(row) for row in node[:1]] if isinstance(node, list) else type(node)
@@ -80,7 +80,7 @@ def test_flexible_positions_stand_in_spot_only_where_the_account_shows_them(clie
 
 
 @pytest.mark.parametrize("account", ["plain", "trader", "portfolio-margin"])
-def test_a_wallet_is_worth_what_it_holds(client: Any, account: str) -> None:
+def test_a_wallet_is_worth_its_assets(client: Any, account: str) -> None:
     """The rows of each wallet sum to its balance, in the unit that was asked for; details come when asked."""
     detailed = client.read(BALANCE, account, "needBalanceDetail=true")
     in_usdt = {row["walletName"]: row for row in client.read(BALANCE, account, "quoteAsset=USDT")}
@@ -93,7 +93,7 @@ def test_a_wallet_is_worth_what_it_holds(client: Any, account: str) -> None:
 
 
 def test_wallets_without_an_endpoint_stand_in_the_total(client: Any) -> None:
-    """Trading bots, copy trading and an unknown wallet are worth what the file says."""
+    """Trading bots, copy trading and an unknown wallet have the worth that the file says."""
     rows = {row["walletName"]: row["balance"] for row in client.read(BALANCE, "bots")}
 
     assert rows["Trading Bots"] == "0.01000000"
@@ -140,13 +140,13 @@ def test_products_are_told(client: Any) -> None:
 
 
 def test_margin_is_net_of_debt(client: Any) -> None:
-    """What is owed, with interest, is taken from what is there."""
+    """The debt, with interest, is subtracted from the free and locked amounts."""
     rows = {row["asset"]: row for row in client.read("/sapi/v1/margin/account")["userAssets"]}
 
     assert rows["BNB"]["netAsset"] == "1.9999"
 
 
-def test_staked_coins_are_those_of_spot(client: Any) -> None:
+def test_staked_coins_are_rows_of_spot(client: Any) -> None:
     """The staking endpoints tell of rows of spot, and soft staking of coins that stay there."""
     eth = client.read("/sapi/v2/eth-staking/account", "staked")["holdings"]
     spot = {row["asset"]: row["free"] for row in client.read(ASSETS, "staked", method="POST")}

@@ -171,7 +171,7 @@ def test_a_key_without_the_right_to_read_earn_is_told_so() -> None:
 
 
 def test_lists_without_a_readable_row_are_unread() -> None:
-    """They are no empty wallet."""
+    """They do not make an empty wallet."""
     bad = page({"asset": "BTC", "totalAmount": "x"})
     read = judged(flexible_positions=[bad])
 
