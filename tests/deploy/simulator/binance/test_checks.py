@@ -90,7 +90,7 @@ def test_times_may_be_in_microseconds(client: Any) -> None:
     assert client.raw("/api/v3/time").body == {"serverTime": NOW_MS}
 
 
-def test_a_missing_or_unknown_parameter_is_refused(client: Any) -> None:
+def test_a_missing_or_unknown_part_is_refused(client: Any) -> None:
     """A key needs its format, must be known, and signs with a time."""
     plain = client.accounts["plain"]
     refused = {
