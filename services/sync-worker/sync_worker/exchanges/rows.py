@@ -84,7 +84,7 @@ class Naming(msgspec.Struct, frozen=True):
         return name
 
     def worth_of(self, fields: Fields) -> Decimal | None:
-        """Return the worth of a row as its field tells it; raises Unreadable."""
+        """Return the worth of a row by its field; raises Unreadable."""
         return amount(fields, self.worth) if self.worth else None
 
 

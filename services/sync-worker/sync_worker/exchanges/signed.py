@@ -69,7 +69,7 @@ CLOSE_SECONDS = 1.0
 PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
 # The connections of a sync at once; a read that does not wait for the one before it adds one.
 PAIRS_AT_ONCE, READS_AT_ONCE = 2, 4
-# How often reads are signed anew if their turn comes too late, and the wait that is told after that.
+# How often reads are signed anew if their turn comes too late, and the wait after that.
 MAX_ANEW, LATE_SECONDS = 2, 2.0
 
 

@@ -34,7 +34,7 @@ def parse_rights(restrictions: Any, account: Any) -> Rights:
 
 
 def parse_verified(restrictions: Any, account: Any) -> Verified:
-    """Parse the same as a verification; Binance tells no master account and no bound addresses."""
+    """Parse the same as a verification; Binance names neither a master account nor bound addresses."""
     rights = parse_rights(restrictions, account)
     return Verified(rights.exchange_uid, rights.exchange_uid, rights.permissions, (), rights.key)
 
