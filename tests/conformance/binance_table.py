@@ -131,7 +131,7 @@ def _at_binance(rows: Iterator[Row]) -> list[Row]:
 
 
 def _some(rows: Iterator[Row]) -> list[Row]:
-    """Return those rows that the running system is tried with: others differ in no more than a code or field.
+    """Return the rows that the running system is tried with: others differ only in a code or field.
 
     At first a worker reads so few accounts a minute that all of them would take minutes. The rows with
     several tries, which take more, are those of OKX.

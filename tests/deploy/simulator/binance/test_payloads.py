@@ -42,7 +42,7 @@ def shape(node: Any) -> Any:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_answer_has_the_documented_fields(client: Any, facts: Path, example: str) -> None:
-    """Names and kinds of values are those of the exchange's examples, in depth."""
+    """Names and kinds of values agree with the exchange's examples, in depth."""
     method, path = EXAMPLES[example].split()
     first = path.split("/")[1]
     host = first if first in OTHER_HOSTS else ""

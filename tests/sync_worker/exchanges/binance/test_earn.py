@@ -31,7 +31,7 @@ def nothing() -> Found:
 
 
 def judged(**found: list[Any]) -> WalletRead:
-    """Return the verdict on lists, of which those that are not given are empty."""
+    """Return the verdict on lists; a list that is not given is empty."""
     return judge_earn(nothing() | found, {}, None)
 
 

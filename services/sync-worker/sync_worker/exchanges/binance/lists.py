@@ -37,7 +37,7 @@ SPOT_PARTS = ("free", "locked", "freeze", "withdrawing", "ipoable")
 FUNDING_PARTS = SPOT_PARTS[:-1]
 # The parts of a portfolio margin account, whose response has no total that includes unrealised profits.
 PORTFOLIO_PARTS = ("crossMarginAsset", "umWalletBalance", "cmWalletBalance")
-# Each of these may be an empty text, in the documented example, too: there is no such profit.
+# Each of these may be an empty text, in the documented example, too, and counts as zero.
 PORTFOLIO_PROFITS = ("umUnrealizedPNL", "cmUnrealizedPNL")
 PORTFOLIO_DEBTS = ("crossMarginBorrowed", "crossMarginInterest")
 
