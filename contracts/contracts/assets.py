@@ -1,6 +1,6 @@
 """Names of assets at exchanges: which names mean the same asset, and in which unit.
 
-Only names that are listed here are known to be equal. A name that is not stays as it is, never guessed.
+Only names that are listed here are known to be equal. Any other name stays as it is: we do not guess.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Mapped(msgspec.Struct, frozen=True):
     power: int = 0
 
 
-# What a name means, by exchange and name.
+# The meaning of each name, by exchange and name.
 ASSETS: Mapping[tuple[str, str], Mapped] = MappingProxyType(
     {(exchange, name): Mapped(name) for exchange in EVERYWHERE for name in LARGE}
     | {

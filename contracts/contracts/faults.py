@@ -142,8 +142,8 @@ FAULTS: Mapping[str, Fault] = {
         "Only a right that we refuse, such as one to trade, could open this wallet.",
         Actor.NOBODY,
         Remedy.COMPARE,
-        "Leave the key as it is. Look at the exchange for what the wallet holds; `uncovered` has its worth "
-        "where the exchange tells it.",
+        "Leave the key as it is. The exchange shows the contents of the wallet; `uncovered` has its "
+        "worth if the exchange states it.",
     ),
     Code.NOT_ENABLED: Fault(
         "The account has not enabled this at the exchange.",

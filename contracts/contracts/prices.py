@@ -24,7 +24,7 @@ PEGS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("USDT", "USDC", "USDG", "PYUSD", "DAI", "TUSD", "FDUSD", "USDP", "RLUSD"), USD)
 )
 
-# Exchanges that publish indexes in USD. Of several prices of an asset, theirs counts first.
+# Exchanges that publish indexes in USD. If an asset has several prices, their price counts first.
 INDEXED = ("okx",)
 
 # A decimal number as the exchange writes it. A text, because the gateway only parses those that it needs.
@@ -43,9 +43,9 @@ class PricesRequested(msgspec.Struct, frozen=True):
 class Quote(msgspec.Struct, frozen=True, gc=False):
     """The last trade of a pair and the best offers, in units of `quote` for one unit of `base`.
 
-    `volume` is that of a day, in units of `quote`. `at` is the exchange's own time, or that of the read where
-    an exchange reports none. None means that the exchange did not report it or that it is unreadable, never
-    zero; a pair without offers has no price.
+    `volume` is the volume of a day, in units of `quote`. `at` is the exchange's own time, or the time of the
+    read if the exchange reports no time. None means that the exchange did not report it or that it is
+    unreadable, never zero; a pair without offers has no price.
     """
 
     base: AssetCode

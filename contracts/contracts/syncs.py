@@ -131,7 +131,7 @@ class SyncRequested(msgspec.Struct, frozen=True):
 
 
 class KeyFacts(msgspec.Struct, frozen=True):
-    """The facts about a key that the exchange tells beside its rights; None if it does not tell."""
+    """The facts about a key that the exchange states beside its rights; None if it does not state them."""
 
     created_at: AwareTime | None = None
     expires_at: AwareTime | None = None

@@ -43,8 +43,8 @@ class Told(msgspec.Struct, frozen=True):
 REASONS: Mapping[str, Told] = {
     Reason.NOT_READ: Told("We do not read this yet. Its contents are unknown.", "Look at the exchange."),
     Reason.REFUSED_RIGHT: Told(
-        "Only a right that we refuse, such as one to trade, could open this wallet. A worth is that of "
-        "the exchange's own total for it.",
+        "Only a right that we refuse, such as one to trade, could open this wallet. If a worth "
+        "is shown, it comes from the exchange's own total.",
         "Leave the key as it is, and look at the exchange.",
     ),
     Reason.LOAN: Told(

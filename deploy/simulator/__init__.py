@@ -29,7 +29,7 @@ def simulated(files: list[Path], *, strict: bool) -> list[Exchange]:
 
 
 def _place(folder: str) -> tuple[bool, str]:
-    """Return the place of an exchange; OKX comes first, so that its ports stay those of the first version."""
+    """Return the place of an exchange; OKX comes first, so that its ports stay as in the first version."""
     return folder != "okx", folder
 
 

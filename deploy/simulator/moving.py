@@ -10,7 +10,7 @@ STILL = frozenset({"USD", "USDT", "USDC"})
 
 
 def present(prices: Mapping[str, Decimal], asset: str, now: datetime) -> Decimal:
-    """Return the present price of an asset in USD; each asset is at another place of its way."""
+    """Return the present price of an asset in USD; assets move at different times."""
     place = (int(now.timestamp()) // STEP_SECONDS + sum(asset.encode())) % (2 * STEPS)
     moved = 1 + STEP * (min(place, 2 * STEPS - place) - STEPS // 2)
     return prices[asset] * (Decimal(1) if asset in STILL else moved)

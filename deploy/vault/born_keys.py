@@ -42,7 +42,7 @@ class Shown:
 
 
 async def differing(connection: Connection, client: httpx.AsyncClient) -> AsyncIterator[tuple[Shown, str]]:
-    """Yield each offer with why it differs from the vault, an empty text for one that agrees.
+    """Yield each offer with its difference from the vault, an empty text if both agree.
 
     Raises psycopg.Error and httpx.HTTPError.
     """
@@ -114,7 +114,7 @@ async def _engines(client: httpx.AsyncClient) -> list[str]:
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line, by default that of the process, and the environment."""
+    """Read the environment and the command line, by default the command line of the process."""
     parser = argparse.ArgumentParser(prog="python -m deploy.vault.born_keys", description=__doc__)
     add, told = parser.add_argument, os.environ.get
     add("--database-url", required=True, help="postgresql://ROLE@HOST:PORT/DATABASE?sslmode=...")

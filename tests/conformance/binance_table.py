@@ -78,7 +78,7 @@ def _first(endpoint: str) -> str:
 
 def of_others(endpoint: str) -> Iterator[Row]:
     """Yield the rows with data of another account."""
-    # The two lists of spot contradict each other; the total of funding misses what is there.
+    # The two lists of spot contradict each other; the total of funding lacks the listed amounts.
     code = Code.CONTRADICTORY_TOTAL if endpoint == ASSETS else None
     for title, account in (("poorer", POOR), ("richer", WEALTHY)):
         fault = {"fault": "foreign", "account": account}
@@ -131,7 +131,7 @@ def _at_binance(rows: Iterator[Row]) -> list[Row]:
 
 
 def _some(rows: Iterator[Row]) -> list[Row]:
-    """Return those rows that the running system is tried with: others differ in no more than a code or field.
+    """Return the rows that the running system is tried with: others differ only in a code or field.
 
     At first a worker reads so few accounts a minute that all of them would take minutes. The rows with
     several tries, which take more, are those of OKX.

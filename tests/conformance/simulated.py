@@ -43,7 +43,7 @@ def write_accounts(file: Path, names: Iterable[str]) -> None:
 
 
 def write_binance_accounts(file: Path, names: Iterable[str]) -> None:
-    """Write the repository's accounts of Binance and those of these tests."""
+    """Write the repository's accounts of Binance and the accounts of these tests."""
     blocks = [_binance_block(number, name) for number, name in enumerate(names, start=1)]
     blocks += [_binance_block(900, WEALTHY, Decimal(100)), _binance_block(901, POOR, Decimal("0.01"))]
     repository = ACCOUNTS.parents[1] / "binance" / ACCOUNTS.name

@@ -51,8 +51,8 @@ NOT_PERMITTED = {Code.PERMISSION_MISSING, Code.IP_BINDING_REQUIRED, Code.NOT_AVA
 class Row:
     """A fault at an endpoint of one account of an exchange, and its expected result.
 
-    `code` is that of the wallet that it strikes, None if the wallet is complete nevertheless, or
-    `disagrees` with the valuation; `tries` are those made within `seconds`, if they do not follow from the
+    `code` is the code of the struck wallet, None if the wallet is complete nevertheless, or
+    `disagrees` with the valuation; `tries` are the tries within `seconds`, if they do not follow from the
     code: passing faults are retried. `kept` rows of an incomplete wallet are
     read, and `unread` are not.
     """

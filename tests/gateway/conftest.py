@@ -51,13 +51,7 @@ async def _user(pool: Pool, passwords: Passwords) -> User:
 @pytest_asyncio.fixture(name="account")
 async def _account(pool: Pool) -> Account:
     """Return a connected account."""
-    assert ACCOUNT.credential_id is not None
-    async with pool.transaction() as connection:
-        await users.insert_user(connection, ACCOUNT.user_id, "me@example.com", "hash")
-        await credentials.insert_pending(connection, ACCOUNT.credential_id, ACCOUNT.user_id, "okx")
-        await accounts.insert_account(connection, ACCOUNT)
-        await credentials.set_live(connection, ACCOUNT.credential_id)
-    return ACCOUNT
+    return await connected(pool, ACCOUNT)
 
 
 @pytest.fixture(name="unconnected")
@@ -81,6 +75,17 @@ async def _unpublished(clean_database: Postgres) -> AsyncIterator[None]:
         await connection.commit()
         yield
         await connection.execute("alter table outbox alter column next_at set default now()")
+
+
+async def connected(pool: Pool, account: Account) -> Account:
+    """Store an account with its user and its credential."""
+    assert account.credential_id is not None
+    async with pool.transaction() as connection:
+        await users.insert_user(connection, account.user_id, "me@example.com", "hash")
+        await credentials.insert_pending(connection, account.credential_id, account.user_id, account.exchange)
+        await accounts.insert_account(connection, account)
+        await credentials.set_live(connection, account.credential_id)
+    return account
 
 
 def announcing(pool: Pool, bus: Bus) -> Announcer:

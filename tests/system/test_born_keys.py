@@ -99,7 +99,7 @@ async def test_an_offer_is_its_user_s_and_for_its_exchange(new_person: NewPerson
     assert (await other.client.delete(path)).status_code == httpx.codes.NOT_FOUND
     assert (await other.post("/accounts", connecting(offer, "k"), 404))["code"] == "not_found"
     problem = await mine.post("/key-offers", {"exchange": "okx", "region": "global"}, 400)
-    assert "no key was offered" in problem["detail"]
+    assert "we made no offer" in problem["detail"]
     problem = await mine.post("/key-offers", {"exchange": "binance", "region": "us"}, 422)
     assert problem["code"] == "region_not_served"
     assert problem["detail"].endswith("No key was offered.")

@@ -206,7 +206,7 @@ async def test_a_try_needs_the_gateway_s_signature(callers: Callers, own_vault: 
 async def test_a_credential_fits_its_offer(
     callers: Callers, own_vault: OwnVault, altered: dict[str, Any]
 ) -> None:
-    """A born kind needs an offer, a typed one has none, and the exchange is that of the offer."""
+    """A born kind needs an offer, a typed kind has none, and the exchange matches the offer."""
     offer, _ = await offered(callers)
 
     credential, reply = await tried(callers, offer, **altered)
@@ -216,7 +216,7 @@ async def test_a_credential_fits_its_offer(
 
 
 async def test_only_an_offer_signs_for_others(callers: Callers, own_vault: OwnVault) -> None:
-    """A credential that names another credential in the place of an offer is refused."""
+    """The broker refuses a credential that names another credential in place of an offer."""
     offer, _ = await offered(callers)
     other, _ = await tried(callers, offer)
 

@@ -122,7 +122,7 @@ async def test_an_ed25519_key_signs_the_message_itself(credentials: Credentials)
 
 
 async def test_binance_s_published_signatures(credentials: Credentials) -> None:
-    """HMAC-SHA256 over the query, in hex, and Ed25519 by the key of RFC 8032 are those of the vectors."""
+    """HMAC-SHA256 over the query, in hex, and Ed25519 by the key of RFC 8032 agree with the vectors."""
     vectors = json.loads(VECTORS.read_text())["binance"]
     cases = [*vectors["published"], *vectors["rest"]]
     typed, born = scheme_of("binance", "hmac"), scheme_of("binance", "born")

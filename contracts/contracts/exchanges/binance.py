@@ -54,7 +54,7 @@ SAPI_WEIGHTS = {
     "isolated_account": 10,
     "system_status": 1,
 }
-# Those under /api share one budget.
+# The endpoints under /api share one budget.
 API_WEIGHTS = {
     "server_time": 1,
     "account": 20,
@@ -169,7 +169,7 @@ BINANCE = Exchange(
     price_reads=(
         PublicRead("ticker_price", "/api/v3/ticker/price"),
         PublicRead("book_ticker", "/api/v3/ticker/bookTicker"),
-        # Only symbols that are traded, and none of the sets of permissions, which are most of the answer.
+        # Only symbols that are traded, without the sets of permissions, which are most of the answer.
         PublicRead("exchange_info", "/api/v3/exchangeInfo?showPermissionSets=false&symbolStatus=TRADING"),
     ),
     status_read=PublicRead("system_status", "/sapi/v1/system/status"),

@@ -16,7 +16,7 @@ RESERVED_NAMES = (RESERVED, ENGINE, KIND, OFFER)
 
 
 class Form(StrEnum):
-    """How the value of a field is written; a PEM is that of a private key."""
+    """The format of a field's value; a PEM holds a private key."""
 
     TEXT = "text"
     BASE64 = "base64"

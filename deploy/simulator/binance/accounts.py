@@ -51,11 +51,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """An account with its one API key of the file and the rows of its wallets.
 
     A key with `api_secret` signs with HMAC, one with `private_key` with RSA or Ed25519; an account without an
-    `api_key` has only keys that are uploaded. `rights` are those that are true, also unknown ones, `ip` the
-    addresses or networks that its keys are bound to. `products` are enabled. `in_spot` has the lists of spot
-    that show flexible positions as LD rows. `totals` replaces the worth of wallets in wallet/balance, or adds
-    wallets, in BTC. `generated` assets stand in spot, `paged` ones in flexible earn. Raises ValueError for a
-    row with a field that no table has, and for an `ip` that is not valid.
+    `api_key` has only keys that are uploaded. `rights` are the rights that the key has, also unknown ones,
+    `ip` the addresses or networks that its keys are bound to. `products` are enabled. `in_spot` has the lists
+    of spot that show flexible positions as LD rows. `totals` replaces the worth of wallets in wallet/balance,
+    or adds wallets, in BTC. `generated` assets stand in spot, `paged` ones in flexible earn. Raises
+    ValueError for a row with a field that no table has, and for an `ip` that is not valid.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if unknown:
             raise ValueError(f"account {self.name} has rows with unknown fields: {', '.join(unknown)}")
         if bool(self.api_secret) + bool(self.private_key) != bool(self.api_key):
-            raise ValueError(f"account {self.name} needs one secret for its key, and none without a key")
+            raise ValueError(f"account {self.name} needs one secret with a key, and no secret without one")
         for address in self.ip:
             ip_network(address)
 

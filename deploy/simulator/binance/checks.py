@@ -28,7 +28,7 @@ MICROSECONDS = 10**15
 
 
 class Payload(NamedTuple):
-    """A request's signed bytes, its signature as sent, and its parameters; those of the query win."""
+    """A request's signed bytes, its signature as sent, and its parameters; parameters of the query win."""
 
     signed: bytes
     signature: str

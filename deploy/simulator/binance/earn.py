@@ -1,8 +1,8 @@
 """Simple earn, staking, and the products like them.
 
 Source: the exchange's documentation; where it has no example, the fields of its own clients: on-chain yields,
-dual investment, soft staking, staking, BFUSD and RWUSD. That a position counts in the total of earn is
-assumed.
+dual investment, soft staking, staking, BFUSD and RWUSD. We assume that the total of earn contains each
+position.
 """
 
 from collections.abc import Iterable, Sequence
@@ -88,12 +88,12 @@ def sol_staking(question: Question) -> Any:
 
 
 def bfusd(question: Question) -> Any:
-    """Return BFUSD: a row of spot here; whether it is one is not documented."""
+    """Return BFUSD: a row of spot here, which the exchange does not document."""
     return {"bfusdAmount": text_of(_in_spot(question, "BFUSD")), "usdtProfit": "0", "bfusdProfit": "0"}
 
 
 def rwusd(question: Question) -> Any:
-    """Return RWUSD: a row of spot here; whether it is one is not documented."""
+    """Return RWUSD: a row of spot here, which the exchange does not document."""
     return {"rwusdAmount": text_of(_in_spot(question, "RWUSD")), "totalProfit": "0"}
 
 

@@ -1,6 +1,6 @@
 """The endpoints by host, with their weights and responses.
 
-Weights are those that the exchange documents, in its pages or its own clients. The limits of the hosts other
+The exchange documents the weights in its pages or its own clients. The limits of the hosts other
 than the first one stand in their exchangeInfo and are not in the documentation: 2,400 a minute is assumed.
 """
 
@@ -114,7 +114,7 @@ PUBLIC = frozenset(path for _, path in PUBLIC_ENDPOINTS)
 
 
 def budget_of(host: str, path: str) -> Budget:
-    """Return what a call counts against; each endpoint under /sapi has a counter of its own."""
+    """Return the counter of a call; each endpoint under /sapi has a counter of its own."""
     if host:
         return HOSTS[host]
     return Budget(path, SAPI_LIMIT, SAPI_HEADERS) if path.startswith("/sapi/") else API

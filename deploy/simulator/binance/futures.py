@@ -85,7 +85,7 @@ def _rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def _row(row: Row) -> Row:
-    """Complete a row: what is not bound by an initial margin is available."""
+    """Complete a row; the available balance is the margin balance less the initial margin."""
     margin = added(row, "walletBalance", "unrealizedProfit")
     available = text_of(margin - Decimal(row["initialMargin"]))
     more = {

@@ -44,7 +44,7 @@ class Key:
         return f"Key(account={self.account.name!r}, credentials=***)"
 
     def signed(self, payload: bytes, signature: str) -> bool:
-        """Return whether a signature, as it stands in the request, is one of this key over a payload."""
+        """Return whether this key made a signature, as it stands in the request, over a payload."""
         given = unquote_to_bytes(signature)
         if self.secret:
             expected = hmac.digest(self.secret.encode(), payload, "sha256").hex()
@@ -53,7 +53,7 @@ class Key:
 
 
 def verified(public_key: str, payload: bytes, signature: bytes) -> bool:
-    """Return whether a signature in Base64 is one of a public key over a payload."""
+    """Return whether a signature in Base64 over a payload fits a public key."""
     key = load_pem_public_key(public_key.encode())
     try:
         octets = b64decode(signature, validate=True)
@@ -69,7 +69,7 @@ def verified(public_key: str, payload: bytes, signature: bytes) -> bool:
 
 
 def public_of(private_key: str) -> str:
-    """Return the public half of a private key in PEM; nothing of no key."""
+    """Return the public half of a private key in PEM; an empty text without a key."""
     if not private_key:
         return ""
     public = load_pem_private_key(private_key.encode(), None).public_key()
@@ -77,7 +77,7 @@ def public_of(private_key: str) -> str:
 
 
 class Keys:
-    """All keys: those of the accounts file, and those that were uploaded since."""
+    """All keys: the keys of the accounts file, and the uploaded ones."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -101,12 +101,12 @@ class Keys:
     def upload(self, account: str, public_key: str, rights: Mapping[str, bool], now: datetime) -> str:
         """Keep a public key of an account and return its API key; raises ValueError for another kind of key.
 
-        The same public key again keeps its API key, with the account's rights and those given now.
+        The same public key again keeps its API key, with the account's rights and the rights given now.
         """
         try:
             key = load_pem_public_key(public_key.encode())
         except ValueError as error:
-            raise ValueError("this is no public key in PEM") from error
+            raise ValueError("this is not a valid public key in PEM") from error
         if not isinstance(key, Ed25519PublicKey) and not (
             isinstance(key, RSAPublicKey) and key.key_size in RSA_BITS
         ):

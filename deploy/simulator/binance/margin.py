@@ -1,7 +1,8 @@
 """Cross and isolated margin, and portfolio margin, which replaces the first.
 
 The right that these endpoints need is not documented; the right to read is assumed to be enough. The refusal
-of an account without margin is not documented, either: it is that of a missing permission here.
+of an account without margin is not documented, either: here the account gets the refusal of a missing
+permission.
 """
 
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ def margin_account(question: Question) -> Any:
 
 
 def isolated_account(question: Question) -> Any:
-    """Return isolated margin by pair; totals only of all pairs."""
+    """Return isolated margin by pair; only an answer with all pairs has totals."""
     wanted = [symbol for symbol in question.parameters.get("symbols", "").split(",") if symbol]
     if len(wanted) > MOST_SYMBOLS:
         raise Refused("-1102", "symbols", str(MOST_SYMBOLS), form=1)
@@ -59,7 +60,7 @@ def isolated_account(question: Question) -> Any:
 
 
 def portfolio_balance(question: Question) -> Any:
-    """Return the portfolio margin account by asset; its fields are those of the facts, without an example."""
+    """Return the portfolio margin account by asset; its fields are documented, without an example."""
     wanted = question.parameters.get("asset")
     rows = [PORTFOLIO_ROW | row for row in question.account.portfolio if wanted in (None, "", row["asset"])]
     return rows[0] if wanted and rows else rows
@@ -91,7 +92,7 @@ def portfolio_account(question: Question) -> Any:
 
 
 def margin_row(row: Row) -> Row:
-    """Complete a row of margin: its net is what is there without the debt."""
+    """Complete a row of margin; the net is the free and locked amount less the debt."""
     complete = MARGIN_ROW | row
     debt = added(complete, "borrowed", "interest")
     return complete | {"netAsset": text_of(added(complete, "free", "locked") - debt)}

@@ -1,7 +1,7 @@
 """The public lists: prices and best offers of pairs, which move with time, and the rules of pairs.
 
-Source: rest-api.md of binance-spot-api-docs. The price of a pair that does not trade stands in the list of
-prices, as that of its last trade; a book without offers has zeros.
+Source: rest-api.md of binance-spot-api-docs. The list of prices has the last price of a pair that no longer
+trades; a book without offers has zeros.
 """
 
 import json
@@ -14,7 +14,7 @@ from deploy.simulator.binance.refusals import Refused
 from deploy.simulator.binance.rows import Row
 from deploy.simulator.moving import present
 
-# It does not trade any more, and the other trades with an empty book.
+# The first pair no longer trades; the second one trades with an empty book.
 HALTED, EMPTY = "OLDT", "THIN"
 LARGE = ("BTC", "ETH", "SOL", "BNB")
 DIGITS = Context(prec=12)
@@ -106,7 +106,7 @@ def _pairs(inquiry: Inquiry) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _some(inquiry: Inquiry, rows: Mapping[str, Row]) -> Any:
-    """Return the row of `symbol`, those of `symbols` (JSON), or all; raises Refused for an unknown one."""
+    """Return the row of `symbol`, the rows of `symbols` (JSON), or all; raises Refused for an unknown one."""
     if "symbol" in inquiry.parameters and "symbols" in inquiry.parameters:
         raise Refused("-1101")
     try:

@@ -42,7 +42,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Question(Inquiry):
-    """The input of a signed endpoint, with the key of the request and the account that is shown."""
+    """The input of a signed endpoint, with the key of the request and its account."""
 
     key: Key | None = None
     shown: Account | None = None

@@ -8,9 +8,9 @@ import msgspec
 from deploy.simulator.types import Answer
 
 # Every code that a read-only client can receive, with its texts by HTTP status; the first is the usual one.
-# Source: errors.md of binance-spot-api-docs. It gives no HTTP status for most codes: those of -2014, -2015,
-# -1021 and -1022 are seen in practice, and those of -1000, -1001, -1006, -1007, -1008, -1016, -1099, -2008,
-# -2017 and -3000 are assumed. The page of 403 and 404 and the text of 451 are not documented.
+# Source: errors.md of binance-spot-api-docs. It gives no HTTP status for most codes: the statuses of -2014,
+# -2015, -1021 and -1022 are seen in practice, and the statuses of -1000, -1001, -1006, -1007, -1008, -1016,
+# -1099, -2008, -2017 and -3000 are assumed. The page of 403 and 404 and the text of 451 are not documented.
 REFUSALS = msgspec.json.decode(
     Path(__file__).with_name("refusals.json").read_bytes(), type=dict[str, dict[int, list[str]]]
 )

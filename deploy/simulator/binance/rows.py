@@ -1,8 +1,8 @@
 """The rows of the endpoints, with the values that unused fields have.
 
 Source: the exchange's documentation and example payloads, and the models of its own clients where there is no
-example: those of on-chain yields, dual investment, soft staking, COIN-M futures, position risk, portfolio
-margin balances and options.
+example (on-chain yields, dual investment, soft staking, COIN-M futures, position risk, portfolio margin
+balances and options).
 """
 
 from typing import Any
@@ -32,57 +32,49 @@ FLEXIBLE_ROW = _row(
     autoSubscribe=True,
 )
 
-LOCKED_ROW = _row(
-    asset="",
-    zero="""amount rewardAmt extraRewardAPR estExtraRewardAmt boostApr totalBoostRewardAmt nextPay
-        redeemAmountEarly redeemingAmt accrualDays""",
-    positionId=1,
-    parentPositionId=0,
-    projectId="Axs*90",
-    purchaseTime=1646182276000,
-    duration="60",
-    rewardAsset="",
-    APY="0.2032",
-    extraRewardAsset="",
-    boostRewardAsset="",
-    nextPayDate=1646697600000,
-    payPeriod="1",
-    rewardsEndDate=1651449600000,
-    deliverDate=1651536000000,
-    redeemPeriod="1",
-    redeemTo="FLEXIBLE",
-    partialAmtDeliverDate=1651536000000,
-    canRedeemEarly=True,
-    canFastRedemption=True,
-    autoSubscribe=True,
-    type="AUTO",
-    status="HOLDING",
-    canReStake=True,
-)
-
-ONCHAIN_ROW = _row(
+# The fields that locked and on-chain positions share.
+_TERM = _row(
     asset="",
     zero="amount rewardAmt nextPay redeemingAmt accrualDays",
     positionId=1,
-    projectId="SOL*60",
     purchaseTime=1646182276000,
     duration="60",
     rewardAsset="",
-    APY="0.05",
     nextPayDate=1646697600000,
     payPeriod="1",
-    rewardsPayDate=1646697600000,
     rewardsEndDate=1651449600000,
     deliverDate=1651536000000,
-    nextSubscriptionDate=1651536000000,
-    redeemTo="SPOT",
     canRedeemEarly=True,
-    autoSubscribe=False,
-    type="NORMAL",
     status="HOLDING",
 )
 
-# `investCoin` is what `subscriptionAmount` counts.
+LOCKED_ROW = _TERM | _row(
+    zero="extraRewardAPR estExtraRewardAmt boostApr totalBoostRewardAmt redeemAmountEarly",
+    parentPositionId=0,
+    projectId="Axs*90",
+    APY="0.2032",
+    extraRewardAsset="",
+    boostRewardAsset="",
+    redeemPeriod="1",
+    redeemTo="FLEXIBLE",
+    partialAmtDeliverDate=1651536000000,
+    canFastRedemption=True,
+    autoSubscribe=True,
+    type="AUTO",
+    canReStake=True,
+)
+
+ONCHAIN_ROW = _TERM | _row(
+    projectId="SOL*60",
+    APY="0.05",
+    rewardsPayDate=1646697600000,
+    nextSubscriptionDate=1651536000000,
+    redeemTo="SPOT",
+    autoSubscribe=False,
+    type="NORMAL",
+)
+
+# `subscriptionAmount` is in units of `investCoin`.
 DUAL_ROW = _row(
     id="1",
     investCoin="",

@@ -26,7 +26,7 @@ class Held(NamedTuple):
 
 
 class Wallet(NamedTuple):
-    """What a wallet holds, the product that activates it, and whether portfolio margin replaces it."""
+    """The assets of a wallet, the product that activates it, and whether portfolio margin replaces it."""
 
     held: Callable[[Account], Iterable[Held]]
     product: str | None = None

@@ -58,7 +58,7 @@ def account_info(question: Question) -> Any:
 
 
 def account_status(_question: Question) -> Any:
-    """Return that the account is in order."""
+    """Return the status of the account, which is normal."""
     return {"data": "Normal"}
 
 

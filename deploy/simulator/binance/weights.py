@@ -7,8 +7,8 @@ from math import ceil
 from deploy.simulator.binance.refusals import Refused
 
 MINUTE = 60.0
-# So many calls of an address after its first 429 in the same minute begin a ban. The exchange documents that
-# going on is punished, and does not say after how many calls.
+# So many calls of an address after its first 429 in the same minute begin a ban. The exchange documents the
+# ban, and does not say after how many calls it begins.
 GOING_ON = 5
 # The documented shortest and longest ban; each ban of an address lasts twice as long as the one before.
 FIRST_BAN, LONGEST_BAN = timedelta(minutes=2), timedelta(days=3)
@@ -40,7 +40,7 @@ class _Ban:
 class Weights:
     """Counts the weights of all addresses; `strict` spreads each budget evenly over its minute.
 
-    A ban is one of an address at all hosts, which is the strictest reading of the documentation. Its memory
+    A ban holds for an address at all hosts, which is the strictest reading of the documentation. The memory
     is bounded by the loopback addresses times the budgets.
     """
 

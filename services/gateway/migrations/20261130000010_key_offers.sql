@@ -25,8 +25,8 @@ create index on key_offers (ended_at) where ended_at is not null;
 create unique index on key_offers (credential_id) where credential_id is not null;
 create index on key_offers (claimed_by) where claimed_by is not null;
 
--- What we know of the key of a credential: its kind, empty for the first typed one, the fingerprint of a born one, and what the exchange
--- tells of it. A table by credential, because a new column of `accounts` would break the prepared `select *` of running gateways, and so
+-- The facts about the key of a credential: its kind, empty for the first typed one, the fingerprint of a born one, and the facts that
+-- the exchange states. A table by credential, because a new column of `accounts` would break the prepared `select *` of running gateways, and so
 -- that a gateway of the version before, which replaces a credential, leaves no facts about another key.
 create table credential_keys (
     credential_id uuid primary key references credentials on delete cascade,

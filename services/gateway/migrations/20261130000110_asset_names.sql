@@ -1,7 +1,7 @@
 -- migrate:up
 
 -- Names that two exchanges list and the table of assets does not have: since when their prices made them one asset, and since when two. Both are written
--- once: names that were split stay so, whatever prices do.
+-- once: split names stay split, whatever prices do.
 create table asset_matches (
     asset      text not null,
     first      text not null,
@@ -11,7 +11,7 @@ create table asset_matches (
     primary key (asset, first, second)
 );
 
--- Users' own decisions whether equal names are one asset; `was_joined` is what counted for the user before `since`.
+-- Users' own decisions whether equal names are one asset; `was_joined` is the state for the user before `since`.
 create table asset_choices (
     user_id    uuid not null references users (id),
     asset      text not null,

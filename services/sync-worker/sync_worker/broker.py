@@ -25,9 +25,9 @@ class Access(msgspec.Struct, frozen=True):
     """The credential, exchange and region to read, the gateway's grant, and the monotonic time limit.
 
     `lately_empty` are the wallets that may be left unread if the exchange values them at nothing, and
-    `lately_refused` those that only a refused right opened a short while ago. `sub_account` is the one to
-    read in place of the account of the key. `signed_until` is the monotonic time until which reads that are
-    signed may be sent.
+    `lately_refused` the wallets that only a refused right could open a short while ago. `sub_account` is the
+    one to read in place of the account of the key. `signed_until` is the monotonic time until which reads
+    that are signed may be sent.
     """
 
     credential_id: UUID

@@ -169,7 +169,7 @@ class Handlers:
             self._ended.add(sync_id, self._now())
 
     async def _keep(self, request: Store, credential: Credential) -> None:
-        """Keep a credential, with its own key or with that of its offer."""
+        """Keep a credential, with its own key or with the key of its offer."""
         if request.offer is not None:
             await self._credentials.store_offered(request.credential_id, credential, request.offer)
             return

@@ -73,7 +73,7 @@ async def swept(scene: Scene) -> None:
 
 
 async def test_an_offer_has_the_public_key_and_its_fingerprint(scene: Scene, born: Offer) -> None:
-    """The PEM is that of the broker's key; the fingerprint is the SHA-256 of its 32 bytes."""
+    """The PEM holds the broker's key; the fingerprint is the SHA-256 of its 32 bytes."""
     key = load_pem_public_key((born.public_key or "").encode())
     assert isinstance(key, Ed25519PublicKey)
     assert key.public_bytes_raw() == PUBLIC_KEY
@@ -86,7 +86,7 @@ async def test_an_offer_has_the_public_key_and_its_fingerprint(scene: Scene, bor
 
 
 async def test_an_account_takes_the_offer(scene: Scene, born: Offer) -> None:
-    """The credential names the offer and has no secret; what the exchange told of the key is kept."""
+    """The credential names the offer and has no secret; the gateway keeps the facts about the key."""
     account = (await connect(scene.intake, scene.born(born), "main")).account
 
     (sent,) = scene.others.tried
@@ -276,7 +276,7 @@ async def test_without_a_broker_that_offers_keys_nothing_is_half_done(pool: Pool
 
 
 async def test_an_offer_whose_gateway_died_ends(scene: Scene) -> None:
-    """Its row stood before the broker was asked; a minute later the sweep dooms what the vault may hold."""
+    """Its row stood before the broker was asked; a minute later the sweep dooms a key in the vault."""
     await scene.registered()
     row = uuid7()
     async with scene.intake.pool.transaction() as connection:

@@ -43,7 +43,7 @@ def reading(exchange: str, last: Mapping[str, str], ago: float = 0.0) -> PricesR
 
 
 async def priced(pool: Pool, *readings: PricesRead) -> Readings:
-    """Record readings, and return what a process has at hand then."""
+    """Record readings, and return the readings of a process."""
     kept = Readings(pool)
     for each in readings:
         assert await kept.record(each, encode(each))
@@ -194,7 +194,7 @@ async def test_a_price_by_hand_is_for_one_of_two_coins(
 
 
 async def test_a_decision_has_bounds(pool: Pool, account: Account) -> None:
-    """The table decides about its names, a text that is no name is not found, and one user keeps so many."""
+    """The table decides about its names, no asset has an invalid name, and one user keeps so many."""
     with pytest.raises(InvalidInput):
         await decide(pool, account.user_id, "BTC", join=False)
     with pytest.raises(NotFound):

@@ -197,7 +197,7 @@ def test_what_was_not_read_before_is_coverage() -> None:
 def test_a_joined_or_split_asset_moved_by_its_mapping_and_the_parts_stay_the_whole(
     pasts: tuple[Past, Past], before: dict[str, Decimal], after: dict[str, Decimal]
 ) -> None:
-    """Another price counts since then; what came and went is still of quantity."""
+    """Another price counts since then; increases and decreases still count as quantity."""
     history = History([*pasts], priced(before, after))
     plain = attribution(history.at(START), history.at(END))
     mapped = attribution(history.at(START), history.at(END), {"BTC"})

@@ -1,7 +1,7 @@
 """Holdings are the exact sums of the balances read last, and name the missing wallets."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ import pytest
 
 from contracts.exchanges.okx import OKX
 from contracts.faults import Code
-from contracts.syncs import TotalCheck, Verdict, WalletRead
+from contracts.syncs import TotalCheck, WalletRead
 from contracts.values import Balance
 from deploy.local.postgres import SUPERUSER, Postgres
 from gateway.accounts.look import find_held
@@ -19,17 +19,12 @@ from gateway.rows.accounts import Account
 from gateway.store import accounts
 from gateway.store.pool import Pool
 from tests.gateway.conftest import opened
-from tests.gateway.syncs.recorded import failed, outcome, recorded
+from tests.gateway.syncs.recorded import failed, outcome, read, recorded
 from tests.system.test_sweeper import run
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("unpublished")
 WAITING = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
-
-
-def read(wallet: str, *balances: Balance) -> WalletRead:
-    """Return a wallet that was read whole, now."""
-    return WalletRead(wallet, Verdict.COMPLETE, datetime.now(UTC), balances)
 
 
 async def synced(pool: Pool, account: Account, *wallets: WalletRead) -> None:

@@ -41,7 +41,7 @@ def reading(exchange: str, **prices: str) -> Reading:
 
 
 def known(value: Decimal | None, at: datetime = NOW) -> dict[str, Known]:
-    """Return what an exchange knows of FOO."""
+    """Return the findings of an exchange about FOO."""
     return {"FOO": Known() if value is None else Known(Price(value, Method.CROSS, at))}
 
 
@@ -101,7 +101,7 @@ def test_prices_within_20_percent_match(one: str, other: str, *, is_one: bool) -
 
 
 @given(st.lists(st.tuples(PRICES, PRICES), max_size=12))
-def test_what_was_split_stays_split_and_a_missing_price_changes_nothing(
+def test_split_names_stay_split_and_a_missing_price_changes_nothing(
     pairs: list[tuple[Decimal | None, Decimal | None]],
 ) -> None:
     """It is one asset from the first near pair of prices on, until the first pair that is not near."""
@@ -140,7 +140,7 @@ def test_a_price_that_is_assumed_or_lent_joins_nothing() -> None:
 
 
 def test_prices_say_nothing_about_names_that_the_table_decides() -> None:
-    """Each exchange's own token for staked ether costs what the other's does."""
+    """The tokens of both exchanges for staked ether cost the same."""
     prices = {"BETH": Known(Price(Decimal(3000), Method.CROSS, NOW))}
 
     assert "BETH" in DECIDED
@@ -151,7 +151,7 @@ def test_prices_say_nothing_about_names_that_the_table_decides() -> None:
 
 
 def test_the_user_decides_before_prices_and_from_then_on() -> None:
-    """Before the decision, what counted then counts."""
+    """Before the decision, the earlier state counts."""
     far = Match("FOO", "binance", "okx", split_at=NOW - 2 * MINUTE)
     joined = Names([far], [Choice("FOO", joined=True, since=NOW - MINUTE, was_joined=False)])
 

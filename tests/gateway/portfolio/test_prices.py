@@ -367,7 +367,7 @@ def test_without_volumes_a_trade_that_the_offers_left_behind_is_no_price(
 
 
 def test_a_pegged_coin_has_the_rate_of_an_exchange_with_indexes() -> None:
-    """An exchange without indexes cannot show what it is worth, and its pairs come to USD by it."""
+    """An exchange without indexes cannot show its worth, and the pairs there come to USD by it."""
     okx = Market(read(indexes=(index("USDT", "0.99"),)), NOW)
     rates = rates_of_pegs(okx, derived(okx, {}), NOW)
 

@@ -1,7 +1,7 @@
 """Outcomes as a worker writes them, recorded, and the API's view of them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from contracts.faults import Code
 from contracts.syncs import (
@@ -13,6 +13,7 @@ from contracts.syncs import (
     WalletRead,
     status_of,
 )
+from contracts.values import Balance
 from gateway.accounts.look import find_held
 from gateway.http.holdings_views import HoldingsView, holdings_view
 from gateway.http.views import WalletView, balances_view
@@ -20,6 +21,11 @@ from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
 from gateway.store.pool import Pool
 from gateway.syncs.record import Together, record
+
+
+def read(wallet: str, *balances: Balance) -> WalletRead:
+    """Return a wallet that was read now, whole."""
+    return WalletRead(wallet, Verdict.COMPLETE, datetime.now(UTC), balances)
 
 
 def failed(wallet: str) -> WalletRead:

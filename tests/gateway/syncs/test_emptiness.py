@@ -5,13 +5,10 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from uuid_utils.compat import uuid7
 
 from contracts.faults import Code
-from contracts.syncs import Status, SyncRequested, Totals, Verdict, WalletRead
+from contracts.syncs import Status, Totals, Verdict, WalletRead
 from contracts.values import Balance
-from contracts.wire.envelope import decode
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.look import find_held, list_drift
@@ -19,24 +16,18 @@ from gateway.http.views import balances_view
 from gateway.portfolio.holdings import WalletState
 from gateway.rows.accounts import Account
 from gateway.rows.syncs import Sync
-from gateway.store import schedules, syncs
+from gateway.store import syncs
 from gateway.store.pool import Pool
-from gateway.syncs.open import Terms, open_due, open_one
 from tests.gateway.conftest import opened
-from tests.gateway.syncs.recorded import failed, outcome, recorded
+from tests.gateway.syncs.opening import WAYS, opened_by, queued
+from tests.gateway.syncs.recorded import failed, outcome, read, recorded
 from tests.gateway.syncs.test_requests import asking, requests
 from tests.system.test_sweeper import run
 
 pytestmark = pytest.mark.usefixtures("unpublished")
-TERMS = Terms(Ed25519PrivateKey.generate(), 120)
-EMPTY, HOLDING = (), (Balance("BTC", Decimal("0.5")),)
+HOLDING = Balance("BTC", Decimal("0.5"))
 # OKX lists an asset that it has no price for; so does one of which nothing is left.
-ZERO = (Balance("XYZ", Decimal(0)),)
-
-
-def read(wallet: str, balances: tuple[Balance, ...] = ()) -> WalletRead:
-    """Return a wallet that was read now."""
-    return WalletRead(wallet, Verdict.COMPLETE, datetime.now(UTC), balances)
+ZERO = Balance("XYZ", Decimal(0))
 
 
 def not_due(usd: str = "0") -> WalletRead:
@@ -54,15 +45,6 @@ async def synced(pool: Pool, account: Account, earn: WalletRead) -> Sync:
     return sync
 
 
-async def named(database: Postgres) -> tuple[str, ...]:
-    """Return the wallets that the request of the open sync says were empty."""
-    ((body,),) = await run(
-        database, "select body from outbox where sync_id = (select id from syncs where status = 'queued')"
-    )
-    request: SyncRequested = decode(bytes(body), SyncRequested)
-    return request.lately_empty
-
-
 async def aged(database: Postgres, minutes: int) -> None:
     """Let the earn wallet have been read some minutes ago."""
     await run(
@@ -72,27 +54,14 @@ async def aged(database: Postgres, minutes: int) -> None:
     )
 
 
-@pytest.mark.parametrize("by", ["a person", "a person with a key", "the schedule", "a repeated request"])
+@pytest.mark.parametrize("by", WAYS)
 async def test_each_way_to_open_a_sync_says_that_earn_was_empty(
     pool: Pool, nats: Nats, account: Account, database: Postgres, by: str
 ) -> None:
     """Of the wallets that were empty only those that the exchange values are named."""
     await synced(pool, account, read("earn"))
 
-    match by:
-        case "the schedule":
-            await run(database, "update schedule set next_at = now() - interval '1 second'")
-            async with pool.transaction() as connection:
-                due = await schedules.claim(connection, "okx", "butler.sync.scheduled.okx", 5)
-                await open_due(connection, TERMS, due)
-        case "a repeated request":
-            async with pool.transaction() as connection:
-                await open_one(connection, TERMS, account.id, uuid7())
-        case _:
-            key = "once" if by.endswith("key") else None
-            await requests(pool, nats).one(asking(account.user_id, key), account.id)
-
-    assert await named(database) == ("earn",)
+    assert (await opened_by(by, pool, nats, account, database)).lately_empty == ("earn",)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +81,7 @@ async def test_a_wallet_that_may_hold_something_is_read_in_each_sync(
 
     await requests(pool, nats).one(asking(account.user_id), account.id)
 
-    assert await named(database) == ()
+    assert (await queued(database)).lately_empty == ()
 
 
 async def test_a_wallet_that_is_not_due_keeps_its_state_and_its_time(

@@ -1,4 +1,4 @@
-"""What an exchange tells of a key at a sync is kept by credential and shown on the account."""
+"""The gateway keeps the facts about a key by credential, and shows them on the account."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -35,7 +35,7 @@ async def told(pool: Pool, account: Account, facts: KeyFacts, uid: str | None = 
     return account
 
 
-async def test_facts_of_a_key_are_those_of_the_last_sync(pool: Pool, account: Account) -> None:
+async def test_facts_of_a_key_follow_the_last_sync(pool: Pool, account: Account) -> None:
     """A key without facts is shown as it was connected; a sync that is told nothing changes nothing."""
     assert (await find_keys(pool, [account.id])) == {}
     view = account_view(account, ()).key
@@ -70,7 +70,7 @@ async def test_an_impossible_time_is_not_kept(pool: Pool, account: Account, odd:
 
 
 def test_a_right_with_a_warning_is_shown_beside_the_key(account: Account) -> None:
-    """The key is accepted, and the account view says what the exchange shows on it."""
+    """The key is accepted, and the account view warns of the right."""
     warned = msgspec.structs.replace(
         account, exchange="binance", permissions=("enableReading", "enablePortfolioMarginTrading")
     )

@@ -1,37 +1,19 @@
 """A wallet that a sync leaves out with a reason is not covered: not missing, not empty, and named beside."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 import pytest
-import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from uuid_utils.compat import uuid7
 
 from contracts.exchanges.binance import BINANCE
 from contracts.faults import Code, fault_of
-from contracts.syncs import (
-    LEFT_OUT_CODES,
-    Status,
-    SyncCompleted,
-    SyncFailed,
-    SyncRequested,
-    TotalCheck,
-    Totals,
-    Verdict,
-    WalletRead,
-    status_of,
-)
+from contracts.syncs import LEFT_OUT_CODES, Status, TotalCheck, Totals, Verdict
 from contracts.uncovered import Reason, Uncovered, UncoveredEntry
 from contracts.values import Balance
-from contracts.wire.envelope import decode
-from contracts.wire.grants import Grant, sync_purpose
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from gateway.accounts.look import find_held, find_not_covered, find_positions
-from gateway.accounts.pause import pause_found, resume
-from gateway.accounts.rights import Finding
 from gateway.accounts.worth import find_portfolio
 from gateway.http.holdings_views import HoldingsView, holdings_view
 from gateway.http.position_views import positions_view
@@ -41,86 +23,22 @@ from gateway.portfolio.holdings import WalletState
 from gateway.portfolio.uncovered import NotCovered
 from gateway.prices.readings import Readings
 from gateway.rows.accounts import Account
-from gateway.rows.syncs import Sync
-from gateway.store import accounts, credentials, schedules, syncs, users
+from gateway.store import syncs
 from gateway.store.pool import Pool
-from gateway.syncs.open import Terms, open_due, open_one
-from gateway.syncs.record import Together, record
-from tests.gateway.conftest import opened
-from tests.gateway.http.test_views import ACCOUNT
-from tests.gateway.syncs.recorded import recorded
-from tests.gateway.syncs.test_requests import asking, requests
-from tests.system.test_sweeper import run
+from tests.gateway.syncs.omitting import (
+    COIN,
+    FUTURES,
+    MARGIN,
+    PORTFOLIO_MARGIN,
+    REASONS,
+    USUAL,
+    omitted,
+    synced,
+)
+from tests.gateway.syncs.opening import opened_by
+from tests.gateway.syncs.recorded import failed, read
 
 pytestmark = pytest.mark.usefixtures("unpublished")
-TERMS = Terms(Ed25519PrivateKey.generate(), 120)
-FUTURES, MARGIN, PORTFOLIO_MARGIN = "usdm_futures", "margin", "portfolio_margin"
-COIN = Balance("USDT", Decimal(100))
-# What a worker says of a usual account: it trades at spot alone.
-USUAL = dict.fromkeys(("spot", "funding", "earn"), Verdict.COMPLETE)
-REASONS = {
-    "margin": Code.NOT_ENABLED,
-    "isolated_margin": Code.NOT_ENABLED,
-    FUTURES: Code.REFUSED_RIGHT,
-    "coinm_futures": Code.REFUSED_RIGHT,
-    "options": Code.NOT_ENABLED,
-    PORTFOLIO_MARGIN: Code.NOT_ENABLED,
-}
-
-
-@pytest_asyncio.fixture(name="binance")
-async def _binance(pool: Pool) -> Account:
-    """Return a connected account at Binance."""
-    account = msgspec.structs.replace(
-        ACCOUNT, exchange="binance", permissions=("enableReading",), last_synced_at=None, last_error_code=None
-    )
-    assert account.credential_id is not None
-    async with pool.transaction() as connection:
-        await users.insert_user(connection, account.user_id, "me@example.com", "hash")
-        await credentials.insert_pending(connection, account.credential_id, account.user_id, "binance")
-        await accounts.insert_account(connection, account)
-        await credentials.set_live(connection, account.credential_id)
-    return account
-
-
-def read(wallet: str, *balances: Balance) -> WalletRead:
-    """Return a wallet that was read now."""
-    return WalletRead(wallet, Verdict.COMPLETE, datetime.now(UTC), balances)
-
-
-def omitted(wallet: str, code: str, worth: str | None = None, exchange_code: str | None = None) -> WalletRead:
-    """Return a wallet that was left out, with the exchange's valuation."""
-    totals = None if worth is None else Totals(valued=Decimal(worth))
-    return WalletRead(
-        wallet, Verdict.NOT_COVERED, error_code=code, error="said", totals=totals, exchange_code=exchange_code
-    )
-
-
-def failed(wallet: str) -> WalletRead:
-    """Return a wallet that could not be read."""
-    return WalletRead(wallet, Verdict.FAILED, error_code=Code.EXCHANGE_TIMEOUT, error="late")
-
-
-def usual(*reads: WalletRead) -> tuple[WalletRead, ...]:
-    """Return the reads of an account that trades at spot alone, but for these."""
-    said = {each: read(each, COIN) if each == "spot" else read(each) for each in USUAL}
-    said |= {each: omitted(each, code) for each, code in REASONS.items()}
-    return tuple((said | {each.wallet: each for each in reads}).values())
-
-
-async def synced(pool: Pool, account: Account, *reads: WalletRead, parts: tuple[Uncovered, ...] = ()) -> Sync:
-    """Record a sync of the usual wallets, but for these."""
-    sync, wallets = await opened(pool, account), usual(*reads)
-    status = status_of(wallets)
-    said: SyncCompleted | SyncFailed
-    if status is Status.FAILED:
-        code = next((each.error_code for each in wallets if each.error_code), Code.EXCHANGE_TIMEOUT)
-        said = SyncFailed(sync.id, account.id, "binance", code, "late", wallets)
-    else:
-        said = SyncCompleted(sync.id, account.id, "binance", status, wallets, uncovered=parts)
-    ended = await recorded(pool, said)
-    assert ended is not None
-    return ended
 
 
 async def shown(pool: Pool, account: Account) -> tuple[dict[str, WalletView], HoldingsView, PortfolioView]:
@@ -131,34 +49,14 @@ async def shown(pool: Pool, account: Account) -> tuple[dict[str, WalletView], Ho
 
 
 async def beside(pool: Pool, account: Account) -> dict[str, NotCovered]:
-    """Return what is named beside the account's totals."""
+    """Return the entries beside the account's totals."""
     return {each.name: each for each in (await find_not_covered(pool, [account])).get(account.id, ())}
-
-
-async def refused(database: Postgres) -> tuple[str, ...]:
-    """Return the wallets that the request of the open sync says were refused."""
-    ((body,),) = await run(
-        database, "select body from outbox where sync_id = (select id from syncs where status = 'queued')"
-    )
-    request: SyncRequested = decode(bytes(body), SyncRequested)
-    return request.lately_refused
-
-
-async def aged(database: Postgres, hours: float) -> None:
-    """Let the exchange have refused wallets so many hours ago."""
-    await run(
-        database,
-        """update account_wallets set detail = jsonb_set(detail, '{omitted,refused_at}',
-               to_jsonb(now() - make_interval(secs => %s)))
-           where detail -> 'omitted' ->> 'refused_at' is not null""",
-        hours * 3600,
-    )
 
 
 async def test_a_wallet_with_a_reason_makes_no_sync_partial_and_is_not_missing(
     pool: Pool, binance: Account
 ) -> None:
-    """Each view has its code, words and step; totals are whole, and what has contents is named beside."""
+    """Each view has its code, words and step; totals are whole, and wallets with contents stand beside."""
     sync = await synced(pool, binance, omitted(FUTURES, Code.REFUSED_RIGHT, "250.5", exchange_code="-2015"))
 
     wallets, holdings, portfolio = await shown(pool, binance)
@@ -184,7 +82,7 @@ async def test_a_wallet_with_a_reason_makes_no_sync_partial_and_is_not_missing(
 async def test_a_failed_wallet_is_the_fault_of_a_sync_that_left_others_out(
     pool: Pool, binance: Account
 ) -> None:
-    """The reason of a wallet that is left out is none."""
+    """The reason of a wallet that is left out is not a fault of the sync."""
     sync = await synced(pool, binance, omitted("spot", Code.NOT_ENABLED), failed("funding"))
 
     assert (sync.status, sync.error_code) == (Status.PARTIAL, Code.EXCHANGE_TIMEOUT)
@@ -202,7 +100,7 @@ async def test_an_account_of_which_everything_is_left_out_is_not_empty(pool: Poo
 
 
 async def test_a_later_reason_leaves_a_wallet_without_one(pool: Pool, binance: Account) -> None:
-    """A worker of a later release may have another; then the wallet is missing, as before."""
+    """A worker of a later release may have another reason; then the wallet is missing, as before."""
     await synced(pool, binance, omitted("options", "on_the_moon"))
 
     wallets, holdings, _ = await shown(pool, binance)
@@ -246,7 +144,7 @@ async def test_a_wallet_that_was_empty_is_no_longer_covered(pool: Pool, binance:
     assert (await beside(pool, binance))["Options"].code == Reason.REFUSED_RIGHT
 
 
-async def test_what_another_wallet_holds_now_counts_once(pool: Pool, binance: Account) -> None:
+async def test_contents_that_another_wallet_holds_now_count_once(pool: Pool, binance: Account) -> None:
     """The old list goes when the wallet that replaces it was read, and not before."""
     await synced(pool, binance, read(MARGIN, COIN))
     elsewhere = omitted(MARGIN, Code.HELD_ELSEWHERE)
@@ -295,8 +193,8 @@ async def test_a_sync_that_fails_as_a_whole_changes_no_reason(
     assert {each for each, view in wallets.items() if view.state is WalletState.STALE} == set(USUAL)
     assert {each: wallets[each].error_code for each in REASONS} == REASONS
     assert holdings.missing_wallets == ()
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-    assert await refused(database) == (FUTURES, "coinm_futures")
+    request = await opened_by("a person", pool, nats, binance, database)
+    assert request.lately_refused == (FUTURES, "coinm_futures")
 
 
 async def test_a_wallet_that_fails_alone_is_missing(pool: Pool, binance: Account) -> None:
@@ -311,12 +209,12 @@ async def test_a_wallet_that_fails_alone_is_missing(pool: Pool, binance: Account
 
 
 def part(*entries: UncoveredEntry) -> Uncovered:
-    """Return what the control total has and no wallet."""
+    """Return the part of the control total that is in no wallet."""
     return Uncovered("wallets", "Wallets that we do not read", datetime.now(UTC), entries)
 
 
-async def test_the_control_total_names_what_is_left_out_once(pool: Pool, binance: Account) -> None:
-    """An entry with the name of a wallet is that of the wallet, and none of one that is in the total."""
+async def test_the_control_total_names_a_wallet_that_is_left_out_once(pool: Pool, binance: Account) -> None:
+    """An entry with the name of a wallet is the wallet's, and is dropped if a total contains it."""
     entries = (
         UncoveredEntry("USD-M futures", Reason.REFUSED_RIGHT, Decimal("250.5")),
         UncoveredEntry("coinm_futures", Reason.REFUSED_RIGHT),
@@ -343,7 +241,7 @@ async def test_the_control_total_names_what_is_left_out_once(pool: Pool, binance
         (Code.HELD_ELSEWHERE, "5", None),
     ],
 )
-async def test_a_worth_of_zero_is_unknown_and_what_has_no_contents_is_not_named(
+async def test_a_worth_of_zero_is_unknown_and_a_wallet_without_contents_is_not_named(
     pool: Pool, binance: Account, code: Code, worth: str, told: tuple[str, Decimal | None] | None
 ) -> None:
     """Binance does not document whether its total has the futures of a key that may not read them."""
@@ -370,7 +268,7 @@ async def test_a_total_that_disagrees_makes_the_sync_partial(pool: Pool, binance
 
 
 async def test_positions_of_a_wallet_that_is_left_out_are_not_fresh(pool: Pool, binance: Account) -> None:
-    """Those that were never read are not covered; those that were read before are stale."""
+    """Positions that were never read are not covered; earlier ones are stale."""
     read_before = msgspec.structs.replace(
         read("coinm_futures"), positions=(), positions_as_of=datetime.now(UTC)
     )
@@ -385,133 +283,8 @@ async def test_positions_of_a_wallet_that_is_left_out_are_not_fresh(pool: Pool, 
     ]
 
 
-@pytest.mark.parametrize("by", ["a person", "the schedule", "a repeated request"])
-async def test_each_way_to_open_a_sync_says_what_was_refused(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres, by: str
-) -> None:
-    """A worker asks for these no more; others that are left out cost no read."""
-    await synced(pool, binance)
-
-    match by:
-        case "the schedule":
-            await run(database, "update schedule set next_at = now() - interval '1 second'")
-            async with pool.transaction() as connection:
-                due = await schedules.claim(connection, "binance", "butler.sync.scheduled.binance", 5)
-                await open_due(connection, TERMS, due)
-        case "a repeated request":
-            async with pool.transaction() as connection:
-                await open_one(connection, TERMS, binance.id, uuid7())
-        case _:
-            await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == (FUTURES, "coinm_futures")
-
-
-async def test_answers_that_repeat_a_refusal_do_not_move_its_time(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres
-) -> None:
-    """A day after the exchange refused the wallet, a sync asks for it again, however many came between."""
-    await synced(pool, binance)
-    await aged(database, 23.9)
-    await synced(pool, binance)
-    await aged_more(database, 0.2)
-
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == ()
-
-
-async def test_a_new_refusal_counts_for_a_day_again(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres
-) -> None:
-    """The sync that asked after a day keeps the next ones from asking."""
-    await synced(pool, binance)
-    await aged(database, 24.1)
-    await synced(pool, binance)
-
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == (FUTURES, "coinm_futures")
-
-
-@pytest.mark.parametrize("by", ["a new key", "a verification", "a later time", "another fault"])
-async def test_the_exchange_is_asked_again_when_something_may_have_changed(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres, by: str
-) -> None:
-    """A refusal is of one key, and a verified one may have other rights; a clock may have been set back."""
-    await synced(pool, binance)
-
-    match by:
-        case "a new key":
-            async with pool.transaction() as connection:
-                key = uuid7()
-                await credentials.insert_pending(connection, key, binance.user_id, "binance")
-                await accounts.set_credential(connection, binance.id, key)
-        case "a verification":
-            async with pool.transaction() as connection:
-                await pause_found(connection, binance, Finding(Code.UNKNOWN_RIGHT, ("enableMagic",)))
-                await resume(connection, binance)
-        case "a later time":
-            await aged(database, -1)
-        case _:
-            await synced(pool, binance, failed(FUTURES), failed("coinm_futures"))
-
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == ()
-
-
-async def test_what_an_old_key_was_refused_says_nothing_of_the_new_one(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres
-) -> None:
-    """The key may be replaced while a sync reads with the old one: its outcome keeps nothing from the new."""
-    sync, key, old = await opened(pool, binance), uuid7(), binance.credential_id
-    assert old is not None
-    async with pool.transaction() as connection:
-        await credentials.insert_pending(connection, key, binance.user_id, "binance")
-        await accounts.set_credential(connection, binance.id, key)
-    wallets = usual()
-    said = SyncCompleted(sync.id, binance.id, "binance", status_of(wallets), wallets)
-    grant = Grant(old, "binance", sync_purpose(sync.id), datetime.now(UTC) + timedelta(minutes=2))
-    async with pool.transaction() as connection:
-        assert await record(connection, said, Together(), grant) is not None
-
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == ()
-
-
-async def test_the_first_refusal_of_a_new_key_has_its_own_time(
-    pool: Pool, nats: Nats, binance: Account, database: Postgres
-) -> None:
-    """The time of the old key would let each sync ask, until a day after it."""
-    await synced(pool, binance)
-    await aged(database, 10)
-    async with pool.transaction() as connection:
-        key = uuid7()
-        await credentials.insert_pending(connection, key, binance.user_id, "binance")
-        await accounts.set_credential(connection, binance.id, key)
-    await synced(pool, binance)
-    await aged_more(database, 20)
-
-    await requests(pool, nats).one(asking(binance.user_id), binance.id)
-
-    assert await refused(database) == (FUTURES, "coinm_futures")
-
-
-async def aged_more(database: Postgres, hours: float) -> None:
-    """Let refusals be so many hours older."""
-    await run(
-        database,
-        """update account_wallets set detail = jsonb_set(detail, '{omitted,refused_at}',
-               to_jsonb((detail -> 'omitted' ->> 'refused_at')::timestamptz - make_interval(secs => %s)))
-           where detail -> 'omitted' ->> 'refused_at' is not null""",
-        hours * 3600,
-    )
-
-
 async def test_the_reasons_are_stored_as_every_gateway_reads_them(pool: Pool, binance: Account) -> None:
-    """A verdict that is not covered has no time, which would make it one that was not due."""
+    """A verdict that is not covered has no time, because a time would make it `not_due`."""
     sync = await synced(pool, binance)
 
     async with pool.transaction() as connection:

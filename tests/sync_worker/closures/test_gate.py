@@ -194,7 +194,7 @@ async def test_a_bucket_that_is_lost_later_leaves_the_announcements(make: Make, 
 
 @pytest.mark.usefixtures("without_bucket")
 async def test_without_the_bucket_each_worker_knows_for_itself(make: Make) -> None:
-    """It closes, probes and opens again, and tells those that hear it; one that comes later knows nothing."""
+    """It closes, probes and opens again, and tells workers that hear it; a later worker knows nothing."""
     gate, other = await make(), await make()
     assert await overdue(gate)
     await until(partial(is_shut, other))

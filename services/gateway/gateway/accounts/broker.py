@@ -65,7 +65,7 @@ class Broker:
     ) -> None:
         """Store a new credential, with all fields of its kind, in the vault.
 
-        Without a kind it is the first typed one of its exchange. One of a born kind names its offer.
+        Without a kind it is of the first typed kind of its exchange; a born kind needs an `offer`.
 
         Raises Failure, or VaultNotTrusted if the vault's keys are not pinned. After either error the caller
         must doom the credential. The deadline follows the clock of `begun`, or ours if it is None. After a

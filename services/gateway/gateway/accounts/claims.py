@@ -1,4 +1,4 @@
-"""Whose key offer is open: found, claimed by a connect in progress, or refused with words."""
+"""Open key offers: found, claimed by a connect in progress, or refused with a text."""
 
 from uuid import UUID
 

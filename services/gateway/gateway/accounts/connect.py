@@ -102,7 +102,7 @@ def _too_slow(advice: Advice) -> TooSlow:
 async def keep_key(
     connection: Connection, submission: Submission, credential_id: UUID, verified: Verified
 ) -> None:
-    """Keep what is known of the key of a live credential, and give its account the offer of a born key.
+    """Keep the facts about the key of a live credential, and give its account the offer of a born key.
 
     Raises TooSlow if the claim of the offer has ended meanwhile.
     """

@@ -142,7 +142,7 @@ async def _found(
 async def find_pricing(
     connection: Connection, user_id: UUID, pasts: Sequence[Past], times: Sequence[datetime]
 ) -> tuple[Identity, PointOf, list[ManualSpan]]:
-    """Find which assets the names of accounts mean now, their prices at times, and those set by hand."""
+    """Find the assets that the names of accounts mean now, their prices at times, and prices set by hand."""
     places = places_of(pasts)
     identity = await _identity(connection, user_id, places)
     assets = [identity.of(*place) for place in sorted(places)]

@@ -52,7 +52,7 @@ async def find_relations(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, 
 
 
 async def find_keys(pool: Pool, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
-    """Find what is known of the keys of accounts."""
+    """Find the stored facts about the keys of accounts."""
     return await pool.single(lambda connection: keys.find(connection, account_ids))
 
 

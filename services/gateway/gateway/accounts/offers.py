@@ -1,4 +1,4 @@
-"""Key offers: a signing key is born in the vault, and its public half is for the user to give an exchange."""
+"""Key offers: a signing key is born in the vault, and the user gives its public half to an exchange."""
 
 from uuid import UUID
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A new offer, and the rest of the user's limits."""
+    """A new offer, and the remaining quotas of the user."""
 
     offer: Offer
     allowances: tuple[Allowance, ...]

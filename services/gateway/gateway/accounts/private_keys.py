@@ -1,4 +1,4 @@
-"""Recognising key material that users paste where it does not belong. Pure."""
+"""Recognition of key material that users paste into the wrong field. Pure."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from contracts.exchanges.types import Exchange
 from contracts.values import Secret
 
 MARKS = ("-----BEGIN", "-----END")
-# The shortest DER of a private key in base64, that of Ed25519, has 64 characters.
+# The shortest DER of a private key in base64, of an Ed25519 key, has 64 characters.
 SHORTEST = 60
 
 
 class Material(StrEnum):
-    """What a pasted value is."""
+    """The kind of key material in a pasted value."""
 
     RSA = "rsa"
     PRIVATE = "private"
 
 
 def material_in(text: str) -> Material | None:
-    """Return what key a value is, as PEM or as the base64 of its DER; None for any other value."""
+    """Return the kind of key in a value, as PEM or as the base64 of its DER; None for any other value."""
     if "PRIVATE KEY-----" in text:
         return Material.RSA if "RSA PRIVATE KEY" in text or _is_rsa(_body(text)) else Material.PRIVATE
     body = _body(text)
@@ -63,7 +63,7 @@ def _refused(exchange: Exchange, material: Material) -> str:
             f"{exchange.name} recommends Ed25519. {born}"
         )
     return (
-        "This is a private key, which you must not give to anybody: we take none. Delete it at the exchange, "
+        "This is a private key, which you must not give to anybody: we refuse it. Delete it at the exchange, "
         f"because others may have seen it. {born}"
     )
 

@@ -63,7 +63,7 @@ def born_kind(exchange: Exchange) -> CredentialKind:
     kind = next((each for each in exchange.credential_kinds if each.born), None)
     if kind is None:
         reason = (
-            f"{exchange.name} takes no key that is born in our vault, so no key was offered: connect the "
+            f"{exchange.name} takes no key that is born in our vault, so we made no offer: connect the "
             f"account with POST /api/v1/accounts and the fields of its key. Key offers are for {_offering()}."
         )
         raise InvalidInput(reason, errors=[{"field": "exchange", "message": reason}])
@@ -84,7 +84,7 @@ def check_offer(offer: Offer, exchange: Exchange, region: str) -> CredentialKind
 
 
 def _of_born_kind(exchange: Exchange, fields: Fields) -> str:
-    """Return what is missing if the fields are those of a born kind; else an empty text."""
+    """Return the missing part if the fields fit a born kind; else an empty text."""
     if any(
         fields.keys() == {field.key for field in kind.fields}
         for kind in exchange.credential_kinds
@@ -107,7 +107,7 @@ def offered_exchange(key: str) -> Exchange:
     """Find the exchange of a key offer; raises InvalidInput."""
     exchange = EXCHANGES.get(key)
     if exchange is None:
-        words = f"We do not know this exchange, and no key was offered: choose one of {_offering()}."
+        words = f"We do not know this exchange, and made no offer: choose one of {_offering()}."
         raise InvalidInput(words, errors=[{"field": "exchange", "message": words}])
     return exchange
 

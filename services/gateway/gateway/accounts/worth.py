@@ -54,7 +54,7 @@ async def find_portfolio(
 
 
 async def find_priced(pool: Pool, readings: Readings, user_id: UUID, account_id: UUID) -> tuple[Held, Book]:
-    """Find an account of a user with its balances, and the prices that count; raises NotFound."""
+    """Find an account of a user with its balances, and the prices for them; raises NotFound."""
     inventory = await pool.single(lambda connection: find_inventory(connection, user_id, account_id))
     if not inventory.held:
         raise NotFound

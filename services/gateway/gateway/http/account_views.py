@@ -37,10 +37,10 @@ class PausedView(msgspec.Struct, frozen=True):
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """The key of an account: its kind, and what the exchange told of it; null is not told.
+    """The key of an account: its kind, and the facts that the exchange states; null is not stated.
 
-    `fingerprint` is the SHA-256 of the public key if the key was born in our vault. `warnings` name what the
-    exchange shows on this key though it may only read.
+    `fingerprint` is the SHA-256 of the public key if the key was born in our vault. `warnings` name the
+    rights that the exchange shows on this key though it may only read.
     """
 
     kind: str
@@ -100,7 +100,7 @@ def paused_view(pause: Pause | None, exchange: str) -> PausedView | None:
 
 
 def key_view(account: Account, key: Key | None) -> KeyView:
-    """Return the view of an account's key; without a stored kind it is of the first typed one."""
+    """Return the view of an account's key; without a stored kind the key is of the first typed kind."""
     exchange = EXCHANGES[account.exchange]
     kind = exchange.kind(key.kind if key else "") or exchange.typed[0]
     warned = exchange.warned_permissions
@@ -116,7 +116,7 @@ def key_view(account: Account, key: Key | None) -> KeyView:
 
 
 def _ip_bound(account: Account, key: Key | None) -> bool:
-    """Return whether the key is bound to addresses: as the last sync was told, else as it was connected."""
+    """Return whether the key is bound to addresses, by the last sync that says so, else by the connect."""
     return account.ip_bound if key is None or key.ip_bound is None else key.ip_bound
 
 

@@ -43,8 +43,8 @@ class AssetMoveView(msgspec.Struct, frozen=True):
 class ChangesSummary(msgspec.Struct, frozen=True):
     """The change of the worth from the time of `before` to the time of `after`, in USD, split by cause.
 
-    The parts add up exactly to the change, which is the difference of both totals; it is null, and there are
-    no parts, where one of the totals is unknown. A cause without an effect is left out.
+    The parts add up exactly to the change, which is the difference of both totals; it is null and without
+    parts if one of the totals is unknown. A cause without an effect is left out.
     """
 
     before: PointView

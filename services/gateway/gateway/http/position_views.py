@@ -88,7 +88,7 @@ def positions_view(
     stored: Sequence[StoredPositions],
     wallets: Sequence[StoredWallet] = (),
 ) -> PositionsView:
-    """Return the view of the positions of every wallet that can have some; `wallets` are those stored."""
+    """Return the view of the positions of every wallet that can have some; `wallets` are the stored ones."""
     kept, left_out = {each.wallet: each for each in stored}, {each.wallet: each for each in wallets}
     views = (
         _wallet(kept.get(wallet) or StoredPositions(wallet, 0), left_out.get(wallet))

@@ -110,7 +110,7 @@ def _credentials(exchange: Exchange, kind: CredentialKind) -> Schema:
 
 
 def _kinds() -> list[tuple[Exchange, CredentialKind]]:
-    """Return all kinds of keys, those with most fields first.
+    """Return all kinds of keys, with the kinds with most fields first.
 
     A client that was generated from the document takes the first one whose required fields are there, and may
     drop further fields.

@@ -21,7 +21,7 @@ class AmountView(msgspec.Struct, frozen=True):
     """One asset; an amount that the exchange did not report is null, never zero.
 
     `in_bots` is the part of `total` that trading bots of the exchange hold. `interest` accrued on the debt:
-    OKX does not document whether `borrowed` contains it, and that of Binance does, so do not add them.
+    OKX does not document whether `borrowed` contains it, and Binance's does, so do not add them.
     `stale_as_of` is when the amount was read, if the newest list could not supply it.
     """
 

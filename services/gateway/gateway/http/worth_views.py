@@ -124,8 +124,8 @@ class PartView(msgspec.Struct, frozen=True, gc=False):
 class AssetWorthView(msgspec.Struct, frozen=True):
     """One asset over all accounts; a value is null if the price is unknown, never zero.
 
-    `quantity` is net of `borrowed`: a debt makes it smaller or negative, and is not subtracted again.
-    `asset` is no other row's. Where two exchanges call different assets by one `name`, it ends with `@` and
+    `quantity` is net of `borrowed`: a debt makes it smaller or negative, and is not subtracted again. No two
+    rows have the same `asset`. Where two exchanges call different assets by one `name`, it ends with `@` and
     the `exchange`, and `apart` says why they are not one asset.
     """
 

@@ -1,4 +1,4 @@
-"""Holdings of several exchanges by asset: amounts in its units, and a text that is no other's. Pure."""
+"""Holdings of several exchanges by asset: amounts in its units, and a text of its own. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ Groups = Mapping[tuple[str, str], Group]
 
 
 def groups_of(names: Iterable[tuple[str, str]], identity: Identity) -> Groups:
-    """Return the asset of each name at an exchange; only those that share a name have texts with `@`."""
+    """Return the asset of each name at an exchange; only assets that share a name have texts with `@`."""
     assets = {(exchange, name): identity.of(exchange, name) for exchange, name in names}
     keys: defaultdict[str, set[tuple[str, str | None]]] = defaultdict(set)
     for asset in assets.values():

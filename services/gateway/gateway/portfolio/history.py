@@ -151,7 +151,7 @@ class History:
         return name if self._groups is None else self._groups[exchange, name].text
 
     def _spans(self, exchange: str, name: str) -> Sequence[ManualSpan]:
-        """Return when a price by hand counted; one of a bare name is not for names that are two assets."""
+        """Return when a price by hand counted; a bare name has none if it means two assets."""
         if self._identity is None:
             return self._by_hand.get(name, ())
         asset = self._identity.of(exchange, name)
@@ -179,7 +179,7 @@ def point_at(
     found: Mapping[tuple[str, str, datetime], tuple[datetime, PriceRecord]],
     identity: Identity,
 ) -> PointOf:
-    """Return what finds the newest price of an asset; of equal times, that of the first exchange."""
+    """Return a finder of the newest price of an asset; of equal times, the first exchange counts."""
 
     def point_of(exchange: str, name: str, time: datetime) -> PriceRecord | None:
         asset = identity.of(exchange, name)

@@ -91,9 +91,9 @@ def summed(exchange: Exchange, stored: Sequence[StoredWallet], listed: Sequence[
 
 
 def wallet_state(wallet: StoredWallet | None) -> WalletState:
-    """Return the state of a covered wallet; one that the key does not reach is not covered.
+    """Return the state of a covered wallet; a wallet that the key does not reach is not covered.
 
-    What was read before stays, and is stale.
+    An earlier list stays, and is stale.
     """
     if wallet is not None and wallet.as_of is None and wallet.error_code in NOT_COVERED_CODES:
         return WalletState.NOT_COVERED

@@ -1,4 +1,4 @@
-"""Which asset a name of an exchange means: by the table, by a user's decision, or by prices. Pure."""
+"""The asset that a name of an exchange means: by the table, by a user's decision, or by prices. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +48,7 @@ class Asset(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """Return what equal assets share."""
+        """Return the key that equal assets share."""
         return self.name, self.exchange
 
 
@@ -93,7 +93,7 @@ class Identity:
         return Apart.DIFFER if is_split else Apart.UNCOMPARED
 
     def is_split(self, name: str) -> bool:
-        """Return whether something says that equal names are two assets, more than that nothing is known."""
+        """Return whether a price, a user or the table says that equal names are two assets."""
         return not self.is_one(name) and self.apart(name) is not Apart.UNCOMPARED
 
 
@@ -138,10 +138,10 @@ def scaled(price: Shown, power: int) -> Shown:
 
 
 def compared(known: Mapping[str, Mapping[str, Known]], before: Iterable[Match], now: datetime) -> list[Match]:
-    """Return what the newest prices of exchanges say for the first time about equal names.
+    """Return the new findings of the newest prices of exchanges about equal names.
 
-    `known` has the prices by exchange. A missing, old or doubtful price changes nothing: what was one stays
-    one, and nothing becomes one without both prices.
+    `known` has the prices by exchange. A missing, old or doubtful price changes nothing: one asset stays one,
+    and two do not become one without both prices.
     """
     last = {(each.asset, each.first, each.second): each for each in before}
     exchanges = sorted(known)

@@ -48,7 +48,8 @@ class Market:
         for quote in read.quotes or ():
             self._quotes.setdefault(quote.base, {})[quote.quote] = quote
         self._indexes = {each.base: each for each in read.indexes or () if each.quote == USD}
-        # Such an exchange cannot show what a pegged coin is worth in USD. One with volumes has lost its list.
+        # Such an exchange cannot show the worth of a pegged coin in USD. An exchange with volumes has lost
+        # its list.
         self.is_without_indexes = read.indexes == () and not read.has_volumes
         self._parsed: dict[str, Price | None] = {}
 

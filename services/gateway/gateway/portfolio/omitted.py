@@ -1,4 +1,4 @@
-"""What stays of a wallet that a sync leaves out with a reason, so that no number vanishes silently. Pure."""
+"""The state of a wallet that a sync leaves out with a reason, so that no number vanishes silently. Pure."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -29,9 +29,9 @@ def says_nothing(read: WalletRead, reads: Sequence[WalletRead], before: StoredWa
 
 
 def can_go(sync: Queued, read: WalletRead, reads: Sequence[WalletRead], old: Sequence[StoredBalance]) -> bool:
-    """Return whether what a wallet held before need not be shown beside what this sync has read.
+    """Return whether the old list of a wallet goes after this sync.
 
-    It held nothing, or the same sync read the wallet that has its contents now: they would count twice.
+    The list is empty, or the same sync read the wallet that has its contents now: they would count twice.
     A sync that read no other wallet takes nothing away.
     """
     found = {each.wallet for each in reads if each.verdict in READ}

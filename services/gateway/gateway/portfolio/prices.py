@@ -24,7 +24,7 @@ UNKNOWN = Known()
 def derived(
     market: Market, known: Mapping[str, Known], pegs: Mapping[str, Price] | None = None
 ) -> dict[str, Known]:
-    """Return what is known after a reading; `known` is what was known before it.
+    """Return the known prices after a reading; `known` are the known prices before it.
 
     `pegs` are the rates of pegged coins that other exchanges show now; they count for an exchange without
     indexes. USD itself is the unit: no trade against another asset makes it worth more or less.

@@ -44,7 +44,7 @@ WORDS: Mapping[str, str] = {
     ),
     PriceCode.UNPRICED: "We know no price of the last 24 hours. The value is unknown, not zero.",
     PriceCode.AMBIGUOUS: (
-        "Exchanges use this name for assets that are not known to be one. Ask for that of an exchange: the "
+        "Exchanges use this name for assets that may differ. Ask for the asset of one exchange: write the "
         "name, then @ and the exchange, such as BETH@okx. Or join them: PUT /api/v1/assets/{asset}/join."
     ),
     PriceCode.MANUAL: "You set this price yourself. Delete it to see the market's.",
@@ -139,7 +139,7 @@ def agreed(prices: Sequence[Shown]) -> Shown | None:
 
 
 def _can_be_disputed(of: Shown) -> bool:
-    """Return whether a dispute is the most that is to be said about a price."""
+    """Return whether a dispute is the most important fact about a price."""
     return of.method != Method.LAST_KNOWN and of.code in {
         None,
         PriceCode.PEG_DEVIATES,

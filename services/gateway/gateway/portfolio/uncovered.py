@@ -84,7 +84,7 @@ def _of_listing(listing: ListState) -> Iterator[NotCovered]:
 
 
 def _placed(exchange: Exchange, said: NotCovered) -> NotCovered:
-    """Return what was found with its wallet, if it has the name of one."""
+    """Return an entry with its wallet, if it has the name of a wallet."""
     named = next((each for each in exchange.wallets if said.name in {each.key, each.name}), None)
     return said if named is None else msgspec.structs.replace(said, name=named.name, wallet=named.key)
 
@@ -92,9 +92,9 @@ def _placed(exchange: Exchange, said: NotCovered) -> NotCovered:
 def _of_catalogue(
     exchange: Exchange, wallets: Sequence[StoredWallet], found: Mapping[str, NotCovered]
 ) -> Iterator[NotCovered]:
-    """Yield the wallets that no sync reads, and those that the key of this account does not reach.
+    """Yield the wallets that no sync reads, and the wallets that the key of this account does not reach.
 
-    What was `found` goes before what is stored of the wallet. One that is in a total is left out.
+    An entry in `found` goes before the stored state of the wallet. A wallet in a total is left out.
     """
     unreached = {each.wallet: each for each in wallets if wallet_state(each) is WalletState.NOT_COVERED}
     for wallet in exchange.wallets:
@@ -107,10 +107,10 @@ def _of_catalogue(
 
 
 def _of_unreached(wallet: Wallet, stored: StoredWallet) -> NotCovered | None:
-    """Return what is said of a wallet that syncs leave out; None of one that has no contents of its own.
+    """Return the entry of a wallet that syncs leave out; None if it has no contents of its own.
 
-    A valuation of zero is unknown for a wallet that the exchange refuses to open. One that the account has
-    not enabled is told only if the exchange values it.
+    A valuation of zero is unknown for a wallet that the exchange refuses to open. A wallet that the account
+    has not enabled has an entry only if the exchange values it.
     """
     omitted = stored.known.omitted
     worth, at = (None, None) if omitted is None else (omitted.valued or None, omitted.at)

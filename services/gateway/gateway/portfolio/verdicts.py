@@ -107,7 +107,7 @@ def read_before(read: WalletRead, recorded_at: datetime) -> WalletRead:
 def completed_as_of(covered: Sequence[str], reads: tuple[WalletRead, ...]) -> datetime | None:
     """Return the oldest read time of a sync that read all these wallets, else None.
 
-    The time of a wallet that was not due is that of its valuation.
+    A wallet that was not due has the time of its valuation.
     """
     complete = [read.wallet for read in reads if read.verdict in {Verdict.COMPLETE, Verdict.NOT_DUE}]
     if status_of(reads) is not Status.COMPLETED or complete != list(covered):

@@ -38,7 +38,7 @@ class Book:
         self._found: dict[tuple[str, str | None], Shown] = {(USD, None): UNIT}
 
     def at(self, exchange: str) -> PriceOf:
-        """Return what finds the price of one unit of an exchange's name."""
+        """Return a finder of the price of one unit of an exchange's name."""
 
         def price_of(name: str) -> Shown:
             asset = self.identity.of(exchange, name)
@@ -67,9 +67,9 @@ class Book:
 
 
 def manual_of(asset: Asset, manual: Mapping[str, Manual], identity: Identity) -> Manual | None:
-    """Return the price that a user set for an asset; one of a bare name is for all of that name.
+    """Return the price that a user set for an asset; a price of a bare name is for all of that name.
 
-    It is not for names that are known to be two assets.
+    A bare name of two assets has no price of a user.
     """
     own = manual.get(asset.text)
     if own is not None or asset.exchange is None or identity.is_split(asset.name):
@@ -78,7 +78,7 @@ def manual_of(asset: Asset, manual: Mapping[str, Manual], identity: Identity) ->
 
 
 def of_market(asset: Asset, last: Iterable[Reading], now: datetime) -> list[Shown]:
-    """Return the price of an asset at each exchange that has one; those with indexes of their own first."""
+    """Return the price of an asset at each exchange that has one; exchanges with indexes come first."""
     return [
         scaled(shown(name, each.known[name], each.market, now), -power)
         for each, name, power in _named(asset, last)
@@ -87,7 +87,7 @@ def of_market(asset: Asset, last: Iterable[Reading], now: datetime) -> list[Show
 
 
 def further(asset: Asset, last: Iterable[Reading], now: datetime) -> list[Shown]:
-    """Return the prices of an asset that the exchanges show beside."""
+    """Return the prices of an asset at the other exchanges."""
     return [
         scaled(price, -power)
         for each, name, power in _named(asset, last)

@@ -27,7 +27,7 @@ class Named(msgspec.Struct, frozen=True):
 
 
 async def find_name(pool: Pool, user_id: UUID, asset: str) -> Named:
-    """Find what a name means for a user; raises NotFound for a text that cannot be a name."""
+    """Find the meaning of a name for a user; raises NotFound for a text that cannot be a name."""
     if not NAME.fullmatch(asset):
         raise NotFound
     async with pool.transaction() as connection:

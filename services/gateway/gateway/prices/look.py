@@ -131,7 +131,7 @@ def _seen(
 
 
 def _is_ambiguous(asset: Asset, found: Sequence[Shown], identity: Identity) -> bool:
-    """Return whether exchanges use a bare name for assets that are not known to be one."""
+    """Return whether exchanges use a bare name for assets that may differ."""
     sources = {each.source for each in found if each.value is not None}
     is_bare = asset.exchange is None and asset.name not in DECIDED - DISTINCT
     return len(sources) > 1 and is_bare and not identity.is_one(asset.name)

@@ -169,7 +169,7 @@ async def _reading(connection: Connection, standing: Standing, memory: Memory) -
 
 
 def _pegs(others: list[Reading], now: datetime) -> dict[str, Price]:
-    """Return the rates of pegged coins that exchanges show now; of several, that of the last by name."""
+    """Return the rates of pegged coins that exchanges show now; of several, the last by name counts."""
     found: dict[str, Price] = {}
     for each in others:
         found |= rates_of_pegs(each.market, each.known, now)
@@ -177,7 +177,7 @@ def _pegs(others: list[Reading], now: datetime) -> dict[str, Price]:
 
 
 async def _compare(connection: Connection, reading: Reading, memory: Memory, now: datetime) -> None:
-    """Write what the prices of two exchanges say for the first time about equal names."""
+    """Write the new findings of the prices of two exchanges about equal names."""
     others = [each for each in await last_readings(connection, memory) if each.read.exchange in PRICED]
     known = {each.read.exchange: each.known for each in others} | {reading.read.exchange: reading.known}
     if len(known) > 1 and (found := compared(known, await assets.list_matches(connection), now)):

@@ -32,7 +32,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Lately(msgspec.Struct, frozen=True):
-    """The wallets that held nothing when they were read less than six hours ago, and those refused lately.
+    """The wallets that held nothing when they were read less than six hours ago, and wallets refused lately.
 
     The exchange refused these to the present key less than a day ago.
     """

@@ -1,4 +1,4 @@
-"""What is known of equal names at two exchanges, and how users decided about them."""
+"""The findings about equal names at two exchanges, and the decisions of users about them."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A user's decision that equal names are one asset, or are not; `was_joined` is what counted before."""
+    """A user's decision that equal names are one asset, or are not; `was_joined` is the state before."""
 
     asset: str
     joined: bool
@@ -42,7 +42,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Names(msgspec.Struct, frozen=True):
-    """All that is known of a user's names that the table does not have."""
+    """All findings and decisions about a user's names that the table does not have."""
 
     matches: list[Match] = []
     choices: list[Choice] = []

@@ -50,9 +50,9 @@ class Omitted(msgspec.Struct, frozen=True):
 class Detail(ReadDetail, frozen=True):
     """Details of a wallet beside its list; `number` is the number of the sync that reported them.
 
-    `incomplete` is true if the list is the newest one but lacks rows. `unread_parts` are the reads of
-    parts that it lacks, `prices` those by which the exchange values it. `omitted` is set while syncs leave
-    the wallet out with a reason. The inherited fields are of the last read.
+    `incomplete` is true if the list is the newest one but lacks rows. `unread_parts` are the reads of parts
+    that it lacks, `prices` the prices by which the exchange values it. `omitted` is set while syncs leave the
+    wallet out with a reason. The inherited fields are of the last read.
     """
 
     number: int

@@ -20,7 +20,7 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class CloseSum(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The sum of the known values of a close in USD, None if none is known, and what is to be said about it.
+    """The sum of the known values of a close in USD, None if none is known, and its doubts.
 
     `holds` is whether it lists any amount. `as_of` is the time of the oldest amount, `prices_at` the time of
     the oldest price. `wallets` and `prices` are doubts: a wallet or an asset, and its code.

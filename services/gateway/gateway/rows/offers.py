@@ -1,4 +1,4 @@
-"""Key offers, and what is known of the key of a credential."""
+"""Key offers, and the stored facts about the key of a credential."""
 
 from datetime import datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """The key of an account: its kind, empty for the first typed one, and what the exchange tells of it.
+    """The key of an account: its kind, empty for the first typed one, and the facts that the exchange states.
 
     `fingerprint` is the SHA-256 of the public key that was offered for it, None for a typed one.
     """

@@ -13,7 +13,7 @@ MATCHES_JSON: LiteralString = """coalesce(json_agg(json_build_object('asset', as
             'second', second, 'matched_at', matched_at, 'split_at', split_at)), '[]')"""
 CHOICES_JSON: LiteralString = """coalesce(json_agg(json_build_object('asset', asset, 'joined', joined,
             'since', since, 'was_joined', was_joined)), '[]')"""
-# All that is known of the names that the query's user decided about or holds, as JSON.
+# All findings about the names that the query's user decided about or holds, as JSON.
 NAMES_JSON: LiteralString = f"""json_build_object(
         'matches', (select {MATCHES_JSON} from asset_matches where asset in (
             select balances.asset from balances join accounts on accounts.id = account_id
@@ -30,7 +30,7 @@ class _Own(Choice, frozen=True, kw_only=True):
 async def find_names(
     connection: Connection, user_ids: Sequence[UUID], assets: Sequence[str]
 ) -> dict[UUID, Names]:
-    """Find what is known of some names, and the choices of users about any."""
+    """Find the matches of some names, and the choices of users about any names."""
     matches = await fetch_all(
         connection,
         Match,
@@ -48,7 +48,7 @@ async def find_names(
 
 
 async def names_among(connection: Connection, user_id: UUID, assets: Sequence[str]) -> Names:
-    """Find what is known of some names for a user."""
+    """Find the matches of some names, and a user's choices about them."""
     found = await fetch_value(
         connection,
         f"""select json_build_object(
@@ -62,14 +62,14 @@ async def names_among(connection: Connection, user_id: UUID, assets: Sequence[st
 
 
 async def list_matches(connection: Connection) -> list[Match]:
-    """Return what is known of all names; two exchanges share some thousands at most."""
+    """Return the matches of all names; two exchanges share some thousands at most."""
     return await fetch_all(
         connection, Match, "select asset, first, second, matched_at, split_at from asset_matches"
     )
 
 
 async def write_matches(connection: Connection, matches: Sequence[Match]) -> None:
-    """Write what prices say for the first time; what was written before stays."""
+    """Write the new findings of prices; earlier ones stay."""
     await execute(
         connection,
         """insert into asset_matches (asset, first, second, matched_at, split_at)
@@ -88,7 +88,7 @@ async def choose(
 ) -> bool:
     """Write a user's decision about a name, one of `most`; returns False if it would be one too many.
 
-    `joined` are what counts now, and what counted before.
+    `joined` are the state now, and the state before.
     """
     now, before = joined
     written = await execute(

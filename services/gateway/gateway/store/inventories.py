@@ -23,8 +23,8 @@ from gateway.store.uncovered import LISTING_JSON, UNCOVERED_JSON
 class Inventory(msgspec.Struct, frozen=True):
     """Accounts, oldest first, the user's own prices, the last readings of prices, and the database's time.
 
-    `quoted` has the prices by which exchanges value the lists of all accounts of the user, `names` what is
-    known of equal names.
+    `quoted` has the prices by which exchanges value the lists of all accounts of the user, `names` the
+    findings and decisions about equal names.
     """
 
     held: list[Held]

@@ -1,4 +1,4 @@
-"""What is known of the keys of credentials: their kinds, and what the exchanges tell of them."""
+"""The stored facts about the keys of credentials: their kinds, and the facts that exchanges state."""
 
 from collections.abc import Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime
@@ -12,7 +12,7 @@ from gateway.store.pool import Connection, execute, fetch_all
 async def insert(
     connection: Connection, credential_id: UUID, kind: str, fingerprint: str | None, facts: KeyFacts
 ) -> None:
-    """Insert what is known of the key of a credential that becomes an account's."""
+    """Insert the facts about the key of a credential that becomes an account's."""
     await execute(
         connection,
         """insert into credential_keys (credential_id, kind, fingerprint, created_at, expires_at, ip_bound)
@@ -27,7 +27,7 @@ async def insert(
 
 
 async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, Key]:
-    """Find by account what is known of its key."""
+    """Find the facts about the keys of accounts, by account."""
     rows = await fetch_all(
         connection,
         Key,
@@ -41,7 +41,7 @@ async def find(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID
 
 
 async def update(connection: Connection, told: Mapping[UUID, KeyFacts]) -> None:
-    """Store what syncs were told of the keys of live credentials, where that is something new."""
+    """Store the facts that syncs read about the keys of live credentials, if they are new."""
     listed = sorted(told.items())
     if not listed:
         return

@@ -8,8 +8,8 @@ from gateway.portfolio.omitted import REFUSED_FOR
 from gateway.rows.accounts import Account, Lately
 from gateway.store.pool import Connection, execute, fetch_one
 
-# Those of an account of the query, as JSON; `lately_seconds` has the parameters. Of a refused wallet its last
-# sync must have said so, and to the key that the account has now.
+# The wallets of an account of the query, as JSON; `lately_seconds` has the parameters. The last sync of a
+# refused wallet must have said so, about the key that the account has now.
 LATELY_JSON: LiteralString = """json_build_object('empty', array(
             select kept.wallet from account_wallets kept
             where kept.account_id = accounts.id and kept.error_code is null
@@ -30,7 +30,7 @@ def lately_seconds() -> dict[str, float]:
 
 
 async def find_lately(connection: Connection, account_id: UUID) -> Lately:
-    """Find the wallets of an account that were read whole lately and were empty, and those refused lately."""
+    """Find the wallets of an account that were empty in a whole read lately, and wallets refused lately."""
     found = await fetch_one(
         connection,
         Lately,

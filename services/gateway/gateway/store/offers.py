@@ -1,7 +1,7 @@
 """Key offers: made, claimed by a connect in progress, taken by an account, or ended.
 
 When an offer ends, a doomed credential with its id takes its place: the destroyer deletes the key of the
-offer in the vault as it deletes that of any credential.
+offer in the vault as it deletes the key of any credential.
 """
 
 from typing import LiteralString
@@ -25,7 +25,7 @@ _UNCLAIMED: LiteralString = "(claimed_until is null or claimed_until <= now())"
 
 
 async def count_open(connection: Connection, user_id: UUID) -> int:
-    """Count the open offers of a user, also those that have no public key yet."""
+    """Count the open offers of a user, also offers that have no public key yet."""
     number: int = await fetch_value(
         connection,
         f"select count(*) from key_offers where user_id = %(user_id)s and {_OPEN}",  # noqa: S608 - constants

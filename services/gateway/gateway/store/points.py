@@ -47,7 +47,7 @@ async def write_fixings(connection: Connection, fixings: Sequence[Fixing]) -> No
 async def find(
     connection: Connection, wanted: Sequence[tuple[str, str]], times: Sequence[datetime]
 ) -> dict[tuple[str, str, datetime], tuple[datetime, PriceRecord]]:
-    """Find prices at sources at times: each that of the last full hour within a day, none later.
+    """Find prices at sources at times, each of the last full hour within the day before.
 
     `wanted` are sources and their names of assets. Returns each price with its hour.
     """

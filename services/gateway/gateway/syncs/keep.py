@@ -49,7 +49,7 @@ def _judged(
     at: tuple[Stored, Place],
     patience: timedelta,
 ) -> Judged:
-    """Decide how a sync's read changes a wallet; `reads` are those of all wallets of the sync."""
+    """Decide how a sync's read changes a wallet; `reads` are the reads of all wallets of the sync."""
     stored, place = at
     before, old = stored.wallets.get(place), stored.lists.get(place, [])
     if before is not None and says_nothing(read, reads, before):

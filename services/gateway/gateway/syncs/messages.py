@@ -49,11 +49,10 @@ def sync_request(  # noqa: PLR0913 - the parts of one message
 ) -> Outgoing | None:
     """Return the request of a sync; None if the account has no credential.
 
-    `source` is how the account is read, by default with its own credential. Of the wallets that were empty
-    `lately`, the request names those that the exchange values.
-    Each publication has a new message id, because the stream drops a second message with the same id. Only
-    the first one of a scheduled sync has the subject of the schedule, which a worker of the version before
-    does not know.
+    `source` is how the account is read, by default with its own credential. The request names the wallets
+    that were empty `lately` and that the exchange values. Each publication has a new message id, because the
+    stream drops a second message with the same id. Only the first one of a scheduled sync has the subject of
+    the schedule, which a worker of the version before does not know.
     """
     source = source or Source(account.credential_id)
     if source.credential_id is None:

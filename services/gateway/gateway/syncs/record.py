@@ -253,7 +253,7 @@ def _as_read(understood: Understood, sync: Queued) -> Queued:
 
 
 def _told_of_keys(together: Sequence[tuple[Understood, Queued]]) -> dict[UUID, KeyFacts]:
-    """Return what the exchanges told of the keys with which syncs read, by credential."""
+    """Return the facts that exchanges stated about the keys with which syncs read, by credential."""
     told = {}
     for understood, _ in together:
         rights, grant = understood.outcome.rights, understood.grant

@@ -64,7 +64,7 @@ async def snapshot(
 async def _pricing(
     connection: Connection, changed: Sequence[Changed], memory: Memory
 ) -> Callable[[Mapping[UUID, list[QuotedList]]], list[Book]]:
-    """Return what makes the book of prices for each sync, given the exchanges' valuations by user."""
+    """Return a maker of the book of prices for each sync, given the exchanges' valuations by user."""
     last, users = await last_readings(connection, memory), [each.sync.user_id for each in changed]
     manual = await prices.find_all_manual(connection, users)
     held = {balance.asset for each in changed for balance in each.change.listed}

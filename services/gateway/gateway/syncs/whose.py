@@ -31,9 +31,9 @@ def as_reached(reads: tuple[WalletRead, ...], sync: Queued) -> tuple[WalletRead,
 
 
 def wallets_to_read(sync: Queued, kept: Mapping[Place, StoredWallet]) -> tuple[str, ...]:
-    """Return the wallets that a complete sync reads: those that the key reaches and that are covered.
+    """Return the wallets that a complete sync reads: all covered wallets that the key reaches.
 
-    `kept` are the wallets as the sync leaves them. One that it left out is to be read while an old list of it
+    `kept` are the wallets as the sync leaves them. A wallet that it left out is to be read while its old list
     is shown.
     """
     exchange = EXCHANGES[sync.exchange]

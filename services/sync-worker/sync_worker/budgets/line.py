@@ -29,7 +29,7 @@ class Line:
     """Lets calls begin as the slices of an exchange's budgets allow, the most urgent one first.
 
     A call that can not begin yet holds back the later calls that need one of its budgets, and no others. The
-    part of a budget that the schedule leaves to others is no reason to hold them back.
+    part of a budget that the schedule leaves to others does not hold them back.
     """
 
     def __init__(self, exchange: Exchange, budgets: Mapping[str, Budget]) -> None:

@@ -14,7 +14,7 @@ SHARE_OF_SCHEDULED = 0.8
 
 
 class Slice:
-    """The places of a budget that this worker may use until `valid_until`; `limit` None is no limit.
+    """The places of a budget that this worker may use until `valid_until`; a `limit` of None is unlimited.
 
     A call takes places from its begin until the window after its end: the exchange counts it at some time in
     between. Calls begin evenly spread over the window, unless the exchange allows bursts.

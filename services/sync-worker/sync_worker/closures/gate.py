@@ -113,7 +113,7 @@ class Gate:
     async def on_announcement(self, subject: str, body: bytes) -> None:
         """Take over the closure that another worker announced, unless this one has a newer value.
 
-        A worker that lost the bucket announces without a sequence; the next refresh corrects what is wrong.
+        A worker that lost the bucket announces without a sequence; the next refresh corrects errors.
         """
         exchange = subject.rpartition(".")[2]
         with suppress(Malformed):

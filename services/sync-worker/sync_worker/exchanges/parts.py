@@ -20,7 +20,7 @@ EXACT = Context(prec=200)
 def collected(
     parts: Mapping[str, Callable[[], list[Entry]]], failed: list[tuple[str, Failure]]
 ) -> list[Entry]:
-    """Return the entries of parts; a part that can not be parsed is added to those that failed."""
+    """Return the entries of parts; a part that can not be parsed is added to the failed ones."""
     entries: list[Entry] = []
     for name, read in parts.items():
         try:

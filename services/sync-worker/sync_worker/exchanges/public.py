@@ -27,7 +27,7 @@ class Source(msgspec.Struct, frozen=True):
 async def read_public(
     parts: Parts, source: Source, read: PublicRead, parse: Callable[[Answer], Parsed], seconds: float
 ) -> Parsed:
-    """Send a public read in its turn, and return what `parse` makes of the response.
+    """Send a public read in its turn, and return its response as `parse` reads it.
 
     Raises Failure, also the Failure of `parse`.
     """

@@ -84,7 +84,7 @@ class Naming(msgspec.Struct, frozen=True):
         return name
 
     def worth_of(self, fields: Fields) -> Decimal | None:
-        """Return the worth of a row as its field tells it; raises Unreadable."""
+        """Return the worth of a row by its field; raises Unreadable."""
         return amount(fields, self.worth) if self.worth else None
 
 
@@ -104,7 +104,7 @@ def read_rows(rows: Sequence[Any], read: Callable[[Fields], Row | None], naming:
 def parse_rows(
     rows: Sequence[Any], read: Callable[[Fields], Row | None], naming: Naming
 ) -> list[Row | UnreadableRow]:
-    """Parse each row separately, and leave out those for which `read` returns None.
+    """Parse each row separately, and leave out each row for which `read` returns None.
 
     Raises too_many_assets for a list that no outcome could carry.
     """
@@ -155,7 +155,7 @@ def check_available(available: Decimal | None, total: Decimal, cash: Decimal) ->
 
 
 def or_none(read: Callable[[Fields], Any], fields: Fields) -> Any:
-    """Return what a function reads from a row; None if it is unreadable."""
+    """Return the result of a function for a row; None if the row is unreadable."""
     try:
         return read(fields)
     except Unreadable:

@@ -69,7 +69,7 @@ CLOSE_SECONDS = 1.0
 PAIR_SECONDS = STALL_SECONDS + CLOSE_SECONDS + 2 * CALL_NEEDS_SECONDS
 # The connections of a sync at once; a read that does not wait for the one before it adds one.
 PAIRS_AT_ONCE, READS_AT_ONCE = 2, 4
-# How often reads are signed anew if their turn comes too late, and the wait that is told after that.
+# How often reads are signed anew if their turn comes too late, and the wait after that.
 MAX_ANEW, LATE_SECONDS = 2, 2.0
 
 
@@ -109,7 +109,7 @@ class Reader:
     async def read_more(
         self, access: Access, reads: Sequence[Read], apart: float = 0.0
     ) -> list[Fetched | Failure]:
-        """Read in the time that is left for the try; a fault of all of them is that of each."""
+        """Read in the time that is left for the try; a fault of all of them counts for each."""
         try:
             async with asyncio.timeout(access.ends - time.monotonic()):
                 return await self.read(access, reads, apart)
@@ -126,7 +126,7 @@ class Reader:
         reads: Sequence[Read],
         apart: float,
     ) -> list[Fetched | Failure]:
-        """Have reads signed and send them; those whose turn comes too late are signed anew."""
+        """Have reads signed and send them; a read whose turn comes too late is signed anew."""
         results = await self._read_once(measurement, access, hosts, reads, apart)
         for _ in range(MAX_ANEW):
             late = [number for number, each in enumerate(results) if isinstance(each, SignedTooLongAgo)]

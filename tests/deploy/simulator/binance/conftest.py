@@ -64,13 +64,13 @@ class Client:
         return self.exchange.answer(Request(region="global", target=target, **usual))
 
     def read(self, path: str, account: str = "plain", query: str = "", **parts: Any) -> Any:
-        """Ask for what is answered, and return it."""
+        """Send a request that the exchange answers, and return the body."""
         answer = self.ask(path, account, query, **parts)
         assert answer.status == 200, answer.body
         return answer.body
 
     def code(self, *asked: Any, **parts: Any) -> tuple[int, int]:
-        """Ask for what is refused, and return the HTTP status and the code."""
+        """Send a request that the exchange refuses, and return the HTTP status and the code."""
         answer = self.ask(*asked, **parts)
         return answer.status, answer.body["code"]
 

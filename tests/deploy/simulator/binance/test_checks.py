@@ -1,4 +1,4 @@
-"""The simulator refuses what the exchange refuses: keys, signatures, times, addresses and rights."""
+"""The simulator refuses keys, signatures, times, addresses and rights as the exchange does."""
 
 from base64 import b64decode
 from datetime import timedelta
@@ -48,7 +48,7 @@ def test_a_signature_is_recognised_wherever_and_however_it_stands(client: Any) -
     assert answer.status == 200
 
 
-def test_what_is_signed_is_percent_encoded(client: Any) -> None:
+def test_signed_bytes_are_percent_encoded(client: Any) -> None:
     """A payload with other characters is refused, although its signature is right."""
     plain = client.accounts["plain"]
     for asset, status in (("é", 400), ("%C3%A9", 200), ('"', 400)):
@@ -90,7 +90,7 @@ def test_times_may_be_in_microseconds(client: Any) -> None:
     assert client.raw("/api/v3/time").body == {"serverTime": NOW_MS}
 
 
-def test_what_is_missing_or_unknown_is_refused(client: Any) -> None:
+def test_a_missing_or_unknown_part_is_refused(client: Any) -> None:
     """A key needs its format, must be known, and signs with a time."""
     plain = client.accounts["plain"]
     refused = {
@@ -113,7 +113,7 @@ def test_what_is_missing_or_unknown_is_refused(client: Any) -> None:
 
 
 def test_address_and_rights_are_refused_alike(client: Any) -> None:
-    """The code of a wrong key is that of a foreign address and of a missing right, too."""
+    """A wrong key, a foreign address and a missing right have one code."""
     assert client.code(ACCOUNT, "ip-bound") == (401, -2015)
     assert client.code(ACCOUNT, "ip-here", address="192.0.2.1") == (401, -2015)
     assert client.ask(ACCOUNT, "ip-here").status == 200
@@ -147,7 +147,7 @@ def test_a_user_uploads_a_public_key(client: Any) -> None:
     assert rights(too_many)["enableFutures"] is True
     assert client.exchange.upload("born", public, {}, NOW) == too_many
     assert rights(too_many)["enableFutures"] is False
-    with pytest.raises(ValueError, match="no public key"):
+    with pytest.raises(ValueError, match="not a valid public key"):
         client.exchange.upload("born", pem, {}, NOW)
 
 

@@ -23,7 +23,7 @@ CLIENTS = Path(__file__).parents[4] / ".venv" / "clients" / "bin" / "python"
 ACCOUNTS = load_accounts(FILE)
 NAMES = ("trader", "ed25519", "rsa")
 
-# Each reads the accounts that it is given, and writes what it read of each.
+# Each client reads the accounts that it is given, and writes its results for each.
 OFFICIAL = """
 import json, sys
 from binance_common.configuration import ConfigurationRestAPI
@@ -102,7 +102,7 @@ json.dump([read(*given) for given in json.load(sys.stdin)], sys.stdout)
 
 
 def run(python: Path | str, program: str, simulator: Any) -> dict[str, Any]:
-    """Run a third-party client in a process of its own, and return what it read of each account."""
+    """Run a third-party client in a process of its own, and return its results for each account."""
     given = [
         (account.api_key, account.api_secret, account.private_key, simulator.address["exchanges"]["binance"])
         for account in map(ACCOUNTS.__getitem__, NAMES)
@@ -129,7 +129,7 @@ SPOT = ("free", "locked", "freeze", "withdrawing", "ipoable")
 
 
 def summary(read: dict[str, Any]) -> dict[str, Any]:
-    """Return what all clients read."""
+    """Return the results of all clients."""
     return {
         "user": amounts(read["user"], *SPOT),
         "funding": amounts(read["funding"], *SPOT[:-1]),

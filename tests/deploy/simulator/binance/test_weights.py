@@ -1,4 +1,4 @@
-"""Weights count per minute of the clock and address; who goes on after 429 is banned."""
+"""Weights count per minute of the clock and address; an address that goes on after 429 is banned."""
 
 from collections.abc import Callable
 from datetime import timedelta

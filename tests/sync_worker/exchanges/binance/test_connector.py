@@ -1,4 +1,4 @@
-"""What the connector of Binance decides between its reads: what is due, and the weights that are told."""
+"""The decisions of Binance's connector between its reads: the due reads, and the reported weights."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -33,7 +33,7 @@ ZERO_TOTALS = [
 
 
 def due(empty: tuple[str, ...] = (), refused: tuple[str, ...] = (), **reads: Fetched | Failure) -> Due:
-    """Return what the second group reads after a first group with these results."""
+    """Return the reads of the second group after a first group with these results."""
     first: dict[str, Fetched | Failure] = {
         "account_info": fetched(FLAGS),
         "api_restrictions": fetched({}),
@@ -70,7 +70,7 @@ def test_without_the_accounts_information_no_wallet_is_read_that_another_may_con
 
 @pytest.mark.parametrize("wallet", BINANCE.valued_wallets)
 def test_a_wallet_that_held_nothing_lately_is_not_due_while_it_is_worth_nothing(wallet: str) -> None:
-    """Its valuation is that of now."""
+    """Its valuation has the present time."""
     valued = [row | {"balance": "1"} for row in ZERO_TOTALS]
 
     assert due((wallet,)).out[wallet].verdict is Verdict.NOT_DUE

@@ -1,4 +1,4 @@
-"""The control total: what each wallet is worth to Binance, and the wallets that no sync reads."""
+"""The control total: Binance's valuation of each wallet, and the wallets that no sync reads."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -31,7 +31,7 @@ def nothing() -> Found:
 
 
 def judged(**found: list[Any]) -> WalletRead:
-    """Return the verdict on lists, of which those that are not given are empty."""
+    """Return the verdict on lists; a list that is not given is empty."""
     return judge_earn(nothing() | found, {}, None)
 
 
@@ -183,7 +183,7 @@ def test_a_key_without_the_right_to_read_earn_is_told_so() -> None:
 
 
 def test_lists_without_a_readable_row_are_unread() -> None:
-    """They are no empty wallet."""
+    """They do not make an empty wallet."""
     bad = page({"asset": "BTC", "totalAmount": "x"})
     read = judged(flexible_positions=[bad])
 

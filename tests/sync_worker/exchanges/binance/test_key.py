@@ -38,7 +38,7 @@ def test_the_documented_key_only_reads(facts: Path) -> None:
 
 @given(st.dictionaries(st.sampled_from(RIGHTS), st.booleans(), min_size=1))
 def test_every_true_field_is_a_right(fields: dict[str, bool]) -> None:
-    """A field that is false or absent is none."""
+    """A field that is false or absent is not a right."""
     assert set(rights_of(**fields)) == {name for name, value in fields.items() if value}
 
 

@@ -56,7 +56,7 @@ ETH_TOO = info(("BTC", "USDT", "TRADING"), ("ETH", "USDT", "TRADING"))
 
 
 def test_a_traded_pair_is_a_quote() -> None:
-    """Every number keeps its digits, the time is that of the read, and no volume is invented."""
+    """Every number keeps its digits, the quote has the time of the read, and no volume is invented."""
     quotes = parse_quotes(BTC, rows(price("BTCUSDT")), rows(offers("BTCUSDT")), READ_AT)
 
     assert quotes == (
@@ -135,7 +135,7 @@ def test_a_list_without_a_price_is_refused(body: bytes) -> None:
 
 
 def test_a_damaged_symbol_harms_no_other() -> None:
-    """It is no pair."""
+    """It is not a valid pair."""
     symbols = json.loads(ETH_TOO)["symbols"]
     body = json.dumps({"symbols": [symbols[0], symbols[1] | {"baseAsset": 7}, "x"]}).encode()
 
@@ -155,7 +155,7 @@ def test_the_order_of_quotes_does_not_depend_on_binance(quotes: list[str]) -> No
 
 
 def test_a_message_has_room_for_the_longest_list() -> None:
-    """More pairs than the bound are left out, those against other assets first."""
+    """More pairs than the bound are left out, pairs against other assets first."""
     bases = [f"COIN{number:05}" for number in range(MAX_ROWS + 1)]
     listed = info(("BTC", "EUR", "TRADING"), *((base, "USDT", "TRADING") for base in bases))
     symbols = ["BTCEUR", *(base + "USDT" for base in bases)]

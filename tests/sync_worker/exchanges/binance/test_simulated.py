@@ -70,7 +70,7 @@ class Reading:
         self._hosts = {name: hosts["global" if name == OWN else f"global_{name}"] for name in HOSTS}
 
     def of(self, name: str) -> tuple[Binance, Signer]:
-        """Return the connector for an account, and what signs for it."""
+        """Return the connector for an account, and its signer."""
         signer = Signer(KEYS[name])
         settings: Any = _Settings({"binance": {"global": self._hosts}})
         broker: Any = signer
@@ -154,7 +154,7 @@ async def test_a_list_of_two_pages_is_read_whole(reading: Reading) -> None:
     assert len(signer.batches) == 3
 
 
-async def test_portfolio_margin_is_read_in_place_of_what_it_contains(reading: Reading) -> None:
+async def test_portfolio_margin_is_read_in_place_of_the_wallets_it_contains(reading: Reading) -> None:
     """Nothing counts twice."""
     connector, _ = reading.of("portfolio-margin")
     wallets = {read.wallet: read for read in (await connector.read_wallets(access())).wallets}

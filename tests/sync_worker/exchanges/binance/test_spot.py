@@ -30,7 +30,7 @@ def held(read: WalletRead) -> dict[str, Decimal]:
 
 
 def test_all_parts_of_the_documented_list_belong_to_the_total(facts: Path) -> None:
-    """What is free is available, and the rest is locked."""
+    """The free amount is available, and the rest is locked."""
     listed = documented(facts, "sapi_v3_asset_getUserAsset.0")
     both = account(*({name: row[name] for name in ("asset", "free", "locked")} for row in listed))
     read = judge_spot(Fetched(NOW, listed), Around(both))
@@ -77,7 +77,7 @@ def test_a_row_of_zero_is_no_difference() -> None:
 
 
 def test_without_the_account_the_wallet_is_not_read() -> None:
-    """A list that nothing confirms is no balance."""
+    """The worker shows no balance of a list that nothing confirms."""
     fault = ExchangeTimeout("The exchange did not send a whole answer in time.")
     read = judge_spot(assets(USDT), Around(fault))
 
@@ -94,7 +94,7 @@ def test_a_flexible_position_counts_in_earn_alone(rows_in: int) -> None:
 
 
 @pytest.mark.parametrize("rows_in", [2, 1])
-def test_what_earn_does_not_count_stays_under_its_own_name(rows_in: int) -> None:
+def test_a_row_that_earn_does_not_count_stays_under_its_own_name(rows_in: int) -> None:
     """If earn was not read, or has no such position."""
     rows = [USDT, LDUSDT]
     read = judge_spot(assets(*rows[:rows_in]), Around(account(*rows), frozenset({"BTC"})))
@@ -103,7 +103,7 @@ def test_what_earn_does_not_count_stays_under_its_own_name(rows_in: int) -> None
 
 
 def test_only_a_position_of_the_same_name_takes_a_row_away() -> None:
-    """LDO is no flexible position of LDO, but would be one of an asset O."""
+    """LDO is not a flexible position of LDO, but would be a position of an asset O."""
     of_ldo, of_o = (judge_spot(assets(LDO), Around(account(LDO), {asset})) for asset in ("LDO", "O"))
 
     assert held(of_ldo) == {"LDO": Decimal(120)}

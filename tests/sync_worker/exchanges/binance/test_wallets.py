@@ -1,4 +1,4 @@
-"""The other wallets of Binance: what is owned in each, and why a sync leaves some of them out."""
+"""The other wallets of Binance: the assets in each, and why a sync leaves some of them out."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -69,7 +69,7 @@ def test_documented_funding_is_added_up(facts: Path) -> None:
     assert held(read) == {"USDT": Balance("USDT", Decimal(1), Decimal(1), Decimal(0))}
 
 
-def test_documented_margin_is_what_remains_after_debts(facts: Path) -> None:
+def test_documented_margin_is_the_amount_after_debts(facts: Path) -> None:
     """Assets of which nothing is there or owed are left out."""
     read = judged("margin", documented(facts, "sapi_margin_account.0"))
 
@@ -122,7 +122,7 @@ def test_a_pair_that_stands_twice_counts_not_at_all() -> None:
 
 
 def test_an_asset_with_an_unreadable_pair_is_not_shown() -> None:
-    """The sum of the others is not what the account holds."""
+    """The sum of the others is not the total of the account."""
     pairs = [
         {"baseAsset": margin_row("BTC", "1"), "quoteAsset": margin_row("USDT", "5")},
         {"baseAsset": margin_row("ETH", "1"), "quoteAsset": margin_row("USDT", "5") | {"free": "x"}},
@@ -136,7 +136,7 @@ def test_an_asset_with_an_unreadable_pair_is_not_shown() -> None:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_documented_futures_show_margin_balances(facts: Path, number: int) -> None:
-    """What is available may belong to another asset, as in both examples: it is not told then."""
+    """The available amount may belong to another asset, as in both examples: the worker then reports none."""
     read = judged("usdm_futures", documented(facts, f"fapi_v3_account.{number}"))
     own = {balance.asset: balance.total for balance in read.balances or ()}
 
@@ -147,7 +147,7 @@ def test_documented_futures_show_margin_balances(facts: Path, number: int) -> No
 
 
 def test_positions_of_futures_are_information_beside_balances() -> None:
-    """Those of both futures by their documented fields; a closed one is none, and a value of 0 no price."""
+    """Positions of both futures have the documented fields; a closed one is left out, 0 is not a price."""
     row = {
         "symbol": "BTCUSDT",
         "positionSide": "BOTH",
@@ -188,7 +188,7 @@ def test_positions_that_could_not_be_read_hide_no_balance() -> None:
 
 @pytest.mark.parametrize("cross", ["100", "89"])
 def test_portfolio_margin_is_wallets_and_profits_less_debts(cross: str) -> None:
-    """Whether the cross margin asset is less debts is not documented; an empty profit is none."""
+    """Binance does not document whether the cross margin asset is less debts; an empty profit is zero."""
     row = PORTFOLIO | {
         "asset": "USDT",
         "crossMarginAsset": cross,
@@ -224,7 +224,7 @@ def test_options_are_the_margin_balance() -> None:
 
 @pytest.mark.parametrize("wallet", [place.wallet for place in PLACES])
 def test_a_wallet_that_only_a_refused_right_opens_is_not_covered(wallet: str) -> None:
-    """It keeps what Binance values it at."""
+    """It keeps the valuation of Binance."""
     read = judged(wallet, REFUSED, valued=Decimal(12))
 
     assert (read.verdict, read.error_code) == (Verdict.NOT_COVERED, Code.REFUSED_RIGHT)
@@ -255,7 +255,7 @@ def test_another_fault_is_no_missing_right(wallet: str, code: Code) -> None:
         ("isOptionsEnabled", {"options"}),
     ],
 )
-def test_what_the_user_has_not_enabled_is_not_read(flag: str, wallets: set[str]) -> None:
+def test_a_product_that_the_user_has_not_enabled_is_not_read(flag: str, wallets: set[str]) -> None:
     """And neither is portfolio margin."""
     flags = parse_flags(data_of(FLAGS | {flag: False}))
 
@@ -271,7 +271,7 @@ def test_a_wallet_that_is_worth_something_is_read_whatever_its_flag_says() -> No
 
 
 def test_portfolio_margin_replaces_three_wallets() -> None:
-    """They are held elsewhere, and what it does not replace is read."""
+    """They are held elsewhere, and the worker reads the wallets that it does not replace."""
     flags = Flags(margin=True, futures=True, options=True, portfolio_margin=True)
 
     assert set(REPLACED) == {"margin", "usdm_futures", "coinm_futures"}

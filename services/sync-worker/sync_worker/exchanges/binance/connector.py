@@ -65,7 +65,7 @@ log = structlog.get_logger()
 
 
 class Due(msgspec.Struct, frozen=True):
-    """The wallets that a sync leaves out, with what it says of them, and what its second group reads."""
+    """The wallets that a sync leaves out, with their verdicts, and the reads of its second group."""
 
     out: Mapping[str, WalletRead]
     places: tuple[Place, ...]
@@ -125,7 +125,7 @@ class Binance:
         return parse_rights(*await self._key_facts(access))
 
     async def read_prices(self, request: PricesRequested, seconds: float) -> PricesRead:
-        """Read the prices of all pairs that are traded; without one of the three lists there are none."""
+        """Read the prices of all pairs that are traded; without one of the three lists it returns none."""
         read_at = self._parts.clocks.now()
         read = PricesRead(BINANCE.key, request.request_id, read_at, has_volumes=False)
         whole = partial(self._public, parse=bytes, region="", seconds=seconds)
@@ -214,7 +214,7 @@ def _due(
     control: Control,
     valued: Callable[[str], Decimal | None],
 ) -> Due:
-    """Return what the second group reads.
+    """Return the reads of the second group.
 
     Without the account's information we do not know which wallets contain others, so it reads none of them.
     """
@@ -305,7 +305,7 @@ def _data(answer: Answer, name: str, region: str, sent: Collection[Secret], *, e
 
 
 def _public_of(name: str, parse: Callable[[bytes], Parsed], answer: Answer) -> Parsed:
-    """Return what a public response says; raises the Failure of its error code, or else of its status."""
+    """Return the data of a public response; raises the Failure of its error code, or else of its status."""
     if answer.status == OK:
         return parse(answer.body)
     code = refused_with(read_body(answer.body))

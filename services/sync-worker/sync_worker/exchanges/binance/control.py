@@ -32,7 +32,7 @@ WALLETS = {
     "COIN-M Futures": "coinm_futures",
     "Options": "options",
 }
-# In other wallets a valuation may be less debts, and its row is no price of its asset.
+# In other wallets a valuation may be less debts, so that its row does not show the price of its asset.
 WITHOUT_DEBT = ("Spot", "Funding", "Earn")
 OURS = {wallet.key: wallet.name for wallet in BINANCE.wallets}
 AMOUNTS = ("free", "locked", "freeze", "withdrawing")
@@ -68,7 +68,7 @@ NOTHING = Control({})
 
 
 def parse_control(data: Any) -> Control:
-    """Parse a response; a row that is unreadable says nothing. Raises UnexpectedResponse."""
+    """Parse a response; the parser skips an unreadable row. Raises UnexpectedResponse."""
     rows = [fields_of(row) for row in rows_in(data)[:MAX_ROWS]]
     worths = [(_name(row), amount_or_none(row.get("balance"))) for row in rows]
     times = Counter(name for name, _ in worths)
@@ -127,7 +127,7 @@ def in_usd(prices: Mapping[str, Decimal], btc_usd: Decimal | None) -> dict[str, 
 
 
 def uncovered(fetched: Fetched | Failure, refused: Collection[str], btc_usd: Decimal | None) -> Uncovered:
-    """Return the wallets that exist and are not read; `refused` are those that only a refused right opens.
+    """Return the wallets that exist and are not read; only a refused right opens the `refused` ones.
 
     Binance does not document whether it values these for a key without that right: 0 is unknown there.
     """

@@ -31,7 +31,8 @@ PAGE = 100
 # Ten pages are a thousand positions; a list that goes on is not whole.
 MAX_PAGES = 10
 TOTAL = re.compile(r"[0-9]{1,9}", re.ASCII)
-# States of a dual investment whose principal is in no other list, and those in which it may be on its way.
+# States of a dual investment whose principal is in no other list, and states in which another list may have
+# it.
 DUAL_HELD, DUAL_MOVING = ("PURCHASE_SUCCESS", "SETTLING"), ("PENDING", "REFUNDING")
 
 

@@ -18,7 +18,7 @@ SIDES = {"LONG": "long", "SHORT": "short"}
 def futures_position(row: Fields) -> Position | None:
     """Parse a position of positionRisk, None if it is closed; raises ValueError.
 
-    Its size is in contracts; for USD-M a contract is a unit of the instrument's base. Only COIN-M tells
+    Its size is in contracts; for USD-M a contract is a unit of the instrument's base. Only COIN-M reports
     leverage and margin mode.
     """
     size = amount_of(row.get("positionAmt"))

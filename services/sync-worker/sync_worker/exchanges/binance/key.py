@@ -1,4 +1,4 @@
-"""Parse the facts of a Binance key: owner, rights, and what is told beside them. Pure.
+"""Parse the facts of a Binance key: owner, rights, and the facts beside them. Pure.
 
 Source: https://developers.binance.com/docs/wallet/account/api-key-permission.
 """
@@ -22,7 +22,7 @@ BEGINNINGS = ("enable", "permits")
 def parse_rights(restrictions: Any, account: Any) -> Rights:
     """Parse owner and rights from the responses of apiRestrictions and account; raises UnexpectedResponse.
 
-    A value that could be a right and is no truth value makes all of them unknown.
+    A value that could be a right and is not a valid boolean makes all of them unknown.
     """
     if not isinstance(restrictions, dict) or not is_whole(restrictions) or not isinstance(account, dict):
         raise UnexpectedResponse(NOT_TOLD)
@@ -34,7 +34,7 @@ def parse_rights(restrictions: Any, account: Any) -> Rights:
 
 
 def parse_verified(restrictions: Any, account: Any) -> Verified:
-    """Parse the same as a verification; Binance tells no master account and no bound addresses."""
+    """Parse the same as a verification; Binance names neither a master account nor bound addresses."""
     rights = parse_rights(restrictions, account)
     return Verified(rights.exchange_uid, rights.exchange_uid, rights.permissions, (), rights.key)
 

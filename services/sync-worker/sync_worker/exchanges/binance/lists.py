@@ -38,7 +38,7 @@ SPOT_PARTS = ("free", "locked", "freeze", "withdrawing", "ipoable")
 FUNDING_PARTS = SPOT_PARTS[:-1]
 # The parts of a portfolio margin account, whose response has no total that includes unrealised profits.
 PORTFOLIO_PARTS = ("umWalletBalance", "cmWalletBalance")
-# Each of these may be an empty text, in the documented example, too: there is no such profit.
+# Each of these may be an empty text, in the documented example, too, and counts as zero.
 PORTFOLIO_PROFITS = ("umUnrealizedPNL", "cmUnrealizedPNL")
 PORTFOLIO_DEBTS = ("crossMarginBorrowed", "crossMarginInterest")
 
@@ -68,9 +68,9 @@ def _held_row(fields: Fields, parts: Sequence[str], prices: Prices) -> Row:
 
 
 def margin_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of a margin account, None if nothing is there; raises Unreadable.
+    """Parse an asset of a margin account, None if the row is empty; raises Unreadable.
 
-    The total is what remains after debts; the debt contains its interest.
+    The total is the amount after debts; the debt contains its interest.
     """
     asset, net = NAMING.asset_of(fields), needed(fields, "netAsset")
     free, locked, borrowed, interest = (
@@ -84,7 +84,7 @@ def margin_row(fields: Fields, prices: Prices) -> Row | None:
 
 
 def futures_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of a futures account, None if nothing is there; raises Unreadable.
+    """Parse an asset of a futures account, None if the row is empty; raises Unreadable.
 
     The total contains the unrealised profit of open positions.
     """
@@ -97,7 +97,7 @@ def futures_row(fields: Fields, prices: Prices) -> Row | None:
 
 
 def options_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of the options account, None if nothing is there; raises Unreadable."""
+    """Parse an asset of the options account, None if the row is empty; raises Unreadable."""
     asset, total = NAMING.asset_of(fields), needed(fields, "marginBalance")
     if not total:
         return None
@@ -105,7 +105,7 @@ def options_row(fields: Fields, prices: Prices) -> Row | None:
 
 
 def portfolio_row(fields: Fields, prices: Prices) -> Row | None:
-    """Parse an asset of a portfolio margin account, None if nothing is there; raises Unreadable.
+    """Parse an asset of a portfolio margin account, None if the row is empty; raises Unreadable.
 
     Whether `crossMarginAsset` is less debts is not documented, so that the total adds up what it consists of.
     """
@@ -202,7 +202,7 @@ def _added(one: Balance | None, other: Balance) -> Balance:
 
 
 def _own(available: Decimal | None, total: Decimal) -> Decimal | None:
-    """Return what is available of an asset; None if it includes what other assets stand for as margin."""
+    """Return the available amount of an asset; None if it includes the margin of other assets."""
     return available if available is not None and ZERO <= available <= total else None
 
 

@@ -1,4 +1,4 @@
-"""Parse what surrounds Binance's data, and its small responses. Pure.
+"""Parse the envelope of Binance's data, and its small responses. Pure.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api.
 """
@@ -42,7 +42,7 @@ def parse_time(data: Any) -> int:
 
 
 def parse_flags(data: Any) -> Flags:
-    """Parse the data of /sapi/v1/account/info; raises UnexpectedResponse if a flag is not told."""
+    """Parse the data of /sapi/v1/account/info; raises UnexpectedResponse if a flag is missing."""
     fields = data if isinstance(data, dict) else {}
     flags = [fields.get(name) for name in FLAGS]
     if not all(isinstance(flag, bool) for flag in flags):

@@ -65,7 +65,7 @@ class _RawInfo(msgspec.Struct, frozen=True):
 
 
 def parse_quotes(info: bytes, prices: bytes, offers: bytes, read_at: datetime) -> tuple[Quote, ...]:
-    """Parse the three lists into at most MAX_ROWS quotes, those against the assets in QUOTES_FIRST first.
+    """Parse the three lists into at most MAX_ROWS quotes, pairs against the assets in QUOTES_FIRST first.
 
     A pair with an empty order book, or without a row in a list, has no price; one that is not traded is left
     out. Binance reports no times here, so `read_at` counts. Raises UnexpectedResponse.
@@ -92,7 +92,7 @@ def parse_pairs(info: bytes) -> list[Pair]:
 
 
 def _traded(pairs: list[Pair]) -> list[Pair]:
-    """Return the pairs that are traded, in an order that each reading has; a repeated symbol is no pair."""
+    """Return the pairs that are traded, in an order that each reading has; a repeated symbol is left out."""
     ranks = {quote: rank for rank, quote in enumerate(QUOTES_FIRST)}
     once = _unique(pairs).values()
     traded = [each for each in once if each is not None and each.status == TRADING and _is_named(each)]

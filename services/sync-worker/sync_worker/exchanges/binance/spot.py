@@ -75,7 +75,7 @@ def counts_in_earn(asset: str | None, flexible: Collection[str]) -> bool:
 
 
 def _spot(data: Any, account: Any, around: Around) -> Listed:
-    """Return the list without the rows that count in earn, and with those that only the account has."""
+    """Return the list without the rows that count in earn, and with the rows that only the account has."""
     told = parse_list(data, spot_row, around.prices)
     differing = _differing(data, account)
     unreadable = {row.asset for row in told.unreadable}
@@ -105,7 +105,7 @@ def _earning_rows(data: Any, account: Any) -> list[Balance]:
 
 
 def _differing(data: Any, account: Any) -> set[str]:
-    """Return the assets in which two lists differ; nothing of an asset is no row, or one of zero."""
+    """Return the assets in which two lists differ; a missing row equals a row of zero."""
     one, other = _held(rows_in(data)), _held(rows_in(account, "balances"))
     both = {asset for asset in one.keys() | other.keys() if not _only_in_account(asset, one)}
     more = {asset for asset, amounts in other.items() if _only_in_account(asset, one) and amounts is None}
@@ -121,7 +121,7 @@ def _only_in_account(asset: str, assets: Held) -> bool:
 
 
 def _held(rows: Sequence[Any]) -> Held:
-    """Return the free and the locked amount of each asset; None for those of a row that stands twice."""
+    """Return the free and the locked amount of each asset; None if the asset has two rows."""
     held: dict[str, tuple[Decimal, Decimal] | None] = {}
     for row in rows:
         fields = fields_of(row)
